@@ -1,0 +1,1 @@
+"""A workspace on loopback that keeps the API contract."""

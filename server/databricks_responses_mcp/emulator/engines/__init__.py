@@ -1,0 +1,1 @@
+"""What answers behind the embedded workspace: a local model, a server of the user, or rules."""

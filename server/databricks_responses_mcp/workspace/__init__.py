@@ -1,0 +1,1 @@
+"""The Databricks workspace: settings, credentials, HTTP, endpoints, and its errors as advice."""
