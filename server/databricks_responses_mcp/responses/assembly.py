@@ -1,0 +1,329 @@
+"""From stream events to one response: what the model said so far, and what it said in the end.
+
+State is keyed by ``output_index``: Databricks gives the events of one item different item ids. The response object of
+the terminal event is the truth; without one (agents, a cut stream) the response is put together from the items that
+were done and the deltas of those that were not. Unknown events pass.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from databricks_responses_mcp.responses.payloads import Payload
+
+Item = dict[str, Any]
+
+_TERMINAL = {
+    "response.completed": "completed",
+    "response.done": "completed",
+    "responses.completed": "completed",  # Databricks' multi-agent supervisor spells it so
+    "response.incomplete": "incomplete",
+    "response.failed": "failed",
+    "response.cancelled": "cancelled",
+}
+
+_PHASES = {
+    "reasoning": "thinking",
+    "message": "writing",
+    "function_call": "calling a function",
+    "custom_tool_call": "calling a tool",
+    "apply_patch_call": "writing a patch",
+    "shell_call": "writing a command",
+    "image_generation_call": "drawing",
+    "web_search_call": "searching the web",
+    "mcp_list_tools": "listing MCP tools",
+    "mcp_call": "calling an MCP tool",
+    "mcp_approval_request": "asking for approval",
+    "compaction": "compacting the conversation",
+}
+
+_TAIL = 400
+"""How much of the newest text is kept at hand for progress, in characters."""
+
+
+@dataclass(slots=True)
+class AssembledResponse:
+    """One response as far as it was received.
+
+    Attributes:
+        status: ``completed``, ``incomplete``, ``failed``, ``cancelled``, or ``cut`` if the stream ended too early.
+        output: the output items in order, as the API gave them (large base64 as ``Payload``).
+        fields: the response object's other fields, as given; may be empty, no field is certain.
+    """
+
+    status: str
+    output: list[Item]
+    fields: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Slot:
+    item: Item = field(default_factory=dict)
+    done: bool = False
+    announced: bool = False
+    parts: dict[int, list[str]] = field(default_factory=dict)
+    refusals: dict[int, list[str]] = field(default_factory=dict)
+    annotations: dict[int, list[Any]] = field(default_factory=dict)
+    summaries: dict[int, list[str]] = field(default_factory=dict)
+    arguments: list[str] = field(default_factory=list)
+
+
+class ResponseAssembler:
+    """Takes the events of one stream in order and knows at any time what has been received.
+
+    Attributes:
+        phase: what the model is doing, in words for a person.
+        finished: whether a terminal event was seen; what follows it need not be read.
+        error: the payload of an ``error`` event, or of an ``{"error": …}`` chunk, if one came.
+        events: how many events were taken.
+        characters: how many characters of visible text have been received as deltas.
+        partial_images: how many previews of pictures have come.
+    """
+
+    def __init__(self) -> None:
+        self.phase = "waiting"
+        self.finished = False
+        self.error: dict[str, Any] | None = None
+        self.events = 0
+        self.characters = 0
+        self.partial_images = 0
+        self._tail: list[str] = []
+        self._tail_length = 0
+        self._slots: dict[int | str, _Slot] = {}
+        self._fields: dict[str, Any] = {}
+        self._status: str | None = None
+        self._final_output: list[Item] | None = None
+        self._current: int | str = 0
+        self._handlers: dict[str, Callable[[dict[str, Any]], Item | None]] = {
+            "response.output_text.delta": self._text_delta,
+            "response.output_item.added": self._item_added,
+            "response.output_item.done": self._item_done,
+            "response.output_text.done": self._text_done,
+            "response.output_text.annotation.added": self._annotation,
+            "response.refusal.delta": self._refusal_delta,
+            "response.reasoning_summary_text.delta": self._summary_delta,
+            "response.function_call_arguments.delta": self._arguments_delta,
+            "response.custom_tool_call_input.delta": self._arguments_delta,
+            "response.mcp_call_arguments.delta": self._arguments_delta,
+            "response.image_generation_call.partial_image": self._partial_image,
+            "response.created": self._lifecycle,
+            "response.queued": self._lifecycle,
+            "response.in_progress": self._lifecycle,
+            "error": self._error_event,
+        }
+
+    def feed(self, event: Any) -> Item | None:
+        """Take one event; returns the output item that it completed, if it did.
+
+        Never raises on odd input: what is not understood is passed over.
+        """
+        if not isinstance(event, dict):
+            return None
+        self.events += 1
+        kind = event.get("type")
+        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        if handler is not None:
+            return handler(event)
+        if isinstance(kind, str) and kind in _TERMINAL:
+            self._terminal(kind, event)
+        elif event.get("error"):
+            self._error_event(event)
+        elif event.get("object") == "response" or (kind is None and isinstance(event.get("output"), list)):
+            self.take_response(event)
+        return None
+
+    def take_response(self, response: dict[str, Any]) -> None:
+        """Take a whole response object, as a server gives it that does not stream."""
+        status = response.get("status")
+        self._finish(status if status in ("incomplete", "failed", "cancelled") else "completed", response)
+
+    @property
+    def tail(self) -> str:
+        """The newest text, a few hundred characters at the most."""
+        return "".join(self._tail)[-_TAIL:]
+
+    def result(self) -> AssembledResponse:
+        """What has been received so far."""
+        output = self._merged_output()
+        status = self._status or ("failed" if self.error else "cut")
+        return AssembledResponse(status=status, output=output, fields=self._fields)
+
+    def end_of_stream(self) -> None:
+        """Tell that the stream ended in order without a terminal event: an agent's does so, if every item was done."""
+        if not self.finished and self.error is None and self._slots and all(s.done for s in self._slots.values()):
+            self.finished = True
+            self._status = "completed"
+
+    def _slot(self, event: dict[str, Any]) -> _Slot:
+        key = event.get("output_index")
+        if not isinstance(key, int):
+            item = event.get("item")
+            key = event.get("item_id") or (item.get("id") if isinstance(item, dict) else None)
+            if not isinstance(key, str):
+                key = self._current
+        self._current = key
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = _Slot()
+        return slot
+
+    def _text_delta(self, event: dict[str, Any]) -> None:
+        delta = event.get("delta")
+        if not isinstance(delta, str):
+            return
+        self._slot(event).parts.setdefault(_index(event, "content_index"), []).append(delta)
+        self.characters += len(delta)
+        self.phase = "writing"
+        self._tail.append(delta)
+        self._tail_length += len(delta)
+        if self._tail_length > 4 * _TAIL:
+            kept = self.tail
+            self._tail, self._tail_length = [kept], len(kept)
+
+    def _text_done(self, event: dict[str, Any]) -> None:
+        text = event.get("text")
+        if isinstance(text, str):
+            self._slot(event).parts[_index(event, "content_index")] = [text]
+
+    def _annotation(self, event: dict[str, Any]) -> None:
+        annotation = event.get("annotation")
+        if annotation is not None:
+            self._slot(event).annotations.setdefault(_index(event, "content_index"), []).append(annotation)
+
+    def _refusal_delta(self, event: dict[str, Any]) -> None:
+        if isinstance(delta := event.get("delta"), str):
+            self._slot(event).refusals.setdefault(_index(event, "content_index"), []).append(delta)
+
+    def _summary_delta(self, event: dict[str, Any]) -> None:
+        self.phase = "thinking"
+        if isinstance(delta := event.get("delta"), str):
+            self._slot(event).summaries.setdefault(_index(event, "summary_index"), []).append(delta)
+
+    def _arguments_delta(self, event: dict[str, Any]) -> None:
+        if isinstance(delta := event.get("delta"), str):
+            self._slot(event).arguments.append(delta)
+
+    def _partial_image(self, event: dict[str, Any]) -> None:
+        self.partial_images += 1
+        self.phase = f"drawing, preview {self.partial_images}"
+
+    def _item_added(self, event: dict[str, Any]) -> None:
+        item = event.get("item")
+        slot = self._slot(event)
+        if isinstance(item, dict) and not slot.done:
+            slot.item = item
+            slot.announced = True
+            self.phase = _PHASES.get(str(item.get("type")), self.phase)
+
+    def _item_done(self, event: dict[str, Any]) -> Item | None:
+        item = event.get("item")
+        if not isinstance(item, dict):
+            return None
+        slot = self._slot(event)
+        if slot.done and slot.item.get("id") != item.get("id"):
+            # Two done items under one key: a server that gives no indexes. Neither may be lost.
+            slot = self._slots[f"extra-{len(self._slots)}"] = _Slot()
+        slot.item, slot.done, slot.announced = item, True, True
+        return item
+
+    def _lifecycle(self, event: dict[str, Any]) -> None:
+        response = event.get("response")
+        if isinstance(response, dict):
+            self._fields.update((key, value) for key, value in response.items() if key != "output")
+
+    def _terminal(self, kind: str, event: dict[str, Any]) -> None:
+        response = event.get("response")
+        self._finish(_TERMINAL[kind], response if isinstance(response, dict) else {})
+
+    def _finish(self, status: str, response: dict[str, Any]) -> None:
+        self.finished = True
+        self._status = status
+        self._fields.update((key, value) for key, value in response.items() if key != "output")
+        output = response.get("output")
+        if isinstance(output, list):
+            final = [item for item in output if isinstance(item, dict)]
+            done = self._done_items()
+            if len(final) == len(done):
+                final = [_with_picture_seen(item, seen) for item, seen in zip(final, done, strict=True)]
+            self._final_output = final
+
+    def _error_event(self, event: dict[str, Any]) -> None:
+        self.error = event
+        self.finished = True
+        self._status = "failed"
+
+    def _slots_in_order(self) -> list[_Slot]:
+        return [self._slots[key] for key in sorted(self._slots, key=_order)]
+
+    def _done_items(self) -> list[Item]:
+        return [slot.item for slot in self._slots_in_order() if slot.done]
+
+    def _merged_output(self) -> list[Item]:
+        whole = self._done_items()
+        if self._final_output is not None and len(self._final_output) >= len(whole):
+            return self._final_output
+        output: list[Item] = []
+        for slot in self._slots_in_order():
+            if slot.done:
+                output.append(slot.item)
+            elif (item := _unfinished(slot)) is not None and not _said_by(item, whole):
+                output.append(item)
+        return output
+
+
+def _index(event: dict[str, Any], name: str) -> int:
+    value = event.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _order(key: int | str) -> tuple[int, int]:
+    # Items without an index come in the order in which they began, after those with one.
+    return (0, key) if isinstance(key, int) else (1, 0)
+
+
+def _with_picture_seen(final: Item, seen: Item) -> Item:
+    """The terminal event's item, its picture taken from the item's own event: that one may be on disk already."""
+    if seen.get("type") == "image_generation_call" == final.get("type") and "result" in seen:
+        return {**final, "result": seen["result"]}
+    return final
+
+
+def _said_by(item: Item, whole: list[Item]) -> bool:
+    """Whether a finished item repeats what deltas without a usable index had said."""
+    text = _content_text(item)
+    return bool(text) and any(done.get("type") == "message" and _content_text(done) == text for done in whole)
+
+
+def _content_text(item: Item) -> str:
+    content = item.get("content")
+    parts = content if isinstance(content, list) else []
+    return "".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+
+
+def _unfinished(slot: _Slot) -> Item | None:
+    item = dict(slot.item)
+    if slot.parts or slot.refusals:
+        content: list[dict[str, Any]] = []
+        for index in sorted({*slot.parts, *slot.refusals}):
+            if index in slot.parts:
+                annotations = slot.annotations.get(index, [])
+                content.append({"type": "output_text", "text": "".join(slot.parts[index]), "annotations": annotations})
+            if index in slot.refusals:
+                content.append({"type": "refusal", "refusal": "".join(slot.refusals[index])})
+        item = {"type": "message", "role": "assistant", **item, "content": content}
+    elif slot.summaries:
+        summary = [{"type": "summary_text", "text": "".join(slot.summaries[i])} for i in sorted(slot.summaries)]
+        item = {"type": "reasoning", **item, "summary": summary}
+    elif slot.arguments:
+        key = "input" if item.get("type") == "custom_tool_call" else "arguments"
+        item[key] = "".join(slot.arguments)
+    elif not slot.announced:
+        return None
+    item["status"] = "incomplete"
+    return item
+
+
+def picture_base64(item: Item) -> Payload | str | None:
+    """The picture of an ``image_generation_call`` as it was received, or None if it has none."""
+    result = item.get("result")
+    return result if isinstance(result, Payload | str) and len(result) else None

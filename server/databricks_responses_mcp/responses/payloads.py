@@ -1,0 +1,109 @@
+"""JSON of the API with its pictures left out of the parser's way.
+
+A generated picture travels as base64 inside JSON, twice (in its own event and in the response at the end). Parsing it
+as a JSON string would hold three or four copies of it at once; here it stays where it arrived until somebody asks for
+its bytes.
+"""
+
+import binascii
+import json
+from typing import Any
+
+from pydantic_core import from_json
+
+_LARGE = 64 * 1024
+_KEYS = (b'"result"', b'"partial_image_b64"', b'"b64_json"')
+_MARK = "\ue000payload:"
+_SPACE = b" \t\r\n"
+
+
+class Payload:
+    """A large base64 string of an event, as it arrived.
+
+    Attributes:
+        base64: a view of the received bytes; it keeps that event's bytes alive.
+    """
+
+    __slots__ = ("base64",)
+
+    def __init__(self, base64: memoryview) -> None:
+        self.base64 = base64
+
+    def __len__(self) -> int:
+        return len(self.base64)
+
+    def decode(self) -> bytes:
+        """The bytes meant by the base64.
+
+        Raises:
+            ValueError: if it is not base64.
+        """
+        return binascii.a2b_base64(self.base64)
+
+    def __repr__(self) -> str:
+        return f"<Payload {len(self.base64)} base64 characters>"
+
+
+def parse_json(data: bytes | bytearray) -> Any:
+    """The JSON value of ``data``; base64 strings of 64 KiB and more under the API's picture keys become ``Payload``.
+
+    Raises:
+        ValueError: if ``data`` is not JSON.
+    """
+    if len(data) < _LARGE:
+        return _loads(data)
+    spans = _payload_spans(data)
+    if not spans:
+        return _loads(data)
+    view = memoryview(data)
+    reduced = bytearray()
+    last = 0
+    for number, (start, end) in enumerate(spans):
+        reduced += view[last:start]
+        reduced += f"{_MARK}{number}".encode()
+        last = end
+    reduced += view[last:]
+    payloads = {f"{_MARK}{number}": Payload(view[start:end]) for number, (start, end) in enumerate(spans)}
+    return _restore(_loads(reduced), payloads)
+
+
+def _loads(data: bytes | bytearray) -> Any:
+    try:
+        return from_json(data)
+    except ValueError:
+        # The fast parser refuses what the standard library takes: half of a surrogate pair at the edge of a delta.
+        return json.loads(data)
+
+
+def _payload_spans(data: bytes | bytearray) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for key in _KEYS:
+        at = data.find(key)
+        while at >= 0:
+            at = _skip_space(data, at + len(key))
+            if data[at : at + 1] == b":":
+                at = _skip_space(data, at + 1)
+                if data[at : at + 1] == b'"':
+                    end = data.find(b'"', at + 1)
+                    # A backslash would need unescaping, and no base64 has one: leave that to the parser.
+                    if end - at > _LARGE and data.find(b"\\", at, end) < 0:
+                        spans.append((at + 1, end))
+                        at = end
+            at = data.find(key, at)
+    return sorted(spans)
+
+
+def _skip_space(data: bytes | bytearray, at: int) -> int:
+    while data[at : at + 1] and data[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _restore(value: Any, payloads: dict[str, Payload]) -> Any:
+    if isinstance(value, str):
+        return payloads.get(value, value)
+    if isinstance(value, dict):
+        return {key: _restore(item, payloads) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_restore(item, payloads) for item in value]
+    return value

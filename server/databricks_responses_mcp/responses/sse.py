@@ -1,0 +1,111 @@
+"""Server-sent events, decoded from bytes as they arrive.
+
+Source: the HTML standard's event stream format, read leniently: any line ending, with or without an ``event:`` field,
+with or without a blank line before the end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_LARGE_LINE = 64 * 1024
+"""From this size on a line is handed over without a copy: a picture's base64 is tens of megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One event: its ``event:`` field ("" when absent) and its data, not yet parsed."""
+
+    event: str
+    data: bytes | bytearray
+
+
+class EventTooLargeError(ValueError):
+    """A single event is larger than the decoder was told to hold."""
+
+
+class SSEDecoder:
+    """Turns chunks of bytes, cut anywhere, into events.
+
+    Args:
+        max_event_bytes: the most that one event may hold before ``EventTooLargeError`` is raised.
+    """
+
+    def __init__(self, max_event_bytes: int = 256 * 1024 * 1024) -> None:
+        self._max = max_event_bytes
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._event = ""
+        self._data: list[bytes | bytearray] = []
+        self._after_cr = False
+        self._at_start = True
+
+    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
+        """The events that this chunk completes, in order.
+
+        Raises:
+            EventTooLargeError: if an event outgrows the limit.
+        """
+        if b"\r" in chunk or self._after_cr:
+            chunk = self._normalise(chunk)
+        self._buffer += chunk
+        if len(self._buffer) > self._max:
+            raise EventTooLargeError(f"an event of the stream is larger than {self._max} bytes")
+        while (end := self._buffer.find(b"\n", self._scanned)) >= 0:
+            event = self._line(self._take_line(end))
+            if event is not None:
+                yield event
+        self._scanned = len(self._buffer)
+
+    def finish(self) -> Iterator[ServerSentEvent]:
+        """What the end of the stream completes: servers exist that close without the last blank line."""
+        if self._buffer:
+            line, self._buffer, self._scanned = self._buffer, bytearray(), 0
+            self._line(line)
+        event = self._dispatch()
+        if event is not None:
+            yield event
+
+    def _normalise(self, chunk: bytes) -> bytes:
+        # A CR and its LF may arrive in two chunks: the LF then belongs to a line that has ended already.
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._after_cr = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _take_line(self, end: int) -> bytes | bytearray:
+        buffer = self._buffer
+        line: bytes | bytearray
+        if end >= _LARGE_LINE:
+            rest = buffer[end + 1 :]
+            del buffer[end:]
+            line, self._buffer = buffer, rest
+        else:
+            line = bytes(buffer[:end])
+            del buffer[: end + 1]
+        self._scanned = 0
+        return line
+
+    def _line(self, line: bytes | bytearray) -> ServerSentEvent | None:
+        if self._at_start:
+            self._at_start = False
+            if line.startswith(b"\xef\xbb\xbf"):
+                line = line[3:]
+        if not line:
+            return self._dispatch()
+        if line.startswith(b"data:"):
+            if isinstance(line, bytearray):
+                del line[: 6 if line.startswith(b"data: ") else 5]
+                self._data.append(line)
+            else:
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+        elif line.startswith(b"event:"):
+            self._event = line[6:].strip().decode("utf-8", "replace")
+        return None
+
+    def _dispatch(self) -> ServerSentEvent | None:
+        parts, event = self._data, self._event
+        self._event = ""
+        if not parts:
+            return None
+        self._data = []
+        return ServerSentEvent(event, parts[0] if len(parts) == 1 else b"\n".join(parts))
