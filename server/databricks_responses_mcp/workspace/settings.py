@@ -1,0 +1,311 @@
+"""Settings: what may be configured, where it comes from, and what a wrong value is told.
+
+Databricks' own environment variables keep their names; everything of ours is ``RESPONSES_MCP_*``. Each field carries
+its documentation beside its type, so ``--help`` and the docs are made from the same place that validates.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.redaction import redact
+
+PREFIX = "RESPONSES_MCP_"
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """A setting's documentation: what it does and what values it takes, as part of a sentence."""
+
+    description: str
+    accepts: str
+    env: str | None = None
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDoc:
+    """One row of the settings table.
+
+    Attributes:
+        env: the environment variable.
+        default: what applies when it is not set, as text (``not set`` where nothing does).
+        description: what it does, in one sentence.
+        accepts: the values it takes.
+    """
+
+    env: str
+    default: str
+    description: str
+    accepts: str
+
+
+class Settings(BaseModel):
+    """Everything that can be configured, validated. Build it with `load_settings`; it never changes afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    host: Annotated[
+        str | None,
+        Doc("The workspace's address.", "a URL such as https://adb-123.4.azuredatabricks.net", env="DATABRICKS_HOST"),
+    ] = None
+    token: Annotated[
+        SecretStr | None,
+        Doc(
+            "A personal access token or another bearer token of the workspace.",
+            "the token alone",
+            env="DATABRICKS_TOKEN",
+        ),
+    ] = None
+    profile: Annotated[
+        str | None,
+        Doc(
+            "The profile of ~/.databrickscfg to sign in with; it replaces DATABRICKS_HOST and DATABRICKS_TOKEN.",
+            "a profile name",
+            env="DATABRICKS_CONFIG_PROFILE",
+        ),
+    ] = None
+
+    model: Annotated[
+        str | None,
+        Doc(
+            "The serving endpoint that answers when a call names none.",
+            "an endpoint name",
+            default="the newest GPT endpoint",
+        ),
+    ] = None
+    image_model: Annotated[
+        str | None,
+        Doc(
+            "The serving endpoint that draws when a call names none.",
+            "an endpoint name",
+            default="the newest GPT endpoint",
+        ),
+    ] = None
+    responses_path: Annotated[
+        str,
+        Field(pattern=r"^/[A-Za-z0-9_.\-/]*[A-Za-z0-9_\-]$"),
+        Doc("The path of the Responses API on the workspace.", "a path that starts with /"),
+    ] = "/serving-endpoints/responses"
+
+    timeout_seconds: Annotated[
+        float,
+        Field(ge=1, le=3600, allow_inf_nan=False),
+        Doc("How long one call may take, retries included, in seconds.", "a number from 1 to 3600"),
+    ] = 280
+    max_retries: Annotated[
+        int,
+        Field(ge=0, le=10),
+        Doc(
+            "How often a request that was surely not accepted (429, 503, no connection) is sent again.",
+            "a whole number from 0 to 10",
+        ),
+    ] = 4
+    auth_timeout_seconds: Annotated[
+        float,
+        Field(gt=0, le=600, allow_inf_nan=False),
+        Doc("How long signing in may take, in seconds.", "a number above 0, up to 600"),
+    ] = 60
+    endpoints_ttl_seconds: Annotated[
+        float,
+        Field(ge=0, le=86400, allow_inf_nan=False),
+        Doc("How long the list of serving endpoints is remembered, in seconds.", "a number from 0 to 86400"),
+    ] = 300
+
+    default_max_output_tokens: Annotated[
+        int,
+        Field(ge=0, le=10_000_000),
+        Doc(
+            "max_output_tokens of a call that gives none; the workspace reserves it up front. 0 sends none.",
+            "a whole number, 0 or more",
+        ),
+    ] = 16384
+    max_text_tokens: Annotated[
+        int,
+        Field(ge=100, le=10_000_000),
+        Doc(
+            "How much text one result carries, in tokens; the rest is behind a resource link.",
+            "a whole number, 100 or more",
+        ),
+    ] = 20_000
+    max_file_bytes: Annotated[
+        int,
+        Field(ge=1, le=1_000_000_000),
+        Doc("The largest text file that is put in a prompt, in bytes.", "a whole number, 1 or more"),
+    ] = 1_000_000
+
+    image_dir_setting: Annotated[
+        Path | None,
+        Field(alias="image_dir"),
+        Doc(
+            "Where pictures are written.",
+            "an absolute path or one that starts with ~",
+            default="databricks-responses-mcp in the pictures folder",
+        ),
+    ] = None
+    inline_image_bytes: Annotated[
+        int,
+        Field(ge=0, le=100_000_000),
+        Doc(
+            "How large the picture inside a result may be, in bytes of encoded JSON. 0 sends only the link.",
+            "a whole number, 0 or more",
+        ),
+    ] = 700_000
+    max_image_bytes: Annotated[
+        int,
+        Field(ge=1, le=1_000_000_000),
+        Doc("The largest input picture, in bytes.", "a whole number, 1 or more"),
+    ] = 20_000_000
+    allow_private_urls: Annotated[
+        bool,
+        Doc(
+            "Whether picture URLs may point to loopback and private networks.",
+            "true or false",
+            default="false",
+        ),
+    ] = False
+
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Doc("How much is logged to stderr.", "DEBUG, INFO, WARNING or ERROR"),
+    ] = "INFO"
+    log_format: Annotated[
+        Literal["json", "text"],
+        Doc("How log lines look.", "json or text"),
+    ] = "json"
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("responses_path", mode="before")
+    @classmethod
+    def _no_trailing_slash(cls, value: object) -> object:
+        return value.rstrip("/") if isinstance(value, str) else value
+
+    @field_validator("image_dir_setting")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        try:
+            expanded = value.expanduser()
+        except RuntimeError as error:
+            raise ValueError("no home directory") from error
+        # A host starts the server in a directory of its own choosing: a relative path would end anywhere.
+        if not expanded.is_absolute():
+            raise ValueError("not absolute")
+        return expanded
+
+    @cached_property
+    def image_dir(self) -> Path:
+        """Where pictures are written: the setting, else a folder among the user's pictures. Not created here."""
+        if self.image_dir_setting is not None:
+            return self.image_dir_setting
+        # Imported here: asking the desktop for its folders is not needed to answer ``tools/list``.
+        from platformdirs import user_pictures_path
+
+        return user_pictures_path() / "databricks-responses-mcp"
+
+
+def load_settings(
+    environ: Mapping[str, str] = os.environ,
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read the settings from the environment.
+
+    An empty variable counts as unset. ``overrides`` (by setting name, as from flags) win; ``None`` in them is unset.
+    No file is read.
+
+    Raises:
+        BridgeError: ``invalid_argument``, naming every wrong value at once, or every unknown ``RESPONSES_MCP_*`` name.
+    """
+    known = {doc.env: name for name, doc in _fields()}
+    problems = list(_unknown_names(environ, set(known)))
+    values: dict[str, object] = {}
+    shown: dict[str, str] = {}
+    for env, name in known.items():
+        text = environ.get(env, "").strip()
+        if text:
+            values[name], shown[name] = text, env
+    for name, value in (overrides or {}).items():
+        if value is not None and value != "":
+            values[name], shown[name] = value, f"option {name}"
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems.extend(_explain(error, values, shown))
+    else:
+        if not problems:
+            return settings
+    raise BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        "Wrong settings: " + "; ".join(problems) + ".",
+        "Correct or remove them where the server's environment is configured; --help lists every setting.",
+    )
+
+
+def settings_help() -> list[SettingDoc]:
+    """Every setting, in the order of the documentation."""
+    return [doc for _, doc in _fields()]
+
+
+def _fields() -> Iterator[tuple[str, SettingDoc]]:
+    """Each setting by the name callers use (its alias, where it has one), with its documentation filled in."""
+    for field_name, info in Settings.model_fields.items():
+        name = info.alias or field_name
+        doc = next(item for item in info.metadata if isinstance(item, Doc))
+        default: Any = info.default
+        yield (
+            name,
+            SettingDoc(
+                env=doc.env or PREFIX + name.upper(),
+                default=doc.default or ("not set" if default is None else f"{default}"),
+                description=doc.description,
+                accepts=doc.accepts,
+            ),
+        )
+
+
+def _unknown_names(environ: Mapping[str, str], known: set[str]) -> Iterator[str]:
+    for name in sorted(environ):
+        if name.upper().startswith(PREFIX) and name not in known:
+            # Imported here: only a mistyped name pays for it.
+            from difflib import get_close_matches
+
+            ours = [env for env in known if env.startswith(PREFIX)]
+            near = get_close_matches(name.upper(), ours, n=1, cutoff=0.7)
+            yield f"{name} is not a setting" + (f", {near[0]} is" if near else "")
+
+
+def _explain(error: ValidationError, values: Mapping[str, object], shown: Mapping[str, str]) -> Iterator[str]:
+    docs = dict(_fields())
+    seen: set[str] = set()
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        name = str(detail["loc"][0]) if detail["loc"] else ""
+        if name in seen:
+            continue
+        seen.add(name)
+        if name not in docs:
+            yield f"{name} is not a setting"
+            continue
+        value = "" if name == "token" else f" is {_short(values.get(name))}, which is wrong"
+        yield f"{shown.get(name, docs[name].env)}{value or ' is wrong'}: it takes {docs[name].accepts}"
+
+
+def _short(value: object) -> str:
+    text = ascii(value) if not isinstance(value, str) else repr(value)
+    text = redact(text)
+    return text if len(text) <= 80 else text[:77] + "..."
