@@ -1,0 +1,289 @@
+"""Web images fetched without becoming a way into the private network (SSRF).
+
+Imported on first need: it brings httpx.
+"""
+
+import ipaddress
+import os
+import socket
+import ssl
+import zlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import unquote
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.failures import in_units, printable, shown
+
+Resolver = Callable[[str, int], Awaitable[list[str]]]
+"""Host name and port to IP addresses; raises OSError when there are none."""
+
+MAX_REDIRECTS = 3
+DEADLINE_SECONDS = 30.0
+_CONNECT_SECONDS = 8.0
+_MOST_ADDRESSES = 4
+_ELSEWHERE = "Download the image and give its path."
+
+_SPECIAL_V4 = tuple(
+    ipaddress.IPv4Network(network)
+    for network in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        "224.0.0.0/3",
+        "168.63.129.16/32",  # Azure's in-host agent: public by number, private by nature
+    )
+)  # fmt: skip
+_GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
+_SPECIAL_V6 = tuple(
+    ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+)
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What was fetched: the bytes and a file name from the address."""
+
+    data: bytes
+    name: str
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is on the open internet: not private, loopback, link-local, multicast or reserved.
+
+    IPv6 addresses that carry an IPv4 one (mapped, 6to4, Teredo) are refused; the well-known NAT64 prefix, by which
+    IPv6-only networks reach the IPv4 internet, is as public as the address that it carries.
+    """
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv4Address):
+        return not any(ip in network for network in _SPECIAL_V4)
+    if ip in _NAT64:
+        return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+    return ip in _GLOBAL_V6 and not any(ip in network for network in _SPECIAL_V6)
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, as the system's resolver gives them."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def fetch(
+    url: str,
+    *,
+    max_bytes: int,
+    allow_private: bool = False,
+    resolver: Resolver = resolve,
+    deadline_seconds: float = DEADLINE_SECONDS,
+) -> Fetched:
+    """GET a URL: https only, public addresses only, at most three redirects, each checked like the first.
+
+    The connection goes to the very address that was checked, so a name that changes its mind gains nothing. No proxy,
+    cookie, credential or environment setting takes part. ``allow_private`` also allows plain http.
+
+    Raises:
+        BridgeError: ``invalid_argument``, ``permission_denied`` (a private address), ``not_found``, ``too_large``,
+            ``timeout``, ``upstream_unavailable`` or ``upstream_error``.
+    """
+    try:
+        with anyio.fail_after(deadline_seconds):
+            current = _parsed(url, url)
+            for _ in range(MAX_REDIRECTS + 1):
+                _check_scheme(current, url, allow_private)
+                addresses = await _checked_addresses(current, url, allow_private, resolver)
+                answer = await _get(current, addresses, url, max_bytes)
+                if isinstance(answer, bytes):
+                    return Fetched(answer, _file_name(current))
+                current = _parsed(answer, url, current)
+    except TimeoutError as error:
+        raise BridgeError(
+            ErrorCode.TIMEOUT,
+            f"{shown(url)} was not there within {deadline_seconds:g} seconds.",
+            f"Try again. {_ELSEWHERE}",
+            retryable=True,
+        ) from error
+    raise BridgeError(ErrorCode.UPSTREAM_ERROR, f"{shown(url)} redirects more than {MAX_REDIRECTS} times.", _ELSEWHERE)
+
+
+def _parsed(text: str, asked: str, relative_to: httpx.URL | None = None) -> httpx.URL:
+    try:
+        url = relative_to.join(text) if relative_to else httpx.URL(text)
+        if not url.host:
+            raise ValueError("no host")
+    except (httpx.InvalidURL, ValueError) as error:
+        what = "redirects to an address that is" if relative_to else "is"
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT, f"{shown(asked)} {what} not a valid URL.", "Check the address."
+        ) from error
+    if url.userinfo:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(asked)} has a user name or password in it, and images are fetched without credentials.",
+            _ELSEWHERE,
+        )
+    return url
+
+
+def _check_scheme(url: httpx.URL, asked: str, allow_private: bool) -> None:
+    if url.scheme == "https" or (url.scheme == "http" and allow_private):
+        return
+    what = "is" if str(url) == asked else "redirects to"
+    raise BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{shown(asked)} {what} {printable(url.scheme[:20])}; images are fetched over https only.",
+        f"Use its https address. {_ELSEWHERE}",
+    )
+
+
+async def _checked_addresses(url: httpx.URL, asked: str, allow_private: bool, resolver: Resolver) -> list[str]:
+    host = url.raw_host.decode("ascii")
+    try:
+        addresses = await resolver(host, _port(url))
+    except (OSError, UnicodeError) as error:
+        temporary = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+        raise BridgeError(
+            ErrorCode.UPSTREAM_UNAVAILABLE if temporary else ErrorCode.NOT_FOUND,
+            f"The host of {shown(asked)} has no address.",
+            "Check the spelling and the network.",
+            retryable=temporary,
+        ) from error
+    # One private address among public ones is already a sign of a name made to deceive.
+    if not allow_private and not all(is_public(address) for address in addresses):
+        raise BridgeError(
+            ErrorCode.PERMISSION_DENIED,
+            f"{shown(asked)} leads to a private network address, which is not fetched.",
+            _ELSEWHERE,
+        )
+    return addresses[:_MOST_ADDRESSES]
+
+
+async def _get(url: httpx.URL, addresses: list[str], asked: str, max_bytes: int) -> bytes | str:
+    """The body, or where it redirects to."""
+    tls = await anyio.to_thread.run_sync(_tls, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    reason = "no address answers"
+    # The bare transport, not a client: no cookies, no environment, no redirects of its own.
+    async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=httpx.Limits(max_connections=1)) as http:
+        for address in addresses:
+            try:
+                response = await http.handle_async_request(_request(url, address))
+            except httpx.ConnectError as error:
+                if isinstance(error.__cause__ and error.__cause__.__cause__, ssl.SSLCertVerificationError):
+                    reason = "its certificate is not valid for it"
+                continue
+            except (httpx.ConnectTimeout, httpx.PoolTimeout):
+                continue
+            except httpx.HTTPError as error:
+                raise _broken(asked) from error
+            try:
+                return await _read(response, asked, max_bytes)
+            except httpx.HTTPError as error:
+                raise _broken(asked) from error
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+    raise BridgeError(
+        ErrorCode.UPSTREAM_UNAVAILABLE,
+        f"{shown(asked)} cannot be connected to: {reason}.",
+        f"Try again. {_ELSEWHERE}",
+        retryable=True,
+    )
+
+
+def _request(url: httpx.URL, address: str) -> httpx.Request:
+    headers = {
+        "Host": url.netloc.decode("ascii"),
+        "Accept": "image/png,image/jpeg,image/webp,image/gif;q=0.9,*/*;q=0.1",
+        "Accept-Encoding": "identity",
+        "User-Agent": "databricks-responses-mcp",
+    }
+    timeout = httpx.Timeout(DEADLINE_SECONDS, connect=_CONNECT_SECONDS).as_dict()
+    name = url.raw_host.decode("ascii").rstrip(".")
+    return httpx.Request(
+        "GET",
+        url.copy_with(host=address.partition("%")[0], fragment=None),
+        headers=headers,
+        extensions={"sni_hostname": name, "timeout": timeout},
+    )
+
+
+async def _read(response: httpx.Response, asked: str, max_bytes: int) -> bytes | str:
+    if response.status_code in (301, 302, 303, 307, 308) and "location" in response.headers:
+        return response.headers["location"]
+    if response.status_code != 200:
+        raise _refused(response.status_code, asked)
+    declared = response.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise _too_large(asked, max_bytes, int(declared))
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise BridgeError(
+            ErrorCode.UPSTREAM_ERROR, f"{shown(asked)} came compressed in a way that was not asked for.", _ELSEWHERE
+        )
+    inflate = None if encoding in ("identity", "") else zlib.decompressobj(wbits=47)
+    body = bytearray()
+    async for chunk in response.aiter_raw(64 * 1024):
+        try:
+            # At most one byte over the limit is ever unpacked: a bomb shows itself and goes no further.
+            body += inflate.decompress(chunk, max_bytes + 1 - len(body)) if inflate else chunk
+        except zlib.error as error:
+            raise _broken(asked) from error
+        if len(body) > max_bytes:
+            raise _too_large(asked, max_bytes, None)
+    if inflate and not inflate.eof:
+        raise _broken(asked)
+    return bytes(body)
+
+
+@cache
+def _tls(cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:
+    """The system's authorities and certifi's; keyed by the variables with which OpenSSL is told of others."""
+    import certifi
+
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _port(url: httpx.URL) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def _file_name(url: httpx.URL) -> str:
+    return printable(unquote(url.path.rstrip("/").rpartition("/")[2]))[:100] or url.host
+
+
+def _refused(status: int, asked: str) -> BridgeError:
+    code, hint, retryable = ErrorCode.UPSTREAM_ERROR, _ELSEWHERE, False
+    if status in (404, 410):
+        code, hint = ErrorCode.NOT_FOUND, "Check the address."
+    elif status in (401, 403):
+        code = ErrorCode.PERMISSION_DENIED
+    elif status == 429 or status >= 500:
+        code, hint, retryable = ErrorCode.UPSTREAM_UNAVAILABLE, f"Try again later. {_ELSEWHERE}", True
+    return BridgeError(code, f"{shown(asked)} was answered with HTTP {status}.", hint, retryable=retryable)
+
+
+def _broken(asked: str) -> BridgeError:
+    return BridgeError(
+        ErrorCode.UPSTREAM_UNAVAILABLE,
+        f"The transfer of {shown(asked)} broke off.",
+        f"Try again. {_ELSEWHERE}",
+        retryable=True,
+    )
+
+
+def _too_large(asked: str, max_bytes: int, size: int | None) -> BridgeError:
+    has = f"has {in_units(size)}" if size is not None else "is too large"
+    return BridgeError(
+        ErrorCode.TOO_LARGE,
+        f"{shown(asked)} {has}; an image may have {in_units(max_bytes)}.",
+        f"Scale it down or save it as JPEG or WEBP. {_ELSEWHERE}",
+    )

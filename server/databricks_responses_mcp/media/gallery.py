@@ -1,0 +1,117 @@
+"""Pictures by name: what makes the resource ``image://{name}`` readable, and nothing else on the disk."""
+
+import hashlib
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import anyio.to_thread
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.failures import in_units, shown
+from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, sniff
+from databricks_responses_mcp.media.local_files import open_regular
+from databricks_responses_mcp.media.pictures import slug
+
+SCHEME = "image"
+MAX_BYTES = 64 * 1024 * 1024
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,120}")
+
+
+class PictureGallery:
+    """The pictures that this process saved, wherever they are, and those in the default directory.
+
+    Args:
+        directory: where pictures are saved by default; it need not exist yet.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.expanduser().absolute()
+        self._elsewhere: dict[str, Path] = {}
+
+    def uri_for(self, path: Path) -> str:
+        """The URI by which a saved picture can be read from now on.
+
+        A picture of the default directory goes by its file name, and its URI outlives this process. One saved
+        elsewhere, or under a name that does not fit in a URI, gets a name of its own for as long as the process lives.
+        """
+        path = path.absolute()
+        if path.parent == self.directory and _is_name(path.name):
+            return f"{SCHEME}://{path.name}"
+        tag = hashlib.sha256(str(path).encode("utf-8", "surrogatepass")).hexdigest()[:10]
+        suffix = path.suffix.lower()
+        name = f"{slug(path.stem)}-{tag}{suffix if _is_name(f'x{suffix}') else ''}"
+        self._elsewhere[name] = path
+        return f"{SCHEME}://{name}"
+
+    async def read(self, name: str) -> tuple[bytes, str]:
+        """The bytes and MIME type of a picture, by the name in its URI (percent-encoded or not).
+
+        Raises:
+            BridgeError: ``invalid_argument`` for what is not a plain file name, ``not_found``, ``permission_denied``
+                for a link that leaves the directory, ``too_large`` above 64 MiB.
+        """
+        return await anyio.to_thread.run_sync(self._read, unquote(name), abandon_on_cancel=True)
+
+    def _read(self, name: str) -> tuple[bytes, str]:
+        path = self._elsewhere.get(name)
+        if path is None:
+            path = self._in_directory(name)
+        try:
+            file, size = open_regular(path, name)
+            with file:
+                if size > MAX_BYTES:
+                    raise BridgeError(
+                        ErrorCode.TOO_LARGE,
+                        f"The picture {shown(name)} has {in_units(size)}; {in_units(MAX_BYTES)} can be read this way.",
+                        "Open the file itself.",
+                    )
+                data = file.read(MAX_BYTES)
+        except BridgeError as error:
+            if error.code is ErrorCode.NOT_FOUND:
+                raise _not_found(name) from error
+            raise
+        except OSError as error:
+            raise _not_found(name) from error
+        image_format = sniff(data)
+        if image_format not in ACCEPTED_FORMATS:
+            raise _not_found(name)
+        return data, image_format.mime_type
+
+    def _in_directory(self, name: str) -> Path:
+        if not _is_safe(name):
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{shown(name)} is not the name of a picture.",
+                "Use the URI that came with the picture; it has a plain file name without a directory.",
+            )
+        path = self.directory / name
+        try:
+            real = path.resolve(strict=True)
+            inside = real.is_relative_to(self.directory.resolve())
+        except (OSError, RuntimeError) as error:
+            raise _not_found(name) from error
+        if not inside:
+            raise BridgeError(
+                ErrorCode.PERMISSION_DENIED,
+                f"{shown(name)} is a link that leaves the directory of pictures.",
+                "Open the file that it points to directly.",
+            )
+        return real
+
+
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and ".." not in name
+
+
+def _is_safe(name: str) -> bool:
+    return bool(name) and name.isprintable() and not name.startswith(".") and not re.search(r'[/\\:*?"<>|]|\.\.', name)
+
+
+def _not_found(name: str) -> BridgeError:
+    return BridgeError(
+        ErrorCode.NOT_FOUND,
+        f"There is no picture {shown(name)} here.",
+        "It may have been moved or deleted; pictures saved outside RESPONSES_MCP_IMAGE_DIR are known by their URI "
+        "only until the server restarts.",
+    )

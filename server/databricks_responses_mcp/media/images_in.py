@@ -1,0 +1,231 @@
+"""Images that a caller names, made into data URLs that any endpoint takes."""
+
+import base64
+import mimetypes
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+import anyio
+import anyio.to_thread
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media import base64_data
+from databricks_responses_mcp.media.failures import in_units, shown, together
+from databricks_responses_mcp.media.formats import (
+    ACCEPTED_FORMATS,
+    GIF,
+    PNG,
+    ImageFormat,
+    dimensions,
+    is_animated,
+    sniff,
+)
+from databricks_responses_mcp.media.local_files import open_regular, resolve
+
+_ACCEPTED_NAMES = "PNG, JPEG, WEBP or a GIF that is not animated"
+_AT_ONCE = 4
+_LONGEST_PATH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class InputImage:
+    """An image ready to be sent.
+
+    Attributes:
+        url: a ``data:`` URL with the true type of the bytes.
+        mime_type: from the bytes.
+        bytes: size of the picture itself, before base64.
+        width: pixels, None if its header does not say.
+        height: pixels, None if its header does not say.
+        name: a file name to show.
+    """
+
+    url: str
+    mime_type: str
+    bytes: int
+    width: int | None
+    height: int | None
+    name: str
+
+
+async def load_image(
+    reference: str, *, max_bytes: int, allow_private: bool = False, base: Path | None = None
+) -> InputImage:
+    """Read an image from a path, a ``file://`` URL, an ``https://`` URL or a data URL, and inline it.
+
+    A web image is fetched here, because Claude endpoints refuse remote URLs and the workspace may not reach it.
+
+    Args:
+        reference: the path (absolute, ``~`` or relative to ``base``) or URL.
+        max_bytes: the largest picture taken, in bytes before base64.
+        allow_private: whether plain http and private network addresses may be fetched.
+        base: what relative paths are relative to; the working directory if None.
+
+    Raises:
+        BridgeError: ``invalid_argument``, ``too_large``, ``not_found``, ``permission_denied``, and for a web image
+            also ``upstream_unavailable``, ``upstream_error`` or ``timeout``.
+    """
+    reference = reference.strip()
+    scheme = reference[:8].lower()
+    if scheme.startswith("data:") or len(reference) > _LONGEST_PATH:
+        return await anyio.to_thread.run_sync(_from_data_url, reference, max_bytes)
+    if scheme.startswith(("https:", "http:")):
+        from databricks_responses_mcp.media.fetching import fetch
+
+        fetched = await fetch(reference, max_bytes=max_bytes, allow_private=allow_private)
+        return await anyio.to_thread.run_sync(_inlined, fetched.data, fetched.name, reference)
+    other = re.match(r"([a-z][a-z0-9+.-]+)://", reference, re.IGNORECASE)
+    if other and other[1].lower() != "file":
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(reference)} is not an address that images can be read from.",
+            "Give a local path, an https URL or a data URL.",
+        )
+    return await anyio.to_thread.run_sync(_from_file, reference, max_bytes, base, abandon_on_cancel=True)
+
+
+async def load_images(
+    references: Sequence[str],
+    *,
+    max_bytes: int,
+    max_total_bytes: int | None = None,
+    allow_private: bool = False,
+    base: Path | None = None,
+) -> list[InputImage]:
+    """Read several images at once, as ``load_image`` does; the result has the order of ``references``.
+
+    Raises:
+        BridgeError: what is wrong with all of them, in one error; ``too_large`` if together they have more than
+            ``max_total_bytes`` bytes.
+    """
+    results: list[InputImage | BridgeError | None] = [None] * len(references)
+    turn = anyio.Semaphore(_AT_ONCE)
+
+    async def load(index: int, reference: str) -> None:
+        async with turn:
+            try:
+                results[index] = await load_image(
+                    reference, max_bytes=max_bytes, allow_private=allow_private, base=base
+                )
+            except BridgeError as error:
+                results[index] = error
+
+    async with anyio.create_task_group() as group:
+        for index, reference in enumerate(references):
+            group.start_soon(load, index, reference)
+    errors = [result for result in results if isinstance(result, BridgeError)]
+    if errors:
+        raise together(errors, len(references), "images")
+    images = [result for result in results if isinstance(result, InputImage)]
+    total = sum(image.bytes for image in images)
+    if max_total_bytes is not None and total > max_total_bytes:
+        raise BridgeError(
+            ErrorCode.TOO_LARGE,
+            f"The {len(images)} images have {in_units(total)} together; {in_units(max_total_bytes)} can be sent.",
+            "Send fewer or smaller images.",
+        )
+    return images
+
+
+def too_large(reference: str, size: int | None, max_bytes: int) -> BridgeError:
+    """The error for a picture over the limit; ``size`` in bytes if known."""
+    has = f"has {in_units(size)}" if size is not None else "is too large"
+    return BridgeError(
+        ErrorCode.TOO_LARGE,
+        f"{shown(reference)} {has}; an image may have {in_units(max_bytes)}.",
+        "Scale it down or save it as JPEG or WEBP.",
+    )
+
+
+def _from_file(reference: str, max_bytes: int, base: Path | None) -> InputImage:
+    path = resolve(reference, base)
+    file, size = open_regular(path, reference)
+    with file:
+        if size > max_bytes:
+            raise too_large(reference, size, max_bytes)
+        data = bytearray()
+        try:
+            # One byte more than allowed shows a file that grew after its size was taken.
+            while len(data) <= max_bytes and (chunk := file.read(max_bytes + 1 - len(data))):
+                data += chunk
+        except OSError as error:
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{shown(reference)} cannot be read: {error.strerror}.",
+                "Check the disk or copy the file elsewhere.",
+            ) from error
+    if len(data) > max_bytes:
+        raise too_large(reference, len(data), max_bytes)
+    return _inlined(data, path.name, reference)
+
+
+def _from_data_url(reference: str, max_bytes: int) -> InputImage:
+    head, comma, payload = reference.partition(",")
+    if not comma and reference[:5].lower() != "data:":
+        head, payload = "data:;base64", reference  # a model handed over bare base64
+    bad = BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{shown(reference if reference[:5].lower() == 'data:' else reference[:200])} is not base64 data.",
+        "Write data URLs as data:image/png;base64,… or give the path of the file.",
+    )
+    if not re.search(r";\s*base64\s*$", head, re.IGNORECASE):
+        raise bad
+    if len(payload) * 3 // 4 > 2 * max_bytes + 4096:  # white space and %xx may inflate it, but not without end
+        raise too_large(reference, len(payload) * 3 // 4, max_bytes)
+    try:
+        data = base64_data.decode(unquote_to_bytes(payload) if "%" in payload else payload)
+    except ValueError as error:
+        raise bad from error
+    if len(data) > max_bytes:
+        raise too_large(reference, len(data), max_bytes)
+    image_format = sniff(data)
+    name = f"image{image_format.extension}" if image_format else "image"
+    return _inlined(data, name, reference if reference[:5].lower() == "data:" else "data:,")
+
+
+def _inlined(data: bytes | bytearray, name: str, reference: str) -> InputImage:
+    image_format = sniff(data)
+    if image_format not in ACCEPTED_FORMATS:
+        raise _not_accepted(data, image_format, reference)
+    if image_format is GIF and is_animated(data):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(reference)} is an animated GIF; models take {_ACCEPTED_NAMES}.",
+            "Send one frame, for instance: magick 'in.gif[0]' out.png.",
+        )
+    size = dimensions(data)
+    if size is None:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(reference)} is a damaged {image_format.name}: its header is cut off or has no size.",
+            "Save or download it again.",
+        )
+    url = b"data:%b;base64,%b" % (image_format.mime_type.encode(), base64.b64encode(data))
+    return InputImage(url.decode("ascii"), image_format.mime_type, len(data), size[0], size[1], name)
+
+
+def _not_accepted(data: bytes | bytearray, found: ImageFormat | None, reference: str) -> BridgeError:
+    if found:
+        what = f"is {found.name}"
+    elif not data:
+        what = "is empty"
+    elif data[:5] == b"%PDF-":
+        what = "is a PDF"
+    elif re.match(rb"(?i)\s*<(!doctype )?html", data[:200]):
+        what = "is a web page"
+    else:
+        guessed = None if reference[:5].lower() == "data:" else mimetypes.guess_type(reference)[0]
+        but = f", though its name says {guessed}" if guessed and guessed.startswith("image/") else ""
+        what = f"is not an image{but}"
+    example = (
+        "rsvg-convert in.svg -o out.png" if found and found.name == "SVG" else f"magick in{_suffix(found)} out.png"
+    )
+    hint = f"Convert it first, for instance: {example}." if found else "Text goes into `files`, not `images`."
+    return BridgeError(ErrorCode.INVALID_ARGUMENT, f"{shown(reference)} {what}; models take {_ACCEPTED_NAMES}.", hint)
+
+
+def _suffix(image_format: ImageFormat | None) -> str:
+    return (image_format or PNG).extension

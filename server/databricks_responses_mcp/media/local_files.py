@@ -1,0 +1,114 @@
+"""Local paths as callers give them, opened so that nothing but a regular file is ever read."""
+
+import os
+import stat
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.failures import printable, shown
+
+
+def resolve(reference: str, base: Path | None) -> Path:
+    """The path that a reference means: absolute, ``~``, ``file://`` or relative to ``base`` (default: the cwd).
+
+    Raises:
+        BridgeError: ``invalid_argument`` if it cannot be a path on this machine.
+    """
+    text = reference.strip()
+    try:
+        if text[:5].lower() == "file:":
+            text = _from_file_url(text, reference)
+        if not text or "\0" in text:
+            raise ValueError("empty or with a NUL")
+        path = Path(text).expanduser()
+        return (base or Path.cwd()) / path
+    except (ValueError, RuntimeError, OSError) as error:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT, f"{shown(reference)} is not a path on this machine.", "Give an absolute path."
+        ) from error
+
+
+def _from_file_url(text: str, reference: str) -> str:
+    parts = urlsplit(text, allow_fragments=False)
+    text = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    if parts.netloc.lower() in ("", "localhost"):
+        return url2pathname(text)
+    if os.name == "nt":
+        return f"//{parts.netloc}{unquote(text)}"
+    raise BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{shown(reference)} names another machine.",
+        "A file URL has three slashes: file:///home/me/picture.png.",
+    )
+
+
+def open_regular(path: Path, reference: str, *, follow_symlinks: bool = True) -> tuple[BinaryIO, int]:
+    """Open a regular file for reading; returns it, unbuffered, and its size in bytes.
+
+    A pipe, socket or device is refused without waiting for it. Blocks: call it in a worker thread.
+
+    Raises:
+        BridgeError: ``not_found``, ``permission_denied`` or ``invalid_argument``.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    if not follow_symlinks:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        raise _cannot_open(error, path, reference) from error
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return os.fdopen(descriptor, "rb", buffering=0), status.st_size
+    os.close(descriptor)
+    if stat.S_ISDIR(status.st_mode):
+        raise _is_a_directory(path, reference)
+    raise BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{shown(reference)} is not a regular file but a device, pipe or socket.",
+        "Give the path of a regular file.",
+    )
+
+
+def _cannot_open(error: Exception, path: Path, reference: str) -> BridgeError:
+    if isinstance(error, IsADirectoryError) or (isinstance(error, PermissionError) and path.is_dir()):
+        return _is_a_directory(path, reference)
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        near = get_close_matches(path.name, _file_names(path.parent, 500), n=3, cutoff=0.7)
+        meant = f"Did you mean {' or '.join(printable(name) for name in near)}? " if near else ""
+        return BridgeError(
+            ErrorCode.NOT_FOUND,
+            f"There is no file {shown(reference)} (looked for {printable(str(path))}).",
+            f"{meant}Check the path, or give an absolute one.",
+        )
+    if isinstance(error, PermissionError):
+        return BridgeError(
+            ErrorCode.PERMISSION_DENIED,
+            f"The operating system does not allow reading {shown(reference)}.",
+            "Change its permissions, or copy it to where the bridge's user may read.",
+        )
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a valid path"
+    return BridgeError(
+        ErrorCode.INVALID_ARGUMENT, f"{shown(reference)} cannot be opened: {reason}.", "Give the path of a file."
+    )
+
+
+def _is_a_directory(path: Path, reference: str) -> BridgeError:
+    names = sorted(_file_names(path, 200))[:5]
+    example = f"such as {', '.join(printable(name) for name in names)}" if names else "one by one"
+    return BridgeError(
+        ErrorCode.INVALID_ARGUMENT, f"{shown(reference)} is a directory.", f"Name the files in it, {example}."
+    )
+
+
+def _file_names(directory: Path, most: int) -> list[str]:
+    try:
+        with os.scandir(directory) as entries:
+            return [entry.name for entry in islice(entries, most) if entry.is_file() and entry.name[:1] != "."]
+    except OSError:
+        return []

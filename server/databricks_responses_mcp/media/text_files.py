@@ -1,0 +1,303 @@
+"""Text files that a caller names, read whole or by a range of lines, and put into a prompt."""
+
+import codecs
+import io
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+import anyio.to_thread
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.failures import in_units, printable, shown, together
+from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, sniff
+from databricks_responses_mcp.media.local_files import open_regular, resolve
+
+_AT_ONCE = 4
+_COUNTED_BYTES = 64 * 1024 * 1024
+"""A file larger than this is not read past the range just to count its lines."""
+_PIECE = 64 * 1024
+
+_RANGE = re.compile(
+    r"(?P<path>.+?)(?::(?P<a>[0-9]{1,12})(?P<dash1>-(?P<b>[0-9]{1,12})?)?"
+    r"|#L(?P<c>[0-9]{1,12})(?P<dash2>-(?:L?(?P<d>[0-9]{1,12}))?)?)",
+    re.DOTALL,
+)
+# The order matters: the mark of UTF-32 little-endian begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NOT_IN_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """Text of a file, or of a range of its lines.
+
+    A line ends at a line feed; line endings are kept as they are in the file.
+
+    Attributes:
+        name: the path as it was given, without the range.
+        text: what was read.
+        first_line: number of the first line of a range, counting from 1; None for a whole file.
+        last_line: number of the last line read of a range; None for a whole file.
+        total_lines: lines in the file; None if it is so large that they were not counted.
+        encoding: ``utf-8``, ``utf-16``, ``utf-32``, or ``windows-1252`` for a text file that is not UTF-8.
+    """
+
+    name: str
+    text: str
+    first_line: int | None
+    last_line: int | None
+    total_lines: int | None
+    encoding: str
+
+
+async def read_text_file(reference: str, *, max_bytes: int, base: Path | None = None) -> TextFile:
+    """Read a text file, or the lines of it that the reference asks for.
+
+    ``path:10-20``, ``path:10``, ``path:10-``, ``path#L10`` and ``path#L10-L20`` are ranges, unless a file of that
+    very name exists. A range may come from a file of any size and ends at the last line if it reaches further.
+    Without a byte order mark the text is UTF-8, or Windows-1252 if it is not valid UTF-8 and has no control codes.
+
+    Args:
+        reference: path (absolute, ``~`` or relative to ``base``) or ``file://`` URL, with or without a range.
+        max_bytes: the most text taken, in bytes of the file.
+        base: what relative paths are relative to; the working directory if None.
+
+    Raises:
+        BridgeError: ``invalid_argument`` (a directory, a binary file, a range outside the file), ``not_found``,
+            ``permission_denied`` or ``too_large``.
+    """
+    return await anyio.to_thread.run_sync(_read, reference.strip(), max_bytes, base, abandon_on_cancel=True)
+
+
+async def read_text_files(
+    references: Sequence[str], *, max_bytes: int, max_total_bytes: int | None = None, base: Path | None = None
+) -> list[TextFile]:
+    """Read several files at once, as ``read_text_file`` does; the result has the order of ``references``.
+
+    Raises:
+        BridgeError: what is wrong with all of them, in one error; ``too_large`` if together they have more than
+            ``max_total_bytes`` bytes of UTF-8.
+    """
+    results: list[TextFile | BridgeError | None] = [None] * len(references)
+    turn = anyio.Semaphore(_AT_ONCE)
+
+    async def read(index: int, reference: str) -> None:
+        async with turn:
+            try:
+                results[index] = await read_text_file(reference, max_bytes=max_bytes, base=base)
+            except BridgeError as error:
+                results[index] = error
+
+    async with anyio.create_task_group() as group:
+        for index, reference in enumerate(references):
+            group.start_soon(read, index, reference)
+    errors = [result for result in results if isinstance(result, BridgeError)]
+    if errors:
+        raise together(errors, len(references), "files")
+    files = [result for result in results if isinstance(result, TextFile)]
+    total = sum(len(file.text.encode()) for file in files) if max_total_bytes is not None else 0
+    if max_total_bytes is not None and total > max_total_bytes:
+        raise BridgeError(
+            ErrorCode.TOO_LARGE,
+            f"The {len(files)} files have {in_units(total)} together; {in_units(max_total_bytes)} can be sent.",
+            "Send fewer files, or the lines that matter, as in notes.txt:1-200.",
+        )
+    return files
+
+
+def render_files(files: Sequence[TextFile]) -> str:
+    """The files as a part of a prompt: each with its name and lines, in a fence that its own text cannot close."""
+    return "\n\n".join(_rendered(file) for file in files)
+
+
+def _rendered(file: TextFile) -> str:
+    notes = []
+    if file.first_line is not None:
+        of = f" of {file.total_lines}" if file.total_lines is not None else ""
+        one = file.first_line == file.last_line
+        lines = f"line {file.first_line}" if one else f"lines {file.first_line}-{file.last_line}"
+        notes.append(lines + of)
+    elif file.total_lines is not None:
+        notes.append(f"{file.total_lines} line{'' if file.total_lines == 1 else 's'}")
+    if file.encoding != "utf-8":
+        notes.append(f"read as {file.encoding}")
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", file.text)), default=0))
+    text = file.text if not file.text or file.text.endswith("\n") else file.text + "\n"
+    about = f" ({', '.join(notes)})" if notes else ""
+    return f"File: {printable(file.name)}{about}\n{fence}\n{text}{fence}"
+
+
+def _read(reference: str, max_bytes: int, base: Path | None) -> TextFile:
+    name, span = reference, None
+    path = resolve(reference, base)
+    wanted = _RANGE.fullmatch(reference)
+    # A file of that very name wins; "C:10" is a file of drive C on Windows.
+    if wanted and not os.path.lexists(path) and not (os.name == "nt" and len(wanted["path"]) == 1):
+        name = wanted["path"]
+        path = resolve(name, base)
+        span = _span(wanted, reference)
+    file, size = open_regular(path, reference if span is None else name)
+    try:
+        with file:
+            if span is None:
+                if size > max_bytes:
+                    raise _too_large(name, size, max_bytes)
+                return _whole(file, name, max_bytes)
+            return _lines(file, name, size, span, max_bytes)
+    except OSError as error:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(reference)} cannot be read: {error.strerror}.",
+            "Check the disk or copy the file elsewhere.",
+        ) from error
+
+
+def _span(wanted: re.Match[str], reference: str) -> tuple[int, int | None]:
+    first = int(wanted["a"] or wanted["c"])
+    end = wanted["b"] or wanted["d"]
+    last = int(end) if end else None if (wanted["dash1"] or wanted["dash2"]) else first
+    if first < 1 or (last is not None and last < first):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(reference)} is not a range of lines: they count from 1, the first before the last.",
+            "Write ranges as in notes.txt:10-20.",
+        )
+    return first, last
+
+
+def _whole(file: BinaryIO, name: str, max_bytes: int) -> TextFile:
+    data = bytearray()
+    while len(data) <= max_bytes and (chunk := file.read(max_bytes + 1 - len(data))):
+        data += chunk
+    if len(data) > max_bytes:  # it grew after its size was taken
+        raise _too_large(name, len(data), max_bytes)
+    text, encoding = _decoded(bytes(data), _mark(data), name)
+    total = text.count("\n") + (0 if not text or text.endswith("\n") else 1)
+    return TextFile(name, text, None, None, total, encoding)
+
+
+def _lines(file: BinaryIO, name: str, size: int, span: tuple[int, int | None], max_bytes: int) -> TextFile:
+    head = file.read(_PIECE)
+    file.seek(0)
+    mark = _mark(head)
+    if mark is None:
+        _decoded(head, None, name, is_cut=True)
+    # Latin-1 maps each byte to one character and back, so one loop serves every encoding.
+    stream = io.TextIOWrapper(io.BufferedReader(_Raw(file)), mark or "latin-1", newline="\n")
+    first, last = span
+    number, at_line_start = 0, True
+    kept: list[str] = []
+    kept_bytes = 0
+    total: int | None = None
+    try:
+        while True:
+            piece = stream.readline(_PIECE)
+            if not piece:
+                total = number
+                break
+            number += at_line_start
+            at_line_start = piece.endswith("\n")
+            if first <= number and (last is None or number <= last):
+                kept.append(piece)
+                kept_bytes += len(piece) if mark is None else len(piece.encode("utf-8", "surrogatepass"))
+                if kept_bytes > max_bytes:
+                    raise _range_too_large(name, span, number, max_bytes)
+            elif last is not None and number > last and size > _COUNTED_BYTES:
+                break
+    except UnicodeDecodeError as error:
+        raise _binary(head, name) from error
+    if not kept:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(name)} has {total} line{'' if total == 1 else 's'}, so it has no line {first}.",
+            f"Ask for lines from 1 to {total}." if total else "The file is empty.",
+        )
+    text = "".join(kept)
+    encoding = (mark or "").removesuffix("-sig")
+    if mark is None:
+        text, encoding = _decoded(text.encode("latin-1"), None, name)
+    elif _NOT_IN_TEXT.search(text):
+        raise _binary(head, name)
+    read_to = last if last is not None and (total is None or last <= total) else total
+    return TextFile(name, text, first, read_to, total, encoding)
+
+
+class _Raw(io.RawIOBase):
+    """Lends an open file to a text stream, which would close it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        return self._file.readinto(buffer)  # type: ignore[attr-defined,no-any-return]
+
+
+def _mark(data: bytes | bytearray) -> str | None:
+    return next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
+
+
+def _decoded(data: bytes, mark: str | None, name: str, *, is_cut: bool = False) -> tuple[str, str]:
+    """Text and encoding of bytes that begin with a mark, or of a part of a file without one."""
+    try:
+        if mark is not None:
+            text, encoding = data.decode(mark), mark.removesuffix("-sig")
+        else:
+            text, encoding = codecs.getincrementaldecoder("utf-8")().decode(data, final=not is_cut), "utf-8"
+    except UnicodeDecodeError as not_unicode:
+        if mark is not None:
+            raise _binary(data, name) from not_unicode
+        try:
+            text, encoding = data.decode("cp1252"), "windows-1252"
+        except UnicodeDecodeError as error:
+            raise _binary(data, name) from error
+    if _NOT_IN_TEXT.search(text):
+        raise _binary(data, name)
+    return text, encoding
+
+
+def _binary(data: bytes, name: str) -> BridgeError:
+    image_format = sniff(data)
+    if image_format and image_format.name != "SVG":
+        what, hint = f"is a picture ({image_format.name}), not text", "Give it in `images` instead of `files`."
+        if image_format not in ACCEPTED_FORMATS:
+            hint = "Convert it to PNG and give it in `images` instead of `files`."
+    elif data.startswith(b"%PDF-"):
+        what, hint = "is a PDF, not a text file", "Extract its text first, for instance: pdftotext in.pdf out.txt."
+    elif data.startswith(b"PK\x03\x04"):
+        what, hint = "is a ZIP archive or an office document, not a text file", "Extract its text first."
+    else:
+        what, hint = "is not a text file", "Save it as UTF-8 text."
+    return BridgeError(ErrorCode.INVALID_ARGUMENT, f"{shown(name)} {what}.", hint)
+
+
+def _too_large(name: str, size: int, max_bytes: int) -> BridgeError:
+    return BridgeError(
+        ErrorCode.TOO_LARGE,
+        f"{shown(name)} has {in_units(size)}; {in_units(max_bytes)} of a file can be sent.",
+        f"Ask for the lines that matter, as in {printable(name)[-100:]}:1-200.",
+    )
+
+
+def _range_too_large(name: str, span: tuple[int, int | None], reached: int, max_bytes: int) -> BridgeError:
+    first, last = span
+    lines = f"Line {first}" if first == last else f"Lines {first}-{last or 'end'}"
+    fits = f"{first}-{reached - 1}" if reached - 1 > first else None
+    return BridgeError(
+        ErrorCode.TOO_LARGE,
+        f"{lines} of {shown(name)} have more than {in_units(max_bytes)}, which is all that can be sent.",
+        f"Lines {fits} would fit." if fits else "That line alone is too long; cut the part that matters into a file.",
+    )
