@@ -1,0 +1,74 @@
+"""One row of the table of known failures: the marks it is known by, and what it means."""
+
+import re
+from dataclasses import dataclass
+
+from databricks_responses_mcp.errors import ErrorCode
+from databricks_responses_mcp.workspace.error_bodies import ErrorBody
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row fits when every kind of mark that it names is there; a kind that is empty is not asked for.
+
+    Attributes:
+        code: the error contract's code.
+        hint: what to do; ``{model}``, ``{param}`` and ``{host}`` are filled in.
+        says: what happened, as the start of a sentence that the upstream's own text follows.
+        retryable: whether the same call may succeed later.
+        statuses: one of these HTTP statuses.
+        codes: one of these codes, upper case.
+        text: a pattern found in the text, whatever the case.
+        params: one of these parameters, named by the error or in its text.
+    """
+
+    code: ErrorCode
+    hint: str
+    says: str
+    retryable: bool
+    statuses: frozenset[int]
+    codes: frozenset[str]
+    text: str
+    params: tuple[str, ...]
+
+    def fits(self, status: int | None, body: ErrorBody, text: str) -> bool:
+        """Whether every kind of mark that this row names is there."""
+        # Patterns are compiled (and kept by ``re``) when an error asks for them: most processes never see one.
+        return (
+            (not self.statuses or status in self.statuses)
+            and (not self.codes or bool(self.codes & body.codes))
+            and (not self.text or re.search(self.text, text, re.IGNORECASE) is not None)
+            and (not self.params or self.named_param(body, text) is not None)
+        )
+
+    def named_param(self, body: ErrorBody, text: str) -> str | None:
+        """Which of the row's parameters the error is about."""
+        if not self.params or body.param in self.params:
+            return body.param
+        names = "|".join(map(re.escape, self.params))
+        found = re.search(rf"(?<![\w.])({names})(?!\w)", text)
+        return found[1] if found else None
+
+
+def rule(
+    code: ErrorCode,
+    hint: str,
+    says: str,
+    *,
+    status: int | tuple[int, ...] = (),
+    codes: str = "",
+    text: str = "",
+    params: tuple[str, ...] = (),
+    retryable: bool = False,
+) -> Rule:
+    """A row; ``codes`` are separated by spaces."""
+    return Rule(
+        code=code,
+        hint=hint,
+        says=says,
+        retryable=retryable,
+        statuses=frozenset((status,) if isinstance(status, int) else status),
+        codes=frozenset(codes.split()),
+        text=text,
+        params=params,
+    )

@@ -1,0 +1,206 @@
+"""Reading error bodies: every shape that a workspace, its gateway or something in between answers with, as one record.
+
+Pure parsing; what to make of it is `databricks_responses_mcp.workspace.advice`.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from databricks_responses_mcp.workspace.redaction import html_to_text, looks_like_html
+
+_MAX_BODY = 256 * 1024
+_MAX_NESTING = 4
+_CODE_PREFIX = re.compile(r"^\s*(?:(?:HTTP )?\d{3}[\s:\u2014-]{1,4})?([A-Z][A-Z0-9_]{3,60}): *(.*)", re.DOTALL)
+_GUARDRAILS = ("input_guardrail", "output_guardrail")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What an error body said.
+
+    Attributes:
+        message: the innermost text, neither cleaned nor shortened; empty when there was none.
+        codes: every code and type on the way there, as upper-case text without order of importance.
+        param: the request's parameter that was refused, if named.
+        retry_after: seconds to wait, if the body said so.
+        limit_type: which budget was exceeded, if the body said so.
+        categories: what a guardrail flagged; empty when no guardrail spoke.
+        guardrail: whether a guardrail refused, ``input`` or ``output``.
+        is_html: the body was a page; ``message`` is its title or preformatted text.
+        is_sse: the body was an event stream.
+    """
+
+    message: str = ""
+    codes: frozenset[str] = frozenset()
+    param: str | None = None
+    retry_after: float | None = None
+    limit_type: str | None = None
+    categories: tuple[str, ...] = ()
+    guardrail: str | None = None
+    is_html: bool = False
+    is_sse: bool = False
+
+
+@dataclass(slots=True)
+class _Found:
+    message: str = ""
+    codes: set[str] = field(default_factory=set)
+    param: str | None = None
+    retry_after: float | None = None
+    limit_type: str | None = None
+    categories: list[str] = field(default_factory=list)
+    guardrail: str | None = None
+
+    def frozen(self) -> ErrorBody:
+        return ErrorBody(
+            message=self.message.strip(),
+            codes=frozenset(self.codes),
+            param=self.param,
+            retry_after=self.retry_after,
+            limit_type=self.limit_type,
+            categories=tuple(dict.fromkeys(self.categories)),
+            guardrail=self.guardrail,
+        )
+
+
+def parse_error_body(body: bytes) -> ErrorBody:
+    """Read the body of a failed request. Never raises: what cannot be understood is taken as text."""
+    text = body[:_MAX_BODY].decode("utf-8", "replace").strip().removeprefix("\ufeff")
+    if not text:
+        return ErrorBody()
+    if text[0] in '{["':
+        value = _loads(text)
+        if value is not None:
+            return parse_error_value(value)
+    if looks_like_html(text):
+        return ErrorBody(message=html_to_text(text), is_html=True)
+    if text.startswith(("data:", "event:", ":")):
+        found = _from_sse(text)
+        return ErrorBody(**{**_as_kwargs(found), "is_sse": True})
+    return parse_error_value(text)
+
+
+def parse_error_value(value: object) -> ErrorBody:
+    """Read an error that is already JSON: a body, the ``error`` of a response, the payload of an ``error`` event."""
+    found = _Found()
+    _walk(value, found, 0)
+    return found.frozen()
+
+
+def _as_kwargs(body: ErrorBody) -> dict[str, Any]:
+    return {name: getattr(body, name) for name in ErrorBody.__dataclass_fields__}
+
+
+def _from_sse(text: str) -> ErrorBody:
+    for line in text.splitlines():
+        if line.startswith("data:"):
+            value = _loads(line[5:].strip())
+            if isinstance(value, Mapping) and (value.get("error") or value.get("message")):
+                return parse_error_value(value)
+    return ErrorBody()
+
+
+def _walk(value: object, found: _Found, depth: int) -> None:
+    if depth > _MAX_NESTING:
+        return
+    if isinstance(value, str):
+        _walk_text(value, found, depth)
+    elif isinstance(value, list):
+        # FastAPI's validation errors, and gateways that answer with a list.
+        for item in value[:1]:
+            _walk(item, found, depth + 1)
+    elif isinstance(value, Mapping):
+        _walk_mapping(value, found, depth)
+
+
+def _walk_text(text: str, found: _Found, depth: int) -> None:
+    stripped = text.strip()
+    if stripped[:1] in ("{", "["):
+        nested = _loads(stripped)
+        if isinstance(nested, Mapping | list):
+            before = found.message
+            _walk(nested, found, depth + 1)
+            if found.message != before or found.guardrail:
+                return
+    match = _CODE_PREFIX.match(stripped)
+    if match:
+        found.codes.add(match[1])
+        rest = match[2].strip()
+        if rest[:1] in ("{", "["):
+            _walk_text(rest, found, depth + 1)
+            return
+        found.message = rest or stripped
+        return
+    if stripped:
+        found.message = html_to_text(stripped) if looks_like_html(stripped) else stripped
+
+
+def _walk_mapping(value: Mapping[Any, Any], found: _Found, depth: int) -> None:
+    for key in ("error_code", "code", "type", "status"):
+        _add_code(value.get(key), found)
+    param = value.get("param")
+    if isinstance(param, str) and param not in ("", "None", "null"):
+        found.param = param
+    elif isinstance(value.get("loc"), list):
+        found.param = ".".join(str(part) for part in value["loc"] if part != "body") or None
+    wait = _seconds(value.get("retry_after"))
+    if wait is not None:
+        found.retry_after = wait
+    limit_type = value.get("limit_type")
+    if isinstance(limit_type, str) and limit_type:
+        found.limit_type = limit_type
+    _read_guardrails(value, found, depth)
+    # Outer text first, so that an inner one, which is nearer to the cause, replaces it.
+    for key in ("title", "msg", "detail", "reason", "error_description", "message", "errors", "error"):
+        inner = value.get(key)
+        if inner:
+            _walk(inner, found, depth + 1)
+
+
+def _read_guardrails(value: Mapping[Any, Any], found: _Found, depth: int) -> None:
+    for key in _GUARDRAILS:
+        verdicts = value.get(key)
+        if isinstance(verdicts, Mapping):
+            verdicts = [verdicts]
+        if not isinstance(verdicts, list):
+            continue
+        found.guardrail = key.removesuffix("_guardrail")
+        for verdict in verdicts:
+            if isinstance(verdict, Mapping):
+                found.categories.extend(_flagged(verdict))
+
+
+def _flagged(verdict: Mapping[Any, Any]) -> list[str]:
+    if verdict.get("flagged") is False:
+        return []
+    categories = verdict.get("categories")
+    if isinstance(categories, Mapping):
+        return [str(name) for name, hit in categories.items() if hit]
+    if isinstance(categories, list):
+        return [str(name) for name in categories]
+    return ["personal data"] if verdict.get("pii_detection") else []
+
+
+def _add_code(code: object, found: _Found) -> None:
+    # ``error.code`` is an int in some servers and a word in others; ``status`` may be "failed", which says nothing.
+    if isinstance(code, str) and 2 < len(code) <= 80:
+        found.codes.add(code.upper())
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        seconds = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds <= 86400 else None
+
+
+def _loads(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value
