@@ -38,7 +38,7 @@ class Payload:
         Raises:
             ValueError: if it is not base64.
         """
-        return binascii.a2b_base64(self.base64)
+        return binascii.a2b_base64(self.base64, strict_mode=False)
 
     def __repr__(self) -> str:
         return f"<Payload {len(self.base64)} base64 characters>"

@@ -159,4 +159,4 @@ def _citation(note: dict[str, Any], text: str, offset: int) -> dict[str, Any]:
 
 
 def _is_bulk(key: str, value: Any) -> bool:
-    return isinstance(value, Payload) or key in ("result", "encrypted_content")
+    return isinstance(value, Payload) or key in ("result", "encrypted_content", "picture")

@@ -1,0 +1,218 @@
+"""The MCP server: what it says of itself, its tools and resources, and that no failure leaves it without advice."""
+
+import base64
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from mcp.server import MCPServer
+from mcp.server.caching import CacheHint
+from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
+from mcp.shared.exceptions import MCPError
+from mcp.types import CallToolResult, Icon, InputRequiredResult
+from mcp.types import Tool as ToolDefinition
+from pydantic import AnyUrl, ValidationError
+
+from databricks_responses_mcp import __version__
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.tools.registry import all_tools
+from databricks_responses_mcp.tools.results import error_result
+from databricks_responses_mcp.tools.state import App, app_of
+from databricks_responses_mcp.turns.bridge import Bridge
+
+logger = logging.getLogger(__name__)
+
+NAME = "databricks-responses-mcp"
+WEBSITE = "https://github.com/databricks-responses-mcp/databricks-responses-mcp"
+INSTRUCTIONS = """\
+Models of a Databricks workspace, through the OpenAI Responses API. \
+ask_databricks_model asks one (text, images, files); generate_image draws or edits pictures and saves them; \
+list_databricks_models names the endpoints. Leave `model` out unless the user names one. \
+When a result has an error, its hint says what to do; partial answers are kept in it."""
+
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48"><rect width="48" height="48" rx="10" fill="#1b3139"/>'
+    '<path d="M8 16l16-8 16 8-16 8z" fill="#ff3621"/><path d="M8 24l16 8 16-8M8 32l16 8 16-8" fill="none" '
+    'stroke="#ff9e94" stroke-width="3" stroke-linejoin="round"/></svg>'
+)
+_HOUR_MS = 3_600_000
+
+OpenBridge = Callable[[], AbstractAsyncContextManager[Bridge]]
+
+
+class BridgeServer(MCPServer[App]):
+    """An MCP server whose every failed call carries the error contract."""
+
+    listed: anyio.Event | None = None
+
+    async def list_tools(self) -> list[ToolDefinition]:
+        """The tools; what they need is imported once the first host has its list."""
+        if self.listed is not None:
+            self.listed.set()
+        return await super().list_tools()
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[App, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Run a tool; whatever goes wrong becomes a result with a code, a sentence and advice."""
+        assert context is not None
+        try:
+            self._refuse_unknown(name, arguments)
+            return await super().call_tool(name, arguments, context)
+        except MCPError:
+            raise
+        except ToolError as error:
+            return error_result(app_of(context), _as_bridge_error(name, error))
+        except BridgeError as error:
+            return error_result(app_of(context), error)
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[App, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """Read a resource; a picture's MIME type is read from its bytes, since a template can name only one."""
+        from databricks_responses_mcp.media.formats import sniff
+
+        contents = await super().read_resource(uri, context)
+        if isinstance(contents, InputRequiredResult) or not str(uri).startswith("image:"):
+            return contents
+        return [
+            replace(content, mime_type=image_format.mime_type)
+            if isinstance(content.content, bytes) and (image_format := sniff(content.content))
+            else content
+            for content in contents
+        ]
+
+    def _refuse_unknown(self, name: str, arguments: dict[str, Any]) -> None:
+        tool = self._tool_manager.get_tool(name)
+        if tool is None:
+            names = [known.name for known in self._tool_manager.list_tools()]
+            raise BridgeError(ErrorCode.NOT_FOUND, f"There is no tool {name!r}.", f"The tools are {', '.join(names)}.")
+        known = list(tool.parameters["properties"])
+        if unknown := [argument for argument in arguments if argument not in known]:
+            near = get_close_matches(unknown[0], known, n=1)
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{name} has no argument {unknown[0]!r}.",
+                f"Did you mean {near[0]!r}?" if near else f"Its arguments are {', '.join(known)}.",
+            )
+
+
+def build_server(open_bridge: OpenBridge) -> BridgeServer:
+    """The server, ready to run on any transport.
+
+    Args:
+        open_bridge: opens the workspace for the server's lifetime.
+    """
+
+    @asynccontextmanager
+    async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:
+        assert isinstance(server, BridgeServer)
+        server.listed = anyio.Event()
+        async with open_bridge() as bridge, anyio.create_task_group() as tasks:
+            tasks.start_soon(_warm_up, server.listed)
+            yield App(bridge)
+            tasks.cancel_scope.cancel()
+
+    server = BridgeServer(
+        NAME,
+        title="Databricks models",
+        description="Ask, and draw with, the models of a Databricks workspace.",
+        instructions=INSTRUCTIONS,
+        website_url=WEBSITE,
+        icons=[
+            Icon(
+                src=f"data:image/svg+xml;base64,{base64.b64encode(_ICON.encode()).decode()}",
+                mime_type="image/svg+xml",
+                sizes=["any"],
+            )
+        ],
+        version=__version__,
+        tools=all_tools(),
+        lifespan=lifespan,
+        cache_hints={"tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="public")},
+        subscriptions=False,
+        log_level="WARNING",
+    )
+    _add_resources(server)
+    return server
+
+
+def _add_resources(server: BridgeServer) -> None:
+    @server.resource(
+        "image://{name}",
+        name="picture",
+        title="Generated picture",
+        description="A picture that generate_image saved, whole.",
+        mime_type="image/png",
+    )
+    async def picture(name: str, ctx: Context[App, Any]) -> bytes:
+        app: App = app_of(ctx)
+        if (unsaved := app.unsaved.get(name)) is not None:
+            return unsaved
+        try:
+            data, _ = await app.gallery.read(name)
+        except BridgeError as error:
+            raise ResourceNotFoundError(str(error)) from error
+        return data
+
+    @server.resource(
+        "answer://{number}",
+        name="answer",
+        title="Whole answer",
+        description="An answer that was too long for a tool result, whole.",
+        mime_type="text/plain",
+    )
+    async def answer(number: str, ctx: Context[App, Any]) -> str:
+        text = app_of(ctx).long_texts.get(number)
+        if text is None:
+            raise ResourceNotFoundError(
+                f"answer://{number} is not here: long answers are kept while the server runs, the newest first."
+            )
+        return text
+
+
+async def _warm_up(listed: anyio.Event) -> None:
+    """Import what the first call will need, in a thread, once nobody waits for the list of tools any more."""
+    await listed.wait()
+    await anyio.sleep(0.02)
+    await anyio.to_thread.run_sync(_import_for_calls, abandon_on_cancel=True)
+
+
+def _import_for_calls() -> None:
+    import databricks_responses_mcp.tools.prompting
+    import databricks_responses_mcp.tools.taking
+    import databricks_responses_mcp.turns.ask
+    import databricks_responses_mcp.turns.draw  # noqa: F401 - imported for the effect
+
+
+def _as_bridge_error(name: str, error: ToolError) -> BridgeError:
+    cause = error.__cause__
+    if isinstance(cause, BridgeError):
+        return cause
+    if isinstance(cause, ValidationError):
+        problems = "; ".join(_problem(detail) for detail in cause.errors(include_url=False, include_input=False)[:5])
+        return BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{name} cannot take these arguments: {problems}.",
+            "Correct them and call again.",
+        )
+    if isinstance(error, UnexpectedToolError):
+        logger.error("tool %s crashed", name, exc_info=cause)
+        return BridgeError(
+            ErrorCode.INTERNAL,
+            f"{name} failed inside the bridge ({type(cause).__name__}).",
+            "This is a defect of the bridge: the server's log on stderr has the details; please report it.",
+        )
+    return BridgeError(ErrorCode.INVALID_ARGUMENT, str(error), "Correct the call and try again.")
+
+
+def _problem(detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    return f"{where}: {detail['msg']}" if where else str(detail["msg"])

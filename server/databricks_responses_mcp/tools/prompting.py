@@ -1,0 +1,32 @@
+"""What a caller names, made into what a model is shown: files into words, images into URLs."""
+
+from collections.abc import Sequence
+
+from databricks_responses_mcp.media.images_in import load_images
+from databricks_responses_mcp.media.text_files import read_text_files, render_files
+from databricks_responses_mcp.tools.state import App
+
+
+async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> str:
+    """The prompt with the content of ``files`` after it.
+
+    Raises:
+        BridgeError: naming every file that cannot be read.
+    """
+    if not files:
+        return prompt
+    read = await read_text_files(files, max_bytes=app.bridge.settings.max_file_bytes)
+    return f"{prompt}\n\n{render_files(read)}"
+
+
+async def image_urls(app: App, images: Sequence[str]) -> list[str]:
+    """Data URLs of the images: not every model fetches, and none reaches this machine.
+
+    Raises:
+        BridgeError: naming every image that cannot be taken.
+    """
+    if not images:
+        return []
+    settings = app.bridge.settings
+    loaded = await load_images(images, max_bytes=settings.max_image_bytes, allow_private=settings.allow_private_urls)
+    return [image.url for image in loaded]

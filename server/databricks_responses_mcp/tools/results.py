@@ -1,0 +1,115 @@
+"""From facts to what a host is given: the same in words and in structure."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mcp.types import CallToolResult, ContentBlock, TextContent
+
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.tools.state import App
+
+_CHARACTERS_PER_TOKEN = 4
+_ITEM_CHARACTERS = 2000
+
+
+def answer_result(
+    app: App, facts: dict[str, Any], blocks: Sequence[ContentBlock] = (), *, lead: str = ""
+) -> CallToolResult:
+    """A successful call.
+
+    Args:
+        facts: the result contract's fields.
+        blocks: pictures and links, put after the text.
+        lead: what is said before the model's own words, such as where a picture is.
+    """
+    facts = cap_text(app, facts)
+    return CallToolResult(content=[TextContent(text=words(facts, lead)), *blocks], structured_content=facts)
+
+
+def error_result(app: App, error: BridgeError, blocks: Sequence[ContentBlock] = ()) -> CallToolResult:
+    """A failed call, with what had been received."""
+    facts = cap_text(app, {"status": "failed", **error.partial, "error": error.as_dict()})
+    head = f"{error.code.value}: {error}"
+    received = words({**facts, "status": "failed"}, "") if error.partial else ""
+    text = f"{head}\n\nReceived before that:\n{received}" if received else head
+    return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=facts, is_error=True)
+
+
+def cap_text(app: App, facts: dict[str, Any]) -> dict[str, Any]:
+    """Cut a text that is longer than hosts take; the whole of it stays readable as a resource."""
+    text = facts.get("text")
+    limit = app.bridge.settings.max_text_tokens * _CHARACTERS_PER_TOKEN
+    if not isinstance(text, str) or len(text) <= limit:
+        return facts
+    uri = app.long_texts.keep(text)
+    note = f"The text is {len(text)} characters; the first {limit} are here, the whole of it is the resource {uri}."
+    return {**facts, "text": text[:limit], "text_uri": uri, "notes": [*facts.get("notes", []), note]}
+
+
+def words(facts: dict[str, Any], lead: str) -> str:
+    """All the facts that a reader needs, for hosts that show their model only text."""
+    text = str(facts.get("text", ""))
+    parts = [lead] if lead else []
+    if text:
+        parts.append(text)
+    if refusal := facts.get("refusal"):
+        parts.append(f"[The model refused] {refusal}")
+    parts += _citation_words(facts)
+    parts += _pending_words(facts)
+    parts += _item_words(facts)
+    if incomplete := _incomplete_words(facts):
+        parts.append(incomplete)
+    parts += [f"[{note}]" for note in facts.get("notes", [])]
+    if not parts and facts.get("status") != "failed":
+        parts.append("[The model answered without any text.]")
+    return "\n\n".join(parts)
+
+
+def _incomplete_words(facts: dict[str, Any]) -> str:
+    if facts.get("status") != "incomplete":
+        return ""
+    reason = facts.get("incomplete_reason")
+    if reason == "max_output_tokens":
+        spent = "" if facts.get("text") else " All of it went into reasoning."
+        return f"[Incomplete: the answer reached max_output_tokens.{spent} Ask again with a larger max_output_tokens.]"
+    if reason == "content_filter":
+        return "[Incomplete: the workspace's content filter stopped the answer.]"
+    return f"[Incomplete: {reason or 'the workspace did not say why'}.]"
+
+
+def _citation_words(facts: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for citation in facts.get("citations", []):
+        url = citation.get("url") or citation.get("filename") or citation.get("file_id")
+        line = f"- {citation.get('title') or url}: {url}" if url else ""
+        if line and line not in lines:
+            lines.append(line)
+    return ["Sources:\n" + "\n".join(lines)] if lines else []
+
+
+def _pending_words(facts: dict[str, Any]) -> list[str]:
+    return [
+        f"[Waiting for {call.get('answer_with')}] {_json({k: v for k, v in call.items() if k != 'answer_with'})}"
+        for call in facts.get("pending_calls", [])
+    ]
+
+
+def _item_words(facts: dict[str, Any]) -> list[str]:
+    waiting = {call.get("call_id") or call.get("approval_request_id") for call in facts.get("pending_calls", [])}
+    lines: list[str] = []
+    for item in facts.get("output", []):
+        kind = item.get("type")
+        if kind in ("message", "image_generation_call") or (item.get("call_id") or item.get("id")) in waiting:
+            continue
+        if kind == "reasoning":
+            summary = "\n".join(str(part.get("text", "")) for part in item.get("summary") or [] if part)
+            lines.append(f"[Reasoning] {summary or _json(item)}")
+        else:
+            lines.append(f"[{kind}] {_json({k: v for k, v in item.items() if k not in ('type', 'id')})}")
+    return lines
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return text if len(text) <= _ITEM_CHARACTERS else f"{text[:_ITEM_CHARACTERS]}… (whole in structuredContent)"

@@ -1,0 +1,112 @@
+"""What the tools publish of their results, and how their schemas are kept small and portable."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import ToolAnnotations
+from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
+
+T = TypeVar("T")
+Maybe = Annotated[T | SkipJsonSchema[None], Field()]
+"""A field that is absent rather than null: no null union in the published schema, which some hosts refuse."""
+
+
+class ErrorFacts(BaseModel):
+    """Why a call failed."""
+
+    code: str
+    message: str
+    retryable: bool
+    hint: str
+    retry_after_seconds: Maybe[float] = None
+    status: Maybe[int] = None
+    request_id: Maybe[str] = None
+
+
+class ImageFacts(BaseModel):
+    """One picture."""
+
+    path: Maybe[str] = Field(None, description="File with the model's exact bytes.")
+    uri: Maybe[str] = Field(None, description="Readable with resources/read.")
+    mime_type: Maybe[str] = None
+    width: Maybe[int] = None
+    height: Maybe[int] = None
+    bytes: Maybe[int] = None
+    sha256: Maybe[str] = None
+    revised_prompt: Maybe[str] = None
+
+
+class AnswerFacts(BaseModel):
+    """The result of a turn. What is not known is absent."""
+
+    status: str = Field(description="completed, incomplete, failed or cut")
+    text: Maybe[str] = Field(None, description="Everything the model said.")
+    text_uri: Maybe[str] = Field(None, description="The whole text, if it was cut here.")
+    model: Maybe[str] = Field(None, description="Who answered.")
+    endpoint: Maybe[str] = Field(None, description="Serving endpoint asked.")
+    conversation_id: Maybe[str] = None
+    response_id: Maybe[str] = None
+    incomplete_reason: Maybe[str] = None
+    refusal: Maybe[str] = None
+    pending_calls: Maybe[list[dict[str, Any]]] = Field(None, description="Calls that wait for the host.")
+    citations: Maybe[list[dict[str, Any]]] = None
+    images: Maybe[list[ImageFacts]] = None
+    output: Maybe[list[dict[str, Any]]] = Field(None, description="Other output items, as the API gave them.")
+    usage: Maybe[dict[str, Any]] = None
+    notes: Maybe[list[str]] = Field(None, description="What the bridge has to add.")
+    error: Maybe[ErrorFacts] = None
+
+
+def define_tool(
+    fn: Callable[..., Any],
+    *,
+    title: str,
+    description: str,
+    read_only: bool,
+    destructive: bool,
+    idempotent: bool,
+    open_world: bool,
+) -> Tool:
+    """A tool with all its annotations explicit and its schemas without ballast; unknown arguments are refused."""
+    tool = Tool.from_function(
+        fn,
+        title=title,
+        description=description,
+        annotations=ToolAnnotations(
+            title=title,
+            read_only_hint=read_only,
+            destructive_hint=destructive,
+            idempotent_hint=idempotent,
+            open_world_hint=open_world,
+        ),
+    )
+    tool.parameters = {**slim(tool.parameters), "additionalProperties": False}
+    if tool.fn_metadata.output_schema is not None:
+        tool.fn_metadata.output_schema = slim(tool.fn_metadata.output_schema)
+    return tool
+
+
+def slim(schema: dict[str, Any]) -> dict[str, Any]:
+    """A JSON Schema without generated titles, null defaults and docstrings of models: the host pays for each byte."""
+    return {key: _slim_value(key, value) for key, value in schema.items() if not _is_ballast(key, value)}
+
+
+def _slim_value(key: str, value: Any) -> Any:
+    if key in ("properties", "$defs") and isinstance(value, dict):
+        return {name: _slim_property(sub) for name, sub in value.items()}
+    if isinstance(value, dict):
+        return slim(value)
+    return value
+
+
+def _slim_property(schema: dict[str, Any]) -> dict[str, Any]:
+    slimmed = slim(schema)
+    if slimmed.get("type") == "object" and "properties" in slimmed:
+        slimmed.pop("description", None)
+    return slimmed
+
+
+def _is_ballast(key: str, value: Any) -> bool:
+    return (key == "title" and isinstance(value, str)) or (key == "default" and value is None)

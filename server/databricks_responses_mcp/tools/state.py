@@ -1,0 +1,101 @@
+"""What the tools of one server share, for as long as it runs."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mcp.server.mcpserver import Context
+
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.progress import Reporter
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.media.gallery import PictureGallery
+
+_LONG_TEXTS_CHARACTERS = 32_000_000
+_UNSAVED_BYTES = 128_000_000
+
+
+class LongTexts:
+    """Whole answers that were too long to hand over at once; the oldest go when there are too many."""
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._held = 0
+        self._count = 0
+
+    def keep(self, text: str) -> str:
+        """Remember ``text``; returns the URI that it can be read at."""
+        self._count += 1
+        key = f"{self._count}"
+        self._texts[key] = text
+        self._held += len(text)
+        while self._held > _LONG_TEXTS_CHARACTERS and len(self._texts) > 1:
+            self._held -= len(self._texts.popitem(last=False)[1])
+        return f"answer://{key}"
+
+    def get(self, key: str) -> str | None:
+        """The text kept under the last part of its URI."""
+        return self._texts.get(key)
+
+
+class UnsavedPictures:
+    """Pictures that no disk would take: paid for, so kept in memory; the oldest go when there are too many."""
+
+    def __init__(self) -> None:
+        self._pictures: OrderedDict[str, bytes] = OrderedDict()
+        self._held = 0
+
+    def keep(self, name: str, data: bytes) -> str:
+        """Remember ``data``; returns the URI that it can be read at."""
+        self._held += len(data) - len(self._pictures.pop(name, b""))
+        self._pictures[name] = data
+        while self._held > _UNSAVED_BYTES and len(self._pictures) > 1:
+            self._held -= len(self._pictures.popitem(last=False)[1])
+        return f"image://{name}"
+
+    def get(self, name: str) -> bytes | None:
+        """The bytes kept under the last part of their URI."""
+        return self._pictures.get(name)
+
+
+@dataclass
+class App:
+    """Handed to every tool as the lifespan context.
+
+    Attributes:
+        bridge: the workspace.
+        long_texts: whole answers that were cut for the host.
+        unsaved: pictures that could not be written.
+    """
+
+    bridge: Bridge
+    long_texts: LongTexts = field(default_factory=LongTexts)
+    unsaved: UnsavedPictures = field(default_factory=UnsavedPictures)
+    _gallery: "PictureGallery | None" = None
+
+    @property
+    def gallery(self) -> "PictureGallery":
+        """The pictures that can be read as resources."""
+        if self._gallery is None:
+            from databricks_responses_mcp.media.gallery import PictureGallery
+
+            self._gallery = PictureGallery(self.bridge.settings.image_dir)
+        return self._gallery
+
+
+def app_of(ctx: Context[App]) -> App:
+    """The shared state of the server that a call came to."""
+    return ctx.request_context.lifespan_context
+
+
+def reporter_of(ctx: Context[App]) -> Reporter | None:
+    """Where a call's progress goes; None if the host did not ask for any."""
+    meta = ctx.request_context.meta
+    if meta is None or meta.get("progress_token") is None:
+        return None
+
+    async def report(value: float, message: str) -> None:
+        await ctx.report_progress(value, None, message)
+
+    return Reporter(report)

@@ -1,0 +1,180 @@
+"""Pictures that a model drew: onto the disk, into the result, and never lost once they were paid for."""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from mcp.types import ContentBlock, ImageContent, ResourceLink
+
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.media.formats import dimensions, sniff
+from databricks_responses_mcp.media.pictures import decode_base64, save_picture
+from databricks_responses_mcp.media.thumbnails import make_thumbnail
+from databricks_responses_mcp.responses.assembly import Item, picture_base64
+from databricks_responses_mcp.responses.payloads import Payload
+from databricks_responses_mcp.tools.state import App
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One picture, kept."""
+
+    facts: dict[str, Any]
+    thumbnail: ImageContent | None
+    link: ResourceLink
+    problem: str = ""
+
+
+class PictureTaker:
+    """Takes each picture of a call as it arrives.
+
+    Args:
+        app: where settings and the gallery are.
+        prompt: names the files.
+        save_to: a folder or a file name; None is the configured folder.
+        count: how many pictures share the result's inline budget.
+    """
+
+    def __init__(self, app: App, prompt: str, *, save_to: str | None = None, count: int = 1) -> None:
+        self._app = app
+        self._prompt = prompt
+        self._save_to = save_to
+        self._budget = app.bridge.settings.inline_image_bytes // count
+        self.taken: list[Taken] = []
+
+    async def __call__(self, item: Item) -> None:
+        """Decode, save and shrink one picture off the event loop; its base64 leaves ``item``."""
+        base64 = picture_base64(item)
+        if base64 is None:
+            return
+        holder: list[Payload | str] = [base64]
+        item["result"] = base64 = None
+        # Shielded: a deadline that strikes now must not lose what is here and paid for.
+        with anyio.CancelScope(shield=True):
+            taken = await anyio.to_thread.run_sync(self._take, holder, item)
+        item["picture"] = taken.facts.get("path") or taken.facts.get("uri")
+        self.taken.append(taken)
+
+    def blocks(self) -> Sequence[ContentBlock]:
+        """Thumbnails and links, in order."""
+        blocks: list[ContentBlock] = []
+        for taken in self.taken:
+            if taken.thumbnail is not None:
+                blocks.append(taken.thumbnail)
+            blocks.append(taken.link)
+        return blocks
+
+    def extend(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """``facts`` with the pictures in it."""
+        if not self.taken:
+            return facts
+        notes = [*facts.get("notes", []), *(taken.problem for taken in self.taken if taken.problem)]
+        extended = {**facts, "images": [taken.facts for taken in self.taken]}
+        return {**extended, "notes": notes} if notes else extended
+
+    def attach(self, error: BridgeError) -> BridgeError:
+        """``error`` with the pictures in what was received before it."""
+        if self.taken:
+            error.partial = self.extend(error.partial)
+        return error
+
+    def lead(self) -> str:
+        """Where the pictures are, in words."""
+        return "\n".join(_words(taken.facts) for taken in self.taken)
+
+    def _take(self, holder: list[Payload | str], item: Item) -> Taken:
+        source = holder.pop()
+        data = _decoded(source)
+        extra = {"revised_prompt": item["revised_prompt"]} if isinstance(item.get("revised_prompt"), str) else {}
+        if data is None:
+            raw = bytes(source.base64) if isinstance(source, Payload) else source.encode()
+            return self._unreadable(raw, extra)
+        del source
+        try:
+            saved = save_picture(data, self._target(), self._prompt)
+        except BridgeError as error:
+            return self._unsaved(data, error, extra)
+        facts = {
+            "path": str(saved.path),
+            "uri": self._app.gallery.uri_for(saved.path),
+            **_shape(saved.mime_type, (saved.width, saved.height), saved.bytes, saved.sha256),
+            **extra,
+        }
+        del data
+        thumbnail = make_thumbnail(saved.path, budget_bytes=self._budget)
+        problem = f"{saved.requested_path} was asked for; the picture is {saved.path}." if saved.requested_path else ""
+        return Taken(facts, _image(thumbnail), _link(facts, saved.path.name), problem)
+
+    def _target(self) -> Path:
+        configured = self._app.bridge.settings.image_dir
+        if self._save_to is None:
+            return configured
+        target = Path(self._save_to).expanduser()
+        if target.is_absolute():
+            return target
+        # Hosts without a project start servers in the root or the home: nobody means those by a relative path.
+        here = Path.cwd()
+        return (configured if here in (Path(here.anchor), Path.home()) else here) / target
+
+    def _unsaved(self, data: bytes, error: BridgeError, extra: dict[str, Any]) -> Taken:
+        image_format = sniff(data)
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"unsaved-{digest[:10]}{image_format.extension if image_format else '.bin'}"
+        mime_type = image_format.mime_type if image_format else "application/octet-stream"
+        shape = _shape(mime_type, dimensions(data) or (None, None), len(data), digest)
+        facts = {"uri": self._app.unsaved.keep(name, data), **shape, **extra}
+        problem = (
+            f"The picture was drawn and paid for, but could not be saved: {error} "
+            f"It stays readable as {facts['uri']} while this server runs."
+        )
+        return Taken(facts, _image(make_thumbnail(data, budget_bytes=self._budget)), _link(facts, name), problem)
+
+    def _unreadable(self, raw: bytes, extra: dict[str, Any]) -> Taken:
+        name = f"unreadable-{hashlib.sha256(raw).hexdigest()[:10]}.txt"
+        facts = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
+        problem = f"The model sent a picture that is not valid base64; what it sent is kept as {facts['uri']}."
+        return Taken(facts, None, _link(facts, name), problem)
+
+
+def _decoded(source: Payload | str) -> bytes | None:
+    try:
+        # The usual case first, straight from the received bytes; then whatever dialect of base64 it may be.
+        return source.decode() if isinstance(source, Payload) else decode_base64(source)
+    except ValueError:
+        with suppress(BridgeError):
+            return decode_base64(bytes(source.base64)) if isinstance(source, Payload) else None
+    except BridgeError:
+        return None
+    return None
+
+
+def _shape(mime_type: str, size: tuple[int | None, int | None], count: int, digest: str) -> dict[str, Any]:
+    facts = {"mime_type": mime_type, "width": size[0], "height": size[1], "bytes": count, "sha256": digest}
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _image(thumbnail: Any) -> ImageContent | None:
+    return None if thumbnail is None else ImageContent(data=thumbnail.base64, mime_type=thumbnail.mime_type)
+
+
+def _link(facts: dict[str, Any], name: str) -> ResourceLink:
+    return ResourceLink(
+        name=name,
+        uri=facts["uri"],
+        mime_type=facts.get("mime_type"),
+        size=facts.get("bytes"),
+        description="The whole picture, as the model drew it.",
+    )
+
+
+def _words(facts: dict[str, Any]) -> str:
+    where = f"saved to {facts['path']}" if "path" in facts else f"not saved; readable as {facts['uri']}"
+    shape = f"{facts['width']}x{facts['height']} " if "width" in facts else ""
+    words = f"Picture ({shape}{facts.get('mime_type', 'unknown format')}, {facts['bytes']} bytes) {where}"
+    revised = facts.get("revised_prompt")
+    return f"{words}\nRevised prompt: {revised}" if revised else words

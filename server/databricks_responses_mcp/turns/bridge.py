@@ -1,0 +1,74 @@
+"""What every turn of one process shares: settings, the workspace, what is known of its endpoints."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from databricks_responses_mcp.workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.workspace.credentials import Credentials
+    from databricks_responses_mcp.workspace.endpoints import EndpointDirectory
+    from databricks_responses_mcp.workspace.http import WorkspaceClient
+
+
+class Bridge:
+    """The workspace as turns use it. The HTTP parts are imported and built on first use.
+
+    Attributes:
+        settings: this process's settings.
+    """
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.settings = settings
+        self._environ = environ
+        self._client: WorkspaceClient | None = None
+        self._credentials: Credentials | None = None
+        self._endpoints: EndpointDirectory | None = None
+
+    @property
+    def credentials(self) -> "Credentials":
+        """Where host and headers come from."""
+        if self._credentials is None:
+            from databricks_responses_mcp.workspace.credentials import credentials_for
+
+            self._credentials = credentials_for(self.settings, self._environ)
+        return self._credentials
+
+    @property
+    def client(self) -> "WorkspaceClient":
+        """The workspace's HTTP API."""
+        if self._client is None:
+            # Here, not above: httpx costs a tenth of a second that `tools/list` need not wait for.
+            from databricks_responses_mcp.workspace.http import WorkspaceClient
+
+            self._client = WorkspaceClient(self.settings, self.credentials)
+        return self._client
+
+    @property
+    def endpoints(self) -> "EndpointDirectory":
+        """The serving endpoints, remembered for a while."""
+        if self._endpoints is None:
+            from databricks_responses_mcp.workspace.endpoints import EndpointDirectory
+
+            async def fetch() -> Any:
+                return await self.client.get_json("/api/2.0/serving-endpoints")
+
+            self._endpoints = EndpointDirectory(fetch, ttl_seconds=self.settings.endpoints_ttl_seconds)
+        return self._endpoints
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def open_bridge(settings: Settings, environ: Mapping[str, str] | None = None) -> AsyncIterator[Bridge]:
+    """A bridge for the time of the context. Nothing is connected, and no credential asked for, before the first use."""
+    bridge = Bridge(settings, os.environ if environ is None else environ)
+    try:
+        yield bridge
+    finally:
+        await bridge.aclose()

@@ -1,0 +1,172 @@
+"""Drawing: the ``image_generation`` tool of the Responses API, one request a picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.reading import pictures_of
+from databricks_responses_mcp.responses.request import Prompt, RequestOptions, build_request
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.exchange import TakePicture, exchange
+from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.progress import Reporter
+
+_PREVIEWS = 2
+"""Previews asked for when somebody watches; each costs output tokens, so nobody watching means none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """What a caller wants drawn. None means not given, and is not sent.
+
+    Attributes:
+        prompt: what to draw, or what to change in ``images``.
+        model: the serving endpoint; None takes the default for images.
+        count: how many pictures; each is a request of its own, all at once.
+        images: reference images as URLs, ``data:`` or ``https:``.
+        mask: an image URL whose transparent parts say what to change.
+        extra: further fields of the ``image_generation`` tool, verbatim.
+    """
+
+    prompt: str
+    model: str | None = None
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    output_compression: int | None = None
+    count: int = 1
+    images: Sequence[str] = ()
+    mask: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What came of the requests: outcomes of those that answered, errors of those that did not."""
+
+    outcomes: list[Outcome]
+    errors: list[BridgeError]
+
+    def facts(self) -> dict[str, Any]:
+        """The result contract's fields for all requests together; those that failed are in ``notes``."""
+        facts = self.outcomes[0].as_dict()
+        for outcome in self.outcomes[1:]:
+            other = outcome.as_dict()
+            facts["text"] = "\n\n".join(text for text in (facts["text"], other["text"]) if text)
+            facts["output"] = [*facts.get("output", []), *other.get("output", [])]
+            facts["usage"] = _sum(facts.get("usage", {}), other.get("usage", {}))
+        if self.errors:
+            facts["notes"] = [f"A picture failed: {error}" for error in self.errors]
+        return {key: value for key, value in facts.items() if value or key == "text"}
+
+
+async def draw(
+    bridge: Bridge,
+    drawing: Drawing,
+    *,
+    reporter: Reporter | None = None,
+    take_picture: TakePicture,
+    deadline_seconds: float | None = None,
+) -> Drawn:
+    """Ask for the pictures; ``take_picture`` is given each as soon as it is whole.
+
+    Raises:
+        BridgeError: if no request gave a picture: the first error.
+    """
+    model = drawing.model or bridge.settings.image_model or await bridge.endpoints.default_image_model()
+    body = build_request(
+        model,
+        Prompt(text=drawing.prompt, images=drawing.images),
+        RequestOptions(
+            tools=[_tool(drawing, previews=_PREVIEWS if reporter is not None else 0)],
+            tool_choice={"type": "image_generation"},
+        ),
+    )
+    outcomes: dict[int, Outcome] = {}
+    errors: dict[int, BridgeError] = {}
+
+    async def one(number: int) -> None:
+        label = model if drawing.count == 1 else f"picture {number + 1} of {drawing.count}"
+        try:
+            outcome = await exchange(
+                bridge.client,
+                body,
+                deadline_seconds=deadline_seconds or bridge.settings.timeout_seconds,
+                reporter=reporter,
+                label=label,
+                take_picture=take_picture,
+            )
+            if not pictures_of(outcome.items):
+                raise _no_picture(outcome)
+            if all(item.get("picture") is None for item in pictures_of(outcome.items)):
+                raise _failed_picture(outcome)
+            outcomes[number] = outcome
+        except BridgeError as error:
+            errors[number] = error
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(drawing.count):
+            tasks.start_soon(one, number)
+    drawn = Drawn([outcomes[n] for n in sorted(outcomes)], [errors[n] for n in sorted(errors)])
+    if not drawn.outcomes:
+        raise drawn.errors[0]
+    return drawn
+
+
+def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Token counts added up, nested details too."""
+    total = {**other, **one}
+    for key in one.keys() & other.keys():
+        if isinstance(one[key], Mapping) and isinstance(other[key], Mapping):
+            total[key] = _sum(one[key], other[key])
+        elif isinstance(one[key], int | float) and isinstance(other[key], int | float):
+            total[key] = one[key] + other[key]
+    return total
+
+
+def _tool(drawing: Drawing, *, previews: int) -> dict[str, Any]:
+    tool: dict[str, Any] = {"type": "image_generation"}
+    for name in ("size", "quality", "background", "output_format", "output_compression"):
+        value = getattr(drawing, name)
+        if value is not None:
+            tool[name] = value
+    if drawing.mask is not None:
+        tool["input_image_mask"] = {"image_url": drawing.mask}
+    if previews:
+        tool["partial_images"] = previews
+    tool.update(drawing.extra)
+    return tool
+
+
+def _no_picture(outcome: Outcome) -> BridgeError:
+    """The endpoint answered and drew nothing: some pass over a hosted tool that they do not know."""
+    partial = outcome.as_dict()
+    if outcome.refusal or outcome.incomplete_reason == "content_filter":
+        return BridgeError(
+            ErrorCode.CONTENT_FILTERED,
+            f"{outcome.endpoint} declined to draw this.",
+            "Word the prompt differently.",
+            partial=partial,
+        )
+    said = f" It said: {outcome.text[:300]}" if outcome.text else ""
+    return BridgeError(
+        ErrorCode.UNSUPPORTED_BY_MODEL,
+        f"{outcome.endpoint} answered without drawing a picture.{said}",
+        "Use an OpenAI model of the workspace that has the image_generation tool; `list_databricks_models` names some.",
+        partial=partial,
+    )
+
+
+def _failed_picture(outcome: Outcome) -> BridgeError:
+    reason = next((str(item["error"])[:300] for item in pictures_of(outcome.items) if item.get("error")), "")
+    return BridgeError(
+        ErrorCode.UPSTREAM_ERROR,
+        f"{outcome.endpoint} began a picture and did not finish it.{f' It said: {reason}' if reason else ''}",
+        "Ask again, or word the prompt differently.",
+        retryable=True,
+        partial=outcome.as_dict(),
+    )

@@ -1,0 +1,127 @@
+"""One request and its streamed answer, under a deadline, with progress, and with nothing thrown away when it fails."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.assembly import Item, ResponseAssembler, picture_base64, text_delta
+from databricks_responses_mcp.responses.reading import pictures_of
+from databricks_responses_mcp.turns.outcome import Outcome, outcome_of
+from databricks_responses_mcp.turns.progress import Reporter, TurnProgress
+from databricks_responses_mcp.workspace.advice import event_error
+from databricks_responses_mcp.workspace.http import OnWait, WorkspaceClient
+
+TakePicture = Callable[[Item], Awaitable[None]]
+"""Given an ``image_generation_call`` whose picture has arrived whole; takes the base64 out of ``item["result"]``."""
+
+
+async def exchange(
+    client: WorkspaceClient,
+    body: Mapping[str, Any],
+    *,
+    deadline_seconds: float,
+    reporter: Reporter | None = None,
+    label: str = "",
+    on_text: Callable[[str], None] | None = None,
+    take_picture: TakePicture | None = None,
+) -> Outcome:
+    """Send ``body`` and read the answer to its end.
+
+    Args:
+        deadline_seconds: the most that the whole exchange may take, retries included.
+        reporter: told how it goes, if given.
+        label: what progress calls this turn; the endpoint's name if empty.
+        on_text: given each piece of text as it arrives.
+        take_picture: given each picture as soon as it is whole.
+
+    Raises:
+        BridgeError: for every failure; ``partial`` holds what had arrived.
+    """
+    assembler = ResponseAssembler()
+    endpoint = str(body["model"])
+    failure: BridgeError | None = None
+    with anyio.move_on_after(deadline_seconds) as scope:
+        try:
+            if reporter is None:
+                await _run(client, body, assembler, on_text, take_picture, None)
+            else:
+                progress = TurnProgress(reporter, assembler, label or endpoint)
+                # An exception must not leave a task group: it would come out wrapped in a group.
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(progress.run)
+                    try:
+                        await _run(client, body, assembler, on_text, take_picture, progress)
+                    except BridgeError as error:
+                        failure = error
+                    tasks.cancel_scope.cancel()
+        except BridgeError as error:
+            failure = error
+    if scope.cancelled_caught:
+        failure = BridgeError(
+            ErrorCode.TIMEOUT,
+            f"{endpoint} gave no whole answer within {deadline_seconds:.0f} s.",
+            "What arrived is kept in this result. Ask for less at once, or raise RESPONSES_MCP_TIMEOUT_SECONDS "
+            "(and the host's own limit for tool calls).",
+            retryable=True,
+        )
+    outcome = outcome_of(assembler.result(), endpoint)
+    failure = failure or _failure_of(assembler, outcome)
+    if failure is not None:
+        if assembler.events:
+            failure.partial = {**outcome.as_dict(), **failure.partial}
+        raise failure
+    return outcome
+
+
+async def _run(
+    client: WorkspaceClient,
+    body: Mapping[str, Any],
+    assembler: ResponseAssembler,
+    on_text: Callable[[str], None] | None,
+    take_picture: TakePicture | None,
+    progress: TurnProgress | None,
+) -> None:
+    on_wait: OnWait | None = progress.waiting if progress is not None else None
+    async with client.responses(body, on_wait=on_wait) as stream:
+        if progress is not None:
+            await progress.opened()
+        async with aclosing(stream.events()) as events:
+            async for event in events:
+                previews = assembler.partial_images
+                item = assembler.feed(event)
+                if on_text is not None and (delta := text_delta(event)):
+                    on_text(delta)
+                if progress is not None and assembler.partial_images != previews:
+                    progress.preview()
+                if item is not None and take_picture is not None and picture_base64(item) is not None:
+                    await take_picture(item)
+                if assembler.finished:
+                    await stream.drain()
+                    break
+            else:
+                assembler.end_of_stream()
+    if take_picture is not None:
+        for picture in pictures_of(assembler.result().output):
+            if picture_base64(picture) is not None:
+                await take_picture(picture)
+
+
+def _failure_of(assembler: ResponseAssembler, outcome: Outcome) -> BridgeError | None:
+    """What the stream itself said went wrong."""
+    if assembler.error is not None:
+        return event_error(assembler.error)
+    if outcome.status == "failed":
+        return event_error(assembler.result().fields)
+    if outcome.status == "cancelled":
+        return BridgeError(ErrorCode.CANCELLED, "The workspace cancelled the response.", "Ask again.", retryable=True)
+    if outcome.status == "cut":
+        return BridgeError(
+            ErrorCode.UPSTREAM_ERROR,
+            "The workspace ended the stream before the answer was whole.",
+            "Ask again; what had arrived is kept in this result.",
+            retryable=True,
+        )
+    return None

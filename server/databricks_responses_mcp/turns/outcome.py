@@ -1,0 +1,82 @@
+"""What one turn came to, in the terms of the result contract."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from databricks_responses_mcp.responses.assembly import AssembledResponse, Item
+from databricks_responses_mcp.responses.reading import (
+    citations_of,
+    incomplete_reason_of,
+    other_items_of,
+    pending_calls_of,
+    refusal_of,
+    text_of,
+    usage_of,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One answer, whole or as far as it came.
+
+    Attributes:
+        text: everything the model said, and nothing that it did not.
+        status: the API's: ``completed``, ``incomplete``, ``failed``, ``cancelled``; ``cut`` if the stream broke off.
+        model: who answered, as the API names it; the endpoint asked for where it does not.
+        endpoint: the serving endpoint asked for.
+        pending_calls: calls that wait for the caller.
+        output: items other than plain messages, as the API gave them, without base64.
+        usage: token counts under the API's own names.
+        items: all output items, raw.
+    """
+
+    text: str
+    status: str
+    model: str
+    endpoint: str
+    response_id: str | None = None
+    incomplete_reason: str | None = None
+    refusal: str = ""
+    pending_calls: list[dict[str, Any]] = field(default_factory=list)
+    citations: list[dict[str, Any]] = field(default_factory=list)
+    output: list[Item] = field(default_factory=list)
+    usage: dict[str, Any] | None = None
+    items: list[Item] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result contract's fields; what is not known or empty is absent, but for ``text``."""
+        facts: dict[str, Any] = {
+            "text": self.text,
+            "status": self.status,
+            "model": self.model,
+            "endpoint": self.endpoint,
+            "response_id": self.response_id,
+            "incomplete_reason": self.incomplete_reason,
+            "refusal": self.refusal,
+            "pending_calls": self.pending_calls,
+            "citations": self.citations,
+            "output": self.output,
+            "usage": self.usage,
+        }
+        return {key: value for key, value in facts.items() if value or key == "text"}
+
+
+def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
+    """Read an assembled response."""
+    fields = response.fields
+    model = fields.get("model")
+    response_id = fields.get("id")
+    return Outcome(
+        text=text_of(response.output),
+        status=response.status,
+        model=model if isinstance(model, str) and model else endpoint,
+        endpoint=endpoint,
+        response_id=response_id if isinstance(response_id, str) else None,
+        incomplete_reason=incomplete_reason_of(fields),
+        refusal=refusal_of(response.output),
+        pending_calls=pending_calls_of(response.output),
+        citations=citations_of(response.output),
+        output=other_items_of(response.output),
+        usage=usage_of(fields),
+        items=response.output,
+    )

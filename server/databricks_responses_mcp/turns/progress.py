@@ -1,0 +1,90 @@
+"""Progress of a turn, told to a host in few words.
+
+Hosts show the newest message and cut it at 200 characters; some end a call that has been silent for a minute.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from databricks_responses_mcp.responses.assembly import ResponseAssembler
+
+Report = Callable[[float, str], Awaitable[None]]
+"""Takes a value that only grows (seconds since the call began) and a message of at most 200 characters."""
+
+_MESSAGE = 200
+_NEWS_SECONDS = 1.0
+_SILENCE_SECONDS = 10.0
+
+
+class Reporter:
+    """Sends progress of one call, which may run several turns at once.
+
+    Args:
+        report: where to send it.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._started = anyio.current_time()
+        self._last = 0.0
+
+    async def say(self, message: str) -> None:
+        """Send one message now."""
+        value = round(anyio.current_time() - self._started, 3)
+        self._last = value = max(value, round(self._last + 0.001, 3))
+        await self._report(value, message if len(message) <= _MESSAGE else message[: _MESSAGE - 1] + "…")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return anyio.current_time() - self._started
+
+
+class TurnProgress:
+    """Watches one turn and reports: when there is news, at most once a second; at least every ten seconds.
+
+    Args:
+        reporter: the call's reporter.
+        assembler: the turn's state.
+        label: put before each message, to tell several turns apart.
+    """
+
+    def __init__(self, reporter: Reporter, assembler: ResponseAssembler, label: str) -> None:
+        self._reporter = reporter
+        self._assembler = assembler
+        self._label = label
+        self._wake = anyio.Event()
+
+    async def opened(self) -> None:
+        """The answer has begun."""
+        await self._reporter.say(f"{self._label}: the model is answering")
+
+    async def waiting(self, reason: str, seconds: float) -> None:
+        """The request will be sent again after a wait."""
+        await self._reporter.say(f"{self._label}: {reason}, trying again in {seconds:.0f} s")
+
+    def preview(self) -> None:
+        """A preview of a picture came: worth telling at once."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        told_events, told_at = self._assembler.events, anyio.current_time()
+        while True:
+            with anyio.move_on_after(_NEWS_SECONDS):
+                await self._wake.wait()
+            self._wake = anyio.Event()
+            events, now = self._assembler.events, anyio.current_time()
+            if events != told_events or now - told_at >= _SILENCE_SECONDS:
+                told_events, told_at = events, now
+                await self._reporter.say(self._message())
+
+    def _message(self) -> str:
+        assembler = self._assembler
+        head = f"{self._label}: {assembler.phase}, {self._reporter.elapsed:.0f} s"
+        if not assembler.characters:
+            return head
+        head += f", {assembler.characters} characters: …"
+        tail = " ".join(assembler.tail.split())
+        return head + tail[-(_MESSAGE - len(head)) :]

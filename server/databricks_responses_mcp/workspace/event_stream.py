@@ -1,0 +1,132 @@
+"""The body of a Responses answer as parsed events, whatever the server made of it."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+import anyio
+import httpx
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.payloads import parse_json
+from databricks_responses_mcp.responses.sse import EventTooLargeError, ServerSentEvent, SSEDecoder
+
+MAX_EVENT_BYTES = 256 * 1024 * 1024
+_DRAIN_SECONDS = 0.05
+_SPACE = b" \t\r\n"
+
+
+class EventStream:
+    """The events of one answer, read as they arrive.
+
+    Server-sent events and a plain JSON body are told apart by the content type and, where that lies, by the first byte.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._body = response.aiter_bytes()
+        self.malformed = 0
+        """How many events could not be parsed and were passed over."""
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """The headers of the answer."""
+        return self._response.headers
+
+    async def events(self) -> AsyncGenerator[Any, None]:
+        """Each event's JSON, in order, to the end of the body or ``[DONE]``.
+
+        Raises:
+            BridgeError: ``upstream_unavailable`` if the connection breaks, ``timeout`` if it falls silent,
+                ``upstream_error`` if the body is neither events nor JSON, ``too_large`` if an event is beyond reason.
+        """
+        chunks = self._chunks()
+        head = b""
+        async for chunk in chunks:
+            head += chunk
+            if head.lstrip(_SPACE):
+                break
+        if self._is_event_stream(head):
+            async for event in self._server_sent(head, chunks):
+                yield event
+        else:
+            yield await self._whole(head, chunks)
+
+    async def drain(self) -> None:
+        """Read the few bytes after the last event, if they are there, so that the connection can be used again."""
+        with anyio.move_on_after(_DRAIN_SECONDS):
+            try:
+                async for _ in self._body:
+                    pass
+            except (httpx.HTTPError, httpx.StreamError):
+                return
+
+    def _is_event_stream(self, head: bytes) -> bool:
+        first = head.lstrip(b"\xef\xbb\xbf" + _SPACE)[:1]
+        if first in (b"{", b"[", b"<"):
+            return False
+        return "json" not in self._response.headers.get("content-type", "")
+
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in self._body:
+                yield chunk
+        except httpx.TimeoutException as exc:
+            raise BridgeError(
+                ErrorCode.TIMEOUT,
+                "The workspace stopped sending in the middle of its answer.",
+                "Ask again, or ask for less at once.",
+                retryable=True,
+            ) from exc
+        except (httpx.HTTPError, httpx.StreamError) as exc:
+            raise BridgeError(
+                ErrorCode.UPSTREAM_UNAVAILABLE,
+                f"The connection to the workspace broke in the middle of its answer ({type(exc).__name__}).",
+                "Ask again; what had arrived is kept in this result.",
+                retryable=True,
+            ) from exc
+
+    async def _server_sent(self, head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
+        decoder = SSEDecoder(MAX_EVENT_BYTES)
+        try:
+            for sse in decoder.feed(head):
+                if (event := self._parse(sse)) is not None:
+                    yield event
+            async for chunk in chunks:
+                for sse in decoder.feed(chunk):
+                    if (event := self._parse(sse)) is not None:
+                        yield event
+        except EventTooLargeError as exc:
+            raise BridgeError(
+                ErrorCode.TOO_LARGE, f"The answer cannot be held: {exc}.", "Ask for less at once."
+            ) from exc
+        for sse in decoder.finish():
+            if (event := self._parse(sse)) is not None:
+                yield event
+
+    def _parse(self, sse: ServerSentEvent) -> Any:
+        if sse.data[:6] == b"[DONE]":
+            return None
+        try:
+            event = parse_json(sse.data)
+        except ValueError:
+            self.malformed += 1
+            return None
+        if sse.event == "error" and isinstance(event, dict) and "type" not in event:
+            event["type"] = "error"
+        return event
+
+    async def _whole(self, head: bytes, chunks: AsyncIterator[bytes]) -> Any:
+        body = bytearray(head)
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_EVENT_BYTES:
+                raise BridgeError(ErrorCode.TOO_LARGE, "The answer is too large to hold.", "Ask for less at once.")
+        try:
+            return parse_json(body)
+        except ValueError as exc:
+            raise BridgeError(
+                ErrorCode.UPSTREAM_ERROR,
+                "The workspace answered with something that is neither events nor JSON.",
+                "Check that DATABRICKS_HOST is the workspace's own address and that no proxy answers in its place.",
+                status=self._response.status_code,
+            ) from exc

@@ -1,0 +1,282 @@
+"""HTTP with the workspace: one connection pool, credentials on each request, retries where they are safe."""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx
+from pydantic_core import to_json
+
+from databricks_responses_mcp import __version__
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.payloads import parse_json
+from databricks_responses_mcp.workspace.advice import upstream_error
+from databricks_responses_mcp.workspace.credentials import Credentials
+from databricks_responses_mcp.workspace.event_stream import EventStream
+from databricks_responses_mcp.workspace.settings import Settings
+from databricks_responses_mcp.workspace.tls import trust_for
+
+HARD_LIMIT_BYTES = 32 * 1024 * 1024
+"""The most that the limit is in one request (``Limit(bytes): 33554432``)."""
+
+_OFF_LOOP_BYTES = 512 * 1024
+_ERROR_BODY_BYTES = 1024 * 1024
+_ERROR_BODY_SECONDS = 30
+_LIST_SECONDS = 60
+_DEFAULT_RATE_LIMIT_SECONDS = 30.0
+# Reasoning may be silent for as long as model serving lets a request run (297 s), so reading has no shorter limit.
+_TIMEOUT = httpx.Timeout(connect=10, read=310, write=60, pool=None)
+_LIMITS = httpx.Limits(max_connections=512, max_keepalive_connections=64, keepalive_expiry=60)
+
+OnWait = Callable[[str, float], Awaitable[None]]
+"""Told before a wait: why, and for how many seconds."""
+
+
+class WorkspaceClient:
+    """The workspace's HTTP API. Use as an async context manager; one per process serves all calls.
+
+    Args:
+        settings: limits and paths.
+        credentials: where host and headers come from; asked on every request.
+    """
+
+    def __init__(self, settings: Settings, credentials: Credentials) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._http: httpx.AsyncClient | None = None
+        self._origin = ""
+        self._opening = anyio.Lock()
+
+    async def __aenter__(self) -> "WorkspaceClient":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    async def get_json(self, path: str, *, params: Mapping[str, str] | None = None) -> Any:
+        """The JSON that ``GET path`` answers with.
+
+        Raises:
+            BridgeError: for every failure, by the error contract.
+        """
+        with anyio.move_on_after(_LIST_SECONDS) as scope:
+            async with self._exchange("GET", path, None, model=None, params=params) as response:
+                body = await self._read(response, 64 * 1024 * 1024)
+            try:
+                return parse_json(body)
+            except ValueError as exc:
+                raise upstream_error(
+                    status=response.status_code, headers=response.headers, body=body, model=None, host=self._origin
+                ) from exc
+        assert scope.cancelled_caught
+        raise BridgeError(
+            ErrorCode.TIMEOUT,
+            f"The workspace did not answer GET {path} within {_LIST_SECONDS} s.",
+            "Check the network and DATABRICKS_HOST; `databricks-responses-mcp doctor` shows where it stops.",
+            retryable=True,
+        )
+
+    @asynccontextmanager
+    async def responses(self, body: Mapping[str, Any], *, on_wait: OnWait | None = None) -> AsyncIterator[EventStream]:
+        """Send a Responses request and read its answer as it comes.
+
+        The request is sent again only where the workspace surely did not take it: 429 and 503, a connection that could
+        not be made, a kept-alive connection that had gone stale, 401/403 once after fresh credentials. Never after the
+        answer has begun, never past the caller's own deadline.
+
+        Raises:
+            BridgeError: for every failure, by the error contract.
+        """
+        model = str(body.get("model", ""))
+        content = await _encode(body)
+        if len(content) > HARD_LIMIT_BYTES:
+            raise BridgeError(
+                ErrorCode.TOO_LARGE,
+                f"The request is {len(content) / 1e6:.1f} MB; the limit is {HARD_LIMIT_BYTES / 1e6:.1f}.",
+                "Send fewer or smaller images and files.",
+            )
+        path = self._settings.responses_path
+        async with self._exchange("POST", path, content, model=model, on_wait=on_wait) as response:
+            yield EventStream(response)
+
+    @asynccontextmanager
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        *,
+        model: str | None,
+        params: Mapping[str, str] | None = None,
+        on_wait: OnWait | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        attempt = 0
+        refreshed = False
+        while True:
+            response, wait, error = await self._attempt(method, path, content, model=model, params=params)
+            if response is not None:
+                try:
+                    yield response
+                finally:
+                    with anyio.CancelScope(shield=True), anyio.move_on_after(2):
+                        await response.aclose()
+                return
+            assert error is not None
+            if error.status in (401, 403) and not refreshed:
+                refreshed = True
+                if await self._credentials.refresh():
+                    continue
+            if wait is None or attempt >= self._settings.max_retries or not _fits(wait):
+                raise error
+            attempt += 1
+            if on_wait is not None:
+                await on_wait(error.code.value.replace("_", " "), wait)
+            await anyio.sleep(wait)
+
+    async def _attempt(
+        self, method: str, path: str, content: bytes | None, *, model: str | None, params: Mapping[str, str] | None
+    ) -> tuple[httpx.Response | None, float | None, BridgeError | None]:
+        """One request: an answer to read; or the error, with the wait before it may be sent again (None: never)."""
+        http = await self._client()
+        headers = dict(await self._credentials.headers())
+        if content is not None:
+            headers["content-type"] = "application/json"
+            headers["accept"] = "text/event-stream, application/json"
+        fresh = _FreshConnection()
+        request = http.build_request(
+            method, self._origin + path, content=content, headers=headers, params=params, extensions={"trace": fresh}
+        )
+        try:
+            response = await http.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
+            return None, _backoff(1.0), _unreachable(self._origin, exc)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as exc:
+            # An idle connection that the other side had closed: the request never arrived. On a new one it may have.
+            return None, None if fresh.opened else 0.0, _broken(exc, sent=fresh.opened)
+        except httpx.TimeoutException as exc:
+            raise BridgeError(
+                ErrorCode.TIMEOUT,
+                "The workspace took the request and did not begin to answer in time.",
+                "Ask again, or ask for less at once; the request may have been billed.",
+                retryable=True,
+            ) from exc
+        except httpx.HTTPError as exc:
+            raise _broken(exc, sent=True) from exc
+        if response.status_code == 200:
+            return response, None, None
+        return None, *await self._refusal(response, model)
+
+    async def _refusal(self, response: httpx.Response, model: str | None) -> tuple[float | None, BridgeError]:
+        try:
+            with anyio.move_on_after(_ERROR_BODY_SECONDS):
+                body = await self._read(response, _ERROR_BODY_BYTES)
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(2):
+                await response.aclose()
+        error = upstream_error(
+            status=response.status_code, headers=response.headers, body=body, model=model, host=self._origin
+        )
+        wait: float | None = None
+        if response.status_code == 429:
+            # Budgets are per minute: without advice from the API less than half a minute is a wasted request.
+            asked = error.retry_after_seconds
+            wait = asked if asked is not None else _DEFAULT_RATE_LIMIT_SECONDS * random.uniform(1.0, 1.3)  # noqa: S311 - jitter
+            if asked is not None:
+                wait += random.uniform(0, min(1.0, asked / 10))  # noqa: S311 - jitter
+        elif response.status_code == 503:
+            wait = error.retry_after_seconds if error.retry_after_seconds is not None else _backoff(2.0)
+        return wait, error
+
+    async def _read(self, response: httpx.Response, limit: int) -> bytes:
+        body = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) >= limit:
+                    break
+        except httpx.HTTPError:
+            # The status says enough; a body that cannot be read must not hide it.
+            return bytes(body)
+        return bytes(body)
+
+    async def _client(self) -> httpx.AsyncClient:
+        if self._http is not None:
+            return self._http
+        async with self._opening:
+            if self._http is None:
+                host = await self._credentials.host()
+                self._origin = host.origin
+                trust = await trust_for(host.origin)
+                self._http = httpx.AsyncClient(
+                    timeout=_TIMEOUT,
+                    limits=_LIMITS,
+                    follow_redirects=False,
+                    verify=trust.context,
+                    # A proxy of the environment has no business between us and a server on this machine.
+                    trust_env=not trust.loopback,
+                    headers={
+                        "user-agent": f"databricks-responses-mcp/{__version__}",
+                        # Compression would hold events back until a block is full.
+                        "accept-encoding": "identity",
+                    },
+                )
+            return self._http
+
+
+class _FreshConnection:
+    """Notes whether a request had to open a connection (httpcore's trace)."""
+
+    __slots__ = ("opened",)
+
+    def __init__(self) -> None:
+        self.opened = False
+
+    async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
+        if name == "connection.connect_tcp.started":
+            self.opened = True
+
+
+async def _encode(body: Mapping[str, Any]) -> bytes:
+    if _has_bulk(body):
+        return await anyio.to_thread.run_sync(to_json, body)
+    return to_json(body)
+
+
+def _has_bulk(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) > _OFF_LOOP_BYTES
+    if isinstance(value, Mapping):
+        return any(map(_has_bulk, value.values()))
+    return isinstance(value, list) and any(map(_has_bulk, value))
+
+
+def _fits(wait: float) -> bool:
+    """Whether a wait leaves any of the caller's time."""
+    return wait < anyio.current_effective_deadline() - anyio.current_time()
+
+
+def _backoff(base: float) -> float:
+    return base * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, nothing to guess
+
+
+def _unreachable(origin: str, exc: httpx.HTTPError) -> BridgeError:
+    reason = str(exc) or type(exc).__name__
+    hint = "Check DATABRICKS_HOST, the network and any proxy; `databricks-responses-mcp doctor` shows where it stops."
+    if "CERTIFICATE" in reason.upper():
+        hint = "A proxy that inspects TLS may be in the way: point SSL_CERT_FILE at its certificate authority."
+    return BridgeError(ErrorCode.UPSTREAM_UNAVAILABLE, f"Cannot reach {origin}: {reason[:300]}.", hint, retryable=True)
+
+
+def _broken(exc: httpx.HTTPError, *, sent: bool) -> BridgeError:
+    billed = " It may have been processed and billed." if sent else ""
+    return BridgeError(
+        ErrorCode.UPSTREAM_UNAVAILABLE,
+        f"The workspace closed the connection before it answered ({type(exc).__name__}).{billed}",
+        "Ask again.",
+        retryable=True,
+    )

@@ -1,0 +1,49 @@
+"""Which certificates the workspace's name is checked against."""
+
+import ssl
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How to talk to a host.
+
+    Attributes:
+        loopback: the host is this machine.
+        context: the TLS context, or False for plain http, which is for loopback only.
+    """
+
+    loopback: bool
+    context: ssl.SSLContext | bool
+
+
+async def trust_for(origin: str) -> Trust:
+    """The trust for ``scheme://host[:port]``. Certificates take tens of milliseconds to read: off the event loop."""
+    parts = urlsplit(origin)
+    loopback = is_loopback(parts.hostname or "")
+    if parts.scheme == "http":
+        return Trust(loopback, False)
+    return Trust(loopback, await anyio.to_thread.run_sync(_context))
+
+
+def is_loopback(hostname: str) -> bool:
+    """Whether a host name means this machine."""
+    if hostname == "localhost" or hostname.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def _context() -> ssl.SSLContext:
+    import certifi
+
+    context = ssl.create_default_context(cafile=certifi.where())
+    # The system's own store on top, and SSL_CERT_FILE: a company's inspecting proxy is trusted there, not by certifi.
+    context.load_default_certs()
+    return context
