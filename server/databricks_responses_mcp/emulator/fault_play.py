@@ -1,0 +1,196 @@
+"""Making the asked-for faults happen: instead of an answer, or in its stream."""
+
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+import anyio
+
+from databricks_responses_mcp.emulator.exchange import Aborted, Incoming, Reply, json_reply
+from databricks_responses_mcp.emulator.faults import Fault, first
+from databricks_responses_mcp.emulator.replies import workspace_error
+from databricks_responses_mcp.emulator.sse import encode_event
+from databricks_responses_mcp.emulator.writer import Event
+
+_TERMINAL = ("response.completed", "response.incomplete", "response.failed")
+_HTML = "text/html; charset=utf-8"
+_PAGE = """<!DOCTYPE html><html><head><title>Error {0}</title></head><body><h2>HTTP ERROR {0}</h2>
+<pre>The embedded workspace was told to break. Internal trace: secret-host-10-0-0-1</pre></body></html>"""
+
+
+def _openai(status: int) -> tuple[str, str]:
+    error = {"message": "The model said no.", "type": "invalid_request_error", "param": "input", "code": "some_code"}
+    return "application/json", json.dumps({"error": error})
+
+
+def _nested(status: int) -> tuple[str, str]:
+    _, inner = _openai(status)
+    return "application/json", json.dumps({"error_code": "BAD_REQUEST", "message": inner})
+
+
+def _guardrail(status: int) -> tuple[str, str]:
+    found = {
+        "usage": {"prompt_tokens": 12, "total_tokens": 12},
+        "input_guardrail": [{"flagged": True, "categories": {"violent-crimes": False, "hate": True}}],
+    }
+    return "application/json", json.dumps({"error_code": "BAD_REQUEST", "message": json.dumps(found)})
+
+
+ERROR_BODIES: dict[str, Callable[[int], tuple[str, str]]] = {
+    "openai": _openai,
+    "nested": _nested,
+    "guardrail": _guardrail,
+    "workspace": lambda status: (
+        "application/json",
+        json.dumps({"error_code": "BAD_REQUEST", "message": "It is bad."}),
+    ),
+    "permission": lambda status: (
+        "application/json",
+        json.dumps({"error_code": "PERMISSION_DENIED", "message": "No CAN_QUERY on this endpoint."}),
+    ),
+    "message": lambda status: ("application/json", json.dumps({"message": "Only a message."})),
+    "code_number": lambda status: ("application/json", json.dumps({"error_code": status, "message": "A number."})),
+    "string": lambda status: ("application/json", json.dumps({"error": "Only a string."})),
+    "plain": lambda status: ("text/plain", "RESOURCE_EXHAUSTED: Too much of it."),
+    "html": lambda status: (_HTML, _PAGE.format(status)),
+    "empty": lambda status: ("application/json", ""),
+    "list": lambda status: ("application/json", json.dumps(["unexpected"])),
+    "cut_json": lambda status: ("application/json", '{"error_code": "BAD_REQUEST", "message": "cut in the mid'),
+}
+"""Every shape of error body that was seen of workspaces and of what stands before them."""
+
+
+async def play_before(incoming: Incoming) -> Reply | None:
+    """Faults that come before an answer; a reply if one takes its place.
+
+    Raises:
+        Aborted: if the connection is to be closed without a word.
+    """
+    for fault in incoming.faults:
+        if fault.kind == "delay":
+            await anyio.sleep(fault.seconds)
+        elif fault.kind == "drop":
+            raise Aborted
+        elif (reply := _instead(fault)) is not None:
+            return reply
+    return None
+
+
+def _instead(fault: Fault) -> Reply | None:
+    match fault.kind:
+        case "status":
+            return _status(fault)
+        case "login":
+            return Reply(b"", 303, _HTML, {"location": "/login.html?next_url=%2Fserving-endpoints%2Fresponses"})
+        case "html":
+            return Reply(_PAGE.format(fault.status).encode(), fault.status, _HTML)
+        case "garbage":
+            return Reply(b"\x00\xff\xfethis is no event stream\r\n\r\n}{", 200, "text/event-stream")
+        case "body":
+            if fault.shape not in ERROR_BODIES:
+                raise workspace_error(400, "INVALID_PARAMETER_VALUE", f"X-Emulator-Fault: no shape {fault.shape!r}")
+            content_type, text = ERROR_BODIES[fault.shape](fault.status)
+            return Reply(text.encode(), fault.status, content_type)
+        case _:
+            return None
+
+
+def _status(fault: Fault) -> Reply:
+    headers = {} if fault.retry_after_header is None else {"retry-after": f"{fault.retry_after_header:g}"}
+    if fault.status == 429:
+        error: dict[str, object] = {
+            "message": "Rate limit exceeded: ITPM limit of 200,000 tokens reached",
+            "type": "rate_limit_exceeded",
+            "code": 429,
+            "limit_type": "input_tokens_per_minute",
+            "limit": 200000,
+            "current": 200150,
+        }
+        if fault.retry_after is not None:
+            error["retry_after"] = fault.retry_after
+        return json_reply({"error": error}, 429, headers)
+    code = {
+        401: "UNAUTHENTICATED",
+        403: "PERMISSION_DENIED",
+        404: "RESOURCE_DOES_NOT_EXIST",
+        501: "NOT_IMPLEMENTED",
+        503: "TEMPORARILY_UNAVAILABLE",
+    }.get(fault.status, "INTERNAL_ERROR" if fault.status >= 500 else "BAD_REQUEST")
+    message = "The embedded workspace was told to fail."
+    return json_reply({"error_code": code, "message": message}, fault.status, headers)
+
+
+async def play_in_stream(incoming: Incoming, events: AsyncGenerator[Event]) -> AsyncGenerator[bytes]:
+    """The stream's bytes with the asked-for faults in them.
+
+    Raises:
+        Aborted: where the connection is to be cut.
+    """
+    faults = incoming.faults
+    slow = first(faults, "slow")
+    async with aclosing(_events_with_faults(incoming, events)) as chunks:
+        async for chunk in chunks:
+            step = slow.chunk_bytes if slow else len(chunk)
+            for start in range(0, len(chunk), step):
+                yield chunk[start : start + step]
+    if first(faults, "close"):
+        raise Aborted
+
+
+async def _events_with_faults(incoming: Incoming, events: AsyncGenerator[Event]) -> AsyncGenerator[bytes]:
+    breaking = first(incoming.faults, "cut", "malformed", "failed", "error_event", "error_chunk")
+    hold = incoming.state.current_hold
+    sent = 0
+    async with aclosing(events):
+        async for event in events:
+            if hold is not None:
+                await hold.wait(sent)
+            if breaking is not None and sent == breaking.after:
+                for chunk in _break(breaking, event):
+                    yield chunk
+                if breaking.kind != "malformed":
+                    return
+            if (unknown := first(incoming.faults, "unknown")) and sent == unknown.after + 2:
+                for chunk in _unknown(event):
+                    yield chunk
+            if event["type"] in _TERMINAL and first(incoming.faults, "no_terminal"):
+                return
+            yield encode_event(event)
+            sent += 1
+            incoming.exchange.events_sent = sent
+
+
+def _break(fault: Fault, event: Event) -> list[bytes]:
+    number = event["sequence_number"]
+    match fault.kind:
+        case "cut":
+            raise Aborted
+        case "malformed":
+            return [b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":\n\n']
+        case "error_event":
+            error = {"type": "error", "code": "server_error", "message": "The embedded workspace was told to fail."}
+            return [encode_event({**error, "param": None, "sequence_number": number})]
+        case "error_chunk":
+            return [b'data: {"error":"The embedded workspace was told to fail."}\n\n']
+        case _:
+            return [encode_event(_failed(event, number))]
+
+
+def _failed(event: Event, number: int) -> Event:
+    response = event.get("response") or {"id": "resp_failed", "object": "response", "output": []}
+    error = {"code": "server_error", "message": "The embedded workspace was told to fail."}
+    failed = {**response, "status": "failed", "error": error}
+    return {"type": "response.failed", "sequence_number": number, "response": failed}
+
+
+def _unknown(event: Event) -> list[bytes]:
+    number, index = event["sequence_number"], 99
+    item = {"type": "hologram_call", "id": "holo_1", "status": "completed", "frames": [1, 2, 3]}
+    return [
+        encode_event({"type": "response.hologram.delta", "sequence_number": number, "delta": "?"}),
+        b": a comment\n\n",
+        b'data: {"trace_id":"tr-1"}\n\n',
+        encode_event(
+            {"type": "response.output_item.done", "sequence_number": number, "output_index": index, "item": item}
+        ),
+    ]

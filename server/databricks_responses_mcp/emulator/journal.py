@@ -1,0 +1,73 @@
+"""What the workspace really received: for tests, and for a person who asks what the bridge sends."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+
+@dataclass(eq=False)
+class Exchange:
+    """One request and how it ended.
+
+    Attributes:
+        number: 1 for the first request to arrive.
+        method: HTTP method.
+        path: path without the query.
+        query: the query string.
+        headers: lower-case names; credentials are left out.
+        body: the JSON body; ``None`` when there was none or it was not JSON.
+        raw_body_bytes: size of the body.
+        status: HTTP status of the answer, once it has begun.
+        events_sent: stream events sent so far.
+        complete: whether the whole answer was handed to the connection.
+        disconnected: set when the client went away before the answer was complete.
+        finished: set when nothing more will be sent, for whatever reason.
+    """
+
+    number: int
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: Any = None
+    raw_body_bytes: int = 0
+    status: int | None = None
+    events_sent: int = 0
+    complete: bool = False
+    disconnected: anyio.Event = field(default_factory=anyio.Event)
+    finished: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Journal:
+    """The last exchanges, oldest first.
+
+    Args:
+        size: how many to keep.
+    """
+
+    def __init__(self, size: int = 1000) -> None:
+        self.exchanges: deque[Exchange] = deque(maxlen=size)
+        self._count = 0
+        self._arrived = anyio.Event()
+
+    def record(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> Exchange:
+        """Enter a request that has arrived."""
+        self._count += 1
+        exchange = Exchange(self._count, method, path, query, headers)
+        self.exchanges.append(exchange)
+        self._arrived.set()
+        self._arrived = anyio.Event()
+        return exchange
+
+    def to(self, path: str) -> list[Exchange]:
+        """The exchanges whose path ends with ``path``."""
+        return [exchange for exchange in self.exchanges if exchange.path.endswith(path)]
+
+    async def wait_for(self, count: int = 1, path: str = "/responses") -> Exchange:
+        """Wait until ``count`` requests to ``path`` have arrived; returns the last of those."""
+        while len(found := self.to(path)) < count:
+            await self._arrived.wait()
+        return found[count - 1]
