@@ -196,7 +196,7 @@ def _as_bridge_error(name: str, error: ToolError) -> BridgeError:
     cause = error.__cause__
     if isinstance(cause, BridgeError):
         return cause
-    if isinstance(cause, ValidationError):
+    if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
         problems = "; ".join(_problem(detail) for detail in cause.errors(include_url=False, include_input=False)[:5])
         return BridgeError(
             ErrorCode.INVALID_ARGUMENT,

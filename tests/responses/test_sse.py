@@ -1,5 +1,7 @@
 """Server-sent events, however they are cut and ended."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ def decode(stream: bytes, cuts: list[int] | None = None) -> list[tuple[str, byte
     decoder = SSEDecoder()
     events: list[ServerSentEvent] = []
     edges = [0, *sorted(cuts or []), len(stream)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         events += decoder.feed(stream[start:end])
     events += decoder.finish()
     return [(event.event, bytes(event.data)) for event in events]

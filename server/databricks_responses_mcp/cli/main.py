@@ -73,6 +73,16 @@ def commands() -> None:
     """The group that all commands hang in."""
 
 
+def _fail(error: BridgeError) -> int:
+    click.echo(f"{error.code.value}: {error}", err=True)
+    return EXIT_CODES[error.code]
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
 def run(argv: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     arguments = list(argv)
@@ -82,8 +92,15 @@ def run(argv: Sequence[str]) -> int:
     try:
         result = commands.main(args=arguments, prog_name="databricks-responses-mcp", standalone_mode=False)
     except BridgeError as error:
-        click.echo(f"{error.code.value}: {error}", err=True)
-        return EXIT_CODES[error.code]
+        return _fail(error)
+    except BaseExceptionGroup as group:
+        # Task groups wrap what leaves them; a command fails for one reason.
+        leaf = _first(group)
+        if isinstance(leaf, BridgeError):
+            return _fail(leaf)
+        if isinstance(leaf, KeyboardInterrupt):
+            return 130
+        raise
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0

@@ -283,8 +283,8 @@ def _order(key: int | str) -> tuple[int, int]:
 
 def _with_picture_seen(final: Item, seen: Item) -> Item:
     """The terminal event's item, its picture taken from the item's own event: that one may be on disk already."""
-    if seen.get("type") == "image_generation_call" == final.get("type") and "result" in seen:
-        return {**final, "result": seen["result"]}
+    if seen.get("type") == "image_generation_call" == final.get("type"):
+        return {**final, **{key: seen[key] for key in ("result", "picture") if key in seen}}
     return final
 
 

@@ -27,8 +27,7 @@ class ModelFacts(BaseModel):
     kind: Maybe[str] = None
     serves_responses: str = Field(description="yes, no or unknown")
     reason: Maybe[str] = Field(None, description="Why we think so.")
-    draws: Maybe[bool] = Field(None, description="Fit for generate_image.")
-    description: Maybe[str] = None
+    draws: Maybe[str] = Field(None, description="Fit for generate_image: yes, no or unknown.")
 
 
 class ModelList(BaseModel):

@@ -59,14 +59,13 @@ def _facts(endpoint: Endpoint) -> dict[str, Any]:
         "serves_responses": endpoint.serves_responses,
         "reason": endpoint.reason,
         "draws": endpoint.can_generate_images,
-        "description": endpoint.description,
     }
     return {key: value for key, value in facts.items() if value is not None and value != ""}
 
 
 def _line(endpoint: Endpoint) -> str:
     parts = [endpoint.state, endpoint.kind.replace("_", " "), endpoint.provider, endpoint.task]
-    draws = ", draws" if endpoint.can_generate_images else ""
+    draws = ", draws" if endpoint.can_generate_images == "yes" else ""
     return (
         f"{endpoint.name}: {', '.join(part for part in parts if part)}; "
         f"Responses API: {endpoint.serves_responses}{draws} ({endpoint.reason})"

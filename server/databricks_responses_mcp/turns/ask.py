@@ -55,7 +55,7 @@ async def ask(
     """
     check_extra(question)
     model = question.model or bridge.settings.model or await bridge.endpoints.default_text_model()
-    await check_policy(bridge, model, question.extra)
+    extra = await permitted(bridge, model, question.extra)
     body = build_request(
         model,
         Prompt(text=question.prompt, images=question.images),
@@ -66,7 +66,7 @@ async def ask(
             max_output_tokens=_max_output_tokens(bridge, question),
             temperature=question.temperature,
             top_p=question.top_p,
-            extra=question.extra,
+            extra=extra,
         ),
     )
     return await exchange(
@@ -100,20 +100,15 @@ def check_extra(question: Question) -> None:
         )
 
 
-async def check_policy(bridge: Bridge, model: str, parameters: Mapping[str, Any]) -> None:
-    """Refuse parameters that the endpoint is known to refuse. Free when there are none to check.
+async def permitted(bridge: Bridge, model: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters as they may be sent to the endpoint. Asks the workspace nothing when there are none.
 
     Raises:
         BridgeError: ``unsupported_by_model``, naming the alternative.
     """
     if not parameters:
-        return
-    try:
-        endpoint = await bridge.endpoints.get(model)
-    except BridgeError:
-        # Being unable to list endpoints must not keep anybody from calling one.
-        endpoint = None
-    check_parameters(parameters, endpoint)
+        return parameters
+    return check_parameters(parameters, await bridge.endpoints.get(model), name=model)
 
 
 def _max_output_tokens(bridge: Bridge, question: Question) -> int | None:

@@ -9,7 +9,7 @@ from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.workspace.credentials import Credentials
-    from databricks_responses_mcp.workspace.endpoints import EndpointDirectory
+    from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
     from databricks_responses_mcp.workspace.http import WorkspaceClient
 
 
@@ -50,7 +50,7 @@ class Bridge:
     def endpoints(self) -> "EndpointDirectory":
         """The serving endpoints, remembered for a while."""
         if self._endpoints is None:
-            from databricks_responses_mcp.workspace.endpoints import EndpointDirectory
+            from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
 
             async def fetch() -> Any:
                 return await self.client.get_json("/api/2.0/serving-endpoints")
