@@ -168,15 +168,18 @@ async def _checked_addresses(url: httpx.URL, asked: str, allow_private: bool, re
 async def _get(url: httpx.URL, addresses: list[str], asked: str, max_bytes: int) -> bytes | str:
     """The body, or where it redirects to."""
     tls = await anyio.to_thread.run_sync(_tls, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    reason = "no address answers"
     # The bare transport, not a client: no cookies, no environment, no redirects of its own.
     async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=httpx.Limits(max_connections=1)) as http:
         for address in addresses:
             try:
                 response = await http.handle_async_request(_request(url, address))
             except httpx.ConnectError as error:
-                if isinstance(error.__cause__ and error.__cause__.__cause__, ssl.SSLCertVerificationError):
-                    reason = "its certificate is not valid for it"
+                if _is_about_certificate(error):
+                    raise BridgeError(
+                        ErrorCode.UPSTREAM_ERROR,
+                        f"{shown(asked)} is not fetched: the certificate of its server is not valid for it.",
+                        _ELSEWHERE,
+                    ) from error
                 continue
             except (httpx.ConnectTimeout, httpx.PoolTimeout):
                 continue
@@ -187,11 +190,11 @@ async def _get(url: httpx.URL, addresses: list[str], asked: str, max_bytes: int)
             except httpx.HTTPError as error:
                 raise _broken(asked) from error
             finally:
-                with anyio.CancelScope(shield=True):
+                with anyio.move_on_after(2, shield=True):
                     await response.aclose()
     raise BridgeError(
         ErrorCode.UPSTREAM_UNAVAILABLE,
-        f"{shown(asked)} cannot be connected to: {reason}.",
+        f"{shown(asked)} cannot be connected to: no address of its host answers.",
         f"Try again. {_ELSEWHERE}",
         retryable=True,
     )
@@ -240,6 +243,14 @@ async def _read(response: httpx.Response, asked: str, max_bytes: int) -> bytes |
     if inflate and not inflate.eof:
         raise _broken(asked)
     return bytes(body)
+
+
+def _is_about_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @cache

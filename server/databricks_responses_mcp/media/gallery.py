@@ -66,7 +66,7 @@ class PictureGallery:
                         f"The picture {shown(name)} has {in_units(size)}; {in_units(MAX_BYTES)} can be read this way.",
                         "Open the file itself.",
                     )
-                data = file.read(MAX_BYTES)
+                data = file.read()
         except BridgeError as error:
             if error.code is ErrorCode.NOT_FOUND:
                 raise _not_found(name) from error

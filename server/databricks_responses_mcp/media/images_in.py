@@ -27,7 +27,9 @@ from databricks_responses_mcp.media.local_files import open_regular, resolve
 
 _ACCEPTED_NAMES = "PNG, JPEG, WEBP or a GIF that is not animated"
 _AT_ONCE = 4
-_LONGEST_PATH = 4096
+_LONGEST_FILE_NAME = 255
+# How PNG, JPEG, GIF and RIFF begin in base64.
+_BASE64_OF_IMAGE = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ async def load_image(
     """
     reference = reference.strip()
     scheme = reference[:8].lower()
-    if scheme.startswith("data:") or len(reference) > _LONGEST_PATH:
+    if scheme.startswith("data:") or _is_bare_base64(reference):
         return await anyio.to_thread.run_sync(_from_data_url, reference, max_bytes)
     if scheme.startswith(("https:", "http:")):
         from databricks_responses_mcp.media.fetching import fetch
@@ -140,6 +142,11 @@ def too_large(reference: str, size: int | None, max_bytes: int) -> BridgeError:
     )
 
 
+def _is_bare_base64(reference: str) -> bool:
+    """Whether a model handed over base64 without the head of a data URL."""
+    return len(reference) > _LONGEST_FILE_NAME and reference.startswith(_BASE64_OF_IMAGE)
+
+
 def _from_file(reference: str, max_bytes: int, base: Path | None) -> InputImage:
     path = resolve(reference, base)
     file, size = open_regular(path, reference)
@@ -163,12 +170,12 @@ def _from_file(reference: str, max_bytes: int, base: Path | None) -> InputImage:
 
 
 def _from_data_url(reference: str, max_bytes: int) -> InputImage:
-    head, comma, payload = reference.partition(",")
-    if not comma and reference[:5].lower() != "data:":
-        head, payload = "data:;base64", reference  # a model handed over bare base64
+    if reference[:5].lower() != "data:":
+        reference = f"data:;base64,{reference}"
+    head, _, payload = reference.partition(",")
     bad = BridgeError(
         ErrorCode.INVALID_ARGUMENT,
-        f"{shown(reference if reference[:5].lower() == 'data:' else reference[:200])} is not base64 data.",
+        f"{shown(reference)} is not base64 data.",
         "Write data URLs as data:image/png;base64,… or give the path of the file.",
     )
     if not re.search(r";\s*base64\s*$", head, re.IGNORECASE):
@@ -183,7 +190,7 @@ def _from_data_url(reference: str, max_bytes: int) -> InputImage:
         raise too_large(reference, len(data), max_bytes)
     image_format = sniff(data)
     name = f"image{image_format.extension}" if image_format else "image"
-    return _inlined(data, name, reference if reference[:5].lower() == "data:" else "data:,")
+    return _inlined(data, name, reference)
 
 
 def _inlined(data: bytes | bytearray, name: str, reference: str) -> InputImage:

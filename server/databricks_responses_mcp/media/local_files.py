@@ -2,12 +2,10 @@
 
 import os
 import stat
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import printable, shown
@@ -34,6 +32,8 @@ def resolve(reference: str, base: Path | None) -> Path:
 
 
 def _from_file_url(text: str, reference: str) -> str:
+    from urllib.request import url2pathname  # brings an HTTP client along
+
     parts = urlsplit(text, allow_fragments=False)
     text = f"{parts.path}?{parts.query}" if parts.query else parts.path
     if parts.netloc.lower() in ("", "localhost"):
@@ -79,6 +79,8 @@ def _cannot_open(error: Exception, path: Path, reference: str) -> BridgeError:
     if isinstance(error, IsADirectoryError) or (isinstance(error, PermissionError) and path.is_dir()):
         return _is_a_directory(path, reference)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
+        from difflib import get_close_matches
+
         near = get_close_matches(path.name, _file_names(path.parent, 500), n=3, cutoff=0.7)
         meant = f"Did you mean {' or '.join(printable(name) for name in near)}? " if near else ""
         return BridgeError(

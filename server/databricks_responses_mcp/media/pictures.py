@@ -162,7 +162,11 @@ def _write(view: memoryview, directory: Path, stem: str, suffix: str, digest: st
                 _sync_directory(directory)
                 return target
     except StopIteration as error:
-        raise FileExistsError(errno.EEXIST, f"{_MOST_NUMBERS} pictures already have this name") from error
+        raise BridgeError(
+            ErrorCode.INTERNAL,
+            f"{_MOST_NUMBERS} pictures already have the name {printable(stem)}{suffix}.",
+            "Save it under another name.",
+        ) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
@@ -196,12 +197,15 @@ def _lines(file: BinaryIO, name: str, size: int, span: tuple[int, int | None], m
     # Latin-1 maps each byte to one character and back, so one loop serves every encoding.
     stream = io.TextIOWrapper(io.BufferedReader(_Raw(file)), mark or "latin-1", newline="\n")
     first, last = span
-    number, at_line_start = 0, True
+    pieces, number, at_line_start = 0, 0, True
     kept: list[str] = []
     kept_bytes = 0
     total: int | None = None
     try:
         while True:
+            pieces += 1
+            if pieces % 64 == 0:
+                anyio.from_thread.check_cancelled()
             piece = stream.readline(_PIECE)
             if not piece:
                 total = number

@@ -5,25 +5,41 @@ Pillow is imported on first need.
 
 import base64
 import io
-import warnings
+import struct
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, Buffer, dimensions, sniff
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Image, Resampling
 
 WRAPPER_BYTES = 160
 """What surrounds the base64 in the encoded ``ImageContent``: type, MIME type, keys, some metadata."""
 MAX_PIXELS = 64_000_000
 _FORMATS = tuple(image_format.name for image_format in ACCEPTED_FORMATS)
-_QUALITIES = (85, 70)
-_MOST_STEPS = 8
+_HEADER_BYTES = 2 * 1024 * 1024
+_GOOD, _FAIR = 85, 70  # encoder qualities
+_MOST_STEPS = 6
 _SMALLEST_SIDE = 8
-_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, MemoryError, OverflowError)
+_AIM, _ENOUGH = 0.9, 0.6  # shares of the budget: what a try aims at, and what ends the search
+# What Pillow raises on damaged data.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +75,7 @@ def make_thumbnail(source: Buffer | Path, *, budget_bytes: int, max_side: int = 
         return None
     try:
         return _original(source, budget, max_side) or _smaller(source, budget, max_side)
-    except _DAMAGED:
+    except (*_DAMAGED, Warning):
         return None
 
 
@@ -75,57 +91,106 @@ def _original(source: Buffer | Path, budget: int, max_side: int) -> Thumbnail | 
 
 
 def _smaller(source: Buffer | Path, budget: int, max_side: int) -> Thumbnail | None:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    with warnings.catch_warnings():
-        # Pillow warns of odd metadata and of large pictures; the first does not matter, the second is checked here.
-        warnings.simplefilter("ignore")
-        opened = source if isinstance(source, Path) else io.BytesIO(source)
-        try:
-            with Image.open(opened, formats=_FORMATS) as picture:
-                if picture.format == "JPEG":
-                    # Decodes at a half, quarter or eighth; twice the target, so that the resampling stays good.
-                    picture.draft("RGB", (2 * max_side, 2 * max_side))
-                if picture.width * picture.height > MAX_PIXELS:
-                    return None
-                small = _plain(picture)
-                small.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-                small = ImageOps.exif_transpose(small)
-        except Image.DecompressionBombError:
-            return None
-        return _encoded(small, budget)
+    if not _is_drawable(source):
+        return None
+    opened = source if isinstance(source, Path) else io.BytesIO(source)
+    try:
+        with Image.open(opened, formats=_FORMATS) as picture:
+            if picture.format == "JPEG":
+                # Decodes at a half, quarter or eighth; twice the target, so that the resampling stays good.
+                picture.draft(None, (2 * max_side, 2 * max_side))
+            if picture.width * picture.height > MAX_PIXELS:  # the frame of a GIF may be larger than its header says
+                return None
+            small = _resizable(picture)
+            small.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+            if small.mode == "RGBA" and small.getchannel("A").getextrema() == (255, 255):
+                small = small.convert("RGB")
+            return _encoded(_upright(small), budget)
+    except Image.DecompressionBombError:
+        return None
 
 
-def _plain(picture: "Image") -> "Image":
-    """The picture in RGB, or RGBA if some of it is transparent."""
-    if picture.mode.startswith("I;16") or picture.mode == "I":
-        return picture.convert("I").point(lambda value: value / 256).convert("L").convert("RGB")
+def _is_drawable(source: Buffer | Path) -> bool:
+    """Whether the header names a size that will be decoded. Asked before Pillow sees the bytes."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            source = file.read(_HEADER_BYTES)
+    pixels = dimensions(source)
+    return pixels is not None and pixels[0] * pixels[1] <= MAX_PIXELS
+
+
+def _resizable(picture: "Image") -> "Image":
+    """The picture in a mode that can be resampled and encoded; itself, if it already is, to save its memory twice."""
+    if picture.mode.startswith("I"):  # 16 bits a pixel
+        return picture.convert("I").point(lambda value: value / 256).convert("L")
     if picture.has_transparency_data:
-        with_alpha = picture.convert("RGBA")
-        opaque = with_alpha.getchannel("A").getextrema() == (255, 255)
-        return with_alpha.convert("RGB") if opaque else with_alpha
-    return picture.convert("RGB")
+        return picture if picture.mode == "RGBA" else picture.convert("RGBA")
+    if picture.mode in ("RGB", "L"):
+        return picture
+    return picture.convert("L" if picture.mode == "1" else "RGB")
+
+
+def _upright(picture: "Image") -> "Image":
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture)
+    except (*_DAMAGED, Warning):
+        return picture  # its metadata is damaged, its pixels are not
 
 
 def _encoded(picture: "Image", budget: int) -> Thumbnail | None:
-    from PIL import Image
-
     encoder, mime_type = ("WEBP", "image/webp") if picture.mode == "RGBA" else ("JPEG", "image/jpeg")
-    sized = picture
-    for step in range(_MOST_STEPS):
-        quality = _QUALITIES[min(step, len(_QUALITIES) - 1)]
+
+    def encode(size: tuple[int, int], quality: int) -> tuple[int, Thumbnail | None]:
+        sized = picture if size == picture.size else picture.resize(size, _lanczos(), reducing_gap=2.0)
         buffer = io.BytesIO()
         sized.save(buffer, encoder, quality=quality)
-        size = buffer.tell()
-        if size <= budget:
-            data = base64.b64encode(buffer.getbuffer()).decode("ascii")
-            return Thumbnail(data, mime_type, sized.width, sized.height, is_original=False)
-        # The lower quality saves about a third; what it cannot save, pixels must.
-        need = budget / size * (1.5 if step == 0 else 1)
-        if need < 1:
-            scale = min(0.9, 0.95 * sqrt(need))
-            width, height = (max(1, int(side * scale)) for side in sized.size)
-            if max(width, height) < _SMALLEST_SIDE:
-                return None
-            sized = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return None
+        used = buffer.tell()
+        if used > budget:
+            return used, None
+        data = base64.b64encode(buffer.getbuffer()).decode("ascii")
+        return used, Thumbnail(data, mime_type, *size, is_original=False)
+
+    used, made = encode(picture.size, _GOOD)
+    if made is None and used < 1.6 * budget:  # about what the lower quality saves
+        used, made = encode(picture.size, _FAIR)
+    if made:
+        return made
+    return _shrunk(picture.size, used, budget, encode)
+
+
+def _shrunk(
+    full: tuple[int, int],
+    used: int,
+    budget: int,
+    encode: Callable[[tuple[int, int], int], tuple[int, Thumbnail | None]],
+) -> Thumbnail | None:
+    """The largest size found in a few tries that fits, by how the bytes have followed the pixels so far."""
+    best: Thumbnail | None = None
+    scale, slope = 1.0, 1.0
+    tried = {full}
+    for _ in range(_MOST_STEPS):
+        before = scale
+        scale = min(0.95, scale * sqrt((_AIM * budget / used) ** (1 / slope)))
+        size = (max(1, round(full[0] * scale)), max(1, round(full[1] * scale)))
+        if size in tried or max(size) < _SMALLEST_SIDE:
+            break
+        tried.add(size)
+        last = used
+        used, made = encode(size, _FAIR)
+        if made:
+            best = made if best is None or made.width * made.height > best.width * best.height else best
+            if used > _ENOUGH * budget:
+                break
+        if scale != before and used != last:
+            slope = min(2.0, max(0.4, log(used / last) / (2 * log(scale / before))))
+    return best
+
+
+def _lanczos() -> "Resampling":
+    from PIL import Image
+
+    return Image.Resampling.LANCZOS
