@@ -1,0 +1,121 @@
+"""The workspace's endpoints, remembered for a while, and which of them answers when a call names none."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.endpoints import Endpoint, gpt_version, parse_endpoints
+
+FALLBACK_MODEL = "databricks-gpt-5"
+"""What is asked when the listing fails or names nothing better: the endpoint that every workspace had first."""
+
+# After a failure the listing is not asked for again at once by each call that needs a default.
+_RETRY_SECONDS = 15.0
+# The plain model of a version first; a coding, small or slow variant only where there is nothing else.
+_VARIANTS = (r"-(?:codex|code)\b", r"-pro\b", r"-mini\b", r"-nano\b")
+
+
+class EndpointDirectory:
+    """A cached listing. One request at a time asks the workspace; the others wait for its answer.
+
+    Args:
+        fetch: asks for ``GET /api/2.0/serving-endpoints`` and returns its JSON; raises ``BridgeError``.
+        ttl_seconds: how long an answer is remembered.
+        clock: seconds, only ever growing.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Awaitable[Mapping[str, Any]]],
+        ttl_seconds: float = 300,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fetch = fetch
+        self._ttl = ttl_seconds
+        self._clock = clock
+        self._lock = anyio.Lock()
+        self._known: tuple[Endpoint, ...] | None = None
+        self._asked_at = 0.0
+        self._failure: BridgeError | None = None
+        self._failed_at = 0.0
+
+    async def list(self, *, refresh: bool = False) -> tuple[Endpoint, ...]:
+        """All endpoints that one may see, by name. ``refresh`` asks the workspace whatever is remembered.
+
+        Raises:
+            BridgeError: when the workspace cannot be asked, or does not answer with a listing.
+        """
+        called_at = self._clock()
+        async with self._lock:
+            # Whoever waited here while another asked has an answer that is newer than its question.
+            asked_at = self._clock()
+            fresh = self._asked_at >= called_at if refresh else asked_at - self._asked_at < self._ttl
+            if self._known is not None and fresh:
+                return self._known
+            self._known = await self._ask()
+            self._asked_at = asked_at
+            return self._known
+
+    async def get(self, name: str) -> Endpoint | None:
+        """The endpoint of that name; None when there is none, or the workspace cannot be asked. Never raises."""
+        return next((endpoint for endpoint in await self._list_or_nothing() if endpoint.name == name), None)
+
+    async def default_text_model(self) -> str:
+        """The endpoint for text when none is named. Never raises.
+
+        Of the endpoints that are ready and serve the native Responses API, the pay-per-token ones come first, of these
+        the highest GPT version, and of that the plain name before codex, pro, mini and nano. Then the external OpenAI
+        models by the same order. With no such endpoint, or no listing, `FALLBACK_MODEL`.
+        """
+        return _best(e for e in await self._list_or_nothing() if e.serves_responses == "yes")
+
+    async def default_image_model(self) -> str:
+        """The endpoint for pictures when none is named: as for text, of those that can probably draw. Never raises."""
+        return _best(e for e in await self._list_or_nothing() if e.can_generate_images == "yes")
+
+    async def _list_or_nothing(self) -> tuple[Endpoint, ...]:
+        if self._failure is not None and self._clock() - self._failed_at < _RETRY_SECONDS:
+            return self._known or ()
+        try:
+            return await self.list()
+        except BridgeError:
+            return self._known or ()
+
+    async def _ask(self) -> tuple[Endpoint, ...]:
+        try:
+            payload: object = await self._fetch()
+            if not isinstance(payload, Mapping):
+                raise BridgeError(
+                    ErrorCode.UPSTREAM_ERROR,
+                    "The workspace answered the question for its endpoints with something that is no listing.",
+                    "Check that DATABRICKS_HOST is the workspace's own address.",
+                )
+        except BridgeError as error:
+            self._failure, self._failed_at = error, self._clock()
+            raise
+        self._failure = None
+        return tuple(sorted(parse_endpoints(payload), key=lambda endpoint: endpoint.name))
+
+
+def _best(candidates: Iterable[Endpoint]) -> str:
+    ready = [e for e in candidates if e.ready and e.kind in ("pay_per_token", "external")]
+    return max(ready, key=_rank).name if ready else FALLBACK_MODEL
+
+
+def _rank(endpoint: Endpoint) -> tuple[object, ...]:
+    name = endpoint.name.lower()
+    variant = next((place for place, mark in enumerate(_VARIANTS, 1) if re.search(mark, name)), 0)
+    # A shorter name is the plainer one (gpt-6-1 before gpt-6-1-sol); the last part only makes the order certain.
+    return (
+        endpoint.kind == "pay_per_token",
+        variant == 0,
+        gpt_version(name) or (0, 0),
+        -variant,
+        -len(name),
+        name,
+    )

@@ -1,0 +1,216 @@
+"""Serving endpoints: reading the workspace's listing, and what an entry says about the Responses API.
+
+Nothing here is a list of models: those go stale within months. An entry is judged by what the workspace says about it,
+and by the family that its name tells when the workspace says nothing; a judgement never stops a call.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["pay_per_token", "provisioned", "external", "agent", "custom"]
+Serves = Literal["yes", "no", "unknown"]
+
+_RESPONSES_API = "openai/v1/responses"
+_OPENAI_PROVIDERS = frozenset({"openai", "azure-openai", "azure_openai"})
+_SYSTEM_PREFIXES = ("databricks-", "system.ai.")
+# gpt-5, gpt-5-1-codex, gpt-6-1-sol; not gpt-oss-120b, which is an open model.
+_GPT = re.compile(r"(?:^|[-._/])gpt-(\d{1,2})(?:[-.](\d{1,2})(?![\dkb]))?(?![\dkb])", re.IGNORECASE)
+_NOT_TEXT_TASKS = ("embedding", "completions", "rerank", "audio", "image")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A serving endpoint of the workspace.
+
+    Attributes:
+        name: what a request's ``model`` field names.
+        ready: whether it answers now.
+        state: the workspace's own words, e.g. ``READY`` or ``NOT_READY, IN_PROGRESS``.
+        task: e.g. ``llm/v1/chat`` or ``agent/v1/responses``; None where it says none.
+        provider: who runs an external model, e.g. ``openai``; None for others.
+        kind: how it is run and paid for.
+        serves_responses: whether the native Responses API answers for it.
+        reason: why we think so, in a sentence.
+        display_name: a name for people.
+        description: a sentence or two, as the workspace has it; empty where it has none.
+        can_generate_images: whether the ``image_generation`` tool probably works on it.
+        images_reason: why we think so, in a sentence.
+    """
+
+    name: str
+    ready: bool
+    state: str
+    task: str | None
+    provider: str | None
+    kind: Kind
+    serves_responses: Serves
+    reason: str
+    display_name: str
+    description: str
+    can_generate_images: Serves
+    images_reason: str
+
+
+def parse_endpoints(payload: Mapping[str, Any]) -> list[Endpoint]:
+    """Read the answer of ``GET /api/2.0/serving-endpoints``; entries without a name are left out, others never."""
+    entries = payload.get("endpoints")
+    return [_endpoint(entry) for entry in entries if _text(entry, "name")] if isinstance(entries, list) else []
+
+
+def looks_pay_per_token(name: str) -> bool:
+    """Whether the name alone says that Databricks runs the model and bills by the token."""
+    return name.lower().startswith(_SYSTEM_PREFIXES)
+
+
+def gpt_version(name: str) -> tuple[int, int] | None:
+    """The version in an OpenAI GPT's name: ``databricks-gpt-5-1-codex`` is ``(5, 1)``. None for other models."""
+    found = _GPT.search(name)
+    if found is None:
+        return None
+    major, minor = int(found[1]), int(found[2] or 0)
+    # Azure writes gpt-35-turbo for 3.5.
+    return (major // 10, major % 10) if major >= 30 else (major, minor)
+
+
+def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
+    name = _text(entry, "name")
+    entities = list(_entities(entry))
+    task = _text(entry, "task") or next(
+        (task for e in entities if (task := _text(_map(e, "external_model"), "task"))), ""
+    )
+    provider = next((p for e in entities if (p := _text(_map(e, "external_model"), "provider"))), "")
+    kind = _kind(entry, name, task, entities)
+    serves, reason = _serves_responses(name, kind, task, provider.lower(), entities)
+    images, images_reason = _generates_images(name, kind, serves)
+    ready, state = _state(entry)
+    foundation = next((_map(e, "foundation_model") for e in entities if _map(e, "foundation_model")), {})
+    return Endpoint(
+        name=name,
+        ready=ready,
+        state=state,
+        task=task or None,
+        provider=provider or None,
+        kind=kind,
+        serves_responses=serves,
+        reason=reason,
+        display_name=_text(foundation, "display_name") or name,
+        description=_text(entry, "description") or _text(foundation, "description"),
+        can_generate_images=images,
+        images_reason=images_reason,
+    )
+
+
+def _kind(entry: Mapping[str, Any], name: str, task: str, entities: list[Mapping[str, Any]]) -> Kind:
+    if any(_map(entity, "external_model") for entity in entities):
+        return "external"
+    if task.startswith("agent/"):
+        return "agent"
+    if _text(entry, "endpoint_type") == "FOUNDATION_MODEL_API":
+        return "pay_per_token"
+    if any(_provisioned(entity) for entity in entities):
+        return "provisioned"
+    if any(_map(entity, "foundation_model") for entity in entities) or looks_pay_per_token(name):
+        return "pay_per_token"
+    return "custom"
+
+
+def _provisioned(entity: Mapping[str, Any]) -> bool:
+    return any(
+        entity.get(field) is not None
+        for field in ("max_provisioned_throughput", "min_provisioned_throughput", "provisioned_model_units")
+    )
+
+
+def _serves_responses(
+    name: str, kind: Kind, task: str, provider: str, entities: list[Mapping[str, Any]]
+) -> tuple[Serves, str]:
+    if task == "llm/v1/responses":
+        return "yes", "its task is the Responses API"
+    if kind == "agent":
+        if task.endswith("/responses"):
+            return "yes", "an agent that speaks the Responses API"
+        return "no", f"an agent whose task is {task}"
+    api_types = {kind for entity in entities for kind in _strings(_map(entity, "foundation_model").get("api_types"))}
+    if _RESPONSES_API in api_types:
+        return "yes", "the workspace lists the Responses API among its API types"
+    if any(word in task for word in _NOT_TEXT_TASKS if word != "completions") or task == "llm/v1/completions":
+        return "no", f"its task is {task}"
+    if kind == "external":
+        return _external_serves(provider, entities)
+    if api_types:
+        return "no", "the workspace does not list the Responses API among its API types"
+    if kind == "custom":
+        return "unknown", "a custom model; the workspace does not say what it speaks"
+    names = _model_names(name, entities)
+    if gpt_version(names):
+        return "yes", "an OpenAI GPT model that Databricks serves"
+    if re.search(r"(?<![a-z])(?:gpt(?!-?oss)|o\d)(?![a-z])", names, re.IGNORECASE):
+        return "unknown", "by its name an OpenAI model; the workspace does not say what it speaks"
+    return "no", "not an OpenAI model; the path /serving-endpoints/open-responses may serve it"
+
+
+def _external_serves(provider: str, entities: list[Mapping[str, Any]]) -> tuple[Serves, str]:
+    if provider in _OPENAI_PROVIDERS:
+        azure = any(
+            _text(_map(_map(e, "external_model"), "openai_config"), "openai_api_type").lower().startswith("azure")
+            for e in entities
+        )
+        return "yes", f"an external model of {'Azure OpenAI' if azure else 'OpenAI'}"
+    if provider == "databricks-model-serving":
+        return "unknown", "it forwards to an endpoint of another workspace"
+    if provider in ("", "custom"):
+        return "unknown", "an external model of a custom provider"
+    return "no", f"an external model of {provider}, which has no Responses API"
+
+
+def _generates_images(name: str, kind: Kind, serves: Serves) -> tuple[Serves, str]:
+    if serves == "no":
+        return "no", "the image_generation tool needs the Responses API"
+    if kind == "agent":
+        return "unknown", "an agent draws only if it was built to"
+    if kind in ("pay_per_token", "external") and serves == "yes":
+        if "codex" in name.lower():
+            return "unknown", "a coding model; the others of its series are the better choice"
+        return "yes", "an OpenAI model on the Responses API; the image_generation tool is among its tools"
+    return "unknown", "the workspace does not say"
+
+
+def _state(entry: Mapping[str, Any]) -> tuple[bool, str]:
+    state = entry.get("state")
+    if isinstance(state, str):
+        return state.upper() == "READY", state
+    ready = _text(_map(entry, "state"), "ready")
+    update = _text(_map(entry, "state"), "config_update")
+    words = [word for word in (ready, update if update != "NOT_UPDATING" else "") if word]
+    # Pay-per-token endpoints are always up; some listings leave their state out.
+    return ready in ("READY", ""), ", ".join(words) or "not told"
+
+
+def _entities(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    config = _map(entry, "config")
+    for field in ("served_entities", "served_models"):
+        entities = config.get(field)
+        if isinstance(entities, list) and entities:
+            yield from (entity for entity in entities if isinstance(entity, Mapping))
+            return
+
+
+def _model_names(name: str, entities: list[Mapping[str, Any]]) -> str:
+    inner = (_text(e, "entity_name") or _text(_map(e, "foundation_model"), "name") for e in entities)
+    return " ".join((name, *inner)).replace(" ", "/")
+
+
+def _map(value: object, key: str) -> Mapping[str, Any]:
+    inner = value.get(key) if isinstance(value, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def _text(value: object, key: str) -> str:
+    inner = value.get(key) if isinstance(value, Mapping) else None
+    return inner.strip() if isinstance(inner, str) else ""
+
+
+def _strings(value: object) -> set[str]:
+    return {item for item in value if isinstance(item, str)} if isinstance(value, list) else set()

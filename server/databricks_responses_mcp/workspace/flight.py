@@ -1,0 +1,76 @@
+"""One flight at a time: a blocking function in a thread of its own, shared by everyone who waits for it.
+
+Threads are daemons on purpose. The SDK makes requests without any timeout; a worker thread of the event loop that hangs
+in one would keep the process from ending.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+
+T = TypeVar("T")
+
+
+class Flight(Generic[T]):
+    """A call that is under way. It goes on when those who wait for it are cancelled.
+
+    Args:
+        function: what to call; it runs at once, in a new thread.
+        name: the thread's name.
+    """
+
+    def __init__(self, function: Callable[[], T], name: str) -> None:
+        self._function = function
+        self._lock = threading.Lock()
+        self._waiting: list[Callable[[], None]] = []
+        self._value: list[T] = []
+        self._error: BaseException | None = None
+        self._landed = False
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    @property
+    def landed(self) -> bool:
+        """Whether the call has ended."""
+        return self._landed
+
+    async def result(self) -> T:
+        """What the function returned; its exception, if it raised one."""
+        event = anyio.Event()
+        token = anyio.lowlevel.current_token()
+
+        def wake() -> None:
+            try:
+                anyio.from_thread.run_sync(event.set, token=token)
+            except RuntimeError:
+                # The event loop has ended meanwhile; nobody is waiting there any more.
+                return
+
+        with self._lock:
+            if not self._landed:
+                self._waiting.append(wake)
+            else:
+                event.set()
+        try:
+            await event.wait()
+        finally:
+            with self._lock:
+                if wake in self._waiting:
+                    self._waiting.remove(wake)
+        if self._error is not None:
+            raise self._error
+        return self._value[0]
+
+    def _run(self) -> None:
+        try:
+            self._value.append(self._function())
+        except BaseException as error:  # noqa: BLE001 - whoever waits raises it
+            self._error = error
+        with self._lock:
+            self._landed = True
+            waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()

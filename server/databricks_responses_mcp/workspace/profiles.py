@@ -1,0 +1,86 @@
+"""``~/.databrickscfg``: what a named profile says, to explain a conflict that the SDK would resolve without a word."""
+
+import configparser
+from collections.abc import Mapping
+from pathlib import Path
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.host import normalise_host
+
+_SETTINGS_SECTION = "__settings__"
+# In the SDK a variable of the environment wins over the profile, attribute by attribute: a profile's own way to sign in
+# beside DATABRICKS_TOKEN becomes a mixture of two workspaces.
+_SIGNS_IN = ("client_id", "azure_client_id", "username", "metadata_service_url", "google_service_account")
+
+
+def config_path(environ: Mapping[str, str]) -> Path:
+    """Where the profiles are: ``DATABRICKS_CONFIG_FILE``, else ``~/.databrickscfg``."""
+    path = Path(environ.get("DATABRICKS_CONFIG_FILE", "").strip() or "~/.databrickscfg")
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no home directory
+        return path
+
+
+def read_profile(name: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """What the profile ``name`` says. Reads a file: call it off the event loop.
+
+    Raises:
+        BridgeError: ``not_configured``, when there is no such profile or the file cannot be read.
+    """
+    path = config_path(environ)
+    parser = configparser.RawConfigParser(default_section="\0", interpolation=None)
+    try:
+        with path.open(encoding="utf-8") as file:
+            parser.read_file(file)
+    except FileNotFoundError:
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"The profile {name} is configured, but there is no file {path.name} to find it in.",
+            f"Run `databricks auth login --profile {name}`, or unset DATABRICKS_CONFIG_PROFILE.",
+        ) from None
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        # Not echoed: an error of the parser quotes the line, which may hold a token.
+        raise unreadable(error, environ) from None
+    if not parser.has_section(name) or name == _SETTINGS_SECTION:
+        names = [section for section in parser.sections() if section != _SETTINGS_SECTION]
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"There is no profile {name} in {path.name}; it has {', '.join(names[:20]) or 'none'}.",
+            f"Correct DATABRICKS_CONFIG_PROFILE, or run `databricks auth login --profile {name}`.",
+        )
+    return dict(parser.items(name))
+
+
+def unreadable(error: Exception, environ: Mapping[str, str]) -> BridgeError:
+    """The error for a file of profiles that cannot be read; it quotes nothing of it."""
+    line = getattr(error, "lineno", None)
+    where = f" (line {line})" if isinstance(line, int) else f" ({type(error).__name__})"
+    return BridgeError(
+        ErrorCode.NOT_CONFIGURED,
+        f"{config_path(environ).name} cannot be read{where}.",
+        "Correct the file: it has [profile] headings, and lines such as `host = https://…` under them.",
+    )
+
+
+def check_profile(name: str, profile: Mapping[str, str], host: str | None, token: str | None) -> None:
+    """Refuse a profile that contradicts what is configured beside it.
+
+    Raises:
+        BridgeError: ``not_configured``, naming both sides.
+    """
+    theirs = profile.get("host", "").strip()
+    origin = normalise_host(theirs).origin if theirs else None
+    if host and origin and origin != host:
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"Two workspaces are configured: the profile {name} is for {origin}, and DATABRICKS_HOST is {host}.",
+            "Unset DATABRICKS_CONFIG_PROFILE or DATABRICKS_HOST, whichever is not meant.",
+        )
+    other = profile.get("token", "").strip()
+    if token and ((other and other != token) or any(profile.get(key) for key in _SIGNS_IN)):
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"Two ways to sign in are configured: the profile {name} has its own, and DATABRICKS_TOKEN is set too.",
+            "Unset DATABRICKS_CONFIG_PROFILE or DATABRICKS_TOKEN, whichever is not meant.",
+        )

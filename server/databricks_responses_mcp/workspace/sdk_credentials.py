@@ -1,0 +1,235 @@
+"""Signing in through the Databricks SDK: profiles, OAuth, Azure, OIDC, metadata service, whatever it knows.
+
+The SDK blocks: importing it takes a second, building its ``Config`` asks the network, and some of its requests have no
+timeout. So all of it happens in a thread of its own, one at a time, and no caller waits longer than the setting says.
+"""
+
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from databricks_responses_mcp import __version__
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.credentials import SIGN_IN_VARIABLES, WORKSPACE_ID_HEADER, checked_token
+from databricks_responses_mcp.workspace.flight import Flight
+from databricks_responses_mcp.workspace.host import WorkspaceHost, normalise_host
+from databricks_responses_mcp.workspace.profiles import check_profile, config_path, read_profile
+from databricks_responses_mcp.workspace.sdk_errors import WAYS_TO_SIGN_IN, sign_in_error
+from databricks_responses_mcp.workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from databricks.sdk.core import Config
+
+# Where the SDK finds credentials without any of our settings: inside a Databricks notebook, job or served model.
+_INSIDE_DATABRICKS = ("DATABRICKS_RUNTIME_VERSION", "IS_IN_DB_MODEL_SERVING_ENV", "IS_IN_DATABRICKS_MODEL_SERVING_ENV")
+_PROGRAMS = {"databricks-cli": "databricks", "azure-cli": "az"}
+
+
+@dataclass(frozen=True, slots=True)
+class _SignedIn:
+    headers: Mapping[str, str]
+    host: WorkspaceHost
+    describe: str
+
+
+class SdkCredentials:
+    """Credentials from ``databricks.sdk.core.Config``, which is imported and built when they are first asked for.
+
+    Many concurrent calls share one sign-in, which goes on when a call is cancelled. A sign-in that takes longer than
+    ``auth_timeout_seconds`` is given up, and the next call starts afresh.
+
+    Args:
+        settings: ``token``, ``profile`` and ``auth_timeout_seconds`` are used.
+        host: the configured host, normalised, if there is one.
+        environ: the process's environment. The SDK itself always reads ``os.environ``.
+    """
+
+    def __init__(
+        self, settings: Settings, *, host: WorkspaceHost | None, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        self._environ = environ
+        self._given_host = host
+        self._profile = settings.profile
+        self._token = checked_token(settings.token.get_secret_value()) if settings.token else None
+        self._timeout = settings.auth_timeout_seconds
+        self._verbose = settings.log_level == "DEBUG"
+        self._flight: Flight[_SignedIn] | None = None
+        self._deadline = 0.0
+        self._last: _SignedIn | None = None
+        # What the threads share. A sign-in that was given up must not put its state back: it has an old generation.
+        self._guard = threading.Lock()
+        self._generation = 0
+        self._config: Config | None = None
+
+    async def headers(self) -> Mapping[str, str]:
+        """All headers that sign a request in, renewed by the SDK when they are due.
+
+        Raises:
+            BridgeError: ``not_configured``, ``unauthenticated``, ``upstream_unavailable`` or ``timeout``.
+        """
+        return (await self._sign_in()).headers
+
+    async def host(self) -> WorkspaceHost:
+        """Where the workspace is: the configured host, or what the profile says (this signs in, the first time)."""
+        return (self._last or await self._sign_in()).host
+
+    async def refresh(self) -> bool:
+        """Forget the SDK's state, so that the next call reads the configuration and signs in anew."""
+        last = self._last
+        if self._flight is not None and not self._flight.landed and self._config is None:
+            # Someone else was refused at the same moment, and is signing in anew already.
+            return True
+        self._forget()
+        # A personal token in a profile comes back as it was, unless someone edits the file meanwhile.
+        return last is None or not last.describe.endswith(("(pat)", "(basic)"))
+
+    @property
+    def describe(self) -> str:
+        """The profile and kind of sign-in, as far as they are known yet."""
+        if self._last is not None:
+            return self._last.describe
+        return f"profile {self._profile}" if self._profile else "Databricks unified authentication"
+
+    async def _sign_in(self) -> _SignedIn:
+        flight = self._flight
+        if flight is None or flight.landed or time.monotonic() >= self._deadline:
+            if flight is not None and not flight.landed:
+                self._forget()
+            generation = self._generation
+            flight = Flight(lambda: self._signed_in(generation), "databricks-sign-in")
+            self._flight = flight
+            self._deadline = time.monotonic() + self._timeout
+        with anyio.move_on_after(max(self._deadline - time.monotonic(), 0)):
+            try:
+                signed_in = await flight.result()
+            except Exception as error:
+                raise self._explained(error) from error
+            if self._flight is flight:
+                self._last = signed_in
+            return signed_in
+        if self._flight is flight:
+            # The SDK's own locks are held by the thread that hangs: only a new Config can get further.
+            self._forget()
+        raise BridgeError(
+            ErrorCode.TIMEOUT,
+            f"Signing in to the workspace did not finish within {self._timeout:g} s ({self.describe}).",
+            "Check DATABRICKS_HOST, the network and any proxy, or sign in on a terminal (`databricks auth login`); "
+            "RESPONSES_MCP_AUTH_TIMEOUT_SECONDS sets the limit.",
+            retryable=True,
+        )
+
+    def _forget(self) -> None:
+        with self._guard:
+            self._generation += 1
+            self._config = None
+        self._flight = None
+        self._last = None
+
+    # From here on in the thread.
+
+    def _signed_in(self, generation: int) -> _SignedIn:
+        with self._guard:
+            config = self._config
+        if config is None:
+            self._check()
+            config = self._build()
+            with self._guard:
+                if self._generation == generation:
+                    self._config = config
+        headers = dict(config.authenticate())
+        host = self._host_of(config)
+        if host.workspace_id:
+            headers.setdefault(WORKSPACE_ID_HEADER, host.workspace_id)
+        return _SignedIn(headers, host, self._description(config))
+
+    def _check(self) -> None:
+        """What can be told without the SDK, and what it would resolve without a word."""
+        if self._profile:
+            origin = self._given_host.origin if self._given_host else None
+            check_profile(self._profile, read_profile(self._profile, self._environ), origin, self._token)
+            return
+        if self._given_host or self._is_set(*_INSIDE_DATABRICKS, "DATABRICKS_AZURE_RESOURCE_ID"):
+            return
+        if self._token or self._is_set(*SIGN_IN_VARIABLES):
+            names = "DATABRICKS_TOKEN" if self._token else "A way to sign in"
+            raise BridgeError(
+                ErrorCode.NOT_CONFIGURED,
+                f"{names} is set, but not which workspace it is for.",
+                "Set DATABRICKS_HOST to the workspace's address as well.",
+            )
+        if not config_path(self._environ).exists():
+            raise BridgeError(ErrorCode.NOT_CONFIGURED, "No Databricks workspace is configured.", WAYS_TO_SIGN_IN)
+
+    def _build(self) -> "Config":
+        from databricks_responses_mcp.workspace.sdk_children import contain_children
+
+        contain_children(self._timeout)
+        if not self._verbose:
+            # It warns of every guess that it makes; what matters comes back as an error.
+            logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
+        from databricks.sdk.core import Config
+
+        return Config(
+            host=self._given_host.origin if self._given_host else None,
+            token=self._token,
+            profile=self._profile,
+            product="databricks-responses-mcp",
+            product_version=__version__,
+            # Both are for the question, asked before anything else, what kind of host this is. It may go unanswered.
+            http_timeout_seconds=min(10.0, self._timeout / 4),
+            retry_timeout_seconds=3,
+        )
+
+    def _host_of(self, config: "Config") -> WorkspaceHost:
+        given = self._given_host
+        if given is None:
+            if not config.host:
+                raise BridgeError(
+                    ErrorCode.NOT_CONFIGURED,
+                    "There is a way to sign in, but no workspace to sign in to.",
+                    "Set DATABRICKS_HOST, or put `host = …` in the profile.",
+                )
+            given = normalise_host(config.host)
+        # Older versions of the SDK know nothing of workspace ids.
+        return WorkspaceHost(given.origin, given.workspace_id or getattr(config, "workspace_id", None) or None)
+
+    def _description(self, config: "Config") -> str:
+        profile = self._profile or config.profile
+        if profile is None and self._given_host is None and config_path(self._environ).exists():
+            profile = "DEFAULT"
+        return f"profile {profile} ({config.auth_type})" if profile else f"environment ({config.auth_type})"
+
+    # Back on the event loop.
+
+    def _explained(self, error: BaseException) -> BridgeError:
+        kind = self._environ.get("DATABRICKS_AUTH_TYPE", "").strip() or self._profiles_kind(error)
+        if self._profile:
+            target = f"--profile {self._profile}"
+        else:
+            target = f"--host {self._given_host.origin}" if self._given_host else ""
+        program = _PROGRAMS.get(kind)
+        return sign_in_error(
+            error,
+            target=target,
+            kind=kind,
+            environ=self._environ,
+            missing_program=program is not None and shutil.which(program) is None,
+        )
+
+    def _profiles_kind(self, error: BaseException) -> str:
+        """The kind of sign-in that the SDK had read from the profile: its message ends with what it was told."""
+        found = f"{error}".partition("auth_type=")[2]
+        return found.split(",")[0].split(". ")[0].strip() if found else ""
+
+    def _is_set(self, *names: str) -> bool:
+        return any(self._environ.get(name, "").strip() for name in names)
+
+    def __repr__(self) -> str:
+        return f"SdkCredentials({self.describe!r})"

@@ -1,0 +1,161 @@
+"""What goes wrong when the Databricks SDK signs in, as advice. A table: the first row whose pattern is found wins."""
+
+import configparser
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.profiles import unreadable
+from databricks_responses_mcp.workspace.redaction import clean
+
+WAYS_TO_SIGN_IN = (
+    "Set DATABRICKS_HOST and DATABRICKS_TOKEN, or name a profile of ~/.databrickscfg in DATABRICKS_CONFIG_PROFILE, or "
+    "run `databricks auth login`, or set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET beside the host; to try it "
+    "without a workspace, start with --embedded."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    pattern: str
+    code: ErrorCode
+    says: str
+    hint: str
+    retryable: bool = False
+    quoted: bool = True
+
+
+_DOCTOR = "`databricks-responses-mcp doctor` shows where it stops."
+_ROWS = (
+    _Row(
+        # The SDK goes on without the answer that it needs, and stumbles over the address that it does not have.
+        r"invalid url 'none'",
+        ErrorCode.UPSTREAM_UNAVAILABLE,
+        "The workspace did not say where to sign in: it cannot be reached, or the address is not a workspace's",
+        "Check DATABRICKS_HOST, the network and any proxy. " + _DOCTOR,
+        retryable=True,
+        quoted=False,
+    ),
+    _Row(
+        r"more than one authorization method configured",
+        ErrorCode.NOT_CONFIGURED,
+        "More than one way to sign in is configured",
+        "Unset all but one, or choose one with DATABRICKS_AUTH_TYPE (pat, oauth-m2m, azure-cli, databricks-cli, …).",
+    ),
+    _Row(
+        r"timed out|timeout|max retries exceeded|connection (?:refused|reset|aborted|error)|failed to resolve|"
+        r"failed to establish|name or service not known|temporary failure in name resolution|getaddrinfo|unreachable|"
+        r"connectionerror",
+        ErrorCode.UPSTREAM_UNAVAILABLE,
+        "The workspace could not be reached to sign in",
+        "Check DATABRICKS_HOST, the network and any proxy. " + _DOCTOR,
+        retryable=True,
+    ),
+    _Row(
+        r"certificate|ssl",
+        ErrorCode.UPSTREAM_UNAVAILABLE,
+        "No trusted connection to the workspace could be made to sign in",
+        "A proxy that inspects TLS may be in the way: point REQUESTS_CA_BUNDLE and SSL_CERT_FILE at its certificates.",
+    ),
+    _Row(
+        r"databricks-cli:|databricks auth login|refresh token",
+        ErrorCode.UNAUTHENTICATED,
+        "The Databricks CLI has no valid sign-in",
+        "Run `databricks auth login {target}` and ask again.",
+    ),
+    _Row(
+        r"azure-cli:|az login|AADSTS",
+        ErrorCode.UNAUTHENTICATED,
+        "The Azure sign-in was not accepted",
+        "Run `az login` with the tenant of the workspace (or check the ARM_* variables) and ask again.",
+    ),
+    _Row(
+        r"oauth-m2m:|invalid_client|client authentication failed|unauthorized_client",
+        ErrorCode.UNAUTHENTICATED,
+        "The service principal was not accepted",
+        "Check DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET, and that the principal belongs to this workspace.",
+    ),
+    _Row(
+        r"cannot configure default credentials",
+        ErrorCode.NOT_CONFIGURED,
+        "No way to sign in to the workspace is configured",
+        WAYS_TO_SIGN_IN,
+    ),
+    _Row(
+        r"cannot get access token|cannot unmarshal CLI result",
+        ErrorCode.UNAUTHENTICATED,
+        "The program that signs in gave no token",
+        "Run `databricks auth login {target}` (or `az login`) and ask again.",
+    ),
+)
+_PROGRAMS = {
+    "databricks-cli": ("the Databricks CLI", "Install it, or point DATABRICKS_CLI_PATH at it"),
+    "azure-cli": ("the Azure CLI (az)", "Install it and run `az login`"),
+}
+
+
+def sign_in_error(
+    error: BaseException, *, target: str, kind: str, environ: Mapping[str, str], missing_program: bool
+) -> BridgeError:
+    """Explain why the SDK could not sign in.
+
+    Args:
+        error: what it raised.
+        target: how ``databricks auth login`` names this workspace: ``--profile X`` or ``--host URL``.
+        kind: the kind of sign-in that was asked for, if any, e.g. ``azure-cli``.
+        environ: the environment, to name the file of profiles.
+        missing_program: the program that ``kind`` needs is not installed.
+    """
+    if isinstance(error, BridgeError):
+        return BridgeError(error.code, error.message, error.hint, retryable=error.retryable)
+    if isinstance(error, configparser.Error):
+        return unreadable(error, environ)
+    if isinstance(error, ImportError):
+        return BridgeError(
+            ErrorCode.INTERNAL,
+            "The package databricks-sdk, which this kind of sign-in needs, cannot be imported.",
+            "Install databricks-responses-mcp again; a host and a token in the environment work without it.",
+        )
+    if isinstance(error, subprocess.TimeoutExpired):
+        return BridgeError(
+            ErrorCode.TIMEOUT,
+            "The program that signs in (the Databricks or Azure CLI) did not end in time and was stopped.",
+            f"Run `databricks auth login {target}` or `az login` in a terminal and see what it asks.",
+            retryable=True,
+        )
+    text = _telling_part(f"{error}") or type(error).__name__
+    if missing_program and kind in _PROGRAMS and "cannot configure default credentials" in text:
+        program, remedy = _PROGRAMS[kind]
+        return BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"The workspace is configured to be signed in to with {program}, which is not on PATH.",
+            f"{remedy}; a host that starts this server may have another PATH than the terminal.",
+        )
+    searched = f"{type(error).__name__} {text}"
+    for row in _ROWS:
+        if re.search(row.pattern, searched, re.IGNORECASE):
+            return BridgeError(
+                row.code,
+                _join(row.says, text if row.quoted else ""),
+                row.hint.format(target=target).replace("  ", " "),
+                row.retryable,
+            )
+    return BridgeError(
+        ErrorCode.UNAUTHENTICATED,
+        _join("Signing in to the workspace failed", text),
+        f"Sign in again, e.g. `databricks auth login {target}`. " + _DOCTOR,
+    )
+
+
+def _join(says: str, text: str) -> str:
+    return f"{says}: {text.rstrip('. ')}." if text else f"{says}."
+
+
+def _telling_part(text: str) -> str:
+    """The SDK's message without the dump of its configuration, links and this machine's paths."""
+    text = re.split(r"\. (?:Config|Env): |, please check https?://", text, maxsplit=1)[0]
+    text = re.sub(r"(?:default auth: |validate: |resolve: )", "", text)
+    text = re.sub(r"(?<![\w/:.])(?:~|[A-Za-z]:)?(?:[\\/][\w.@ \-]{1,64}?){1,16}[\\/]([\w.\-]+)", r"\1", text)
+    return clean(text, 300)
