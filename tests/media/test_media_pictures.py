@@ -152,6 +152,13 @@ def test_a_path_through_a_file_is_told_with_the_setting(tmp_path: Path, picture:
         }
 
 
+@pytest.mark.parametrize("target", ["a\0b", "~nobody-by-this-name/pictures", "x" * 5000])
+def test_what_cannot_be_a_path_is_told(tmp_path: Path, picture: Picture, target: str) -> None:
+    with pytest.raises(BridgeError) as caught:
+        save_picture(picture(), Path(target) if target[0] == "~" else tmp_path / target, "x")
+    assert caught.value.code is ErrorCode.INTERNAL
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="resource limits are POSIX")
 def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path: Path) -> None:
     code = """

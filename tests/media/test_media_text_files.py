@@ -222,6 +222,12 @@ async def test_a_picture_is_sent_to_the_images_parameter(tmp_path: Path, picture
     assert "`images`" in error.hint
 
 
+async def test_control_codes_do_not_make_utf8_binary(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(b"\x1b[31mred\x01\x0c\xc3\xa9\n")
+    for mark in ("", ":1"):
+        assert (await read_text_file(f"a.log{mark}", max_bytes=ROOM, base=tmp_path)).text == "\x1b[31mred\x01\x0cé\n"
+
+
 async def test_svg_is_text(tmp_path: Path) -> None:
     (tmp_path / "a.svg").write_text("<svg/>")
     assert (await read_text_file("a.svg", max_bytes=ROOM, base=tmp_path)).text == "<svg/>"

@@ -113,9 +113,9 @@ def save_picture(data: Buffer, directory: Path, prompt: str) -> SavedPicture:
     digest = hashlib.sha256(view).hexdigest()
     size = dimensions(view) or (None, None)
 
-    directory = directory.expanduser().absolute()
     requested: Path | None = None
     try:
+        directory = directory.expanduser().absolute()
         if directory.suffix.lower() in IMAGE_SUFFIXES and not directory.is_dir():
             requested, directory = directory, directory.parent
             keeps = _same_type(requested.suffix.lower(), extension)
@@ -126,6 +126,12 @@ def save_picture(data: Buffer, directory: Path, prompt: str) -> SavedPicture:
         path = _write(view, directory, stem, suffix, digest)
     except OSError as error:
         raise _disk_failure(error, directory) from error
+    except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that does not exist
+        raise BridgeError(
+            ErrorCode.INTERNAL,
+            f"The picture could not be saved: {printable(str(directory))} is not a path on this machine.",
+            "Name another place to save it, or set RESPONSES_MCP_IMAGE_DIR to a directory that can be written.",
+        ) from error
     return SavedPicture(
         path=path,
         mime_type=image_format.mime_type if image_format else "application/octet-stream",

@@ -36,7 +36,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_NOT_IN_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+# Any bytes at all make some Windows-1252, so there control codes decide; Unicode text may hold all but NUL.
+_NOT_IN_TEXT = {
+    "windows-1252": re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]"),
+    **dict.fromkeys(("utf-8", "utf-16", "utf-32"), re.compile("\0")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +235,7 @@ def _lines(file: BinaryIO, name: str, size: int, span: tuple[int, int | None], m
     encoding = (mark or "").removesuffix("-sig")
     if mark is None:
         text, encoding = _decoded(text.encode("latin-1"), None, name)
-    elif _NOT_IN_TEXT.search(text):
+    elif _NOT_IN_TEXT[encoding].search(text):
         raise _binary(head, name)
     read_to = last if last is not None and (total is None or last <= total) else total
     return TextFile(name, text, first, read_to, total, encoding)
@@ -268,7 +272,7 @@ def _decoded(data: bytes, mark: str | None, name: str, *, is_cut: bool = False) 
             text, encoding = data.decode("cp1252"), "windows-1252"
         except UnicodeDecodeError as error:
             raise _binary(data, name) from error
-    if _NOT_IN_TEXT.search(text):
+    if _NOT_IN_TEXT[encoding].search(text):
         raise _binary(data, name)
     return text, encoding
 
