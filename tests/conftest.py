@@ -1,9 +1,53 @@
-"""What all tests share."""
+"""What all tests share: a workspace on loopback, the bridge to it, and MCP clients of both protocol eras."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+from mcp import Client
+
+from databricks_responses_mcp.app import build_server
+from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
+from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from harness import Connect, Host, settings_for
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """The bridge runs on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[RunningEmulator]:
+    """A workspace with the rule engine; every request that reached its models must fit OpenAI's own document."""
+    async with run_emulator() as running:
+        yield running
+
+
+@pytest.fixture
+async def bridge(emulator: RunningEmulator, tmp_path: Path) -> AsyncIterator[Bridge]:
+    """The bridge to the workspace of this test."""
+    async with open_bridge(settings_for(emulator, tmp_path), {}) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["legacy", "2026-07-28"])
+def era(request: pytest.FixtureRequest) -> str:
+    """Both protocol eras."""
+    return str(request.param)
+
+
+@pytest.fixture
+def connect(emulator: RunningEmulator, tmp_path: Path) -> Connect:
+    """Connects a host, in memory, to a server on this test's workspace: ``async with connect(era, **settings)``."""
+
+    @asynccontextmanager
+    async def connected(era: str = "2026-07-28", **overrides: object) -> AsyncIterator[Host]:
+        settings = settings_for(emulator, tmp_path, **overrides)
+        server = build_server(lambda: open_bridge(settings, {}))
+        async with Client(server, mode="legacy" if era == "legacy" else era) as client:
+            yield Host(client)
+
+    return connected

@@ -1,0 +1,51 @@
+"""What tests of several rooms build on."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mcp import Client
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.workspace.settings import Settings, load_settings
+
+
+def settings_for(emulator: RunningEmulator, tmp_path: Path, **overrides: object) -> Settings:
+    """Settings that lead to the emulator and leave nothing behind outside ``tmp_path``."""
+    environ = {"DATABRICKS_HOST": emulator.host, "DATABRICKS_TOKEN": emulator.token}
+    return load_settings(
+        environ,
+        {
+            "model": "databricks-gpt-5",
+            "image_model": "databricks-gpt-5",
+            "image_dir": tmp_path / "pictures",
+            **overrides,
+        },
+    )
+
+
+@dataclass
+class Host:
+    """An MCP host as a test sees it.
+
+    Attributes:
+        client: the SDK's client, connected.
+        progress: every progress notification of this test: value and message.
+    """
+
+    client: Client
+    progress: list[tuple[float, str]] = field(default_factory=list)
+
+    async def call(self, tool: str, **arguments: Any) -> tuple[list[Any], dict[str, Any], bool]:
+        """Call a tool: its content blocks, its structured content, whether it failed."""
+
+        async def on_progress(value: float, total: float | None, message: str | None) -> None:
+            self.progress.append((value, message or ""))
+
+        result = await self.client.call_tool(tool, arguments, progress_callback=on_progress)
+        return list(result.content), result.structured_content or {}, bool(result.is_error)
+
+
+Connect = Callable[..., AbstractAsyncContextManager[Host]]

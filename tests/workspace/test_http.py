@@ -1,0 +1,260 @@
+"""HTTP with the workspace: what is sent again, what never is, and what a failure says."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.workspace.settings import load_settings
+from harness import settings_for
+
+pytestmark = pytest.mark.anyio
+
+BODY = {
+    "model": "databricks-gpt-5",
+    "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "[[say Hello]]"}]}],
+    "stream": True,
+}
+
+
+async def types(bridge: Bridge, body: dict[str, Any] = BODY, **options: Any) -> list[str]:
+    """The types of the events that a request is answered with."""
+    async with bridge.client.responses(body, **options) as stream:
+        return [event.get("type") async for event in stream.events()]
+
+
+async def failure(bridge: Bridge, body: dict[str, Any] = BODY) -> BridgeError:
+    """How a request fails."""
+    with pytest.raises(BridgeError) as caught:
+        await types(bridge, body)
+    return caught.value
+
+
+async def test_events_come_in_order_to_the_last(bridge: Bridge) -> None:
+    got = await types(bridge)
+    assert (got[0], got[-1]) == ("response.created", "response.completed")
+
+
+async def test_a_rate_limit_is_waited_out_as_long_as_the_api_says(bridge: Bridge, emulator: RunningEmulator) -> None:
+    emulator.state.faults.add("429x2:0.01")
+    waits: list[str] = []
+
+    async def on_wait(reason: str, seconds: float) -> None:
+        waits.append(reason)
+
+    assert (await types(bridge, on_wait=on_wait))[-1] == "response.completed"
+    assert waits == ["rate limited", "rate limited"]
+    assert len(emulator.state.journal.to("/responses")) == 3
+
+
+async def test_a_rate_limit_in_the_header_alone_is_obeyed_too(bridge: Bridge, emulator: RunningEmulator) -> None:
+    emulator.state.faults.add("429:header=0")
+    assert (await types(bridge))[-1] == "response.completed"
+
+
+async def test_a_wait_that_the_callers_deadline_does_not_allow_is_not_begun(
+    bridge: Bridge, emulator: RunningEmulator
+) -> None:
+    emulator.state.faults.add("429:none")
+    with anyio.fail_after(20):
+        error = await failure(bridge)
+    assert (error.code, error.retryable, error.status) == (ErrorCode.RATE_LIMITED, True, 429)
+    assert len(emulator.state.journal.to("/responses")) == 1
+
+
+async def test_retries_end(emulator: RunningEmulator, tmp_path: Path) -> None:
+    emulator.state.faults.add("429x9:0.01")
+    async with open_bridge(settings_for(emulator, tmp_path, max_retries=2), {}) as bridge:
+        error = await failure(bridge)
+    assert (error.code, error.retry_after_seconds) == (ErrorCode.RATE_LIMITED, 0.01)
+    assert len(emulator.state.journal.to("/responses")) == 3
+
+
+async def test_an_unavailable_workspace_is_asked_again(bridge: Bridge, emulator: RunningEmulator) -> None:
+    emulator.state.faults.add("503:header=0.01")
+    assert (await types(bridge))[-1] == "response.completed"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("500", ErrorCode.UPSTREAM_ERROR),
+        ("html:502", ErrorCode.UPSTREAM_UNAVAILABLE),
+        ("login", ErrorCode.UNAUTHENTICATED),
+        ("drop", ErrorCode.UPSTREAM_UNAVAILABLE),
+    ],
+)
+async def test_what_may_have_been_billed_is_never_sent_twice(
+    bridge: Bridge, emulator: RunningEmulator, fault: str, code: ErrorCode
+) -> None:
+    emulator.state.faults.add(fault)
+    error = await failure(bridge)
+    assert error.code == code
+    assert error.message
+    assert error.hint
+    assert "<" not in str(error)
+    assert len(emulator.state.journal.to("/responses")) == 1
+
+
+async def test_a_wrong_token_says_so_without_showing_it(emulator: RunningEmulator) -> None:
+    settings = load_settings({"DATABRICKS_HOST": emulator.host, "DATABRICKS_TOKEN": "dapi-wrong-0123456789abcdef"})
+    async with open_bridge(settings, {}) as bridge:
+        error = await failure(bridge)
+    assert error.code in (ErrorCode.UNAUTHENTICATED, ErrorCode.PERMISSION_DENIED)
+    assert "0123456789" not in str(error)
+
+
+async def test_a_host_where_nobody_listens_is_named_with_the_way_to_find_out_more() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{free.getsockname()[1]}"
+        settings = load_settings({"DATABRICKS_HOST": host, "DATABRICKS_TOKEN": "t"}, {"max_retries": 0})
+        async with open_bridge(settings, {}) as bridge:
+            error = await failure(bridge)
+    assert (error.code, error.retryable) == (ErrorCode.UPSTREAM_UNAVAILABLE, True)
+    assert host in error.message
+    assert "doctor" in error.hint
+
+
+async def test_an_unknown_endpoint_is_model_not_found(bridge: Bridge) -> None:
+    error = await failure(bridge, {**BODY, "model": "databricks-gpt-99"})
+    assert (error.code, error.status, error.retryable) == (ErrorCode.MODEL_NOT_FOUND, 404, False)
+    assert "databricks-gpt-99" in error.message
+
+
+async def test_a_request_over_the_hard_limit_is_refused_before_it_is_sent(
+    bridge: Bridge, emulator: RunningEmulator
+) -> None:
+    error = await failure(bridge, {**BODY, "instructions": "x" * 34_000_000})
+    assert error.code == ErrorCode.TOO_LARGE
+    assert emulator.state.journal.to("/responses") == []
+
+
+async def test_leaving_the_stream_closes_the_connection_at_once(bridge: Bridge, emulator: RunningEmulator) -> None:
+    with anyio.fail_after(5), emulator.state.hold(after_events=2) as hold:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(types, bridge)
+            await hold.reached.wait()
+            tasks.cancel_scope.cancel()
+        await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+
+
+class RawServer:
+    """Answers every request with the same bytes and counts connections.
+
+    Args:
+        answer: what every request gets.
+        each: how many requests a connection answers; the next one on it finds it closed.
+    """
+
+    def __init__(self, answer: bytes, each: int = 1000) -> None:
+        self.answer = answer
+        self.each = each
+        self.connections = 0
+
+    async def serve(self, stream: anyio.abc.SocketStream) -> None:
+        self.connections += 1
+        async with stream:
+            received = b""
+            answered = 0
+            try:
+                while True:
+                    received += await stream.receive()
+                    head, separator, rest = received.partition(b"\r\n\r\n")
+                    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+                    if separator and len(rest) >= length:
+                        received = rest[length:]
+                        if answered == self.each:
+                            return
+                        answered += 1
+                        await stream.send(self.answer)
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                return
+
+
+@asynccontextmanager
+async def raw(answer: bytes, each: int = 1000) -> AsyncIterator[tuple[RawServer, Bridge]]:
+    """A server of a few lines, and the bridge to it."""
+    server = RawServer(answer, each)
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    settings = load_settings({"DATABRICKS_HOST": f"http://127.0.0.1:{port}", "DATABRICKS_TOKEN": "t"})
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, server.serve)
+        async with open_bridge(settings, {}) as bridge:
+            yield server, bridge
+        tasks.cancel_scope.cancel()
+
+
+def answer(body: bytes, content_type: str) -> bytes:
+    """A whole HTTP answer, in chunks."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    return head + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+
+
+COMPLETED = b'{"type":"response.completed","response":{"output":[]}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "events"),
+    [
+        (b"data: " + COMPLETED + b"\n\ndata: [DONE]\n\n", "text/event-stream", ["response.completed"]),
+        (b"data: " + COMPLETED + b"\n\n", "application/octet-stream", ["response.completed"]),
+        (b'\n {"object":"response","output":[]}', "text/event-stream", [None]),
+        (b'{"object":"response","output":[]}', "application/json; charset=utf-8", [None]),
+        (b"data: {oops\n\ndata: " + COMPLETED, "text/event-stream", ["response.completed"]),
+        (b'event: error\ndata: {"message":"no"}\n\n', "text/event-stream", ["error"]),
+    ],
+    ids=["done mark", "no content type", "json as sse", "json", "malformed event", "error event without type"],
+)
+async def test_answers_are_read_by_what_they_are(body: bytes, content_type: str, events: list[str | None]) -> None:
+    async with raw(answer(body, content_type)) as (_, bridge):
+        assert await types(bridge) == events
+
+
+@pytest.mark.parametrize("body", [b"<html><title>Sign in</title></html>", b"{half"])
+async def test_a_200_that_is_no_answer_is_an_upstream_error_without_its_text(body: bytes) -> None:
+    async with raw(answer(body, "text/html")) as (_, bridge):
+        error = await failure(bridge)
+        assert error.code == ErrorCode.UPSTREAM_ERROR
+        assert "Sign in" not in str(error)
+
+
+async def call(bridge: Bridge) -> None:
+    """One call as a turn makes it: to the terminal event, then what is left."""
+    async with bridge.client.responses(BODY) as stream:
+        async for event in stream.events():
+            if event["type"] == "response.completed":
+                await stream.drain()
+                break
+
+
+STREAM = b"".join(b"data: " + part + b"\n\n" for part in (b'{"type":"response.created"}', COMPLETED))
+
+
+async def test_calls_one_after_another_use_one_connection() -> None:
+    async with raw(answer(STREAM, "text/event-stream")) as (server, bridge):
+        for _ in range(3):
+            await call(bridge)
+        assert server.connections == 1
+
+
+async def test_a_kept_connection_that_closes_on_the_next_request_is_replaced_unnoticed() -> None:
+    async with raw(answer(STREAM, "text/event-stream"), each=1) as (server, bridge):
+        for _ in range(3):
+            await call(bridge)
+        assert server.connections == 3
+
+
+async def test_a_new_connection_that_closes_on_its_first_request_is_not_tried_again() -> None:
+    async with raw(b"", each=0) as (server, bridge):
+        error = await failure(bridge)
+        assert (error.code, error.retryable, server.connections) == (ErrorCode.UPSTREAM_UNAVAILABLE, True, 1)
+        assert "billed" in error.message
