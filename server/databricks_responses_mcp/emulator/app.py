@@ -5,7 +5,7 @@ from starlette.routing import Route as Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from databricks_responses_mcp.emulator.exchange import Handler, Route
-from databricks_responses_mcp.emulator.routes import endpoints, responses
+from databricks_responses_mcp.emulator.routes import chat, endpoints, invocations, responses
 from databricks_responses_mcp.emulator.state import EmulatorState
 
 
@@ -19,6 +19,8 @@ def create_app(state: EmulatorState) -> Starlette:
     app = Starlette(
         routes=[
             path("POST", "/serving-endpoints/responses", responses.create_response),
+            path("POST", "/serving-endpoints/chat/completions", chat.create_completion),
+            path("POST", "/serving-endpoints/{name}/invocations", invocations.invoke),
             path("GET", "/api/2.0/serving-endpoints", endpoints.list_endpoints),
             path("GET", "/api/2.0/serving-endpoints/{name}", endpoints.get_endpoint),
             # Clients look here before they have a credential.

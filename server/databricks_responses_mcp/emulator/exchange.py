@@ -1,6 +1,7 @@
 """The way of one HTTP request through the workspace: read, journalled, answered, given up when the client leaves."""
 
 import json
+import logging
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -17,6 +18,7 @@ from databricks_responses_mcp.emulator.journal import Exchange
 from databricks_responses_mcp.emulator.replies import ApiError, workspace_error
 from databricks_responses_mcp.emulator.state import EmulatorState
 
+_log = logging.getLogger(__name__)
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
 
 
@@ -103,9 +105,14 @@ class Route:
             reply = await self._reply(scope, headers, raw, exchange)
             await _send_reply(reply, exchange, send)
         except Aborted:
-            abort = (scope.get("extensions") or {}).get("emulator.abort")
-            if abort is not None:
-                abort()
+            _abort(scope)
+        except Exception:  # noqa: BLE001 - it is in the log, and the client gets its 500
+            _log.exception("The embedded workspace failed to answer %s %s", exchange.method, exchange.path)
+            if exchange.status is None:
+                failed = workspace_error(500, "INTERNAL_ERROR", "The embedded workspace failed; see its log.")
+                await _send_reply(error_reply(failed), exchange, send)
+            else:
+                _abort(scope)
 
     async def _reply(self, scope: Scope, headers: Headers, raw: bytes | None, exchange: Exchange) -> Reply:
         try:
@@ -133,6 +140,12 @@ class Route:
             return self._state.faults.take(headers.get("x-emulator-fault"))
         except ValueError as error:
             raise workspace_error(400, "INVALID_PARAMETER_VALUE", f"X-Emulator-Fault: {error}") from None
+
+
+def _abort(scope: Scope) -> None:
+    abort = (scope.get("extensions") or {}).get("emulator.abort")
+    if abort is not None:
+        abort()
 
 
 def error_reply(error: ApiError) -> Reply:

@@ -8,13 +8,28 @@ import re
 from typing import Any
 
 from databricks_responses_mcp.emulator.contract.tools import Tool, chosen
-from databricks_responses_mcp.emulator.plays import image_generation
+from databricks_responses_mcp.emulator.plays import (
+    apply_patch,
+    custom,
+    function,
+    image_generation,
+    mcp,
+    shell,
+    web_search,
+)
 from databricks_responses_mcp.emulator.turn import Play, Turn
 
 _HOSTED: dict[str, Play] = {
     "image_generation": image_generation.play,
+    "mcp": mcp.play,
+    "web_search": web_search.play,
 }
-_CALLS: dict[str, Play] = {}
+_CALLS: dict[str, Play] = {
+    "apply_patch": apply_patch.play,
+    "custom": custom.play,
+    "function": function.play,
+    "shell": shell.play,
+}
 
 
 def plan(turn: Turn) -> list[tuple[Play, Tool]]:
@@ -49,6 +64,8 @@ def _had_its_turn(turn: Turn, tool: Tool) -> bool:
     """Whether a client's tool has already answered this question, or a hosted one this prompt."""
     if tool["type"] in _CALLS:
         return bool(turn.conversation.outputs)
+    if tool["type"] == "mcp" and any(mcp.approvals(turn, tool["server_label"])):
+        return False
     return turn.conversation.is_continued
 
 

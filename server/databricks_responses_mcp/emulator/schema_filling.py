@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from databricks_responses_mcp.emulator.grammar_filling import fill_regex
+
 _MAX_DEPTH = 6
 _FORMATS = {
     "date": "2026-01-31",
@@ -120,7 +122,7 @@ class _Filler:
 
     def _string(self, schema: dict[str, Any], name: str) -> str:
         if pattern := schema.get("pattern"):
-            return _matching(pattern, [*_CANDIDATES, self._prompt])
+            return _matching(pattern, [fill_regex(pattern), *_CANDIDATES, self._prompt])
         text = _FORMATS.get(schema.get("format", "")) or self._hinted(name)
         return text[: schema.get("maxLength")].ljust(schema.get("minLength", 0), "x")
 

@@ -8,7 +8,11 @@ HEADERS = {"cache-control": "no-cache"}
 DONE = b"data: [DONE]\n\n"
 
 
-def encode_event(event: dict[str, Any], *, named: bool = True) -> bytes:
-    """One event; ``named`` adds the ``event:`` line that native endpoints send and agents do not."""
-    name = f"event: {event['type']}\n" if named else ""
-    return f"{name}data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+def encode_event(event: dict[str, Any]) -> bytes:
+    """One event with its name, as native endpoints send it."""
+    return f"event: {event['type']}\n".encode() + encode_data(event)
+
+
+def encode_data(value: dict[str, Any]) -> bytes:
+    """One event without a name, as agents and chat completions send it."""
+    return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"

@@ -4,10 +4,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from databricks_responses_mcp.emulator.answering import answer, begin
-from databricks_responses_mcp.emulator.contract.request import parse_json, read_request
+from databricks_responses_mcp.emulator.contract.request import find_endpoint, parse_json, read_request
 from databricks_responses_mcp.emulator.exchange import Aborted, Incoming, Reply, json_reply
 from databricks_responses_mcp.emulator.fault_play import play_before, play_in_stream
 from databricks_responses_mcp.emulator.faults import first
+from databricks_responses_mcp.emulator.routes import agents
 from databricks_responses_mcp.emulator.sse import CONTENT_TYPE, HEADERS
 from databricks_responses_mcp.emulator.state import EmulatorState
 from databricks_responses_mcp.emulator.turn import Turn
@@ -22,7 +23,10 @@ async def create_response(incoming: Incoming) -> Reply:
     state = incoming.state
     if state.current_hold is not None:
         await state.current_hold.wait(0)
-    request = read_request(parse_json(incoming.raw), state)
+    value = parse_json(incoming.raw)
+    if find_endpoint(value, state).kind == "agent":
+        return await agents.respond(incoming, value)
+    request = read_request(value, state)
     turn = await begin(request, state.engine)
     events = _remembering(turn, state)
     if request.body.stream:

@@ -1,0 +1,1 @@
+"""Judges that nobody on this project wrote: import as ``oracle`` from any test."""
