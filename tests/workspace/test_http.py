@@ -87,7 +87,7 @@ async def test_an_unavailable_workspace_is_asked_again(bridge: Bridge, emulator:
     [
         ("500", ErrorCode.UPSTREAM_ERROR),
         ("html:502", ErrorCode.UPSTREAM_UNAVAILABLE),
-        ("login", ErrorCode.UNAUTHENTICATED),
+        ("login", ErrorCode.NOT_CONFIGURED),
         ("drop", ErrorCode.UPSTREAM_UNAVAILABLE),
     ],
 )

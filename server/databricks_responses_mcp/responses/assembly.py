@@ -260,8 +260,9 @@ class ResponseAssembler:
 
     def _merged_output(self) -> list[Item]:
         whole = self._done_items()
-        if self._final_output is not None and len(self._final_output) >= len(whole):
-            return self._final_output
+        final = self._final_output
+        if final is not None and len(final) >= len(whole) and (final or not self._slots):
+            return final
         output: list[Item] = []
         for slot in self._slots_in_order():
             if slot.done:

@@ -1,0 +1,223 @@
+"""One exchange: what it gives, what it tells on the way, and what is kept when it fails."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from inline_snapshot import snapshot
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.turns import progress as progress_module
+from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.turns.exchange import exchange
+from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.progress import Reporter
+from harness import settings_for
+
+pytestmark = pytest.mark.anyio
+
+
+def body(prompt: str) -> dict[str, Any]:
+    return {
+        "model": "databricks-gpt-5",
+        "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": prompt}]}],
+        "stream": True,
+    }
+
+
+async def run(bridge: Bridge, prompt: str = "[[say one two three four]]", **options: Any) -> Outcome:
+    return await exchange(bridge.client, body(prompt), **{"deadline_seconds": 20, **options})
+
+
+async def failure(bridge: Bridge, prompt: str = "[[say one two three four]]", **options: Any) -> BridgeError:
+    with pytest.raises(BridgeError) as caught:
+        await run(bridge, prompt, **options)
+    return caught.value
+
+
+async def test_an_answer_has_text_status_model_and_usage(bridge: Bridge) -> None:
+    outcome = (await run(bridge)).as_dict()
+    assert outcome.pop("response_id").startswith("resp_")
+    assert outcome == snapshot(
+        {
+            "text": "one two three four",
+            "status": "completed",
+            "model": "embedded-rules",
+            "endpoint": "databricks-gpt-5",
+            "usage": {
+                "input_tokens": 13,
+                "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+                "output_tokens": 4,
+                "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": 17,
+            },
+        }
+    )
+
+
+async def test_text_is_handed_on_as_it_arrives(bridge: Bridge) -> None:
+    pieces: list[str] = []
+    outcome = await run(bridge, on_text=pieces.append)
+    assert len(pieces) > 1
+    assert "".join(pieces) == outcome.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "text"),
+    [
+        ("cut:6", ErrorCode.UPSTREAM_UNAVAILABLE, "one two"),
+        ("failed:6", ErrorCode.UPSTREAM_ERROR, "one two"),
+        ("error_event:6", ErrorCode.UPSTREAM_ERROR, "one two"),
+        ("error_chunk:6", ErrorCode.UPSTREAM_ERROR, "one two"),
+    ],
+)
+async def test_what_arrived_before_a_failure_is_kept(
+    bridge: Bridge, emulator: RunningEmulator, fault: str, code: ErrorCode, text: str
+) -> None:
+    emulator.state.faults.add(fault)
+    error = await failure(bridge)
+    assert (error.code, error.partial["text"], error.partial["endpoint"]) == (code, text, "databricks-gpt-5")
+    assert error.message
+    assert error.hint
+
+
+@pytest.mark.parametrize("fault", ["malformed:5", "unknown", "slow:3", "no_terminal"])
+async def test_oddities_of_a_stream_do_not_lose_the_answer(
+    bridge: Bridge, emulator: RunningEmulator, fault: str
+) -> None:
+    emulator.state.faults.add(fault)
+    outcome = await run(bridge, "[[say zwölf Boxkämpfer 😀 jagen]]")
+    assert (outcome.text, outcome.status) == ("zwölf Boxkämpfer 😀 jagen", "completed")
+
+
+async def test_an_unknown_item_of_a_stream_is_kept_raw(bridge: Bridge, emulator: RunningEmulator) -> None:
+    emulator.state.faults.add("unknown")
+    outcome = await run(bridge)
+    assert len(outcome.output) == 1
+    assert outcome.output[0]["type"] not in ("message", "reasoning")
+
+
+async def test_the_deadline_ends_a_call_with_what_has_arrived_and_closes_the_connection(
+    bridge: Bridge, emulator: RunningEmulator
+) -> None:
+    with anyio.fail_after(10), emulator.state.hold(after_events=6):
+        error = await failure(bridge, deadline_seconds=0.4)
+        await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+    assert (error.code, error.retryable, error.partial["text"]) == (ErrorCode.TIMEOUT, True, "one two")
+    assert "RESPONSES_MCP_TIMEOUT_SECONDS" in error.hint
+
+
+async def test_cancelling_a_call_closes_the_upstream_connection(bridge: Bridge, emulator: RunningEmulator) -> None:
+    with anyio.fail_after(10), emulator.state.hold(after_events=6) as hold:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run, bridge)
+            await hold.reached.wait()
+            tasks.cancel_scope.cancel()
+        await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+
+
+async def test_progress_begins_with_the_stream_goes_on_in_silence_and_only_grows(
+    bridge: Bridge, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_module, "_NEWS_SECONDS", 0.01)
+    monkeypatch.setattr(progress_module, "_SILENCE_SECONDS", 0.03)
+    told: list[tuple[float, str]] = []
+    silent = anyio.Event()
+
+    async def report(value: float, message: str) -> None:
+        told.append((value, message))
+        if len(told) >= 5:
+            silent.set()
+
+    with anyio.fail_after(10), emulator.state.hold(after_events=40) as hold:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: run(bridge, f"[[words 200]] {'x' * 300}", reporter=Reporter(report)))
+            await hold.reached.wait()
+            await silent.wait()
+            hold.release()
+    assert told[0][1] == "databricks-gpt-5: the model is answering"
+    assert all(earlier < later for (earlier, _), (later, _) in itertools.pairwise(told))
+    assert all(len(message) <= 200 for _, message in told)
+    assert any("writing" in message and "characters: …" in message for _, message in told)
+
+
+async def test_progress_says_that_a_rate_limit_is_waited_out(bridge: Bridge, emulator: RunningEmulator) -> None:
+    emulator.state.faults.add("429:0.01")
+    told: list[str] = []
+
+    async def report(value: float, message: str) -> None:
+        told.append(message)
+
+    await run(bridge, reporter=Reporter(report))
+    assert told[:2] == [
+        "databricks-gpt-5: rate limited, trying again in 0 s",
+        "databricks-gpt-5: the model is answering",
+    ]
+
+
+@pytest.mark.parametrize("name", ["background", "store", "previous_response_id", "conversation"])
+async def test_a_stateful_parameter_on_pay_per_token_is_refused_before_anything_is_sent(
+    bridge: Bridge, emulator: RunningEmulator, name: str
+) -> None:
+    value: Any = True if name in ("background", "store") else "resp_1"
+    with pytest.raises(BridgeError) as caught:
+        await ask(bridge, Question(prompt="Hi", extra={name: value}))
+    assert caught.value.code == ErrorCode.UNSUPPORTED_BY_MODEL
+    assert name in caught.value.message
+    assert "external" in caught.value.hint
+    assert emulator.state.journal.to("/responses") == []
+
+
+async def test_an_external_model_takes_every_parameter(bridge: Bridge, emulator: RunningEmulator) -> None:
+    external = next(name for name, e in emulator.state.endpoints.items() if "external" in name)
+    outcome = await ask(bridge, Question(prompt="Hi", model=external, extra={"store": True, "metadata": {"a": "b"}}))
+    assert outcome.status == "completed"
+    sent = emulator.state.journal.to("/responses")[0].body
+    assert (sent["store"], sent["metadata"]) == (True, {"a": "b"})
+
+
+async def test_a_service_tier_passes(bridge: Bridge, emulator: RunningEmulator) -> None:
+    await ask(bridge, Question(prompt="Hi", extra={"service_tier": "priority"}))
+    assert emulator.state.journal.to("/responses")[0].body["service_tier"] == "priority"
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (Question(prompt="Hi", extra={"input": "x", "stream": False}), "`input`, `stream`"),
+        (Question(prompt="Hi", temperature=1, extra={"temperature": 0}), "`temperature`"),
+    ],
+)
+async def test_extra_may_not_say_what_arguments_say(bridge: Bridge, question: Question, words: str) -> None:
+    with pytest.raises(BridgeError) as caught:
+        await ask(bridge, question)
+    assert caught.value.code == ErrorCode.INVALID_ARGUMENT
+    assert words in caught.value.message
+
+
+async def test_output_tokens_are_limited_unless_the_setting_says_otherwise(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    sent: list[Any] = []
+    for overrides, question in (
+        ({}, Question(prompt="Hi")),
+        ({"default_max_output_tokens": 0}, Question(prompt="Hi")),
+        ({}, Question(prompt="Hi", max_output_tokens=50)),
+        ({}, Question(prompt="Hi", extra={"max_output_tokens": 60})),
+    ):
+        async with open_bridge(settings_for(emulator, tmp_path, **overrides), {}) as bridge:
+            await ask(bridge, question)
+        sent.append(emulator.state.journal.to("/responses")[-1].body.get("max_output_tokens"))
+    assert sent == [16384, None, 50, 60]
+
+
+async def test_without_a_setting_the_newest_gpt_of_the_workspace_answers(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    async with open_bridge(settings_for(emulator, tmp_path, model=None), {}) as bridge:
+        outcome = await ask(bridge, Question(prompt="Hi"))
+    assert outcome.endpoint == "databricks-gpt-5-5"
