@@ -12,9 +12,12 @@ from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.workspace.settings import Settings, load_settings
 
 
-def settings_for(emulator: RunningEmulator, tmp_path: Path, **overrides: object) -> Settings:
-    """Settings that lead to the emulator and leave nothing behind outside ``tmp_path``."""
-    environ = {"DATABRICKS_HOST": emulator.host, "DATABRICKS_TOKEN": emulator.token}
+def settings_for(
+    emulator: RunningEmulator, tmp_path: Path, *, environ: dict[str, str] | None = None, **overrides: object
+) -> Settings:
+    """Settings that lead to the emulator, unless ``environ`` leads elsewhere, and write only to ``tmp_path``."""
+    if environ is None:
+        environ = {"DATABRICKS_HOST": emulator.host, "DATABRICKS_TOKEN": emulator.token}
     return load_settings(
         environ,
         {

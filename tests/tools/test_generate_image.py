@@ -1,0 +1,241 @@
+"""``generate_image`` as a host uses it: the picture on disk, in the result, and never lost."""
+
+import base64
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from PIL import Image
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from harness import Connect
+
+pytestmark = pytest.mark.anyio
+
+DRAW = "generate_image"
+
+
+def picture(block: Any) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(block.data)))
+
+
+async def test_a_picture_is_on_disk_exact_shown_small_and_readable_as_a_resource(
+    connect: Connect, era: str, tmp_path: Path
+) -> None:
+    async with connect(era) as host:
+        content, facts, failed = await host.call(DRAW, prompt="A red fox in the snow", size="640x512")
+        (image,) = facts["images"]
+        resource = (await host.client.read_resource(image["uri"])).contents[0]
+    assert not failed
+    data = Path(image["path"]).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    revised = image.pop("revised_prompt")
+    assert "fox" in revised
+    assert image == {
+        "path": str(tmp_path / "pictures" / f"a-red-fox-in-the-snow-{digest[:10]}.png"),
+        "uri": f"image://a-red-fox-in-the-snow-{digest[:10]}.png",
+        "mime_type": "image/png",
+        "width": 640,
+        "height": 512,
+        "bytes": len(data),
+        "sha256": digest,
+    }
+    assert Image.open(io.BytesIO(data)).size == (640, 512)
+    assert (resource.mime_type, base64.b64decode(resource.blob)) == ("image/png", data)
+    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    assert content[0].text.startswith(f"Picture (640x512 image/png, {len(data)} bytes) saved to {image['path']}")
+    assert (content[2].uri, content[2].size) == (image["uri"], len(data))
+    assert facts["output"][0]["type"] == "image_generation_call"
+    assert base64.b64encode(data).decode()[:100] not in json.dumps(facts)
+
+
+async def test_what_is_asked_of_the_picture_reaches_the_request_and_nothing_else_does(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    async with connect() as host:
+        await host.call(DRAW, prompt="A cat")
+        await host.call(
+            DRAW,
+            prompt="A cat",
+            size="512x512",
+            quality="low",
+            background="opaque",
+            output_format="webp",
+            output_compression=50,
+            extra={"moderation": "low"},
+        )
+    plain, full = (exchange.body for exchange in emulator.state.journal.to("/responses"))
+    plain["tools"][0].pop("partial_images", None)
+    full["tools"][0].pop("partial_images", None)
+    assert plain == {
+        "model": "databricks-gpt-5",
+        "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "A cat"}]}],
+        "stream": True,
+        "tools": [{"type": "image_generation"}],
+        "tool_choice": {"type": "image_generation"},
+    }
+    assert full["tools"] == [
+        {
+            "type": "image_generation",
+            "size": "512x512",
+            "quality": "low",
+            "background": "opaque",
+            "output_format": "webp",
+            "output_compression": 50,
+            "moderation": "low",
+        }
+    ]
+
+
+@pytest.mark.parametrize(("output_format", "suffix"), [("png", ".png"), ("jpeg", ".jpg"), ("webp", ".webp")])
+async def test_the_files_name_ends_in_what_its_bytes_are(connect: Connect, output_format: str, suffix: str) -> None:
+    async with connect() as host:
+        _, facts, _ = await host.call(DRAW, prompt="A cat", output_format=output_format, size="256x256")
+    (image,) = facts["images"]
+    assert image["path"].endswith(suffix)
+    assert image["mime_type"] == f"image/{output_format}"
+
+
+async def test_a_thumbnail_keeps_to_the_budget_of_the_encoded_result(connect: Connect) -> None:
+    async with connect(inline_image_bytes=8000) as host:
+        content, _, _ = await host.call(DRAW, prompt="A busy market", size="1024x1024")
+    encoded = content[1].model_dump_json(by_alias=True)
+    assert 1000 < len(encoded) <= 8000
+    assert max(picture(content[1]).size) < 1024
+
+
+async def test_a_budget_of_nothing_leaves_the_link(connect: Connect) -> None:
+    async with connect(inline_image_bytes=0) as host:
+        content, facts, _ = await host.call(DRAW, prompt="A cat", size="256x256")
+    assert [block.type for block in content] == ["text", "resource_link"]
+    assert Path(facts["images"][0]["path"]).exists()
+
+
+async def test_several_pictures_are_asked_for_at_once_and_share_the_budget(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    with anyio.fail_after(20), emulator.state.hold(after_events=1) as hold:
+        async with connect("legacy", inline_image_bytes=60_000) as host, anyio.create_task_group() as tasks:
+            results: list[Any] = []
+
+            async def draw() -> None:
+                results.append(await host.call(DRAW, prompt="A cat", n=3, size="512x512"))
+
+            tasks.start_soon(draw)
+            # All three have arrived before the first one may go on.
+            await emulator.state.journal.wait_for(3)
+            hold.release()
+    ((content, facts, failed),) = results
+    assert not failed
+    assert len(facts["images"]) == 3
+    assert [block.type for block in content] == ["text", *["image", "resource_link"] * 3]
+    assert sum(len(block.model_dump_json()) for block in content if block.type == "image") <= 60_000
+    one = emulator.state.journal.to("/responses")[0]
+    assert one.body["tools"][0]["partial_images"] == 2
+    assert {message.partition(":")[0] for _, message in host.progress} == {f"picture {n} of 3" for n in (1, 2, 3)}
+
+
+async def test_previews_show_as_progress(connect: Connect) -> None:
+    async with connect("legacy") as host:
+        await host.call(DRAW, prompt="A cat", size="256x256")
+    messages = [message for _, message in host.progress]
+    assert messages[0] == "databricks-gpt-5: the model is answering"
+    assert any("drawing, preview" in message for message in messages)
+
+
+async def test_one_of_several_that_fails_is_told_and_the_others_are_kept(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    emulator.state.faults.add("500")
+    async with connect() as host:
+        content, facts, failed = await host.call(DRAW, prompt="A cat", n=2, size="256x256")
+    assert not failed
+    assert len(facts["images"]) == 1
+    assert facts["notes"][0].startswith("A picture failed: ")
+    assert facts["notes"][0] in content[0].text
+
+
+async def test_reference_images_and_a_mask_go_along_for_an_edit(
+    connect: Connect, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "base.png")
+    Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(tmp_path / "mask.png")
+    async with connect() as host:
+        _, _, failed = await host.call(
+            DRAW, prompt="Make it blue", images=[str(tmp_path / "base.png")], mask=str(tmp_path / "mask.png")
+        )
+    assert not failed
+    body = emulator.state.journal.to("/responses")[0].body
+    assert [part["type"] for part in body["input"][0]["content"]] == ["input_text", "input_image"]
+    mask = body["tools"][0]["input_image_mask"]["image_url"]
+    assert base64.b64decode(mask.partition(",")[2]) == (tmp_path / "mask.png").read_bytes()
+
+
+async def test_save_to_names_a_folder_or_a_file_and_nothing_is_overwritten(connect: Connect, tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"mine")
+    async with connect() as host:
+        _, folder, _ = await host.call(DRAW, prompt="A cat", size="256x256", save_to=str(tmp_path / "new" / "folder"))
+        content, file, _ = await host.call(DRAW, prompt="A cat", size="256x256", save_to=str(tmp_path / "cat.png"))
+        resource = (await host.client.read_resource(file["images"][0]["uri"])).contents[0]
+    assert Path(folder["images"][0]["path"]).parent == tmp_path / "new" / "folder"
+    assert (tmp_path / "cat.png").read_bytes() == b"mine"
+    saved = Path(file["images"][0]["path"])
+    assert saved.parent == tmp_path
+    assert saved.name != "cat.png"
+    assert base64.b64decode(resource.blob) == saved.read_bytes()
+    assert str(saved) in file["notes"][0]
+    assert file["notes"][0] in content[0].text
+
+
+async def test_a_disk_that_takes_nothing_does_not_lose_a_picture_that_was_paid_for(
+    connect: Connect, tmp_path: Path
+) -> None:
+    (tmp_path / "pictures").write_text("a file where the folder should be", encoding="utf-8")
+    async with connect() as host:
+        content, facts, failed = await host.call(DRAW, prompt="A cat", size="256x256")
+        (image,) = facts["images"]
+        resource = (await host.client.read_resource(image["uri"])).contents[0]
+    assert not failed
+    assert "path" not in image
+    data = base64.b64decode(resource.blob)
+    assert hashlib.sha256(data).hexdigest() == image["sha256"]
+    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    assert "paid for" in facts["notes"][0]
+    assert "RESPONSES_MCP_IMAGE_DIR" in facts["notes"][0]
+    assert facts["notes"][0] in content[0].text
+
+
+async def test_a_stream_that_breaks_after_the_picture_still_gives_the_picture(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    emulator.state.faults.add("no_terminal")
+    emulator.state.faults.add("cut:8")
+    async with connect() as host:
+        _, whole, failed = await host.call(DRAW, prompt="A cat", size="256x256")
+        content, broken, broke = await host.call(DRAW, prompt="A dog", size="256x256")
+    assert not failed
+    assert len(whole["images"]) == 1
+    assert broke
+    assert broken["error"]["code"] == "upstream_unavailable"
+    assert Path(broken["images"][0]["path"]).exists()
+    assert [block.type for block in content] == ["text", "image", "resource_link"]
+
+
+async def test_an_endpoint_that_answers_without_drawing_is_told_as_such(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    async with connect() as host:
+        _, facts, failed = await host.call(DRAW, prompt="[[refuse]] [[no tools]]")
+    assert failed
+    assert facts["error"]["code"] in ("content_filtered", "unsupported_by_model")
+
+
+async def test_a_picture_resource_that_is_not_there_says_so(connect: Connect) -> None:
+    async with connect() as host:
+        for uri in ("image://absent.png", "image://..%2F..%2Fetc%2Fpasswd"):
+            with pytest.raises(Exception, match=r"."):
+                await host.client.read_resource(uri)
