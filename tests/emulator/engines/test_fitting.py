@@ -69,7 +69,7 @@ _messages = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(messages=_messages, budget=st.integers(min_value=250, max_value=2000))
 async def test_the_budget_is_kept_and_the_last_message_stays(messages: list[ChatMessage], budget: int) -> None:
     async def one_a_byte(text: str) -> int:

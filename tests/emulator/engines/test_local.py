@@ -7,9 +7,11 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -17,7 +19,13 @@ import anyio.lowlevel
 import pytest
 
 from databricks_responses_mcp.emulator.engines import local
-from databricks_responses_mcp.emulator.engines.artifacts import LOCAL_ENGINE, SERVER_FILE, directory_name, supported
+from databricks_responses_mcp.emulator.engines.artifacts import (
+    LLAMA_SERVER,
+    LOCAL_ENGINE,
+    SERVER_FILE,
+    directory_name,
+    supported,
+)
 from databricks_responses_mcp.emulator.engines.base import ChatMessage, TextRequest
 from databricks_responses_mcp.emulator.engines.download import find_cached
 from databricks_responses_mcp.emulator.engines.llama_server import usable_cores
@@ -114,6 +122,36 @@ async def test_a_server_that_does_not_start_is_told_with_the_end_of_its_log(
     await engine.aclose()
     assert raised.value.message == ("The local model's server ended with status 3. The end of its log: no such model")
     assert "--engine rules" in raised.value.hint
+
+
+@pytest.mark.skipif(supported() is not None, reason=supported() or "")
+async def test_closing_during_the_download_ends_it(index: Any, tmp_path: Path) -> None:
+    begun, released = threading.Event(), threading.Event()
+    index.directory.mkdir()
+    (index.directory / LLAMA_SERVER.filename).write_bytes(b"never sent")
+
+    def hang() -> None:
+        begun.set()
+        released.wait(20)
+
+    index.before_file = hang
+    engine = LocalEngine(tmp_path / "cache")
+    errors: list[ErrorCode] = []
+
+    async def start() -> None:
+        with pytest.raises(BridgeError) as raised:
+            await engine.start()
+        errors.append(raised.value.code)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start)
+            tasks.start_soon(start)
+            assert await anyio.to_thread.run_sync(begun.wait, 10)
+            await engine.aclose()
+    released.set()
+    assert errors == [ErrorCode.CANCELLED] * 2
+    assert index.files_fetched() == [LLAMA_SERVER.filename]
 
 
 def test_threads_fit_the_cores() -> None:

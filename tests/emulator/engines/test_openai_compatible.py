@@ -67,8 +67,8 @@ class Server:
             self.left.set()
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def running_server() -> Iterator[Server]:
     told = Server()
     app = Starlette(
         routes=[
@@ -84,6 +84,13 @@ def server() -> Iterator[Server]:
     yield told
     running.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def server(running_server: Server) -> Server:
+    """The module's server as if it were new."""
+    vars(running_server).update(vars(Server(url=running_server.url)))
+    return running_server
 
 
 async def said(engine: OpenAICompatibleEngine, request: TextRequest = HELLO) -> str:
@@ -178,6 +185,18 @@ async def test_a_server_that_keeps_the_connection_open_after_the_end_is_not_wait
     server.answer, server.hang_after = [delta("Hi there."), delta(None, "stop")], True
     with anyio.fail_after(10):
         assert await said(OpenAICompatibleEngine(server.url)) == "Hi there."
+
+
+async def test_text_that_is_no_unicode_does_not_end_the_call(server: Server) -> None:
+    assert (
+        await said(OpenAICompatibleEngine(server.url), TextRequest("m", [ChatMessage("user", "\ud83d")])) == "Hi there."
+    )
+    assert server.bodies[0]["messages"] == [{"role": "user", "content": "?"}]
+
+
+async def test_a_number_that_json_has_no_word_for_is_refused(server: Server) -> None:
+    request = TextRequest("m", HELLO.messages, temperature=float("nan"))
+    assert (await failure(OpenAICompatibleEngine(server.url), request)).code is ErrorCode.INVALID_ARGUMENT
 
 
 async def test_a_stream_that_breaks_off_keeps_what_came(server: Server) -> None:

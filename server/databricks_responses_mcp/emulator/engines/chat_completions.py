@@ -138,7 +138,8 @@ class ChatCompletions:
         timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS, read=read_seconds)
         url = urljoin(self._base_url, path)
         try:
-            request = self._http().build_request(method, url, json=body, timeout=timeout)
+            headers = {"content-type": "application/json"} if body is not None else {}
+            request = self._http().build_request(method, url, content=_encode(body), headers=headers, timeout=timeout)
             response = await self._send(request)
         except httpx.TimeoutException as error:
             raise self._failure(ErrorCode.TIMEOUT, "did not answer in time", []) from error
@@ -187,6 +188,20 @@ class ChatCompletions:
             retryable=status == 429 or status >= 500,
             status=status,
         )
+
+
+def _encode(body: Mapping[str, object] | None) -> bytes | None:
+    if body is None:
+        return None
+    try:
+        # Half of a surrogate pair cannot be sent; it becomes a question mark.
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode(errors="replace")
+    except (TypeError, ValueError) as error:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            "The request has a value that JSON cannot carry.",
+            "Use finite numbers, text, lists and objects only.",
+        ) from error
 
 
 def _chat_body(model: str, request: TextRequest, max_tokens: int | None) -> dict[str, object]:
@@ -271,7 +286,7 @@ def _error_words(body: Any) -> str:
     error = body.get("error", body) if isinstance(body, dict) else None
     words = error.get("message") if isinstance(error, dict) else error
     # A page in place of JSON's text is told by its status alone.
-    return words.strip()[:300] if isinstance(words, str) and "<html" not in words.lower() else ""
+    return " ".join(words.split())[:300] if isinstance(words, str) and "<html" not in words.lower() else ""
 
 
 def _partial(said: list[str]) -> dict[str, Any]:

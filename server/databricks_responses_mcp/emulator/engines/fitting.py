@@ -55,7 +55,7 @@ async def fit(messages: Sequence[ChatMessage], budget: int, count: CountTokens) 
         count: tells how many tokens a text is.
     """
     # A token is at least one byte: what has few bytes needs no counting.
-    if _PER_PROMPT + sum(len(m.content.encode()) + _PER_MESSAGE for m in messages) <= budget:
+    if _PER_PROMPT + sum(_bytes(m.content) + _PER_MESSAGE for m in messages) <= budget:
         return Fitted(tuple(messages))
     systems = "\n\n".join(message.content for message in messages[:-1] if message.role == "system")
     others = [message for message in messages[:-1] if message.role != "system"]
@@ -103,7 +103,7 @@ async def _shorten(message: ChatMessage, room: int, count: CountTokens) -> tuple
 
 
 async def _tokens(text: str, room: int, count: CountTokens) -> int:
-    size = len(text.encode())
+    size = _bytes(text)
     return size if size > max(room, 0) * _MAX_BYTES_PER_TOKEN else await count(text)
 
 
@@ -112,3 +112,7 @@ def _without_middle(text: str, keep: int) -> str:
     tail = keep - head
     left_out = len(text) - keep
     return f"{text[:head]}\n[… {left_out} characters were left out here …]\n{text[len(text) - tail :]}"
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))

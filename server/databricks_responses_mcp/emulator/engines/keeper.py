@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 _LOG_BYTES = 256 * 1024
-_GRACE_SECONDS = 3.0
-_OWNER_POLL_SECONDS = 5.0
+_GRACE_SECONDS = 2.0
+_OWNER_POLL_SECONDS = 2.0
 _PR_SET_PDEATHSIG = 1
 
 
