@@ -3,6 +3,7 @@
 import gzip
 import socket
 import threading
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -271,7 +272,14 @@ async def test_a_body_without_end_is_cut_at_the_limit(web_server: Start) -> None
 async def test_a_decompression_bomb_is_cut_at_the_limit(web_server: Start) -> None:
     web = web_server(False)
     web.answers["/x"] = (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(200_000_000), 9))
-    assert (await failure(f"{web.url}/x", allow_private=True)).code is ErrorCode.TOO_LARGE
+    tracemalloc.start()
+    try:
+        error = await failure(f"{web.url}/x", allow_private=True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert error.code is ErrorCode.TOO_LARGE
+    assert peak < 10 * ROOM
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])

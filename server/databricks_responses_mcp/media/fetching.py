@@ -160,7 +160,7 @@ async def _checked_addresses(url: httpx.URL, asked: str, allow_private: bool, re
         raise BridgeError(
             ErrorCode.PERMISSION_DENIED,
             f"{shown(asked)} leads to a private network address, which is not fetched.",
-            _ELSEWHERE,
+            f"{_ELSEWHERE} RESPONSES_MCP_ALLOW_PRIVATE_URLS allows such addresses.",
         )
     return addresses[:_MOST_ADDRESSES]
 
