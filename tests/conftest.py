@@ -11,6 +11,7 @@ from databricks_responses_mcp.app import build_server
 from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from harness import Connect, Host, settings_for
+from oracle.openai_spec import validate_request
 
 
 @pytest.fixture
@@ -24,6 +25,9 @@ async def emulator() -> AsyncIterator[RunningEmulator]:
     """A workspace with the rule engine; every request that reached its models must fit OpenAI's own document."""
     async with run_emulator() as running:
         yield running
+    for exchange in running.state.journal.to("/serving-endpoints/responses"):
+        if isinstance(exchange.body, dict):
+            validate_request(exchange.body)
 
 
 @pytest.fixture
