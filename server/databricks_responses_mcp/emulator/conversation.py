@@ -102,11 +102,11 @@ def _item_text(item: Item, talk: Conversation, where: str, names: dict[str, str]
         return _content_text(item["content"], talk, where)
     if kind in _CALLS:
         said = item.get("arguments") or item.get("input") or json.dumps(item.get("operation") or item.get("action"))
-        return f"(calls {item.get('name', kind)}: {said})"
+        return f"{NOTE}calls {item.get('name', kind)} with {said}"
     if kind in _OUTPUTS:
         if isinstance(item.get("output"), list) and kind != "shell_call_output":
             _content_text(item["output"], talk, where)
-        return f"(output of {names.get(item['call_id'], kind)}: {output_text(item)})"
+        return f"{NOTE}{names.get(item['call_id'], kind)} gave: {output_text(item)}"
     if kind == "image_generation_call" and item.get("result"):
         talk.pictures.append(_decode(item["result"], where))
     return ""

@@ -3,12 +3,12 @@
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Any
 
 import anyio
 
 from databricks_responses_mcp.emulator.exchange import Aborted, Incoming, Reply, json_reply
 from databricks_responses_mcp.emulator.faults import Fault, first
-from databricks_responses_mcp.emulator.replies import workspace_error
 from databricks_responses_mcp.emulator.sse import encode_event
 from databricks_responses_mcp.emulator.writer import Event
 
@@ -87,8 +87,6 @@ def _instead(fault: Fault) -> Reply | None:
         case "garbage":
             return Reply(b"\x00\xff\xfethis is no event stream\r\n\r\n}{", 200, "text/event-stream")
         case "body":
-            if fault.shape not in ERROR_BODIES:
-                raise workspace_error(400, "INVALID_PARAMETER_VALUE", f"X-Emulator-Fault: no shape {fault.shape!r}")
             content_type, text = ERROR_BODIES[fault.shape](fault.status)
             return Reply(text.encode(), fault.status, content_type)
         case _:
@@ -140,13 +138,14 @@ async def play_in_stream(incoming: Incoming, events: AsyncGenerator[Event]) -> A
 async def _events_with_faults(incoming: Incoming, events: AsyncGenerator[Event]) -> AsyncGenerator[bytes]:
     breaking = first(incoming.faults, "cut", "malformed", "failed", "error_event", "error_chunk")
     hold = incoming.state.current_hold
-    sent = 0
+    sent, response = 0, None
     async with aclosing(events):
         async for event in events:
+            response = event.get("response", response)
             if hold is not None:
                 await hold.wait(sent)
             if breaking is not None and sent == breaking.after:
-                for chunk in _break(breaking, event):
+                for chunk in _break(breaking, event["sequence_number"], response):
                     yield chunk
                 if breaking.kind != "malformed":
                     return
@@ -160,8 +159,7 @@ async def _events_with_faults(incoming: Incoming, events: AsyncGenerator[Event])
             incoming.exchange.events_sent = sent
 
 
-def _break(fault: Fault, event: Event) -> list[bytes]:
-    number = event["sequence_number"]
+def _break(fault: Fault, number: int, response: dict[str, Any] | None) -> list[bytes]:
     match fault.kind:
         case "cut":
             raise Aborted
@@ -173,13 +171,12 @@ def _break(fault: Fault, event: Event) -> list[bytes]:
         case "error_chunk":
             return [b'data: {"error":"The embedded workspace was told to fail."}\n\n']
         case _:
-            return [encode_event(_failed(event, number))]
+            return [encode_event(_failed(number, response))]
 
 
-def _failed(event: Event, number: int) -> Event:
-    response = event.get("response") or {"id": "resp_failed", "object": "response", "output": []}
+def _failed(number: int, response: dict[str, Any] | None) -> Event:
     error = {"code": "server_error", "message": "The embedded workspace was told to fail."}
-    failed = {**response, "status": "failed", "error": error}
+    failed = {**(response or {}), "status": "failed", "error": error}
     return {"type": "response.failed", "sequence_number": number, "response": failed}
 
 

@@ -31,6 +31,11 @@ FaultKind = Literal[
     "status", "delay", "login", "drop", "close", "html", "garbage", "body",
     "cut", "no_terminal", "malformed", "unknown", "slow", "failed", "error_event", "error_chunk",
 ]  # fmt: skip
+SHAPES = (
+    "openai", "nested", "guardrail", "workspace", "permission", "message", "code_number", "string", "plain", "html",
+    "empty", "list", "cut_json",
+)  # fmt: skip
+"""Shapes of error bodies that ``body`` knows; ``fault_play.ERROR_BODIES`` holds them."""
 KINDS: tuple[str, ...] = get_args(FaultKind)
 
 _SHORT = re.compile(r"(?P<name>[a-z_]+|\d{3})(?:x(?P<times>\d+))?(?::(?P<argument>.*))?")
@@ -63,6 +68,10 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}; known are {', '.join(KINDS)}")
+        if self.shape not in SHAPES:
+            raise ValueError(f"unknown shape {self.shape!r}; known are {', '.join(SHAPES)}")
+        if self.after < 0 or self.seconds < 0 or self.chunk_bytes < 1 or not 200 <= self.status <= 599:
+            raise ValueError("a fault has no negative numbers, chunks of a byte or more and a status of 200 to 599")
 
 
 class Faults:

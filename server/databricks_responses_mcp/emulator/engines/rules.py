@@ -96,7 +96,7 @@ def _describe(messages: Sequence[ChatMessage], prompt: str) -> str:
         lines.append(f"With {len(pictures)} image(s): {'; '.join(pictures)}.")
     if files:
         lines.append(f"With {len(files)} file(s): {'; '.join(files)}.")
-    earlier = sum(message.role == "assistant" for message in messages)
+    earlier = sum(said.role == "assistant" and not said.content.startswith(NOTE) for said in messages)
     if earlier:
         lines.append(f"The conversation has {earlier} earlier answer(s).")
     lines += [said.content for said in messages if said.role == "user" and said.content.startswith(NOTE)]

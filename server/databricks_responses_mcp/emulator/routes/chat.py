@@ -87,7 +87,7 @@ def _part(part: dict[str, Any], where: str) -> dict[str, Any]:
         case {"type": "image_url", "image_url": {"url": str(url)}}:
             return {"type": "input_image", "image_url": url}
         case _:
-            raise invalid(where, "Content parts are {'type': 'text', …} or {'type': 'image_url', …}.")
+            raise invalid(where, "Expected a part of type text or image_url.")
 
 
 async def _chunks(
@@ -111,7 +111,7 @@ async def _chunks(
     }
 
     def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        return {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}]}
+        return {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
     yield chunk({"role": "assistant", "content": ""})
     stream = engine.stream(request)
