@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.advice_rule import Rule
-from databricks_responses_mcp.workspace.advice_rules import OTHER_EVENT, OTHER_STATUS, RULES
+from databricks_responses_mcp.workspace.advice_rules import OTHER_EVENT, OTHER_STATUS, find_rule
 from databricks_responses_mcp.workspace.error_bodies import ErrorBody, parse_error_body, parse_error_value
 from databricks_responses_mcp.workspace.redaction import clean
 
@@ -69,10 +69,8 @@ def event_error(payload: Mapping[str, object]) -> BridgeError:
 def _error(body: ErrorBody, status: int | None, *, model: str | None, host: str | None, other: Rule) -> BridgeError:
     if body.guardrail:
         return _guardrail(body)
-    text = clean(body.message, _MATCHED)
-    # The kind of limit may be told in a field of its own only.
-    matched = f"{text} {body.limit_type}" if body.limit_type else text
-    rule = next((rule for rule in RULES if rule.fits(status, body, matched)), other)
+    matched = matched_text(body)
+    rule = find_rule(status, body, matched) or other
     fill = {
         "model": clean(model, 200) if model else "",
         "param": rule.named_param(body, matched) or "the parameter",
@@ -90,6 +88,12 @@ def _error(body: ErrorBody, status: int | None, *, model: str | None, host: str 
         _tidy(rule.hint.format(**fill | {"model": fill["model"] or "the endpoint"})),
         retryable=rule.retryable,
     )
+
+
+def matched_text(body: ErrorBody) -> str:
+    """What the table of known failures looks at: the message, and a kind of limit told beside it."""
+    text = clean(body.message, _MATCHED)
+    return f"{text} {body.limit_type}" if body.limit_type else text
 
 
 def _guardrail(body: ErrorBody) -> BridgeError:

@@ -5,23 +5,19 @@ Rows with more marks stand above rows with fewer.
 
 from databricks_responses_mcp.errors import ErrorCode
 from databricks_responses_mcp.workspace.advice_rule import Rule, rule
+from databricks_responses_mcp.workspace.advice_rules_access import ACCESS_RULES, DOCTOR, SIGN_IN
+from databricks_responses_mcp.workspace.error_bodies import ErrorBody
 
 _E = ErrorCode
 _UNSUPPORTED = (
     r"not (?:be )?(?:supported|allowed|permitted|available|accepted|enabled)|unsupported|unknown parameter|"
     r"unrecognized|extra inputs|does ?n[o']t support|disallowed"
 )
-_DOCTOR = "`databricks-responses-mcp doctor` shows which check fails."
-_NEW_TOKEN = (
-    "The token has expired or belongs to another workspace: make a new one in the workspace that DATABRICKS_HOST "
-    "names, and check that no DATABRICKS_CONFIG_PROFILE points elsewhere. " + _DOCTOR
-)
-_SIGN_IN = "Sign in again (`databricks auth login`), or give a valid DATABRICKS_TOKEN. " + _DOCTOR
 _SEND_LESS = "Send less: fewer or smaller files and images, or start a new conversation."
 _SMALLER = "Send fewer or smaller images and files."
 _REPHRASE = "Rephrase the request; the same text will be refused again."
 _LIST = "Call list_databricks_models for the names that exist here."
-_ASK_ACCESS = "Ask an administrator for access, e.g. CAN QUERY on the endpoint. " + _DOCTOR
+_ASK_ACCESS = "Ask an administrator for access, e.g. CAN QUERY on the endpoint. " + DOCTOR
 _CORRECT = "Correct what the message names and ask again."
 _NO_REASONING = (
     "Ask again without the earlier reasoning items: they can only be read by the model that made them "
@@ -29,95 +25,7 @@ _NO_REASONING = (
 )
 
 RULES: tuple[Rule, ...] = (
-    # The address and the way there.
-    rule(
-        _E.UNAUTHENTICATED,
-        "Use the workspace's own address as DATABRICKS_HOST, not a custom URL or a Databricks App: those sign in with "
-        "a browser or OAuth and take no personal access token.",
-        "{host} answered with a redirect to a sign-in page instead of the API's answer",
-        status=(301, 302, 303, 307, 308),
-    ),
-    rule(
-        _E.NOT_CONFIGURED,
-        "Give the proxy's credentials in HTTPS_PROXY, or exempt the workspace in NO_PROXY.",
-        "A proxy between here and the workspace asks for credentials",
-        status=407,
-    ),
-    rule(
-        _E.NOT_CONFIGURED,
-        "Set DATABRICKS_HOST to the workspace's bare address and RESPONSES_MCP_RESPONSES_PATH to "
-        "/serving-endpoints/responses.",
-        "The workspace has no such path",
-        text=r"path must be of form|no API found for|no handler for",
-    ),
-    rule(
-        _E.PERMISSION_DENIED,
-        "Connect from an allowed network (VPN), or ask an administrator to add this address to the IP access list.",
-        "The workspace does not take requests from this network",
-        text=r"IP ACL|IP access list|source IP",
-        status=(401, 403),
-    ),
-    # Who is asking.
-    rule(
-        _E.PERMISSION_DENIED,
-        "Sign in with an OAuth token that has the scope model-serving or all-apis.",
-        "The token lacks a scope",
-        text=r"required scopes?|insufficient[ _]scope|scope .{0,60}(?:missing|required)",
-        status=(401, 403),
-    ),
-    rule(
-        _E.UNAUTHENTICATED,
-        _NEW_TOKEN,
-        "The workspace does not know the token",
-        text=r"invalid (?:access )?token|token (?:is|has) (?:expired|invalid|been revoked)|expired token|"
-        r"token not valid for this workspace",
-        status=(401, 403),
-    ),
-    rule(
-        _E.UNAUTHENTICATED,
-        _NEW_TOKEN,
-        "The workspace does not know the token",
-        # A 400 with these words alone; a longer text with them in it may be about the request's grammar or JSON.
-        text=r"^(?:(?:http|error) )?(?:\d{3}[: ]+)?invalid (?:access )?token\.?(?: \[[^\]]{0,100}\])?$",
-        status=400,
-    ),
-    rule(
-        _E.UNAUTHENTICATED,
-        _SIGN_IN,
-        "The workspace did not accept the credentials",
-        text=r"credential was not sent|unsupported type of credential|authentication failed|invalid api key",
-    ),
-    # Which surface serves the model.
-    rule(
-        _E.MODEL_NOT_FOUND,
-        "This workspace has moved to Unity Catalog model services: name the model system.ai.<model> and set "
-        "RESPONSES_MCP_RESPONSES_PATH to /ai-gateway/openai/v1/responses.",
-        "The old model name is no longer served",
-        text=r"no longer available.{0,80}model services|unity catalog model services",
-    ),
-    rule(
-        _E.UNSUPPORTED_BY_MODEL,
-        "Set RESPONSES_MCP_RESPONSES_PATH back to /serving-endpoints/responses.",
-        "The model answers on the Responses API only, and another path is configured",
-        text=r"only supports the responses api|use /v1/responses|"
-        r"supported api types: \[[^\]]{0,200}openai/v1/responses",
-    ),
-    rule(
-        _E.UNSUPPORTED_BY_MODEL,
-        "Choose an OpenAI model (list_databricks_models shows which serve the Responses API), or set "
-        "RESPONSES_MCP_RESPONSES_PATH to /serving-endpoints/open-responses for Claude, Gemini and open models.",
-        "The model {model} is not served through this API",
-        text=r"native_api_type|api type .{0,120}not supported|supported api types|"
-        r"(?:responses api|api) (?:is )?(?:only compatible|not supported|only supported)|"
-        r"doesn't match any known api type",
-    ),
-    rule(
-        _E.NOT_CONFIGURED,
-        "Ask an administrator to turn the preview on, or set RESPONSES_MCP_RESPONSES_PATH to "
-        "/serving-endpoints/responses.",
-        "The configured API is not turned on in this workspace",
-        text=r"(?:supervisor api|gateway|preview|feature).{0,60}(?:not enabled|disabled|not available|not supported)",
-    ),
+    *ACCESS_RULES,
     # What was asked for is too much.
     rule(
         _E.INVALID_ARGUMENT,
@@ -290,6 +198,13 @@ RULES: tuple[Rule, ...] = (
         text=r"(?:endpoint|model)\b.{0,120}(?:does not exist|not found|doesn't exist)",
     ),
     rule(
+        _E.MODEL_NOT_FOUND,
+        _LIST,
+        "The workspace has no model {model}",
+        status=404,
+        text=r"system\.ai\.",
+    ),
+    rule(
         _E.PERMISSION_DENIED,
         "Ask the endpoint's owner for the permission CAN QUERY on {model}.",
         "You may not use the serving endpoint {model}",
@@ -303,7 +218,7 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.UNAUTHENTICATED,
-        _SIGN_IN,
+        SIGN_IN,
         "The workspace did not accept the credentials",
         codes="UNAUTHENTICATED INVALID_API_KEY AUTHENTICATION_ERROR",
     ),
@@ -325,7 +240,7 @@ RULES: tuple[Rule, ...] = (
     # By status or kind alone.
     rule(
         _E.UNAUTHENTICATED,
-        _SIGN_IN,
+        SIGN_IN,
         "The workspace did not accept the credentials",
         status=401,
     ),
@@ -400,14 +315,20 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.UPSTREAM_ERROR,
-        "Check that DATABRICKS_HOST is the workspace's own address. " + _DOCTOR,
+        "Check that DATABRICKS_HOST is the workspace's own address. " + DOCTOR,
         "{host} answered with something that is not the API's answer",
         status=(200, 201, 202, 203, 204),
     ),
 )
 """The table; the first row that fits wins."""
 
-OTHER_STATUS = rule(_E.UPSTREAM_ERROR, "Ask again; if it stays, " + _DOCTOR, "The workspace failed", retryable=True)
+
+def find_rule(status: int | None, body: ErrorBody, text: str) -> Rule | None:
+    """The first row that fits the error; ``text`` is its cleaned message."""
+    return next((row for row in RULES if row.fits(status, body, text)), None)
+
+
+OTHER_STATUS = rule(_E.UPSTREAM_ERROR, "Ask again; if it stays, " + DOCTOR, "The workspace failed", retryable=True)
 """For a status that no row knows."""
 
 OTHER_EVENT = rule(_E.UPSTREAM_ERROR, "Ask again.", "The model stopped with an error", retryable=True)

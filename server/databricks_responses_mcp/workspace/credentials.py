@@ -127,7 +127,7 @@ def checked_token(raw: str) -> str:
     Raises:
         BridgeError: ``not_configured``, never showing it, when it is a placeholder or cannot be a token.
     """
-    token = re.sub(r"^Bearer\s+", "", raw.strip().strip("\"'`").strip(), flags=re.IGNORECASE)
+    token = re.sub(r"^Bearer(?:\s+|$)", "", raw.strip().strip("\"'`").strip(), flags=re.IGNORECASE)
     if re.search(r"\$\{|\$\(|\{\{|^\$[A-Za-z_]|^%[A-Za-z_]+%$|^<.*>$|^(?:dapi)?[.\u2026xX*]+$", token) or not token:
         raise _wrong_token("DATABRICKS_TOKEN is a placeholder that was never filled in.")
     if not re.fullmatch(r"[\x21-\x7e]+", token):

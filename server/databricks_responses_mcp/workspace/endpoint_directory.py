@@ -40,6 +40,7 @@ class EndpointDirectory:
         self._clock = clock
         self._lock = anyio.Lock()
         self._known: tuple[Endpoint, ...] | None = None
+        self._asked = 0
         self._asked_at = 0.0
         self._failure: BridgeError | None = None
         self._failed_at = 0.0
@@ -50,13 +51,14 @@ class EndpointDirectory:
         Raises:
             BridgeError: when the workspace cannot be asked, or does not answer with a listing.
         """
-        called_at = self._clock()
+        asked_before = self._asked
         async with self._lock:
             # Whoever waited here while another asked has an answer that is newer than its question.
             asked_at = self._clock()
-            fresh = self._asked_at >= called_at if refresh else asked_at - self._asked_at < self._ttl
+            fresh = self._asked > asked_before if refresh else asked_at - self._asked_at < self._ttl
             if self._known is not None and fresh:
                 return self._known
+            self._asked += 1
             self._known = await self._ask()
             self._asked_at = asked_at
             return self._known

@@ -83,7 +83,8 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
     provider = next((p for e in entities if (p := _text(_map(e, "external_model"), "provider"))), "")
     kind = _kind(entry, name, task, entities)
     serves, reason = _serves_responses(name, kind, task, provider.lower(), entities)
-    images, images_reason = _generates_images(name, kind, serves)
+    openai = provider.lower() in _OPENAI_PROVIDERS or gpt_version(_model_names(name, entities)) is not None
+    images, images_reason = _generates_images(name, kind, serves, openai=openai)
     ready, state = _state(entry)
     foundation = next((_map(e, "foundation_model") for e in entities if _map(e, "foundation_model")), {})
     return Endpoint(
@@ -165,12 +166,12 @@ def _external_serves(provider: str, entities: list[Mapping[str, Any]]) -> tuple[
     return "no", f"an external model of {provider}, which has no Responses API"
 
 
-def _generates_images(name: str, kind: Kind, serves: Serves) -> tuple[Serves, str]:
+def _generates_images(name: str, kind: Kind, serves: Serves, *, openai: bool) -> tuple[Serves, str]:
     if serves == "no":
         return "no", "the image_generation tool needs the Responses API"
     if kind == "agent":
         return "unknown", "an agent draws only if it was built to"
-    if kind in ("pay_per_token", "external") and serves == "yes":
+    if openai and kind in ("pay_per_token", "external") and serves == "yes":
         if "codex" in name.lower():
             return "unknown", "a coding model; the others of its series are the better choice"
         return "yes", "an OpenAI model on the Responses API; the image_generation tool is among its tools"

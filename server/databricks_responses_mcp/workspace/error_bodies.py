@@ -12,7 +12,7 @@ from typing import Any
 from databricks_responses_mcp.workspace.redaction import html_to_text, looks_like_html
 
 _MAX_BODY = 256 * 1024
-_MAX_NESTING = 4
+_MAX_NESTING = 12
 _CODE_PREFIX = re.compile(r"^\s*(?:(?:HTTP )?\d{3}[\s:\u2014-]{1,4})?([A-Z][A-Z0-9_]{3,60}): *(.*)", re.DOTALL)
 _GUARDRAILS = ("input_guardrail", "output_guardrail")
 

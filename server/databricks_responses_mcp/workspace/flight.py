@@ -28,7 +28,7 @@ class Flight(Generic[T]):
         self._lock = threading.Lock()
         self._waiting: list[Callable[[], None]] = []
         self._value: list[T] = []
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._landed = False
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
@@ -68,7 +68,8 @@ class Flight(Generic[T]):
         try:
             self._value.append(self._function())
         except BaseException as error:  # noqa: BLE001 - whoever waits raises it
-            self._error = error
+            # An exit asked for in there is not ours to follow.
+            self._error = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
         with self._lock:
             self._landed = True
             waiting, self._waiting = self._waiting, []

@@ -184,7 +184,7 @@ class SdkCredentials:
             product_version=__version__,
             # Both are for the question, asked before anything else, what kind of host this is. It may go unanswered.
             http_timeout_seconds=min(10.0, self._timeout / 4),
-            retry_timeout_seconds=3,
+            retry_timeout_seconds=max(1, min(3, int(self._timeout / 20))),
         )
 
     def _host_of(self, config: "Config") -> WorkspaceHost:

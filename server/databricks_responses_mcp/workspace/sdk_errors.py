@@ -41,7 +41,7 @@ _ROWS = (
     _Row(
         r"more than one authorization method configured",
         ErrorCode.NOT_CONFIGURED,
-        "More than one way to sign in is configured",
+        "It is not clear how to sign in",
         "Unset all but one, or choose one with DATABRICKS_AUTH_TYPE (pat, oauth-m2m, azure-cli, databricks-cli, …).",
     ),
     _Row(

@@ -66,7 +66,7 @@ class Settings(BaseModel):
     profile: Annotated[
         str | None,
         Doc(
-            "The profile of ~/.databrickscfg to sign in with; it replaces DATABRICKS_HOST and DATABRICKS_TOKEN.",
+            "The profile of ~/.databrickscfg to sign in with; used instead of DATABRICKS_HOST and DATABRICKS_TOKEN.",
             "a profile name",
             env="DATABRICKS_CONFIG_PROFILE",
         ),
@@ -285,9 +285,9 @@ def _unknown_names(environ: Mapping[str, str], known: set[str]) -> Iterator[str]
             # Imported here: only a mistyped name pays for it.
             from difflib import get_close_matches
 
-            ours = [env for env in known if env.startswith(PREFIX)]
-            near = get_close_matches(name.upper(), ours, n=1, cutoff=0.7)
-            yield f"{name} is not a setting" + (f", {near[0]} is" if near else "")
+            ours = [env.removeprefix(PREFIX) for env in known if env.startswith(PREFIX)]
+            near = get_close_matches(name.upper().removeprefix(PREFIX), ours, n=1)
+            yield f"{name} is not a setting" + (f", {PREFIX}{near[0]} is" if near else "")
 
 
 def _explain(error: ValidationError, values: Mapping[str, object], shown: Mapping[str, str]) -> Iterator[str]:

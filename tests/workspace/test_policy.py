@@ -1,0 +1,78 @@
+import textwrap
+
+import pytest
+from inline_snapshot import snapshot
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
+from databricks_responses_mcp.workspace.policy import check_parameters
+
+ASKING = {"background": True, "store": True, "previous_response_id": "resp_1", "conversation": {"id": "conv_1"}}
+
+
+def endpoint(name: str, **entity: object) -> Endpoint:
+    (found,) = parse_endpoints({"endpoints": [{"name": name, "config": {"served_entities": [entity]}}]})
+    return found
+
+
+PAY_PER_TOKEN = endpoint("databricks-gpt-5", foundation_model={"name": "system.ai.gpt-5"})
+EXTERNAL = endpoint("databricks-lookalike", external_model={"provider": "openai", "task": "llm/v1/chat"})
+
+
+def refusal(parameter: str, endpoint: Endpoint | None, name: str = "") -> BridgeError:
+    with pytest.raises(BridgeError) as caught:
+        check_parameters({"temperature": 1, parameter: ASKING[parameter]}, endpoint, name=name)
+    assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
+    return caught.value
+
+
+def test_a_pay_per_token_endpoint_is_never_sent_what_it_cannot_keep() -> None:
+    assert {name: textwrap.wrap(str(refusal(name, PAY_PER_TOKEN)), 90) for name in ASKING} == snapshot(
+        {
+            "background": [
+                "databricks-gpt-5 does not take background: a pay-per-token endpoint runs nothing in the",
+                "background. Leave it out: the call streams, with progress, until it is done; an external-",
+                "model endpoint (OpenAI or Azure OpenAI) takes it.",
+            ],
+            "store": [
+                "databricks-gpt-5 does not take store: a pay-per-token endpoint stores no responses. Leave",
+                "it out: the bridge keeps what it needs for the next turn itself; an external-model",
+                "endpoint (OpenAI or Azure OpenAI) takes it.",
+            ],
+            "previous_response_id": [
+                "databricks-gpt-5 does not take previous_response_id: a pay-per-token endpoint remembers no",
+                "earlier response. Leave it out and send the earlier turns along as input; an external-",
+                "model endpoint (OpenAI or Azure OpenAI) takes it.",
+            ],
+            "conversation": [
+                "databricks-gpt-5 does not take conversation: a pay-per-token endpoint keeps no",
+                "conversations. Leave it out and send the earlier turns along as input; an external-model",
+                "endpoint (OpenAI or Azure OpenAI) takes it.",
+            ],
+        }
+    )
+
+
+@pytest.mark.parametrize("name", ["databricks-gpt-6-1-sol", "system.ai.gpt-5", "Databricks-GPT-5"])
+@pytest.mark.parametrize("parameter", ASKING)
+def test_an_endpoint_that_no_listing_knows_is_judged_by_its_name(name: str, parameter: str) -> None:
+    assert name in refusal(parameter, None, name).message
+    with pytest.raises(BridgeError):
+        check_parameters({"model": name, parameter: ASKING[parameter]}, None)
+
+
+@pytest.mark.parametrize("endpoint", [EXTERNAL, None])
+def test_other_endpoints_take_everything(endpoint: Endpoint | None) -> None:
+    parameters = {**ASKING, "service_tier": "priority", "store": False, "model": "my-openai"}
+    assert check_parameters(parameters, endpoint) == parameters
+
+
+def test_asking_for_nothing_is_the_same_as_not_asking() -> None:
+    given = {"background": False, "store": False, "previous_response_id": None, "conversation": "", "top_p": 0}
+    assert check_parameters(given, PAY_PER_TOKEN) == {"top_p": 0}
+    assert given["store"] is False
+
+
+def test_service_tier_and_unknown_parameters_pass_unchanged() -> None:
+    given = {"service_tier": "priority", "truncation": "auto", "brand_new": {"a": None}}
+    assert check_parameters(given, PAY_PER_TOKEN) == given
