@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import click
 
 from databricks_responses_mcp import __version__
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.cli.failing import exit_code_of
+from databricks_responses_mcp.cli.help import EXIT_CODES_HELP
 
 COMMANDS = {
     "serve": "Serve MCP over stdio (the default), or over HTTP.",
@@ -17,31 +18,6 @@ COMMANDS = {
     "doctor": "Check settings, host, sign-in and a call, and say what to fix.",
     "emulator": "Run a workspace on this machine: no account, no key.",
 }
-
-EXIT_CODES = {
-    ErrorCode.INVALID_ARGUMENT: 2,
-    ErrorCode.NOT_CONFIGURED: 3,
-    ErrorCode.UNAUTHENTICATED: 4,
-    ErrorCode.PERMISSION_DENIED: 4,
-    ErrorCode.MODEL_NOT_FOUND: 5,
-    ErrorCode.NOT_FOUND: 5,
-    ErrorCode.UNSUPPORTED_BY_MODEL: 5,
-    ErrorCode.CONTENT_FILTERED: 6,
-    ErrorCode.TOO_LARGE: 2,
-    ErrorCode.RATE_LIMITED: 7,
-    ErrorCode.BUDGET_EXCEEDED: 7,
-    ErrorCode.UPSTREAM_UNAVAILABLE: 8,
-    ErrorCode.UPSTREAM_ERROR: 8,
-    ErrorCode.TIMEOUT: 9,
-    ErrorCode.CANCELLED: 130,
-    ErrorCode.INTERNAL: 1,
-}
-"""What a failed command exits with."""
-
-_EPILOG = """\
-Exit codes: 0 done; 1 defect; 2 wrong argument or setting; 3 not configured; 4 not signed in or not allowed; 5 no such
-model, or it cannot do that; 6 content filter; 7 rate limit or budget; 8 workspace unreachable or failing; 9 out of
-time; 130 interrupted."""
 
 
 class _Commands(click.Group):
@@ -65,22 +41,12 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     help="Use the models of a Databricks workspace through the OpenAI Responses API, as an MCP server or from here.",
-    epilog=_EPILOG,
+    epilog=EXIT_CODES_HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.version_option(__version__, prog_name="databricks-responses-mcp")
 def commands() -> None:
     """The group that all commands hang in."""
-
-
-def _fail(error: BridgeError) -> int:
-    click.echo(f"{error.code.value}: {error}", err=True)
-    return EXIT_CODES[error.code]
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def run(argv: Sequence[str]) -> int:
@@ -89,24 +55,18 @@ def run(argv: Sequence[str]) -> int:
     # Hosts start the server with no command, or with nothing but its options.
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         arguments.insert(0, "serve")
+    if not argv and sys.stdin is not None and sys.stdin.isatty():
+        click.echo(
+            "Speaking MCP on stdin and stdout, for a host to use; `--help` lists the commands for people.", err=True
+        )
     try:
         result = commands.main(args=arguments, prog_name="databricks-responses-mcp", standalone_mode=False)
-    except BridgeError as error:
-        return _fail(error)
-    except BaseExceptionGroup as group:
-        # Task groups wrap what leaves them; a command fails for one reason.
-        leaf = _first(group)
-        if isinstance(leaf, BridgeError):
-            return _fail(leaf)
-        if isinstance(leaf, KeyboardInterrupt):
-            return 130
-        raise
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return 130
+    except BaseException as error:
+        code = exit_code_of(error)
+        if code is None:
+            raise
+        return code
     return result if isinstance(result, int) else 0

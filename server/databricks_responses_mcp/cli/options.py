@@ -1,11 +1,14 @@
 """Options that several commands share: one for each setting, and the embedded workspace's."""
 
-from collections.abc import Callable
+import json
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
+from databricks_responses_mcp.cli.help import SETTINGS, WORKSPACE, SectionedOption
 from databricks_responses_mcp.workspace.settings import PREFIX, SettingDoc, settings_help
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -26,46 +29,96 @@ class SessionOptions:
     engine: str | None
 
 
-def session_options(function: _F) -> _F:
-    """Add the shared options; the command gets them as one ``session`` argument."""
+def session_options(*, without: Collection[str] = ()) -> Callable[[_F], _F]:
+    """Add the shared options; the command gets them as one ``session`` argument.
 
-    def with_session(**given: Any) -> Any:
-        overrides = {name: given.pop(name) for name in names}
-        session = SessionOptions(overrides, given.pop("embedded"), given.pop("engine"))
-        if session.engine is not None and not session.embedded:
-            raise click.UsageError("--engine goes with --embedded.")
-        return function(session=session, **given)
-
+    Args:
+        without: settings that get no option, because the command has one of its own of that name.
+    """
     # A token on a command line can be read by everybody on the machine: it comes from the environment alone.
-    docs = {_name(doc): doc for doc in settings_help() if doc.env != "DATABRICKS_TOKEN"}
-    names = list(docs)
-    command: Any = with_session
-    command.__name__ = function.__name__
-    command.__doc__ = function.__doc__
-    command.__click_params__ = list(getattr(function, "__click_params__", []))
-    for name, doc in reversed(docs.items()):
+    docs = {name: doc for doc in settings_help() if (name := _name(doc)) not in {"token", *without}}
+
+    def decorate(function: _F) -> _F:
+        def with_session(**given: Any) -> Any:
+            overrides = {name: given.pop(name) for name in docs}
+            session = SessionOptions(overrides, given.pop("embedded"), given.pop("engine"))
+            if session.engine is not None and not session.embedded:
+                raise click.UsageError("--engine goes with --embedded.")
+            return function(session=session, **given)
+
+        command: Any = with_session
+        command.__name__ = function.__name__
+        command.__doc__ = function.__doc__
+        command.__click_params__ = list(getattr(function, "__click_params__", []))
+        for name, doc in reversed(docs.items()):
+            ours = doc.env.startswith(PREFIX)
+            command = click.option(
+                f"--{name.replace('_', '-')}",
+                name,
+                cls=SectionedOption,
+                section=SETTINGS if ours else WORKSPACE,
+                metavar="VALUE",
+                help=f"{doc.description} Takes {doc.accepts}. [{doc.env}; default: {doc.default}]",
+            )(command)
+        command = engine_option(section=WORKSPACE)(command)
         command = click.option(
-            f"--{name.replace('_', '-')}",
-            name,
-            metavar="VALUE",
-            help=f"{doc.description} Takes {doc.accepts}. Environment: {doc.env}. Default: {doc.default}.",
+            "--embedded",
+            is_flag=True,
+            cls=SectionedOption,
+            section=WORKSPACE,
+            help="Use a workspace on this machine, started for this command: no account, no key.",
         )(command)
-    command = click.option(
+        result: _F = command
+        return result
+
+    return decorate
+
+
+def engine_option(*, section: str) -> Callable[[_F], _F]:
+    """The option that says what answers in the embedded workspace."""
+    return click.option(
         "--engine",
+        cls=SectionedOption,
+        section=section,
         metavar="local|rules|URL",
         help="What answers in the embedded workspace: a small model on this machine, fixed rules, or an "
         "OpenAI-compatible server of yours. Default: local where it can run, else rules.",
-    )(command)
-    command = click.option(
-        "--embedded",
-        is_flag=True,
-        help="Use a workspace on this machine, started for this command: no account, no key.",
-    )(command)
-    result: _F = command
-    return result
+    )
+
+
+def json_option(function: _F) -> _F:
+    """``--json``, as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print everything that is known, as JSON.")(function)
+
+
+def json_object(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    """An option's callback: the JSON object that was given."""
+    if value is None:
+        return None
+    try:
+        parsed = json.loads(value, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"this is not JSON: {error}.") from error
+    if not isinstance(parsed, dict):
+        raise click.BadParameter('it takes a JSON object, such as \'{"service_tier": "priority"}\'.')
+    return parsed
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds that is one: not NaN."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _name(doc: SettingDoc) -> str:
     if doc.env.startswith(PREFIX):
         return doc.env.removeprefix(PREFIX).lower()
-    return {"DATABRICKS_HOST": "host", "DATABRICKS_CONFIG_PROFILE": "profile"}[doc.env]
+    return {"DATABRICKS_HOST": "host", "DATABRICKS_CONFIG_PROFILE": "profile", "DATABRICKS_TOKEN": "token"}[doc.env]

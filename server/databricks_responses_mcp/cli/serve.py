@@ -11,6 +11,7 @@ import anyio
 import click
 
 from databricks_responses_mcp.app import BridgeServer, OpenBridge, build_server
+from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.options import SessionOptions, session_options
 from databricks_responses_mcp.cli.session import open_session, settings_of
@@ -20,9 +21,11 @@ from databricks_responses_mcp.workspace.tls import is_loopback
 _CLEAN_UP_SECONDS = 5
 
 
-@click.command(help="Serve MCP over stdio (the default), or over Streamable HTTP on this machine.")
+@click.command(
+    cls=SectionedCommand, help="Serve MCP over stdio (the default), or over Streamable HTTP on this machine."
+)
 @click.option("--http", metavar="HOST:PORT", help="Serve Streamable HTTP at http://HOST:PORT/mcp; HOST is loopback.")
-@session_options
+@session_options()
 def command(session: SessionOptions, http: str | None) -> None:
     """Serve until the host closes stdin, or a signal comes."""
     settings = settings_of(session)

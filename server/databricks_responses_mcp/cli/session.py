@@ -4,12 +4,24 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
+from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.options import SessionOptions
+from databricks_responses_mcp.cli.printing import prepare_streams
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.workspace.settings import Settings, load_settings
+
+
+@runtime_checkable
+class Startable(Protocol):
+    """An engine that has something to start."""
+
+    async def start(self) -> None:
+        """Fetch what is missing and start it, unless it runs."""
+        ...
 
 
 def settings_of(options: SessionOptions) -> Settings:
@@ -22,8 +34,13 @@ def settings_of(options: SessionOptions) -> Settings:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings, options: SessionOptions) -> AsyncIterator[Bridge]:
+async def open_session(
+    settings: Settings, options: SessionOptions, *, start_engine: bool = False
+) -> AsyncIterator[Bridge]:
     """The workspace that the options name; an embedded one runs as long as the context.
+
+    Args:
+        start_engine: fetch and start what answers in an embedded workspace now, not at the first question.
 
     Raises:
         BridgeError: if the embedded workspace cannot be started.
@@ -41,9 +58,27 @@ async def open_session(settings: Settings, options: SessionOptions) -> AsyncIter
         chosen = choose_engine(options.engine, progress=progress)
         print(f"databricks-responses-mcp: {chosen.note}", file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
         async with run_emulator(engine=chosen.engine) as emulator:
+            if start_engine and isinstance(chosen.engine, Startable):
+                await chosen.engine.start()
             local = settings.model_copy(
                 update={"host": emulator.host, "token": SecretStr(emulator.token), "profile": None}
             )
             environ = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
             async with open_bridge(local, environ) as bridge:
                 yield bridge
+
+
+def settings_for_terminal(options: SessionOptions) -> Settings:
+    """The settings of a command for people, and its logs set up: warnings in words, unless more was asked for.
+
+    Raises:
+        BridgeError: ``invalid_argument``, naming every wrong one.
+    """
+    settings = settings_of(options)
+    given = settings.model_fields_set
+    configure_logging(
+        settings.log_level if "log_level" in given else "WARNING",
+        settings.log_format if "log_format" in given else "text",
+    )
+    prepare_streams()
+    return settings

@@ -34,7 +34,7 @@ async def exchange(
         deadline_seconds: the most that the whole exchange may take, retries included.
         reporter: told how it goes, if given.
         label: what progress calls this turn; the endpoint's name if empty.
-        on_text: given each piece of text as it arrives.
+        on_text: given each piece of text as it arrives; several messages are parted by a blank line.
         take_picture: given each picture as soon as it is whole.
 
     Raises:
@@ -85,6 +85,7 @@ async def _run(
     progress: TurnProgress | None,
 ) -> None:
     on_wait: OnWait | None = progress.waiting if progress is not None else None
+    speaker: object = None
     async with client.responses(body, on_wait=on_wait) as stream:
         if progress is not None:
             await progress.opened()
@@ -93,7 +94,10 @@ async def _run(
                 previews = assembler.partial_images
                 item = assembler.feed(event)
                 if on_text is not None and (delta := text_delta(event)):
-                    on_text(delta)
+                    # Messages are parted here as they are in the whole text.
+                    said_by = event.get("output_index")
+                    on_text(delta if speaker in (None, said_by) else f"\n\n{delta}")
+                    speaker = said_by
                 if progress is not None and assembler.partial_images != previews:
                     progress.preview()
                 if item is not None and take_picture is not None and picture_base64(item) is not None:

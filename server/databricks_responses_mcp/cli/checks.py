@@ -1,0 +1,255 @@
+"""The doctor's checks, in order: each needs some of those before it, and says what it found or what to fix."""
+
+import platform
+from collections.abc import Awaitable, Callable
+from difflib import get_close_matches
+from functools import partial
+from importlib.metadata import version
+
+import anyio.to_thread
+
+from databricks_responses_mcp import __version__
+from databricks_responses_mcp.cli.failing import first_of
+from databricks_responses_mcp.cli.findings import Finding, NotApplicableError
+from databricks_responses_mcp.cli.options import SessionOptions
+from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.workspace.redaction import redact
+from databricks_responses_mcp.workspace.settings import Settings, settings_help
+
+_MOST_SECONDS = 120.0
+_SMALLEST_ANSWER = 16
+"""Tokens. The Responses API refuses fewer."""
+
+_DEFAULT_PATH = "/serving-endpoints/responses"
+_MISSING_ADVICE = "Choose one that `databricks-responses-mcp models` names, and set RESPONSES_MCP_MODEL (or --model)."
+
+Report = Callable[[Finding], Awaitable[None]]
+Check = Callable[[], Awaitable[str]]
+
+
+class Examination:
+    """One run of all checks.
+
+    Args:
+        options: how the workspace is reached.
+        report: told each finding at once.
+        call: whether to make the call that costs a few tokens.
+    """
+
+    def __init__(self, options: SessionOptions, report: Report, *, call: bool = True) -> None:
+        self._options = options
+        self._report = report
+        self._call = call
+        self._secret = ""
+        self._settings: Settings | None = None
+        self._bridge: Bridge | None = None
+        self._origin = ""
+        self._listing_error: BridgeError | None = None
+        self._model = ""
+        self._blocked: set[str] = set()
+        self._reported: set[str] = set()
+        self.failure: ErrorCode | None = None
+        """The code of the first check that failed."""
+
+    async def run(self) -> None:
+        """Make all checks."""
+        await self._check("versions", self._versions)
+        await self._check("settings", self._read_settings)
+        if self._settings is not None:
+            # A rate limit or an outage is what is to be found, not to be waited for.
+            settings = self._settings.model_copy(update={"max_retries": 0})
+            try:
+                async with open_session(settings, self._options, start_engine=True) as bridge:
+                    self._bridge = bridge
+                    await self._look_at_workspace()
+            except Exception as raised:
+                error = first_of(raised)
+                if not isinstance(error, BridgeError) or "host" in self._reported:
+                    raise
+                await self._check("host", _raising(error))  # the embedded workspace could not be started
+        if "host" not in self._reported or "network" not in self._reported:
+            await self._look_at_workspace()
+
+    async def _look_at_workspace(self) -> None:
+        from databricks_responses_mcp.cli.network import reach
+
+        await self._check("host", self._find_host, "settings")
+        await self._check("network", lambda: reach(self._origin), "host")
+        await self._check("sign-in", self._sign_in, "host", "network")
+        await self._check("endpoints", self._list_endpoints, "sign-in")
+        await self._check("model", self._find_model, "endpoints")
+        await self._check("image model", self._find_image_model, "endpoints")
+        await self._check("call", self._ask, "sign-in", "model")
+        await self._check("pictures", self._find_folder, "settings")
+
+    async def _check(self, name: str, look: Check, *needs: str) -> None:
+        if name in self._reported:
+            return
+        blocking = next((need for need in needs if need in self._blocked), None)
+        if blocking is not None:
+            self._blocked.add(name)
+            await self._tell(Finding(name, "skipped", f"not looked at: it needs {blocking}"))
+            return
+        try:
+            await self._tell(Finding(name, "ok", await look()))
+        except NotApplicableError as reason:
+            await self._tell(Finding(name, "skipped", str(reason)))
+        except BridgeError as error:
+            self._blocked.add(name)
+            self.failure = self.failure or error.code
+            wait = error.retry_after_seconds
+            hint = error.hint if wait is None else f"{error.hint} Retry after {wait:g} s."
+            await self._tell(Finding(name, "failed", error.message, hint, error.code))
+
+    async def _tell(self, finding: Finding) -> None:
+        self._reported.add(finding.name)
+        detail, hint = (self._without_secrets(text) for text in (finding.detail, finding.hint))
+        await self._report(Finding(finding.name, finding.status, detail, hint, finding.code))
+
+    def _without_secrets(self, text: str) -> str:
+        text = redact(text)
+        return text.replace(self._secret, "***") if len(self._secret) > 3 else text
+
+    # The checks.
+
+    async def _versions(self) -> str:
+        system = f"{platform.system()} {platform.machine()}"
+        return f"{__version__} on Python {platform.python_version()}, mcp {version('mcp')}, {system}"
+
+    async def _read_settings(self) -> str:
+        self._settings = settings = settings_for_terminal(self._options)
+        self._secret = settings.token.get_secret_value().strip() if settings.token else ""
+        names = {doc.env.removeprefix("RESPONSES_MCP_").lower(): doc.env for doc in settings_help()}
+        given = [names.get(name.removesuffix("_setting"), name) for name in settings.model_fields_set]
+        given = [name for name in given if name.startswith("RESPONSES_MCP_")]
+        return f"valid; set are {', '.join(sorted(given))}" if given else "valid, all defaults"
+
+    async def _find_host(self) -> str:
+        from databricks_responses_mcp.cli.network import configured_host
+
+        assert self._bridge is not None
+        option = bool(self._options.overrides.get("host"))
+        raw, source = await anyio.to_thread.run_sync(partial(configured_host, self._bridge.settings, option=option))
+        if self._options.embedded:
+            source = "the embedded workspace"
+        if raw is None:
+            raise NotApplicableError(source)
+        from databricks_responses_mcp.workspace.host import normalise_host
+
+        host = normalise_host(raw)
+        self._origin = host.origin
+        written = "" if raw.strip() == host.origin else f", which is how {raw.strip()[:120]!r} is understood"
+        workspace = f", workspace {host.workspace_id}" if host.workspace_id else ""
+        return f"{host.origin}{workspace} from {source}{written}"
+
+    async def _sign_in(self) -> str:
+        bridge = self._of_bridge()
+        await bridge.credentials.headers()
+        how = "its own token" if self._options.embedded else bridge.credentials.describe
+        self._origin = self._origin or (await bridge.credentials.host()).origin
+        try:
+            await bridge.endpoints.list(refresh=True)
+        except BridgeError as error:
+            if error.code is ErrorCode.UNAUTHENTICATED:
+                raise
+            self._listing_error = error
+            known = error.code is ErrorCode.PERMISSION_DENIED
+            return f"{how}; accepted" if known else f"{how}; not yet shown to work"
+        return f"{how}; accepted"
+
+    async def _list_endpoints(self) -> str:
+        error = self._listing_error
+        if error is not None:
+            if error.status in (200, 404, 405):
+                raise BridgeError(
+                    ErrorCode.NOT_CONFIGURED,
+                    f"{self._origin} answers, but not as a Databricks workspace does (HTTP {error.status}).",
+                    "Set DATABRICKS_HOST to the address in the browser's bar when the workspace is open.",
+                ) from error
+            raise error
+        endpoints = await self._of_bridge().endpoints.list()
+        able = sum(endpoint.serves_responses == "yes" for endpoint in endpoints)
+        return f"{len(endpoints)} may be listed, {able} of them serve the Responses API"
+
+    async def _find_model(self) -> str:
+        bridge = self._of_bridge()
+        chosen = bridge.settings.model
+        self._model = chosen or await bridge.endpoints.default_text_model()
+        return await self._judge(self._model, chosen="RESPONSES_MCP_MODEL" if chosen else "")
+
+    async def _find_image_model(self) -> str:
+        bridge = self._of_bridge()
+        chosen = bridge.settings.image_model
+        name = chosen or await bridge.endpoints.default_image_model()
+        found = await self._judge(name, chosen="RESPONSES_MCP_IMAGE_MODEL" if chosen else "")
+        endpoint = await bridge.endpoints.get(name)
+        if endpoint is not None and endpoint.can_generate_images == "no":
+            raise BridgeError(
+                ErrorCode.UNSUPPORTED_BY_MODEL,
+                f"{name} does not draw: {endpoint.images_reason}.",
+                "Set RESPONSES_MCP_IMAGE_MODEL to one that `databricks-responses-mcp models` says draws.",
+            )
+        return found
+
+    async def _judge(self, name: str, *, chosen: str) -> str:
+        """Whether an endpoint exists, is up and serves the API."""
+        bridge = self._of_bridge()
+        endpoints = await bridge.endpoints.list()
+        endpoint = next((endpoint for endpoint in endpoints if endpoint.name == name), None)
+        source = f"from {chosen}" if chosen else "the default here"
+        if endpoint is None:
+            if bridge.settings.responses_path != _DEFAULT_PATH:
+                raise NotApplicableError(
+                    f"{name}, {source}: another path is configured, which names models its own way"
+                )
+            near = get_close_matches(name, [endpoint.name for endpoint in endpoints], n=1)
+            raise BridgeError(
+                ErrorCode.MODEL_NOT_FOUND,
+                f"There is no endpoint {name} ({source}), or you may not see it.",
+                (f"Did you mean {near[0]}? " if near else "") + _MISSING_ADVICE,
+            )
+        if not endpoint.ready:
+            raise BridgeError(
+                ErrorCode.UPSTREAM_UNAVAILABLE,
+                f"{name} ({source}) is {endpoint.state}.",
+                "Wait until it is READY, or choose another one.",
+            )
+        if endpoint.serves_responses == "no" and bridge.settings.responses_path == _DEFAULT_PATH:
+            raise BridgeError(
+                ErrorCode.UNSUPPORTED_BY_MODEL,
+                f"{name} ({source}) is not served by the Responses API: {endpoint.reason}.",
+                _MISSING_ADVICE,
+            )
+        return f"{name}, {source}, is {endpoint.state}"
+
+    async def _ask(self) -> str:
+        if not self._call:
+            raise NotApplicableError("not made, as asked for")
+        from databricks_responses_mcp.turns.ask import Question, ask
+
+        bridge = self._of_bridge()
+        question = Question(prompt="Reply with: OK", model=self._model or None, max_output_tokens=_SMALLEST_ANSWER)
+        deadline = min(bridge.settings.timeout_seconds, _MOST_SECONDS)
+        outcome = await ask(bridge, question, deadline_seconds=deadline)
+        spent = (outcome.usage or {}).get("output_tokens")
+        cost = f", {spent} tokens out" if spent is not None else ""
+        return f"{outcome.model} answered{cost}"
+
+    async def _find_folder(self) -> str:
+        from databricks_responses_mcp.cli.network import examine_folder
+
+        assert self._settings is not None
+        return await anyio.to_thread.run_sync(examine_folder, self._settings.image_dir)
+
+    def _of_bridge(self) -> Bridge:
+        assert self._bridge is not None
+        return self._bridge
+
+
+def _raising(error: BridgeError) -> Check:
+    async def check() -> str:
+        raise error
+
+    return check

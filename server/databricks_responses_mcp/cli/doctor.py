@@ -1,0 +1,64 @@
+"""``doctor``: what works, what does not, and what to fix."""
+
+import sys
+
+import click
+
+from databricks_responses_mcp.cli.checks import Examination
+from databricks_responses_mcp.cli.failing import EXIT_CODES
+from databricks_responses_mcp.cli.findings import Finding
+from databricks_responses_mcp.cli.help import SectionedCommand
+from databricks_responses_mcp.cli.options import SessionOptions, session_options
+from databricks_responses_mcp.cli.phases import phases
+from databricks_responses_mcp.cli.printing import harmless, prepare_streams, write_json, write_out_aside
+from databricks_responses_mcp.cli.running import run_async
+from databricks_responses_mcp.errors import ErrorCode
+
+_HELP = """\
+Check everything that a call needs, one line a check: versions, settings, the workspace's address, the way there,
+sign-in, the endpoints, the models, a call that costs a few tokens, the folder for pictures. A check that fails is
+followed by what to fix. The exit code is 0 if none failed, else that of the first.
+"""
+_MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("\N{EN DASH}", "yellow")}
+_PLAIN_MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "-   "}
+
+
+@click.command(cls=SectionedCommand, help=_HELP)
+@click.option("--call/--no-call", default=True, help="Make the call that costs a few tokens. Default: do.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@session_options()
+def command(session: SessionOptions, call: bool, as_json: bool) -> int:
+    """Check; the exit code is that of the first failure."""
+    prepare_streams()
+    findings: list[Finding] = []
+
+    async def examine() -> ErrorCode | None:
+        with phases() as shown:
+
+            async def report(finding: Finding) -> None:
+                findings.append(finding)
+                if not as_json:
+                    shown.clear()
+                    await write_out_aside(_line(finding))
+
+            examination = Examination(session, report, call=call)
+            await examination.run()
+            return examination.failure
+
+    failure = run_async(examine)
+    if as_json:
+        write_json({"ok": failure is None, "checks": [finding.as_dict() for finding in findings]})
+    return 0 if failure is None else EXIT_CODES[failure]
+
+
+def _line(finding: Finding) -> str:
+    out = sys.stdout
+    mark, colour = _MARKS[finding.status]
+    try:
+        mark.encode(out.encoding if out is not None else "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        mark = _PLAIN_MARKS[finding.status]
+    if out is not None and out.isatty():
+        mark = click.style(mark, fg=colour)
+    hint = f"  {finding.hint}\n" if finding.hint else ""
+    return f"{mark} {finding.name}: {harmless(finding.detail)}\n{harmless(hint)}"

@@ -1,0 +1,85 @@
+"""From whatever ended a command to its exit code and to words on stderr."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from databricks_responses_mcp.cli.printing import OutputClosedError, harmless, write_json
+from databricks_responses_mcp.cli.running import INTERRUPTED, TERMINATED, TerminatedError
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+
+EXIT_CODES = {
+    ErrorCode.INVALID_ARGUMENT: 2,
+    ErrorCode.NOT_CONFIGURED: 3,
+    ErrorCode.UNAUTHENTICATED: 4,
+    ErrorCode.PERMISSION_DENIED: 4,
+    ErrorCode.MODEL_NOT_FOUND: 5,
+    ErrorCode.NOT_FOUND: 5,
+    ErrorCode.UNSUPPORTED_BY_MODEL: 5,
+    ErrorCode.CONTENT_FILTERED: 6,
+    ErrorCode.TOO_LARGE: 2,
+    ErrorCode.RATE_LIMITED: 7,
+    ErrorCode.BUDGET_EXCEEDED: 7,
+    ErrorCode.UPSTREAM_UNAVAILABLE: 8,
+    ErrorCode.UPSTREAM_ERROR: 8,
+    ErrorCode.TIMEOUT: 9,
+    ErrorCode.CANCELLED: 130,
+    ErrorCode.INTERNAL: 1,
+}
+"""What a failed command exits with."""
+
+OUTPUT_CLOSED = 141
+
+
+def first_of(error: BaseException) -> BaseException:
+    """What really happened: task groups wrap what leaves them, and a command fails for one reason."""
+    while isinstance(error, BaseExceptionGroup):
+        # A reader that went away or a failure cancels the rest; what comes first is the cause.
+        error = error.exceptions[0]
+    return error
+
+
+def exit_code_of(error: BaseException) -> int | None:
+    """Tell the failure on stderr and return the exit code; None for what is a defect and has a traceback."""
+    error = first_of(error)
+    if isinstance(error, BridgeError):
+        tell(error)
+        return EXIT_CODES[error.code]
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return INTERRUPTED
+    if isinstance(error, TerminatedError):
+        return TERMINATED
+    if isinstance(error, OutputClosedError | BrokenPipeError):
+        return OUTPUT_CLOSED
+    if isinstance(error, click.ClickException):
+        error.show(sys.stderr)
+        return error.exit_code
+    return None
+
+
+def tell(error: BridgeError) -> None:
+    """The error on stderr: what happened, and on the next line what to do."""
+    click.echo(f"{click.style(error.code.value, fg='red')}: {harmless(error.message)}", err=True)
+    more = [error.hint]
+    if error.retry_after_seconds is not None:
+        more.append(f"Retry after {error.retry_after_seconds:g} s.")
+    if error.request_id:
+        more.append(f"Request id: {error.request_id}.")
+    if advice := " ".join(part for part in more if part):
+        click.echo(f"  {harmless(advice)}", err=True)
+    for picture in error.partial.get("images", []):
+        click.echo(f"  Kept from before that: {picture.get('path') or picture.get('uri')}", err=True)
+
+
+@contextmanager
+def failing_as_json(wanted: bool) -> Iterator[None]:
+    """With ``wanted``, a failure inside is told on stdout as JSON as well, with what had arrived before it."""
+    try:
+        yield
+    except Exception as raised:
+        error = first_of(raised)
+        if wanted and isinstance(error, BridgeError):
+            write_json({**error.partial, "status": "failed", "error": error.as_dict()})
+        raise

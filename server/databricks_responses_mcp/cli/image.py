@@ -1,0 +1,173 @@
+"""``image``: what the tool ``generate_image`` does, from a terminal."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json, tell
+from databricks_responses_mcp.cli.help import SectionedCommand
+from databricks_responses_mcp.cli.options import SessionOptions, json_object, json_option, session_options
+from databricks_responses_mcp.cli.phases import Phases, phases
+from databricks_responses_mcp.cli.printing import note, write_json, write_out
+from databricks_responses_mcp.cli.prompt import read_prompt
+from databricks_responses_mcp.cli.running import run_async
+from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.responses.assembly import Item
+    from databricks_responses_mcp.tools.taking import PictureTaker
+    from databricks_responses_mcp.turns.draw import Drawn
+
+_HELP = """\
+Draw pictures, or edit some. Where each was saved, a path a line and nothing else, goes to stdout; what it looks like
+goes to stderr, where the terminal can show it.
+
+\b
+  databricks-responses-mcp image --embedded "a lighthouse in fog"
+  databricks-responses-mcp image "a fox" -n 3 --size 1024x1536 --save-to foxes/
+  databricks-responses-mcp image "make it night" -i day.png --save-to night.png
+"""
+
+
+@click.command(cls=SectionedCommand, help=_HELP)
+@click.argument("prompt", required=False)
+@click.option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    help="Serving endpoint of an OpenAI model. Default: $RESPONSES_MCP_IMAGE_MODEL, or the newest GPT.",
+)
+@click.option("--size", metavar="WxH", help="Such as 1024x1536, or auto. Default: the model's.")
+@click.option("--quality", metavar="LEVEL", help="low, medium, high or auto. Default: the model's.")
+@click.option("--background", metavar="KIND", help="transparent, opaque or auto. Default: the model's.")
+@click.option("--output-format", metavar="FORMAT", help="png, jpeg or webp. Default: png.")
+@click.option("--output-compression", type=click.IntRange(0, 100), metavar="N", help="0 to 100, for jpeg and webp.")
+@click.option("-n", "count", type=click.IntRange(1, 10), default=1, metavar="N", help="How many, 1 to 10. Default: 1.")
+@click.option(
+    "-i", "--image", "images", multiple=True, metavar="PATH|URL", help="Image to edit; may be given several times."
+)
+@click.option("--mask", metavar="PATH|URL", help="Image whose transparent parts are to be changed.")
+@click.option("--save-to", metavar="PATH", help="Folder or file to save to. Default: $RESPONSES_MCP_IMAGE_DIR.")
+@click.option(
+    "--extra", callback=json_object, metavar="JSON", help="Other fields of the image_generation tool, as JSON."
+)
+@click.option("--preview/--no-preview", default=True, help="Show the picture in the terminal, if it can. Default: do.")
+@json_option
+@session_options(without=("model", "image_model"))
+def command(session: SessionOptions, prompt: str | None, as_json: bool, preview: bool, **given: Any) -> int:
+    """Draw; the exit code says how it went."""
+    with failing_as_json(as_json):
+        settings = settings_for_terminal(session)
+        facts, errors = run_async(partial(_image, settings, session, read_prompt(prompt), **given))
+    paths = [picture["path"] for picture in facts.get("images", []) if "path" in picture]
+    if as_json:
+        write_json(facts)
+    elif preview:
+        _show(paths)
+    if not as_json:
+        write_out("".join(f"{path}\n" for path in paths))
+    _tell(facts)
+    for error in errors:
+        tell(error)
+    return EXIT_CODES[errors[0].code] if errors else 0
+
+
+async def _image(
+    settings: Settings,
+    session: SessionOptions,
+    prompt: str,
+    *,
+    images: Any,
+    mask: Any,
+    save_to: Any,
+    extra: Any,
+    **given: Any,
+) -> tuple[dict[str, Any], "list[BridgeError]"]:
+    """The result contract's fields, and the errors of the pictures that failed."""
+    # Imported here: what the tools need takes a while to import, and `--help` does not.
+    from databricks_responses_mcp.tools.prompting import image_urls
+    from databricks_responses_mcp.tools.state import App
+    from databricks_responses_mcp.tools.taking import PictureTaker
+    from databricks_responses_mcp.turns.draw import Drawing
+
+    # No thumbnails: there is no host to show them.
+    settings = settings.model_copy(update={"inline_image_bytes": 0})
+    # Here a relative path means the directory one is in, whichever that is.
+    target = None if save_to is None else _target(save_to)
+    async with open_session(settings, session, start_engine=True) as bridge:
+        app = App(bridge)
+        taker = PictureTaker(app, prompt, save_to=target, count=given["count"])
+        references = await image_urls(app, [*images, *([mask] if mask is not None else [])])
+        drawing = Drawing(
+            prompt=prompt,
+            images=references[: len(images)],
+            mask=references[-1] if mask is not None else None,
+            extra=extra or {},
+            **given,
+        )
+        with phases(bar=True, total=drawing.count) as shown:
+            try:
+                drawn = await _draw(app, drawing, taker, shown)
+            except BridgeError as error:
+                taker.attach(error)
+                error.partial = await _rescued(app, prompt, error.partial)
+                raise
+        facts = {**drawn.facts()}
+        # Each is told as an error of its own.
+        facts.pop("notes", None)
+        return await _rescued(app, prompt, taker.extend(facts)), drawn.errors
+
+
+async def _draw(app: Any, drawing: Any, taker: "PictureTaker", shown: Phases) -> "Drawn":
+    from databricks_responses_mcp.turns.draw import draw
+
+    async def take(item: "Item") -> None:
+        await taker(item)
+        shown.picture_done()
+
+    return await draw(app.bridge, drawing, reporter=shown.reporter(), take_picture=take)
+
+
+async def _rescued(app: Any, prompt: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Pictures that could not be saved where they should be are in memory, which ends with this command."""
+    if all("path" in picture for picture in facts.get("images", [])):
+        return facts
+    import anyio.to_thread
+
+    from databricks_responses_mcp.cli.rescue import rescue
+
+    return await anyio.to_thread.run_sync(rescue, app.unsaved, prompt, facts)
+
+
+def _target(save_to: str) -> str:
+    try:
+        return str(Path(save_to).expanduser().absolute())
+    except (RuntimeError, OSError, ValueError) as error:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT, f"--save-to {save_to!r} is no path: {error}.", "Give a folder or a file."
+        ) from error
+
+
+def _show(paths: list[str]) -> None:
+    from databricks_responses_mcp.cli.preview import show
+
+    for path in paths:
+        show(Path(path))
+
+
+def _tell(facts: dict[str, Any]) -> None:
+    for picture in facts.get("images", []):
+        shape = f"{picture['width']}x{picture['height']} " if "width" in picture else ""
+        revised = picture.get("revised_prompt")
+        drawn = f"; drawn from: {revised}" if revised else ""
+        note(f"{shape}{picture.get('mime_type', '')}, {picture['bytes']} bytes{drawn}")
+    for text in (facts.get("text"), *facts.get("notes", [])):
+        if text:
+            note(text)
+    usage = facts.get("usage") or {}
+    tokens = f", {usage['output_tokens']} tokens out" if "output_tokens" in usage else ""
+    note(f"({facts.get('model', '')} as {facts.get('endpoint', '')}{tokens})")

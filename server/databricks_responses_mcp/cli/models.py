@@ -1,0 +1,100 @@
+"""``models``: what the tool ``list_databricks_models`` does, as a table."""
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from databricks_responses_mcp.cli.failing import failing_as_json
+from databricks_responses_mcp.cli.help import SectionedCommand
+from databricks_responses_mcp.cli.options import SessionOptions, json_option, session_options
+from databricks_responses_mcp.cli.phases import phases
+from databricks_responses_mcp.cli.printing import harmless, note, write_json, write_out
+from databricks_responses_mcp.cli.running import run_async
+from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
+from databricks_responses_mcp.workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.tools.listing import Listing
+
+_HEADINGS = ("NAME", "STATE", "KIND", "PROVIDER", "TASK", "RESPONSES", "DRAWS", "DEFAULT")
+
+
+@click.command(cls=SectionedCommand, help="List the serving endpoints of the workspace that the Responses API serves.")
+@click.option("--filter", "name_contains", metavar="TEXT", default="", help="Only those whose name contains it.")
+@click.option("--all", "everything", is_flag=True, help="Those that the Responses API does not serve, too.")
+@json_option
+@session_options()
+def command(session: SessionOptions, name_contains: str, everything: bool, as_json: bool) -> None:
+    """List endpoints."""
+    with failing_as_json(as_json):
+        settings = settings_for_terminal(session)
+        listing = run_async(partial(_list, settings, session, name_contains, everything))
+    if as_json:
+        write_json({**listing.facts(), "hidden": listing.hidden})
+        return
+    rows = _rows(listing)
+    if not rows:
+        note("No serving endpoint matches.")
+    elif sys.stdout is not None and sys.stdout.isatty():
+        _table(rows)
+    else:
+        write_out(aligned([_HEADINGS, *rows]))
+    if listing.hidden:
+        note(f"{listing.hidden} more do not serve the Responses API; --all shows them.")
+
+
+async def _list(settings: Settings, session: SessionOptions, name_contains: str, everything: bool) -> "Listing":
+    # Imported here: what the tools need takes a while to import, and `--help` does not.
+    from databricks_responses_mcp.tools.listing import list_models
+
+    async with open_session(settings, session) as bridge:
+        with phases():
+            return await list_models(bridge, name_contains, responses_only=not everything)
+
+
+def _rows(listing: "Listing") -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for endpoint in listing.endpoints:
+        uses = [
+            use
+            for use, name in (("ask", listing.default_model), ("image", listing.default_image_model))
+            if name == endpoint.name
+        ]
+        cells = (
+            endpoint.name,
+            endpoint.state,
+            endpoint.kind.replace("_", " "),
+            endpoint.provider or "-",
+            endpoint.task or "-",
+            endpoint.serves_responses,
+            endpoint.can_generate_images,
+            ", ".join(uses) or "-",
+        )
+        rows.append(tuple(harmless(cell) for cell in cells))
+    return rows
+
+
+def aligned(rows: list[tuple[str, ...]]) -> str:
+    """Columns parted by two spaces, a line a row."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n" for row in rows
+    )
+
+
+def _table(rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in _HEADINGS:
+        table.add_column(heading.capitalize(), overflow="fold", no_wrap=heading in ("RESPONSES", "DRAWS"))
+    colours = {"yes": "green", "no": "red", "unknown": "yellow"}
+    for row in rows:
+        ready = "green" if row[1] == "READY" else "yellow"
+        styles = ("bold", ready, "", "", "", colours.get(row[5], ""), colours.get(row[6], ""), "cyan")
+        table.add_row(*(Text(cell, style) for cell, style in zip(row, styles, strict=True)))
+    Console().print(table)

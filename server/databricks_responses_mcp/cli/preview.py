@@ -1,0 +1,131 @@
+"""A picture in the terminal: by the protocol that the terminal speaks, else as coloured half blocks."""
+
+import base64
+import io
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Protocol = Literal["kitty", "iterm", "blocks"]
+
+_MOST_COLUMNS = 64
+_MOST_ROWS = 24
+_MOST_PIXELS = (1024, 1024)
+_KITTY_CHUNK = 4096
+_OPAQUE = 128
+
+
+def show(path: Path) -> None:
+    """Show a saved picture on stderr, if that is a terminal that can; nothing happens otherwise."""
+    if not sys.stderr.isatty() or (protocol := protocol_of(os.environ)) is None:
+        return
+    from PIL import Image
+
+    terminal = shutil.get_terminal_size()
+    room = (min(terminal.columns - 1, _MOST_COLUMNS), min(terminal.lines - 3, _MOST_ROWS))
+    try:
+        with Image.open(path) as picture:
+            shown = render(picture, protocol, room)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return  # it is on disk as the model made it; a look at it is a courtesy
+    if shown:
+        sys.stderr.write(shown)
+        sys.stderr.flush()
+
+
+def protocol_of(environ: Mapping[str, str]) -> Protocol | None:
+    """What the terminal understands, by what it says about itself."""
+    term = environ.get("TERM", "")
+    program = environ.get("TERM_PROGRAM", "")
+    if term == "dumb":
+        return None
+    # A multiplexer in between passes none of the protocols on, but colours.
+    if not (environ.get("TMUX") or environ.get("STY") or term.startswith(("screen", "tmux"))):
+        if environ.get("KITTY_WINDOW_ID") or "kitty" in term or "ghostty" in (program, term.removeprefix("xterm-")):
+            return "kitty"
+        if program in ("iTerm.app", "WezTerm", "mintty", "rio") or environ.get("LC_TERMINAL") == "iTerm2":
+            return "iterm"
+    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") and not environ.get("NO_COLOR"):
+        return "blocks"
+    return None
+
+
+def render(picture: "Image", protocol: Protocol, room: tuple[int, int]) -> str:
+    """The characters that draw ``picture``, a line break included; empty if there is no room.
+
+    Args:
+        room: columns and rows that it may take; its shape is kept.
+    """
+    columns, rows = _cells(picture.size, room)
+    if columns < 1 or rows < 1:
+        return ""
+    if protocol == "blocks":
+        return _blocks(picture, columns, rows)
+    data = _png(picture)
+    if protocol == "iterm":
+        encoded = base64.b64encode(data).decode("ascii")
+        options = f"inline=1;size={len(data)};width={columns};height={rows};preserveAspectRatio=1"
+        return f"\x1b]1337;File={options}:{encoded}\x07\n"
+    return _kitty(data, columns, rows)
+
+
+def _cells(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+    """Columns and rows of a picture; a cell is taken to be twice as high as wide."""
+    width, height = size
+    scale = min(room[0] / width, 2 * room[1] / height)
+    if scale <= 0:
+        return 0, 0
+    return max(1, round(width * scale)), max(1, round(height * scale / 2))
+
+
+def _png(picture: "Image") -> bytes:
+    small = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    small.thumbnail(_MOST_PIXELS)
+    buffer = io.BytesIO()
+    small.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _kitty(data: bytes, columns: int, rows: int) -> str:
+    encoded = base64.b64encode(data).decode("ascii")
+    chunks = [encoded[start : start + _KITTY_CHUNK] for start in range(0, len(encoded), _KITTY_CHUNK)]
+    parts: list[str] = []
+    for number, chunk in enumerate(chunks):
+        # q=2: the terminal answers nothing, which would end up in the shell's input.
+        first = f"a=T,f=100,q=2,c={columns},r={rows}," if number == 0 else ""
+        parts.append(f"\x1b_G{first}m={int(number + 1 < len(chunks))};{chunk}\x1b\\")
+    return "".join(parts) + "\n"
+
+
+def _blocks(picture: "Image", columns: int, rows: int) -> str:
+    """Two pixels a character: the upper half block in one colour on the other."""
+    small = picture.convert("RGBA").resize((columns, 2 * rows))
+    data = small.tobytes()
+
+    def pixel(x: int, y: int) -> str | None:
+        red, green, blue, alpha = data[(start := 4 * (y * columns + x)) : start + 4]
+        return f"{red};{green};{blue}" if alpha >= _OPAQUE else None
+
+    lines: list[str] = []
+    for y in range(0, 2 * rows, 2):
+        last = ""
+        line = ""
+        for x in range(columns):
+            style, block = _cell(pixel(x, y), pixel(x, y + 1))
+            line += block if style == last else style + block
+            last = style
+        lines.append(f"{line}\x1b[0m\n")
+    return "".join(lines)
+
+
+def _cell(upper: str | None, lower: str | None) -> tuple[str, str]:
+    if upper is None:
+        return ("\x1b[0m", " ") if lower is None else (f"\x1b[0;38;2;{lower}m", "▄")
+    background = "" if lower is None else f";48;2;{lower}"
+    return f"\x1b[0;38;2;{upper}{background}m", "▀"

@@ -1,0 +1,161 @@
+"""What is written where: the answer alone to stdout, everything about it to stderr."""
+
+import errno
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import click
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+
+# Control characters could rewrite the screen, the clipboard or the title: a terminal gets none from a model.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# How a reader that has gone away looks: on Windows a closed pipe is an invalid argument.
+_CLOSED = (errno.EPIPE, errno.EINVAL, errno.ESHUTDOWN)
+
+_threads_writing = 0
+
+
+class OutputClosedError(Exception):
+    """Nobody reads stdout any more (``| head -1``): there is nothing left to do, and nothing to say about it."""
+
+
+def is_stuck() -> bool:
+    """Whether a thread still waits for somebody to read what it writes."""
+    return _threads_writing > 0
+
+
+def prepare_streams() -> None:
+    """Let no character that the terminal's encoding does not have end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def harmless(text: str) -> str:
+    """``text`` without control characters, but for tabs and line breaks."""
+    return _CONTROL.sub("", text)
+
+
+def write_out(text: str) -> None:
+    """Write to stdout, now. Blocks while the reader is busy.
+
+    Raises:
+        OutputClosedError: nobody reads any more.
+        BridgeError: ``internal``, when it cannot be written for another reason, such as a full disk.
+    """
+    out = sys.stdout
+    if out is None:
+        return
+    try:
+        out.write(harmless(text) if out.isatty() else text)
+        out.flush()
+    except OSError as error:
+        _discard_the_rest()
+        if error.errno in _CLOSED:
+            raise OutputClosedError from error
+        raise BridgeError(
+            ErrorCode.INTERNAL,
+            f"stdout cannot be written: {error.strerror}.",
+            "Check where it is redirected to.",
+        ) from error
+
+
+async def write_out_aside(text: str) -> None:
+    """`write_out` in a thread: a reader that is slow does not hold the event loop."""
+    await anyio.to_thread.run_sync(_write_counted, text, abandon_on_cancel=True)
+
+
+def write_json(value: Any) -> None:
+    """Write a value to stdout as JSON, for machines and people."""
+    write_out(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def note(text: str, **style: Any) -> None:
+    """Say something about the answer: dim, on stderr."""
+    click.echo(click.style(harmless(text), **(style or {"dim": True})), err=True)
+
+
+class AnswerPrinter:
+    """Writes an answer to stdout while it arrives.
+
+    Args:
+        before_first: called before the first character is written.
+    """
+
+    def __init__(self, before_first: Callable[[], None]) -> None:
+        self._before_first = before_first
+        self._pending: list[str] = []
+        self._written: list[str] = []
+        self._news = anyio.Event()
+        self._idle = anyio.Event()
+        self._idle.set()
+
+    def take(self, piece: str) -> None:
+        """A piece of the answer has arrived."""
+        if self._idle.is_set():
+            self._idle = anyio.Event()
+        self._pending.append(piece)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Write what arrives, until cancelled.
+
+        Raises:
+            OutputClosedError: nobody reads any more.
+        """
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            text = "".join(self._pending)
+            self._pending.clear()
+            if not self._written:
+                self._before_first()
+            self._written.append(text)
+            await write_out_aside(text)
+            if not self._pending:
+                self._idle.set()
+
+    async def finish(self, whole: str) -> bool:
+        """Write what of the whole answer has not been streamed, and end the line.
+
+        Returns:
+            Whether what was written is the whole answer and nothing else.
+        """
+        await self._idle.wait()
+        written = "".join(self._written)
+        same = whole.startswith(written)
+        if same and len(whole) > len(written):
+            self.take(whole[len(written) :])
+            await self._idle.wait()
+            written = whole
+        if written and not written.endswith("\n"):
+            self.take("\n")
+            await self._idle.wait()
+        return same
+
+
+def _write_counted(text: str) -> None:
+    global _threads_writing
+    _threads_writing += 1
+    try:
+        write_out(text)
+    finally:
+        _threads_writing -= 1
+
+
+def _discard_the_rest() -> None:
+    """What is still buffered goes nowhere, or the interpreter would try to write it at its end."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        return
