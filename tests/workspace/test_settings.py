@@ -31,6 +31,7 @@ def test_nothing_configured_gives_the_defaults() -> None:
             "inline_image_bytes": 700000,
             "max_image_bytes": 20000000,
             "allow_private_urls": False,
+            "engine_api_key": None,
             "log_level": "INFO",
             "log_format": "json",
         }
@@ -57,6 +58,7 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
             ("RESPONSES_MCP_INLINE_IMAGE_BYTES", "700000"),
             ("RESPONSES_MCP_MAX_IMAGE_BYTES", "20000000"),
             ("RESPONSES_MCP_ALLOW_PRIVATE_URLS", "false"),
+            ("RESPONSES_MCP_ENGINE_API_KEY", "not set"),
             ("RESPONSES_MCP_LOG_LEVEL", "INFO"),
             ("RESPONSES_MCP_LOG_FORMAT", "json"),
         ]
@@ -83,6 +85,7 @@ def test_each_documented_variable_is_read() -> None:
         "RESPONSES_MCP_INLINE_IMAGE_BYTES": "0",
         "RESPONSES_MCP_MAX_IMAGE_BYTES": "5",
         "RESPONSES_MCP_ALLOW_PRIVATE_URLS": "yes",
+        "RESPONSES_MCP_ENGINE_API_KEY": "sk-engine",
         "RESPONSES_MCP_LOG_LEVEL": "debug",
         "RESPONSES_MCP_LOG_FORMAT": "TEXT",
     }
@@ -91,7 +94,7 @@ def test_each_documented_variable_is_read() -> None:
     assert settings.token is not None
     assert settings.token.get_secret_value() == "dapi-1"
     assert settings.image_dir == Path.home() / "pictures"
-    assert settings.model_dump(mode="json", exclude={"token", "image_dir_setting"}) == snapshot(
+    assert settings.model_dump(mode="json", exclude={"token", "engine_api_key", "image_dir_setting"}) == snapshot(
         {
             "host": "https://a.example.com",
             "profile": "dev",

@@ -127,9 +127,11 @@ class WorkspaceClient:
                         await response.aclose()
                 return
             assert error is not None
-            if error.status in (401, 403) and not refreshed:
+            # By code as well: a wrong token may be a 400 that says "Invalid Token".
+            if (error.status in (401, 403) or error.code is ErrorCode.UNAUTHENTICATED) and not refreshed:
                 refreshed = True
                 if await self._credentials.refresh():
+                    self._origin = (await self._credentials.host()).origin
                     continue
             if wait is None or attempt >= self._settings.max_retries or not _fits(wait):
                 raise error

@@ -171,6 +171,11 @@ class Settings(BaseModel):
         ),
     ] = False
 
+    engine_api_key: Annotated[
+        SecretStr | None,
+        Doc("The key of the server that --engine URL names.", "the key alone"),
+    ] = None
+
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         Doc("How much is logged to stderr.", "DEBUG, INFO, WARNING or ERROR"),
@@ -301,7 +306,7 @@ def _explain(error: ValidationError, values: Mapping[str, object], shown: Mappin
         if name not in docs:
             yield f"{name} is not a setting"
             continue
-        value = "" if name == "token" else f" is {_short(values.get(name))}, which is wrong"
+        value = "" if name in ("token", "engine_api_key") else f" is {_short(values.get(name))}, which is wrong"
         yield f"{shown.get(name, docs[name].env)}{value or ' is wrong'}: it takes {docs[name].accepts}"
 
 

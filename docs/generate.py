@@ -1,0 +1,80 @@
+"""Writes the parts of the documentation that are made from the code, between their markers.
+
+Run ``python docs/generate.py`` after changing a setting, a tool or an exit code; a test compares.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from databricks_responses_mcp.cli.failing import EXIT_CODES
+from databricks_responses_mcp.tools.registry import all_tools
+from databricks_responses_mcp.workspace.settings import settings_help
+
+DOCS = Path(__file__).parent
+
+
+def settings_table() -> str:
+    """Every setting, a row each."""
+    rows = ["| environment variable | what it does | takes | default |", "|---|---|---|---|"]
+    rows += [f"| `{doc.env}` | {doc.description} | {doc.accepts} | {doc.default} |" for doc in settings_help()]
+    return "\n".join(rows)
+
+
+def tools_reference() -> str:
+    """Every tool with its arguments and the fields of its result."""
+    parts: list[str] = []
+    for tool in all_tools():
+        assert tool.annotations is not None
+        hints = ", ".join(
+            f"{name.removesuffix('Hint')} {str(value).lower()}"
+            for name, value in tool.annotations.model_dump(by_alias=True, exclude={"title"}).items()
+        )
+        parts += [f"## `{tool.name}`", tool.description.replace("\n", "\n\n"), f"Annotations: {hints}."]
+        parts.append("\n".join(["| argument | type | what it is |", "|---|---|---|", *_arguments(tool.parameters)]))
+        assert tool.output_schema is not None
+        names = ", ".join(f"`{name}`" for name in tool.output_schema["properties"])
+        parts.append(f"Structured result: {names}.")
+    return "\n\n".join(parts)
+
+
+def _arguments(schema: dict[str, Any]) -> list[str]:
+    required = schema.get("required", [])
+    return [
+        f"| `{name}`{' (required)' if name in required else ''} | {_type(sub)} | {sub['description']} |"
+        for name, sub in schema["properties"].items()
+    ]
+
+
+def _type(schema: dict[str, Any]) -> str:
+    return f"list of {schema['items']['type']}s" if schema["type"] == "array" else str(schema["type"])
+
+
+def exit_codes() -> str:
+    """The exit code of each error code."""
+    rows = ["| error code | exit code |", "|---|---|", "| none: it worked | 0 |"]
+    rows += [f"| `{code.value}` | {number} |" for code, number in EXIT_CODES.items()]
+    return "\n".join(rows)
+
+
+GENERATED: dict[str, dict[str, Callable[[], str]]] = {
+    "configuration.md": {"settings": settings_table},
+    "tools.md": {"tools": tools_reference},
+    "errors.md": {"exit-codes": exit_codes},
+}
+
+
+def regenerate(text: str, sections: dict[str, Callable[[], str]]) -> str:
+    """``text`` with each section between its markers made anew."""
+    for name, make in sections.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        head, _, rest = text.partition(begin)
+        _, _, tail = rest.partition(end)
+        text = f"{head}{begin}\n{make()}\n{end}{tail}"
+    return text
+
+
+if __name__ == "__main__":
+    for file_name, sections in GENERATED.items():
+        path = DOCS / file_name
+        path.write_text(regenerate(path.read_text(encoding="utf-8"), sections), encoding="utf-8")

@@ -1,0 +1,169 @@
+"""What the documentation says: every command in it runs, every snippet works, every generated part is current."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+SETUP = "python3 -m venv"
+
+
+def fences(language: str) -> list[Any]:
+    """Every fenced block of a language, by page and number."""
+    found = []
+    for page in PAGES:
+        blocks = [m for m in FENCE.finditer(page.read_text(encoding="utf-8")) if m[2] == language]
+        for number, match in enumerate(blocks, 1):
+            code = "\n".join(line.removeprefix(match[1]) for line in match[3].splitlines())
+            found.append(pytest.param(code, id=f"{page.name}-{number}"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def workspace() -> Iterator[dict[str, str]]:
+    """An emulator of this module's own, as its command prints it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "databricks_responses_mcp", "emulator", "--engine", "rules", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def environment(workspace: dict[str, str], home: Path) -> dict[str, str]:
+    """A user's environment, with this checkout's command on the path."""
+    kept = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(home)}
+    return {**kept, "DATABRICKS_HOST": workspace["host"], "DATABRICKS_TOKEN": workspace["token"]}
+
+
+def runnable(code: str, workspace: dict[str, str]) -> str:
+    """The block with the quick engine, and with this test's workspace where the page has an example's."""
+    code = re.sub(r"--embedded(?! --engine)", "--embedded --engine rules", code)
+    code = re.sub(r"(DATABRICKS_HOST=)\S+", rf"\g<1>{workspace['host']}", code)
+    return re.sub(r"(DATABRICKS_TOKEN=)\S+", rf"\g<1>{workspace['token']}", code)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the pages show POSIX shell")
+@pytest.mark.parametrize("code", [block for block in fences("bash") if not block.values[0].startswith(SETUP)])
+def test_every_command_of_the_documentation_runs(code: str, workspace: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", runnable(code, workspace)],
+        env=environment(workspace, tmp_path),
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("code", fences("json"))
+def test_every_registration_of_the_documentation_starts_a_server(
+    code: str, workspace: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / ".databrickscfg").write_text(
+        f"[DEFAULT]\nhost = {workspace['host']}\ntoken = {workspace['token']}\n", encoding="utf-8"
+    )
+    for server in json.loads(code)["mcpServers"].values():
+        env = environment(workspace, tmp_path)
+        env = {name: value for name, value in env.items() if not name.startswith("DATABRICKS_")} | server.get("env", {})
+        hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "docs", "version": "1"}}
+        call = {
+            "name": "ask_databricks_model",
+            "arguments": {"prompt": "[[say registered]]", "model": "databricks-gpt-5"},
+        }
+        lines = [
+            {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+            {"jsonrpc": "2.0", "method": "notifications/initialized"},
+            {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call},
+        ]
+        process = subprocess.Popen(
+            [server["command"], *server.get("args", [])],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in lines:
+            process.stdin.write(json.dumps(line) + "\n")
+        process.stdin.flush()
+        answers = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.stdin.close()
+        assert process.wait(20) == 0
+        process.stdout.close()
+        assert answers[1]["result"]["structuredContent"]["text"] == "registered"
+
+
+@pytest.mark.parametrize("code", fences("python"))
+def test_every_python_snippet_of_the_documentation_runs(
+    code: str, workspace: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(compile(code, "<documentation>", "exec"), {"host": workspace["host"], "token": workspace["token"]})
+    assert capsys.readouterr().out.strip()
+
+
+def test_the_generated_parts_are_current() -> None:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    for name, sections in generate.GENERATED.items():
+        text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        assert generate.regenerate(text, sections) == text, f"run python docs/generate.py: {name} is out of date"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+def test_every_error_code_is_explained() -> None:
+    from databricks_responses_mcp.errors import ErrorCode
+
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert [code for code in ErrorCode if f"| `{code.value}` | " not in text.partition("## Exit codes")[0]] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the page shows POSIX shell")
+def test_the_readmes_first_command_does_everything_on_a_fresh_machine(tmp_path: Path) -> None:
+    command = next(block.values[0] for block in fences("bash") if block.values[0].startswith(SETUP))
+    clone, home = tmp_path / "clone", tmp_path / "home"
+    home.mkdir()
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_")) or name == "PATH"}
+    done = subprocess.run(
+        ["bash", "-c", str(command)],
+        env={**kept, "HOME": str(home)},
+        cwd=clone,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert "\n" in done.stderr
