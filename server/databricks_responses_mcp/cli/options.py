@@ -35,8 +35,8 @@ def session_options(*, without: Collection[str] = ()) -> Callable[[_F], _F]:
     Args:
         without: settings that get no option, because the command has one of its own of that name.
     """
-    # A token on a command line can be read by everybody on the machine: it comes from the environment alone.
-    docs = {name: doc for doc in settings_help() if (name := _name(doc)) not in {"token", *without}}
+    # A secret on a command line can be read by everybody on the machine: it comes from the environment alone.
+    docs = {name: doc for doc in settings_help() if (name := _name(doc)) not in {"token", "engine_api_key", *without}}
 
     def decorate(function: _F) -> _F:
         def with_session(**given: Any) -> Any:

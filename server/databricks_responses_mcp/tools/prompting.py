@@ -6,6 +6,10 @@ from databricks_responses_mcp.media.images_in import load_images
 from databricks_responses_mcp.media.text_files import read_text_files, render_files
 from databricks_responses_mcp.tools.state import App
 
+# Model serving takes 32 MiB in one request, and base64 makes four bytes of three.
+_MOST_TEXT_BYTES = 16_000_000
+_MOST_IMAGE_BYTES = 24_000_000
+
 
 async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> str:
     """The prompt with the content of ``files`` after it.
@@ -15,7 +19,7 @@ async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> str:
     """
     if not files:
         return prompt
-    read = await read_text_files(files, max_bytes=app.bridge.settings.max_file_bytes)
+    read = await read_text_files(files, max_bytes=app.bridge.settings.max_file_bytes, max_total_bytes=_MOST_TEXT_BYTES)
     return f"{prompt}\n\n{render_files(read)}"
 
 
@@ -28,5 +32,10 @@ async def image_urls(app: App, images: Sequence[str]) -> list[str]:
     if not images:
         return []
     settings = app.bridge.settings
-    loaded = await load_images(images, max_bytes=settings.max_image_bytes, allow_private=settings.allow_private_urls)
+    loaded = await load_images(
+        images,
+        max_bytes=settings.max_image_bytes,
+        max_total_bytes=_MOST_IMAGE_BYTES,
+        allow_private=settings.allow_private_urls,
+    )
     return [image.url for image in loaded]

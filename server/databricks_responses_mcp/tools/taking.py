@@ -114,8 +114,8 @@ class PictureTaker:
         configured = self._app.bridge.settings.image_dir
         if self._save_to is None:
             return configured
-        target = Path(self._save_to).expanduser()
-        if target.is_absolute():
+        target = Path(self._save_to)
+        if target.is_absolute() or self._save_to.startswith("~"):
             return target
         # Hosts without a project start servers in the root or the home: nobody means those by a relative path.
         here = Path.cwd()
@@ -147,7 +147,7 @@ def _decoded(source: Payload | str) -> bytes | None:
         return source.decode() if isinstance(source, Payload) else decode_base64(source)
     except ValueError:
         with suppress(BridgeError):
-            return decode_base64(bytes(source.base64)) if isinstance(source, Payload) else None
+            return decode_base64(source.base64) if isinstance(source, Payload) else None
     except BridgeError:
         return None
     return None
