@@ -1,0 +1,32 @@
+"""The benchmarks by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import calls, deltas, picture, start_up
+from benchmarks.measuring import Row
+from benchmarks.running import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One benchmark.
+
+    Attributes:
+        about: what it does, in a few words.
+        steps: how many times it tells progress, by whether it is quick.
+        run: runs it.
+    """
+
+    about: str
+    steps: Callable[[bool], int]
+    run: Callable[[Run], list[Row]]
+
+
+BENCHMARKS = {
+    "start-up": Benchmark("start-up to tools/list", start_up.steps, start_up.run),
+    "warm-call": Benchmark("a warm call", calls.steps_one_by_one, calls.one_by_one),
+    "in-flight": Benchmark(f"{calls.IN_FLIGHT} calls in flight", calls.steps_in_flight, calls.in_flight),
+    "deltas": Benchmark("reading a stream", deltas.steps, deltas.run),
+    "picture": Benchmark("a 20 MB picture", picture.steps, picture.run),
+}

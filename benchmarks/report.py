@@ -1,0 +1,58 @@
+"""The table, for people, for machines and for the README."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.measuring import Row, machine
+
+README = Path(__file__).with_name("README.md")
+_HEADINGS = ("benchmark", "measure", "beside", "ours", "floor", "ratio", "target", "met")
+_BEGIN, _END = "<!-- results: python -m benchmarks --publish -->", "<!-- end of results -->"
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """Print the rows to stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=machine(), title_justify="left")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right" if heading in ("ours", "floor", "ratio", "target") else "left")
+    for row in rows:
+        table.add_row(*_cells(row), style="red" if row.met is False else None)
+    # Piped output has no width of its own, and a table folded at 80 columns is hard to read.
+    Console(width=None if sys.stdout.isatty() else 180).print(table)
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """The rows as one JSON object."""
+    return json.dumps({"machine": machine(), "rows": [{**asdict(row), "met": row.met} for row in rows]}, indent=2)
+
+
+def publish(rows: Sequence[Row]) -> None:
+    """Put the rows in the README, in place of the ones that are there."""
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(_BEGIN)
+    after = rest.split(_END)[1]
+    lines = [f"| {' | '.join(cells)} |" for cells in (_HEADINGS, _RULE, *map(_cells, rows))]
+    measured = f"Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}."
+    block = "\n".join([_BEGIN, "", measured, "", *lines, "", _END])
+    README.write_text(f"{before}{block}{after}", encoding="utf-8")
+
+
+_RULE = ("---", "---", "---", "---:", "---:", "---:", "---:", "---")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    target = "" if row.target is None else f"≤ {row.target:g}"
+    met = {None: "", True: "yes", False: "no"}[row.met]
+    ours, floor = (f"{_number(value)} {row.unit}" for value in (row.ours, row.floor))
+    return row.benchmark, row.measure, row.beside, ours, floor, f"{row.ratio:.2f}", target, met
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

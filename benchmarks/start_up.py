@@ -1,0 +1,74 @@
+"""Start-up: from the start of the process to its answer to ``tools/list``, and on to the answer of a first call."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from benchmarks.measuring import Row, compare, rows_measured
+from benchmarks.processes import ASK, BRIDGE, FLOOR, LEGACY, MODERN, McpServer, server_environ, upstream
+from benchmarks.running import Run
+
+TARGET = 0.85
+BARE = "bare SDK server"
+_ERAS = (LEGACY, MODERN)
+_ROUNDS = 21
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """One start, in seconds since the process was begun; CPU is None where it cannot be measured."""
+
+    listed: float
+    listed_cpu: float | None
+    answered: float
+    answered_cpu: float | None
+
+
+def steps(quick: bool) -> int:
+    """How often progress is told."""
+    return len(_ERAS) if quick else len(_ERAS) * _ROUNDS
+
+
+def run(run: Run) -> list[Row]:
+    """Start both servers again and again, in turns."""
+    rows: list[Row | None] = []
+    with upstream() as port:
+        environ = server_environ(port, run.workdir)
+        if not run.quick:
+            for command in (BRIDGE, FLOOR):
+                _start(command, LEGACY, environ)  # compiles and caches what is not yet
+        for era in _ERAS:
+            ours, floor = [], []
+            for _ in range(1 if run.quick else _ROUNDS):
+                ours.append(_start(BRIDGE, era, environ))
+                floor.append(_start(FLOOR, era, environ))
+                run.advance()
+            rows += [
+                _row(f"time to tools/list, {era}", [s.listed for s in ours], [s.listed for s in floor], TARGET),
+                _row(f"CPU to tools/list, {era}", [s.listed_cpu for s in ours], [s.listed_cpu for s in floor]),
+            ]
+            if era == LEGACY:
+                # What was put off must not come back dearer: a first call that follows at once pays for it.
+                rows += [
+                    _row("time to a first answer", [s.answered for s in ours], [s.answered for s in floor]),
+                    _row("CPU to a first answer", [s.answered_cpu for s in ours], [s.answered_cpu for s in floor]),
+                ]
+    return rows_measured(rows)
+
+
+def _start(command: tuple[str, ...], era: str, environ: Mapping[str, str]) -> _Start:
+    started = perf_counter()
+    with McpServer(command, environ) as server:
+        server.list_tools(era)
+        listed, listed_cpu = perf_counter() - started, server.cpu()
+        if era == LEGACY:
+            server.request("tools/call", ASK[command])
+        return _Start(listed, listed_cpu, perf_counter() - started, server.cpu())
+
+
+def _row(
+    measure: str, ours: Sequence[float | None], floor: Sequence[float | None], target: float | None = None
+) -> Row | None:
+    mine = [value * 1e3 for value in ours if value is not None]
+    theirs = [value * 1e3 for value in floor if value is not None]
+    return compare("start-up", measure, BARE, "ms", mine, theirs, target) if mine else None
