@@ -17,6 +17,7 @@ from databricks_responses_mcp.emulator.replies import model_error
 NOTE = "[tool] "
 """How a line begins that no person wrote: what a tool was asked or has given."""
 
+_MAX_PIXELS = 50_000_000
 _CALLS = ("function_call", "custom_tool_call", "apply_patch_call", "shell_call", "mcp_call")
 _OUTPUTS = ("function_call_output", "custom_tool_call_output", "apply_patch_call_output", "shell_call_output")
 
@@ -105,10 +106,12 @@ def _item_text(item: Item, talk: Conversation, where: str, names: dict[str, str]
         return f"{NOTE}calls {item.get('name', kind)} with {said}"
     if kind in _OUTPUTS:
         if isinstance(item.get("output"), list) and kind != "shell_call_output":
-            _content_text(item["output"], talk, where)
+            _content_text(item["output"], talk, where, "output")
         return f"{NOTE}{names.get(item['call_id'], kind)} gave: {output_text(item)}"
     if kind == "image_generation_call" and item.get("result"):
-        talk.pictures.append(_decode(item["result"], where))
+        data = _decode(item["result"], f"{where}.result")
+        _describe_picture(data, f"{where}.result")
+        talk.pictures.append(data)
     return ""
 
 
@@ -122,12 +125,12 @@ def output_text(item: Item) -> str:
     return output or item.get("status") or ""
 
 
-def _content_text(content: str | list[Item], talk: Conversation, where: str) -> str:
+def _content_text(content: str | list[Item], talk: Conversation, where: str, field: str = "content") -> str:
     if isinstance(content, str):
         return content
     texts: list[str] = []
     for index, part in enumerate(content):
-        path = f"{where}.content[{index}]"
+        path = f"{where}.{field}[{index}]"
         match part["type"]:
             case "input_image":
                 texts.append(_picture_words(part["image_url"], talk, f"{path}.image_url"))
@@ -170,8 +173,10 @@ def _describe_picture(data: bytes, where: str) -> str:
         with Image.open(BytesIO(data)) as image:
             kind, width, height = image.format, image.width, image.height
             animated = getattr(image, "is_animated", False)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
         kind, width, height, animated = None, 0, 0, False
+    if width * height > _MAX_PIXELS:
+        raise model_error("The image has too many pixels.", param=where, code="image_too_large")
     if kind not in ("PNG", "JPEG", "WEBP", "GIF") or animated:
         raise model_error(
             "The image data you provided does not represent a valid image. Supported are PNG, JPEG, WEBP and "

@@ -11,6 +11,9 @@ except (ImportError, AttributeError):  # pragma: no cover
     _parse = None
 
 _MAX_DEPTH = 40
+_MAX_STEPS = 2_000
+_MAX_REPEATS = 200
+_MAX_LENGTH = 10_000
 _CATEGORIES = {"CATEGORY_DIGIT": "1", "CATEGORY_WORD": "a", "CATEGORY_SPACE": " "}
 _NEGATED = {"CATEGORY_NOT_DIGIT": "a", "CATEGORY_NOT_WORD": "-", "CATEGORY_NOT_SPACE": "a"}
 
@@ -19,7 +22,7 @@ def fill_regex(pattern: str) -> str:
     """A short text that matches, if the expression has no lookaround or the like; else a guess."""
     try:
         return _from_nodes(_parse(pattern), {}) if _parse is not None else pattern
-    except (re.error, KeyError, OverflowError):
+    except (re.error, KeyError, OverflowError, RecursionError):
         return pattern
 
 
@@ -40,7 +43,8 @@ def _from_node(kind: str, argument: Any, groups: dict[int | None, str]) -> str:
         case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
             least, most, inner = argument
             # Once rather than never where both are possible: an empty text says little.
-            return _from_nodes(inner, groups) * int(least or min(1, most))
+            times = min(int(least or min(1, most)), _MAX_REPEATS)
+            return (_from_nodes(inner, groups) * times)[:_MAX_LENGTH]
         case "BRANCH":
             return _from_nodes(argument[1][0], groups)
         case "SUBPATTERN":
@@ -100,10 +104,12 @@ def fill_lark(grammar: str) -> str:
 class _Lark:
     def __init__(self, rules: dict[str, list[str]]) -> None:
         self._rules = rules
+        self._steps = 0
 
     def rule(self, name: str, depth: int) -> str:
         """A text of one rule or terminal."""
-        if name not in self._rules or depth > _MAX_DEPTH:
+        self._steps += 1
+        if name not in self._rules or depth > _MAX_DEPTH or self._steps > _MAX_STEPS:
             return {"NUMBER": "1", "INT": "1", "WS": " ", "NEWLINE": "\n", "LF": "\n", "ESCAPED_STRING": '"a"'}.get(
                 name, "a"
             )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
@@ -59,12 +61,20 @@ async def draw(drawing: Drawing, partials: int = 0) -> Drawn:
 
     Args:
         partials: how many unfinished versions to make as well.
+
+    Raises:
+        BridgeError: if a picture to edit turns out to be broken.
     """
     return await anyio.to_thread.run_sync(_draw, drawing, partials)
 
 
 def _draw(drawing: Drawing, partials: int) -> Drawn:
-    picture = _paint(drawing)
+    try:
+        picture = _paint(drawing)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT, "A picture to edit could not be decoded.", "Send it whole."
+        ) from error
     unfinished = tuple(
         _encode(_unfinished(picture, (number + 1) / (partials + 1)), drawing) for number in range(partials)
     )
@@ -77,11 +87,12 @@ def _paint(drawing: Drawing) -> "Picture":
     chance = random.Random(hashlib.sha256(drawing.prompt.encode()).digest())  # noqa: S311 - repeatable, not secret
     sources = [Image.open(BytesIO(data)).convert("RGBA") for data in drawing.sources]
     size = _size(drawing.size, sources)
-    ground = _gradient(size, _colour(chance), _colour(chance), chance)
+    palette = _palette(chance)
+    ground = _gradient(size, palette[0], palette[1], chance)
     if drawing.background == "transparent":
         ground.putalpha(0)
     for _ in range(_SHAPES.get(drawing.quality, _SHAPES["auto"])):
-        ground.alpha_composite(_shape(size, chance))
+        _add_shape(ground, chance.choice(palette), chance)
     if sources:
         ground = _edited(sources, ground, drawing.mask)
     _sign(ground, drawing.prompt)
@@ -94,11 +105,17 @@ def _size(size: str, sources: "list[Picture]") -> tuple[int, int]:
     return sources[-1].size if sources else _DEFAULT_SIZE
 
 
-def _colour(chance: random.Random) -> Colour:
+def _palette(chance: random.Random) -> list[Colour]:
+    """Five colours that go together: neighbours on the wheel and one from across it."""
     import colorsys
 
-    red, green, blue = colorsys.hls_to_rgb(chance.random(), chance.uniform(0.35, 0.7), chance.uniform(0.5, 0.9))
-    return round(red * 255), round(green * 255), round(blue * 255)
+    start = chance.random()
+    places = [0.0, 0.08, 0.16, 0.24, 0.55]
+    tones = [
+        colorsys.hls_to_rgb((start + place) % 1, chance.uniform(0.4, 0.72), chance.uniform(0.55, 0.9))
+        for place in places
+    ]
+    return [(round(red * 255), round(green * 255), round(blue * 255)) for red, green, blue in tones]
 
 
 def _gradient(size: tuple[int, int], start: Colour, end: Colour, chance: random.Random) -> "Picture":
@@ -115,27 +132,31 @@ def _gradient(size: tuple[int, int], start: Colour, end: Colour, chance: random.
     return small.resize(size, Image.Resampling.BICUBIC)
 
 
-def _shape(size: tuple[int, int], chance: random.Random) -> "Picture":
+def _add_shape(ground: "Picture", colour: Colour, chance: random.Random) -> None:
+    """A disc, a polygon or an arc, drawn on a tile at twice its size for smooth edges."""
     from PIL import Image, ImageDraw
 
-    # Half size and stretched: soft edges for a quarter of the work.
-    width, height = max(1, size[0] // 2), max(1, size[1] // 2)
-    layer = Image.new("RGBA", (width, height), (0, 0, 0, 0))
-    pen = ImageDraw.Draw(layer)
-    radius = chance.uniform(0.06, 0.3) * min(width, height) + 1
-    x, y = chance.uniform(0, width), chance.uniform(0, height)
-    fill = (*_colour(chance), chance.randint(70, 170))
+    radius = max(2, round(chance.uniform(0.05, 0.28) * min(ground.size)))
+    x, y = chance.randrange(ground.width), chance.randrange(ground.height)
+    fill = (*colour, chance.randint(90, 200))
+    tile = Image.new("RGBA", (4 * radius, 4 * radius), (*colour, 0))
+    pen = ImageDraw.Draw(tile)
+    box = (1, 1, 4 * radius - 2, 4 * radius - 2)
     match chance.randrange(3):
         case 0:
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
+            pen.ellipse(box, fill=fill)
         case 1:
-            sides, turn = chance.randint(3, 6), chance.uniform(0, 360)
-            pen.regular_polygon((x, y, radius), sides, rotation=turn, fill=fill)
+            pen.regular_polygon(
+                (2 * radius, 2 * radius, 2 * radius - 2), chance.randint(3, 6), chance.uniform(0, 360), fill=fill
+            )
         case _:
-            line = max(1, round(radius / 4))
-            begin, end = chance.randint(0, 360), chance.randint(60, 300)
-            pen.arc((x - radius, y - radius, x + radius, y + radius), begin, begin + end, fill=fill, width=line)
-    return layer.resize(size, Image.Resampling.BILINEAR)
+            begin, span = chance.randint(0, 360), chance.randint(60, 300)
+            pen.arc(box, begin, begin + span, fill=fill, width=max(1, radius // 3))
+    tile = tile.resize((2 * radius, 2 * radius), Image.Resampling.BOX)
+    left, top = x - radius, y - radius
+    # Compositing takes no negative place: cut off what lies outside.
+    tile = tile.crop((max(0, -left), max(0, -top), tile.width, tile.height))
+    ground.alpha_composite(tile, (max(0, left), max(0, top)))
 
 
 def _edited(sources: "list[Picture]", paint: "Picture", mask: bytes | None) -> "Picture":

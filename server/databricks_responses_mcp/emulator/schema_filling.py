@@ -6,6 +6,10 @@ from typing import Any
 from databricks_responses_mcp.emulator.grammar_filling import fill_regex
 
 _MAX_DEPTH = 6
+_ABYSS = 40
+_MAX_STEPS = 5_000
+_MAX_LENGTH = 10_000
+_MAX_ITEMS = 100
 _FORMATS = {
     "date": "2026-01-31",
     "time": "09:30:00Z",
@@ -47,11 +51,15 @@ def fill(schema: dict[str, Any], prompt: str = "") -> Any:
 class _Filler:
     def __init__(self, root: dict[str, Any], prompt: str) -> None:
         self._root = root
+        self._steps = 0
         self._prompt = " ".join(prompt.split())
 
     def value(self, schema: Any, name: str, depth: int) -> Any:
         if not isinstance(schema, dict):
             return self._prompt[:40] or "example"
+        self._steps += 1
+        if depth > _ABYSS or self._steps > _MAX_STEPS:  # nothing fits a schema that requires itself
+            return None
         schema = self._resolve(schema)
         if "const" in schema:
             return schema["const"]
@@ -60,6 +68,9 @@ class _Filler:
         for key in ("anyOf", "oneOf"):
             if schema.get(key):
                 return self._branch(schema, key, name, depth)
+        return self._of_type(schema, name, depth)
+
+    def _of_type(self, schema: dict[str, Any], name: str, depth: int) -> Any:
         match _type_of(schema):
             case "object":
                 return self._object(schema, depth)
@@ -75,7 +86,7 @@ class _Filler:
                 return None
         return self._string(schema, name)
 
-    def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def _resolve(self, schema: dict[str, Any], level: int = 0) -> dict[str, Any]:
         for _ in range(20):
             reference = schema.get("$ref")
             if not isinstance(reference, str) or not reference.startswith("#"):
@@ -85,8 +96,9 @@ class _Filler:
                 target = target.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(target, dict) else {}
             rest = {key: value for key, value in schema.items() if key != "$ref"}
             schema = {**(target if isinstance(target, dict) else {}), **rest}
-        for part in schema.get("allOf", []):
-            schema = _merged({key: value for key, value in schema.items() if key != "allOf"}, self._resolve(part))
+        for part in schema.get("allOf", []) if level < _MAX_DEPTH else []:
+            rest = {key: value for key, value in schema.items() if key != "allOf"}
+            schema = _merged(rest, self._resolve(part, level + 1) if isinstance(part, dict) else {})
         return schema
 
     def _branch(self, schema: dict[str, Any], key: str, name: str, depth: int) -> Any:
@@ -114,7 +126,7 @@ class _Filler:
     def _array(self, schema: dict[str, Any], name: str, depth: int) -> list[Any]:
         first = [self.value(part, name, depth + 1) for part in schema.get("prefixItems", [])]
         least = schema.get("minItems", 0 if depth >= _MAX_DEPTH else 1)
-        count = min(max(least, len(first)), schema.get("maxItems", least + len(first)))
+        count = min(max(least, len(first)), schema.get("maxItems", least + len(first)), _MAX_ITEMS)
         rest = [self.value(schema.get("items", {}), name, depth + 1) for _ in range(count - len(first))]
         if schema.get("uniqueItems"):
             rest = _distinct(rest)
@@ -124,7 +136,7 @@ class _Filler:
         if pattern := schema.get("pattern"):
             return _matching(pattern, [fill_regex(pattern), *_CANDIDATES, self._prompt])
         text = _FORMATS.get(schema.get("format", "")) or self._hinted(name)
-        return text[: schema.get("maxLength")].ljust(schema.get("minLength", 0), "x")
+        return text[: schema.get("maxLength")].ljust(min(schema.get("minLength", 0), _MAX_LENGTH), "x")
 
     def _hinted(self, name: str) -> str:
         """A string for a property of this name, from the prompt where it has one."""

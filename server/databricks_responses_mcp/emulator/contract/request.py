@@ -7,7 +7,13 @@ from typing import Any
 from databricks_responses_mcp.emulator.catalogue import CHAT_API, RESPONSES_API, Endpoint
 from databricks_responses_mcp.emulator.contract.items import Item, read_items
 from databricks_responses_mcp.emulator.contract.shapes import Body, Shape, TextFormat, read
-from databricks_responses_mcp.emulator.contract.tools import Tool, read_tool_choice, read_tools, strict_schema_problem
+from databricks_responses_mcp.emulator.contract.tools import (
+    Tool,
+    read_tool_choice,
+    read_tools,
+    schema_problem,
+    strict_schema_problem,
+)
 from databricks_responses_mcp.emulator.replies import ApiError, invalid, model_error, unknown_endpoint, workspace_error
 from databricks_responses_mcp.emulator.state import EmulatorState
 
@@ -68,6 +74,9 @@ def parse_json(raw: bytes) -> dict[str, Any]:
     """
     try:
         value = json.loads(raw)
+        if b"\\u" in raw:
+            # Half of a surrogate pair is JSON and yet no text that could ever be sent back.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise workspace_error(400, "MALFORMED_REQUEST", f"The request body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
@@ -165,7 +174,8 @@ def _check_combinations(body: Body) -> None:
         for field, given in (("name", form.name), ("schema", form.schema_)):
             if given is None:
                 raise invalid(f"text.format.{field}", f"Missing required parameter: 'text.format.{field}'.")
-        if form.strict and (problem := strict_schema_problem(form.schema_)):
+        schema = form.schema_ or {}
+        if problem := schema_problem(schema) or (strict_schema_problem(schema) if form.strict else None):
             raise model_error(
                 f"Invalid schema for response_format '{form.name}': {problem}",
                 param="text.format.schema",

@@ -66,7 +66,7 @@ class Body(Shape):
     instructions: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_output_tokens: int | None = Field(default=None, ge=16)
+    max_output_tokens: int | None = Field(default=None, ge=16, le=2**31 - 1)
     max_tool_calls: int | None = Field(default=None, ge=1)
     temperature: float | int | None = Field(default=None, ge=0, le=2)
     top_p: float | int | None = Field(default=None, ge=0, le=1)

@@ -69,6 +69,16 @@ class _ImageGeneration(Shape):
     input_image_mask: _Mask | None = None
 
 
+class _ToolNames(Shape):
+    tool_names: list[str] | None = None
+    read_only: bool | None = None
+
+
+class _Approval(Shape):
+    always: _ToolNames | None = None
+    never: _ToolNames | None = None
+
+
 class _Mcp(Shape):
     type: Literal["mcp"]
     server_label: str = Field(min_length=1)
@@ -78,8 +88,8 @@ class _Mcp(Shape):
     server_description: str | None = None
     authorization: str | None = None
     headers: dict[str, str] | None = None
-    allowed_tools: list[str] | dict[str, Any] | None = None
-    require_approval: Literal["always", "never"] | dict[str, Any] | None = None
+    allowed_tools: list[str] | _ToolNames | None = None
+    require_approval: Literal["always", "never"] | _Approval | None = None
     defer_loading: bool | None = None
 
 
@@ -157,7 +167,8 @@ def _read_tool(tool: Tool, where: str, endpoint: Endpoint) -> None:
 
 
 def _check_function(tool: Tool, where: str) -> ApiError | None:
-    if tool.get("strict") and (problem := strict_schema_problem(tool.get("parameters") or {})):
+    schema = tool.get("parameters") or {}
+    if problem := schema_problem(schema) or (strict_schema_problem(schema) if tool.get("strict") else None):
         return model_error(
             f"Invalid schema for function '{tool['name']}': {problem}",
             param=f"{where}.parameters",
@@ -209,6 +220,19 @@ _CHECKS = {
     "image_generation": _check_picture,
     "mcp": _check_mcp,
 }
+
+
+def schema_problem(schema: dict[str, Any]) -> str | None:
+    """Why a schema is none; ``None`` if it is one."""
+    import jsonschema  # type: ignore[import-untyped]
+
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        return f"At {error.json_path}: {error.message[:200]}"
+    except RecursionError:
+        return "It is nested too deeply."
+    return None
 
 
 def strict_schema_problem(schema: object, context: str = "()") -> str | None:

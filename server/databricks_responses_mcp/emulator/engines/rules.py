@@ -24,6 +24,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 _NAMES = "say|words|empty|echo|refuse|filter|only reasoning|fail|no tools|commentary"
 _DIRECTIVE = re.compile(rf"\[\[\s*({_NAMES})\b(.*?)\]\]", re.DOTALL)
 _PIECE = re.compile(r"\s*\S+\s*$|\s*\S+")
+_MOST_WORDS = 100_000
 _HONEST = "No model was asked: this is the embedded workspace's rule engine."
 
 
@@ -63,7 +64,7 @@ def _answer(request: TextRequest) -> str:
     if name == "say":
         return argument
     if name == "words":
-        count = int(argument) if argument.isdigit() else 100
+        count = min(int(argument), _MOST_WORDS) if argument.isdecimal() else 100
         return " ".join(f"word{number}" for number in range(1, count + 1))
     if name == "empty":
         return ""

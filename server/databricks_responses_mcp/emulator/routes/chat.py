@@ -1,5 +1,6 @@
-"""``POST /serving-endpoints/chat/completions``: text, streamed and not."""
+"""``POST /serving-endpoints/chat/completions``: text and function calls, streamed and not."""
 
+import json
 import secrets
 import time
 from collections.abc import AsyncGenerator
@@ -17,6 +18,7 @@ from databricks_responses_mcp.emulator.exchange import Aborted, Incoming, Reply,
 from databricks_responses_mcp.emulator.fault_play import play_before
 from databricks_responses_mcp.emulator.faults import first
 from databricks_responses_mcp.emulator.replies import ApiError, invalid, workspace_error
+from databricks_responses_mcp.emulator.schema_filling import fill
 from databricks_responses_mcp.emulator.sse import CONTENT_TYPE, DONE, HEADERS, encode_data
 from databricks_responses_mcp.emulator.tokens import TokenBudget, count_tokens
 from databricks_responses_mcp.errors import BridgeError
@@ -39,6 +41,8 @@ class _Body(Shape, extra="allow"):
     temperature: float | int | None = Field(default=None, ge=0, le=2)
     top_p: float | int | None = Field(default=None, ge=0, le=1)
     response_format: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
 
 
 async def create_completion(incoming: Incoming) -> Reply:
@@ -113,6 +117,12 @@ async def _chunks(
     def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
         return {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
+    if call := _function_call(body, talk):
+        yield chunk({"role": "assistant", "content": None, "tool_calls": [call]})
+        budget.take(call["function"]["arguments"])
+        yield chunk({}, "tool_calls")
+        yield {**base, "choices": [], "usage": _usage(talk, budget)}
+        return
     yield chunk({"role": "assistant", "content": ""})
     stream = engine.stream(request)
     try:
@@ -127,14 +137,30 @@ async def _chunks(
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
     yield chunk({}, "length" if budget.cut else "stop")
-    prompt_tokens = sum(count_tokens(message.content) for message in talk.messages)
-    usage = {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": budget.spent,
-        "total_tokens": prompt_tokens + budget.spent,
-    }
     # The usage comes with the stream's last chunk whether or not it was asked for.
-    yield {**base, "choices": [], "usage": usage}
+    yield {**base, "choices": [], "usage": _usage(talk, budget)}
+
+
+def _function_call(body: _Body, talk: Conversation) -> dict[str, Any] | None:
+    """A call of the first function, unless its output is what the conversation ends with."""
+    if not body.tools or body.tool_choice == "none" or body.messages[-1].get("role") == "tool":
+        return None
+    function = body.tools[0].get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise invalid("tools[0].function.name", "Missing required parameter: 'tools[0].function.name'.")
+    schema = function.get("parameters")
+    arguments = json.dumps(fill(schema if isinstance(schema, dict) else {"type": "object"}, talk.prompt))
+    called = {"name": function["name"], "arguments": arguments}
+    return {"index": 0, "id": f"call_{secrets.token_hex(12)}", "type": "function", "function": called}
+
+
+def _usage(talk: Conversation, budget: TokenBudget) -> dict[str, int]:
+    read_tokens = sum(count_tokens(message.content) for message in talk.messages)
+    return {
+        "prompt_tokens": read_tokens,
+        "completion_tokens": budget.spent,
+        "total_tokens": read_tokens + budget.spent,
+    }
 
 
 async def told_in_stream(chunks: AsyncGenerator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any]]:
@@ -165,8 +191,13 @@ async def _stream(events: AsyncGenerator[dict[str, Any]], incoming: Incoming) ->
 
 def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     choices = [choice for chunk in chunks for choice in chunk["choices"]]
-    text = "".join(choice["delta"].get("content", "") for choice in choices)
-    message = {"role": "assistant", "content": text, "refusal": None}
+    text = "".join(choice["delta"].get("content") or "" for choice in choices)
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    if calls := choices[0]["delta"].get("tool_calls"):
+        message |= {
+            "content": None,
+            "tool_calls": [{key: part for key, part in call.items() if key != "index"} for call in calls],
+        }
     choice = {"index": 0, "message": message, "finish_reason": choices[-1]["finish_reason"], "logprobs": None}
     last = chunks[-1]
     return {**last, "object": "chat.completion", "choices": [choice]}
