@@ -1,10 +1,10 @@
 """The body of a request."""
 
-from databricks_responses_mcp.responses.request import Prompt, RequestOptions, build_request
+from databricks_responses_mcp.responses.request import Prompt, RequestOptions, build_parameters, build_request
 
 
 def test_a_plain_question_sends_nothing_that_was_not_given() -> None:
-    assert build_request("databricks-gpt-5", Prompt(text="Hi"), RequestOptions()) == {
+    assert build_request("databricks-gpt-5", Prompt(text="Hi").items(), build_parameters(RequestOptions())) == {
         "model": "databricks-gpt-5",
         "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
         "stream": True,
@@ -14,17 +14,23 @@ def test_a_plain_question_sends_nothing_that_was_not_given() -> None:
 def test_every_option_lands_where_the_api_wants_it_and_extra_is_verbatim() -> None:
     body = build_request(
         "m",
-        Prompt(text="Look", images=["data:image/png;base64,AA=="]),
-        RequestOptions(
-            instructions="Be brief.",
-            reasoning_effort="low",
-            verbosity="high",
-            max_output_tokens=7,
-            temperature=0.0,
-            top_p=0.5,
-            tools=[{"type": "image_generation"}],
-            tool_choice={"type": "image_generation"},
-            extra={"reasoning": {"summary": "auto"}, "text": {"format": {"type": "text"}}, "service_tier": "priority"},
+        Prompt(text="Look", images=["data:image/png;base64,AA=="]).items(),
+        build_parameters(
+            RequestOptions(
+                instructions="Be brief.",
+                reasoning_effort="low",
+                verbosity="high",
+                max_output_tokens=7,
+                temperature=0.0,
+                top_p=0.5,
+                tools=[{"type": "image_generation"}],
+                tool_choice={"type": "image_generation"},
+                extra={
+                    "reasoning": {"summary": "auto"},
+                    "text": {"format": {"type": "text"}},
+                    "service_tier": "priority",
+                },
+            )
         ),
     )
     assert body == {

@@ -44,6 +44,9 @@ class RequestOptions:
     top_p: float | None = None
     tools: Sequence[Mapping[str, Any]] = ()
     tool_choice: str | Mapping[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    max_tool_calls: int | None = None
+    text_format: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -51,23 +54,30 @@ RESERVED = frozenset({"model", "input", "stream"})
 """Parameters that the bridge owns: ``extra`` may not carry them."""
 
 
-def build_request(model: str, prompt: Prompt, options: RequestOptions) -> dict[str, Any]:
-    """The JSON body that asks ``model``; ``reasoning`` and ``text`` of ``extra`` are merged with the named options."""
-    body: dict[str, Any] = {"model": model, "input": prompt.items(), "stream": True}
+def build_request(model: str, items: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON body that asks ``model`` to go on after ``items``."""
+    return {"model": model, "input": list(items), "stream": True, **parameters}
+
+
+def build_parameters(options: RequestOptions) -> dict[str, Any]:
+    """All of a body but model and input; ``reasoning`` and ``text`` of ``extra`` are merged with the named options."""
+    parameters: dict[str, Any] = {}
     if options.instructions:
-        body["instructions"] = options.instructions
-    for name in ("max_output_tokens", "temperature", "top_p", "tool_choice"):
+        parameters["instructions"] = options.instructions
+    for name in ("max_output_tokens", "temperature", "top_p", "tool_choice", "parallel_tool_calls", "max_tool_calls"):
         value = getattr(options, name)
         if value is not None:
-            body[name] = value
+            parameters[name] = value
     if options.tools:
-        body["tools"] = [dict(tool) for tool in options.tools]
-    body.update(options.extra)
+        parameters["tools"] = [dict(tool) for tool in options.tools]
+    parameters.update(options.extra)
     if options.reasoning_effort is not None:
-        body["reasoning"] = {**_object(body.get("reasoning")), "effort": options.reasoning_effort}
+        parameters["reasoning"] = {**_object(parameters.get("reasoning")), "effort": options.reasoning_effort}
     if options.verbosity is not None:
-        body["text"] = {**_object(body.get("text")), "verbosity": options.verbosity}
-    return body
+        parameters["text"] = {**_object(parameters.get("text")), "verbosity": options.verbosity}
+    if options.text_format is not None:
+        parameters["text"] = {**_object(parameters.get("text")), "format": dict(options.text_format)}
+    return parameters
 
 
 def _object(value: Any) -> dict[str, Any]:

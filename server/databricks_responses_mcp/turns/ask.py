@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_request
+from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_parameters, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.exchange import TakePicture, exchange
 from databricks_responses_mcp.turns.outcome import Outcome
@@ -58,15 +58,17 @@ async def ask(
     extra = await permitted(bridge, model, question.extra)
     body = build_request(
         model,
-        Prompt(text=question.prompt, images=question.images),
-        RequestOptions(
-            instructions=question.instructions,
-            reasoning_effort=question.reasoning_effort,
-            verbosity=question.verbosity,
-            max_output_tokens=_max_output_tokens(bridge, question),
-            temperature=question.temperature,
-            top_p=question.top_p,
-            extra=extra,
+        Prompt(text=question.prompt, images=question.images).items(),
+        build_parameters(
+            RequestOptions(
+                instructions=question.instructions,
+                reasoning_effort=question.reasoning_effort,
+                verbosity=question.verbosity,
+                max_output_tokens=_max_output_tokens(bridge, question),
+                temperature=question.temperature,
+                top_p=question.top_p,
+                extra=extra,
+            )
         ),
     )
     return await exchange(

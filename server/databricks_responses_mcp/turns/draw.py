@@ -8,7 +8,7 @@ import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.reading import pictures_of
-from databricks_responses_mcp.responses.request import Prompt, RequestOptions, build_request
+from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.exchange import TakePicture, exchange
 from databricks_responses_mcp.turns.outcome import Outcome
@@ -80,11 +80,11 @@ async def draw(
     model = drawing.model or bridge.settings.image_model or await bridge.endpoints.default_image_model()
     body = build_request(
         model,
-        Prompt(text=drawing.prompt, images=drawing.images),
-        RequestOptions(
-            tools=[_tool(drawing, previews=_PREVIEWS if reporter is not None else 0)],
-            tool_choice={"type": "image_generation"},
-        ),
+        Prompt(text=drawing.prompt, images=drawing.images).items(),
+        {
+            "tools": [_tool(drawing, previews=_PREVIEWS if reporter is not None else 0)],
+            "tool_choice": {"type": "image_generation"},
+        },
     )
     outcomes: dict[int, Outcome] = {}
     errors: dict[int, BridgeError] = {}

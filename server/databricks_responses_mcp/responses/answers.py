@@ -1,0 +1,169 @@
+"""The input items that answer a model's calls: what shape each expects, and what a caller gave made into it.
+
+Source: the ``*_call_output`` items and ``mcp_approval_response`` of the Responses API. Callers may give the item as the
+API has it, or only what matters of it (``call_id`` and the result): the call says the rest.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from databricks_responses_mcp.responses.assembly import Item
+
+_CONTENT_TYPES = ("input_text", "input_image", "input_file")
+
+
+def answer_shape(call: Mapping[str, Any]) -> Item:
+    """The item that answers a call, with words where the caller's values go."""
+    kind = call.get("type")
+    call_id = call.get("call_id")
+    if kind == "mcp_approval_request":
+        return {"type": "mcp_approval_response", "approval_request_id": call.get("id"), "approve": "<true or false>"}
+    if kind == "apply_patch_call":
+        return {
+            "type": "apply_patch_call_output",
+            "call_id": call_id,
+            "status": "<completed or failed>",
+            "output": "<what happened>",
+        }
+    if kind == "shell_call":
+        result = {"stdout": "<text>", "stderr": "<text>", "outcome": {"type": "exit", "exit_code": "<number>"}}
+        shape: Item = {"type": "shell_call_output", "call_id": call_id, "output": [result]}
+        limit = _max_output_length(call)
+        return shape if limit is None else {**shape, "max_output_length": limit}
+    return {"type": f"{kind}_output", "call_id": call_id, "output": "<text, or a list of input_text and input_image>"}
+
+
+def answer_problems(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Any]) -> list[str]:
+    """Why these outputs cannot be sent: calls that are missing, answered twice, or not waiting, each by its id."""
+    waiting = {_id_of(call): call for call in pending}
+    problems: list[str] = []
+    seen: set[str] = set()
+    for number, output in enumerate(outputs):
+        where = f"outputs[{number}]"
+        if not isinstance(output, Mapping) or not (name := _given_id(output)):
+            problems.append(
+                f"{where}: an output is an object with the call_id (or approval_request_id) that it answers"
+            )
+            continue
+        if name not in waiting:
+            problems.append(f"{where}: no call {name!r} is waiting")
+        elif name in seen:
+            problems.append(f"{where}: call {name!r} is answered twice")
+        else:
+            problems += [f"{where}.{problem}" for problem in _shape_problems(waiting[name], output)]
+        seen.add(name)
+    problems += [
+        f"call {name!r} ({call.get('type')}) has no output" for name, call in waiting.items() if name not in seen
+    ]
+    return problems
+
+
+def answer_items(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> list[Item]:
+    """The input items for outputs without problems, in the order of the calls."""
+    given = {_given_id(output): output for output in outputs}
+    return [_item(call, given[_id_of(call)]) for call in pending]
+
+
+def _item(call: Mapping[str, Any], output: Mapping[str, Any]) -> Item:
+    kind = call.get("type")
+    item: Item
+    if kind == "mcp_approval_request":
+        item = {
+            "type": "mcp_approval_response",
+            "approval_request_id": _id_of(call),
+            "approve": output["approve"],
+        }
+        return {**item, "reason": output["reason"]} if output.get("reason") else item
+    item = {"type": f"{kind}_output", "call_id": call["call_id"]}
+    if kind == "apply_patch_call":
+        item["status"] = output["status"]
+        if output.get("output"):
+            item["output"] = _text(output["output"])
+    elif kind == "shell_call":
+        item["output"] = _shell_results(output)
+        if (limit := _max_output_length(call)) is not None:
+            item["max_output_length"] = limit
+    else:
+        item["output"] = _content(output["output"])
+    return item
+
+
+def _shape_problems(call: Mapping[str, Any], output: Mapping[str, Any]) -> list[str]:
+    kind = call.get("type")
+    expected = answer_shape(call)["type"]
+    if output.get("type", expected) != expected:
+        return [f"type: a {kind} is answered with {expected}, not {output['type']}"]
+    if kind == "mcp_approval_request":
+        return [] if isinstance(output.get("approve"), bool) else ["approve: true or false"]
+    if kind == "apply_patch_call":
+        return [] if output.get("status") in ("completed", "failed") else ["status: completed or failed"]
+    if kind == "shell_call":
+        return _shell_problems(output)
+    return [] if "output" in output else ["output: the result of the call"]
+
+
+def _shell_problems(output: Mapping[str, Any]) -> list[str]:
+    results = output.get("output")
+    if results is None:
+        if isinstance(output.get("exit_code"), int) or output.get("timeout") is True:
+            return []
+        return ["output: a list of {stdout, stderr, outcome}, or stdout, stderr and exit_code (or timeout: true)"]
+    if not isinstance(results, list) or not results:
+        return ["output: a list of {stdout, stderr, outcome}, one for each command"]
+    problems: list[str] = []
+    for number, result in enumerate(results):
+        outcome = result.get("outcome") if isinstance(result, Mapping) else None
+        kind = outcome.get("type") if isinstance(outcome, Mapping) else None
+        ended = kind == "timeout" or (kind == "exit" and isinstance(_get(outcome, "exit_code"), int))
+        if not ended:
+            problems.append(f'output[{number}].outcome: {{"type": "exit", "exit_code": 0}} or {{"type": "timeout"}}')
+    return problems
+
+
+def _shell_results(output: Mapping[str, Any]) -> list[Item]:
+    results = output.get("output")
+    if results is None:
+        timed_out = output.get("timeout") is True
+        outcome = {"type": "timeout"} if timed_out else {"type": "exit", "exit_code": output["exit_code"]}
+        results = [{"stdout": output.get("stdout"), "stderr": output.get("stderr"), "outcome": outcome}]
+    return [
+        {
+            "stdout": _text(result.get("stdout")),
+            "stderr": _text(result.get("stderr")),
+            "outcome": dict(result["outcome"]),
+        }
+        for result in results
+    ]
+
+
+def _content(value: Any) -> str | list[Any]:
+    """A result as the API takes it: text, or content parts; anything else as JSON."""
+    if isinstance(value, list) and value and all(_get(part, "type") in _CONTENT_TYPES for part in value):
+        return value
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _max_output_length(call: Mapping[str, Any]) -> int | None:
+    limit = _get(call.get("action"), "max_output_length")
+    return limit if isinstance(limit, int) else None
+
+
+def _get(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else None
+
+
+def _id_of(call: Mapping[str, Any]) -> str:
+    name = call.get("approval_request_id") or call.get("call_id") or call.get("id")
+    return str(name)
+
+
+def _given_id(output: Mapping[str, Any]) -> str:
+    name = output.get("call_id") or output.get("approval_request_id")
+    return name if isinstance(name, str) else ""
