@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import uvicorn
@@ -33,9 +34,9 @@ class RunningEmulator:
     """
 
     host: str
-    token: str
+    token: str = field(repr=False)
     engine_label: str
-    state: EmulatorState
+    state: EmulatorState = field(repr=False)
 
 
 @asynccontextmanager
@@ -72,8 +73,11 @@ async def run_emulator(
 
 
 def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms a reply.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
+        if sys.platform != "win32":  # there it would let two programs share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((_HOST, port))
     except OSError:
         listener.close()

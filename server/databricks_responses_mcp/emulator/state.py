@@ -63,7 +63,7 @@ class EmulatorState:
     """
 
     engine: Engine
-    token: str = field(default_factory=new_token)
+    token: str = field(default_factory=new_token, repr=False)
     faults: Faults = field(default_factory=Faults)
     endpoints: dict[str, Endpoint] = field(default_factory=default_catalogue)
     journal: Journal = field(default_factory=Journal)
