@@ -1,0 +1,103 @@
+"""A file's text as lines with their own endings, so that an edit leaves all other bytes alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BOM = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Lines ``start`` to ``end`` (0-based, end exclusive) of a document give way to ``added``."""
+
+    start: int
+    end: int
+    added: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    r"""Lines split at ``\n`` alone; a ``\r`` just before it belongs to the line's ending.
+
+    A text that ends with a newline has an empty last line, as a text without one has not: the state of the final
+    newline is therefore a line like any other.
+
+    Attributes:
+        bom: whether a byte order mark was taken off the front.
+        texts: the lines without their endings, at least one.
+        endings: what followed each of them; the last one's is empty.
+    """
+
+    bom: bool
+    texts: list[str]
+    endings: list[str]
+
+    @classmethod
+    def of(cls, text: str, *, keep_bom: bool = False) -> "Document":
+        """Split a text. With ``keep_bom`` a byte order mark stays a part of the first line."""
+        bom = text.startswith(BOM) and not keep_bom
+        parts = (text[1:] if bom else text).split("\n")
+        texts: list[str] = []
+        endings: list[str] = []
+        for part in parts[:-1]:
+            carriage = part.endswith("\r")
+            texts.append(part[:-1] if carriage else part)
+            endings.append("\r\n" if carriage else "\n")
+        return cls(bom=bom, texts=[*texts, parts[-1]], endings=[*endings, ""])
+
+    @property
+    def size(self) -> int:
+        """How many lines there are, with the empty one after a final newline."""
+        return len(self.texts)
+
+    @property
+    def ends_with_newline(self) -> bool:
+        """Whether the last line is the empty one after a final newline."""
+        return self.size > 1 and not self.texts[-1]
+
+    @property
+    def end(self) -> int:
+        """Where a line appended to the file goes: before the empty last line."""
+        return self.size if self.texts[-1] else self.size - 1
+
+    def edited(self, changes: Sequence[Change], final_newline: bool | None = None) -> str:
+        """The text with the changes made, which are in order and do not overlap.
+
+        An added line takes the ending of the line it replaces, or that of its neighbour. ``final_newline`` asks for one
+        (true) or for none (false); otherwise it is what the lines make of it.
+        """
+        texts: list[str] = []
+        endings: list[str] = []
+        done = 0
+        for change in changes:
+            texts += self.texts[done : change.start]
+            endings += self.endings[done : change.start]
+            for number, line in enumerate(change.added):
+                texts.append(line)
+                endings.append(self._ending_of_added(change, number))
+            done = change.end
+        texts += self.texts[done:]
+        endings += self.endings[done:]
+        if final_newline is True and texts and (texts[-1] or not self.ends_with_newline):
+            texts.append("")
+            endings.append("")
+        elif final_newline is False and len(texts) > 1 and not texts[-1]:
+            texts.pop()
+            endings.pop()
+        return (BOM if self.bom else "") + self._joined(texts, endings)
+
+    def _ending_of_added(self, change: Change, number: int) -> str:
+        replaces = change.start < change.end
+        at = min(change.start + number, change.end - 1) if replaces else max(change.start - 1, 0)
+        return self.endings[at] or self._fallback
+
+    @property
+    def _fallback(self) -> str:
+        return self.endings[-2] if self.size > 1 else "\n"
+
+    def _joined(self, texts: list[str], endings: list[str]) -> str:
+        if not texts:
+            return ""
+        fallback = self._fallback
+        body = [text + (ending or fallback) for text, ending in zip(texts[:-1], endings[:-1], strict=True)]
+        return "".join([*body, texts[-1]])

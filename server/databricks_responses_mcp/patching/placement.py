@@ -1,0 +1,230 @@
+"""Deciding where in a document each hunk of a diff belongs."""
+
+from dataclasses import dataclass
+
+from databricks_responses_mcp.patching.document import Document
+from databricks_responses_mcp.patching.explanation import explain_misfit
+from databricks_responses_mcp.patching.failure import PatchError, shown
+from databricks_responses_mcp.patching.hunks import Hunk
+from databricks_responses_mcp.patching.search import LineSearch, Match
+
+_MOST_OTHERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a hunk goes.
+
+    Attributes:
+        hunk: the hunk, perhaps less stray blank lines.
+        start: the 0-based line of the document where its context begins.
+        match: how leniently it was compared.
+        others: other lines (0-based) where it would have fitted as well, at most five.
+        note: what was passed over to place it, as a clause; empty when nothing was.
+    """
+
+    hunk: Hunk
+    start: int
+    match: Match = Match.EXACT
+    others: tuple[int, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """What became of a hunk's anchors.
+
+    Attributes:
+        start: where to search from.
+        line: the line of the last one found.
+        inside: whether that is above and the hunk before was in its block, so that it moved nothing.
+        scope: where the block of the anchor before the last one ends; None when there is none.
+        missing: the first one not found.
+    """
+
+    start: int
+    line: int | None = None
+    inside: bool = False
+    scope: int | None = None
+    missing: str | None = None
+
+
+class Placer:
+    """Places hunks one after another, each below the one before."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._search = LineSearch(document.texts)
+        self._cursor = 0
+        self._changed = 0
+
+    def place(self, hunk: Hunk) -> Placement:
+        """Where the next hunk goes.
+
+        Raises:
+            PatchError: it goes nowhere, or nothing says where.
+        """
+        anchored = self._anchored(hunk)
+        placement = self._of_addition(hunk, anchored) if not hunk.old else self._of_context(hunk, anchored)
+        body = placement.hunk
+        self._cursor = placement.start + len(body.old)
+        self._changed = placement.start + _changed_size(body)
+        return placement
+
+    # Anchors
+
+    def _anchored(self, hunk: Hunk) -> _Anchored:
+        state = _Anchored(self._cursor)
+        floor = 0
+        for anchor in hunk.anchors:
+            line, inside = self._anchor_line(anchor, state, floor)
+            if line is None:
+                return _Anchored(state.start, state.line, state.inside, state.scope, missing=anchor)
+            block = self._search.block_end(state.line) if state.line is not None else 0
+            state = _Anchored(state.start if inside else line + 1, line, inside, block if block > line else None)
+            floor = line + 1
+        return state
+
+    def _anchor_line(self, anchor: str, state: _Anchored, floor: int) -> tuple[int | None, bool]:
+        """The line of an anchor, and whether it lies above and the search is inside of its block already."""
+        for text in dict.fromkeys((anchor, anchor.removesuffix("@@").rstrip())):
+            for level in range(len(Match) + 2):
+                below = self._first_anchor(text, level, state.start)
+                above = self._last_anchor(text, level, floor) if state.start == self._cursor else -1
+                if above >= 0 and self._search.block_end(above) >= self._cursor:
+                    return above, True
+                if below >= 0:
+                    return below, False
+        return None, False
+
+    def _first_anchor(self, text: str, level: int, start: int) -> int:
+        if level < len(Match):
+            return self._search.find((text,), Match(level), start)
+        return self._search.find_part(text, start, prefix=level == len(Match))
+
+    def _last_anchor(self, text: str, level: int, floor: int) -> int:
+        if level < len(Match):
+            return self._search.find_last((text,), Match(level), floor, self._cursor)
+        return self._search.find_part_before(text, floor, self._cursor, prefix=level == len(Match))
+
+    def _missing(self, anchor: str) -> str:
+        return f"{shown(anchor)} was not found{f' below line {self._cursor}' if self._cursor else ''}"
+
+    # Hunks that only add
+
+    def _of_addition(self, hunk: Hunk, anchored: _Anchored) -> Placement:
+        if hunk.at_end or self._document.texts == [""]:
+            note = "" if anchored.missing is None else f"the anchor {self._missing(anchored.missing)}"
+            return Placement(hunk, max(self._document.end, self._cursor), note=note)
+        if anchored.missing is not None:
+            raise explain_misfit(self._search, hunk, self._cursor, f"its anchor {self._missing(anchored.missing)}")
+        if anchored.line is None:
+            raise PatchError(
+                f"hunk {hunk.number} (line {hunk.diff_line} of the diff) only adds lines and nothing says where: "
+                "give a line of context before or after them, an anchor "
+                '("@@ " and a whole line of the file), or "*** End of File" below them.',
+                hunk=hunk.number,
+                diff_line=hunk.diff_line,
+            )
+        if anchored.line + 1 < self._cursor:
+            reason = f"its anchor {shown(hunk.anchors[-1])} was not found below line {self._cursor}"
+            raise explain_misfit(self._search, hunk, self._cursor, reason)
+        return Placement(hunk, anchored.line + 1)
+
+    # Hunks with context
+
+    def _of_context(self, hunk: Hunk, anchored: _Anchored) -> Placement:
+        trimmed = hunk.without_bare_ends()
+        for variant in [hunk] if trimmed is None else [hunk, trimmed]:
+            if not variant.old:
+                return self._of_addition(variant, anchored)
+            found = self._found(variant, anchored)
+            if found is not None:
+                return found
+        where = ""
+        if anchored.missing is None and anchored.line is not None and not anchored.inside:
+            where = f" below its anchor {shown(self._search.lines[anchored.line])} (line {anchored.line + 1})"
+        raise explain_misfit(self._search, hunk, self._cursor, f"its context was not found{where}")
+
+    def _found(self, hunk: Hunk, anchored: _Anchored) -> Placement | None:
+        if hunk.at_end:
+            found = self._at_end(hunk, anchored)
+            if found is not None:
+                return found
+        shared = self._changed if anchored.start == self._cursor else anchored.start
+        for start in dict.fromkeys((anchored.start, shared)):
+            for match in Match:
+                at = self._first(hunk, anchored, match, start)
+                if at >= 0:
+                    return self._judged(hunk, anchored, match, start, at)
+        return None
+
+    def _at_end(self, hunk: Hunk, anchored: _Anchored) -> Placement | None:
+        size = len(hunk.old)
+        for match in Match:
+            for at in dict.fromkeys((self._document.end - size, self._document.size - size)):
+                if at >= anchored.start and self._search.stands_at(hunk.old, match, at):
+                    return Placement(hunk, at, match)
+        return None
+
+    def _first(self, hunk: Hunk, anchored: _Anchored, match: Match, start: int) -> int:
+        if hunk.line_hint is not None:
+            return self._nearest(hunk, match, start, hunk.line_hint)
+        if anchored.line is not None and not anchored.inside:
+            # A model often gives the anchor's line as context too: then the hunk begins at or above that line.
+            low = max(self._cursor, anchored.line - len(hunk.old) + 1)
+            around = self._search.find(hunk.old, match, low, anchored.line + 1)
+            if around >= 0:
+                return around
+        return self._search.find(hunk.old, match, start)
+
+    def _nearest(self, hunk: Hunk, match: Match, start: int, hint: int) -> int:
+        middle = max(start, hint)
+        below = self._search.find(hunk.old, match, middle)
+        above = self._search.find_last(hunk.old, match, start, middle)
+        if below < 0 or above < 0:
+            return max(below, above)
+        return below if below - hint <= hint - above else above
+
+    def _judged(self, hunk: Hunk, anchored: _Anchored, match: Match, start: int, at: int) -> Placement:
+        others = self._others(hunk, anchored, match, start, at)
+        note = '"*** End of File" was given, but its context is not at the end' if hunk.at_end else ""
+        if anchored.missing is not None:
+            if others:
+                places = ", ".join(str(line + 1) for line in sorted((at, *others)))
+                absent = self._missing(anchored.missing)
+                reason = f"its anchor {absent}, and its context fits at several lines ({places})"
+                raise explain_misfit(self._search, hunk, self._cursor, reason, nearest=False)
+            note = f"the anchor {self._missing(anchored.missing)}, but the context fits in one place"
+        return Placement(hunk, at, match, others, note)
+
+    def _others(self, hunk: Hunk, anchored: _Anchored, match: Match, start: int, at: int) -> tuple[int, ...]:
+        """Where else the hunk fits: for an anchored one, in its anchor's block and below the anchor's next like."""
+        stop = self._document.size
+        again = -1
+        if anchored.line is not None and anchored.missing is None:
+            end = self._search.block_end(anchored.line)
+            stop = end if at < end else stop
+            anchor = self._search.lines[anchored.line]
+            again = self._search.find((anchor,), Match.EXACT, max(stop, at + 1), anchored.scope)
+        others: list[int] = []
+        place = self._search.find(hunk.old, match, start, stop)
+        while place >= 0 and len(others) < _MOST_OTHERS:
+            if place != at:
+                others.append(place)
+            place = self._search.find(hunk.old, match, place + 1, stop)
+        if again >= 0 and len(others) < _MOST_OTHERS:
+            place = self._search.find(hunk.old, match, again)
+            if place >= 0:
+                others.append(place)
+        return tuple(others)
+
+
+def _changed_size(hunk: Hunk) -> int:
+    """How many of a hunk's old lines there are down to its last change: the context after it may be shared."""
+    size = changed = 0
+    for line in hunk.lines:
+        size += line.kind != "+"
+        if line.kind != " ":
+            changed = size
+    return changed

@@ -1,0 +1,193 @@
+"""Finding lines in a document under ever more lenient comparison, in time that stays near linear."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from functools import cached_property
+
+from databricks_responses_mcp.patching.failure import PatchError
+
+_MOST_DISTINCT = 0x110000
+# What finding anchors by a part of a line may cost: cut words looked at, and anchors that are nowhere.
+_MOST_PARTIAL = 1000
+_MOST_ABSENT = 500
+
+
+class Match(IntEnum):
+    """How leniently lines had to be compared. The order is that of trust: lower is better."""
+
+    EXACT = 0
+    TRAILING_WHITESPACE = 1
+    SURROUNDING_WHITESPACE = 2
+    PUNCTUATION = 3
+
+
+_PUNCTUATION = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-")
+    | dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"')
+    | dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t", " ")
+    | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", "")
+    | {"\u2026": "..."}
+)
+
+
+def plain(line: str) -> str:
+    """A line with typographic quotes, dashes and spaces as their ASCII kin, and no whitespace around it."""
+    return line.translate(_PUNCTUATION).strip()
+
+
+def _same(line: str) -> str:
+    return line
+
+
+_KEYS: dict[Match, Callable[[str], str]] = {
+    Match.EXACT: _same,
+    Match.TRAILING_WHITESPACE: str.rstrip,
+    Match.SURROUNDING_WHITESPACE: str.strip,
+    Match.PUNCTUATION: plain,
+}
+
+
+class _Level:
+    """The lines under one comparison, each distinct one a character, so that ``str.find`` finds runs of them."""
+
+    def __init__(self, lines: Sequence[str], match: Match) -> None:
+        self._key = _KEYS[match]
+        self._codes: dict[str, str] = {}
+        codes: list[str] = []
+        for line in lines:
+            key = self._key(line)
+            code = self._codes.get(key)
+            if code is None:
+                if len(self._codes) >= _MOST_DISTINCT:
+                    raise PatchError(f"the file has more than {_MOST_DISTINCT} distinct lines, which is too many.")
+                code = self._codes[key] = chr(len(self._codes))
+            codes.append(code)
+        self.text = "".join(codes)
+
+    def encoded(self, lines: Sequence[str]) -> str | None:
+        """The lines in this level's characters; None when one of them is nowhere in the document."""
+        codes: list[str] = []
+        for line in lines:
+            code = self._codes.get(self._key(line))
+            if code is None:
+                return None
+            codes.append(code)
+        return "".join(codes)
+
+
+class LineSearch:
+    """A document's lines, indexed on first need. All positions are 0-based lines; -1 means nowhere."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = lines
+        self._levels: dict[Match, _Level] = {}
+        self._absent: set[str] = set()
+
+    def level(self, match: Match) -> _Level:
+        """The index for one comparison."""
+        if match not in self._levels:
+            self._levels[match] = _Level(self.lines, match)
+        return self._levels[match]
+
+    def find(self, wanted: Sequence[str], match: Match, start: int, stop: int | None = None) -> int:
+        """The first place at or after ``start`` where the lines stand; with ``stop`` they must begin before it."""
+        level = self.level(match)
+        needle = level.encoded(wanted)
+        if needle is None:
+            return -1
+        return level.text.find(needle, start, len(level.text) if stop is None else stop + len(needle) - 1)
+
+    def find_last(self, wanted: Sequence[str], match: Match, start: int, stop: int) -> int:
+        """The last place from ``start`` where the lines stand, beginning before ``stop``."""
+        level = self.level(match)
+        needle = level.encoded(wanted)
+        return -1 if needle is None or stop <= start else level.text.rfind(needle, start, stop + len(needle) - 1)
+
+    def stands_at(self, wanted: Sequence[str], match: Match, at: int) -> bool:
+        """Whether the lines stand exactly there."""
+        return at >= 0 and self.find(wanted, match, at, at + 1) == at
+
+    @cached_property
+    def _joined(self) -> tuple[str, list[int]]:
+        """All plain lines in one text, each after a newline, and where each begins."""
+        starts: list[int] = []
+        position = 1
+        pieces: list[str] = []
+        for line in self.lines:
+            piece = plain(line)
+            starts.append(position)
+            pieces.append(piece)
+            position += len(piece) + 1
+        return "\n" + "\n".join(pieces), starts
+
+    def find_part(self, wanted: str, start: int, *, prefix: bool) -> int:
+        """The first line at or after ``start`` that begins with (or holds) the words."""
+        return self._find_part(wanted, start, len(self.lines), prefix=prefix, last=False)
+
+    def find_part_before(self, wanted: str, start: int, stop: int, *, prefix: bool) -> int:
+        """The last line from ``start`` and before ``stop`` that begins with (or holds) the words."""
+        return self._find_part(wanted, start, stop, prefix=prefix, last=True)
+
+    def _find_part(self, wanted: str, start: int, stop: int, *, prefix: bool, last: bool) -> int:
+        text, starts = self._joined
+        words = plain(wanted)
+        if not words or start >= stop or words in self._absent or len(self._absent) >= _MOST_ABSENT:
+            return -1
+        if words not in text:
+            self._absent.add(words)
+            return -1
+        needle = "\n" + words if prefix else words
+        low = starts[start] - 1
+        high = starts[stop] - 1 if stop < len(starts) else len(text)
+        for _ in range(_MOST_PARTIAL):
+            at = text.rfind(needle, low, high) if last else text.find(needle, low, high)
+            if at < 0:
+                return -1
+            begin = at + prefix
+            if _is_whole(text, begin, begin + len(words)):
+                return bisect_right(starts, begin) - 1
+            if last:
+                high = at + len(needle) - 1
+            else:
+                low = at + 1
+        return -1
+
+    @cached_property
+    def _block_ends(self) -> list[int]:
+        """For each line, the first later line that is neither blank nor indented deeper; else the end."""
+        ends = [len(self.lines)] * len(self.lines)
+        waiting: list[tuple[int, int]] = []
+        for at, line in enumerate(self.lines):
+            body = line.lstrip()
+            if not body:
+                continue
+            depth = len(line) - len(body)
+            while waiting and waiting[-1][0] >= depth:
+                ends[waiting.pop()[1]] = at
+            waiting.append((depth, at))
+        return ends
+
+    def block_end(self, at: int) -> int:
+        """Where the lines that are indented deeper than this one end."""
+        return self._block_ends[at]
+
+    def positions_of(self, line: str, match: Match, most: int) -> list[int]:
+        """The first places of one line, at most so many."""
+        found: list[int] = []
+        at = self.find((line,), match, 0)
+        while at >= 0 and len(found) < most:
+            found.append(at)
+            at = self.find((line,), match, at + 1)
+        return found
+
+
+def _is_whole(text: str, begin: int, end: int) -> bool:
+    """Whether a part of the text does not cut a word in two."""
+    before, first, last, after = text[begin - 1 : begin], text[begin], text[end - 1], text[end : end + 1]
+    return not (_is_word(before) and _is_word(first)) and not (_is_word(last) and _is_word(after))
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
