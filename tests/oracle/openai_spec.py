@@ -110,6 +110,8 @@ def schemas() -> dict[str, Any]:
 
 
 def _correct(found: dict[str, Any]) -> None:
+    # It requires a field that it does not define, and that no client sends.
+    found["MCPApprovalResponse"]["required"].remove("request_id")
     response = found["Response"]["allOf"][2]["properties"]
     # Null while a response is in progress, and in every failed one.
     response["usage"] = {"anyOf": [response["usage"], {"type": "null"}]}

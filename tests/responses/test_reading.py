@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from databricks_responses_mcp.responses.answers import answer_shape
 from databricks_responses_mcp.responses.payloads import Payload
 from databricks_responses_mcp.responses.reading import (
     citations_of,
@@ -68,29 +69,34 @@ def test_calls_wait_with_what_answers_them_unless_they_are_answered() -> None:
             "call_id": "c1",
             "name": "f",
             "arguments": "{}",
-            "answer_with": "function_call_output",
+            "answer_with": answer_shape({"type": "function_call", "call_id": "c1"}),
         },
         {
             "type": "custom_tool_call",
             "call_id": "c3",
             "name": "code",
             "input": "print(1)",
-            "answer_with": "custom_tool_call_output",
+            "answer_with": answer_shape({"type": "custom_tool_call", "call_id": "c3"}),
         },
         {
             "type": "apply_patch_call",
             "call_id": "c4",
             "operation": {"type": "delete_file", "path": "a"},
-            "answer_with": "apply_patch_call_output",
+            "answer_with": answer_shape({"type": "apply_patch_call", "call_id": "c4"}),
         },
-        {"type": "shell_call", "call_id": "c5", "action": {"commands": ["ls"]}, "answer_with": "shell_call_output"},
+        {
+            "type": "shell_call",
+            "call_id": "c5",
+            "action": {"commands": ["ls"]},
+            "answer_with": answer_shape({"type": "shell_call", "call_id": "c5"}),
+        },
         {
             "type": "mcp_approval_request",
             "name": "n",
             "arguments": "{}",
             "server_label": "s",
             "approval_request_id": "ap",
-            "answer_with": "mcp_approval_response",
+            "answer_with": answer_shape({"type": "mcp_approval_request", "id": "ap"}),
         },
     ]
 

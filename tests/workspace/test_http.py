@@ -1,8 +1,6 @@
 """HTTP with the workspace: what is sent again, what never is, and what a failure says."""
 
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.workspace.settings import load_settings
 from harness import settings_for
+from harness.raw_server import answer, raw_server
 
 pytestmark = pytest.mark.anyio
 
@@ -146,59 +145,6 @@ async def test_leaving_the_stream_closes_the_connection_at_once(bridge: Bridge, 
         await (await emulator.state.journal.wait_for(1)).disconnected.wait()
 
 
-class RawServer:
-    """Answers every request with the same bytes and counts connections.
-
-    Args:
-        answer: what every request gets.
-        each: how many requests a connection answers; the next one on it finds it closed.
-    """
-
-    def __init__(self, answer: bytes, each: int = 1000) -> None:
-        self.answer = answer
-        self.each = each
-        self.connections = 0
-
-    async def serve(self, stream: anyio.abc.SocketStream) -> None:
-        self.connections += 1
-        async with stream:
-            received = b""
-            answered = 0
-            try:
-                while True:
-                    received += await stream.receive()
-                    head, separator, rest = received.partition(b"\r\n\r\n")
-                    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-                    if separator and len(rest) >= length:
-                        received = rest[length:]
-                        if answered == self.each:
-                            return
-                        answered += 1
-                        await stream.send(self.answer)
-            except (anyio.EndOfStream, anyio.BrokenResourceError):
-                return
-
-
-@asynccontextmanager
-async def raw(answer: bytes, each: int = 1000) -> AsyncIterator[tuple[RawServer, Bridge]]:
-    """A server of a few lines, and the bridge to it."""
-    server = RawServer(answer, each)
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = listener.extra(anyio.abc.SocketAttribute.local_port)
-    settings = load_settings({"DATABRICKS_HOST": f"http://127.0.0.1:{port}", "DATABRICKS_TOKEN": "t"})
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, server.serve)
-        async with open_bridge(settings, {}) as bridge:
-            yield server, bridge
-        tasks.cancel_scope.cancel()
-
-
-def answer(body: bytes, content_type: str) -> bytes:
-    """A whole HTTP answer, in chunks."""
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-    return head + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
-
-
 COMPLETED = b'{"type":"response.completed","response":{"output":[]}}'
 
 
@@ -215,13 +161,13 @@ COMPLETED = b'{"type":"response.completed","response":{"output":[]}}'
     ids=["done mark", "no content type", "json as sse", "json", "malformed event", "error event without type"],
 )
 async def test_answers_are_read_by_what_they_are(body: bytes, content_type: str, events: list[str | None]) -> None:
-    async with raw(answer(body, content_type)) as (_, bridge):
+    async with raw_server(answer(body, content_type)) as (_, bridge):
         assert await types(bridge) == events
 
 
 @pytest.mark.parametrize("body", [b"<html><title>Sign in</title></html>", b"{half"])
 async def test_a_200_that_is_no_answer_is_an_upstream_error_without_its_text(body: bytes) -> None:
-    async with raw(answer(body, "text/html")) as (_, bridge):
+    async with raw_server(answer(body, "text/html")) as (_, bridge):
         error = await failure(bridge)
         assert error.code == ErrorCode.UPSTREAM_ERROR
         assert "Sign in" not in str(error)
@@ -240,21 +186,21 @@ STREAM = b"".join(b"data: " + part + b"\n\n" for part in (b'{"type":"response.cr
 
 
 async def test_calls_one_after_another_use_one_connection() -> None:
-    async with raw(answer(STREAM, "text/event-stream")) as (server, bridge):
+    async with raw_server(answer(STREAM, "text/event-stream")) as (server, bridge):
         for _ in range(3):
             await call(bridge)
         assert server.connections == 1
 
 
 async def test_a_kept_connection_that_closes_on_the_next_request_is_replaced_unnoticed() -> None:
-    async with raw(answer(STREAM, "text/event-stream"), each=1) as (server, bridge):
+    async with raw_server(answer(STREAM, "text/event-stream"), each=1) as (server, bridge):
         for _ in range(3):
             await call(bridge)
         assert server.connections == 3
 
 
 async def test_a_new_connection_that_closes_on_its_first_request_is_not_tried_again() -> None:
-    async with raw(b"", each=0) as (server, bridge):
+    async with raw_server(b"", each=0) as (server, bridge):
         error = await failure(bridge)
         assert (error.code, error.retryable, server.connections) == (ErrorCode.UPSTREAM_UNAVAILABLE, True, 1)
         assert "billed" in error.message

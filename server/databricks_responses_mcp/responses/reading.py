@@ -6,16 +6,11 @@ raised.
 
 from typing import Any
 
+from databricks_responses_mcp.responses.answers import answer_shape
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.payloads import Payload
 
-_WAITING = {
-    "function_call": "function_call_output",
-    "custom_tool_call": "custom_tool_call_output",
-    "apply_patch_call": "apply_patch_call_output",
-    "shell_call": "shell_call_output",
-    "mcp_approval_request": "mcp_approval_response",
-}
+_WAITING = frozenset({"function_call", "custom_tool_call", "apply_patch_call", "shell_call", "mcp_approval_request"})
 
 
 def text_of(output: list[Item]) -> str:
@@ -52,11 +47,11 @@ def citations_of(output: list[Item]) -> list[dict[str, Any]]:
 
 
 def pending_calls_of(output: list[Item]) -> list[dict[str, Any]]:
-    """The calls that wait for the caller, each with the type of the input item that answers it."""
+    """The calls that wait for the caller, each with the shape of the input item that answers it."""
     pending: list[dict[str, Any]] = []
     for item in output:
         kind = item.get("type")
-        if not isinstance(kind, str) or kind not in _WAITING or item.get("output") is not None:
+        if kind not in _WAITING or item.get("output") is not None or item.get("status") == "incomplete":
             continue
         call = {
             key: item[key]
@@ -65,7 +60,7 @@ def pending_calls_of(output: list[Item]) -> list[dict[str, Any]]:
         }
         if kind == "mcp_approval_request":
             call["approval_request_id"] = item.get("id")
-        call["answer_with"] = _WAITING[kind]
+        call["answer_with"] = answer_shape(item)
         pending.append(call)
     answered = {item.get("call_id") for item in output if str(item.get("type", "")).endswith("_output")}
     return [call for call in pending if call.get("call_id") is None or call.get("call_id") not in answered]

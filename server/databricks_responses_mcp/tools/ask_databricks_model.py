@@ -14,15 +14,16 @@ from databricks_responses_mcp.tools.state import App, app_of, reporter_of
 
 
 def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str | dict) else value
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Tools = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_as_list)]
 
 DESCRIPTION = """\
 Ask a model of the Databricks workspace a question and get its answer, streamed through the Responses API.
 Use when another model's opinion, knowledge or reasoning helps, or to have it look at images or files. \
-Each call is independent: put everything the model needs into it. Costs tokens."""
+It knows only what this call says, and its conversation if conversation_id is given. Costs tokens."""
 
 
 async def ask_databricks_model(
@@ -54,9 +55,31 @@ async def ask_databricks_model(
     top_p: Annotated[
         Maybe[Annotated[float, Field(ge=0, le=1)]], Field(description="0 to 1. Default: not sent.")
     ] = None,
+    conversation_id: Annotated[
+        Maybe[str], Field(description="Go on with this conversation. Default: a new one.")
+    ] = None,
+    output_schema: Annotated[
+        Maybe[dict[str, Any]], Field(description="JSON Schema that the answer must fit; the value is in `parsed`.")
+    ] = None,
+    tools: Annotated[
+        Tools,
+        Field(
+            description="Responses API tools it may use: function, custom, apply_patch, shell, image_generation, mcp, "
+            "web_search. Calls that you must carry out come back in pending_calls."
+        ),
+    ] = (),
+    tool_choice: Annotated[
+        Maybe[str], Field(description="auto, none, required, or a tool's name or type. Default auto.")
+    ] = None,
+    parallel_tool_calls: Annotated[
+        Maybe[bool], Field(description="Several calls at once. Default: the model's.")
+    ] = None,
+    max_tool_calls: Annotated[
+        Maybe[Annotated[int, Field(ge=1)]], Field(description="Most calls of built-in tools. Default: no limit.")
+    ] = None,
     extra: Annotated[
         Maybe[dict[str, Any]],
-        Field(description="Any other Responses API parameters, verbatim, e.g. tools, text.format, service_tier."),
+        Field(description="Any other Responses API parameters, verbatim, e.g. service_tier, include, metadata."),
     ] = None,
 ) -> Annotated[CallToolResult, AnswerFacts]:
     """Run one question; see DESCRIPTION."""
@@ -78,6 +101,12 @@ async def ask_databricks_model(
             max_output_tokens=max_output_tokens,
             temperature=temperature,
             top_p=top_p,
+            conversation_id=conversation_id,
+            output_schema=output_schema,
+            tools=tools,
+            tool_choice=tool_choice,
+            parallel_tool_calls=parallel_tool_calls,
+            max_tool_calls=max_tool_calls,
             extra=extra or {},
         )
         outcome = await ask(app.bridge, question, reporter=reporter_of(ctx), take_picture=taker)

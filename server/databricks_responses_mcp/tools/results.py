@@ -89,10 +89,16 @@ def _citation_words(facts: dict[str, Any]) -> list[str]:
 
 
 def _pending_words(facts: dict[str, Any]) -> list[str]:
-    return [
-        f"[Waiting for {call.get('answer_with')}] {_json({k: v for k, v in call.items() if k != 'answer_with'})}"
-        for call in facts.get("pending_calls", [])
+    calls = facts.get("pending_calls", [])
+    if not calls:
+        return []
+    lines = [
+        f"- {_json({k: v for k, v in call.items() if k != 'answer_with'})}\n  answer with {_json(call['answer_with'])}"
+        for call in calls
     ]
+    how = "Carry these out, then call continue_databricks_model with"
+    conversation = f' conversation_id "{facts["conversation_id"]}" and' if "conversation_id" in facts else ""
+    return [f"[The model waits for you] {how}{conversation} one output for each:\n" + "\n".join(lines)]
 
 
 def _item_words(facts: dict[str, Any]) -> list[str]:

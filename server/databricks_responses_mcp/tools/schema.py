@@ -50,7 +50,8 @@ class AnswerFacts(BaseModel):
     response_id: Maybe[str] = None
     incomplete_reason: Maybe[str] = None
     refusal: Maybe[str] = None
-    pending_calls: Maybe[list[dict[str, Any]]] = Field(None, description="Calls that wait for the host.")
+    parsed: Any = Field(None, description="The value that fits output_schema.")
+    pending_calls: Maybe[list[dict[str, Any]]] = Field(None, description="Calls for you; answer_with shows how.")
     citations: Maybe[list[dict[str, Any]]] = None
     images: Maybe[list[ImageFacts]] = None
     output: Maybe[list[dict[str, Any]]] = Field(None, description="Other output items, as the API gave them.")

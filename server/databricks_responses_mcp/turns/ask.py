@@ -1,15 +1,25 @@
-"""Asking a model: which endpoint, which parameters, one exchange."""
+"""Asking a model: which endpoint, which parameters, one turn of a conversation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_parameters, build_request
+from databricks_responses_mcp.responses.native_tools import (
+    NATIVE_TYPES,
+    foreign_types,
+    tool_choice,
+    tool_problems,
+)
+from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_parameters
 from databricks_responses_mcp.turns.bridge import Bridge
-from databricks_responses_mcp.turns.exchange import TakePicture, exchange
+from databricks_responses_mcp.turns.conversations import Conversation
+from databricks_responses_mcp.turns.converse import Watch, take_turn
+from databricks_responses_mcp.turns.exchange import TakePicture
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.schema_answers import fit_to_schema, text_format
+from databricks_responses_mcp.workspace.endpoints import Endpoint, looks_pay_per_token
 from databricks_responses_mcp.workspace.policy import check_parameters
 
 
@@ -19,8 +29,12 @@ class Question:
 
     Attributes:
         prompt: the words, the content of files already in them.
-        model: the serving endpoint; None takes the default.
+        model: the serving endpoint; None takes the conversation's, else the default.
         images: image URLs, ``data:`` or ``https:``.
+        tools: native tool definitions of the Responses API.
+        tool_choice: ``none``, ``auto``, ``required``, or the name or type of one of the tools.
+        output_schema: a JSON Schema that the answer must fit.
+        conversation_id: an earlier conversation to go on with.
         extra: further parameters of the Responses API, verbatim.
     """
 
@@ -33,10 +47,25 @@ class Question:
     max_output_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    tools: Sequence[Mapping[str, Any]] = ()
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    max_tool_calls: int | None = None
+    output_schema: Mapping[str, Any] | None = None
+    conversation_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-_NAMED = ("instructions", "max_output_tokens", "temperature", "top_p")
+_NAMED = (
+    "instructions",
+    "max_output_tokens",
+    "temperature",
+    "top_p",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "max_tool_calls",
+)
 
 
 async def ask(
@@ -48,69 +77,104 @@ async def ask(
     take_picture: TakePicture | None = None,
     deadline_seconds: float | None = None,
 ) -> Outcome:
-    """Ask, and read the whole answer.
+    """Ask, and read the whole answer; the conversation can be gone on with.
 
     Raises:
         BridgeError: for every failure, by the error contract.
     """
-    check_extra(question)
-    model = question.model or bridge.settings.model or await bridge.endpoints.default_text_model()
-    extra = await permitted(bridge, model, question.extra)
-    body = build_request(
-        model,
-        Prompt(text=question.prompt, images=question.images).items(),
-        build_parameters(
-            RequestOptions(
-                instructions=question.instructions,
-                reasoning_effort=question.reasoning_effort,
-                verbosity=question.verbosity,
-                max_output_tokens=_max_output_tokens(bridge, question),
-                temperature=question.temperature,
-                top_p=question.top_p,
-                extra=extra,
+    _check_question(question)
+    conversation = await _conversation_for(bridge, question)
+    said = Prompt(text=question.prompt, images=question.images).items()
+    watch = Watch(reporter=reporter, on_text=on_text, take_picture=take_picture)
+    deadline = deadline_seconds or bridge.settings.timeout_seconds
+    async with conversation.turn:
+        outcome = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=deadline)
+        if question.output_schema is not None:
+            outcome = await fit_to_schema(
+                bridge, conversation, outcome, question.output_schema, watch=watch, deadline_seconds=deadline
             )
-        ),
+    return outcome
+
+
+async def _conversation_for(bridge: Bridge, question: Question) -> Conversation:
+    if question.conversation_id is None:
+        model = question.model or bridge.settings.model or await bridge.endpoints.default_text_model()
+        return bridge.conversations.new(model, await _parameters(bridge, model, question))
+    earlier = bridge.conversations.get(question.conversation_id)
+    if earlier.pending:
+        waiting = ", ".join(str(call.get("call_id") or call.get("approval_request_id")) for call in earlier.pending)
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"The conversation waits for the outputs of {waiting}.",
+            "Hand them back with continue_databricks_model first.",
+        )
+    earlier.endpoint = question.model or earlier.endpoint
+    # What this turn names replaces what the conversation had; the rest stays as it was.
+    earlier.parameters = {**earlier.parameters, **await _parameters(bridge, earlier.endpoint, question)}
+    return earlier
+
+
+async def _parameters(bridge: Bridge, model: str, question: Question) -> dict[str, Any]:
+    endpoint = await bridge.endpoints.get(model) if question.extra or question.tools else None
+    _check_tool_types(question.tools, model, endpoint)
+    choice = tool_choice(question.tool_choice, question.tools) if question.tool_choice is not None else None
+    extra = check_parameters(question.extra, endpoint, name=model) if question.extra else {}
+    return build_parameters(
+        RequestOptions(
+            instructions=question.instructions,
+            reasoning_effort=question.reasoning_effort,
+            verbosity=question.verbosity,
+            max_output_tokens=_max_output_tokens(bridge, question),
+            temperature=question.temperature,
+            top_p=question.top_p,
+            tools=question.tools,
+            tool_choice=choice,
+            parallel_tool_calls=question.parallel_tool_calls,
+            max_tool_calls=question.max_tool_calls,
+            text_format=text_format(question.output_schema) if question.output_schema is not None else None,
+            extra=extra,
+        )
     )
-    return await exchange(
-        bridge.client,
-        body,
-        deadline_seconds=deadline_seconds or bridge.settings.timeout_seconds,
-        reporter=reporter,
-        on_text=on_text,
-        take_picture=take_picture,
-    )
 
 
-def check_extra(question: Question) -> None:
-    """Refuse what ``extra`` may not carry.
-
-    Raises:
-        BridgeError: ``invalid_argument``.
-    """
+def _check_question(question: Question) -> None:
     if reserved := sorted(RESERVED & question.extra.keys()):
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"`extra` may not contain {', '.join(f'`{name}`' for name in reserved)}: the bridge sets these itself.",
             "Use the arguments `model`, `prompt`, `images` and `files`.",
         )
-    twice = [name for name in _NAMED if getattr(question, name) is not None and name in question.extra]
+    twice = [name for name in _NAMED if getattr(question, name) not in (None, ()) and name in question.extra]
     if twice:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"{', '.join(f'`{name}`' for name in twice)} is given both as an argument and in `extra`.",
             "Give it once.",
         )
+    if problems := tool_problems(question.tools):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"The tools cannot be sent: {'; '.join(problems[:5])}.",
+            "Correct the definitions; they are the Responses API's own.",
+        )
+    if question.tool_choice is not None and tool_choice(question.tool_choice, question.tools) is None:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"tool_choice {question.tool_choice!r} is no mode and no tool of this call.",
+            "Use none, auto, required, or the name or type of one of `tools`.",
+        )
 
 
-async def permitted(bridge: Bridge, model: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters as they may be sent to the endpoint. Asks the workspace nothing when there are none.
-
-    Raises:
-        BridgeError: ``unsupported_by_model``, naming the alternative.
-    """
-    if not parameters:
-        return parameters
-    return check_parameters(parameters, await bridge.endpoints.get(model), name=model)
+def _check_tool_types(tools: Sequence[Mapping[str, Any]], model: str, endpoint: Endpoint | None) -> None:
+    """Pay-per-token endpoints take seven tool types; one unknown type fails the whole request there."""
+    foreign = foreign_types(tools)
+    pay_per_token = endpoint.kind == "pay_per_token" if endpoint is not None else looks_pay_per_token(model)
+    if foreign and pay_per_token:
+        raise BridgeError(
+            ErrorCode.UNSUPPORTED_BY_MODEL,
+            f"{model} does not take tools of type {', '.join(foreign)}.",
+            f"Pay-per-token endpoints take {', '.join(NATIVE_TYPES)}; an external-model endpoint takes every type.",
+        )
 
 
 def _max_output_tokens(bridge: Bridge, question: Question) -> int | None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from databricks_responses_mcp.turns.conversations import Conversations
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ class Bridge:
 
     Attributes:
         settings: this process's settings.
+        conversations: what was said so far.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
@@ -26,6 +28,7 @@ class Bridge:
         self._client: WorkspaceClient | None = None
         self._credentials: Credentials | None = None
         self._endpoints: EndpointDirectory | None = None
+        self.conversations = Conversations()
 
     @property
     def credentials(self) -> "Credentials":

@@ -28,6 +28,8 @@ class Outcome:
         output: items other than plain messages, as the API gave them, without base64.
         usage: token counts under the API's own names.
         items: all output items, raw.
+        conversation_id: how to go on with it.
+        parsed: the JSON value of an answer that fits its schema, alone in a tuple; empty if there is none.
     """
 
     text: str
@@ -42,6 +44,8 @@ class Outcome:
     output: list[Item] = field(default_factory=list)
     usage: dict[str, Any] | None = None
     items: list[Item] = field(default_factory=list)
+    conversation_id: str | None = None
+    parsed: tuple[Any, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The result contract's fields; what is not known or empty is absent, but for ``text``."""
@@ -50,6 +54,7 @@ class Outcome:
             "status": self.status,
             "model": self.model,
             "endpoint": self.endpoint,
+            "conversation_id": self.conversation_id,
             "response_id": self.response_id,
             "incomplete_reason": self.incomplete_reason,
             "refusal": self.refusal,
@@ -58,7 +63,8 @@ class Outcome:
             "output": self.output,
             "usage": self.usage,
         }
-        return {key: value for key, value in facts.items() if value or key == "text"}
+        known = {key: value for key, value in facts.items() if value or key == "text"}
+        return {**known, "parsed": self.parsed[0]} if self.parsed else known
 
 
 def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:

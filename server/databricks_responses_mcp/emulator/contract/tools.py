@@ -224,7 +224,7 @@ _CHECKS = {
 
 def schema_problem(schema: dict[str, Any]) -> str | None:
     """Why a schema is none; ``None`` if it is one."""
-    import jsonschema  # type: ignore[import-untyped]
+    import jsonschema
 
     try:
         jsonschema.Draft202012Validator.check_schema(schema)

@@ -122,7 +122,7 @@ async def _text(turn: Turn) -> AsyncGenerator[str]:
 
 def fits(text: str, schema: dict[str, Any]) -> bool:
     """Whether the text is JSON that fits the schema."""
-    import jsonschema  # type: ignore[import-untyped]
+    import jsonschema
 
     try:
         jsonschema.validate(json.loads(text), schema)

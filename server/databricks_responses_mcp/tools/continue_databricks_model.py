@@ -1,0 +1,58 @@
+"""The tool ``continue_databricks_model``."""
+
+from typing import Annotated
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.tools.ask_databricks_model import Tools
+from databricks_responses_mcp.tools.results import answer_result, error_result
+from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
+from databricks_responses_mcp.tools.state import App, app_of, reporter_of
+
+DESCRIPTION = """\
+Hand back the outputs of a model's pending_calls and get its next answer.
+Use when a result has pending_calls: carry them out yourself, then give one output for each. Costs tokens."""
+
+
+async def continue_databricks_model(
+    ctx: Context[App],
+    conversation_id: Annotated[str, Field(min_length=1, description="As the result with the pending_calls gave it.")],
+    outputs: Annotated[
+        Tools,
+        Field(
+            description="One for each pending call, as its answer_with shows: {call_id, output} for function and "
+            "custom; {call_id, status, output} for apply_patch; {call_id, stdout, stderr, exit_code} for shell; "
+            "{approval_request_id, approve} for MCP approvals.",
+        ),
+    ],
+) -> Annotated[CallToolResult, AnswerFacts]:
+    """Answer calls; see DESCRIPTION."""
+    # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
+    from databricks_responses_mcp.tools.taking import PictureTaker
+    from databricks_responses_mcp.turns.converse import Watch, answer_calls
+
+    app = app_of(ctx)
+    taker = PictureTaker(app, "picture")
+    try:
+        watch = Watch(reporter=reporter_of(ctx), take_picture=taker)
+        outcome = await answer_calls(app.bridge, conversation_id, outputs, watch=watch)
+    except BridgeError as error:
+        return error_result(app, taker.attach(error), taker.blocks())
+    return answer_result(app, taker.extend(outcome.as_dict()), taker.blocks(), lead=taker.lead())
+
+
+def tool() -> Tool:
+    """The tool's definition."""
+    return define_tool(
+        continue_databricks_model,
+        title="Continue a Databricks model",
+        description=DESCRIPTION,
+        read_only=False,
+        destructive=False,
+        idempotent=False,
+        open_world=True,
+    )

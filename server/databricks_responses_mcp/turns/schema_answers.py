@@ -1,0 +1,114 @@
+"""Answers that must fit a JSON Schema: asked for, checked, and mended once."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.request import Prompt
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.conversations import Conversation
+from databricks_responses_mcp.turns.converse import Watch, take_turn
+from databricks_responses_mcp.turns.outcome import Outcome
+
+_NAME = "answer"
+
+
+def text_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``text.format`` that asks for the schema; ``strict`` where the schema is of the kind that strict takes.
+
+    Raises:
+        BridgeError: ``invalid_argument`` if it is no JSON Schema.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        Draft202012Validator.check_schema(dict(schema))
+    except SchemaError as error:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"output_schema is not a JSON Schema: {error.json_path}: {error.message[:300]}.",
+            "Correct the schema.",
+        ) from error
+    return {"type": "json_schema", "name": _NAME, "schema": dict(schema), "strict": _is_strict(schema)}
+
+
+async def fit_to_schema(
+    bridge: Bridge,
+    conversation: Conversation,
+    outcome: Outcome,
+    schema: Mapping[str, Any],
+    *,
+    watch: Watch,
+    deadline_seconds: float,
+) -> Outcome:
+    """The outcome with ``parsed``; an answer that does not fit is sent back once with what is wrong.
+
+    An answer that was cut off, refused, or waits for calls is returned as it is.
+
+    Raises:
+        BridgeError: ``upstream_error``, the text kept, if the second answer does not fit either.
+    """
+    for last in (False, True):
+        if outcome.status != "completed" or outcome.refusal or outcome.pending_calls:
+            return outcome
+        try:
+            return replace(outcome, parsed=(_parse(outcome.text, schema),))
+        except ValueError as error:
+            if last:
+                raise BridgeError(
+                    ErrorCode.UPSTREAM_ERROR,
+                    f"{outcome.endpoint} answered twice without fitting output_schema: {error}.",
+                    "Use a simpler schema, or a model with structured outputs; the text is kept in this result.",
+                    retryable=True,
+                    partial=outcome.as_dict(),
+                ) from error
+            said = Prompt(
+                text=f"Your answer does not fit the JSON Schema: {error}. Answer again, with only JSON that fits it."
+            ).items()
+            outcome = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=deadline_seconds)
+    return outcome
+
+
+def _parse(text: str, schema: Mapping[str, Any]) -> Any:
+    """The JSON value of an answer that fits.
+
+    Raises:
+        ValueError: saying in one line what is wrong.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    bare = text.strip()
+    if bare.startswith("```") and bare.endswith("```"):
+        # Models without structured outputs like to fence their JSON.
+        bare = bare.strip("`").removeprefix("json").strip()
+    try:
+        value = json.loads(bare)
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from error
+    problem = best_match(Draft202012Validator(dict(schema)).iter_errors(value))
+    if problem is not None:
+        raise ValueError(f"{problem.json_path}: {problem.message[:300]}")
+    return value
+
+
+def _is_strict(schema: Any) -> bool:
+    """Whether every object closes its properties and requires them all, as ``strict`` demands."""
+    if isinstance(schema, list):
+        return all(map(_is_strict, schema))
+    if not isinstance(schema, Mapping):
+        return True
+    if schema.get("type") == "object" or "properties" in schema:
+        properties = schema.get("properties")
+        if not isinstance(properties, Mapping) or schema.get("additionalProperties") is not False:
+            return False
+        if set(schema.get("required", [])) != set(properties):
+            return False
+        if not all(map(_is_strict, properties.values())):
+            return False
+    return all(
+        _is_strict(value) for key, value in schema.items() if key not in ("properties", "enum", "const", "default")
+    )

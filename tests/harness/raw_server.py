@@ -1,0 +1,65 @@
+"""Servers of a few lines, for answers that no emulator would give."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.workspace.settings import load_settings
+
+
+class RawServer:
+    """Answers every request with the same bytes, keeps the requests and counts connections.
+
+    Args:
+        answer: what every request gets once ``first`` is used up.
+        each: how many requests a connection answers; the next one on it finds it closed.
+    """
+
+    def __init__(self, answer: bytes, each: int = 1000) -> None:
+        self.answer = answer
+        self.each = each
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.first: list[bytes] = []
+
+    async def serve(self, stream: anyio.abc.SocketStream) -> None:
+        self.connections += 1
+        async with stream:
+            received = b""
+            answered = 0
+            try:
+                while True:
+                    received += await stream.receive()
+                    head, separator, rest = received.partition(b"\r\n\r\n")
+                    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+                    if separator and len(rest) >= length:
+                        self.requests.append(rest[:length])
+                        received = rest[length:]
+                        if answered == self.each:
+                            return
+                        answered += 1
+                        await stream.send(self.first.pop(0) if self.first else self.answer)
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                return
+
+
+@asynccontextmanager
+async def raw_server(answer: bytes, each: int = 1000) -> AsyncIterator[tuple[RawServer, Bridge]]:
+    """A server of a few lines, and the bridge to it."""
+    server = RawServer(answer, each)
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    settings = load_settings({"DATABRICKS_HOST": f"http://127.0.0.1:{port}", "DATABRICKS_TOKEN": "t"})
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, server.serve)
+        async with open_bridge(settings, {}) as bridge:
+            yield server, bridge
+        tasks.cancel_scope.cancel()
+
+
+def answer(body: bytes, content_type: str) -> bytes:
+    """A whole HTTP answer, in chunks."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    return head + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"

@@ -1,0 +1,86 @@
+"""The command line as a user has it: real processes, their output, their exit codes."""
+
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio.abc import Process
+
+_REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")
+
+SECONDS = 60
+"""After which a test has failed; nothing takes that long unless it hangs."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did; ids of requests, which differ each time, are ``REQUEST``."""
+
+    out: str
+    err: str
+    code: int
+
+
+class CommandLine:
+    """Starts ``python -m databricks_responses_mcp``.
+
+    Attributes:
+        environ: the environment of the processes: nothing of the machine's own configuration.
+    """
+
+    def __init__(self, environ: Mapping[str, str], directory: Path) -> None:
+        self.environ = dict(environ)
+        self.directory = directory
+
+    async def run(self, *arguments: str, stdin: bytes = b"", **environ: str) -> Ran:
+        """Run a command to its end; an empty value takes a variable away."""
+        with anyio.fail_after(SECONDS):
+            done = await anyio.run_process(
+                self.argv(*arguments), input=stdin, check=False, env=self.with_environ(environ), cwd=self.directory
+            )
+        # Read as text is on Windows too.
+        out, err = (
+            _REQUEST_ID.sub("REQUEST", data.decode().replace("\r\n", "\n")) for data in (done.stdout, done.stderr)
+        )
+        return Ran(out, err, done.returncode)
+
+    @asynccontextmanager
+    async def started(
+        self, *arguments: str, stdout: int = -1, stderr: int = -1, **environ: str
+    ) -> AsyncIterator[Process]:
+        """A command that runs; it is ended with the context."""
+        process = await anyio.open_process(
+            self.argv(*arguments),
+            stdin=-3,
+            stdout=stdout,
+            stderr=stderr,
+            env=self.with_environ(environ),
+            cwd=self.directory,
+        )
+        with anyio.fail_after(SECONDS):
+            try:
+                yield process
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                with anyio.CancelScope(shield=True):
+                    await process.aclose()
+
+    @staticmethod
+    def argv(*arguments: str) -> list[str]:
+        """The command line of a command."""
+        return [sys.executable, "-m", "databricks_responses_mcp", *arguments]
+
+    def with_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The environment of one process."""
+        return {name: value for name, value in {**self.environ, **environ}.items() if value}
+
+
+def interrupt(process: Process) -> None:
+    """What Ctrl-C does."""
+    process.send_signal(signal.SIGINT)

@@ -1,0 +1,59 @@
+"""Output items as the next request may hold them."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from databricks_responses_mcp.responses.payloads import Payload
+from databricks_responses_mcp.responses.replay import MAX_ID, replayable, short_id
+
+
+def test_items_go_back_as_they_came_without_what_only_answers_have() -> None:
+    long = "m" * 192
+    items = [
+        {"type": "reasoning", "id": "rs_" + "x" * 413, "encrypted_content": "zzz", "status": None},
+        {"type": "reasoning", "id": "rs_2", "summary": [{"type": "summary_text", "text": "not replayable"}]},
+        {
+            "type": "message",
+            "id": long,
+            "role": "assistant",
+            "phase": "commentary",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+        },
+        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"},
+        {
+            "type": "function_call",
+            "id": "fc_2",
+            "call_id": "call_2",
+            "name": "f",
+            "arguments": '{"a',
+            "status": "incomplete",
+        },
+        {"type": "image_generation_call", "id": "ig", "result": Payload(memoryview(b"AAAA")), "picture": "x"},
+        {"type": "hologram"},
+    ]
+    assert replayable(items) == [
+        {"type": "reasoning", "id": short_id("rs_" + "x" * 413), "encrypted_content": "zzz", "summary": []},
+        {
+            "type": "message",
+            "id": short_id(long),
+            "role": "assistant",
+            "phase": "commentary",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+        },
+        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"},
+    ]
+
+
+@given(st.text(max_size=500))
+def test_an_id_is_short_and_always_the_same(value: str) -> None:
+    assert short_id(value) == short_id(value)
+    assert len(short_id(value)) <= MAX_ID
+    if len(value) <= MAX_ID:
+        assert short_id(value) == value
+
+
+@given(st.text(min_size=65, max_size=200), st.text(min_size=65, max_size=200))
+def test_two_long_ids_stay_two(one: str, other: str) -> None:
+    assert (short_id(one) == short_id(other)) == (one == other)

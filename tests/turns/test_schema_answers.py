@@ -1,0 +1,76 @@
+"""Answers that must fit a JSON Schema, from servers that do not see to it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.schema_answers import text_format
+from harness.raw_server import answer, raw_server
+
+pytestmark = pytest.mark.anyio
+
+SCHEMA = {"type": "object", "properties": {"degrees": {"type": "integer"}}, "required": ["degrees"]}
+
+
+def said(text: str) -> bytes:
+    """A server's answer that says ``text``."""
+    message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+    event = {"type": "response.completed", "response": {"status": "completed", "output": [message]}}
+    return answer(f"data: {json.dumps(event)}\n\n".encode(), "text/event-stream")
+
+
+QUESTION = Question(prompt="Weather?", model="some-model", output_schema=SCHEMA)
+
+
+@pytest.mark.parametrize("text", ['{"degrees": 22}', '```json\n{"degrees": 22}\n```', ' {"degrees":22}\n'])
+async def test_json_that_fits_is_the_value_fenced_or_not(text: str) -> None:
+    async with raw_server(said(text)) as (server, bridge):
+        outcome = await ask(bridge, QUESTION)
+    assert outcome.parsed == ({"degrees": 22},)
+    assert outcome.text == text
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_that_does_not_fit_is_sent_back_once_and_mended() -> None:
+    async with raw_server(said('{"degrees": 22}')) as (server, bridge):
+        server.first = [said('{"degrees": "warm"}')]
+        outcome = await ask(bridge, QUESTION)
+    assert outcome.parsed == ({"degrees": 22},)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("It is warm.", "it is not JSON"),
+        ('{"degrees": "warm"}', "$.degrees: 'warm' is not of type 'integer'"),
+        ("{}", "'degrees' is a required property"),
+    ],
+)
+async def test_an_answer_that_never_fits_is_an_error_that_keeps_the_text(text: str, problem: str) -> None:
+    async with raw_server(said(text)) as (server, bridge):
+        with pytest.raises(BridgeError) as caught:
+            await ask(bridge, QUESTION)
+    assert (caught.value.code, caught.value.partial["text"]) == (ErrorCode.UPSTREAM_ERROR, text)
+    assert problem in caught.value.message
+    first, second = (json.loads(request) for request in server.requests)
+    assert problem in second["input"][-1]["content"][0]["text"]
+    assert second["input"][0] == first["input"][0]
+
+
+STRICT: list[tuple[dict[str, Any], bool]] = [
+    ({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False}, True),
+    ({"type": "object", "properties": {"a": {}}, "required": [], "additionalProperties": False}, False),
+    ({"type": "object", "properties": {"a": {}}, "required": ["a"]}, False),
+    ({"type": "object"}, False),
+    ({"type": "array", "items": {"type": "object", "properties": {}}}, False),
+    ({"type": "string", "enum": ["a"]}, True),
+]
+
+
+@pytest.mark.parametrize(("schema", "strict"), STRICT)
+async def test_strict_is_asked_for_only_of_schemas_that_it_takes(schema: dict[str, Any], strict: bool) -> None:
+    assert text_format(schema)["strict"] is strict
