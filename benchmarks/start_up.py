@@ -38,10 +38,12 @@ def run(run: Run) -> list[Row]:
             for command in (BRIDGE, FLOOR):
                 _start(command, LEGACY, environ)  # compiles and caches what is not yet
         for era in _ERAS:
-            ours, floor = [], []
-            for _ in range(1 if run.quick else _ROUNDS):
-                ours.append(_start(BRIDGE, era, environ))
-                floor.append(_start(FLOOR, era, environ))
+            ours: list[_Start] = []
+            floor: list[_Start] = []
+            sides = [(BRIDGE, ours), (FLOOR, floor)]
+            for number in range(1 if run.quick else _ROUNDS):
+                for command, starts in sides if number % 2 == 0 else reversed(sides):
+                    starts.append(_start(command, era, environ))
                 run.advance()
             rows += [
                 _row(f"time to tools/list, {era}", [s.listed for s in ours], [s.listed for s in floor], TARGET),
