@@ -12,7 +12,7 @@ from databricks_responses_mcp.emulator.engines.openai_compatible import OpenAICo
 from databricks_responses_mcp.emulator.engines.rules import RulesEngine
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
-WHY = "the local model's engine is built for 64-bit Linux on x86-64 only"
+WHY = "the local model's engine is built for 64-bit Linux and macOS only"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_real_model_answers_where_it_can(spec: str | None) -> None:
     assert isinstance(chosen.engine, LocalEngine)
     assert chosen.note == snapshot(
         "Answers come from SmolLM2-135M-Instruct (local llama.cpp), a real but very small model on this machine; "
-        "161 MB are fetched on first use."
+        "127 MB are fetched on first use."
     )
 
 
@@ -51,7 +51,7 @@ def test_asking_for_the_local_model_where_it_cannot_run_is_an_error() -> None:
     assert raised.value.as_dict() == snapshot(
         {
             "code": "not_configured",
-            "message": "The local model's engine is built for 64-bit Linux on x86-64 only.",
+            "message": "The local model's engine is built for 64-bit Linux and macOS only.",
             "retryable": False,
             "hint": "Choose --engine rules, or --engine URL of an OpenAI-compatible server.",
         }

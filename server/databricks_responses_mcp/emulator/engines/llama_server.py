@@ -1,4 +1,4 @@
-"""One running llama-server: started on a loopback port of its own, watched, and never left behind."""
+"""One running llama.cpp server: started on a loopback port of its own, watched, and never left behind."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from typing import Self
 import anyio
 import anyio.abc
 
-from databricks_responses_mcp.emulator.engines import keeper
-from databricks_responses_mcp.emulator.engines.artifacts import MODEL_FILE, SERVER_FILE, WITHOUT_IT
+from databricks_responses_mcp.emulator.engines import keeper, model_server
+from databricks_responses_mcp.emulator.engines.artifacts import MODEL_FILE, WITHOUT_IT
 from databricks_responses_mcp.emulator.engines.chat_completions import ChatCompletions
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
@@ -32,7 +32,7 @@ _LISTENING = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)")
 
 
 class LlamaServer:
-    """A llama-server and the program that keeps it. Make one with ``start``.
+    """A server of the local model and the program that keeps it. Make one with ``start``.
 
     Attributes:
         chat: the client of its ``/v1``.
@@ -72,7 +72,7 @@ class LlamaServer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=_environment(directory, key),
+                env=_environment(key),
                 cwd=directory,
                 start_new_session=True,
             )
@@ -177,24 +177,18 @@ def _new_log(logs: Path) -> Path:
 
 def _command(directory: Path) -> list[str]:
     return [
-        str(directory / SERVER_FILE),
-        *("--model", str(directory / MODEL_FILE), "--alias", "SmolLM2-135M-Instruct"),
-        # Port 0: the system gives a free one, and the log tells which.
-        *("--host", "127.0.0.1", "--port", "0"),
-        *("--ctx-size", str(_CONTEXT_TOKENS), "--parallel", str(SLOTS), "--threads", str(usable_cores())),
-        # So small a model is at its best when it takes the likeliest word, and must be kept from saying it for ever. A
-        # request that names its own temperature is obeyed.
-        *("--temp", "0", "--repeat-penalty", "1.05"),
-        # No GPU: a driver that hangs or is missing must not matter to a model that is fast enough without.
-        *("--device", "none", "--cache-ram", "0", "--jinja", "--no-webui", "--offline", "--log-colors", "off"),
+        *(sys.executable, "-I", "-S", "-B", model_server.__file__),
+        *(str(directory), str(directory / MODEL_FILE)),
+        *(str(_CONTEXT_TOKENS), str(SLOTS), str(usable_cores())),
     ]
 
 
-def _environment(directory: Path, key: str) -> dict[str, str]:
-    # Not the whole environment: LLAMA_ARG_* would change the server, and credentials are none of its business. The
-    # key goes this way because a command line can be read by other users.
+def _environment(key: str) -> dict[str, str]:
+    # Not the whole environment: LLAMA_*, GGML_* and OMP_* would change the server, and credentials are none of its
+    # business. The key goes this way because a command line can be read by other users.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return kept | {"LLAMA_API_KEY": key, "LD_LIBRARY_PATH": str(directory)}
+    # Threads that spin while they wait make it fifteen times slower as soon as another program wants a core.
+    return kept | {"LLAMA_API_KEY": key, "OMP_WAIT_POLICY": "passive"}
 
 
 def usable_cores() -> int:
