@@ -3,15 +3,20 @@
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import textwrap
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
 from anyio.abc import Process
 
 _REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")
+
+Answering = Callable[[bytes], AbstractAsyncContextManager[str]]
+"""Starts a server that answers every request with the same bytes; gives its address."""
 
 SECONDS = 60
 """After which a test has failed; nothing takes that long unless it hangs."""
@@ -24,6 +29,16 @@ class Ran:
     out: str
     err: str
     code: int
+
+    def folded(self) -> "Ran":
+        """The same with long lines folded, to be read in a test."""
+        return Ran(folded(self.out), folded(self.err), self.code)
+
+
+def folded(text: str) -> str:
+    """``text`` with its lines folded at 100 characters."""
+    fold = partial(textwrap.fill, width=100, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
+    return "".join(fold(line) + "\n" for line in text.splitlines())
 
 
 class CommandLine:

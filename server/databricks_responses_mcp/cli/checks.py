@@ -79,6 +79,9 @@ class Examination:
         await self._check("network", lambda: reach(self._origin), "host")
         await self._check("sign-in", self._sign_in, "host", "network")
         await self._check("endpoints", self._list_endpoints, "sign-in")
+        if self._may_not_list():
+            # One may be allowed to ask an endpoint all the same.
+            self._blocked.discard("endpoints")
         await self._check("model", self._find_model, "endpoints")
         await self._check("image model", self._find_image_model, "endpoints")
         await self._check("call", self._ask, "sign-in", "model")
@@ -196,6 +199,8 @@ class Examination:
     async def _judge(self, name: str, *, chosen: str) -> str:
         """Whether an endpoint exists, is up and serves the API."""
         bridge = self._of_bridge()
+        if self._may_not_list():
+            raise NotApplicableError(f"{name}: endpoints may not be listed, so the call will tell")
         endpoints = await bridge.endpoints.list()
         endpoint = next((endpoint for endpoint in endpoints if endpoint.name == name), None)
         source = f"from {chosen}" if chosen else "the default here"
@@ -242,6 +247,9 @@ class Examination:
 
         assert self._settings is not None
         return await anyio.to_thread.run_sync(examine_folder, self._settings.image_dir)
+
+    def _may_not_list(self) -> bool:
+        return self._listing_error is not None and self._listing_error.code is ErrorCode.PERMISSION_DENIED
 
     def _of_bridge(self) -> Bridge:
         assert self._bridge is not None

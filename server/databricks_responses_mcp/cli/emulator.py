@@ -32,14 +32,14 @@ Faults. --fault makes the next calls of a model fail, one entry a call; a reques
 header X-Emulator-Fault.
 
 \b
-  429        too many requests, retry_after 15   429x2:3     twice, retry_after 3
-  500        that status, any from 400 on        delay:1.5   wait 1.5 s, then answer
-  cut:3      cut after 3 events of the stream    malformed:2 no JSON after 2 events
-  failed:2   response.failed after 2 events      no_terminal end without the last event
-  slow:5     5 bytes at a time                   drop        close before any byte
-  login      redirect to a sign-in page          html:502    a web page
-  garbage    bytes that are no stream            unknown     unknown events and items
-  a,b        one after the other                 a+b         both at once
+  429      too many requests, retry_after 15   429x2:3      twice, after 3 s
+  500      that status, any from 400 on        delay:1.5    wait, then answer
+  cut:3    hang up after 3 events              malformed:2  then no JSON
+  failed:2 response.failed after 2 events      no_terminal  no last event
+  slow:5   5 bytes at a time                   drop         hang up at once
+  login    redirect to a sign-in page          html:502     a web page
+  garbage  bytes that are no stream            unknown      unknown events
+  a,b      one after the other                 a+b          both at once
 """
 
 

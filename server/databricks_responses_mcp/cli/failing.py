@@ -1,5 +1,6 @@
 """From whatever ended a command to its exit code and to words on stderr."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ EXIT_CODES = {
 """What a failed command exits with."""
 
 OUTPUT_CLOSED = 141
+_TOOL = re.compile(r"`?list_databricks_models`?")
 
 
 def first_of(error: BaseException) -> BaseException:
@@ -62,7 +64,8 @@ def exit_code_of(error: BaseException) -> int | None:
 def tell(error: BridgeError) -> None:
     """The error on stderr: what happened, and on the next line what to do."""
     click.echo(f"{click.style(error.code.value, fg='red')}: {harmless(error.message)}", err=True)
-    more = [error.hint]
+    # Hints are written for a host's model, which has tools instead of commands.
+    more = [_TOOL.sub("`databricks-responses-mcp models`", error.hint)]
     if error.retry_after_seconds is not None:
         more.append(f"Retry after {error.retry_after_seconds:g} s.")
     if error.request_id:

@@ -28,8 +28,8 @@ goes to stderr, where the terminal can show it.
 
 \b
   databricks-responses-mcp image --embedded "a lighthouse in fog"
-  databricks-responses-mcp image "a fox" -n 3 --size 1024x1536 --save-to foxes/
-  databricks-responses-mcp image "make it night" -i day.png --save-to night.png
+  databricks-responses-mcp image "a fox" -n 3 --size 1024x1536
+  databricks-responses-mcp image "at night" -i day.png --save-to night.png
 """
 
 

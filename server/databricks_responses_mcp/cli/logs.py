@@ -40,3 +40,5 @@ def configure_logging(level: str, log_format: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel("DEBUG" if level == "DEBUG" else "WARNING")
     logging.getLogger("databricks_responses_mcp").setLevel(level)
+    # Its debug lines hold whole headers, cookies among them.
+    logging.getLogger("httpcore").setLevel("INFO")

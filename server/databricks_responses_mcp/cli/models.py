@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.tools.listing import Listing
 
 _HEADINGS = ("NAME", "STATE", "KIND", "PROVIDER", "TASK", "RESPONSES", "DRAWS", "DEFAULT")
+_DISPENSABLE = (_HEADINGS.index("TASK"), _HEADINGS.index("PROVIDER"), _HEADINGS.index("KIND"))
 
 
 @click.command(cls=SectionedCommand, help="List the serving endpoints of the workspace that the Responses API serves.")
@@ -89,12 +90,24 @@ def _table(rows: list[tuple[str, ...]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    shown = _that_fit(rows, console.width)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in _HEADINGS:
-        table.add_column(heading.capitalize(), overflow="fold", no_wrap=heading in ("RESPONSES", "DRAWS"))
+    for column in shown:
+        table.add_column(_HEADINGS[column].capitalize(), overflow="fold")
     colours = {"yes": "green", "no": "red", "unknown": "yellow"}
     for row in rows:
         ready = "green" if row[1] == "READY" else "yellow"
         styles = ("bold", ready, "", "", "", colours.get(row[5], ""), colours.get(row[6], ""), "cyan")
-        table.add_row(*(Text(cell, style) for cell, style in zip(row, styles, strict=True)))
-    Console().print(table)
+        table.add_row(*(Text(row[column], styles[column]) for column in shown))
+    console.print(table)
+
+
+def _that_fit(rows: list[tuple[str, ...]], width: int) -> list[int]:
+    """The columns that a terminal has room for: task, provider and kind go first."""
+    widths = [max(map(len, column)) + 2 for column in zip(_HEADINGS, *rows, strict=True)]
+    shown = list(range(len(_HEADINGS)))
+    for column in _DISPENSABLE:
+        if sum(widths[index] for index in shown) > width:
+            shown.remove(column)
+    return shown

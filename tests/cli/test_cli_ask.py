@@ -1,0 +1,335 @@
+"""``ask``: the answer alone on stdout, everything about it on stderr, the exit code for scripts."""
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+from inline_snapshot import snapshot
+
+from databricks_responses_mcp.cli.main import run
+from databricks_responses_mcp.cli.prompt import read_prompt
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.errors import BridgeError
+from harness.terminal import CommandLine, Ran, interrupt
+
+pytestmark = pytest.mark.anyio
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
+
+
+async def test_the_answer_alone_is_on_stdout(cli: CommandLine) -> None:
+    assert await cli.run("ask", "[[say Forty-two.]]") == snapshot(
+        Ran(out="Forty-two.\n", err="(embedded-rules as databricks-gpt-5, 13 tokens in, 4 tokens out)\n", code=0)
+    )
+
+
+async def test_what_is_piped_in_and_files_come_after_the_argument(cli: CommandLine, emulator: RunningEmulator) -> None:
+    (cli.directory / "notes.md").write_text("one\ntwo\nthree\n", encoding="utf-8")
+    ran = await cli.run(
+        "ask", "Sum up [[say ok]]", "--file", "notes.md:2-3", "--verbosity", "low", "--reasoning-effort", "minimal",
+        "--max-output-tokens", "99", "--instructions", "Be brief.", "--extra", '{"metadata": {"team": "a"}}',
+        stdin="\ufeffpiped in\n".encode(),
+    )  # fmt: skip
+    assert (ran.out, ran.code) == ("ok\n", 0)
+    assert emulator.state.journal.to("/responses")[0].body == snapshot(
+        {
+            "model": "databricks-gpt-5",
+            "input": [
+                {
+                    "type": "message",
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "input_text",
+                            "text": """\
+Sum up [[say ok]]
+
+piped in
+
+File: notes.md (lines 2-3 of 3)
+```
+two
+three
+```\
+""",
+                        }
+                    ],
+                }
+            ],
+            "stream": True,
+            "instructions": "Be brief.",
+            "max_output_tokens": 99,
+            "metadata": {"team": "a"},
+            "reasoning": {"effort": "minimal"},
+            "text": {"verbosity": "low"},
+        }
+    )
+
+
+async def test_json_has_every_fact_and_nothing_is_streamed(cli: CommandLine) -> None:
+    ran = await cli.run("ask", "-", "--json", stdin=b"[[commentary]] hello")
+    facts = json.loads(ran.out)
+    assert facts.pop("response_id").startswith("resp_")
+    facts.pop("conversation_id", None)
+    assert (facts, ran.code) == snapshot(
+        (
+            {
+                "text": """\
+Looking into it.
+
+No model was asked: this is the embedded workspace's rule engine.
+You sent 20 characters in 2 words, beginning: “[[commentary]] hello”\
+""",
+                "status": "completed",
+                "model": "embedded-rules",
+                "endpoint": "databricks-gpt-5",
+                "usage": {
+                    "input_tokens": 11,
+                    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+                    "output_tokens": 43,
+                    "output_tokens_details": {"reasoning_tokens": 0},
+                    "total_tokens": 54,
+                },
+            },
+            0,
+        )
+    )
+
+
+async def test_several_messages_are_streamed_as_they_stand_in_the_whole_text(cli: CommandLine) -> None:
+    ran = await cli.run("ask", "[[commentary]] hello")
+    assert ran.out == snapshot("""\
+Looking into it.
+
+No model was asked: this is the embedded workspace's rule engine.
+You sent 20 characters in 2 words, beginning: “[[commentary]] hello”
+""")
+
+
+async def test_a_refusal_is_told_on_stderr_and_by_the_exit_code(cli: CommandLine) -> None:
+    assert await cli.run("ask", "[[refuse]]") == snapshot(
+        Ran(
+            out="",
+            err="""\
+[The model refused] I am sorry, but the embedded workspace was told to refuse this.
+(embedded-rules as databricks-gpt-5, 9 tokens in, 16 tokens out)
+""",
+            code=6,
+        )
+    )
+
+
+async def test_a_broken_answer_keeps_its_beginning_and_says_what_happened(
+    cli: CommandLine, emulator: RunningEmulator
+) -> None:
+    emulator.state.faults.add("cut:7")
+    assert (await cli.run("ask", "[[words 50]]")).folded() == snapshot(
+        Ran(
+            out="word1 word2 word3\n",
+            err="""\
+upstream_unavailable: The connection to the workspace broke in the middle of its answer
+(RemoteProtocolError).
+  Ask again; what had arrived is kept in this result.
+""",
+            code=8,
+        )
+    )
+
+
+async def test_failures_of_the_workspace_have_their_exit_codes(cli: CommandLine, emulator: RunningEmulator) -> None:
+    emulator.state.faults.add("429:7")
+    codes = {
+        "rate limited": await cli.run("ask", "hi"),
+        "no such model": await cli.run("ask", "hi", "--model", "gpt-99", "--json"),
+        "wrong token": await cli.run("ask", "hi", DATABRICKS_TOKEN="wrong-token"),
+    }
+    assert {name: ran.folded() for name, ran in codes.items()} == snapshot(
+        {
+            "rate limited": Ran(
+                out="",
+                err="""\
+rate_limited: The endpoint's limit of input tokens per minute is reached (HTTP 429): Rate limit
+exceeded: ITPM limit of 200,000 tokens reached.
+  Wait, or send a shorter prompt. Retry after 7 s. Request id: REQUEST.
+""",
+                code=7,
+            ),
+            "no such model": Ran(
+                out="""\
+{
+  "status": "failed",
+  "error": {
+    "code": "model_not_found",
+    "message": "The workspace has no serving endpoint gpt-99 (HTTP 404): The endpoint 'gpt-99' does
+not exist, or you have no permission to see it.",
+    "retryable": false,
+    "hint": "Call list_databricks_models for the names that exist here.",
+    "status": 404,
+    "request_id": "REQUEST"
+  }
+}
+""",
+                err="""\
+model_not_found: The workspace has no serving endpoint gpt-99 (HTTP 404): The endpoint 'gpt-99' does
+not exist, or you have no permission to see it.
+  Call `databricks-responses-mcp models` for the names that exist here. Request id: REQUEST.
+""",
+                code=5,
+            ),
+            "wrong token": Ran(
+                out="",
+                err="""\
+unauthenticated: The workspace does not know the token (HTTP 403): Invalid Token.
+  The token has expired or belongs to another workspace: make a new one in the workspace that
+DATABRICKS_HOST names, and check that no DATABRICKS_CONFIG_PROFILE points elsewhere.
+`databricks-responses-mcp doctor` shows which check fails. Request id: REQUEST.
+""",
+                code=4,
+            ),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--timeout-seconds", "soon"),
+        ("--extra", "[1]"),
+        ("--extra", '{"a": NaN}'),
+        ("--temperature", "nan"),
+        ("--max-output-tokens", "0"),
+        ("--engine", "rules"),
+        ("--unknown",),
+    ],
+)
+def test_wrong_arguments_end_before_anything_is_asked(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["ask", "hi", *arguments]) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert arguments[0].removeprefix("--").replace("-", "_") in streams.err.replace("-", "_")
+
+
+@pytest.mark.parametrize(
+    ("argument", "piped", "prompt"),
+    [
+        ("Sum up", b"this\n", "Sum up\n\nthis"),
+        ("Sum up", b"", "Sum up"),
+        ("-", b"this", "this"),
+        (None, "na\u00efve".encode("utf-16"), "na\u00efve"),
+        (None, b" \n", "invalid_argument"),
+        ("Sum up", b"\x89PNG\xff", "invalid_argument"),
+    ],
+)
+def test_a_prompt_comes_from_the_argument_and_from_stdin(
+    argument: str | None, piped: bytes, prompt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(piped)))
+    try:
+        read = read_prompt(argument)
+    except BridgeError as error:
+        read = error.code.value
+    assert read == prompt
+
+
+async def test_a_deadline_ends_the_call_with_what_had_arrived(cli: CommandLine, emulator: RunningEmulator) -> None:
+    with emulator.state.hold(after_events=7):
+        ran = await cli.run("ask", "[[words 50]]", "--timeout-seconds", "1")
+    assert ran.folded() == snapshot(
+        Ran(
+            out="word1 word2 word3\n",
+            err="""\
+timeout: databricks-gpt-5 gave no whole answer within 1 s.
+  What arrived is kept in this result. Ask for less at once, or raise RESPONSES_MCP_TIMEOUT_SECONDS
+(and the host's own limit for tool calls).
+""",
+            code=9,
+        )
+    )
+
+
+@posix
+async def test_a_reader_that_leaves_ends_the_call_without_a_word(cli: CommandLine, emulator: RunningEmulator) -> None:
+    reading, writing = os.pipe()
+    with emulator.state.hold(after_events=12) as hold:
+        async with cli.started("ask", "[[words 50]]", stdout=writing) as process:
+            os.close(writing)
+            await hold.reached.wait()
+            first = await anyio.to_thread.run_sync(os.read, reading, 5)
+            os.close(reading)
+            hold.release()
+            assert process.stderr is not None
+            said = b"".join([chunk async for chunk in process.stderr])
+            code = await process.wait()
+    assert (first, said, code) == (b"word1", b"", 141)
+
+
+@posix
+async def test_ctrl_c_closes_the_connection_to_the_workspace(cli: CommandLine, emulator: RunningEmulator) -> None:
+    with emulator.state.hold(after_events=7) as hold:
+        async with cli.started("ask", "[[words 50]]") as process:
+            await hold.reached.wait()
+            interrupt(process)
+            code = await process.wait()
+            await emulator.state.journal.to("/responses")[0].disconnected.wait()
+            assert process.stderr is not None
+            assert (code, b"".join([chunk async for chunk in process.stderr])) == (130, b"\n")
+
+
+@posix
+async def test_a_reader_that_reads_nothing_does_not_hold_up_the_end(
+    cli: CommandLine, emulator: RunningEmulator
+) -> None:
+    reading, writing = os.pipe()
+    # More than a pipe holds.
+    text = "x" * 200_000
+    (cli.directory / "long.txt").write_text(f"[[say {text}]]", encoding="utf-8")
+    with emulator.state.hold(after_events=6) as hold:
+        async with cli.started("ask", "go", "--file", "long.txt", stdout=writing) as process:
+            os.close(writing)
+            await hold.reached.wait()
+            await anyio.to_thread.run_sync(os.read, reading, 1)
+            interrupt(process)
+            assert await process.wait() == 130
+    os.close(reading)
+
+
+async def test_a_full_disk_behind_stdout_is_told(cli: CommandLine) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        async with cli.started("ask", "[[say hi]]", stdout=full) as process:
+            assert process.stderr is not None
+            said = b"".join([chunk async for chunk in process.stderr])
+            code = await process.wait()
+    finally:
+        os.close(full)
+    assert (code, said.decode()) == snapshot(
+        (
+            1,
+            """\
+internal: stdout cannot be written: No space left on device.
+  Check where it is redirected to.
+""",
+        )
+    )
+
+
+async def test_embedded_needs_nothing_and_says_what_answers(bare: CommandLine) -> None:
+    ran = await bare.run("ask", "--embedded", "--engine", "rules", "[[say hello]]", DATABRICKS_HOST="https://not.used")
+    assert ran == snapshot(
+        Ran(
+            out="hello\n",
+            err="""\
+databricks-responses-mcp: Answers come from fixed rules, not from a model, as asked for.
+(embedded-rules as databricks-gpt-5-5, 10 tokens in, 1 tokens out)
+""",
+            code=0,
+        )
+    )

@@ -1,0 +1,70 @@
+"""``--help``: readable in any terminal, complete, and true."""
+
+import re
+
+import pytest
+
+from databricks_responses_mcp.cli.failing import EXIT_CODES, OUTPUT_CLOSED, exit_code_of
+from databricks_responses_mcp.cli.main import COMMANDS, run
+from databricks_responses_mcp.cli.running import INTERRUPTED, TERMINATED, TerminatedError
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.settings import settings_help
+
+
+def help_of(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert run([*arguments, "--help"]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_the_terminal(
+    command: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = help_of(*([command] if command else []), capsys=capsys).splitlines()
+    assert [line for line in lines if len(line) > columns] == []
+    assert max(map(len, lines)) > columns * 0.8
+
+
+@pytest.mark.parametrize("command", ["serve", "ask", "image", "models", "doctor"])
+def test_settings_stand_in_a_section_after_the_commands_own_options(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = help_of(command, capsys=capsys)
+    places = [text.index(f"\n{heading}:\n") for heading in ("Options", "Workspace", "Settings")]
+    assert places == sorted(places)
+    assert text.index("--help") < places[1] < text.index("--host") < places[2] < text.index("--timeout-seconds")
+
+
+def test_help_of_serve_documents_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    words = re.sub(r"\s+", "", help_of("serve", capsys=capsys))
+    missing = [doc.env for doc in settings_help() if doc.env not in words]
+    # A secret is no option; which variable holds the token is said all the same.
+    assert [name for name in missing if not name.endswith("_KEY")] == []
+
+
+def test_every_exit_code_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    text = re.sub(r"\s+", " ", help_of(capsys=capsys))
+    documented = {int(code) for code in re.findall(r"[:;] (\d+) [a-z]", text[text.index("Exit codes") :])}
+    assert documented == {0, *EXIT_CODES.values(), INTERRUPTED, TERMINATED, OUTPUT_CLOSED}
+    assert EXIT_CODES.keys() == set(ErrorCode)
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_an_error_wrapped_by_task_groups_keeps_its_exit_code(
+    code: ErrorCode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = BridgeError(code, "It \x1b[31mfailed.", "Do this.", retry_after_seconds=2)
+    group = BaseExceptionGroup("outer", [ExceptionGroup("inner", [error])])
+    assert exit_code_of(group) == EXIT_CODES[code]
+    assert capsys.readouterr().err == f"{code.value}: It [31mfailed.\n  Do this. Retry after 2 s.\n"
+
+
+def test_other_ends_have_theirs() -> None:
+    assert [exit_code_of(end) for end in (KeyboardInterrupt(), TerminatedError(), BrokenPipeError(), ValueError())] == [
+        130,
+        143,
+        141,
+        None,
+    ]
