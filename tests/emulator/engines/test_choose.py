@@ -33,7 +33,7 @@ def test_a_real_model_answers_where_it_can(spec: str | None) -> None:
     assert isinstance(chosen.engine, LocalEngine)
     assert chosen.note == snapshot(
         "Answers come from SmolLM2-135M-Instruct (local llama.cpp), a real but very small model on this machine; "
-        "127 MB are fetched on first use."
+        "129 MB are fetched on first use."
     )
 
 

