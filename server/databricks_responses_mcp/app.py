@@ -43,6 +43,7 @@ _ICON = (
     'stroke="#ff9e94" stroke-width="3" stroke-linejoin="round"/></svg>'
 )
 _HOUR_MS = 3_600_000
+_RAW = "application/octet-stream"
 
 OpenBridge = Callable[[], AbstractAsyncContextManager[Bridge]]
 
@@ -83,8 +84,8 @@ class BridgeServer(MCPServer[App]):
         if isinstance(contents, InputRequiredResult) or not str(uri).startswith("image:"):
             return contents
         return [
-            replace(content, mime_type=image_format.mime_type)
-            if isinstance(content.content, bytes) and (image_format := sniff(content.content))
+            replace(content, mime_type=image_format.mime_type if (image_format := sniff(content.content)) else _RAW)
+            if isinstance(content.content, bytes)
             else content
             for content in contents
         ]
@@ -194,10 +195,14 @@ def _import_for_calls() -> None:
 
 def _as_bridge_error(name: str, error: ToolError) -> BridgeError:
     cause = error.__cause__
+    while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
+        cause = cause.exceptions[0]
     if isinstance(cause, BridgeError):
         return cause
     if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
-        problems = "; ".join(_problem(detail) for detail in cause.errors(include_url=False, include_input=False)[:5])
+        details = cause.errors(include_url=False, include_input=False)
+        # An argument may be left out as null: that it is not null either is no news.
+        problems = "; ".join(dict.fromkeys(_problem(d) for d in details if d["type"] != "none_required"))
         return BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"{name} cannot take these arguments: {problems}.",
@@ -214,5 +219,6 @@ def _as_bridge_error(name: str, error: ToolError) -> BridgeError:
 
 
 def _problem(detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
+    # The rest of the place names the branches of our types, not anything of the caller's.
+    where = ".".join(str(part) for part in detail["loc"] if isinstance(part, int) or part == detail["loc"][0])
     return f"{where}: {detail['msg']}" if where else str(detail["msg"])

@@ -19,6 +19,7 @@ class RawServer:
 
     def __init__(self, answer: bytes, each: int = 1000) -> None:
         self.answer = answer
+        self.host = ""
         self.each = each
         self.connections = 0
         self.requests: list[bytes] = []
@@ -50,8 +51,8 @@ async def raw_server(answer: bytes, each: int = 1000) -> AsyncIterator[tuple[Raw
     """A server of a few lines, and the bridge to it."""
     server = RawServer(answer, each)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = listener.extra(anyio.abc.SocketAttribute.local_port)
-    settings = load_settings({"DATABRICKS_HOST": f"http://127.0.0.1:{port}", "DATABRICKS_TOKEN": "t"})
+    server.host = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
+    settings = load_settings({"DATABRICKS_HOST": server.host, "DATABRICKS_TOKEN": "t"})
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, server.serve)
         async with open_bridge(settings, {}) as bridge:

@@ -37,6 +37,7 @@ _PHASES = {
     "compaction": "compacting the conversation",
 }
 
+_OF_PICTURES = ("result", "picture")
 _TAIL = 400
 """How much of the newest text is kept at hand for progress, in characters."""
 
@@ -49,11 +50,13 @@ class AssembledResponse:
         status: ``completed``, ``incomplete``, ``failed``, ``cancelled``, or ``cut`` if the stream ended too early.
         output: the output items in order, as the API gave them (large base64 as ``Payload``).
         fields: the response object's other fields, as given; may be empty, no field is certain.
+        malformed: how many events could not be read.
     """
 
     status: str
     output: list[Item]
     fields: dict[str, Any]
+    malformed: int = 0
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class ResponseAssembler:
         events: how many events were taken.
         characters: how many characters of visible text have been received as deltas.
         partial_images: how many previews of pictures have come.
+        malformed: how many events of the stream could not be read, and may have held text.
     """
 
     def __init__(self) -> None:
@@ -87,6 +91,7 @@ class ResponseAssembler:
         self.events = 0
         self.characters = 0
         self.partial_images = 0
+        self.malformed = 0
         self._tail: list[str] = []
         self._tail_length = 0
         self._slots: dict[int | str, _Slot] = {}
@@ -110,6 +115,7 @@ class ResponseAssembler:
             "response.queued": self._lifecycle,
             "response.in_progress": self._lifecycle,
             "error": self._error_event,
+            "response.error": self._error_event,
         }
 
     def feed(self, event: Any) -> Item | None:
@@ -124,12 +130,13 @@ class ResponseAssembler:
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
         if handler is not None:
             return handler(event)
-        if isinstance(kind, str) and kind in _TERMINAL:
-            self._terminal(kind, event)
-        elif event.get("error"):
-            self._error_event(event)
-        elif event.get("object") == "response" or (kind is None and isinstance(event.get("output"), list)):
+        if isinstance(kind, str):
+            if kind in _TERMINAL:
+                self._terminal(kind, event)
+        elif event.get("object") == "response" or isinstance(event.get("output"), list):
             self.take_response(event)
+        elif event.get("error") or event.get("error_code"):
+            self._error_event(event)
         return None
 
     def take_response(self, response: dict[str, Any]) -> None:
@@ -146,11 +153,19 @@ class ResponseAssembler:
         """What has been received so far."""
         output = self._merged_output()
         status = self._status or ("failed" if self.error else "cut")
-        return AssembledResponse(status=status, output=output, fields=self._fields)
+        return AssembledResponse(status=status, output=output, fields=self._fields, malformed=self.malformed)
 
-    def end_of_stream(self) -> None:
-        """Tell that the stream ended in order without a terminal event: an agent's does so, if every item was done."""
-        if not self.finished and self.error is None and self._slots and all(s.done for s in self._slots.values()):
+    def end_of_stream(self, *, marked: bool = False) -> None:
+        """Tell that the stream ended in order without a terminal event, as agents' streams do.
+
+        Args:
+            marked: it ended with ``[DONE]``: then what has arrived is all there is. Without, every item must be done.
+        """
+        if self.finished or not self._slots:
+            return
+        whole = self._done_items()
+        open_items = [_unfinished(slot) for slot in self._slots.values() if not slot.done]
+        if marked or all(item is None or _said_by(item, whole) for item in open_items):
             self.finished = True
             self._status = "completed"
 
@@ -220,8 +235,8 @@ class ResponseAssembler:
         if not isinstance(item, dict):
             return None
         slot = self._slot(event)
-        if slot.done and slot.item.get("id") != item.get("id"):
-            # Two done items under one key: a server that gives no indexes. Neither may be lost.
+        if slot.done and not isinstance(event.get("output_index"), int):
+            # Agents give no indexes, and one id to several items. None of them may be lost.
             slot = self._slots[f"extra-{len(self._slots)}"] = _Slot()
         slot.item, slot.done, slot.announced = item, True, True
         return item
@@ -242,10 +257,7 @@ class ResponseAssembler:
         output = response.get("output")
         if isinstance(output, list):
             final = [item for item in output if isinstance(item, dict)]
-            done = self._done_items()
-            if len(final) == len(done):
-                final = [_with_picture_seen(item, seen) for item, seen in zip(final, done, strict=True)]
-            self._final_output = final
+            self._final_output = _with_pictures_seen(final, self._done_items())
 
     def _error_event(self, event: dict[str, Any]) -> None:
         self.error = event
@@ -282,11 +294,14 @@ def _order(key: int | str) -> tuple[int, int]:
     return (0, key) if isinstance(key, int) else (1, 0)
 
 
-def _with_picture_seen(final: Item, seen: Item) -> Item:
-    """The terminal event's item, its picture taken from the item's own event: that one may be on disk already."""
-    if seen.get("type") == "image_generation_call" == final.get("type"):
-        return {**final, **{key: seen[key] for key in ("result", "picture") if key in seen}}
-    return final
+def _with_pictures_seen(final: list[Item], done: list[Item]) -> list[Item]:
+    """The terminal event's items, each picture taken from the item's own event: that one may be on disk already."""
+    seen = iter([item for item in done if item.get("type") == "image_generation_call"])
+    output: list[Item] = []
+    for item in final:
+        earlier = next(seen, None) if item.get("type") == "image_generation_call" else None
+        output.append(item if earlier is None else {**item, **{k: earlier[k] for k in _OF_PICTURES if k in earlier}})
+    return output
 
 
 def _said_by(item: Item, whole: list[Item]) -> bool:
@@ -297,6 +312,8 @@ def _said_by(item: Item, whole: list[Item]) -> bool:
 
 def _content_text(item: Item) -> str:
     content = item.get("content")
+    if isinstance(content, str):
+        return content
     parts = content if isinstance(content, list) else []
     return "".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
 

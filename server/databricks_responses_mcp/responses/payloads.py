@@ -71,8 +71,13 @@ def _loads(data: bytes | bytearray) -> Any:
     try:
         return from_json(data)
     except ValueError:
-        # The fast parser refuses what the standard library takes: half of a surrogate pair at the edge of a delta.
-        return json.loads(data)
+        pass
+    # The fast parser refuses what must not cost the event: half of a surrogate pair at the edge of a delta, a byte that
+    # is not UTF-8.
+    try:
+        return json.loads(data.decode("utf-8", "replace"))
+    except RecursionError as error:
+        raise ValueError("the JSON nests too deep") from error
 
 
 def _payload_spans(data: bytes | bytearray) -> list[tuple[int, int]]:

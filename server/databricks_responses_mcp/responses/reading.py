@@ -8,7 +8,6 @@ from typing import Any
 
 from databricks_responses_mcp.responses.answers import answer_shape
 from databricks_responses_mcp.responses.assembly import Item
-from databricks_responses_mcp.responses.payloads import Payload
 
 _WAITING = frozenset({"function_call", "custom_tool_call", "apply_patch_call", "shell_call", "mcp_approval_request"})
 
@@ -62,8 +61,8 @@ def pending_calls_of(output: list[Item]) -> list[dict[str, Any]]:
             call["approval_request_id"] = item.get("id")
         call["answer_with"] = answer_shape(item)
         pending.append(call)
-    answered = {item.get("call_id") for item in output if str(item.get("type", "")).endswith("_output")}
-    return [call for call in pending if call.get("call_id") is None or call.get("call_id") not in answered]
+    answered = {str(item.get("call_id")) for item in output if str(item.get("type", "")).endswith("_output")}
+    return [call for call in pending if call.get("call_id") is None or str(call["call_id"]) not in answered]
 
 
 def other_items_of(output: list[Item]) -> list[Item]:
@@ -75,7 +74,7 @@ def other_items_of(output: list[Item]) -> list[Item]:
     for item in output:
         if item.get("type") == "message" and all(part.get("type") == "output_text" for part in _parts(item)):
             continue
-        slim = {key: value for key, value in item.items() if not _is_bulk(key, value)}
+        slim = {key: value for key, value in item.items() if not _is_bulk(item, key)}
         if item.get("type") == "reasoning" and not item.get("summary") and not item.get("content"):
             continue
         items.append(slim)
@@ -111,15 +110,6 @@ def incomplete_reason_of(fields: dict[str, Any]) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
-def mend(text: str) -> str:
-    """Text that can be encoded: surrogates that a stream cut apart are joined, lone ones replaced."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def _parts(item: Item) -> list[dict[str, Any]]:
     if item.get("type") != "message":
         return []
@@ -131,7 +121,7 @@ def _parts(item: Item) -> list[dict[str, Any]]:
 
 def _part_text(part: dict[str, Any]) -> str:
     text = part.get("text")
-    return mend(text) if part.get("type") in ("output_text", "text") and isinstance(text, str) else ""
+    return text if part.get("type") in ("output_text", "text") and isinstance(text, str) else ""
 
 
 def _message_text(item: Item) -> str:
@@ -153,5 +143,8 @@ def _citation(note: dict[str, Any], text: str, offset: int) -> dict[str, Any]:
     return citation
 
 
-def _is_bulk(key: str, value: Any) -> bool:
-    return isinstance(value, Payload) or key in ("result", "encrypted_content", "picture")
+def _is_bulk(item: Item, key: str) -> bool:
+    """Base64 and ciphertext: long, and nothing that a reader could use."""
+    if item.get("type") == "image_generation_call":
+        return key in ("result", "picture")
+    return key == "encrypted_content"

@@ -33,7 +33,7 @@ class RequestOptions:
     """The parameters of the API that the bridge names; None means not sent.
 
     Attributes:
-        extra: any other parameters, verbatim; they win over nothing: a name given twice is an error of the caller.
+        extra: any other parameters, verbatim. A name that is given here and above as well is an error of the caller.
     """
 
     instructions: str | None = None

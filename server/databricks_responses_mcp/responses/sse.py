@@ -36,6 +36,7 @@ class SSEDecoder:
         self._scanned = 0
         self._event = ""
         self._data: list[bytes | bytearray] = []
+        self._held = 0
         self._after_cr = False
         self._at_start = True
 
@@ -48,7 +49,7 @@ class SSEDecoder:
         if b"\r" in chunk or self._after_cr:
             chunk = self._normalise(chunk)
         self._buffer += chunk
-        if len(self._buffer) > self._max:
+        if len(self._buffer) + self._held > self._max:
             raise EventTooLargeError(f"an event of the stream is larger than {self._max} bytes")
         while (end := self._buffer.find(b"\n", self._scanned)) >= 0:
             event = self._line(self._take_line(end))
@@ -98,13 +99,14 @@ class SSEDecoder:
                 self._data.append(line)
             else:
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            self._held += len(self._data[-1])
         elif line.startswith(b"event:"):
             self._event = line[6:].strip().decode("utf-8", "replace")
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
         parts, event = self._data, self._event
-        self._event = ""
+        self._event, self._held = "", 0
         if not parts:
             return None
         self._data = []

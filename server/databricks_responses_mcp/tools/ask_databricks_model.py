@@ -5,20 +5,13 @@ from typing import Annotated, Any
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.tools.arguments import Names, Objects, Optional
 from databricks_responses_mcp.tools.results import answer_result, error_result
-from databricks_responses_mcp.tools.schema import AnswerFacts, Maybe, define_tool
+from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of, reporter_of
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str | dict) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-Tools = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_as_list)]
 
 DESCRIPTION = """\
 Ask a model of the Databricks workspace a question and get its answer, streamed through the Responses API.
@@ -30,9 +23,9 @@ async def ask_databricks_model(
     ctx: Context[App],
     prompt: Annotated[str, Field(min_length=1, description="What to ask.")],
     model: Annotated[
-        Maybe[str], Field(description="Serving endpoint, e.g. databricks-gpt-5. Default: the configured one.")
+        Optional[str], Field(description="Serving endpoint, e.g. databricks-gpt-5. Default: the configured one.")
     ] = None,
-    instructions: Annotated[Maybe[str], Field(description="System instructions.")] = None,
+    instructions: Annotated[Optional[str], Field(description="System instructions.")] = None,
     images: Annotated[
         Names, Field(description="Images to show: local paths, https or data URLs (PNG, JPEG, WEBP, GIF).")
     ] = (),
@@ -40,45 +33,45 @@ async def ask_databricks_model(
         Names, Field(description="Text files put in the prompt with their names; path:10-20 takes these lines.")
     ] = (),
     reasoning_effort: Annotated[
-        Maybe[str],
+        Optional[str],
         Field(description="none, minimal, low, medium, high, xhigh or max; models differ. Default: the model's."),
     ] = None,
-    verbosity: Annotated[Maybe[str], Field(description="low, medium or high. Default: the model's.")] = None,
+    verbosity: Annotated[Optional[str], Field(description="low, medium or high. Default: the model's.")] = None,
     max_output_tokens: Annotated[
-        Maybe[Annotated[int, Field(ge=1)]],
+        Optional[Annotated[int, Field(ge=1)]],
         Field(description="Most tokens to write, reasoning included. Default 16384."),
     ] = None,
     temperature: Annotated[
-        Maybe[Annotated[float, Field(ge=0, le=2)]],
+        Optional[Annotated[float, Field(ge=0, le=2)]],
         Field(description="0 to 2; reasoning models refuse it. Default: not sent."),
     ] = None,
     top_p: Annotated[
-        Maybe[Annotated[float, Field(ge=0, le=1)]], Field(description="0 to 1. Default: not sent.")
+        Optional[Annotated[float, Field(ge=0, le=1)]], Field(description="0 to 1. Default: not sent.")
     ] = None,
     conversation_id: Annotated[
-        Maybe[str], Field(description="Go on with this conversation. Default: a new one.")
+        Optional[str], Field(description="Go on with this conversation. Default: a new one.")
     ] = None,
     output_schema: Annotated[
-        Maybe[dict[str, Any]], Field(description="JSON Schema that the answer must fit; the value is in `parsed`.")
+        Optional[dict[str, Any]], Field(description="JSON Schema that the answer must fit; the value is in `parsed`.")
     ] = None,
     tools: Annotated[
-        Tools,
+        Objects,
         Field(
             description="Responses API tools it may use: function, custom, apply_patch, shell, image_generation, mcp, "
             "web_search. Calls that you must carry out come back in pending_calls."
         ),
     ] = (),
     tool_choice: Annotated[
-        Maybe[str], Field(description="auto, none, required, or a tool's name or type. Default auto.")
+        Optional[str], Field(description="auto, none, required, or a tool's name or type. Default auto.")
     ] = None,
     parallel_tool_calls: Annotated[
-        Maybe[bool], Field(description="Several calls at once. Default: the model's.")
+        Optional[bool], Field(description="Several calls at once. Default: the model's.")
     ] = None,
     max_tool_calls: Annotated[
-        Maybe[Annotated[int, Field(ge=1)]], Field(description="Most calls of built-in tools. Default: no limit.")
+        Optional[Annotated[int, Field(ge=1)]], Field(description="Most calls of built-in tools. Default: no limit.")
     ] = None,
     extra: Annotated[
-        Maybe[dict[str, Any]],
+        Optional[dict[str, Any]],
         Field(description="Any other Responses API parameters, verbatim, e.g. service_tier, include, metadata."),
     ] = None,
 ) -> Annotated[CallToolResult, AnswerFacts]:

@@ -8,7 +8,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.tools.ask_databricks_model import Tools
+from databricks_responses_mcp.tools.arguments import Objects
 from databricks_responses_mcp.tools.results import answer_result, error_result
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of, reporter_of
@@ -22,7 +22,7 @@ async def continue_databricks_model(
     ctx: Context[App],
     conversation_id: Annotated[str, Field(min_length=1, description="As the result with the pending_calls gave it.")],
     outputs: Annotated[
-        Tools,
+        Objects,
         Field(
             description="One for each pending call, as its answer_with shows: {call_id, output} for function and "
             "custom; {call_id, status, output} for apply_patch; {call_id, stdout, stderr, exit_code} for shell; "

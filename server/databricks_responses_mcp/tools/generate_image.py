@@ -8,9 +8,9 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.tools.ask_databricks_model import Names
+from databricks_responses_mcp.tools.arguments import Names, Optional
 from databricks_responses_mcp.tools.results import answer_result, error_result
-from databricks_responses_mcp.tools.schema import AnswerFacts, Maybe, define_tool
+from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of, reporter_of
 
 DESCRIPTION = """\
@@ -23,27 +23,31 @@ async def generate_image(
     ctx: Context[App],
     prompt: Annotated[str, Field(min_length=1, description="What to draw, or what to change in the images.")],
     model: Annotated[
-        Maybe[str], Field(description="Serving endpoint of an OpenAI model. Default: the configured image model.")
+        Optional[str], Field(description="Serving endpoint of an OpenAI model. Default: the configured image model.")
     ] = None,
     size: Annotated[
-        Maybe[str], Field(description="WIDTHxHEIGHT such as 1024x1536, or auto. Default: the model's.")
+        Optional[str], Field(description="WIDTHxHEIGHT such as 1024x1536, or auto. Default: the model's.")
     ] = None,
-    quality: Annotated[Maybe[str], Field(description="low, medium, high or auto. Default: the model's.")] = None,
-    background: Annotated[Maybe[str], Field(description="transparent, opaque or auto. Default: the model's.")] = None,
-    output_format: Annotated[Maybe[str], Field(description="png, jpeg or webp. Default png.")] = None,
+    quality: Annotated[Optional[str], Field(description="low, medium, high or auto. Default: the model's.")] = None,
+    background: Annotated[
+        Optional[str], Field(description="transparent, opaque or auto. Default: the model's.")
+    ] = None,
+    output_format: Annotated[Optional[str], Field(description="png, jpeg or webp. Default png.")] = None,
     output_compression: Annotated[
-        Maybe[Annotated[int, Field(ge=0, le=100)]], Field(description="0 to 100, for jpeg and webp.")
+        Optional[Annotated[int, Field(ge=0, le=100)]], Field(description="0 to 100, for jpeg and webp.")
     ] = None,
-    n: Annotated[int, Field(ge=1, le=10, description="How many pictures, 1 to 10. Default 1.")] = 1,
+    n: Annotated[
+        Optional[Annotated[int, Field(ge=1, le=10)]], Field(description="How many pictures, 1 to 10. Default 1.")
+    ] = None,
     images: Annotated[Names, Field(description="Reference images to edit: local paths, https or data URLs.")] = (),
     mask: Annotated[
-        Maybe[str], Field(description="Image whose transparent parts are to be changed: path or URL.")
+        Optional[str], Field(description="Image whose transparent parts are to be changed: path or URL.")
     ] = None,
     save_to: Annotated[
-        Maybe[str], Field(description="Folder or file to save to. Default: the configured picture folder.")
+        Optional[str], Field(description="Folder or file to save to. Default: the configured picture folder.")
     ] = None,
     extra: Annotated[
-        Maybe[dict[str, Any]],
+        Optional[dict[str, Any]],
         Field(description="Other fields of the image_generation tool, e.g. input_fidelity, moderation."),
     ] = None,
 ) -> Annotated[CallToolResult, AnswerFacts]:
@@ -54,7 +58,10 @@ async def generate_image(
     from databricks_responses_mcp.turns.draw import Drawing, draw
 
     app = app_of(ctx)
-    taker = PictureTaker(app, prompt, save_to=save_to, count=n)
+    try:
+        taker = PictureTaker(app, prompt, save_to=save_to, count=n or 1)
+    except BridgeError as error:
+        return error_result(app, error)
     try:
         references = await image_urls(app, [*images, *([mask] if mask is not None else [])])
         drawing = Drawing(
@@ -65,7 +72,7 @@ async def generate_image(
             background=background,
             output_format=output_format,
             output_compression=output_compression,
-            count=n,
+            count=n or 1,
             images=references[: len(images)],
             mask=references[-1] if mask is not None else None,
             extra=extra or {},

@@ -8,8 +8,9 @@ from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.tools.arguments import Maybe, Optional
 from databricks_responses_mcp.tools.results import error_result
-from databricks_responses_mcp.tools.schema import ErrorFacts, Maybe, define_tool
+from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
@@ -42,18 +43,18 @@ class ModelList(BaseModel):
 async def list_databricks_models(
     ctx: Context[App],
     name_contains: Annotated[
-        Maybe[str], Field(description="Only endpoints whose name contains this. Default: all.")
+        Optional[str], Field(description="Only endpoints whose name contains this. Default: all.")
     ] = None,
     responses_only: Annotated[
-        bool, Field(description="Leave out endpoints known not to serve the Responses API. Default true.")
-    ] = True,
+        Optional[bool], Field(description="Leave out endpoints known not to serve the Responses API. Default true.")
+    ] = None,
 ) -> Annotated[CallToolResult, ModelList]:
     """List endpoints; see DESCRIPTION."""
     from databricks_responses_mcp.tools.listing import list_models
 
     app = app_of(ctx)
     try:
-        listing = await list_models(app.bridge, name_contains or "", responses_only=responses_only)
+        listing = await list_models(app.bridge, name_contains or "", responses_only=responses_only is not False)
     except BridgeError as error:
         failed = error_result(app, error)
         return failed.model_copy(update={"structured_content": {"error": error.as_dict()}})

@@ -37,14 +37,36 @@ def error_result(app: App, error: BridgeError, blocks: Sequence[ContentBlock] = 
 
 
 def cap_text(app: App, facts: dict[str, Any]) -> dict[str, Any]:
-    """Cut a text that is longer than hosts take; the whole of it stays readable as a resource."""
-    text = facts.get("text")
+    """Cut what is longer than hosts take; the whole of it stays readable as a resource.
+
+    The calls that wait are never cut: the host must carry them out as they are.
+    """
     limit = app.bridge.settings.max_text_tokens * _CHARACTERS_PER_TOKEN
-    if not isinstance(text, str) or len(text) <= limit:
-        return facts
-    uri = app.long_texts.keep(text)
-    note = f"The text is {len(text)} characters; the first {limit} are here, the whole of it is the resource {uri}."
-    return {**facts, "text": text[:limit], "text_uri": uri, "notes": [*facts.get("notes", []), note]}
+    capped = dict(facts)
+    for name in ("text", "refusal"):
+        text = facts.get(name)
+        if isinstance(text, str) and len(text) > limit:
+            uri = app.long_texts.keep(text)
+            capped[name] = text[:limit]
+            if name == "text":
+                capped["text_uri"] = uri
+            note = f"The {name} is {len(text)} characters; the first {limit} are here, the whole is the resource {uri}."
+            capped["notes"] = [*capped.get("notes", []), note]
+    if facts.get("output") and len(whole := json.dumps(facts["output"], ensure_ascii=False)) > limit:
+        uri = app.long_texts.keep(whole)
+        capped["output"] = [_shortened(item) for item in facts["output"]]
+        note = f"The output items are {len(whole)} characters of JSON; they are cut here and whole as resource {uri}."
+        capped["notes"] = [*capped.get("notes", []), note]
+    return capped
+
+
+def _shortened(value: Any) -> Any:
+    """A JSON value with its long texts cut."""
+    if isinstance(value, str):
+        return value if len(value) <= _ITEM_CHARACTERS else f"{value[:_ITEM_CHARACTERS]}…"
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    return [_shortened(item) for item in value] if isinstance(value, list) else value
 
 
 def words(facts: dict[str, Any], lead: str) -> str:
@@ -102,18 +124,24 @@ def _pending_words(facts: dict[str, Any]) -> list[str]:
 
 
 def _item_words(facts: dict[str, Any]) -> list[str]:
-    waiting = {call.get("call_id") or call.get("approval_request_id") for call in facts.get("pending_calls", [])}
+    waiting = {_id_of(call) for call in facts.get("pending_calls", [])}
     lines: list[str] = []
     for item in facts.get("output", []):
         kind = item.get("type")
-        if kind in ("message", "image_generation_call") or (item.get("call_id") or item.get("id")) in waiting:
+        if kind in ("message", "image_generation_call") or _id_of(item) in waiting:
             continue
         if kind == "reasoning":
-            summary = "\n".join(str(part.get("text", "")) for part in item.get("summary") or [] if part)
+            parts = item.get("summary")
+            texts = [part.get("text") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+            summary = "\n".join(str(text) for text in texts if text)
             lines.append(f"[Reasoning] {summary or _json(item)}")
         else:
             lines.append(f"[{kind}] {_json({k: v for k, v in item.items() if k not in ('type', 'id')})}")
     return lines
+
+
+def _id_of(call: dict[str, Any]) -> str:
+    return str(call.get("call_id") or call.get("approval_request_id") or call.get("id"))
 
 
 def _json(value: Any) -> str:

@@ -1,16 +1,14 @@
 """What the tools publish of their results, and how their schemas are kept small and portable."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
-from pydantic.json_schema import SkipJsonSchema
 
-T = TypeVar("T")
-Maybe = Annotated[T | SkipJsonSchema[None], Field()]
-"""A field that is absent rather than null: no null union in the published schema, which some hosts refuse."""
+from databricks_responses_mcp.tools.arguments import Maybe
 
 
 class ErrorFacts(BaseModel):
@@ -57,7 +55,27 @@ class AnswerFacts(BaseModel):
     output: Maybe[list[dict[str, Any]]] = Field(None, description="Other output items, as the API gave them.")
     usage: Maybe[dict[str, Any]] = None
     notes: Maybe[list[str]] = Field(None, description="What the bridge has to add.")
+    errors: Maybe[list[ErrorFacts]] = Field(None, description="Of several pictures, why some failed.")
     error: Maybe[ErrorFacts] = None
+
+
+class _ArgumentsAsGiven(FuncMetadata):
+    """Argument parsing that takes JSON in a string for an array or an object, and leaves texts alone.
+
+    The SDK would parse every string that looks like JSON, unless its type is plain ``str``: instructions that happen to
+    be JSON would be refused.
+    """
+
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        properties = self.arg_model.model_json_schema()["properties"] if self._has_json_text(data) else {}
+        structured = {
+            key: value for key, value in data.items() if properties.get(key, {}).get("type") in ("array", "object")
+        }
+        return {**data, **super().pre_parse_json(structured)}
+
+    @staticmethod
+    def _has_json_text(data: dict[str, Any]) -> bool:
+        return any(isinstance(value, str) and value.lstrip()[:1] in ("[", "{") for value in data.values())
 
 
 def define_tool(
@@ -82,6 +100,12 @@ def define_tool(
             idempotent_hint=idempotent,
             open_world_hint=open_world,
         ),
+    )
+    tool.fn_metadata = _ArgumentsAsGiven(
+        arg_model=tool.fn_metadata.arg_model,
+        output_schema=tool.fn_metadata.output_schema,
+        output_model=tool.fn_metadata.output_model,
+        wrap_output=tool.fn_metadata.wrap_output,
     )
     tool.parameters = {**slim(tool.parameters), "additionalProperties": False}
     if tool.fn_metadata.output_schema is not None:

@@ -1,6 +1,7 @@
 """Pictures that a model drew: onto the disk, into the result, and never lost once they were paid for."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ import anyio
 import anyio.to_thread
 from mcp.types import ContentBlock, ImageContent, ResourceLink
 
-from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.formats import dimensions, sniff
 from databricks_responses_mcp.media.pictures import decode_base64, save_picture
-from databricks_responses_mcp.media.thumbnails import make_thumbnail
+from databricks_responses_mcp.media.thumbnails import Thumbnail, make_thumbnail
 from databricks_responses_mcp.responses.assembly import Item, picture_base64
 from databricks_responses_mcp.responses.payloads import Payload
 from databricks_responses_mcp.tools.state import App
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class PictureTaker:
     def __init__(self, app: App, prompt: str, *, save_to: str | None = None, count: int = 1) -> None:
         self._app = app
         self._prompt = prompt
-        self._save_to = save_to
+        self._target = _target(app.bridge.settings.image_dir, save_to)
         self._budget = app.bridge.settings.inline_image_bytes // count
         self.taken: list[Taken] = []
 
@@ -96,9 +99,12 @@ class PictureTaker:
             return self._unreadable(raw, extra)
         del source
         try:
-            saved = save_picture(data, self._target(), self._prompt)
+            saved = save_picture(data, self._target, self._prompt)
         except BridgeError as error:
-            return self._unsaved(data, error, extra)
+            return self._unsaved(data, str(error), extra)
+        except Exception as error:
+            logger.exception("saving a picture failed")
+            return self._unsaved(data, f"{type(error).__name__}.", extra)
         facts = {
             "path": str(saved.path),
             "uri": self._app.gallery.uri_for(saved.path),
@@ -106,22 +112,11 @@ class PictureTaker:
             **extra,
         }
         del data
-        thumbnail = make_thumbnail(saved.path, budget_bytes=self._budget)
+        thumbnail = self._thumbnail(saved.path)
         problem = f"{saved.requested_path} was asked for; the picture is {saved.path}." if saved.requested_path else ""
         return Taken(facts, _image(thumbnail), _link(facts, saved.path.name), problem)
 
-    def _target(self) -> Path:
-        configured = self._app.bridge.settings.image_dir
-        if self._save_to is None:
-            return configured
-        target = Path(self._save_to)
-        if target.is_absolute() or self._save_to.startswith("~"):
-            return target
-        # Hosts without a project start servers in the root or the home: nobody means those by a relative path.
-        here = Path.cwd()
-        return (configured if here in (Path(here.anchor), Path.home()) else here) / target
-
-    def _unsaved(self, data: bytes, error: BridgeError, extra: dict[str, Any]) -> Taken:
+    def _unsaved(self, data: bytes, reason: str, extra: dict[str, Any]) -> Taken:
         image_format = sniff(data)
         digest = hashlib.sha256(data).hexdigest()
         name = f"unsaved-{digest[:10]}{image_format.extension if image_format else '.bin'}"
@@ -129,16 +124,46 @@ class PictureTaker:
         shape = _shape(mime_type, dimensions(data) or (None, None), len(data), digest)
         facts = {"uri": self._app.unsaved.keep(name, data), **shape, **extra}
         problem = (
-            f"The picture was drawn and paid for, but could not be saved: {error} "
+            f"The picture was drawn and paid for, but could not be saved: {reason} "
             f"It stays readable as {facts['uri']} while this server runs."
         )
-        return Taken(facts, _image(make_thumbnail(data, budget_bytes=self._budget)), _link(facts, name), problem)
+        return Taken(facts, _image(self._thumbnail(data)), _link(facts, name), problem)
+
+    def _thumbnail(self, source: bytes | Path) -> Thumbnail | None:
+        try:
+            return make_thumbnail(source, budget_bytes=self._budget)
+        except Exception:  # a picture without a thumbnail is better than none
+            logger.exception("shrinking a picture failed")
+            return None
 
     def _unreadable(self, raw: bytes, extra: dict[str, Any]) -> Taken:
         name = f"unreadable-{hashlib.sha256(raw).hexdigest()[:10]}.txt"
         facts = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
         problem = f"The model sent a picture that is not valid base64; what it sent is kept as {facts['uri']}."
         return Taken(facts, None, _link(facts, name), problem)
+
+
+def _target(configured: Path, save_to: str | None) -> Path:
+    """Where pictures go: found out before anything is paid for.
+
+    Raises:
+        BridgeError: ``invalid_argument`` if a relative path has nothing to be relative to.
+    """
+    if save_to is None:
+        return configured
+    target = Path(save_to)
+    if target.is_absolute() or save_to.startswith("~"):
+        return target
+    try:
+        here = Path.cwd()
+        # Hosts without a project start servers in the root or the home: nobody means those by a relative path.
+        return (configured if here in (Path(here.anchor), Path.home()) else here) / target
+    except (OSError, RuntimeError) as error:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"save_to {save_to!r} is relative, and this server has no working directory.",
+            "Give an absolute path.",
+        ) from error
 
 
 def _decoded(source: Payload | str) -> bytes | None:
@@ -158,7 +183,7 @@ def _shape(mime_type: str, size: tuple[int | None, int | None], count: int, dige
     return {key: value for key, value in facts.items() if value is not None}
 
 
-def _image(thumbnail: Any) -> ImageContent | None:
+def _image(thumbnail: Thumbnail | None) -> ImageContent | None:
     return None if thumbnail is None else ImageContent(data=thumbnail.base64, mime_type=thumbnail.mime_type)
 
 

@@ -13,6 +13,7 @@ from databricks_responses_mcp.responses.native_tools import (
 )
 from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_parameters
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation
 from databricks_responses_mcp.turns.converse import Watch, take_turn
 from databricks_responses_mcp.turns.exchange import TakePicture
@@ -83,15 +84,16 @@ async def ask(
         BridgeError: for every failure, by the error contract.
     """
     _check_question(question)
-    conversation = await _conversation_for(bridge, question)
+    clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
+    async with clock.bounds("looking up the model"):
+        conversation = await _conversation_for(bridge, question)
     said = Prompt(text=question.prompt, images=question.images).items()
     watch = Watch(reporter=reporter, on_text=on_text, take_picture=take_picture)
-    deadline = deadline_seconds or bridge.settings.timeout_seconds
     async with conversation.turn:
-        outcome = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=deadline)
+        outcome = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=clock.left)
         if question.output_schema is not None:
             outcome = await fit_to_schema(
-                bridge, conversation, outcome, question.output_schema, watch=watch, deadline_seconds=deadline
+                bridge, conversation, outcome, question.output_schema, watch=watch, deadline_seconds=clock.left
             )
     return outcome
 
@@ -151,6 +153,14 @@ def _check_question(question: Question) -> None:
             f"{', '.join(f'`{name}`' for name in twice)} is given both as an argument and in `extra`.",
             "Give it once.",
         )
+    for name, argument in (("reasoning", question.reasoning_effort), ("text", question.verbosity)):
+        value = question.extra.get(name)
+        if argument is not None and value is not None and not isinstance(value, Mapping):
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"`extra` has a {name} that is no object, so the argument beside it cannot be put into it.",
+                f"Give {name} as an object, or leave one of the two out.",
+            )
     if problems := tool_problems(question.tools):
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,

@@ -10,6 +10,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.reading import pictures_of
 from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.exchange import TakePicture, exchange
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
@@ -59,8 +60,11 @@ class Drawn:
             facts["text"] = "\n\n".join(text for text in (facts["text"], other["text"]) if text)
             facts["output"] = [*facts.get("output", []), *other.get("output", [])]
             facts["usage"] = _sum(facts.get("usage", {}), other.get("usage", {}))
+        for error in self.errors:
+            facts["usage"] = _sum(facts.get("usage", {}), error.partial.get("usage", {}))
         if self.errors:
-            facts["notes"] = [f"A picture failed: {error}" for error in self.errors]
+            facts["notes"] = [*facts.get("notes", []), *(f"A picture failed: {error}" for error in self.errors)]
+            facts["errors"] = [error.as_dict() for error in self.errors]
         return {key: value for key, value in facts.items() if value or key == "text"}
 
 
@@ -77,7 +81,9 @@ async def draw(
     Raises:
         BridgeError: if no request gave a picture: the first error.
     """
-    model = drawing.model or bridge.settings.image_model or await bridge.endpoints.default_image_model()
+    clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
+    async with clock.bounds("choosing a model"):
+        model = drawing.model or bridge.settings.image_model or await bridge.endpoints.default_image_model()
     body = build_request(
         model,
         Prompt(text=drawing.prompt, images=drawing.images).items(),
@@ -95,7 +101,7 @@ async def draw(
             outcome = await exchange(
                 bridge.client,
                 body,
-                deadline_seconds=deadline_seconds or bridge.settings.timeout_seconds,
+                deadline_seconds=clock.left,
                 reporter=reporter,
                 label=label,
                 take_picture=take_picture,

@@ -59,7 +59,7 @@ async def exchange(
                     tasks.cancel_scope.cancel()
         except BridgeError as error:
             failure = error
-    if scope.cancelled_caught:
+    if scope.cancelled_caught and not assembler.finished:
         failure = BridgeError(
             ErrorCode.TIMEOUT,
             f"{endpoint} gave no whole answer within {deadline_seconds:.0f} s.",
@@ -106,7 +106,8 @@ async def _run(
                     await stream.drain()
                     break
             else:
-                assembler.end_of_stream()
+                assembler.end_of_stream(marked=stream.marked_end)
+        assembler.malformed = stream.malformed
     if take_picture is not None:
         for picture in pictures_of(assembler.result().output):
             if picture_base64(picture) is not None:

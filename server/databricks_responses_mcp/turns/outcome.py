@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from databricks_responses_mcp.responses.assembly import AssembledResponse, Item
+from databricks_responses_mcp.responses.mending import mended
 from databricks_responses_mcp.responses.reading import (
     citations_of,
     incomplete_reason_of,
@@ -29,6 +30,7 @@ class Outcome:
         usage: token counts under the API's own names.
         items: all output items, raw.
         conversation_id: how to go on with it.
+        notes: what the bridge has to add.
         parsed: the JSON value of an answer that fits its schema, alone in a tuple; empty if there is none.
     """
 
@@ -46,6 +48,7 @@ class Outcome:
     items: list[Item] = field(default_factory=list)
     conversation_id: str | None = None
     parsed: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The result contract's fields; what is not known or empty is absent, but for ``text``."""
@@ -62,6 +65,7 @@ class Outcome:
             "citations": self.citations,
             "output": self.output,
             "usage": self.usage,
+            "notes": list(self.notes),
         }
         known = {key: value for key, value in facts.items() if value or key == "text"}
         return {**known, "parsed": self.parsed[0]} if self.parsed else known
@@ -69,20 +73,28 @@ class Outcome:
 
 def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
     """Read an assembled response."""
-    fields = response.fields
+    output: list[Item] = mended(response.output)
+    fields: dict[str, Any] = mended(response.fields)
     model = fields.get("model")
     response_id = fields.get("id")
     return Outcome(
-        text=text_of(response.output),
+        text=text_of(output),
         status=response.status,
         model=model if isinstance(model, str) and model else endpoint,
         endpoint=endpoint,
         response_id=response_id if isinstance(response_id, str) else None,
         incomplete_reason=incomplete_reason_of(fields),
-        refusal=refusal_of(response.output),
-        pending_calls=pending_calls_of(response.output),
-        citations=citations_of(response.output),
-        output=other_items_of(response.output),
+        refusal=refusal_of(output),
+        pending_calls=pending_calls_of(output),
+        citations=citations_of(output),
+        output=other_items_of(output),
         usage=usage_of(fields),
-        items=response.output,
+        items=output,
+        notes=_notes(response),
     )
+
+
+def _notes(response: AssembledResponse) -> tuple[str, ...]:
+    if not response.malformed or response.status != "completed":
+        return ()
+    return (f"{response.malformed} events of the stream could not be read; the text may lack something.",)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from databricks_responses_mcp.responses.assembly import ResponseAssembler
+from databricks_responses_mcp.responses.mending import mend
 
 Report = Callable[[float, str], Awaitable[None]]
 """Takes a value that only grows (seconds since the call began) and a message of at most 200 characters."""
@@ -33,6 +34,8 @@ class Reporter:
         """Send one message now."""
         value = round(anyio.current_time() - self._started, 3)
         self._last = value = max(value, round(self._last + 0.001, 3))
+        # A piece of text may end in the middle of a character: half an emoji cannot be encoded.
+        message = mend(message)
         await self._report(value, message if len(message) <= _MESSAGE else message[: _MESSAGE - 1] + "…")
 
     @property

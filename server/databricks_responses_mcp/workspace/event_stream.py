@@ -1,6 +1,7 @@
 """The body of a Responses answer as parsed events, whatever the server made of it."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import anyio
@@ -26,6 +27,8 @@ class EventStream:
         self._body = response.aiter_bytes()
         self.malformed = 0
         """How many events could not be parsed and were passed over."""
+        self.marked_end = False
+        """Whether the stream said ``[DONE]``."""
 
     @property
     def headers(self) -> httpx.Headers:
@@ -39,17 +42,18 @@ class EventStream:
             BridgeError: ``upstream_unavailable`` if the connection breaks, ``timeout`` if it falls silent,
                 ``upstream_error`` if the body is neither events nor JSON, ``too_large`` if an event is beyond reason.
         """
-        chunks = self._chunks()
-        head = b""
-        async for chunk in chunks:
-            head += chunk
-            if head.lstrip(_SPACE):
-                break
-        if self._is_event_stream(head):
-            async for event in self._server_sent(head, chunks):
-                yield event
-        else:
-            yield await self._whole(head, chunks)
+        async with aclosing(self._chunks()) as chunks:
+            head = b""
+            async for chunk in chunks:
+                head += chunk
+                if head.lstrip(_SPACE):
+                    break
+            if self._is_event_stream(head):
+                async with aclosing(self._server_sent(head, chunks)) as events:
+                    async for event in events:
+                        yield event
+            else:
+                yield await self._whole(head, chunks)
 
     async def drain(self) -> None:
         """Read the few bytes after the last event, if they are there, so that the connection can be used again."""
@@ -64,7 +68,8 @@ class EventStream:
         first = head.lstrip(b"\xef\xbb\xbf" + _SPACE)[:1]
         if first in (b"{", b"[", b"<"):
             return False
-        return "json" not in self._response.headers.get("content-type", "")
+        # What a field of an event stream (data, event, id, retry) or a comment begins with, no JSON does.
+        return (first and first in b"deir:") or "json" not in self._response.headers.get("content-type", "")
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         try:
@@ -91,7 +96,7 @@ class EventStream:
             for sse in decoder.feed(head):
                 if (event := self._parse(sse)) is not None:
                     yield event
-            async for chunk in chunks:
+            while not self.marked_end and (chunk := await anext(chunks, None)) is not None:
                 for sse in decoder.feed(chunk):
                     if (event := self._parse(sse)) is not None:
                         yield event
@@ -104,7 +109,10 @@ class EventStream:
                 yield event
 
     def _parse(self, sse: ServerSentEvent) -> Any:
+        if self.marked_end:
+            return None
         if sse.data[:6] == b"[DONE]":
+            self.marked_end = True
             return None
         try:
             event = parse_json(sse.data)

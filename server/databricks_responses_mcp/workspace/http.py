@@ -16,8 +16,9 @@ from databricks_responses_mcp.responses.payloads import parse_json
 from databricks_responses_mcp.workspace.advice import upstream_error
 from databricks_responses_mcp.workspace.credentials import Credentials
 from databricks_responses_mcp.workspace.event_stream import EventStream
+from databricks_responses_mcp.workspace.redaction import clean
 from databricks_responses_mcp.workspace.settings import Settings
-from databricks_responses_mcp.workspace.tls import trust_for
+from databricks_responses_mcp.workspace.tls import Trust, trust_for
 
 HARD_LIMIT_BYTES = 32 * 1024 * 1024
 """The most that the limit is in one request (``Limit(bytes): 33554432``)."""
@@ -27,6 +28,7 @@ _ERROR_BODY_BYTES = 1024 * 1024
 _ERROR_BODY_SECONDS = 30
 _LIST_SECONDS = 60
 _DEFAULT_RATE_LIMIT_SECONDS = 30.0
+_REFUSED_WITHIN_SECONDS = 0.25
 # Reasoning may be silent for as long as model serving lets a request run (297 s), so reading has no shorter limit.
 _TIMEOUT = httpx.Timeout(connect=10, read=310, write=60, pool=None)
 _LIMITS = httpx.Limits(max_connections=512, max_keepalive_connections=64, keepalive_expiry=60)
@@ -149,17 +151,19 @@ class WorkspaceClient:
         if content is not None:
             headers["content-type"] = "application/json"
             headers["accept"] = "text/event-stream, application/json"
-        fresh = _FreshConnection()
+        journey = _Journey()
         request = http.build_request(
-            method, self._origin + path, content=content, headers=headers, params=params, extensions={"trace": fresh}
+            method, self._origin + path, content=content, headers=headers, params=params, extensions={"trace": journey}
         )
         try:
             response = await http.send(request, stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
             return None, _backoff(1.0), _unreachable(self._origin, exc)
+        except httpx.ProxyError as exc:
+            raise _wrong_proxy(exc) from exc
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as exc:
-            # An idle connection that the other side had closed: the request never arrived. On a new one it may have.
-            return None, None if fresh.opened else 0.0, _broken(exc, sent=fresh.opened)
+            stale = journey.was_stale()
+            return None, 0.0 if stale else None, _broken(exc, sent=not stale)
         except httpx.TimeoutException as exc:
             raise BridgeError(
                 ErrorCode.TIMEOUT,
@@ -174,6 +178,7 @@ class WorkspaceClient:
         return None, *await self._refusal(response, model)
 
     async def _refusal(self, response: httpx.Response, model: str | None) -> tuple[float | None, BridgeError]:
+        body = b""
         try:
             with anyio.move_on_after(_ERROR_BODY_SECONDS):
                 body = await self._read(response, _ERROR_BODY_BYTES)
@@ -214,33 +219,63 @@ class WorkspaceClient:
                 host = await self._credentials.host()
                 self._origin = host.origin
                 trust = await trust_for(host.origin)
-                self._http = httpx.AsyncClient(
-                    timeout=_TIMEOUT,
-                    limits=_LIMITS,
-                    follow_redirects=False,
-                    verify=trust.context,
-                    # A proxy of the environment has no business between us and a server on this machine.
-                    trust_env=not trust.loopback,
-                    headers={
-                        "user-agent": f"databricks-responses-mcp/{__version__}",
-                        # Compression would hold events back until a block is full.
-                        "accept-encoding": "identity",
-                    },
-                )
+                self._http = _open_client(trust)
             return self._http
 
 
-class _FreshConnection:
-    """Notes whether a request had to open a connection (httpcore's trace)."""
+class _Journey:
+    """Follows one request through httpcore (its trace): onto which connection, and whether it left."""
 
-    __slots__ = ("opened",)
+    __slots__ = ("_opened", "_sent_at")
 
     def __init__(self) -> None:
-        self.opened = False
+        self._opened = False
+        self._sent_at: float | None = None
 
     async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
         if name == "connection.connect_tcp.started":
-            self.opened = True
+            self._opened = True
+        elif name == "http11.send_request_body.complete":
+            self._sent_at = anyio.current_time()
+
+    def was_stale(self) -> bool:
+        """Whether the connection was a kept one that the other side had closed: then nobody read the request.
+
+        Into a closed connection a request can still be written; the refusal comes back at once. A server that takes its
+        time before it closes has read the request, and may have worked on it.
+        """
+        if self._opened:
+            return False
+        return self._sent_at is None or anyio.current_time() - self._sent_at < _REFUSED_WITHIN_SECONDS
+
+
+def _open_client(trust: Trust) -> httpx.AsyncClient:
+    try:
+        return httpx.AsyncClient(
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            follow_redirects=False,
+            verify=trust.context,
+            # A proxy of the environment has no business between us and a server on this machine.
+            trust_env=not trust.loopback,
+            headers={
+                "user-agent": f"databricks-responses-mcp/{__version__}",
+                # Compression would hold events back until a block is full.
+                "accept-encoding": "identity",
+            },
+        )
+    except (ImportError, ValueError) as exc:
+        # A proxy URL of a kind that httpx does not take, or takes only with more packages.
+        raise _wrong_proxy(exc) from exc
+
+
+def _wrong_proxy(exc: Exception) -> BridgeError:
+    return BridgeError(
+        ErrorCode.NOT_CONFIGURED,
+        f"The proxy of the environment cannot be used ({clean(str(exc), 200) or type(exc).__name__}).",
+        "Correct HTTPS_PROXY or ALL_PROXY (http:// or https://, with its credentials if it wants any), or name the "
+        "workspace's host in NO_PROXY.",
+    )
 
 
 async def _encode(body: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,32 @@
+"""Types of tool arguments, lenient with what hosts and their models send in place of nothing."""
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
+
+T = TypeVar("T")
+
+
+def _given(value: Any) -> Any:
+    """Hosts send "" for an argument that was left empty in a form."""
+    return None if value == "" else value
+
+
+def _as_list(value: Any) -> Any:
+    if value is None or value == "":
+        return ()
+    return [value] if isinstance(value, str | dict) else value
+
+
+Maybe = Annotated[T | SkipJsonSchema[None], Field()]
+"""A value that is absent rather than null: no null union in the published schema, which some hosts refuse."""
+
+Optional = Annotated[T | SkipJsonSchema[None], BeforeValidator(_given)]
+"""An argument that may be left out, null or empty; all three mean not given."""
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+"""Paths or URLs; one alone need not be in a list."""
+
+Objects = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_as_list)]
+"""JSON objects; one alone need not be in a list."""

@@ -1,0 +1,86 @@
+"""The server as a process, spoken to over its pipes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+
+ASK = "ask_databricks_model"
+COMMAND = [sys.executable, "-m", "databricks_responses_mcp"]
+
+
+def environment(emulator: RunningEmulator, tmp_path: Path, **more: str) -> dict[str, str]:
+    """What the server's process sees: this test's workspace, and nothing of the developer's."""
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
+    return {
+        **kept,
+        "HOME": str(tmp_path),
+        "DATABRICKS_HOST": emulator.host,
+        "DATABRICKS_TOKEN": emulator.token,
+        "RESPONSES_MCP_MODEL": "databricks-gpt-5",
+        "RESPONSES_MCP_IMAGE_DIR": str(tmp_path / "pictures"),
+        **more,
+    }
+
+
+class Raw:
+    """The server's process, spoken to in lines of JSON."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        assert process.stdout is not None
+        self._lines = BufferedByteReceiveStream(process.stdout)
+
+    async def send(self, message: dict[str, Any] | str) -> None:
+        line = message if isinstance(message, str) else json.dumps(message)
+        assert self.process.stdin is not None
+        await self.process.stdin.send(line.encode() + b"\n")
+
+    async def receive(self) -> Any:
+        return json.loads(await self._lines.receive_until(b"\n", 10_000_000))
+
+    async def ask(self, number: int, method: str, **params: Any) -> Any:
+        """One request and the answer to it; other messages are passed over."""
+        await self.send({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+        while True:
+            message = await self.receive()
+            if message.get("id") == number:
+                return message
+
+    async def initialize(self) -> None:
+        await self.ask(
+            0,
+            "initialize",
+            protocolVersion="2025-11-25",
+            capabilities={},
+            clientInfo={"name": "test", "version": "1"},
+        )
+        await self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+
+@asynccontextmanager
+async def server(env: dict[str, str], *arguments: str) -> AsyncIterator[Raw]:
+    """The server's process; it is gone when the context ends."""
+    process = await anyio.open_process([*COMMAND, *arguments], env=env, stderr=subprocess.PIPE)
+    async with process:
+        try:
+            with anyio.fail_after(30):
+                yield Raw(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+async def stderr_of(raw: Raw) -> str:
+    assert raw.process.stderr is not None
+    return b"".join([chunk async for chunk in raw.process.stderr]).decode()
