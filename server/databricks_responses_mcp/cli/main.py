@@ -9,6 +9,7 @@ import click
 from databricks_responses_mcp import __version__
 from databricks_responses_mcp.cli.failing import exit_code_of
 from databricks_responses_mcp.cli.help import EXIT_CODES_HELP
+from databricks_responses_mcp.cli.lean_sdk import defer_wire_models
 
 COMMANDS = {
     "serve": "Serve MCP over stdio (the default), or over HTTP.",
@@ -29,6 +30,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name == "serve":
+            defer_wire_models()
         command = importlib.import_module(f"databricks_responses_mcp.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command

@@ -104,7 +104,7 @@ def _smaller(source: Buffer | Path, budget: int, max_side: int) -> Thumbnail | N
             if picture.width * picture.height > MAX_PIXELS:  # the frame of a GIF may be larger than its header says
                 return None
             small = _resizable(picture)
-            small.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+            small.thumbnail((max_side, max_side), Image.Resampling.HAMMING, reducing_gap=2.0)
             if small.mode == "RGBA" and small.getchannel("A").getextrema() == (255, 255):
                 small = small.convert("RGB")
             return _encoded(_upright(small), budget)

@@ -81,21 +81,32 @@ def _loads(data: bytes | bytearray) -> Any:
 
 
 def _payload_spans(data: bytes | bytearray) -> list[tuple[int, int]]:
+    """Where the payloads are. What one key has found is not searched again for the next: it is tens of megabytes."""
     spans: list[tuple[int, int]] = []
+    gaps = [(0, len(data))]
     for key in _KEYS:
-        at = data.find(key)
-        while at >= 0:
-            at = _skip_space(data, at + len(key))
-            if data[at : at + 1] == b":":
-                at = _skip_space(data, at + 1)
-                if data[at : at + 1] == b'"':
-                    end = data.find(b'"', at + 1)
-                    # A backslash would need unescaping, and no base64 has one: leave that to the parser.
-                    if end - at > _LARGE and data.find(b"\\", at, end) < 0:
-                        spans.append((at + 1, end))
-                        at = end
-            at = data.find(key, at)
+        left: list[tuple[int, int]] = []
+        for begin, stop in gaps:
+            while (span := _next_payload(data, key, begin, stop)) is not None:
+                spans.append(span)
+                left.append((begin, span[0]))
+                begin = span[1]
+            left.append((begin, stop))
+        gaps = left
     return sorted(spans)
+
+
+def _next_payload(data: bytes | bytearray, key: bytes, at: int, stop: int) -> tuple[int, int] | None:
+    while (at := data.find(key, at, stop)) >= 0:
+        at = _skip_space(data, at + len(key))
+        if data[at : at + 1] == b":":
+            at = _skip_space(data, at + 1)
+            if data[at : at + 1] == b'"':
+                end = data.find(b'"', at + 1)
+                # A backslash would need unescaping, and no base64 has one: leave that to the parser.
+                if end - at > _LARGE and data.find(b"\\", at, end) < 0:
+                    return at + 1, end
+    return None
 
 
 def _skip_space(data: bytes | bytearray, at: int) -> int:

@@ -11,7 +11,7 @@ _LARGE_LINE = 64 * 1024
 """From this size on a line is handed over without a copy: a picture's base64 is tens of megabytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ServerSentEvent:
     """One event: its ``event:`` field ("" when absent) and its data, not yet parsed."""
 

@@ -14,6 +14,7 @@ from mcp.types import ContentBlock, ImageContent, ResourceLink
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.formats import dimensions, sniff
+from databricks_responses_mcp.media.memory import return_large_blocks
 from databricks_responses_mcp.media.pictures import decode_base64, save_picture
 from databricks_responses_mcp.media.thumbnails import Thumbnail, make_thumbnail
 from databricks_responses_mcp.responses.assembly import Item, picture_base64
@@ -44,6 +45,7 @@ class PictureTaker:
     """
 
     def __init__(self, app: App, prompt: str, *, save_to: str | None = None, count: int = 1) -> None:
+        return_large_blocks()
         self._app = app
         self._prompt = prompt
         self._target = _target(app.bridge.settings.image_dir, save_to)

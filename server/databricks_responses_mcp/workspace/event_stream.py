@@ -109,13 +109,15 @@ class EventStream:
                 yield event
 
     def _parse(self, sse: ServerSentEvent) -> Any:
+        # Taken out, because the loops above hold on to the event while the caller works on a picture of megabytes.
+        data, sse.data = sse.data, b""
         if self.marked_end:
             return None
-        if sse.data[:6] == b"[DONE]":
+        if data[:6] == b"[DONE]":
             self.marked_end = True
             return None
         try:
-            event = parse_json(sse.data)
+            event = parse_json(data)
         except ValueError:
             self.malformed += 1
             return None
