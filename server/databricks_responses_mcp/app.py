@@ -15,6 +15,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import ToolManager
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, Icon, InputRequiredResult
 from mcp.types import Tool as ToolDefinition
@@ -22,7 +23,7 @@ from pydantic import AnyUrl, ValidationError
 
 from databricks_responses_mcp import __version__
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.tools.registry import all_tools
+from databricks_responses_mcp.tools.published import NAMES, published_tools
 from databricks_responses_mcp.tools.results import error_result
 from databricks_responses_mcp.tools.state import App, app_of
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -49,15 +50,25 @@ OpenBridge = Callable[[], AbstractAsyncContextManager[Bridge]]
 
 
 class BridgeServer(MCPServer[App]):
-    """An MCP server whose every failed call carries the error contract."""
+    """An MCP server whose every failed call carries the error contract, and whose tools are made when one is called."""
 
     listed: anyio.Event | None = None
+    _ours: ToolManager | None = None
 
     async def list_tools(self) -> list[ToolDefinition]:
-        """The tools; what they need is imported once the first host has its list."""
+        """The tools as published; what they need is imported once the first host has its list."""
         if self.listed is not None:
             self.listed.set()
-        return await super().list_tools()
+        return [*published_tools(), *await super().list_tools()]
+
+    @property
+    def ours(self) -> ToolManager:
+        """The tools, ready to be called: made when that is first asked for."""
+        if self._ours is None:
+            from databricks_responses_mcp.tools.registry import all_tools
+
+            self._ours = ToolManager(tools=all_tools())
+        return self._ours
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[App, Any] | None = None
@@ -65,14 +76,19 @@ class BridgeServer(MCPServer[App]):
         """Run a tool; whatever goes wrong becomes a result with a code, a sentence and advice."""
         assert context is not None
         try:
+            if name not in NAMES:
+                return await self._call_foreign(name, arguments, context)
             self._refuse_unknown(name, arguments)
-            return await super().call_tool(name, arguments, context)
+            result: CallToolResult | InputRequiredResult = await self.ours.call_tool(
+                name, arguments, context, convert_result=True
+            )
         except MCPError:
             raise
         except ToolError as error:
             return error_result(app_of(context), _as_bridge_error(name, error))
         except BridgeError as error:
             return error_result(app_of(context), error)
+        return result
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[App, Any] | None = None
@@ -90,11 +106,17 @@ class BridgeServer(MCPServer[App]):
             for content in contents
         ]
 
+    async def _call_foreign(
+        self, name: str, arguments: dict[str, Any], context: Context[App, Any]
+    ) -> CallToolResult | InputRequiredResult:
+        """A tool that somebody registered on this server beside ours."""
+        if name not in {tool.name for tool in await super().list_tools()}:
+            raise BridgeError(ErrorCode.NOT_FOUND, f"There is no tool {name!r}.", f"The tools are {', '.join(NAMES)}.")
+        return await super().call_tool(name, arguments, context)
+
     def _refuse_unknown(self, name: str, arguments: dict[str, Any]) -> None:
-        tool = self._tool_manager.get_tool(name)
-        if tool is None:
-            names = [known.name for known in self._tool_manager.list_tools()]
-            raise BridgeError(ErrorCode.NOT_FOUND, f"There is no tool {name!r}.", f"The tools are {', '.join(names)}.")
+        tool = self.ours.get_tool(name)
+        assert tool is not None
         known = list(tool.parameters["properties"])
         if unknown := [argument for argument in arguments if argument not in known]:
             near = get_close_matches(unknown[0], known, n=1)
@@ -135,7 +157,6 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
             )
         ],
         version=__version__,
-        tools=all_tools(),
         lifespan=lifespan,
         cache_hints={"tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="public")},
         subscriptions=False,
@@ -188,6 +209,7 @@ async def _warm_up(listed: anyio.Event) -> None:
 
 def _import_for_calls() -> None:
     import databricks_responses_mcp.tools.prompting
+    import databricks_responses_mcp.tools.registry
     import databricks_responses_mcp.tools.taking
     import databricks_responses_mcp.turns.ask
     import databricks_responses_mcp.turns.draw  # noqa: F401 - imported for the effect

@@ -2,14 +2,13 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from databricks_responses_mcp.tools.published import FOLDER, NAMES
 from databricks_responses_mcp.tools.registry import all_tools
 
-SNAPSHOTS = Path(__file__).parent / "definitions"
 TOOLS = {tool.name: tool for tool in all_tools()}
 
 
@@ -41,15 +40,15 @@ def subschemas(schema: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", TOOLS)
 def test_the_definition_is_the_one_that_was_reviewed(name: str) -> None:
     """``UPDATE_DEFINITIONS=1 pytest tests/tools/test_tool_definitions.py`` writes the files anew."""
-    file = SNAPSHOTS / f"{name}.json"
+    file = FOLDER / f"{name}.json"
     if os.environ.get("UPDATE_DEFINITIONS"):
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(definition(name), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     assert json.loads(file.read_text(encoding="utf-8")) == definition(name)
 
 
-def test_no_reviewed_definition_is_left_over() -> None:
-    assert {file.stem for file in SNAPSHOTS.glob("*.json")} == set(TOOLS)
+def test_every_tool_has_its_definition_and_none_is_left_over() -> None:
+    assert {file.stem for file in FOLDER.glob("*.json")} == set(TOOLS) == set(NAMES)
 
 
 def test_the_tools_are_cheap() -> None:

@@ -1,20 +1,12 @@
-"""All tools, in the order in which hosts see them."""
+"""All tools, ready to be called."""
+
+from importlib import import_module
 
 from mcp.server.mcpserver.tools import Tool
 
-from databricks_responses_mcp.tools import (
-    ask_databricks_model,
-    continue_databricks_model,
-    generate_image,
-    list_databricks_models,
-)
+from databricks_responses_mcp.tools.published import NAMES
 
 
 def all_tools() -> list[Tool]:
-    """The tools' definitions."""
-    return [
-        ask_databricks_model.tool(),
-        continue_databricks_model.tool(),
-        generate_image.tool(),
-        list_databricks_models.tool(),
-    ]
+    """The tools, in the order in which hosts see them; each is made by the module of its name."""
+    return [import_module(f"databricks_responses_mcp.tools.{name}").tool() for name in NAMES]
