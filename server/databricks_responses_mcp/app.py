@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
 import anyio
@@ -119,6 +118,8 @@ class BridgeServer(MCPServer[App]):
         assert tool is not None
         known = list(tool.parameters["properties"])
         if unknown := [argument for argument in arguments if argument not in known]:
+            from difflib import get_close_matches
+
             near = get_close_matches(unknown[0], known, n=1)
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,

@@ -3,8 +3,8 @@
 from typing import Any
 
 from databricks_responses_mcp.responses.answers import answer_shape
-from databricks_responses_mcp.responses.payloads import Payload
 from databricks_responses_mcp.responses.mending import mend
+from databricks_responses_mcp.responses.payloads import Payload
 from databricks_responses_mcp.responses.reading import (
     citations_of,
     other_items_of,

@@ -12,6 +12,7 @@ import click
 
 from databricks_responses_mcp.app import BridgeServer, OpenBridge, build_server
 from databricks_responses_mcp.cli.help import SectionedCommand
+from databricks_responses_mcp.cli.lean_sdk import keep_our_logs
 from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.options import SessionOptions, session_options
 from databricks_responses_mcp.cli.session import open_session, settings_of
@@ -30,6 +31,7 @@ def command(session: SessionOptions, http: str | None) -> None:
     """Serve until the host closes stdin, or a signal comes."""
     settings = settings_of(session)
     configure_logging(settings.log_level, settings.log_format)
+    keep_our_logs()
 
     def open_bridge() -> AbstractAsyncContextManager[Bridge]:
         return open_session(settings, session)
