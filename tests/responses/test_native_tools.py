@@ -45,13 +45,17 @@ def test_each_problem_names_its_place() -> None:
             "tools[1].name: String should match pattern '^[a-zA-Z0-9_-]{1,64}$'",
             "tools[2].format.grammar.syntax: Input should be 'lark' or 'regex'",
             "tools[2].format.grammar.definition: Field required",
-            "tools[3].format: Input tag 'regex' found using 'type' does not match any of the expected tags: "
-            "'text', 'grammar'",
+            (
+                "tools[3].format: Input tag 'regex' found using 'type' does not match any of the expected tags: "
+                "'text', 'grammar'"
+            ),
             "tools[4].server_url: an MCP server needs an address",
             "tools[5].filters.allowed_domains: Input should be a valid list",
             "tools[6].partial_images: Input should be less than or equal to 3",
-            "tools[7].type: a tool has a type; the API's are function, custom, apply_patch, shell, image_generation, "
-            "mcp, web_search",
+            (
+                "tools[7].type: a tool has a type; the API's are function, custom, apply_patch, shell, image_generation, "
+                "mcp, web_search"
+            ),
             "tools[8]: a tool is an object",
             "tools[10].name: 'twice' is there twice",
         ]
