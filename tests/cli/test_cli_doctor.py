@@ -355,8 +355,8 @@ async def test_a_folder_that_cannot_be_written_to_is_told(examine: Examine, tmp_
             [
                 "skipped call: not made, as asked for",
                 (
-                    "failed pictures: TMP/file is a file, not a folder. -> Set RESPONSES_MCP_IMAGE_DIR (or --image-dir) "
-                    "to a folder that you may write to."
+                    "failed pictures: TMP/file is a file, not a folder. -> Set RESPONSES_MCP_IMAGE_DIR "
+                    "(or --image-dir) to a folder that you may write to."
                 ),
             ],
             "invalid_argument",

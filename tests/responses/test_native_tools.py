@@ -53,8 +53,8 @@ def test_each_problem_names_its_place() -> None:
             "tools[5].filters.allowed_domains: Input should be a valid list",
             "tools[6].partial_images: Input should be less than or equal to 3",
             (
-                "tools[7].type: a tool has a type; the API's are function, custom, apply_patch, shell, image_generation, "
-                "mcp, web_search"
+                "tools[7].type: a tool has a type; the API's are function, custom, apply_patch, shell, "
+                "image_generation, mcp, web_search"
             ),
             "tools[8]: a tool is an object",
             "tools[10].name: 'twice' is there twice",
