@@ -10,7 +10,7 @@ from pydantic import Field
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.arguments import Names, Optional
 from databricks_responses_mcp.tools.results import answer_result, error_result
-from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
+from databricks_responses_mcp.tools.schema import DrawingFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of, reporter_of
 
 DESCRIPTION = """\
@@ -50,7 +50,7 @@ async def generate_image(
         Optional[dict[str, Any]],
         Field(description="Other fields of the image_generation tool, e.g. input_fidelity, moderation."),
     ] = None,
-) -> Annotated[CallToolResult, AnswerFacts]:
+) -> Annotated[CallToolResult, DrawingFacts]:
     """Draw; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
     from databricks_responses_mcp.tools.prompting import image_urls

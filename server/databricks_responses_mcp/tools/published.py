@@ -16,6 +16,7 @@ NAMES = (
     "ask_databricks_model",
     "continue_databricks_model",
     "generate_image",
+    "search_web",
     "list_databricks_models",
 )
 """All tools, in the order in which hosts see them."""

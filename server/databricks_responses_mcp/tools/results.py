@@ -104,7 +104,8 @@ def _citation_words(facts: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for citation in facts.get("citations", []):
         url = citation.get("url") or citation.get("filename") or citation.get("file_id")
-        line = f"- {citation.get('title') or url}: {url}" if url else ""
+        mark = f"[{citation['number']}]" if "number" in citation else "-"
+        line = f"{mark} {citation.get('title') or url}: {url}" if url else ""
         if line and line not in lines:
             lines.append(line)
     return ["Sources:\n" + "\n".join(lines)] if lines else []
@@ -130,6 +131,8 @@ def _item_words(facts: dict[str, Any]) -> list[str]:
         kind = item.get("type")
         if kind in ("message", "image_generation_call") or _id_of(item) in waiting:
             continue
+        if kind == "web_search_call" and facts.get("citations"):
+            continue  # what it found is in the text and its sources
         if kind == "reasoning":
             parts = item.get("summary")
             texts = [part.get("text") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []

@@ -36,27 +36,57 @@ class ImageFacts(BaseModel):
     revised_prompt: Maybe[str] = None
 
 
-class AnswerFacts(BaseModel):
-    """The result of a turn. What is not known is absent."""
+class TurnFacts(BaseModel):
+    """What the results of all turns have in common. What is not known is absent."""
 
     status: str = Field(description="completed, incomplete, failed or cut")
     text: Maybe[str] = Field(None, description="Everything the model said.")
     text_uri: Maybe[str] = Field(None, description="The whole text, if it was cut here.")
     model: Maybe[str] = Field(None, description="Who answered.")
-    endpoint: Maybe[str] = Field(None, description="Serving endpoint asked.")
-    conversation_id: Maybe[str] = None
+    endpoint: Maybe[str] = None
     response_id: Maybe[str] = None
     incomplete_reason: Maybe[str] = None
     refusal: Maybe[str] = None
+    output: Maybe[list[dict[str, Any]]] = Field(None, description="Other output items, as the API gave them.")
+    usage: Maybe[dict[str, Any]] = None
+    notes: Maybe[list[str]] = None
+    error: Maybe[ErrorFacts] = None
+
+
+class AnswerFacts(TurnFacts):
+    """The result of asking."""
+
+    conversation_id: Maybe[str] = None
     parsed: Any = Field(None, description="The value that fits output_schema.")
     pending_calls: Maybe[list[dict[str, Any]]] = Field(None, description="Calls for you; answer_with shows how.")
     citations: Maybe[list[dict[str, Any]]] = None
+    images: Maybe[list[dict[str, Any]]] = None
+
+
+class DrawingFacts(TurnFacts):
+    """The result of drawing."""
+
     images: Maybe[list[ImageFacts]] = None
-    output: Maybe[list[dict[str, Any]]] = Field(None, description="Other output items, as the API gave them.")
-    usage: Maybe[dict[str, Any]] = None
-    notes: Maybe[list[str]] = Field(None, description="What the bridge has to add.")
-    errors: Maybe[list[ErrorFacts]] = Field(None, description="Of several pictures, why some failed.")
-    error: Maybe[ErrorFacts] = None
+    errors: Maybe[list[dict[str, Any]]] = Field(None, description="Of several pictures, why some failed.")
+
+
+class CitationFacts(BaseModel):
+    """What a part of the text rests on."""
+
+    number: Maybe[int] = Field(None, description="Its mark in the text.")
+    url: Maybe[str] = None
+    title: Maybe[str] = None
+    start: Maybe[int] = None
+    end: Maybe[int] = None
+    quote: Maybe[str] = None
+
+
+class SearchFacts(TurnFacts):
+    """The result of a search."""
+
+    conversation_id: Maybe[str] = None
+    citations: Maybe[list[CitationFacts]] = None
+    sources: Maybe[list[str]] = Field(None, description="URLs that were looked at.")
 
 
 class _ArgumentsAsGiven(FuncMetadata):

@@ -179,7 +179,7 @@ def test_a_fetch_that_is_stopped_ends_pip_and_leaves_nothing_to_be_mistaken(inde
 def test_an_environment_without_pip_uses_that_of_the_interpreter_it_was_made_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = sys.executable
+    base = getattr(sys, "_base_executable", sys.executable)
     subprocess.run([base, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "env" / "bin" / "python"))
     monkeypatch.setattr(sys, "_base_executable", base)
