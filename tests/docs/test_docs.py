@@ -116,8 +116,14 @@ def test_every_registration_of_the_documentation_starts_a_server(
 
 @pytest.mark.parametrize("code", fences("python"))
 def test_every_python_snippet_of_the_documentation_runs(
-    code: str, workspace: dict[str, str], capsys: pytest.CaptureFixture[str]
+    code: str,
+    workspace: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("PATH", environment(workspace, tmp_path)["PATH"])
+    monkeypatch.chdir(tmp_path)
     exec(compile(code, "<documentation>", "exec"), {"host": workspace["host"], "token": workspace["token"]})
     assert capsys.readouterr().out.strip()
 
