@@ -152,6 +152,16 @@ async def test_reasoning_summaries_are_in_both_forms(connect: Connect) -> None:
     assert texts(content) == [f"Yes.\n\n[Reasoning] {summary}"]
 
 
+async def test_commentary_is_told_apart_from_the_answer(connect: Connect) -> None:
+    async with connect() as host:
+        content, facts, _ = await host.call(ASK, prompt="[[commentary]]")
+    (commentary,) = facts["output"]
+    assert (commentary["type"], commentary["phase"]) == ("message", "commentary")
+    said = commentary["content"][0]["text"]
+    assert facts["text"].startswith(f"{said}\n\n")
+    assert texts(content) == [facts["text"]]
+
+
 async def test_a_function_call_waits_for_the_host_in_both_forms(connect: Connect, era: str) -> None:
     tool = {
         "type": "function",

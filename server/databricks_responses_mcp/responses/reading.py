@@ -72,7 +72,7 @@ def other_items_of(output: list[Item]) -> list[Item]:
     """
     items: list[Item] = []
     for item in output:
-        if item.get("type") == "message" and all(part.get("type") == "output_text" for part in _parts(item)):
+        if _is_plain_answer(item):
             continue
         slim = {key: value for key, value in item.items() if not _is_bulk(item, key)}
         if item.get("type") == "reasoning" and not item.get("summary") and not item.get("content"):
@@ -108,6 +108,15 @@ def incomplete_reason_of(fields: dict[str, Any]) -> str | None:
     details = fields.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
     return reason if isinstance(reason, str) else None
+
+
+def _is_plain_answer(item: Item) -> bool:
+    """A message that is text and nothing else; what is not the answer proper, such as commentary, is told apart."""
+    return (
+        item.get("type") == "message"
+        and item.get("phase") in (None, "final_answer")
+        and all(part.get("type") == "output_text" for part in _parts(item))
+    )
 
 
 def _parts(item: Item) -> list[dict[str, Any]]:

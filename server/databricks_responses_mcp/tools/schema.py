@@ -54,10 +54,13 @@ class TurnFacts(BaseModel):
 
 
 class AnswerFacts(TurnFacts):
-    """The result of asking."""
+    """The result of asking.
+
+    ``parsed``, the value that fits ``output_schema``, comes beside these: a schema can say nothing of a value that may
+    be anything, and hosts warn of one that says nothing.
+    """
 
     conversation_id: Maybe[str] = None
-    parsed: Any = Field(None, description="The value that fits output_schema.")
     pending_calls: Maybe[list[dict[str, Any]]] = Field(None, description="Calls for you; answer_with shows how.")
     citations: Maybe[list[dict[str, Any]]] = None
     images: Maybe[list[dict[str, Any]]] = None
