@@ -15,7 +15,7 @@ from databricks_responses_mcp.workspace.settings import Settings, load_settings
 def settings_for(
     emulator: RunningEmulator, tmp_path: Path, *, environ: dict[str, str] | None = None, **overrides: object
 ) -> Settings:
-    """Settings that lead to the emulator, unless ``environ`` leads elsewhere, and write only to ``tmp_path``."""
+    """Settings that lead to the emulator, unless ``environ`` leads elsewhere, and keep to ``tmp_path``."""
     if environ is None:
         environ = {"DATABRICKS_HOST": emulator.host, "DATABRICKS_TOKEN": emulator.token}
     return load_settings(
@@ -24,6 +24,7 @@ def settings_for(
             "model": "databricks-gpt-5",
             "image_model": "databricks-gpt-5",
             "image_dir": tmp_path / "pictures",
+            "allowed_dirs": (tmp_path,),
             **overrides,
         },
     )

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import textwrap
@@ -27,6 +28,7 @@ def test_nothing_configured_gives_the_defaults() -> None:
             "default_max_output_tokens": 16384,
             "max_text_tokens": 20000,
             "max_file_bytes": 1000000,
+            "allowed_dirs": None,
             "image_dir_setting": None,
             "inline_image_bytes": 700000,
             "max_image_bytes": 20000000,
@@ -54,6 +56,10 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
             ("RESPONSES_MCP_DEFAULT_MAX_OUTPUT_TOKENS", "16384"),
             ("RESPONSES_MCP_MAX_TEXT_TOKENS", "20000"),
             ("RESPONSES_MCP_MAX_FILE_BYTES", "1000000"),
+            (
+                "RESPONSES_MCP_ALLOWED_DIRS",
+                "the working directory, unless it is /, a home, or the folder of temporary files",
+            ),
             ("RESPONSES_MCP_IMAGE_DIR", "databricks-responses-mcp in the pictures folder"),
             ("RESPONSES_MCP_INLINE_IMAGE_BYTES", "700000"),
             ("RESPONSES_MCP_MAX_IMAGE_BYTES", "20000000"),
@@ -81,6 +87,7 @@ def test_each_documented_variable_is_read() -> None:
         "RESPONSES_MCP_DEFAULT_MAX_OUTPUT_TOKENS": "0",
         "RESPONSES_MCP_MAX_TEXT_TOKENS": "100",
         "RESPONSES_MCP_MAX_FILE_BYTES": "1",
+        "RESPONSES_MCP_ALLOWED_DIRS": "*",
         "RESPONSES_MCP_IMAGE_DIR": "~/pictures",
         "RESPONSES_MCP_INLINE_IMAGE_BYTES": "0",
         "RESPONSES_MCP_MAX_IMAGE_BYTES": "5",
@@ -108,6 +115,7 @@ def test_each_documented_variable_is_read() -> None:
             "default_max_output_tokens": 0,
             "max_text_tokens": 100,
             "max_file_bytes": 1,
+            "allowed_dirs": "*",
             "inline_image_bytes": 0,
             "max_image_bytes": 5,
             "allow_private_urls": True,
@@ -217,3 +225,14 @@ def test_loading_the_settings_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_allowed_directories_are_a_list_of_absolute_paths(tmp_path: Path) -> None:
+    def allowed(text: str) -> object:
+        return load_settings({"RESPONSES_MCP_ALLOWED_DIRS": text}).allowed_dirs
+
+    assert allowed(f"~{os.pathsep}{os.pathsep}{tmp_path}") == (Path.home(), tmp_path)
+    assert (allowed("*"), allowed(""), allowed(os.pathsep)) == ("*", None, ())
+    for wrong in ("src", f"{tmp_path}{os.pathsep}src", "**"):
+        with pytest.raises(BridgeError, match=r"RESPONSES_MCP_ALLOWED_DIRS is .* it takes absolute paths"):
+            allowed(wrong)

@@ -95,8 +95,8 @@ async def _ask(
     from databricks_responses_mcp.tools.taking import PictureTaker
     from databricks_responses_mcp.turns.ask import Question
 
-    # No thumbnails: there is no host to show them.
-    settings = settings.model_copy(update={"inline_image_bytes": 0})
+    # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
+    settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*"})
     async with open_session(settings, session, start_engine=True) as bridge:
         app = App(bridge)
         taker = PictureTaker(app, prompt)

@@ -23,7 +23,8 @@ from databricks_responses_mcp.media.formats import (
     is_animated,
     sniff,
 )
-from databricks_responses_mcp.media.local_files import open_regular, resolve
+from databricks_responses_mcp.media.local_files import resolve
+from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
 
 _ACCEPTED_NAMES = "PNG, JPEG, WEBP or a GIF that is not animated"
 _AT_ONCE = 4
@@ -54,7 +55,12 @@ class InputImage:
 
 
 async def load_image(
-    reference: str, *, max_bytes: int, allow_private: bool = False, base: Path | None = None
+    reference: str,
+    *,
+    max_bytes: int,
+    allow_private: bool = False,
+    base: Path | None = None,
+    allowed: AllowedPaths = EVERYTHING,
 ) -> InputImage:
     """Read an image from a path, a ``file://`` URL, an ``https://`` URL or a data URL, and inline it.
 
@@ -65,6 +71,7 @@ async def load_image(
         max_bytes: the largest picture taken, in bytes before base64.
         allow_private: whether plain http and private network addresses may be fetched.
         base: what relative paths are relative to; the working directory if None.
+        allowed: where local images may be read.
 
     Raises:
         BridgeError: ``invalid_argument``, ``too_large``, ``not_found``, ``permission_denied``, and for a web image
@@ -86,7 +93,7 @@ async def load_image(
             f"{shown(reference)} is not an address that images can be read from.",
             "Give a local path, an https URL or a data URL.",
         )
-    return await anyio.to_thread.run_sync(_from_file, reference, max_bytes, base, abandon_on_cancel=True)
+    return await anyio.to_thread.run_sync(_from_file, reference, max_bytes, base, allowed, abandon_on_cancel=True)
 
 
 async def load_images(
@@ -96,6 +103,7 @@ async def load_images(
     max_total_bytes: int | None = None,
     allow_private: bool = False,
     base: Path | None = None,
+    allowed: AllowedPaths = EVERYTHING,
 ) -> list[InputImage]:
     """Read several images at once, as ``load_image`` does; the result has the order of ``references``.
 
@@ -110,7 +118,7 @@ async def load_images(
         async with turn:
             try:
                 results[index] = await load_image(
-                    reference, max_bytes=max_bytes, allow_private=allow_private, base=base
+                    reference, max_bytes=max_bytes, allow_private=allow_private, base=base, allowed=allowed
                 )
             except BridgeError as error:
                 results[index] = error
@@ -147,9 +155,9 @@ def _is_bare_base64(reference: str) -> bool:
     return len(reference) > _LONGEST_FILE_NAME and reference.startswith(_BASE64_OF_IMAGE)
 
 
-def _from_file(reference: str, max_bytes: int, base: Path | None) -> InputImage:
+def _from_file(reference: str, max_bytes: int, base: Path | None, allowed: AllowedPaths) -> InputImage:
     path = resolve(reference, base)
-    file, size = open_regular(path, reference)
+    file, size = allowed.open(path, reference)
     with file:
         if size > max_bytes:
             raise too_large(reference, size, max_bytes)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -47,19 +48,20 @@ def _from_file_url(text: str, reference: str) -> str:
     )
 
 
-def open_regular(path: Path, reference: str, *, follow_symlinks: bool = True) -> tuple[BinaryIO, int]:
+def open_regular(path: Path, reference: str, *, opener: Callable[[str, int], int] = os.open) -> tuple[BinaryIO, int]:
     """Open a regular file for reading; returns it, unbuffered, and its size in bytes.
 
     A pipe, socket or device is refused without waiting for it. Blocks: call it in a worker thread.
+
+    Args:
+        opener: opens a path with flags, as ``os.open`` does.
 
     Raises:
         BridgeError: ``not_found``, ``permission_denied`` or ``invalid_argument``.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    if not follow_symlinks:
-        flags |= getattr(os, "O_NOFOLLOW", 0)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = opener(str(path), flags)
     except (OSError, ValueError) as error:
         raise _cannot_open(error, path, reference) from error
     status = os.fstat(descriptor)

@@ -16,7 +16,8 @@ import anyio.to_thread
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import in_units, printable, shown, together
 from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, sniff
-from databricks_responses_mcp.media.local_files import open_regular, resolve
+from databricks_responses_mcp.media.local_files import resolve
+from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
 
 _AT_ONCE = 4
 _COUNTED_BYTES = 64 * 1024 * 1024
@@ -66,7 +67,9 @@ class TextFile:
     encoding: str
 
 
-async def read_text_file(reference: str, *, max_bytes: int, base: Path | None = None) -> TextFile:
+async def read_text_file(
+    reference: str, *, max_bytes: int, base: Path | None = None, allowed: AllowedPaths = EVERYTHING
+) -> TextFile:
     """Read a text file, or the lines of it that the reference asks for.
 
     ``path:10-20``, ``path:10``, ``path:10-``, ``path#L10`` and ``path#L10-L20`` are ranges, unless a file of that
@@ -77,16 +80,22 @@ async def read_text_file(reference: str, *, max_bytes: int, base: Path | None = 
         reference: path (absolute, ``~`` or relative to ``base``) or ``file://`` URL, with or without a range.
         max_bytes: the most text taken, in bytes of the file.
         base: what relative paths are relative to; the working directory if None.
+        allowed: where files may be read.
 
     Raises:
         BridgeError: ``invalid_argument`` (a directory, a binary file, a range outside the file), ``not_found``,
             ``permission_denied`` or ``too_large``.
     """
-    return await anyio.to_thread.run_sync(_read, reference.strip(), max_bytes, base, abandon_on_cancel=True)
+    return await anyio.to_thread.run_sync(_read, reference.strip(), max_bytes, base, allowed, abandon_on_cancel=True)
 
 
 async def read_text_files(
-    references: Sequence[str], *, max_bytes: int, max_total_bytes: int | None = None, base: Path | None = None
+    references: Sequence[str],
+    *,
+    max_bytes: int,
+    max_total_bytes: int | None = None,
+    base: Path | None = None,
+    allowed: AllowedPaths = EVERYTHING,
 ) -> list[TextFile]:
     """Read several files at once, as ``read_text_file`` does; the result has the order of ``references``.
 
@@ -100,7 +109,7 @@ async def read_text_files(
     async def read(index: int, reference: str) -> None:
         async with turn:
             try:
-                results[index] = await read_text_file(reference, max_bytes=max_bytes, base=base)
+                results[index] = await read_text_file(reference, max_bytes=max_bytes, base=base, allowed=allowed)
             except BridgeError as error:
                 results[index] = error
 
@@ -143,16 +152,18 @@ def _rendered(file: TextFile) -> str:
     return f"File: {printable(file.name)}{about}\n{fence}\n{text}{fence}"
 
 
-def _read(reference: str, max_bytes: int, base: Path | None) -> TextFile:
+def _read(reference: str, max_bytes: int, base: Path | None, allowed: AllowedPaths) -> TextFile:
     name, span = reference, None
     path = resolve(reference, base)
+    # Before anything is looked at: how a path is refused must not tell whether there is such a file.
+    allowed.check(path, reference)
     wanted = _RANGE.fullmatch(reference)
     # A file of that very name wins; "C:10" is a file of drive C on Windows.
     if wanted and not os.path.lexists(path) and not (os.name == "nt" and len(wanted["path"]) == 1):
         name = wanted["path"]
         path = resolve(name, base)
         span = _span(wanted, reference)
-    file, size = open_regular(path, reference if span is None else name)
+    file, size = allowed.open(path, reference if span is None else name)
     try:
         with file:
             if span is None:

@@ -2,13 +2,24 @@
 
 from collections.abc import Sequence
 
+import anyio.to_thread
+
 from databricks_responses_mcp.media.images_in import load_images
+from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths, default_roots
 from databricks_responses_mcp.media.text_files import read_text_files, render_files
 from databricks_responses_mcp.tools.state import App
 
 # Model serving takes 32 MiB in one request, and base64 makes four bytes of three.
 _MOST_TEXT_BYTES = 16_000_000
 _MOST_IMAGE_BYTES = 24_000_000
+
+
+async def allowed_paths(app: App) -> AllowedPaths:
+    """Where local files may be used: as configured, else in the working directory if that is a project."""
+    configured = app.bridge.settings.allowed_dirs
+    if configured == "*":
+        return EVERYTHING
+    return AllowedPaths(await anyio.to_thread.run_sync(default_roots) if configured is None else configured)
 
 
 async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> str:
@@ -19,7 +30,12 @@ async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> str:
     """
     if not files:
         return prompt
-    read = await read_text_files(files, max_bytes=app.bridge.settings.max_file_bytes, max_total_bytes=_MOST_TEXT_BYTES)
+    read = await read_text_files(
+        files,
+        max_bytes=app.bridge.settings.max_file_bytes,
+        max_total_bytes=_MOST_TEXT_BYTES,
+        allowed=await allowed_paths(app),
+    )
     return f"{prompt}\n\n{render_files(read)}"
 
 
@@ -37,5 +53,7 @@ async def image_urls(app: App, images: Sequence[str]) -> list[str]:
         max_bytes=settings.max_image_bytes,
         max_total_bytes=_MOST_IMAGE_BYTES,
         allow_private=settings.allow_private_urls,
+        # Pictures that were drawn before are there to be gone on with.
+        allowed=(await allowed_paths(app)).also(settings.image_dir),
     )
     return [image.url for image in loaded]

@@ -140,6 +140,46 @@ class Settings(BaseModel):
         Doc("The largest text file that is put in a prompt, in bytes.", "a whole number, 1 or more"),
     ] = 1_000_000
 
+    allowed_dirs: Annotated[
+        tuple[Path, ...] | Literal["*"] | None,
+        Doc(
+            "The directories whose files and pictures may be read, and files changed, by tools.",
+            "absolute paths or ones that start with ~, separated by : (on Windows by ;), or * for everything",
+            default="the working directory, unless it is /, a home, or the folder of temporary files",
+        ),
+    ] = None
+
+    image_dir_setting: Annotated[
+        Path | None,
+        Field(alias="image_dir"),
+        Doc(
+            "Where pictures are written.",
+            "an absolute path or one that starts with ~",
+            default="databricks-responses-mcp in the pictures folder",
+        ),
+    ] = None
+    inline_image_bytes: Annotated[
+        int,
+        Field(ge=0, le=100_000_000),
+        Doc(
+            "How large the picture inside a result may be, in bytes of encoded JSON. 0 sends only the link.",
+            "a whole number, 0 or more",
+        ),
+    ] = 700_000
+    max_image_bytes: Annotated[
+        int,
+        Field(ge=1, le=1_000_000_000),
+        Doc("The largest input picture, in bytes.", "a whole number, 1 or more"),
+    ] = 20_000_000
+    allow_private_urls: Annotated[
+        bool,
+        Doc(
+            "Whether picture URLs may point to loopback and private networks.",
+            "true or false",
+            default="false",
+        ),
+    ] = False
+
     image_dir_setting: Annotated[
         Path | None,
         Field(alias="image_dir"),
@@ -203,16 +243,17 @@ class Settings(BaseModel):
     @field_validator("image_dir_setting")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        if value is None:
-            return None
-        try:
-            expanded = value.expanduser()
-        except RuntimeError as error:
-            raise ValueError("no home directory") from error
-        # A host starts the server in a directory of its own choosing: a relative path would end anywhere.
-        if not expanded.is_absolute():
-            raise ValueError("not absolute")
-        return expanded
+        return None if value is None else _absolute_path(value)
+
+    @field_validator("allowed_dirs", mode="before")
+    @classmethod
+    def _absolute_paths(cls, value: object) -> object:
+        if value is None or value == "*":
+            return value
+        parts = value.split(os.pathsep) if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            raise ValueError("no list")
+        return tuple(_absolute_path(Path(part)) for part in parts if str(part).strip())
 
     @cached_property
     def image_dir(self) -> Path:
@@ -223,6 +264,17 @@ class Settings(BaseModel):
         from platformdirs import user_pictures_path
 
         return user_pictures_path() / "databricks-responses-mcp"
+
+
+def _absolute_path(path: Path) -> Path:
+    try:
+        expanded = path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("no home directory") from error
+    # A host starts the server in a directory of its own choosing: a relative path would end anywhere.
+    if not expanded.is_absolute():
+        raise ValueError("not absolute")
+    return expanded
 
 
 def load_settings(

@@ -1,0 +1,182 @@
+"""Which local files a host's model may have read and changed: those under allowed directories, wherever links lead."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.failures import printable, shown
+from databricks_responses_mcp.media.local_files import open_regular
+
+SETTING = "RESPONSES_MCP_ALLOWED_DIRS"
+
+_WALKS = os.open in os.supports_dir_fd
+_FOLDER_FLAGS = (
+    getattr(os, "O_PATH", os.O_RDONLY)
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+
+
+class AllowedPaths:
+    """The directories whose files may be used. Everything here touches the disk: call it in a worker thread.
+
+    Args:
+        roots: absolute directories, which need not exist; None allows everything.
+    """
+
+    def __init__(self, roots: Sequence[Path] | None) -> None:
+        self.roots = None if roots is None else tuple(roots)
+
+    def also(self, root: Path) -> "AllowedPaths":
+        """The same with one more directory."""
+        return self if self.roots is None else AllowedPaths((*self.roots, root))
+
+    def check(self, path: Path, reference: str) -> Path:
+        """Where an absolute path really leads, which is under an allowed directory. It need not exist.
+
+        Raises:
+            BridgeError: ``permission_denied``, in the same words whether there is such a file or not.
+        """
+        if self.roots is None:
+            return path
+        real = _real(path)
+        if self._root_of(real) is None:
+            raise self._refused(reference)
+        return real
+
+    def check_plain(self, path: Path, reference: str) -> Path:
+        """As ``check``, for a file that is to be changed: no link may lie on the way from the allowed directory to it.
+
+        Raises:
+            BridgeError: ``permission_denied``.
+        """
+        real = self.check(path, reference)
+        root = None if self.roots is None else self._root_of(real)
+        for part in (path, *path.parents):
+            if root is not None and _same(_real(part), root):
+                break
+            if part.is_symlink():
+                raise BridgeError(
+                    ErrorCode.PERMISSION_DENIED,
+                    f"{shown(reference)} leads through a symbolic link, and files behind links are not changed.",
+                    "Name the file by its own path.",
+                )
+            if root is None:
+                break
+        return real if root is not None else _real(path.parent) / path.name
+
+    def open(self, path: Path, reference: str) -> tuple[BinaryIO, int]:
+        """Open a regular file for reading; returns it, unbuffered, and its size in bytes.
+
+        What is opened is what was checked: a link that is put on the way meanwhile is not followed.
+
+        Raises:
+            BridgeError: ``permission_denied``, and as ``open_regular`` does.
+        """
+        if self.roots is None:
+            return open_regular(path, reference)
+        real = self.check(path, reference)
+        if _WALKS:
+            return open_regular(real, reference, opener=self._open_without_links)
+        file, size = open_regular(real, reference)
+        # Without directory handles the next best: what was opened is still what an allowed path leads to.
+        try:
+            if not os.path.samestat(os.fstat(file.fileno()), self.check(path, reference).stat()):
+                raise self._refused(reference)
+        except (OSError, BridgeError) as error:
+            file.close()
+            raise self._refused(reference) from error
+        return file, size
+
+    def open_folder(self, real: Path) -> int | None:
+        """A handle of a directory that ``check`` gave, reached without following links; None where there are none.
+
+        Raises:
+            OSError: it is not there, is not a directory, or a link was put on the way.
+        """
+        if not _WALKS:
+            return None
+        root = Path(real.anchor) if self.roots is None else self._root_of(real)
+        if root is None:
+            raise PermissionError(f"{real} is outside")
+        descriptor = os.open(root, _FOLDER_FLAGS)
+        for name in real.relative_to(root).parts:
+            try:
+                inner = os.open(name, _FOLDER_FLAGS, dir_fd=descriptor)
+            finally:
+                os.close(descriptor)
+            descriptor = inner
+        return descriptor
+
+    def _open_without_links(self, path: str, flags: int) -> int:
+        real = Path(path)
+        folder = self.open_folder(real.parent) if self._root_of(real) != real else None
+        try:
+            return os.open(path if folder is None else real.name, flags | getattr(os, "O_NOFOLLOW", 0), dir_fd=folder)
+        finally:
+            if folder is not None:
+                os.close(folder)
+
+    def _root_of(self, real: Path) -> Path | None:
+        """The allowed directory, links resolved, that a resolved path is in."""
+        for root in self.roots or ():
+            resolved = _real(root)
+            if _same(real, resolved) or Path(os.path.normcase(real)).is_relative_to(os.path.normcase(resolved)):
+                return resolved
+        return None
+
+    def _refused(self, reference: str) -> BridgeError:
+        if not self.roots:
+            return BridgeError(
+                ErrorCode.PERMISSION_DENIED,
+                f"{shown(reference)} may not be used: this server may use no local files where it was started.",
+                f"Set {SETTING} to the directories that it may use, or start it in a project's directory.",
+            )
+        allowed = ", ".join(printable(str(root)) for root in self.roots)
+        return BridgeError(
+            ErrorCode.PERMISSION_DENIED,
+            f"{shown(reference)} may not be used: it is not under {allowed}.",
+            f"Add its directory to {SETTING}, or copy it to an allowed one.",
+        )
+
+
+EVERYTHING = AllowedPaths(None)
+"""For a person who names files by hand."""
+
+
+def default_roots() -> tuple[Path, ...]:
+    """The working directory if it is a project, else nothing.
+
+    It is none if it is the root, a home or the directory of temporary files, if it contains one of these, or if it
+    belongs to Windows itself: there hosts start servers when they have no project.
+    """
+    try:
+        here = Path.cwd().resolve()
+        homes = [Path.home().resolve()]
+    except (OSError, RuntimeError):
+        return ()
+    with suppress(ImportError, KeyError):
+        import pwd  # HOME may say something else
+
+        homes.append(Path(pwd.getpwuid(os.getuid()).pw_dir).resolve())
+    general = [*homes, Path(tempfile.gettempdir()).resolve(), Path(here.anchor)]
+    if any(place.is_relative_to(here) for place in general):
+        return ()
+    windows = os.environ.get("SYSTEMROOT") if os.name == "nt" else None
+    if windows and Path(os.path.normcase(here)).is_relative_to(os.path.normcase(windows)):
+        return ()
+    return (here,)
+
+
+def _real(path: Path) -> Path:
+    # Not Path.resolve, which raises for a circle of links before Python 3.13.
+    return Path(os.path.realpath(path))
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.normcase(one) == os.path.normcase(other)
