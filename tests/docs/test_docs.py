@@ -29,6 +29,14 @@ def fences(language: str) -> list[Any]:
     return found
 
 
+def manifests() -> list[Any]:
+    """The ready files for hosts that take ``mcpServers``."""
+    return [
+        pytest.param(file.read_text(encoding="utf-8"), id=str(file.relative_to(ROOT)))
+        for file in sorted((ROOT / "manifests").rglob("*.json"))
+    ]
+
+
 @pytest.fixture(scope="module")
 def workspace() -> Iterator[dict[str, str]]:
     """An emulator of this module's own, as its command prints it."""
@@ -75,8 +83,8 @@ def test_every_command_of_the_documentation_runs(code: str, workspace: dict[str,
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("code", fences("json"))
-def test_every_registration_of_the_documentation_starts_a_server(
+@pytest.mark.parametrize("code", [*fences("json"), *manifests()])
+def test_every_registration_that_is_shown_or_shipped_starts_a_server(
     code: str, workspace: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / ".databrickscfg").write_text(

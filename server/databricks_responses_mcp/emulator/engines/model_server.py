@@ -36,7 +36,8 @@ def start(directory: Path, model: Path, context_tokens: int, slots: int, threads
     # So small a model is at its best when it takes the likeliest word, and must be kept from saying it for ever. A
     # request that names its own temperature is obeyed.
     params.sampling.temp = 0.0
-    params.sampling.penalty_repeat = 1.05
+    params.sampling.penalty_repeat = 1.15
+    params.sampling.penalty_last_n = 256
     # No GPU: a driver that hangs must not matter to a model that is fast enough without.
     params.n_gpu_layers = 0
     params.no_op_offload = params.no_kv_offload = True
