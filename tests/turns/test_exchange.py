@@ -17,6 +17,7 @@ from databricks_responses_mcp.turns.exchange import exchange
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
 from harness import settings_for
+from harness.raw_server import answer, raw_server
 
 pytestmark = pytest.mark.anyio
 
@@ -221,3 +222,50 @@ async def test_without_a_setting_the_newest_gpt_of_the_workspace_answers(
     async with open_bridge(settings_for(emulator, tmp_path, model=None), {}) as bridge:
         outcome = await ask(bridge, Question(prompt="Hi"))
     assert outcome.endpoint == "databricks-gpt-5-5"
+
+
+async def test_a_response_that_the_workspace_cancelled_is_told_as_cancelled() -> None:
+    event = b'data: {"type":"response.cancelled","response":{"status":"cancelled","output":[]}}\n\n'
+    async with raw_server(answer(event, "text/event-stream")) as (_, bridge):
+        error = await failure(bridge)
+    assert (error.code, error.retryable) == (ErrorCode.CANCELLED, True)
+
+
+async def test_a_call_ends_at_its_deadline_even_before_the_model_is_known(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    async def hang(_: object) -> None:
+        await anyio.sleep_forever()
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    host = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
+    environ = {"DATABRICKS_HOST": host, "DATABRICKS_TOKEN": "t"}
+    settings = settings_for(emulator, tmp_path, environ=environ, model=None, timeout_seconds=1)
+    with anyio.fail_after(10):
+        async with listener, anyio.create_task_group() as tasks, open_bridge(settings, {}) as bridge:
+            tasks.start_soon(listener.serve, hang)
+            with pytest.raises(BridgeError) as caught:
+                await ask(bridge, Question(prompt="Hi"))
+            tasks.cancel_scope.cancel()
+    assert caught.value.code == ErrorCode.TIMEOUT
+    assert "looking up the model" in caught.value.message
+
+
+@pytest.mark.parametrize("when", ["before the answer begins", "while a rate limit is waited out"])
+async def test_cancelling_works_at_every_stage(bridge: Bridge, emulator: RunningEmulator, when: str) -> None:
+    waiting = anyio.Event()
+
+    async def report(value: float, message: str) -> None:
+        if "trying again" in message:
+            waiting.set()
+
+    with anyio.fail_after(10), emulator.state.hold(after_events=0) as hold:
+        if when == "while a rate limit is waited out":
+            emulator.state.faults.add("429:5")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: run(bridge, reporter=Reporter(report)))
+            await (hold.reached if when == "before the answer begins" else waiting).wait()
+            tasks.cancel_scope.cancel()
+        if when == "before the answer begins":
+            await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+    assert len(emulator.state.journal.to("/responses")) == 1

@@ -10,6 +10,8 @@ import pytest
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.workspace import event_stream as event_stream_module
+from databricks_responses_mcp.workspace import http as http_module
 from databricks_responses_mcp.workspace.settings import load_settings
 from harness import settings_for
 from harness.raw_server import answer, raw_server
@@ -204,3 +206,44 @@ async def test_a_new_connection_that_closes_on_its_first_request_is_not_tried_ag
         error = await failure(bridge)
         assert (error.code, error.retryable, server.connections) == (ErrorCode.UPSTREAM_UNAVAILABLE, True, 1)
         assert "billed" in error.message
+
+
+async def test_a_kept_connection_that_closes_after_working_on_the_request_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Any time at all counts as work here: the server's refusal is never quick enough.
+    monkeypatch.setattr(http_module, "_REFUSED_WITHIN_SECONDS", 0.0)
+    async with raw_server(answer(STREAM, "text/event-stream"), each=1) as (server, bridge):
+        await call(bridge)
+        error = await failure(bridge)
+        assert (error.code, server.connections) == (ErrorCode.UPSTREAM_UNAVAILABLE, 1)
+        assert "billed" in error.message
+
+
+async def test_an_error_whose_body_never_ends_is_told_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_module, "_ERROR_BODY_SECONDS", 0.05)
+    hanging = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{"
+    with anyio.fail_after(10):
+        async with raw_server(hanging) as (_, bridge):
+            error = await failure(bridge)
+    assert (error.code, error.status) == (ErrorCode.UPSTREAM_ERROR, 500)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1"])
+async def test_a_proxy_that_cannot_be_used_is_told_by_its_setting(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    settings = load_settings({"DATABRICKS_HOST": "https://workspace.example.com", "DATABRICKS_TOKEN": "t"})
+    async with open_bridge(settings, {}) as bridge:
+        error = await failure(bridge)
+    assert error.code == ErrorCode.NOT_CONFIGURED
+    assert "HTTPS_PROXY" in error.hint
+
+
+async def test_events_that_never_end_are_refused_instead_of_filling_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_stream_module, "MAX_EVENT_BYTES", 100_000)
+    endless = answer(b"data: xxxxxxxxxxxxxxxx\n" * 20_000, "text/event-stream")
+    async with raw_server(endless) as (_, bridge):
+        error = await failure(bridge)
+    assert error.code == ErrorCode.TOO_LARGE
