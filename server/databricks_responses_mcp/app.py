@@ -209,6 +209,7 @@ async def _warm_up(listed: anyio.Event) -> None:
 
 
 def _import_for_calls() -> None:
+    import databricks_responses_mcp.tools.approvals
     import databricks_responses_mcp.tools.prompting
     import databricks_responses_mcp.tools.registry
     import databricks_responses_mcp.tools.taking

@@ -154,7 +154,7 @@ async def test_a_defect_is_internal_and_its_text_stays_in_the_log(
     def crash(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(ask_databricks_model, "reporter_of", crash)
+    monkeypatch.setattr(ask_databricks_model, "app_of", crash)
     error = await error_of(connect, prompt="Hi")
     assert (error["code"], error["retryable"]) == ("internal", False)
     assert "secret detail" not in str(error)

@@ -33,6 +33,8 @@ def test_nothing_configured_gives_the_defaults() -> None:
             "inline_image_bytes": 700000,
             "max_image_bytes": 20000000,
             "allow_private_urls": False,
+            "mcp_servers": None,
+            "approval_timeout_seconds": 120.0,
             "engine_api_key": None,
             "log_level": "INFO",
             "log_format": "json",
@@ -64,6 +66,8 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
             ("RESPONSES_MCP_INLINE_IMAGE_BYTES", "700000"),
             ("RESPONSES_MCP_MAX_IMAGE_BYTES", "20000000"),
             ("RESPONSES_MCP_ALLOW_PRIVATE_URLS", "false"),
+            ("RESPONSES_MCP_MCP_SERVERS", "not set"),
+            ("RESPONSES_MCP_APPROVAL_TIMEOUT_SECONDS", "120"),
             ("RESPONSES_MCP_ENGINE_API_KEY", "not set"),
             ("RESPONSES_MCP_LOG_LEVEL", "INFO"),
             ("RESPONSES_MCP_LOG_FORMAT", "json"),
@@ -92,6 +96,8 @@ def test_each_documented_variable_is_read() -> None:
         "RESPONSES_MCP_INLINE_IMAGE_BYTES": "0",
         "RESPONSES_MCP_MAX_IMAGE_BYTES": "5",
         "RESPONSES_MCP_ALLOW_PRIVATE_URLS": "yes",
+        "RESPONSES_MCP_MCP_SERVERS": "{}",
+        "RESPONSES_MCP_APPROVAL_TIMEOUT_SECONDS": "0",
         "RESPONSES_MCP_ENGINE_API_KEY": "sk-engine",
         "RESPONSES_MCP_LOG_LEVEL": "debug",
         "RESPONSES_MCP_LOG_FORMAT": "TEXT",
@@ -101,7 +107,9 @@ def test_each_documented_variable_is_read() -> None:
     assert settings.token is not None
     assert settings.token.get_secret_value() == "dapi-1"
     assert settings.image_dir == Path.home() / "pictures"
-    assert settings.model_dump(mode="json", exclude={"token", "engine_api_key", "image_dir_setting"}) == snapshot(
+    assert settings.model_dump(
+        mode="json", exclude={"token", "mcp_servers", "engine_api_key", "image_dir_setting"}
+    ) == snapshot(
         {
             "host": "https://a.example.com",
             "profile": "dev",
@@ -119,6 +127,7 @@ def test_each_documented_variable_is_read() -> None:
             "inline_image_bytes": 0,
             "max_image_bytes": 5,
             "allow_private_urls": True,
+            "approval_timeout_seconds": 0.0,
             "log_level": "DEBUG",
             "log_format": "text",
         }

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.replay import short_id
 
 _CONTENT_TYPES = ("input_text", "input_image", "input_file")
 
@@ -71,11 +72,11 @@ def _item(call: Mapping[str, Any], output: Mapping[str, Any]) -> Item:
     if kind == "mcp_approval_request":
         item = {
             "type": "mcp_approval_response",
-            "approval_request_id": _id_of(call),
+            "approval_request_id": short_id(_id_of(call)),  # as the request itself is replayed
             "approve": output["approve"],
         }
         return {**item, "reason": output["reason"]} if output.get("reason") else item
-    item = {"type": f"{kind}_output", "call_id": call["call_id"]}
+    item = {"type": f"{kind}_output", "call_id": short_id(str(call["call_id"]))}
     if kind == "apply_patch_call":
         item["status"] = output["status"]
         if output.get("output"):

@@ -1,17 +1,19 @@
 """The tool ``ask_databricks_model``."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
-from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.arguments import Names, Objects, Optional
-from databricks_responses_mcp.tools.results import answer_result, error_result
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
-from databricks_responses_mcp.tools.state import App, app_of, reporter_of
+from databricks_responses_mcp.tools.state import App, app_of
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.turns.converse import Watch
+    from databricks_responses_mcp.turns.outcome import Outcome
 
 DESCRIPTION = """\
 Ask a model of the Databricks workspace a question and get its answer, streamed through the Responses API.
@@ -61,6 +63,13 @@ async def ask_databricks_model(
             "web_search. Calls that you must carry out come back in pending_calls."
         ),
     ] = (),
+    mcp_servers: Annotated[
+        Names,
+        Field(
+            description="MCP servers it may use: configured names, or the workspace's genie[/space], "
+            "functions/catalog/schema[/fn], ai-search/catalog/schema/index, sql, external/connection."
+        ),
+    ] = (),
     tool_choice: Annotated[
         Optional[str], Field(description="auto, none, required, or a tool's name or type. Default auto.")
     ] = None,
@@ -74,16 +83,17 @@ async def ask_databricks_model(
         Optional[dict[str, Any]],
         Field(description="Any other Responses API parameters, verbatim, e.g. service_tier, include, metadata."),
     ] = None,
-) -> Annotated[CallToolResult, AnswerFacts]:
+) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Run one question; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
+    from databricks_responses_mcp.tools.approvals import answered
     from databricks_responses_mcp.tools.prompting import image_urls, prompt_with_files
     from databricks_responses_mcp.tools.taking import PictureTaker
     from databricks_responses_mcp.turns.ask import Question, ask
 
     app = app_of(ctx)
-    taker = PictureTaker(app, prompt)
-    try:
+
+    async def begin(watch: "Watch") -> "Outcome":
         question = Question(
             prompt=await prompt_with_files(app, prompt, files),
             model=model,
@@ -97,15 +107,15 @@ async def ask_databricks_model(
             conversation_id=conversation_id,
             output_schema=output_schema,
             tools=tools,
+            mcp_servers=mcp_servers,
             tool_choice=tool_choice,
             parallel_tool_calls=parallel_tool_calls,
             max_tool_calls=max_tool_calls,
             extra=extra or {},
         )
-        outcome = await ask(app.bridge, question, reporter=reporter_of(ctx), take_picture=taker)
-    except BridgeError as error:
-        return error_result(app, taker.attach(error), taker.blocks())
-    return answer_result(app, taker.extend(outcome.as_dict()), taker.blocks(), lead=taker.lead())
+        return await ask(app.bridge, question, reporter=watch.reporter, take_picture=watch.take_picture)
+
+    return await answered(ctx, PictureTaker(app, prompt), begin)
 
 
 def tool() -> Tool:

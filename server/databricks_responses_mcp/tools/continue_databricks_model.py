@@ -1,17 +1,19 @@
 """The tool ``continue_databricks_model``."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
-from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.arguments import Objects
-from databricks_responses_mcp.tools.results import answer_result, error_result
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
-from databricks_responses_mcp.tools.state import App, app_of, reporter_of
+from databricks_responses_mcp.tools.state import App, app_of
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.turns.converse import Watch
+    from databricks_responses_mcp.turns.outcome import Outcome
 
 DESCRIPTION = """\
 Hand back the outputs of a model's pending_calls and get its next answer.
@@ -29,20 +31,19 @@ async def continue_databricks_model(
             "{approval_request_id, approve} for MCP approvals.",
         ),
     ],
-) -> Annotated[CallToolResult, AnswerFacts]:
+) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Answer calls; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
+    from databricks_responses_mcp.tools.approvals import answered
     from databricks_responses_mcp.tools.taking import PictureTaker
-    from databricks_responses_mcp.turns.converse import Watch, answer_calls
+    from databricks_responses_mcp.turns.converse import answer_calls
 
     app = app_of(ctx)
-    taker = PictureTaker(app, "picture")
-    try:
-        watch = Watch(reporter=reporter_of(ctx), take_picture=taker)
-        outcome = await answer_calls(app.bridge, conversation_id, outputs, watch=watch)
-    except BridgeError as error:
-        return error_result(app, taker.attach(error), taker.blocks())
-    return answer_result(app, taker.extend(outcome.as_dict()), taker.blocks(), lead=taker.lead())
+
+    async def begin(watch: "Watch") -> "Outcome":
+        return await answer_calls(app.bridge, conversation_id, outputs, watch=watch)
+
+    return await answered(ctx, PictureTaker(app, "picture"), begin)
 
 
 def tool() -> Tool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mcp.server.mcpserver import Context
 
+from databricks_responses_mcp.tools.unfinished import UnfinishedCalls
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.progress import Reporter
 
@@ -67,11 +68,13 @@ class App:
         bridge: the workspace.
         long_texts: whole answers that were cut for the host.
         unsaved: pictures that could not be written.
+        unfinished: calls whose host asks its user something.
     """
 
     bridge: Bridge
     long_texts: LongTexts = field(default_factory=LongTexts)
     unsaved: UnsavedPictures = field(default_factory=UnsavedPictures)
+    unfinished: UnfinishedCalls = field(default_factory=UnfinishedCalls)
     _gallery: "PictureGallery | None" = None
 
     @property

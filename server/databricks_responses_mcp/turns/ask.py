@@ -33,7 +33,8 @@ class Question:
         model: the serving endpoint; None takes the conversation's, else the default.
         images: image URLs, ``data:`` or ``https:``.
         tools: native tool definitions of the Responses API.
-        tool_choice: ``none``, ``auto``, ``required``, or the name or type of one of the tools.
+        mcp_servers: names of MCP servers that the model may use besides, as `McpServers` has them.
+        tool_choice: ``none``, ``auto``, ``required``, or the name or type of one of the tools or MCP servers.
         output_schema: a JSON Schema that the answer must fit.
         conversation_id: an earlier conversation to go on with.
         extra: further parameters of the Responses API, verbatim.
@@ -49,6 +50,7 @@ class Question:
     temperature: float | None = None
     top_p: float | None = None
     tools: Sequence[Mapping[str, Any]] = ()
+    mcp_servers: Sequence[str] = ()
     tool_choice: str | None = None
     parallel_tool_calls: bool | None = None
     max_tool_calls: int | None = None
@@ -83,7 +85,7 @@ async def ask(
     Raises:
         BridgeError: for every failure, by the error contract.
     """
-    _check_question(question)
+    _check_question(bridge, question)
     clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
     async with clock.bounds("looking up the model"):
         conversation = await _conversation_for(bridge, question)
@@ -101,7 +103,11 @@ async def ask(
 async def _conversation_for(bridge: Bridge, question: Question) -> Conversation:
     if question.conversation_id is None:
         model = question.model or bridge.settings.model or await bridge.endpoints.default_text_model()
-        return bridge.conversations.new(model, await _parameters(bridge, model, question))
+        conversation = bridge.conversations.new(model, await _parameters(bridge, model, question))
+        _check_labels(bridge, conversation.parameters, question.mcp_servers)
+        conversation.mcp_servers = question.mcp_servers
+        conversation.output_schema = question.output_schema
+        return conversation
     earlier = bridge.conversations.get(question.conversation_id)
     if earlier.pending:
         waiting = ", ".join(str(call.get("call_id") or call.get("approval_request_id")) for call in earlier.pending)
@@ -110,16 +116,23 @@ async def _conversation_for(bridge: Bridge, question: Question) -> Conversation:
             f"The conversation waits for the outputs of {waiting}.",
             "Hand them back with continue_databricks_model first.",
         )
-    earlier.endpoint = question.model or earlier.endpoint
+    endpoint = question.model or earlier.endpoint
     # What this turn names replaces what the conversation had; the rest stays as it was.
-    earlier.parameters = {**earlier.parameters, **await _parameters(bridge, earlier.endpoint, question)}
+    named = await _parameters(bridge, endpoint, question)
+    servers = question.mcp_servers or earlier.mcp_servers
+    _check_labels(bridge, {**earlier.parameters, **named}, servers)
+    earlier.endpoint = endpoint
+    earlier.parameters = {**earlier.parameters, **named}
+    earlier.mcp_servers = servers
+    if question.output_schema is not None or "text" in named:
+        earlier.output_schema = question.output_schema
     return earlier
 
 
 async def _parameters(bridge: Bridge, model: str, question: Question) -> dict[str, Any]:
     endpoint = await bridge.endpoints.get(model) if question.extra or question.tools else None
     _check_tool_types(question.tools, model, endpoint)
-    choice = tool_choice(question.tool_choice, question.tools) if question.tool_choice is not None else None
+    choice = _tool_choice(bridge, question)
     extra = check_parameters(question.extra, endpoint, name=model) if question.extra else {}
     return build_parameters(
         RequestOptions(
@@ -139,7 +152,29 @@ async def _parameters(bridge: Bridge, model: str, question: Question) -> dict[st
     )
 
 
-def _check_question(question: Question) -> None:
+def _tool_choice(bridge: Bridge, question: Question) -> str | dict[str, Any] | None:
+    if question.tool_choice is None:
+        return None
+    labels = bridge.mcp_servers.labels(question.mcp_servers) if question.mcp_servers else {}
+    servers = [{"type": "mcp", "server_label": label} for label in labels.values()]
+    return tool_choice(labels.get(question.tool_choice, question.tool_choice), [*question.tools, *servers])
+
+
+def _check_labels(bridge: Bridge, parameters: Mapping[str, Any], servers: Sequence[str]) -> None:
+    """Two servers of one label could not be told apart."""
+    if not servers:
+        return
+    tools = parameters.get("tools", ())
+    taken = {tool.get("server_label") for tool in tools if isinstance(tool, Mapping)}
+    if twice := [label for label in bridge.mcp_servers.labels(servers).values() if label in taken]:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"`tools` and `mcp_servers` both have a server called {', '.join(twice)}.",
+            "Give the one in `tools` another server_label, or leave one of the two out.",
+        )
+
+
+def _check_question(bridge: Bridge, question: Question) -> None:
     if reserved := sorted(RESERVED & question.extra.keys()):
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
@@ -161,17 +196,25 @@ def _check_question(question: Question) -> None:
                 f"`extra` has a {name} that is no object, so the argument beside it cannot be put into it.",
                 f"Give {name} as an object, or leave one of the two out.",
             )
+    if question.mcp_servers:
+        bridge.mcp_servers.labels(question.mcp_servers)
+        if "tools" in question.extra and not isinstance(question.extra["tools"], list):
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                "`extra` has `tools` that are no list, so the MCP servers cannot be put beside them.",
+                "Use the argument `tools`.",
+            )
     if problems := tool_problems(question.tools):
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"The tools cannot be sent: {'; '.join(problems[:5])}.",
             "Correct the definitions; they are the Responses API's own.",
         )
-    if question.tool_choice is not None and tool_choice(question.tool_choice, question.tools) is None:
+    if question.tool_choice is not None and _tool_choice(bridge, question) is None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"tool_choice {question.tool_choice!r} is no mode and no tool of this call.",
-            "Use none, auto, required, or the name or type of one of `tools`.",
+            "Use none, auto, required, or the name or type of one of `tools` or `mcp_servers`.",
         )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.workspace.credentials import Credentials
     from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
     from databricks_responses_mcp.workspace.http import WorkspaceClient
+    from databricks_responses_mcp.workspace.mcp_servers import McpServers
 
 
 class Bridge:
@@ -28,6 +29,7 @@ class Bridge:
         self._client: WorkspaceClient | None = None
         self._credentials: Credentials | None = None
         self._endpoints: EndpointDirectory | None = None
+        self._mcp_servers: McpServers | None = None
         self.conversations = Conversations()
 
     @property
@@ -60,6 +62,18 @@ class Bridge:
 
             self._endpoints = EndpointDirectory(fetch, ttl_seconds=self.settings.endpoints_ttl_seconds)
         return self._endpoints
+
+    @property
+    def mcp_servers(self) -> "McpServers":
+        """The MCP servers that calls may name."""
+        if self._mcp_servers is None:
+            from databricks_responses_mcp.workspace.mcp_server_entries import read_entries
+            from databricks_responses_mcp.workspace.mcp_servers import McpServers
+
+            setting = self.settings.mcp_servers
+            entries = {} if setting is None else read_entries(setting.get_secret_value())
+            self._mcp_servers = McpServers(entries, self._environ)
+        return self._mcp_servers
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -27,6 +27,8 @@ class Conversation:
         conversation_id: how callers name it.
         endpoint: the serving endpoint that answers in it.
         parameters: the request's other parameters (instructions, tools, …), sent again with each turn.
+        mcp_servers: the names of the MCP servers that the model may use; their secrets are looked up for each turn.
+        output_schema: the JSON Schema that its answers must fit, if any.
         items: everything said, as input items.
         pending: calls that wait for the caller, as ``Outcome.pending_calls`` gives them.
         turn: held while a turn is under way: two at once would lose one.
@@ -35,6 +37,8 @@ class Conversation:
     conversation_id: str
     endpoint: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    mcp_servers: Sequence[str] = ()
+    output_schema: Mapping[str, Any] | None = None
     items: list[Item] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
     turn: anyio.Lock = field(default_factory=anyio.Lock)

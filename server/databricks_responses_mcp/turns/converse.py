@@ -9,10 +9,12 @@ from databricks_responses_mcp.responses.answers import answer_items, answer_prob
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.request import build_request
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation
 from databricks_responses_mcp.turns.exchange import TakePicture, exchange
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.workspace.mcp_servers import secrets_of, without_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +42,28 @@ async def take_turn(
     Raises:
         BridgeError: for every failure; ``partial`` holds what had arrived.
     """
-    body = build_request(conversation.endpoint, [*conversation.items, *said], conversation.parameters)
-    outcome = await exchange(
-        bridge.client,
-        body,
-        deadline_seconds=deadline_seconds,
-        reporter=watch.reporter,
-        on_text=watch.on_text,
-        take_picture=watch.take_picture,
-    )
+    clock = Clock(deadline_seconds)
+    servers: list[dict[str, Any]] = []
+    parameters = conversation.parameters
+    if conversation.mcp_servers:
+        async with clock.bounds("signing in to the MCP servers"):
+            servers = await bridge.mcp_servers.resolve(conversation.mcp_servers, bridge.credentials)
+        parameters = {**parameters, "tools": [*parameters.get("tools", ()), *servers]}
+    body = build_request(conversation.endpoint, [*conversation.items, *said], parameters)
+    try:
+        outcome = await exchange(
+            bridge.client,
+            body,
+            deadline_seconds=clock.left,
+            reporter=watch.reporter,
+            on_text=watch.on_text,
+            take_picture=watch.take_picture,
+        )
+    except BridgeError as error:
+        _veil(error, servers)
+        raise
+    if servers:
+        outcome = _veiled(outcome, servers)
     conversation.commit(said, outcome)
     bridge.conversations.keep(conversation)
     return replace(outcome, conversation_id=conversation.conversation_id)
@@ -82,10 +97,30 @@ async def answer_calls(
                 f"Nothing was sent: {'; '.join(problems[:10])}.",
                 "Give one output for each pending call, in the shape that its answer_with shows.",
             )
-        return await take_turn(
-            bridge,
-            conversation,
-            answer_items(conversation.pending, outputs),
-            watch=watch or Watch(),
-            deadline_seconds=deadline_seconds or bridge.settings.timeout_seconds,
+        clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
+        watch = watch or Watch()
+        said = answer_items(conversation.pending, outputs)
+        outcome = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=clock.left)
+        if conversation.output_schema is None:
+            return outcome
+        # Here, not above: fitting an answer takes turns itself.
+        from databricks_responses_mcp.turns.schema_answers import fit_to_schema
+
+        return await fit_to_schema(
+            bridge, conversation, outcome, conversation.output_schema, watch=watch, deadline_seconds=clock.left
         )
+
+
+def _veil(error: BridgeError, servers: Sequence[dict[str, Any]]) -> None:
+    """Take out of an error what an upstream repeated of the servers' secrets."""
+    if servers:
+        secrets = secrets_of(servers)
+        error.message, error.hint, error.partial = without_secrets((error.message, error.hint, error.partial), secrets)
+
+
+def _veiled(outcome: Outcome, servers: Sequence[dict[str, Any]]) -> Outcome:
+    """The outcome, should a server have said its own secrets in what it gave the model."""
+    secrets = secrets_of(servers)
+    names = ("text", "refusal", "pending_calls", "citations", "output", "items", "notes")
+    changed: dict[str, Any] = {name: without_secrets(getattr(outcome, name), secrets) for name in names}
+    return replace(outcome, **changed)

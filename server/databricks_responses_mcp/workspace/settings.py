@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.redaction import redact
 
 PREFIX = "RESPONSES_MCP_"
+_TELLING = "telling"  # the type of errors whose message says what is wrong without showing the value
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,36 +182,21 @@ class Settings(BaseModel):
         ),
     ] = False
 
-    image_dir_setting: Annotated[
-        Path | None,
-        Field(alias="image_dir"),
+    mcp_servers: Annotated[
+        SecretStr | None,
         Doc(
-            "Where pictures are written.",
-            "an absolute path or one that starts with ~",
-            default="databricks-responses-mcp in the pictures folder",
+            "MCP servers that calls may let a model use, beside the workspace's own; see mcp-servers.md.",
+            "a JSON object of servers by name, or the absolute path of a file with one",
         ),
     ] = None
-    inline_image_bytes: Annotated[
-        int,
-        Field(ge=0, le=100_000_000),
+    approval_timeout_seconds: Annotated[
+        float,
+        Field(ge=0, le=3600, allow_inf_nan=False),
         Doc(
-            "How large the picture inside a result may be, in bytes of encoded JSON. 0 sends only the link.",
-            "a whole number, 0 or more",
+            "How long the user has to approve an MCP call, in seconds. 0 asks nobody: it becomes a pending call.",
+            "a number from 0 to 3600",
         ),
-    ] = 700_000
-    max_image_bytes: Annotated[
-        int,
-        Field(ge=1, le=1_000_000_000),
-        Doc("The largest input picture, in bytes.", "a whole number, 1 or more"),
-    ] = 20_000_000
-    allow_private_urls: Annotated[
-        bool,
-        Doc(
-            "Whether picture URLs may point to loopback and private networks.",
-            "true or false",
-            default="false",
-        ),
-    ] = False
+    ] = 120
 
     engine_api_key: Annotated[
         SecretStr | None,
@@ -239,6 +226,21 @@ class Settings(BaseModel):
     @classmethod
     def _no_trailing_slash(cls, value: object) -> object:
         return value.rstrip("/") if isinstance(value, str) else value
+
+    @field_validator("mcp_servers", mode="before")
+    @classmethod
+    def _readable_servers(cls, value: object) -> object:
+        if not isinstance(value, str | Path):
+            return value
+        # Imported here: most servers have none configured.
+        from databricks_responses_mcp.workspace.mcp_server_entries import read_entries, text_of_setting
+
+        try:
+            text = text_of_setting(str(value))
+            read_entries(text)
+        except ValueError as error:
+            raise PydanticCustomError(_TELLING, "{problem}", {"problem": str(error)}) from None
+        return SecretStr(text)
 
     @field_validator("image_dir_setting")
     @classmethod
@@ -284,7 +286,7 @@ def load_settings(
     """Read the settings from the environment.
 
     An empty variable counts as unset. ``overrides`` (by setting name, as from flags) win; ``None`` in them is unset.
-    No file is read.
+    No file is read but the one that ``mcp_servers`` may name.
 
     Raises:
         BridgeError: ``invalid_argument``, naming every wrong value at once, or every unknown ``RESPONSES_MCP_*`` name.
@@ -357,6 +359,9 @@ def _explain(error: ValidationError, values: Mapping[str, object], shown: Mappin
         seen.add(name)
         if name not in docs:
             yield f"{name} is not a setting"
+            continue
+        if detail["type"] == _TELLING:
+            yield f"{shown.get(name, docs[name].env)} is wrong: {detail['msg']}"
             continue
         value = "" if name in ("token", "engine_api_key") else f" is {_short(values.get(name))}, which is wrong"
         yield f"{shown.get(name, docs[name].env)}{value or ' is wrong'}: it takes {docs[name].accepts}"

@@ -1,0 +1,61 @@
+"""The MCP servers that every Databricks workspace has: their short names, paths and labels."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+_PREFIX = "/api/2.0/mcp/"
+_MOST = 64
+# How many parts may come after each kind, the least and the most.
+_PARTS: Mapping[str, tuple[int, int]] = {
+    "genie": (0, 1),
+    "functions": (2, 3),
+    "ai-search": (3, 3),
+    "vector-search": (3, 3),
+    "sql": (0, 0),
+    "external": (1, 1),
+}
+MANAGED_FORMS = (
+    "genie",
+    "genie/<space>",
+    "functions/<catalog>/<schema>[/<function>]",
+    "ai-search/<catalog>/<schema>/<index>",
+    "sql",
+    "external/<connection>",
+)
+"""The short names, for a person. ``vector-search`` is the old name of ``ai-search``, and is taken too."""
+
+
+def managed_kind(name: str) -> str | None:
+    """The kind of server that a name begins with, whether or not the rest of it is right."""
+    kind = name.partition("/")[0]
+    return kind if kind in _PARTS else None
+
+
+def managed_path(name: str) -> str | None:
+    """The path of a server on the workspace; None if the name is no short name."""
+    parts = _parts(name)
+    return None if parts is None else _PREFIX + "/".join(quote(part, safe="") for part in parts)
+
+
+def managed_label(name: str) -> str | None:
+    """What the model is told the server is called: a different label for each name; None if it is no short name."""
+    parts = _parts(name)
+    if parts is None:
+        return None
+    label = "__".join(parts)
+    if len(label) <= _MOST and all(re.fullmatch(r"[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*", part) for part in parts):
+        return label
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", label)[: _MOST - 11]
+    return f"{readable}__{hashlib.sha256(name.encode()).hexdigest()[:9]}"
+
+
+def _parts(name: str) -> list[str] | None:
+    kind = managed_kind(name)
+    if kind is None:
+        return None
+    least, most = _PARTS[kind]
+    parts = name.split("/")
+    sound = all(part and part == part.strip() and part.isprintable() and part not in (".", "..") for part in parts)
+    return parts if sound and least <= len(parts) - 1 <= most else None

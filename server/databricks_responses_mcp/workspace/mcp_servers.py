@@ -1,0 +1,143 @@
+"""MCP servers that a model may call while it answers: named in the configuration, signed in by the bridge.
+
+A caller names servers; addresses and secrets come from the setting ``mcp_servers`` and the environment, and are put
+into each request as it is sent. Databricks' own servers need no configuration: their names are the paths that they have
+under ``/api/2.0/mcp/`` of the workspace, and they are signed in to as the bridge is.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.credentials import WORKSPACE_ID_HEADER, Credentials
+from databricks_responses_mcp.workspace.managed_mcp import MANAGED_FORMS, managed_label, managed_path
+from databricks_responses_mcp.workspace.mcp_server_entries import REFERENCE, McpServerEntry
+
+_HINT = "Set it in the environment of this server's process, where the MCP host starts it."
+
+
+class McpServers:
+    """The servers that calls may name.
+
+    Args:
+        entries: the configured ones, by name.
+        environ: where ``${NAME}`` of their secrets is looked up, at each call.
+    """
+
+    def __init__(self, entries: Mapping[str, McpServerEntry], environ: Mapping[str, str]) -> None:
+        self._entries = entries
+        self._environ = environ
+
+    def labels(self, names: Iterable[str]) -> dict[str, str]:
+        """The ``server_label`` of each name. Always the same for the same name: replayed items speak of it.
+
+        Raises:
+            BridgeError: ``invalid_argument`` for a name that means no server, saying which do.
+        """
+        return {name: self._label(name) for name in names}
+
+    async def resolve(self, names: Sequence[str], credentials: Credentials) -> list[dict[str, Any]]:
+        """The ``mcp`` tools of a request, secrets in them: made for one request, never to be kept.
+
+        Raises:
+            BridgeError: ``invalid_argument`` for an unknown name; ``not_configured`` for a secret that is not there;
+                what signing in to the workspace raises.
+        """
+        return [await self._tool(name, label, credentials) for name, label in self.labels(names).items()]
+
+    def _label(self, name: str) -> str:
+        entry = self._entries.get(name)
+        if entry is not None and entry.url is not None:
+            return name
+        if (label := managed_label(name)) is not None:
+            return label
+        configured = ", ".join(sorted(name for name, entry in self._entries.items() if entry.url)) or "none"
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"There is no MCP server {name[:200]!r}; configured: {configured}.",
+            f"Use one of those, or a server of the workspace: {', '.join(MANAGED_FORMS)}. The setting "
+            "RESPONSES_MCP_MCP_SERVERS adds others.",
+        )
+
+    async def _tool(self, name: str, label: str, credentials: Credentials) -> dict[str, Any]:
+        entry = self._entries.get(name) or McpServerEntry()
+        tool: dict[str, Any] = {"type": "mcp", "server_label": label}
+        if entry.url is not None:
+            tool["server_url"] = entry.url
+            if entry.authorization is not None:
+                # The API takes the token alone, and says Bearer itself.
+                tool["authorization"] = _bare(self._filled(entry.authorization, name, "authorization"))
+            if entry.headers:
+                tool["headers"] = {key: self._filled(value, name, key) for key, value in entry.headers.items()}
+        else:
+            tool |= await _workspace_access(name, credentials)
+        if entry.allowed_tools is not None:
+            tool["allowed_tools"] = list(entry.allowed_tools)
+        tool["require_approval"] = entry.require_approval
+        if entry.description:
+            tool["server_description"] = entry.description
+        return tool
+
+    def _filled(self, text: str, name: str, where: str) -> str:
+        """``text`` with the environment's values in it."""
+
+        def value_of(match: re.Match[str]) -> str:
+            value = self._environ.get(match[1], "").strip()
+            if not value:
+                raise _not_configured(f"The MCP server {name!r} takes its {where} from {match[1]}, which is not set.")
+            if not value.isprintable():
+                raise _not_configured(f"{match[1]}, for the MCP server {name!r}, holds what no header can carry.")
+            return value
+
+        return re.sub(REFERENCE, value_of, text)
+
+
+def secrets_of(tools: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What must never be shown of tools that `McpServers.resolve` made."""
+    found = [tool.get("authorization") for tool in tools]
+    found += [value for tool in tools for value in (tool.get("headers") or {}).values()]
+    # What is short is no secret, and taking it out would maim innocent words.
+    return tuple(value for value in found if isinstance(value, str) and len(value) >= _SHORTEST_SECRET)
+
+
+def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
+    """A JSON value without the secrets, wherever in it some upstream repeated them."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, "[redacted]")
+        return value
+    if isinstance(value, dict):
+        return {key: without_secrets(item, secrets) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(without_secrets(item, secrets) for item in value)
+    return value
+
+
+_SHORTEST_SECRET = 6
+
+
+async def _workspace_access(name: str, credentials: Credentials) -> dict[str, Any]:
+    """Address and token of a server of the workspace, valid now."""
+    headers = await credentials.headers()
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"The workspace is signed in to without a token, so the model cannot be let into its MCP server {name!r}.",
+            "Sign in with OAuth or a personal access token.",
+        )
+    path = managed_path(name)
+    assert path is not None
+    access: dict[str, Any] = {"server_url": (await credentials.host()).origin + path, "authorization": token.strip()}
+    workspace = headers.get(WORKSPACE_ID_HEADER)
+    return {**access, "headers": {WORKSPACE_ID_HEADER: workspace}} if workspace else access
+
+
+def _bare(authorization: str) -> str:
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else authorization.strip()
+
+
+def _not_configured(message: str) -> BridgeError:
+    return BridgeError(ErrorCode.NOT_CONFIGURED, message, _HINT)

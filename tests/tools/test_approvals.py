@@ -1,0 +1,469 @@
+"""Approvals of MCP calls, in both protocol eras: asked of the user where that is possible, never taken for granted."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client import ClientRequestContext
+from mcp.client.stdio import stdio_client
+from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult, ErrorData, InputRequiredResult
+
+from databricks_responses_mcp.app import build_server
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.tools.approvals import MOST_ROUNDS
+from databricks_responses_mcp.turns.bridge import open_bridge
+from harness import Host, settings_for
+from harness.stdio_process import COMMAND, environment
+
+pytestmark = pytest.mark.anyio
+
+ASK = "ask_databricks_model"
+CONTINUE = "continue_databricks_model"
+SECRET = "tok-3f9c2d71e8"
+SERVERS = {
+    "tickets": {"url": "https://mcp.example.com/tickets", "authorization": "${TICKETS_TOKEN}"},
+    "docs": {"url": "https://mcp.example.com/docs", "headers": {"X-Key": "${TICKETS_TOKEN}"}},
+    "free": {"url": "https://mcp.example.com/free", "require_approval": "never"},
+}
+Answer = Callable[[int, str], Awaitable[ElicitResult | ErrorData]]
+
+
+class User:
+    """Somebody in front of a host: what was asked, and what is answered by its number.
+
+    Args:
+        answers: an answer for each question; the last one for all that follow. ``True`` and ``False`` fill in the form.
+    """
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+        self.was_asked = anyio.Event()
+
+    async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+        assert isinstance(params, ElicitRequestFormParams)
+        answer = self.answers[min(len(self.asked), len(self.answers) - 1)]
+        self.asked.append(params.message)
+        self.was_asked.set()
+        assert params.requested_schema["required"] == ["approve"]
+        if isinstance(answer, bool):
+            return ElicitResult(action="accept", content={"approve": answer})
+        if answer == "hang":
+            await anyio.sleep_forever()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, ElicitResult | ErrorData) else ElicitResult(action=answer)
+
+
+Connected = Callable[..., Any]
+
+
+@pytest.fixture
+def hosts(emulator: RunningEmulator, tmp_path: Path) -> Connected:
+    """A host with somebody in front of it, or without: ``async with hosts(era, user, **settings)``."""
+
+    @asynccontextmanager
+    async def connected(era: str, user: User | None = None, **overrides: object) -> AsyncIterator[Host]:
+        settings = settings_for(emulator, tmp_path, **{"mcp_servers": json.dumps(SERVERS), **overrides})
+        server = build_server(lambda: open_bridge(settings, {"TICKETS_TOKEN": SECRET}))
+        with anyio.fail_after(20):
+            async with Client(server, mode=era, elicitation_callback=user) as client:
+                yield Host(client)
+
+    return connected
+
+
+def requests(emulator: RunningEmulator) -> list[Any]:
+    return [exchange.body for exchange in emulator.state.journal.to("/responses")]
+
+
+def decisions(body: Any) -> list[bool]:
+    return [item["approve"] for item in body["input"] if item["type"] == "mcp_approval_response"]
+
+
+def types(facts: dict[str, Any]) -> list[str]:
+    return [item["type"] for item in facts["output"]]
+
+
+async def test_what_the_user_approves_goes_on_in_the_same_call(
+    hosts: Connected, emulator: RunningEmulator, era: str
+) -> None:
+    user = User(True)
+    async with hosts(era, user) as host:
+        content, facts, failed = await host.call(ASK, prompt="Search for the outage.", mcp_servers=["tickets"])
+    assert not failed
+    assert len(user.asked) == 1
+    assert user.asked[0].startswith("databricks-gpt-5 wants to call the tool search of the MCP server tickets with:\n")
+    assert "Search for the outage." in user.asked[0]
+    assert types(facts) == ["mcp_list_tools", "mcp_approval_request", "mcp_call"]
+    assert "pending_calls" not in facts
+    assert facts["notes"] == ["The user approved search of tickets."]
+    assert facts["notes"][0] in content[0].text
+    first, second = requests(emulator)
+    assert decisions(second) == [True]
+    assert facts["usage"]["output_tokens"] > 0
+    assert [body["tools"] for body in (first, second)] == [
+        [
+            {
+                "type": "mcp",
+                "server_label": "tickets",
+                "server_url": "https://mcp.example.com/tickets",
+                "authorization": SECRET,
+                "require_approval": "always",
+            }
+        ]
+    ] * 2
+
+
+@pytest.mark.parametrize("no", [False, "decline"])
+async def test_what_the_user_declines_is_not_called_and_the_model_is_told(
+    hosts: Connected, emulator: RunningEmulator, era: str, no: Any
+) -> None:
+    async with hosts(era, User(no)) as host:
+        _, facts, failed = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
+    assert not failed
+    assert "mcp_call" not in types(facts)
+    assert facts["notes"] == ["The user declined search of tickets."]
+    _, second = requests(emulator)
+    (answer,) = (item for item in second["input"] if item["type"] == "mcp_approval_response")
+    assert (answer["approve"], answer["reason"]) == (False, "declined by the user")
+
+
+UNCLEAR = {
+    "cancel": ("cancel", "The user dismissed the question"),
+    "no content": (ElicitResult(action="accept"), "The user could not be asked"),
+    "a text that says true": (
+        ElicitResult(action="accept", content={"approve": "true"}),
+        "The user could not be asked",
+    ),
+    "another field": (ElicitResult(action="accept", content={"ok": True}), "The user could not be asked"),
+}
+
+
+@pytest.mark.parametrize("kind", UNCLEAR)
+async def test_what_is_no_clear_answer_approves_nothing_and_the_host_can_go_on(
+    hosts: Connected, emulator: RunningEmulator, era: str, kind: str
+) -> None:
+    answer, why = UNCLEAR[kind]
+    async with hosts(era, User(answer)) as host:
+        content, facts, failed = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
+        assert not failed
+        assert facts["notes"] == [f"{why}: nothing was approved, the calls wait in pending_calls."]
+        assert "continue_databricks_model" in content[0].text
+        assert len(requests(emulator)) == 1
+        (pending,) = facts["pending_calls"]
+        output = {"approval_request_id": pending["approval_request_id"], "approve": True}
+        _, later, _ = await host.call(CONTINUE, conversation_id=facts["conversation_id"], outputs=[output])
+    assert "mcp_call" in types(later)
+
+
+@pytest.mark.parametrize(
+    ("user", "overrides"),
+    [(None, {}), (User(True), {"approval_timeout_seconds": 0})],
+    ids=["cannot be asked", "shall not be asked"],
+)
+async def test_a_host_that_is_not_asked_gets_a_pending_call(
+    hosts: Connected, emulator: RunningEmulator, era: str, user: User | None, overrides: dict[str, Any]
+) -> None:
+    async with hosts(era, user, **overrides) as host:
+        _, facts, failed = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
+    assert not failed
+    assert [call["type"] for call in facts["pending_calls"]] == ["mcp_approval_request"]
+    assert user is None or user.asked == []
+    assert len(requests(emulator)) == 1
+
+
+async def test_a_user_who_does_not_answer_is_not_waited_for(hosts: Connected, emulator: RunningEmulator) -> None:
+    async with hosts("legacy", User("hang"), approval_timeout_seconds=0.2) as host:
+        _, facts, failed = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
+    assert not failed
+    assert facts["notes"] == [
+        "The user did not answer within 0.2 s: nothing was approved, the calls wait in pending_calls."
+    ]
+    assert [call["type"] for call in facts["pending_calls"]] == ["mcp_approval_request"]
+    assert host.progress[-1][1] == "waiting for the user's approval"
+
+
+async def test_the_deadline_of_the_call_bounds_the_wait_too(hosts: Connected) -> None:
+    async with hosts("legacy", User("hang"), timeout_seconds=1) as host:
+        _, facts, _ = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
+    assert "The user did not answer" in facts["notes"][0]
+
+
+@pytest.mark.parametrize("failure", [ErrorData(code=-32000, message="no window"), RuntimeError("no window")])
+async def test_a_client_that_fails_when_it_is_asked_approves_nothing(hosts: Connected, failure: Any) -> None:
+    async with hosts("legacy", User(failure)) as host:
+        _, facts, failed = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
+    assert not failed
+    assert facts["notes"] == ["The user could not be asked: nothing was approved, the calls wait in pending_calls."]
+    assert len(facts["pending_calls"]) == 1
+
+
+async def test_a_question_that_is_never_answered_holds_nothing_up(hosts: Connected) -> None:
+    user = User("hang")
+    async with hosts("2026-07-28", user) as host:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: host.call(ASK, prompt="Search.", mcp_servers=["tickets"]))
+            await user.was_asked.wait()
+            tasks.cancel_scope.cancel()
+        _, facts, _ = await host.call(ASK, prompt="[[say still here]]")
+    assert facts["text"] == "still here"
+
+
+async def question(host: Host, **arguments: Any) -> InputRequiredResult:
+    result = await host.client.session.call_tool(ASK, arguments, allow_input_required=True)
+    assert isinstance(result, InputRequiredResult)
+    return result
+
+
+async def test_the_second_call_of_a_question_answers_it_once(hosts: Connected, emulator: RunningEmulator) -> None:
+    arguments = {"prompt": "Search.", "mcp_servers": ["tickets"]}
+    yes = {"approval_1": ElicitResult(action="accept", content={"approve": True})}
+    async with hosts("2026-07-28", User(True)) as host:
+        asked = await question(host, **arguments)
+        assert "conv_" not in str(asked.request_state)
+        again = {"input_responses": yes, "request_state": asked.request_state}
+        first = await host.client.session.call_tool(ASK, arguments, **again)
+        second = await host.client.session.call_tool(ASK, arguments, **again)
+        with pytest.raises(MCPError, match="requestState"):
+            await host.client.session.call_tool(ASK, {**arguments, "prompt": "Delete all."}, **again)
+    assert not first.is_error
+    assert second.is_error
+    assert "were answered before" in second.content[0].text
+    assert len(requests(emulator)) == 2
+
+
+async def test_a_second_call_without_answers_approves_nothing(hosts: Connected, emulator: RunningEmulator) -> None:
+    arguments = {"prompt": "Search.", "mcp_servers": ["tickets"]}
+    async with hosts("2026-07-28", User(True)) as host:
+        asked = await question(host, **arguments)
+        result = await host.client.session.call_tool(ASK, arguments, request_state=asked.request_state)
+    assert [call["type"] for call in result.structured_content["pending_calls"]] == ["mcp_approval_request"]
+    assert len(requests(emulator)) == 1
+
+
+async def test_several_approvals_of_two_servers_are_each_asked_and_sent_together(
+    hosts: Connected, emulator: RunningEmulator, era: str
+) -> None:
+    user = User(True, False)
+    async with hosts(era, user) as host:
+        _, facts, failed = await host.call(
+            ASK, prompt="Search both.", mcp_servers=["tickets", "docs"], parallel_tool_calls=True
+        )
+    assert not failed
+    assert len(user.asked) == 2
+    assert {"tickets" in asked for asked in user.asked} == {True, False}
+    _, second = requests(emulator)
+    assert sorted(decisions(second)) == [False, True]
+    assert types(facts).count("mcp_call") == 1
+    assert len(facts["notes"]) == 2
+
+
+async def test_one_unclear_answer_of_several_sends_none(hosts: Connected, emulator: RunningEmulator, era: str) -> None:
+    async with hosts(era, User(True, "cancel")) as host:
+        _, facts, _ = await host.call(
+            ASK, prompt="Search both.", mcp_servers=["tickets", "docs"], parallel_tool_calls=True
+        )
+    assert len(facts["pending_calls"]) == 2
+    assert len(requests(emulator)) == 1
+
+
+async def test_what_needs_no_approval_is_called_at_once(hosts: Connected, emulator: RunningEmulator, era: str) -> None:
+    user = User(True)
+    async with hosts(era, user) as host:
+        _, facts, _ = await host.call(ASK, prompt="Search.", mcp_servers=["free"])
+    assert types(facts) == ["mcp_list_tools", "mcp_call"]
+    assert user.asked == []
+    assert len(requests(emulator)) == 1
+
+
+async def test_calls_that_wait_for_the_host_are_left_to_it_whole(hosts: Connected) -> None:
+    nothing = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+    function = {"type": "function", "name": "lookup", "parameters": nothing, "strict": True}
+    user = User(True)
+    async with hosts("2026-07-28", user) as host:
+        _, facts, _ = await host.call(
+            ASK, prompt="What is open?", mcp_servers=["tickets"], tools=[function], parallel_tool_calls=True
+        )
+    assert {call["type"] for call in facts["pending_calls"]} == {"mcp_approval_request", "function_call"}
+    assert user.asked == []
+
+
+async def test_continuing_asks_too_and_shows_the_address_that_a_caller_brought(
+    hosts: Connected, emulator: RunningEmulator, era: str
+) -> None:
+    user = User("cancel", True)
+    brought = {"type": "mcp", "server_label": "tickets", "server_url": "https://elsewhere.example.com"}
+    async with hosts(era, user) as host:
+        _, facts, _ = await host.call(ASK, prompt="Search.", tools=[brought])
+        assert "of the MCP server tickets at https://elsewhere.example.com with:" in user.asked[0]
+        (pending,) = facts["pending_calls"]
+        wrong = {"approval_request_id": "mcpr_other", "approve": True}
+        _, refused, failed = await host.call(CONTINUE, conversation_id=facts["conversation_id"], outputs=[wrong])
+        assert (failed, refused["error"]["code"]) == (True, "invalid_argument")
+        output = {"approval_request_id": pending["approval_request_id"], "approve": False}
+        _, later, failed = await host.call(CONTINUE, conversation_id=facts["conversation_id"], outputs=[output])
+    assert not failed
+    assert "pending_calls" not in later
+
+
+async def test_a_model_that_asks_without_end_is_stopped(hosts: Connected, emulator: RunningEmulator, era: str) -> None:
+    user = User(False)
+    async with hosts(era, user) as host:
+        with pytest.MonkeyPatch.context() as patch:
+            _ask_forever(patch)
+            _, facts, failed = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
+    assert not failed
+    assert len(user.asked) == MOST_ROUNDS
+    assert len(requests(emulator)) == MOST_ROUNDS + 1
+    assert f"The user was asked {MOST_ROUNDS} times in this call" in facts["notes"][-1]
+    assert len(facts["pending_calls"]) == 1
+
+
+def _ask_forever(patch: pytest.MonkeyPatch) -> None:
+    """A model that takes no for a reason to ask again."""
+    from databricks_responses_mcp.emulator import planning
+    from databricks_responses_mcp.emulator.plays import mcp
+
+    def none(turn: Any, label: str) -> Any:
+        return iter(())
+
+    patch.setattr(mcp, "approvals", none)
+    patch.setattr(planning.mcp, "approvals", none)
+    patch.setattr(
+        "databricks_responses_mcp.emulator.conversation.Conversation.is_continued", property(lambda self: False)
+    )
+
+
+async def test_a_failure_after_the_approval_keeps_what_was_there_and_can_be_tried_again(
+    hosts: Connected, emulator: RunningEmulator, era: str
+) -> None:
+    class Breaking(User):
+        async def __call__(self, context: Any, params: Any) -> Any:
+            emulator.state.faults.add("500")
+            return await super().__call__(context, params)
+
+    async with hosts(era, Breaking(True)) as host:
+        _, facts, failed = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
+        assert failed
+        assert types(facts) == ["mcp_list_tools", "mcp_approval_request"]
+        (pending,) = facts["pending_calls"]
+        output = {"approval_request_id": pending["approval_request_id"], "approve": True}
+        _, later, failed = await host.call(CONTINUE, conversation_id=facts["conversation_id"], outputs=[output])
+    assert not failed
+    assert "mcp_call" in types(later)
+
+
+async def test_an_answer_that_must_fit_a_schema_fits_it_after_the_approval(hosts: Connected, era: str) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    async with hosts(era, User(True)) as host:
+        _, facts, failed = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"], output_schema=schema)
+    assert not failed
+    assert isinstance(facts["parsed"]["n"], int)
+
+
+async def test_the_servers_of_a_conversation_go_along_without_their_secrets_being_kept(
+    hosts: Connected, emulator: RunningEmulator, era: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Any] = []
+    user = User(True)
+    with caplog.at_level(logging.DEBUG):
+        async with hosts(era, user) as host:
+            told.append(await host.call(ASK, prompt="Search.", mcp_servers=["tickets", "docs", "sql"]))
+            conversation = told[0][1]["conversation_id"]
+            told.append(await host.call(ASK, prompt="And more?", conversation_id=conversation))
+            emulator.state.faults.add("500")
+            told.append(await host.call(ASK, prompt="And more?", conversation_id=conversation))
+    assert all(len(body["tools"]) == 3 for body in requests(emulator))
+    assert all(SECRET in json.dumps(body["tools"]) for body in requests(emulator))
+    assert requests(emulator)[-1]["tools"][2]["authorization"] == emulator.token
+    assert requests(emulator)[-1]["tools"][2]["server_url"] == f"{emulator.host}/api/2.0/mcp/sql"
+    listed = [item for item in requests(emulator)[-1]["input"] if item["type"] == "mcp_list_tools"]
+    assert len(listed) == len({item["server_label"] for item in listed})
+    for place in (str(told), caplog.text, str(user.asked), str(host.progress)):
+        assert place
+        assert SECRET not in place
+        assert emulator.token not in place
+
+
+async def test_a_missing_secret_is_told_before_anything_is_sent(emulator: RunningEmulator, tmp_path: Path) -> None:
+    settings = settings_for(emulator, tmp_path, mcp_servers=json.dumps(SERVERS))
+    async with Client(build_server(lambda: open_bridge(settings, {}))) as client:
+        _, facts, failed = await Host(client).call(ASK, prompt="Search.", mcp_servers=["tickets"])
+    assert (failed, facts["error"]["code"]) == (True, "not_configured")
+    assert "TICKETS_TOKEN, which is not set" in facts["error"]["message"]
+    assert requests(emulator) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"mcp_servers": ["tickets", "nowhere"]}, "no MCP server 'nowhere'; configured: docs, free, tickets"),
+        (
+            {
+                "mcp_servers": ["tickets"],
+                "tools": [{"type": "mcp", "server_label": "tickets", "server_url": "https://x.example"}],
+            },
+            "both have a server called tickets",
+        ),
+        ({"mcp_servers": ["tickets"], "tool_choice": "docs"}, "tool_choice 'docs' is no mode and no tool"),
+        ({"mcp_servers": ["tickets"], "extra": {"tools": {}}}, "`extra` has `tools` that are no list"),
+    ],
+)
+async def test_wrong_servers_are_refused_before_anything_is_sent(
+    hosts: Connected, emulator: RunningEmulator, arguments: dict[str, Any], told: str
+) -> None:
+    async with hosts("2026-07-28") as host:
+        content, facts, failed = await host.call(ASK, prompt="Search.", **arguments)
+    assert (failed, facts["error"]["code"]) == (True, "invalid_argument")
+    assert told in content[0].text
+    assert requests(emulator) == []
+
+
+async def test_a_server_can_be_the_tool_that_must_be_used(hosts: Connected, emulator: RunningEmulator) -> None:
+    async with hosts("2026-07-28") as host:
+        _, _, failed = await host.call(ASK, prompt="Search.", mcp_servers=["sql", "genie/42"], tool_choice="genie/42")
+    assert not failed
+    assert requests(emulator)[0]["tool_choice"] == {"type": "mcp", "server_label": "genie__42"}
+
+
+async def test_a_process_asks_over_its_pipes_and_logs_no_secret(
+    emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
+    file = tmp_path / "servers.json"
+    file.write_text(json.dumps(SERVERS), encoding="utf-8")
+    env = environment(
+        emulator,
+        tmp_path,
+        TICKETS_TOKEN=SECRET,
+        RESPONSES_MCP_MCP_SERVERS=str(file),
+        RESPONSES_MCP_LOG_LEVEL="DEBUG",
+    )
+    parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=env, cwd=tmp_path)
+    user = User(True)
+    log = tmp_path / "stderr.log"
+    with log.open("w", encoding="utf-8") as errlog, anyio.fail_after(30):
+        transport = stdio_client(parameters, errlog=errlog)
+        async with Client(transport, mode=era, elicitation_callback=user) as client:
+            result = await Host(client).call(ASK, prompt="Search.", mcp_servers=["tickets", "sql"])
+            broken = await Host(client).call(ASK, prompt="Search.", mcp_servers=["tickets"], model="no-such-model")
+    assert (result[2], broken[2]) == (False, True)
+    assert len(user.asked) == 2
+    assert types(result[1]).count("mcp_call") == 2
+    assert len(requests(emulator)) == 3
+    assert [tool["authorization"] for tool in requests(emulator)[0]["tools"]] == [SECRET, emulator.token]
+    logged = log.read_text(encoding="utf-8")
+    assert '"DEBUG"' in logged
+    for secret in (SECRET, emulator.token):
+        assert secret not in logged + str(result) + str(broken)

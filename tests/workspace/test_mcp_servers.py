@@ -1,0 +1,209 @@
+"""MCP servers by name: what the setting takes, what a name becomes, and that no secret is told."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inline_snapshot import snapshot
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.credentials import TokenCredentials
+from databricks_responses_mcp.workspace.host import WorkspaceHost
+from databricks_responses_mcp.workspace.managed_mcp import managed_label
+from databricks_responses_mcp.workspace.mcp_server_entries import read_entries
+from databricks_responses_mcp.workspace.mcp_servers import McpServers, secrets_of, without_secrets
+from databricks_responses_mcp.workspace.settings import Settings, load_settings
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "tok-3f9c2d71"
+GITHUB = {
+    "url": "https://mcp.example.com/github",
+    "authorization": "${GITHUB_TOKEN}",
+    "headers": {"X-Team": "team-${TEAM}"},
+    "allowed_tools": ["search"],
+    "require_approval": {"never": {"tool_names": ["search"]}},
+    "description": "Issues and code.",
+}
+CREDENTIALS = TokenCredentials(WorkspaceHost("https://adb-1.2.azuredatabricks.net"), "dapi-workspace")
+
+
+def servers(configured: Mapping[str, Any], **environ: str) -> McpServers:
+    return McpServers(read_entries(json.dumps(configured)), environ)
+
+
+def settings(value: str) -> Settings:
+    return load_settings({"RESPONSES_MCP_MCP_SERVERS": value})
+
+
+async def test_a_configured_server_becomes_a_tool_with_its_secrets_filled_in() -> None:
+    known = servers({"github": GITHUB}, GITHUB_TOKEN=f" Bearer {SECRET}\n", TEAM="red")
+    assert await known.resolve(["github", "github"], CREDENTIALS) == snapshot(
+        [
+            {
+                "type": "mcp",
+                "server_label": "github",
+                "server_url": "https://mcp.example.com/github",
+                "authorization": "tok-3f9c2d71",
+                "headers": {"X-Team": "team-red"},
+                "allowed_tools": ["search"],
+                "require_approval": {"never": {"tool_names": ["search"]}},
+                "server_description": "Issues and code.",
+            }
+        ]
+    )
+
+
+async def test_a_server_with_an_address_alone_asks_for_every_approval() -> None:
+    known = servers({"docs": {"url": "https://mcp.example.com"}})
+    assert await known.resolve(["docs"], CREDENTIALS) == [
+        {
+            "type": "mcp",
+            "server_label": "docs",
+            "server_url": "https://mcp.example.com",
+            "require_approval": "always",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "path"),
+    [
+        ("genie", "genie", "genie"),
+        ("genie/01ef-a_b", "genie__01ef-a_b", "genie/01ef-a_b"),
+        ("functions/main/default", "functions__main__default", "functions/main/default"),
+        ("functions/main/default/f", "functions__main__default__f", "functions/main/default/f"),
+        ("ai-search/main/default/docs", "ai-search__main__default__docs", "ai-search/main/default/docs"),
+        ("vector-search/a/b/c", "vector-search__a__b__c", "vector-search/a/b/c"),
+        ("sql", "sql", "sql"),
+        ("external/jira cloud", "external__jira_cloud__aea4a27eb", "external/jira%20cloud"),
+    ],
+)
+async def test_a_server_of_the_workspace_is_reached_with_the_workspaces_own_token(
+    name: str, label: str, path: str
+) -> None:
+    (tool,) = await servers({}).resolve([name], CREDENTIALS)
+    assert tool == {
+        "type": "mcp",
+        "server_label": label,
+        "server_url": f"https://adb-1.2.azuredatabricks.net/api/2.0/mcp/{path}",
+        "authorization": "dapi-workspace",
+        "require_approval": "always",
+    }
+
+
+async def test_the_configuration_says_what_a_server_of_the_workspace_may_do() -> None:
+    known = servers({"sql": {"allowed_tools": ["read"], "require_approval": "never"}})
+    (tool,) = await known.resolve(["sql"], CREDENTIALS)
+    assert (tool["allowed_tools"], tool["require_approval"]) == (["read"], "never")
+
+
+async def test_an_address_shared_by_workspaces_is_told_which_one_is_meant() -> None:
+    credentials = TokenCredentials(WorkspaceHost("https://shared.databricks.com", "42"), "dapi-workspace")
+    (tool,) = await servers({}).resolve(["sql"], credentials)
+    assert tool["headers"] == {"X-Databricks-Workspace-Id": "42"}
+
+
+async def test_a_workspace_signed_in_to_without_a_token_says_so() -> None:
+    class Basic(TokenCredentials):
+        async def headers(self) -> Mapping[str, str]:
+            return {"Authorization": "Basic dXNlcjpwYXNz"}
+
+    with pytest.raises(BridgeError) as caught:
+        await servers({}).resolve(["sql"], Basic(WorkspaceHost("https://a.example.com"), "t"))
+    assert caught.value.code == ErrorCode.NOT_CONFIGURED
+    assert "dXNlcjpwYXNz" not in str(caught.value)
+
+
+def test_no_two_servers_of_the_workspace_share_a_label() -> None:
+    names = ["functions/a/b_c", "functions/a_b/c", "functions/a/b__c", "functions/a/_b/c", "functions/a_/b/c"]
+    names += ["genie/é", "genie/è", "genie/" + "x" * 80, "genie/" + "x" * 81, "external/a b", "external/a_b"]
+    labels = [managed_label(name) for name in names]
+    assert len(set(labels)) == len(names)
+    assert all(label is not None and len(label) <= 64 and label.isascii() for label in labels)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gitlab", "genie/", "genie/a/b", "functions/main", "sql/x", "external/..", "external/a\nb", "", "/sql", "SQL"],
+)
+def test_an_unknown_name_is_told_what_there_is(name: str) -> None:
+    with pytest.raises(BridgeError) as caught:
+        servers({"github": GITHUB, "sql": {}}).labels([name])
+    assert caught.value.code == ErrorCode.INVALID_ARGUMENT
+    assert "configured: github." in caught.value.message
+    assert "functions/<catalog>/<schema>[/<function>]" in caught.value.hint
+
+
+@pytest.mark.parametrize("value", [{}, {"GITHUB_TOKEN": "  "}, {"GITHUB_TOKEN": f"{SECRET}\nX-Evil: 1", "TEAM": "a"}])
+async def test_a_secret_that_is_not_there_or_cannot_be_sent_is_named_and_never_shown(value: dict[str, str]) -> None:
+    with pytest.raises(BridgeError) as caught:
+        await servers({"github": GITHUB}, **value).resolve(["github"], CREDENTIALS)
+    assert caught.value.code == ErrorCode.NOT_CONFIGURED
+    assert "GITHUB_TOKEN" in caught.value.message
+    assert SECRET not in str(caught.value)
+
+
+WRONG = [
+    ("[]", "neither a JSON object nor the absolute path"),
+    ("servers.json", "neither a JSON object nor the absolute path"),
+    ('{"a": ', "it is not JSON at line 1"),
+    ('{"a": {"url": "https://x.example"}, "a": {}}', "'a' is there twice"),
+    ('{"a": "https://x.example"}', "a: it takes an object with url"),
+    ('{"a": {}}', "a.url: a server has one"),
+    ('{"a b": {"url": "https://x.example"}}', "a b: a name is a letter"),
+    ('{"genie": {"url": "https://x.example"}}', "genie: genie means a server of the workspace"),
+    ('{"sql__x": {"url": "https://x.example"}}', "sql__x: sql means a server of the workspace"),
+    ('{"functions": {"require_approval": "never"}}', "functions.url: a server has one"),
+    ('{"sql": {"authorization": "x"}}', "sql: a server of the workspace is signed in to as the bridge is"),
+    ('{"a": {"url": "ftp://x.example"}}', "a.url: it takes an https:// URL"),
+    ('{"a": {"url": "http://x.example"}}', "a.url: it takes https://"),
+    ('{"a": {"url": "https://u:hunter22@x.example"}}', "a.url: secrets go into authorization"),
+    ('{"a": {"url": "https://[x"}}', "a.url: this is not a URL"),
+    ('{"a": {"url": "https://x.example", "authorization": "${hunter22"}}', "a.authorization: ${ is not followed"),
+    ('{"a": {"url": "https://x.example", "authorization": ["hunter22"]}}', "a.authorization: it takes a text"),
+    ('{"a": {"url": "https://x.example", "headers": {"X Y": "hunter22"}}}', "a.headers: 'X Y' is no header's name"),
+    ('{"a": {"url": "https://x.example", "headers": {"X": 22}}}', "a.headers.X: it takes a text"),
+    ('{"a": {"url": "https://x.example", "allowed_tools": []}}', "a.allowed_tools: it takes a list"),
+    ('{"a": {"url": "https://x.example", "require_approval": "sometimes"}}', "a.require_approval: it takes"),
+    ('{"a": {"url": "https://x.example", "require_approval": {"never": ["x"]}}}', "a.require_approval.never: it takes"),
+    ('{"a": {"url": "https://x.example", "token": "hunter22"}}', "a.token: there is no such field"),
+]
+
+
+@pytest.mark.parametrize(("value", "told"), WRONG)
+def test_a_wrong_setting_ends_the_start_and_names_the_place_but_no_value(value: str, told: str) -> None:
+    with pytest.raises(BridgeError) as caught:
+        settings(value)
+    assert caught.value.code == ErrorCode.INVALID_ARGUMENT
+    assert f"RESPONSES_MCP_MCP_SERVERS is wrong: {told}" in caught.value.message
+    assert "hunter22" not in str(caught.value)
+
+
+def test_the_setting_may_be_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "servers.json"
+    file.write_text("\ufeff" + json.dumps({"github": GITHUB}), encoding="utf-8")
+    held = settings(str(file)).mcp_servers
+    assert held is not None
+    assert read_entries(held.get_secret_value()).keys() == {"github"}
+    with pytest.raises(BridgeError, match=r"the file cannot be read \(No such file"):
+        settings(str(tmp_path / "none.json"))
+
+
+def test_the_setting_is_never_shown() -> None:
+    literal = settings(json.dumps({"a": {"url": "https://x.example", "authorization": SECRET}}))
+    assert SECRET not in repr(literal) + str(literal.model_dump(mode="json"))
+    assert SECRET not in repr(read_entries(literal.mcp_servers.get_secret_value() if literal.mcp_servers else ""))
+
+
+def test_what_an_upstream_repeats_of_a_secret_is_taken_out() -> None:
+    tools = [{"authorization": SECRET, "headers": {"X-Short": "a"}}]
+    told = {"error": f"401 for Bearer {SECRET}", "list": [SECRET], "n": 1, "pair": (SECRET, None)}
+    assert without_secrets(told, secrets_of(tools)) == {
+        "error": "401 for Bearer [redacted]",
+        "list": ["[redacted]"],
+        "n": 1,
+        "pair": ("[redacted]", None),
+    }
