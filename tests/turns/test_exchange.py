@@ -234,8 +234,9 @@ async def test_a_response_that_the_workspace_cancelled_is_told_as_cancelled() ->
 async def test_a_call_ends_at_its_deadline_even_before_the_model_is_known(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
-    async def hang(_: object) -> None:
-        await anyio.sleep_forever()
+    async def hang(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await anyio.sleep_forever()
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     host = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
