@@ -10,9 +10,12 @@ import anyio
 import httpx
 import pytest
 from mcp import Client
+from mcp.client import ClientRequestContext
+from mcp.types import ElicitRequestParams, ElicitResult
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from harness import Host
+from harness.stdio_process import COMMAND, environment
 
 pytestmark = pytest.mark.anyio
 
@@ -74,3 +77,29 @@ async def test_an_address_that_others_could_reach_is_refused(tmp_path: Path, add
     done = await anyio.run_process(command, env=env, check=False)
     assert done.returncode == 2
     assert b"--http" in done.stderr
+
+
+async def test_the_user_is_asked_for_approvals_over_http_in_either_era(
+    emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
+    async def approve(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="accept", content={"approve": True})
+
+    asked: list[str] = []
+    port = free_port()
+    env = environment(emulator, tmp_path)
+    command = [*COMMAND, "serve", "--http", f"127.0.0.1:{port}"]
+    async with await anyio.open_process(command, env=env, stderr=subprocess.DEVNULL) as process:
+        try:
+            with anyio.fail_after(30):
+                await listening(port)
+                address = f"http://127.0.0.1:{port}/mcp"
+                async with Client(address, mode=era, elicitation_callback=approve) as client:
+                    arguments = {"prompt": "Search.", "mcp_servers": ["sql"]}
+                    _, facts, failed = await Host(client).call("ask_databricks_model", **arguments)
+        finally:
+            process.terminate()
+    assert not failed
+    assert [item["type"] for item in facts["output"]] == ["mcp_list_tools", "mcp_approval_request", "mcp_call"]
+    assert len(asked) == 1
