@@ -127,6 +127,20 @@ async def test_a_patch_fits_the_file_that_the_prompt_shows(post: Any) -> None:
     )
 
 
+async def test_a_patch_that_is_asked_not_to_fit_is_corrected_once_it_was_answered_as_failed(post: Any) -> None:
+    tools = [{"type": "apply_patch"}]
+    asked = {"role": "user", "content": "[[misfit 2]] main.py\n```python\nprint(1)\n```"}
+    said: list[Any] = [asked]
+    diffs = []
+    for status in ("failed", "failed", "completed"):
+        (call,) = (await post(input=said, tools=tools)).json()["output"]
+        diffs.append(call["operation"]["diff"])
+        output = {"type": "apply_patch_call_output", "call_id": call["call_id"], "status": status, "output": "…"}
+        said += [{**call, "id": None}, output]
+    assert [" print(1)" in diff for diff in diffs] == [False, False, True]
+    assert kinds((await post(input=said, tools=tools)).json()) == ["message"]
+
+
 async def test_outputs_of_patch_and_shell_end_in_an_answer(post: Any) -> None:
     tools = [{"type": "apply_patch"}, {"type": "shell"}]
     first = (await post(input=[USER], tools=tools)).json()

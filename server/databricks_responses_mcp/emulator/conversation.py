@@ -29,6 +29,7 @@ class Outputs:
     call_type: str
     name: str
     text: str
+    failed: bool = False
 
 
 @dataclass(slots=True)
@@ -82,9 +83,14 @@ def _read(items: list[Item], instructions: str | None) -> Conversation:
             talk.prompt = text
         talk.messages.append(ChatMessage(role, text))
         if index > last_answer and item["type"] in _OUTPUTS:
-            call_type = item["type"].removesuffix("_output")
-            talk.outputs.append(Outputs(call_type, names.get(item["call_id"], call_type), output_text(item)))
+            talk.outputs.append(_outputs(item, names))
     return talk
+
+
+def _outputs(item: Item, names: dict[str, str]) -> Outputs:
+    call_type = item["type"].removesuffix("_output")
+    name = names.get(item["call_id"], call_type)
+    return Outputs(call_type, name, output_text(item), failed=item.get("status") == "failed")
 
 
 def _is_answer(item: Item) -> bool:

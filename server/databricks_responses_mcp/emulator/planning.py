@@ -14,6 +14,7 @@ from databricks_responses_mcp.emulator.plays import (
     function,
     image_generation,
     mcp,
+    patches,
     shell,
     web_search,
 )
@@ -62,6 +63,8 @@ def _candidates(tools: list[Tool], choice: str | dict[str, Any]) -> tuple[list[T
 
 def _had_its_turn(turn: Turn, tool: Tool) -> bool:
     """Whether a client's tool has already answered this question, or a hosted one this prompt."""
+    if tool["type"] == "apply_patch" and patches.must_correct(turn.conversation):
+        return False
     if tool["type"] in _CALLS:
         return bool(turn.conversation.outputs)
     if tool["type"] == "mcp" and any(mcp.approvals(turn, tool["server_label"])):

@@ -36,6 +36,10 @@ class AllowedPaths:
         """The same with one more directory."""
         return self if self.roots is None else AllowedPaths((*self.roots, root))
 
+    def has(self, path: Path) -> bool:
+        """Whether an absolute path leads under an allowed directory."""
+        return self.roots is None or self._root_of(_real(path)) is not None
+
     def check(self, path: Path, reference: str) -> Path:
         """Where an absolute path really leads, which is under an allowed directory. It need not exist.
 

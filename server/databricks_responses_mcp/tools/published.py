@@ -17,6 +17,7 @@ NAMES = (
     "continue_databricks_model",
     "generate_image",
     "search_web",
+    "edit_files",
     "list_databricks_models",
 )
 """All tools, in the order in which hosts see them."""

@@ -27,11 +27,13 @@ def answer_result(
     return CallToolResult(content=[TextContent(text=words(facts, lead)), *blocks], structured_content=facts)
 
 
-def error_result(app: App, error: BridgeError, blocks: Sequence[ContentBlock] = ()) -> CallToolResult:
-    """A failed call, with what had been received."""
+def error_result(
+    app: App, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, lead: str = ""
+) -> CallToolResult:
+    """A failed call, with what had been received; ``lead`` as in `answer_result`, of what came before the failure."""
     facts = cap_text(app, {"status": "failed", **error.partial, "error": error.as_dict()})
     head = f"{error.code.value}: {error}"
-    received = words({**facts, "status": "failed"}, "") if error.partial else ""
+    received = words({**facts, "status": "failed"}, lead) if error.partial else ""
     text = f"{head}\n\nReceived before that:\n{received}" if received else head
     return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=facts, is_error=True)
 
@@ -43,13 +45,13 @@ def cap_text(app: App, facts: dict[str, Any]) -> dict[str, Any]:
     """
     limit = app.bridge.settings.max_text_tokens * _CHARACTERS_PER_TOKEN
     capped = dict(facts)
-    for name in ("text", "refusal"):
+    for name in ("text", "refusal", "diff"):
         text = facts.get(name)
         if isinstance(text, str) and len(text) > limit:
             uri = app.long_texts.keep(text)
             capped[name] = text[:limit]
-            if name == "text":
-                capped["text_uri"] = uri
+            if name != "refusal":
+                capped[f"{name}_uri"] = uri
             note = f"The {name} is {len(text)} characters; the first {limit} are here, the whole is the resource {uri}."
             capped["notes"] = [*capped.get("notes", []), note]
     if facts.get("output") and len(whole := json.dumps(facts["output"], ensure_ascii=False)) > limit:

@@ -92,6 +92,27 @@ class SearchFacts(TurnFacts):
     sources: Maybe[list[str]] = Field(None, description="URLs that were looked at.")
 
 
+class OperationFacts(BaseModel):
+    """What the model wanted done to one file."""
+
+    type: str = Field(description="create_file, update_file or delete_file")
+    path: str
+    status: str = Field(description="completed or failed")
+    error: Maybe[str] = None
+    notes: Maybe[list[str]] = None
+
+
+class EditFacts(TurnFacts):
+    """The result of an edit."""
+
+    conversation_id: Maybe[str] = None
+    diff: Maybe[str] = Field(None, description="All changes, as a unified diff.")
+    diff_uri: Maybe[str] = Field(None, description="The whole diff, if it was cut here.")
+    operations: Maybe[list[OperationFacts]] = None
+    applied: Maybe[bool] = Field(None, description="Whether the files were changed.")
+    directory: Maybe[str] = Field(None, description="What paths are relative to.")
+
+
 class _ArgumentsAsGiven(FuncMetadata):
     """Argument parsing that takes JSON in a string for an array or an object, and leaves texts alone.
 

@@ -8,6 +8,7 @@ user message:
     [[refuse]]          a refusal instead of text       [[filter]]      an answer that the content filter has cut
     [[only reasoning]]  incomplete before any text      [[fail]]        the engine breaks down after a few words
     [[no tools]]        no tool is called               [[commentary]]  a `commentary` message before the answer
+    [[misfit N]]        the first N patches do not fit the file; each that is answered as failed is corrected
 """
 
 import json
@@ -21,7 +22,7 @@ from databricks_responses_mcp.emulator.engines.base import ChatMessage, TextRequ
 from databricks_responses_mcp.emulator.schema_filling import fill
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
-_NAMES = "say|words|empty|echo|refuse|filter|only reasoning|fail|no tools|commentary"
+_NAMES = "say|words|empty|echo|refuse|filter|only reasoning|fail|no tools|commentary|misfit"
 _DIRECTIVE = re.compile(rf"\[\[\s*({_NAMES})\b(.*?)\]\]", re.DOTALL)
 _PIECE = re.compile(r"\s*\S+\s*$|\s*\S+")
 _MOST_WORDS = 100_000

@@ -6,6 +6,7 @@ from typing import Literal
 
 from databricks_responses_mcp.emulator.conversation import Conversation
 
+_MISFIT = re.compile(r"\[\[\s*misfit\s*(\d{0,3})\s*\]\]")
 _ENDINGS = "py|js|tsx?|go|rs|java|c|h|cpp|rb|sh|md|txt|toml|json|ya?ml|sql|html|css"
 _PATH = re.compile(rf"(?<![\w/.@:-])(?:[\w.-]+/)*[\w-]+\.(?:{_ENDINGS})\b")
 _FENCED = re.compile(r"(?P<before>[^\n]*)\n?```[\w+-]*(?P<info>[^\n]*)\n(?P<body>.*?)\n?```", re.DOTALL)
@@ -28,10 +29,23 @@ def write_patch(talk: Conversation) -> Patch:
     known = known_files(talk)
     if known:
         path, text = next(iter(known.items()))
+        if _misfits(talk) > len(talk.outputs):
+            return Patch("update_file", path, f"@@\n this line is in no file\n+{_comment(path)}\n")
         return Patch("update_file", path, _insert_comment(path, text))
     named = _PATH.search(talk.prompt)
     path = named[0] if named else "notes.md"
     return Patch("create_file", path, f"+{_comment(path)}\n+{_body(path)}\n")
+
+
+def must_correct(talk: Conversation) -> bool:
+    """Whether a patch that was asked not to fit has come back as failed."""
+    return bool(talk.outputs) and talk.outputs[-1].failed and _misfits(talk) >= len(talk.outputs)
+
+
+def _misfits(talk: Conversation) -> int:
+    """How many patches of this question the prompt wants not to fit."""
+    wanted = _MISFIT.search(talk.prompt)
+    return int(wanted[1] or 1) if wanted else 0
 
 
 def envelope(patch: Patch) -> str:

@@ -1,0 +1,264 @@
+"""Files that are to be edited: read as text without losing a byte, and written back all together or not at all."""
+
+import codecs
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.failures import in_units, shown, together
+from databricks_responses_mcp.media.local_files import resolve
+from databricks_responses_mcp.media.path_policy import SETTING, AllowedPaths
+from databricks_responses_mcp.media.replacing import Change, change_files
+
+_MARK = "\ufeff"
+# The order matters: the mark of UTF-32 little-endian begins with that of UTF-16.
+_MARKED = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+)
+# Any bytes at all make some Windows-1252, so there control codes decide.
+_NOT_IN_TEXT = {"cp1252": re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")}
+_NUL = re.compile("\0")
+# Streams, devices, and endings that Windows drops: each would write another file than the one that was named.
+_NOT_ON_WINDOWS = re.compile(
+    r"[:*?\"<>|]|[ .](/|$)|(^|/)(con|prn|aux|nul|com\d|lpt\d)\s*(\.[^/]*)?(/|$)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A file as it was read.
+
+    Attributes:
+        path: where it really is.
+        text: its whole content, a byte order mark included, newlines untranslated.
+        encoding: Python's name of it; encodes ``text`` back to the same bytes.
+        digest: SHA-256 of its bytes.
+    """
+
+    path: Path
+    text: str
+    encoding: str
+    digest: bytes
+
+
+class Staging:
+    """The files of one edit. Names are paths with ``/``, relative to ``root`` where they are under it.
+
+    Attributes:
+        root: the directory that names are relative to, and that new files go to.
+        originals: the files by name, in the order in which they were given.
+    """
+
+    def __init__(self, allowed: AllowedPaths, root: Path, originals: Mapping[str, Original]) -> None:
+        self._allowed = allowed
+        self.root = root
+        self.originals = dict(originals)
+
+    @classmethod
+    async def read(
+        cls, references: Sequence[str], *, allowed: AllowedPaths, max_bytes: int, max_total_bytes: int
+    ) -> "Staging":
+        """Read all files to be edited.
+
+        Args:
+            references: paths: absolute, ``~``, ``file://`` or relative to the working directory; without ``..``.
+            allowed: where files may be read and written.
+            max_bytes: the most that one file may have.
+            max_total_bytes: the most that all of them may have.
+
+        Raises:
+            BridgeError: what is wrong with all of them, in one error: ``permission_denied`` (outside, links),
+                ``invalid_argument`` (``..``, a directory, not text), ``not_found``, ``too_large``.
+        """
+        return await anyio.to_thread.run_sync(
+            _read, references, allowed, max_bytes, max_total_bytes, abandon_on_cancel=True
+        )
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The texts by name."""
+        return {name: original.text for name, original in self.originals.items()}
+
+    async def admit(self, name: str, text: str | None) -> None:
+        """Check that a file could be written as this text; None stands for a deletion.
+
+        Raises:
+            BridgeError: its encoding has not these characters, or a new file's place is taken or not allowed.
+        """
+        await anyio.to_thread.run_sync(self._admit, name, text)
+
+    async def write(self, texts: Mapping[str, str]) -> None:
+        """Bring the disk to these texts: all files that differ, or none; those that are not in it are deleted.
+
+        Raises:
+            BridgeError: as `change_files` does; nothing was changed then.
+        """
+        # Not abandoned when the call is cancelled: it is over soon, and half of it is what must not be.
+        await anyio.to_thread.run_sync(self._write, dict(texts))
+
+    def _admit(self, name: str, text: str | None) -> None:
+        original = self.originals.get(name)
+        if original is None:
+            path = self._new_path(name)
+            if os.path.lexists(path):
+                raise BridgeError(
+                    ErrorCode.INVALID_ARGUMENT,
+                    f"{shown(name)} exists already, but was not among the files to edit.",
+                    "Give it in `paths`, or have another name used.",
+                )
+            if taken := next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None):
+                raise BridgeError(
+                    ErrorCode.INVALID_ARGUMENT,
+                    f"{shown(name)} cannot be made: {shown(taken.name)} is a file, not a directory.",
+                    "Have another name used.",
+                )
+        if text is not None:
+            _encoded(name, text, original)
+
+    def _write(self, texts: dict[str, str]) -> None:
+        changes: list[Change] = []
+        for name in [*self.originals, *sorted(texts.keys() - self.originals.keys())]:
+            original, text = self.originals.get(name), texts.get(name)
+            if original is not None and text == original.text:
+                continue
+            data = None if text is None else _encoded(name, text, original)
+            if original is None:
+                changes.append(Change(self._new_path(name), name, data, None))
+            else:
+                changes.append(Change(original.path, name, data, original.digest))
+        change_files(changes, self._allowed)
+
+    def _new_path(self, name: str) -> Path:
+        if os.name == "nt" and _NOT_ON_WINDOWS.search(name):
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT, f"{shown(name)} is no file name on Windows.", "Have another name used."
+            )
+        return self._allowed.check_plain(self.root / name, name)
+
+
+def _read(references: Sequence[str], allowed: AllowedPaths, max_bytes: int, max_total_bytes: int) -> Staging:
+    read: dict[Path, Original] = {}
+    errors: list[BridgeError] = []
+    for reference in references:
+        try:
+            original = _original(reference, allowed, max_bytes)
+            read.setdefault(original.path, original)
+        except BridgeError as error:
+            errors.append(error)
+    if errors:
+        raise together(errors, len(references), "files")
+    total = sum(len(original.text) for original in read.values())
+    if total > max_total_bytes:
+        raise BridgeError(
+            ErrorCode.TOO_LARGE,
+            f"The {len(read)} files have {in_units(total)} together; {in_units(max_total_bytes)} can be sent.",
+            "Edit fewer files at once.",
+        )
+    root = _root(allowed, list(read))
+    return Staging(allowed, root, {_name(path, root): original for path, original in read.items()})
+
+
+def _original(reference: str, allowed: AllowedPaths, max_bytes: int) -> Original:
+    path = resolve(reference, None)
+    if ".." in path.parts:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(reference)} goes up with “..”, which is refused for files that are to be changed.",
+            "Name the file by its own path.",
+        )
+    path = allowed.check_plain(path, reference)
+    file, size = allowed.open(path, reference)
+    with file:
+        data = bytearray()
+        try:
+            # One byte more than allowed shows a file that grew after its size was taken.
+            while size <= max_bytes and len(data) <= max_bytes and (chunk := file.read(max_bytes + 1 - len(data))):
+                data += chunk
+        except OSError as error:
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{shown(reference)} cannot be read: {error.strerror}.",
+                "Check the disk or copy the file elsewhere.",
+            ) from error
+    if max(size, len(data)) > max_bytes:
+        raise BridgeError(
+            ErrorCode.TOO_LARGE,
+            f"{shown(reference)} has {in_units(max(size, len(data)))}; a file to edit may have {in_units(max_bytes)}.",
+            "Raise RESPONSES_MCP_MAX_FILE_BYTES if the model can take so much, or edit it otherwise.",
+        )
+    text, encoding = _decoded(bytes(data), reference)
+    return Original(path, text, encoding, hashlib.sha256(data).digest())
+
+
+def _decoded(data: bytes, reference: str) -> tuple[str, str]:
+    marked = next((encoding for mark, encoding in _MARKED if data.startswith(mark)), None)
+    for encoding in (marked,) if marked else ("utf-8", "cp1252"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not _NOT_IN_TEXT.get(encoding, _NUL).search(text) and text.encode(encoding) == data:
+            return text, encoding
+    raise BridgeError(
+        ErrorCode.INVALID_ARGUMENT, f"{shown(reference)} is not a text file.", "Name text files only to be edited."
+    )
+
+
+def _encoded(name: str, text: str, original: Original | None) -> bytes:
+    """The bytes of a file with this text, in the encoding that it had; a new one's is UTF-8."""
+    encoding = "utf-8"
+    if original is not None:
+        encoding = original.encoding
+        if original.text.startswith(_MARK) and not text.startswith(_MARK):
+            text = _MARK + text
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(name)} is a file in {encoding}, which has no {ascii(text[error.start])[1:-1]} "
+            f"(in line {text.count(chr(10), 0, error.start) + 1}).",
+            "Have it written without such characters, or convert the file to UTF-8 first.",
+        ) from error
+
+
+def _root(allowed: AllowedPaths, paths: Sequence[Path]) -> Path:
+    """The directory that an edit is about.
+
+    The working directory if it is allowed and has all the files, else an allowed directory that has, else their own.
+    """
+    try:
+        here = [Path.cwd().resolve()]
+    except OSError:
+        here = []
+    # Nobody means the root by a relative path: it is where hosts start servers that have no project.
+    here = [place for place in here if place != Path(place.anchor) and allowed.has(place)]
+    roots = [Path(os.path.realpath(root)) for root in allowed.roots or ()]
+    for place in (*here, *roots):
+        if all(path.is_relative_to(place) for path in paths) and place not in paths:
+            return place
+    if paths:
+        return Path(os.path.commonpath([path.parent for path in paths])) if _on_one_drive(paths) else paths[0].parent
+    raise BridgeError(
+        ErrorCode.PERMISSION_DENIED,
+        "There is no directory to make files in: the server was started outside of any project.",
+        f"Set {SETTING} to the project's directory, or name a file in `paths`.",
+    )
+
+
+def _on_one_drive(paths: Sequence[Path]) -> bool:
+    return len({path.anchor for path in paths}) == 1
+
+
+def _name(path: Path, root: Path) -> str:
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

@@ -1,0 +1,202 @@
+"""Editing files with ``apply_patch``: operations are tried, answered with what came of them, and corrected."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.clock import Clock
+from databricks_responses_mcp.turns.converse import Watch, answer_calls
+from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.patch_desk import Admit, Operation, PatchDesk
+from databricks_responses_mcp.turns.progress import Reporter
+
+MOST_STEPS = 8
+"""How often the model is asked in one edit."""
+
+_INSTRUCTIONS = """\
+You edit files with the apply_patch tool. The user's message holds the files as they are, each line as it stands.
+Name files by the paths given there; new files get paths relative to the same directory. Only these files can be \
+updated or deleted. After each operation you are told whether it was carried out. One that failed has changed nothing: \
+correct it and send it again. When everything is done, say in a few sentences what you changed and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What a caller wants changed.
+
+    Attributes:
+        files: texts by name, newlines untranslated; a name is a path with ``/``, relative to ``root``.
+        root: the directory that the names are relative to, absolute.
+        model: the serving endpoint; None takes the default.
+    """
+
+    instruction: str
+    files: Mapping[str, str]
+    root: str = ""
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """What a model made of the files; nothing is written.
+
+    Attributes:
+        outcome: the last answer.
+        text: everything that the model said.
+        after: texts by name, of all files that there are now.
+        changed: names of the files that were changed, made or deleted.
+        diff: the changes as a unified diff.
+        operations: what the model asked for, in order.
+        unresolved: those of them that failed and were not corrected.
+        usage: token counts of all turns together.
+        is_stopped: whether the model was still at it when it had been asked `MOST_STEPS` times.
+    """
+
+    outcome: Outcome
+    text: str
+    after: Mapping[str, str]
+    changed: list[str]
+    diff: str
+    operations: list[Operation]
+    unresolved: list[Operation]
+    usage: dict[str, Any]
+    is_stopped: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the model came to its end, with nothing left that had failed."""
+        return not self.is_stopped and not self.unresolved and self.outcome.status == "completed"
+
+    def facts(self) -> dict[str, Any]:
+        """The result contract's fields; what is not known or empty is absent, but for ``text`` and ``diff``."""
+        facts = self.outcome.as_dict()
+        for name in ("output", "pending_calls", "citations"):  # the operations say it
+            facts.pop(name, None)
+        facts |= _facts(self.text, self.diff, self.operations, self.usage)
+        if self.is_stopped:
+            # The model waits for an answer that nobody but this edit could give.
+            facts.pop("conversation_id", None)
+            note = f"The model was asked {MOST_STEPS} times, which is the most, and was not done."
+            facts |= {
+                "status": "incomplete",
+                "incomplete_reason": "max_steps",
+                "notes": [*facts.get("notes", []), note],
+            }
+        elif not self.operations:
+            facts["notes"] = [*facts.get("notes", []), "The model proposed no change."]
+        return facts
+
+
+async def edit(bridge: Bridge, wanted: Edit, *, admit: Admit, reporter: Reporter | None = None) -> Edited:
+    """Have a model edit texts, in memory, until it is done or was asked `MOST_STEPS` times; all under one deadline.
+
+    Args:
+        admit: has the last word on each operation.
+        reporter: told how it goes.
+
+    Raises:
+        BridgeError: for every failure of a turn; ``partial`` holds ``diff`` and ``operations`` as far as they came.
+    """
+    clock = Clock(bridge.settings.timeout_seconds)
+    desk = PatchDesk(wanted.files, root=wanted.root, admit=admit)
+    said: list[str] = []
+    usage: dict[str, Any] = {}
+    question = Question(
+        prompt=f"{wanted.instruction}\n\n{shown_files(wanted.files)}".rstrip(),
+        model=wanted.model,
+        instructions=_INSTRUCTIONS,
+        tools=[{"type": "apply_patch"}],
+    )
+    steps = 0
+    try:
+        outcome = await ask(bridge, question, reporter=reporter, deadline_seconds=clock.left)
+        while True:
+            steps += 1
+            said.append(outcome.text)
+            _add(usage, outcome.usage or {})
+            if not outcome.pending_calls:
+                break
+            async with clock.bounds("applying the model's changes"):
+                outputs = [await desk.carry_out(call) for call in outcome.pending_calls]
+            if steps == MOST_STEPS:
+                break
+            if reporter is not None:
+                await reporter.say(_progress(desk))
+            watch = Watch(reporter=reporter)
+            outcome = await answer_calls(
+                bridge, str(outcome.conversation_id), outputs, watch=watch, deadline_seconds=clock.left
+            )
+    except BridgeError as error:
+        partial = error.partial
+        _add(usage, partial.get("usage") or {})
+        text = _joined([*said, str(partial.get("text", ""))])
+        facts = _facts(text, await desk.diff(), desk.operations, usage)
+        kept = {key: value for key, value in partial.items() if key not in ("output", "pending_calls", "citations")}
+        error.partial = {**kept, **facts} if steps or partial else {}
+        raise
+    return Edited(
+        outcome=outcome,
+        text=_joined(said),
+        after=desk.after,
+        changed=desk.changed,
+        diff=await desk.diff(),
+        operations=desk.operations,
+        unresolved=desk.unresolved,
+        usage=usage,
+        is_stopped=bool(outcome.pending_calls),
+    )
+
+
+def shown_files(files: Mapping[str, str]) -> str:
+    """The files for a model: each line as it stands, but for carriage returns, in fences that no text can close."""
+    return "\n\n".join(_shown(name, text) for name, text in files.items())
+
+
+def _shown(name: str, text: str) -> str:
+    # Line endings are kept by whoever applies the diff: a model that had to write "\r" would only get it wrong.
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    if not text:
+        return f"File: {name} (empty)"
+    count = text.count("\n") + (not text.endswith("\n"))
+    about = f"{count} line{'s' * (count != 1)}"
+    if not text.endswith("\n"):
+        about += ", without a newline at the end"
+        text += "\n"
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"File: {name} ({about})\n{fence}\n{text}{fence}"
+
+
+def _facts(text: str, diff: str, operations: list[Operation], usage: dict[str, Any]) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "text": text,
+        "diff": diff,
+        "operations": [operation.as_dict() for operation in operations],
+    }
+    return {**facts, "usage": usage} if usage else facts
+
+
+def _joined(texts: list[str]) -> str:
+    return "\n\n".join(text for text in texts if text)
+
+
+def _progress(desk: PatchDesk) -> str:
+    failed = sum(bool(operation.error) for operation in desk.operations)
+    done = len(desk.operations) - failed
+    return f"{done} operation{'s' * (done != 1)} carried out, {failed} failed; the model goes on"
+
+
+def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add token counts to those of earlier turns, field by field."""
+    for key, value in more.items():
+        if isinstance(value, Mapping):
+            inner = total.setdefault(key, {})
+            if isinstance(inner, dict):
+                _add(inner, value)
+        elif isinstance(value, int) and isinstance(total.get(key, 0), int):
+            total[key] = total.get(key, 0) + value
+        else:
+            total.setdefault(key, value)

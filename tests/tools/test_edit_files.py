@@ -1,0 +1,251 @@
+"""``edit_files`` as a host uses it, on real files, with a model that patches them."""
+
+import json
+import os
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from inline_snapshot import snapshot
+from mcp import Client, StdioServerParameters
+
+from databricks_responses_mcp.app import build_server
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from harness import Connect, Host
+from harness.raw_server import answer, raw_server
+from harness.stdio_process import COMMAND, environment
+
+pytestmark = pytest.mark.anyio
+
+EDIT = "edit_files"
+SOURCE = "def greet():\n    return 'hi'\n"
+CHANGED = SOURCE.replace("\n", "\n# Changed by the embedded workspace, no model asked\n", 1)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    file = tmp_path / "greet.py"
+    file.write_bytes(SOURCE.encode())
+    return file
+
+
+def response(*items: dict[str, Any]) -> bytes:
+    event = {"type": "response.completed", "response": {"status": "completed", "output": list(items)}}
+    return answer(f"data: {json.dumps(event)}\n\n".encode(), "text/event-stream")
+
+
+def call(number: int, kind: str, path: str, diff: str = "") -> dict[str, Any]:
+    operation = {"type": kind, "path": path, "diff": diff}
+    return {"type": "apply_patch_call", "call_id": f"c{number}", "status": "completed", "operation": operation}
+
+
+DONE = response({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Done."}]})
+
+
+class Scripted:
+    """A host of a server whose model answers what a test says."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    async def edit(self, *answers: bytes, **arguments: Any) -> tuple[dict[str, Any], bool]:
+        async with raw_server(DONE) as (server, bridge):
+            server.first = [answer(b'{"endpoints": []}', "application/json"), *answers]
+            bridge.settings = bridge.settings.model_copy(update={"allowed_dirs": (self.directory,)})
+            async with Client(build_server(lambda: nullcontext(bridge)), mode="2026-07-28") as client:
+                _, facts, failed = await Host(client).call(EDIT, instruction="Change it.", model="m", **arguments)
+        return facts, failed
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Scripted:
+    return Scripted(tmp_path)
+
+
+async def test_the_changes_are_shown_and_nothing_is_written_unless_asked(
+    connect: Connect, era: str, source: Path
+) -> None:
+    async with connect(era) as host:
+        content, facts, failed = await host.call(EDIT, instruction="Say more.", paths=[str(source)])
+        assert source.read_text() == SOURCE
+        _, applied, _ = await host.call(EDIT, instruction="Say more.", paths=str(source), apply=True)
+    assert not failed
+    assert source.read_text() == CHANGED
+    assert (facts["applied"], applied["applied"], facts["diff"], facts["operations"]) == snapshot(
+        (
+            False,
+            True,
+            """\
+diff --git a/greet.py b/greet.py
+--- a/greet.py
++++ b/greet.py
+@@ -1,2 +1,3 @@
+ def greet():
++# Changed by the embedded workspace, no model asked
+     return 'hi'
+""",
+            [{"type": "update_file", "path": "greet.py", "status": "completed"}],
+        )
+    )
+    assert applied["diff"] == facts["diff"]
+    text = content[0].text
+    assert "Nothing was written" in text
+    assert facts["diff"] in text
+    assert "update_file greet.py: completed" in text
+    assert facts["text"] in text
+
+
+async def test_a_patch_that_does_not_fit_is_corrected_by_the_model(connect: Connect, era: str, source: Path) -> None:
+    async with connect(era) as host:
+        _, facts, failed = await host.call(EDIT, instruction="[[misfit 2]]", paths=[str(source)], apply=True)
+    assert not failed
+    assert [(operation["status"], "error" in operation) for operation in facts["operations"]] == [
+        ("failed", True),
+        ("failed", True),
+        ("completed", False),
+    ]
+    assert (facts["applied"], source.read_text()) == (True, CHANGED)
+
+
+async def test_how_it_goes_is_told_to_a_host_that_asks_for_it(connect: Connect, source: Path) -> None:
+    async with connect("legacy") as host:
+        await host.call(EDIT, instruction="[[misfit]]", paths=[str(source)])
+    assert [message for _, message in host.progress] == [
+        "databricks-gpt-5: the model is answering",
+        "0 operations carried out, 1 failed; the model goes on",
+        "databricks-gpt-5: the model is answering",
+        "1 operation carried out, 1 failed; the model goes on",
+        "databricks-gpt-5: the model is answering",
+    ]
+
+
+async def test_a_model_that_never_gets_it_right_writes_nothing(connect: Connect, source: Path) -> None:
+    async with connect() as host:
+        content, facts, failed = await host.call(EDIT, instruction="[[misfit 99]]", paths=[str(source)], apply=True)
+    assert (failed, facts["status"], facts["incomplete_reason"], facts["applied"]) == (
+        False,
+        "incomplete",
+        "max_steps",
+        False,
+    )
+    assert source.read_text() == SOURCE
+    assert "was asked 8 times" in content[0].text
+
+
+async def test_it_works_over_pipes_in_both_eras(
+    emulator: RunningEmulator, tmp_path: Path, source: Path, era: str
+) -> None:
+    env = environment(emulator, tmp_path / "home")
+    project = tmp_path / "project"
+    project.mkdir()
+    source.rename(project / "greet.py")
+    parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=env, cwd=project)
+    with anyio.fail_after(30):
+        async with Client(parameters, mode=era) as client:
+            # No setting: the working directory is a project.
+            _, facts, failed = await Host(client).call(EDIT, instruction="[[misfit 1]]", paths=["greet.py"], apply=True)
+    assert (failed, facts["applied"], (project / "greet.py").read_text()) == (False, True, CHANGED)
+
+
+async def test_several_files_are_changed_made_and_deleted_together(scripted: Scripted, source: Path) -> None:
+    (source.parent / "old.txt").write_bytes("ä\r\n".encode("utf-16"))
+    (source.parent / "gone.txt").write_text("x\n")
+    facts, failed = await scripted.edit(
+        response(
+            call(1, "update_file", "old.txt", " ä\n+ö\n"),
+            call(2, "delete_file", "gone.txt"),
+            call(3, "create_file", "new/folder/a.txt", "+new\n"),
+        ),
+        paths=[str(source.parent / name) for name in ("old.txt", "gone.txt", "greet.py")],
+        apply=True,
+    )
+    assert (failed, facts["applied"], facts["text"]) == (False, True, "Done.")
+    left = {p.relative_to(source.parent).as_posix(): p.read_bytes() for p in source.parent.rglob("*") if p.is_file()}
+    assert left == {
+        "greet.py": SOURCE.encode(),
+        "old.txt": "ä\r\nö\r\n".encode("utf-16"),
+        "new/folder/a.txt": b"new\n",
+    }
+
+
+async def test_new_files_may_be_asked_for_alone(scripted: Scripted, tmp_path: Path) -> None:
+    facts, _ = await scripted.edit(response(call(1, "create_file", "a.txt", "+new\n")), apply=True)
+    assert (facts["applied"], (tmp_path / "a.txt").read_bytes()) == (True, b"new\n")
+
+
+@pytest.mark.parametrize("path", ["../escape.txt", "/tmp/escape.txt", "there.txt", "link/escape.txt"])
+async def test_what_the_model_may_not_touch_is_answered_as_failed(
+    scripted: Scripted, tmp_path: Path, source: Path, path: str
+) -> None:
+    inner = tmp_path / "project"
+    inner.mkdir()
+    (inner / "there.txt").write_text("mine\n")
+    if os.name != "nt":
+        (inner / "link").symlink_to(tmp_path)
+    source.rename(inner / "greet.py")
+    scripted.directory = inner
+    facts, failed = await scripted.edit(
+        response(call(1, "create_file", path, "+x\n"), call(2, "update_file", "greet.py", " def greet():\n+x\n")),
+        paths=[str(inner / "greet.py")],
+        apply=True,
+    )
+    assert [operation["status"] for operation in facts["operations"]] == ["failed", "completed"]
+    assert (failed, facts["applied"]) == (False, False)
+    assert "Nothing was written" in facts["notes"][-1]
+    assert (inner / "greet.py").read_text() == SOURCE
+    assert not (tmp_path / "escape.txt").exists()
+
+
+async def test_a_file_that_changed_while_the_model_worked_is_left_alone_and_the_diff_is_kept(
+    connect: Connect, emulator: RunningEmulator, source: Path
+) -> None:
+    got: dict[str, Any] = {}
+    async with connect() as host:
+        with emulator.state.hold(after_events=2) as hold:
+            async with anyio.create_task_group() as tasks:
+
+                async def edit() -> None:
+                    got["result"] = await host.call(EDIT, instruction="x", paths=[str(source)], apply=True)
+
+                tasks.start_soon(edit)
+                with anyio.fail_after(20):
+                    await hold.reached.wait()
+                source.write_text("def greet():\n    return 'from the user'\n")
+                hold.release()
+    content, facts, failed = got["result"]
+    assert (failed, facts["error"]["code"], facts["error"]["retryable"], facts["applied"]) == (
+        True,
+        "invalid_argument",
+        True,
+        False,
+    )
+    assert "+# Changed by the embedded workspace" in facts["diff"]
+    assert facts["diff"] in content[0].text
+    assert "from the user" in source.read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"x" * 2000, "too_large"), (b"\x89PNG\r\n\x1a\n\0\0", "invalid_argument"), (None, "not_found")],
+)
+async def test_what_cannot_be_edited_is_refused_before_anything_is_sent(
+    connect: Connect, emulator: RunningEmulator, tmp_path: Path, content: bytes | None, code: str
+) -> None:
+    if content is not None:
+        (tmp_path / "file").write_bytes(content)
+    async with connect(max_file_bytes=1000) as host:
+        _, facts, failed = await host.call(EDIT, instruction="x", paths=[str(tmp_path / "file")])
+    assert (failed, facts["error"]["code"]) == (True, code)
+    assert emulator.state.journal.to("/responses") == []
+
+
+async def test_a_diff_that_is_too_long_for_a_host_is_whole_as_a_resource(connect: Connect, source: Path) -> None:
+    source.write_text("".join(f"line {number} {'x' * 90}\n" for number in range(4)))
+    async with connect(max_text_tokens=100) as host:
+        _, facts, _ = await host.call(EDIT, instruction="[[say ok]]", paths=[str(source)])
+        whole = (await host.client.read_resource(facts["diff_uri"])).contents[0]
+    assert len(facts["diff"]) == 400
+    assert whole.text.startswith(facts["diff"])
+    assert len(whole.text) > 400
