@@ -224,7 +224,8 @@ def _unchanged(folder: _Folder, change: Change) -> _Seen | None:
             "Allow writing to it first, if it is to be changed.",
         )
     digest = hashlib.sha256()
-    descriptor = os.open(folder.at(name), os.O_RDONLY | _NO_FOLLOW, dir_fd=folder.handle)
+    flags = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)  # a pipe put in its place must not be waited for
+    descriptor = os.open(folder.at(name), flags, dir_fd=folder.handle)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
