@@ -87,6 +87,18 @@ You sent 20 characters in 2 words, beginning: “[[commentary]] hello”\
                 "status": "completed",
                 "model": "embedded-rules",
                 "endpoint": "databricks-gpt-5",
+                "output": [
+                    {
+                        "type": "message",
+                        "status": "completed",
+                        "role": "assistant",
+                        "phase": "commentary",
+                        "content": [
+                            {"type": "output_text", "text": "Looking into it.", "annotations": [], "logprobs": []}
+                        ],
+                        "id": "msg_1f8822b1920dc512dbac227846c17f76296bb3b57081100077",
+                    }
+                ],
                 "usage": {
                     "input_tokens": 11,
                     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
