@@ -34,8 +34,8 @@ WEBSITE = "https://github.com/databricks-responses-mcp/databricks-responses-mcp"
 INSTRUCTIONS = """\
 Models of a Databricks workspace, through the OpenAI Responses API. \
 ask_databricks_model asks one (text, images, files, tools); continue_databricks_model hands back what its calls gave; \
-generate_image draws or edits pictures and saves them; search_web answers with citations; edit_files works out a patch; \
-list_databricks_models names the endpoints. Leave `model` out unless the user names one. \
+generate_image draws or edits pictures and saves them; search_web answers with citations; edit_files works out \
+a patch; list_databricks_models names the endpoints. Leave `model` out unless the user names one. \
 When a result has an error, its hint says what to do; partial answers are kept in it."""
 
 _ICON = (
