@@ -45,7 +45,11 @@ def test_the_shape_that_each_call_expects_is_shown() -> None:
                 ],
                 "max_output_length": 500,
             },
-            {"type": "mcp_approval_response", "approval_request_id": "ap", "approve": "<true or false>"},
+            {
+                "type": "mcp_approval_response",
+                "approval_request_id": "ap",
+                "approve": "<true or false, as the user decides>",
+            },
         ]
     )
 

@@ -46,6 +46,14 @@ def test_items_go_back_as_they_came_without_what_only_answers_have() -> None:
     ]
 
 
+def test_reasoning_goes_back_only_with_what_it_led_to() -> None:
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "zzz"}
+    cut = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{", "status": "incomplete"}
+    assert replayable([thought]) == []
+    assert replayable([thought, cut]) == []
+    assert replayable([thought, {"type": "image_generation_call", "id": "ig"}]) == []
+
+
 @given(st.text(max_size=500))
 def test_an_id_is_short_and_always_the_same(value: str) -> None:
     assert short_id(value) == short_id(value)

@@ -244,3 +244,25 @@ async def test_an_answer_that_fits_a_schema_is_a_value(connect: Connect, emulato
             }
         }
     )
+
+
+async def test_a_follow_up_that_fails_leaves_the_conversations_settings_as_they_were(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    async with connect() as host:
+        _, facts, _ = await host.call(ASK, prompt="[[say one]]")
+        conversation = facts["conversation_id"]
+        _, _, failed = await host.call(ASK, prompt="Hi", model="databricks-typo", conversation_id=conversation)
+        _, later, worked = await host.call(ASK, prompt="[[say two]]", conversation_id=conversation)
+    assert (failed, worked) == (True, False)
+    assert (later["endpoint"], later["text"]) == ("databricks-gpt-5", "two")
+
+
+async def test_a_choice_of_tool_holds_for_the_turn_that_made_it(connect: Connect, emulator: RunningEmulator) -> None:
+    async with connect() as host:
+        _, facts, _ = await host.call(ASK, prompt="Weather?", tools=[WEATHER], tool_choice="required")
+        outputs = [{"call_id": facts["pending_calls"][0]["call_id"], "output": "22"}]
+        _, answered, _ = await host.call(CONTINUE, conversation_id=facts["conversation_id"], outputs=outputs)
+    assert "pending_calls" not in answered
+    first, second = emulator.state.journal.to("/responses")
+    assert (first.body["tool_choice"], second.body.get("tool_choice")) == ("required", None)

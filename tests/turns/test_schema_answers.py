@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import anyio
 import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
@@ -74,3 +75,46 @@ STRICT: list[tuple[dict[str, Any], bool]] = [
 @pytest.mark.parametrize(("schema", "strict"), STRICT)
 async def test_strict_is_asked_for_only_of_schemas_that_it_takes(schema: dict[str, Any], strict: bool) -> None:
     assert text_format(schema)["strict"] is strict
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "http://127.0.0.1:9/schema.json", "other.json"])
+async def test_a_schema_that_refers_outside_itself_is_refused_and_nothing_is_fetched(target: str) -> None:
+    async with raw_server(said("{}")) as (server, bridge):
+        with pytest.raises(BridgeError) as caught:
+            await ask(bridge, Question(prompt="Hi", model="m", output_schema={"anyOf": [{"$ref": target}]}))
+    assert caught.value.code == ErrorCode.INVALID_ARGUMENT
+    assert target in caught.value.message
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("target", ["#/$defs/missing", "#"])
+async def test_a_schema_that_leads_nowhere_is_told_and_the_answer_kept(target: str) -> None:
+    async with raw_server(said('{"degrees": 22}')) as (_, bridge):
+        with pytest.raises(BridgeError) as caught:
+            await ask(bridge, Question(prompt="Hi", model="m", output_schema={"$ref": target}))
+    assert (caught.value.code, caught.value.partial["text"]) == (ErrorCode.INVALID_ARGUMENT, '{"degrees": 22}')
+
+
+@pytest.mark.parametrize("text", ["NaN", "[" * 100_000])
+async def test_what_only_looks_like_json_is_no_answer(text: str) -> None:
+    async with raw_server(said(text)) as (_, bridge):
+        with pytest.raises(BridgeError) as caught:
+            await ask(bridge, Question(prompt="Hi", model="m", output_schema={}))
+    assert caught.value.code == ErrorCode.UPSTREAM_ERROR
+
+
+async def test_a_pattern_made_to_take_for_ever_stops_nobody() -> None:
+    schema = {"type": "string", "pattern": "^(a+)+$"}
+    with anyio.fail_after(5):
+        async with raw_server(said('"' + "a" * 40 + '!"')) as (_, bridge):
+            outcome = await ask(bridge, Question(prompt="Hi", model="m", output_schema=schema))
+    assert outcome.parsed == ("a" * 40 + "!",)
+
+
+async def test_a_repair_that_fails_keeps_the_first_answer() -> None:
+    refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno"
+    async with raw_server(refusal) as (server, bridge):
+        server.first = [said('{"degrees": "warm"}')]
+        with pytest.raises(BridgeError) as caught:
+            await ask(bridge, QUESTION)
+    assert caught.value.partial["text"] == '{"degrees": "warm"}'

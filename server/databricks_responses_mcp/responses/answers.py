@@ -19,7 +19,11 @@ def answer_shape(call: Mapping[str, Any]) -> Item:
     kind = call.get("type")
     call_id = call.get("call_id")
     if kind == "mcp_approval_request":
-        return {"type": "mcp_approval_response", "approval_request_id": call.get("id"), "approve": "<true or false>"}
+        return {
+            "type": "mcp_approval_response",
+            "approval_request_id": call.get("id"),
+            "approve": "<true or false, as the user decides>",
+        }
     if kind == "apply_patch_call":
         return {
             "type": "apply_patch_call_output",

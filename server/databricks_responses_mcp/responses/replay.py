@@ -38,7 +38,17 @@ _NOT_INPUT = frozenset({"picture", "created_by", "parsed_arguments"})
 
 def replayable(items: Iterable[Item]) -> list[Item]:
     """The items as the next request's ``input`` may hold them, in order; what cannot be replayed is left out."""
-    return [_input_item(item) for item in items if _can_replay(item)]
+    kept: list[Item] = []
+    reasoning: list[Item] = []
+    for item in items:
+        if item.get("type") == "reasoning":
+            reasoning += [item] if _can_replay(item) else []
+            continue
+        if _can_replay(item):
+            kept += [*reasoning, item]
+        # Reasoning is refused without the item that it led to.
+        reasoning = []
+    return [_input_item(item) for item in kept]
 
 
 def short_id(value: str) -> str:

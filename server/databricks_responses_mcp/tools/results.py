@@ -122,6 +122,8 @@ def _pending_words(facts: dict[str, Any]) -> list[str]:
         for call in calls
     ]
     how = "Carry these out, then call continue_databricks_model with"
+    if any(call.get("type") == "mcp_approval_request" for call in calls):
+        how = "Ask the user about each approval, carry the rest out, then call continue_databricks_model with"
     conversation = f' conversation_id "{facts["conversation_id"]}" and' if "conversation_id" in facts else ""
     return [f"[The model waits for you] {how}{conversation} one output for each:\n" + "\n".join(lines)]
 

@@ -87,11 +87,17 @@ async def ask(
     """
     _check_question(bridge, question)
     clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
-    async with clock.bounds("looking up the model"):
-        conversation = await _conversation_for(bridge, question)
     said = Prompt(text=question.prompt, images=question.images).items()
     watch = Watch(reporter=reporter, on_text=on_text, take_picture=take_picture)
-    async with conversation.turn:
+    if question.conversation_id is None:
+        async with clock.bounds("looking up the model"):
+            conversation = await _new_conversation(bridge, question)
+    else:
+        conversation = bridge.conversations.get(question.conversation_id)
+    async with conversation.turn, conversation.as_it_was_on_failure():
+        if question.conversation_id is not None:
+            async with clock.bounds("looking up the model"):
+                await _go_on_with(bridge, conversation, question)
         outcome = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=clock.left)
         if question.output_schema is not None:
             outcome = await fit_to_schema(
@@ -100,15 +106,17 @@ async def ask(
     return outcome
 
 
-async def _conversation_for(bridge: Bridge, question: Question) -> Conversation:
-    if question.conversation_id is None:
-        model = question.model or bridge.settings.model or await bridge.endpoints.default_text_model()
-        conversation = bridge.conversations.new(model, await _parameters(bridge, model, question))
-        _check_labels(bridge, conversation.parameters, question.mcp_servers)
-        conversation.mcp_servers = question.mcp_servers
-        conversation.output_schema = question.output_schema
-        return conversation
-    earlier = bridge.conversations.get(question.conversation_id)
+async def _new_conversation(bridge: Bridge, question: Question) -> Conversation:
+    model = question.model or bridge.settings.model or await bridge.endpoints.default_text_model()
+    conversation = bridge.conversations.new(model, await _parameters(bridge, model, question))
+    _check_labels(bridge, conversation.parameters, question.mcp_servers)
+    conversation.mcp_servers = question.mcp_servers
+    conversation.output_schema = question.output_schema
+    return conversation
+
+
+async def _go_on_with(bridge: Bridge, earlier: Conversation, question: Question) -> None:
+    """Let a conversation take over what this turn names. The caller holds its turn."""
     if earlier.pending:
         waiting = ", ".join(str(call.get("call_id") or call.get("approval_request_id")) for call in earlier.pending)
         raise BridgeError(
@@ -126,7 +134,6 @@ async def _conversation_for(bridge: Bridge, question: Question) -> Conversation:
     earlier.mcp_servers = servers
     if question.output_schema is not None or "text" in named:
         earlier.output_schema = question.output_schema
-    return earlier
 
 
 async def _parameters(bridge: Bridge, model: str, question: Question) -> dict[str, Any]:

@@ -5,7 +5,8 @@ They live in this process's memory, the oldest going first when there are too ma
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ class Conversation:
         output_schema: the JSON Schema that its answers must fit, if any.
         items: everything said, as input items.
         pending: calls that wait for the caller, as ``Outcome.pending_calls`` gives them.
+        turns: how many turns were kept.
         turn: held while a turn is under way: two at once would lose one.
     """
 
@@ -41,12 +43,29 @@ class Conversation:
     output_schema: Mapping[str, Any] | None = None
     items: list[Item] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
+    turns: int = 0
     turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     def commit(self, said: Sequence[Item], outcome: Outcome) -> None:
         """Keep a turn that worked: what the caller said, what came back, what now waits."""
         self.items += [*said, *replayable(outcome.items)]
         self.pending = outcome.pending_calls
+        self.turns += 1
+        # A choice is made for one turn: a model that must call a tool in every turn would never come to an answer.
+        self.parameters = {
+            name: value for name, value in self.parameters.items() if name != "tool_choice" or value == "none"
+        }
+
+    @asynccontextmanager
+    async def as_it_was_on_failure(self) -> AsyncIterator[None]:
+        """Undo what a turn has changed of the settings if it ends without having been kept."""
+        before = (self.endpoint, self.parameters, self.mcp_servers, self.output_schema)
+        turns = self.turns
+        try:
+            yield
+        finally:
+            if self.turns == turns:
+                self.endpoint, self.parameters, self.mcp_servers, self.output_schema = before
 
 
 class Conversations:

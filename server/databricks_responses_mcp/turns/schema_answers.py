@@ -8,11 +8,17 @@ from typing import Any
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.request import Prompt
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation
 from databricks_responses_mcp.turns.converse import Watch, take_turn
+from databricks_responses_mcp.turns.joining import joined, keep_before
 from databricks_responses_mcp.turns.outcome import Outcome
 
 _NAME = "answer"
+
+
+class SchemaUnusableError(ValueError):
+    """The schema itself is at fault, not the answer."""
 
 
 def text_format(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,6 +30,12 @@ def text_format(schema: Mapping[str, Any]) -> dict[str, Any]:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
+    if foreign := _foreign_reference(schema):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"output_schema refers to {foreign[:200]!r}, outside itself: nothing is fetched for a schema.",
+            "Put what it refers to under $defs, and refer to it as #/$defs/….",
+        )
     try:
         Draft202012Validator.check_schema(dict(schema))
     except SchemaError as error:
@@ -51,11 +63,19 @@ async def fit_to_schema(
     Raises:
         BridgeError: ``upstream_error``, the text kept, if the second answer does not fit either.
     """
+    clock = Clock(deadline_seconds)
     for last in (False, True):
         if outcome.status != "completed" or outcome.refusal or outcome.pending_calls:
             return outcome
         try:
             return replace(outcome, parsed=(_parse(outcome.text, schema),))
+        except SchemaUnusableError as error:
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"output_schema cannot be used to check an answer: {error}.",
+                "Correct the schema; the answer is kept in this result.",
+                partial=outcome.as_dict(),
+            ) from error
         except ValueError as error:
             if last:
                 raise BridgeError(
@@ -68,7 +88,12 @@ async def fit_to_schema(
             said = Prompt(
                 text=f"Your answer does not fit the JSON Schema: {error}. Answer again, with only JSON that fits it."
             ).items()
-            outcome = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=deadline_seconds)
+            try:
+                mended = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=clock.left)
+            except BridgeError as failed:
+                raise keep_before(failed, outcome) from failed
+            # What the first answer cost and did is part of the result; its words are replaced.
+            outcome = replace(joined(outcome, mended), text=mended.text, citations=mended.citations)
     return outcome
 
 
@@ -78,21 +103,61 @@ def _parse(text: str, schema: Mapping[str, Any]) -> Any:
     Raises:
         ValueError: saying in one line what is wrong.
     """
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
+    from referencing.exceptions import Unresolvable
 
     bare = text.strip()
     if bare.startswith("```") and bare.endswith("```"):
         # Models without structured outputs like to fence their JSON.
         bare = bare.strip("`").removeprefix("json").strip()
     try:
-        value = json.loads(bare)
+        value = json.loads(bare, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("it nests too deep") from error
     except ValueError as error:
         raise ValueError(f"it is not JSON ({error})") from error
-    problem = best_match(Draft202012Validator(dict(schema)).iter_errors(value))
+    try:
+        problem = best_match(_validator(schema).iter_errors(value))
+    except Unresolvable as error:
+        raise SchemaUnusableError(f"it refers to {error.ref!r}, which is not there") from error
+    except RecursionError as error:
+        raise SchemaUnusableError("it refers to itself without end") from error
     if problem is not None:
         raise ValueError(f"{problem.json_path}: {problem.message[:300]}")
     return value
+
+
+def _validator(schema: Mapping[str, Any]) -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+    from referencing import Registry
+
+    # The registry is empty, so nothing is fetched. Patterns are left to the API: one made to take for ever would stop
+    # the whole server.
+    make: Any = extend
+    checks = make(Draft202012Validator, {"pattern": _pass, "patternProperties": _pass})
+    return checks(dict(schema), registry=Registry())
+
+
+def _foreign_reference(schema: Any) -> str | None:
+    """The first reference that leads out of the schema, if there is one."""
+    if isinstance(schema, list):
+        return next(filter(None, map(_foreign_reference, schema)), None)
+    if not isinstance(schema, Mapping):
+        return None
+    for key in ("$ref", "$dynamicRef"):
+        target = schema.get(key)
+        if isinstance(target, str) and not target.startswith("#"):
+            return target
+    return next(filter(None, map(_foreign_reference, schema.values())), None)
+
+
+def _pass(*_: Any) -> None:
+    """A check that is not made here."""
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _is_strict(schema: Any) -> bool:

@@ -96,7 +96,12 @@ class McpServers:
 def secrets_of(tools: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """What must never be shown of tools that `McpServers.resolve` made."""
     found = [tool.get("authorization") for tool in tools]
-    found += [value for tool in tools for value in (tool.get("headers") or {}).values()]
+    for tool in tools:
+        for name, value in (tool.get("headers") or {}).items():
+            if name.lower() != _WORKSPACE_ID.lower():
+                found.append(value)
+    # An upstream may repeat a token without the word before it.
+    found += [value.partition(" ")[2] for value in found if isinstance(value, str)]
     # What is short is no secret, and taking it out would maim innocent words.
     return tuple(value for value in found if isinstance(value, str) and len(value) >= _SHORTEST_SECRET)
 
@@ -115,6 +120,7 @@ def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
 
 
 _SHORTEST_SECRET = 6
+_WORKSPACE_ID = "X-Databricks-Workspace-Id"
 
 
 async def _workspace_access(name: str, credentials: Credentials) -> dict[str, Any]:
