@@ -2,7 +2,8 @@
 
 A host that speaks with a handshake is asked while the call goes on. Since 2026-07-28 the call ends with a question
 (``input_required``), and the host calls again with the answer: the call then goes on from where it was, and the model
-is not asked anew. Whatever is not clearly answered stays a pending call. This module approves nothing but by the user's yes.
+is not asked anew. Whatever is not clearly answered stays a pending call. Nothing is
+approved here but by the user's yes.
 """
 
 import json
