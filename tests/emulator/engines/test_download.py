@@ -218,3 +218,15 @@ def test_the_indexes_are_those_that_pip_is_configured_with(tmp_path: Path) -> No
     assert indexes(settings) == ["https://mirror.example/simple", "https://more.example/simple"]
     assert settings["cert"] == "/ca.pem"
     assert indexes(pip_settings({**environ, "PIP_NO_INDEX": "1"})) == []
+
+
+@pytest.mark.usefixtures("no_pip")
+def test_without_pip_and_without_an_index_the_way_out_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: Any
+) -> None:
+    wheel = index.add()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(BridgeError) as caught:
+        fetch(tmp_path / "cache", [wheel])
+    assert caught.value.code == ErrorCode.NOT_CONFIGURED
+    assert "PIP_INDEX_URL" in caught.value.hint

@@ -1,4 +1,7 @@
-"""Wheels straight from a package index (PEP 503 and 691), for a machine where no pip can be found."""
+"""Wheels straight from a package index (PEP 503 and 691), for a machine where no pip can be found.
+
+Which index that is must be configured: only pip knows one by itself.
+"""
 
 import configparser
 import html.parser
@@ -20,7 +23,6 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 if TYPE_CHECKING:
     import httpx
 
-_DEFAULT_INDEX = ""
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _TRIES = 3
 
@@ -39,6 +41,12 @@ def fetch_from_index(artifact: Artifact, directory: Path, progress: Progress | N
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     settings = pip_settings(os.environ)
+    if not indexes(settings):
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"There is no pip to fetch {artifact.filename} with, and no package index is configured.",
+            f"Install pip, or set PIP_INDEX_URL, or {WITHOUT_IT}.",
+        )
     certificate = settings.get("cert")
     reached = False
     with httpx.Client(
@@ -107,7 +115,7 @@ def indexes(settings: Mapping[str, str]) -> list[str]:
     """The indexes to ask, in order. Those on the disk are left to pip."""
     if settings.get("no-index", "").lower() in {"1", "true", "yes", "on"}:
         return []
-    named = f"{settings.get('index-url', _DEFAULT_INDEX)} {settings.get('extra-index-url', '')}".split()
+    named = f"{settings.get('index-url', '')} {settings.get('extra-index-url', '')}".split()
     return [url.rstrip("/") for url in named if url.startswith(("https://", "http://"))]
 
 
