@@ -12,6 +12,7 @@ from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.exchange import TakePicture, exchange
+from databricks_responses_mcp.turns.joining import total_usage
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
 
@@ -59,9 +60,9 @@ class Drawn:
             other = outcome.as_dict()
             facts["text"] = "\n\n".join(text for text in (facts["text"], other["text"]) if text)
             facts["output"] = [*facts.get("output", []), *other.get("output", [])]
-            facts["usage"] = _sum(facts.get("usage", {}), other.get("usage", {}))
+            facts["usage"] = total_usage(facts.get("usage"), other.get("usage"))
         for error in self.errors:
-            facts["usage"] = _sum(facts.get("usage", {}), error.partial.get("usage", {}))
+            facts["usage"] = total_usage(facts.get("usage"), error.partial.get("usage"))
         if self.errors:
             facts["notes"] = [*facts.get("notes", []), *(f"A picture failed: {error}" for error in self.errors)]
             facts["errors"] = [error.as_dict() for error in self.errors]
@@ -121,17 +122,6 @@ async def draw(
     if not drawn.outcomes:
         raise drawn.errors[0]
     return drawn
-
-
-def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Token counts added up, nested details too."""
-    total = {**other, **one}
-    for key in one.keys() & other.keys():
-        if isinstance(one[key], Mapping) and isinstance(other[key], Mapping):
-            total[key] = _sum(one[key], other[key])
-        elif isinstance(one[key], int | float) and isinstance(other[key], int | float):
-            total[key] = one[key] + other[key]
-    return total
 
 
 def _tool(drawing: Drawing, *, previews: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def joined(before: Outcome | None, after: Outcome) -> Outcome:
         citations=[*before.citations, *(_moved(citation, shift) for citation in after.citations)],
         output=[*before.output, *after.output],
         items=[*before.items, *after.items],
-        usage=_sum(before.usage, after.usage),
+        usage=total_usage(before.usage, after.usage),
         notes=(*before.notes, *after.notes),
     )
 
@@ -43,15 +43,15 @@ def _moved(citation: dict[str, Any], shift: int) -> dict[str, Any]:
     return {**citation, **places}
 
 
-def _sum(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Token counts added up, those of their details too."""
+def total_usage(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Token counts added up, those of their details too; None if there are none."""
     if first is None or second is None:
         return dict(first or second or {}) or None
     total: dict[str, Any] = {**first, **second}
     for key in first.keys() & second.keys():
         one, other = first[key], second[key]
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            total[key] = _sum(one, other)
+            total[key] = total_usage(one, other)
         elif isinstance(one, int | float) and isinstance(other, int | float):
             total[key] = one + other
     return total
