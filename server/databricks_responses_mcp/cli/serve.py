@@ -17,7 +17,7 @@ from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.options import SessionOptions, session_options
 from databricks_responses_mcp.cli.session import open_session, settings_of
 from databricks_responses_mcp.turns.bridge import Bridge
-from databricks_responses_mcp.workspace.tls import is_loopback
+from databricks_responses_mcp.workspace.host import is_loopback
 
 _CLEAN_UP_SECONDS = 5
 

@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media import base64_data
-from databricks_responses_mcp.media.failures import in_units, shown, together
+from databricks_responses_mcp.media.failures import in_units, shown
 from databricks_responses_mcp.media.formats import (
     ACCEPTED_FORMATS,
     GIF,
@@ -23,11 +23,11 @@ from databricks_responses_mcp.media.formats import (
     is_animated,
     sniff,
 )
-from databricks_responses_mcp.media.local_files import resolve
+from databricks_responses_mcp.media.local_files import read_bounded, resolve
 from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
+from databricks_responses_mcp.media.several import read_all
 
 _ACCEPTED_NAMES = "PNG, JPEG, WEBP or a GIF that is not animated"
-_AT_ONCE = 4
 _LONGEST_FILE_NAME = 255
 # How PNG, JPEG, GIF and RIFF begin in base64.
 _BASE64_OF_IMAGE = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
@@ -111,25 +111,11 @@ async def load_images(
         BridgeError: what is wrong with all of them, in one error; ``too_large`` if together they have more than
             ``max_total_bytes`` bytes.
     """
-    results: list[InputImage | BridgeError | None] = [None] * len(references)
-    turn = anyio.Semaphore(_AT_ONCE)
 
-    async def load(index: int, reference: str) -> None:
-        async with turn:
-            try:
-                results[index] = await load_image(
-                    reference, max_bytes=max_bytes, allow_private=allow_private, base=base, allowed=allowed
-                )
-            except BridgeError as error:
-                results[index] = error
+    async def load(reference: str) -> InputImage:
+        return await load_image(reference, max_bytes=max_bytes, allow_private=allow_private, base=base, allowed=allowed)
 
-    async with anyio.create_task_group() as group:
-        for index, reference in enumerate(references):
-            group.start_soon(load, index, reference)
-    errors = [result for result in results if isinstance(result, BridgeError)]
-    if errors:
-        raise together(errors, len(references), "images")
-    images = [result for result in results if isinstance(result, InputImage)]
+    images = await read_all(references, load, "images")
     total = sum(image.bytes for image in images)
     if max_total_bytes is not None and total > max_total_bytes:
         raise BridgeError(
@@ -161,17 +147,7 @@ def _from_file(reference: str, max_bytes: int, base: Path | None, allowed: Allow
     with file:
         if size > max_bytes:
             raise too_large(reference, size, max_bytes)
-        data = bytearray()
-        try:
-            # One byte more than allowed shows a file that grew after its size was taken.
-            while len(data) <= max_bytes and (chunk := file.read(max_bytes + 1 - len(data))):
-                data += chunk
-        except OSError as error:
-            raise BridgeError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"{shown(reference)} cannot be read: {error.strerror}.",
-                "Check the disk or copy the file elsewhere.",
-            ) from error
+        data = read_bounded(file, max_bytes, reference)
     if len(data) > max_bytes:
         raise too_large(reference, len(data), max_bytes)
     return _inlined(data, path.name, reference)

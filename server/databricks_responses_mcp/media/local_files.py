@@ -77,6 +77,25 @@ def open_regular(path: Path, reference: str, *, opener: Callable[[str, int], int
     )
 
 
+def read_bounded(file: BinaryIO, max_bytes: int, reference: str) -> bytes:
+    """The content of an open file; one byte more than ``max_bytes`` if it has more, as one that grew meanwhile may.
+
+    Raises:
+        BridgeError: if the disk does not give it.
+    """
+    data = bytearray()
+    try:
+        while len(data) <= max_bytes and (chunk := file.read(max_bytes + 1 - len(data))):
+            data += chunk
+    except OSError as error:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(reference)} cannot be read: {error.strerror}.",
+            "Check the disk or copy the file elsewhere.",
+        ) from error
+    return bytes(data)
+
+
 def _cannot_open(error: Exception, path: Path, reference: str) -> BridgeError:
     if isinstance(error, IsADirectoryError) or (isinstance(error, PermissionError) and path.is_dir()):
         return _is_a_directory(path, reference)

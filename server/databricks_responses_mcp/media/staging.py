@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import in_units, shown, together
-from databricks_responses_mcp.media.local_files import resolve
+from databricks_responses_mcp.media.local_files import read_bounded, resolve
 from databricks_responses_mcp.media.path_policy import SETTING, AllowedPaths
 from databricks_responses_mcp.media.replacing import Change, change_files
 
@@ -179,17 +179,7 @@ def _original(reference: str, allowed: AllowedPaths, max_bytes: int) -> Original
     path = allowed.check_plain(path, reference)
     file, size = allowed.open(path, reference)
     with file:
-        data = bytearray()
-        try:
-            # One byte more than allowed shows a file that grew after its size was taken.
-            while size <= max_bytes and len(data) <= max_bytes and (chunk := file.read(max_bytes + 1 - len(data))):
-                data += chunk
-        except OSError as error:
-            raise BridgeError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"{shown(reference)} cannot be read: {error.strerror}.",
-                "Check the disk or copy the file elsewhere.",
-            ) from error
+        data = b"" if size > max_bytes else read_bounded(file, max_bytes, reference)
     if max(size, len(data)) > max_bytes:
         raise BridgeError(
             ErrorCode.TOO_LARGE,

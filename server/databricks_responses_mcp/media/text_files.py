@@ -14,12 +14,12 @@ import anyio.from_thread
 import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.media.failures import in_units, printable, shown, together
+from databricks_responses_mcp.media.failures import in_units, printable, shown
 from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, sniff
 from databricks_responses_mcp.media.local_files import resolve
 from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
+from databricks_responses_mcp.media.several import read_all
 
-_AT_ONCE = 4
 _COUNTED_BYTES = 64 * 1024 * 1024
 """A file larger than this is not read past the range just to count its lines."""
 _PIECE = 64 * 1024
@@ -103,23 +103,11 @@ async def read_text_files(
         BridgeError: what is wrong with all of them, in one error; ``too_large`` if together they have more than
             ``max_total_bytes`` bytes of UTF-8.
     """
-    results: list[TextFile | BridgeError | None] = [None] * len(references)
-    turn = anyio.Semaphore(_AT_ONCE)
 
-    async def read(index: int, reference: str) -> None:
-        async with turn:
-            try:
-                results[index] = await read_text_file(reference, max_bytes=max_bytes, base=base, allowed=allowed)
-            except BridgeError as error:
-                results[index] = error
+    async def read(reference: str) -> TextFile:
+        return await read_text_file(reference, max_bytes=max_bytes, base=base, allowed=allowed)
 
-    async with anyio.create_task_group() as group:
-        for index, reference in enumerate(references):
-            group.start_soon(read, index, reference)
-    errors = [result for result in results if isinstance(result, BridgeError)]
-    if errors:
-        raise together(errors, len(references), "files")
-    files = [result for result in results if isinstance(result, TextFile)]
+    files = await read_all(references, read, "files")
     total = sum(len(file.text.encode()) for file in files) if max_total_bytes is not None else 0
     if max_total_bytes is not None and total > max_total_bytes:
         raise BridgeError(

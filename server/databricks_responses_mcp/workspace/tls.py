@@ -2,10 +2,11 @@
 
 import ssl
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import anyio.to_thread
+
+from databricks_responses_mcp.workspace.host import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +29,6 @@ async def trust_for(origin: str) -> Trust:
     if parts.scheme == "http":
         return Trust(loopback, False)
     return Trust(loopback, await anyio.to_thread.run_sync(_context))
-
-
-def is_loopback(hostname: str) -> bool:
-    """Whether a host name means this machine."""
-    if hostname == "localhost" or hostname.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(hostname).is_loopback
-    except ValueError:
-        return False
 
 
 def _context() -> ssl.SSLContext:
