@@ -9,6 +9,8 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS
 from PIL import Image
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
@@ -237,5 +239,6 @@ async def test_an_endpoint_that_answers_without_drawing_is_told_as_such(
 async def test_a_picture_resource_that_is_not_there_says_so(connect: Connect) -> None:
     async with connect() as host:
         for uri in ("image://absent.png", "image://..%2F..%2Fetc%2Fpasswd"):
-            with pytest.raises(Exception, match=r"."):
+            with pytest.raises(MCPError) as caught:
                 await host.client.read_resource(uri)
+            assert (caught.value.error.code, caught.value.error.data) == (INVALID_PARAMS, {"uri": uri})
