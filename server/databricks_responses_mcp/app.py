@@ -20,8 +20,8 @@ from mcp.types import CallToolResult, Icon, InputRequiredResult
 from mcp.types import Tool as ToolDefinition
 from pydantic import AnyUrl, ValidationError
 
-from databricks_responses_mcp import __version__
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.description import SERVER
 from databricks_responses_mcp.tools.published import NAMES, published_tools
 from databricks_responses_mcp.tools.results import error_result
 from databricks_responses_mcp.tools.state import App, app_of
@@ -29,8 +29,6 @@ from databricks_responses_mcp.turns.bridge import Bridge
 
 logger = logging.getLogger(__name__)
 
-NAME = "databricks-responses-mcp"
-WEBSITE = "https://github.com/databricks-responses-mcp/databricks-responses-mcp"
 INSTRUCTIONS = """\
 Models of a Databricks workspace, through the OpenAI Responses API. \
 ask_databricks_model asks one (text, images, files, tools); continue_databricks_model hands back what its calls gave; \
@@ -38,11 +36,6 @@ generate_image draws or edits pictures and saves them; search_web answers with c
 a patch; list_databricks_models names the endpoints. Leave `model` out unless the user names one. \
 When a result has an error, its hint says what to do; partial answers are kept in it."""
 
-_ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48"><rect width="48" height="48" rx="10" fill="#1b3139"/>'
-    '<path d="M8 16l16-8 16 8-16 8z" fill="#ff3621"/><path d="M8 24l16 8 16-8M8 32l16 8 16-8" fill="none" '
-    'stroke="#ff9e94" stroke-width="3" stroke-linejoin="round"/></svg>'
-)
 _HOUR_MS = 3_600_000
 _RAW = "application/octet-stream"
 
@@ -146,19 +139,19 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
             tasks.cancel_scope.cancel()
 
     server = BridgeServer(
-        NAME,
-        title="Databricks models",
-        description="Ask, and draw with, the models of a Databricks workspace.",
+        SERVER.distribution,
+        title=SERVER.title,
+        description=SERVER.summary,
         instructions=INSTRUCTIONS,
-        website_url=WEBSITE,
+        website_url=SERVER.website,
         icons=[
             Icon(
-                src=f"data:image/svg+xml;base64,{base64.b64encode(_ICON.encode()).decode()}",
+                src=f"data:image/svg+xml;base64,{base64.b64encode(SERVER.icon.encode()).decode()}",
                 mime_type="image/svg+xml",
                 sizes=["any"],
             )
         ],
-        version=__version__,
+        version=SERVER.version,
         lifespan=lifespan,
         cache_hints={"tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="public")},
         subscriptions=False,

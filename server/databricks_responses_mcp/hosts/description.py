@@ -1,0 +1,142 @@
+"""The one description of this server: `install`, every file under ``manifests/`` and the server itself say this."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from databricks_responses_mcp import __version__
+
+Kind = Literal["string", "directory"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """An environment variable that a host may ask its user for.
+
+    Attributes:
+        name: of the variable.
+        key: the same as an identifier for forms (``snake_case``).
+        title: a label of a few words.
+        description: one sentence.
+        secret: whether it must be masked, and kept out of files that are shared.
+        kind: what a form asks for.
+        example: a value that shows the shape; "" if there is none worth showing.
+        default: what a form starts with; "" for nothing.
+    """
+
+    name: str
+    key: str
+    title: str
+    description: str
+    secret: bool = False
+    kind: Kind = "string"
+    example: str = ""
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How a host starts the server over stdio.
+
+    Attributes:
+        command: an absolute path, or a name on the host's PATH.
+        env: set for the server's process.
+    """
+
+    command: str
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerDescription:
+    """What registries, bundles and badges say of the server.
+
+    Attributes:
+        key: its name in a host's configuration.
+        distribution: its name on PyPI, and its command's.
+        registry_name: its name in the MCP registry; the README carries it as the proof of ownership.
+        summary: at most 100 characters, which the MCP registry demands.
+        icon: an SVG picture.
+    """
+
+    key: str
+    distribution: str
+    registry_name: str
+    title: str
+    summary: str
+    description: str
+    version: str
+    website: str
+    repository: str
+    privacy_policy: str
+    author: str
+    license: str
+    keywords: tuple[str, ...]
+    variables: tuple[Variable, ...]
+    icon: str
+
+
+_WEBSITE = "https://github.com/databricks-responses-mcp/databricks-responses-mcp"
+
+SERVER = ServerDescription(
+    key="databricks",
+    distribution="databricks-responses-mcp",
+    registry_name="io.github.databricks-responses-mcp/databricks-responses-mcp",
+    title="Databricks models",
+    summary="Ask, and draw with, the models of a Databricks workspace, through the OpenAI Responses API.",
+    description=(
+        "Lets any MCP host use the models of a Databricks workspace through the OpenAI Responses API: ask with text, "
+        "images and files, draw and edit pictures, search the web with citations, work out edits of files. Answers "
+        "are streamed and come as text and as typed data; failures say what to do."
+    ),
+    version=__version__,
+    website=_WEBSITE,
+    repository=_WEBSITE,
+    privacy_policy="https://www.databricks.com/legal/privacynotice",
+    author="databricks-responses-mcp maintainers",
+    license="MIT",
+    keywords=("databricks", "responses-api", "llm", "image-generation", "mcp"),
+    variables=(
+        Variable(
+            name="DATABRICKS_CONFIG_PROFILE",
+            key="profile",
+            title="Profile",
+            description="Profile of ~/.databrickscfg to sign in with (made by `databricks auth login`).",
+            example="DEFAULT",
+        ),
+        Variable(
+            name="DATABRICKS_HOST",
+            key="host",
+            title="Workspace URL",
+            description="Address of the workspace; not needed with a profile.",
+            example="https://adb-1234567890123456.7.azuredatabricks.net",
+        ),
+        Variable(
+            name="DATABRICKS_TOKEN",
+            key="token",
+            title="Access token",
+            description="Personal access token of the workspace; not needed with a profile.",
+            secret=True,
+        ),
+        Variable(
+            name="RESPONSES_MCP_MODEL",
+            key="model",
+            title="Model",
+            description="Serving endpoint that answers when a call names none. Default: the newest GPT endpoint.",
+            example="databricks-gpt-5",
+        ),
+        Variable(
+            name="RESPONSES_MCP_IMAGE_DIR",
+            key="image_dir",
+            title="Folder for pictures",
+            description="Where drawn pictures are saved. Default: a folder in the user's pictures.",
+            kind="directory",
+        ),
+    ),
+    icon=(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48">'
+        '<rect width="48" height="48" rx="10" fill="#1b3139"/>'
+        '<path d="M8 16l16-8 16 8-16 8z" fill="#ff3621"/><path d="M8 24l16 8 16-8M8 32l16 8 16-8" fill="none" '
+        'stroke="#ff9e94" stroke-width="3" stroke-linejoin="round"/></svg>'
+    ),
+)
