@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from mcp import Client
+from mcp.types import Implementation
 
 from databricks_responses_mcp.app import build_server
 from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
@@ -45,13 +46,19 @@ def era(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def connect(emulator: RunningEmulator, tmp_path: Path) -> Connect:
-    """Connects a host, in memory, to a server on this test's workspace: ``async with connect(era, **settings)``."""
+    """Connects a host, in memory, to a server on this test's workspace.
+
+    Used as ``async with connect(era, client_name=…, **settings)``.
+    """
 
     @asynccontextmanager
-    async def connected(era: str = "2026-07-28", **overrides: object) -> AsyncIterator[Host]:
+    async def connected(
+        era: str = "2026-07-28", *, client_name: str = "test", **overrides: object
+    ) -> AsyncIterator[Host]:
         settings = settings_for(emulator, tmp_path, **overrides)
         server = build_server(lambda: open_bridge(settings, {}))
-        async with Client(server, mode="legacy" if era == "legacy" else era) as client:
+        who = Implementation(name=client_name, version="1")
+        async with Client(server, mode="legacy" if era == "legacy" else era, client_info=who) as client:
             yield Host(client)
 
     return connected

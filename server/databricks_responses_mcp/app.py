@@ -22,6 +22,8 @@ from pydantic import AnyUrl, ValidationError
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.limits import limits_of
+from databricks_responses_mcp.tools.fitting import current_host
 from databricks_responses_mcp.tools.published import NAMES, published_tools
 from databricks_responses_mcp.tools.results import error_result
 from databricks_responses_mcp.tools.state import App, app_of
@@ -68,6 +70,8 @@ class BridgeServer(MCPServer[App]):
     ) -> CallToolResult | InputRequiredResult:
         """Run a tool; whatever goes wrong becomes a result with a code, a sentence and advice."""
         assert context is not None
+        client = context.session.client_params
+        current_host.set(limits_of(client.client_info.name if client is not None else None))
         try:
             if name not in NAMES:
                 return await self._call_foreign(name, arguments, context)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.arguments import Names, Optional
-from databricks_responses_mcp.tools.results import answer_result, cap_text, error_result
+from databricks_responses_mcp.tools.results import answer_result, error_result
 from databricks_responses_mcp.tools.schema import EditFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of, reporter_of
 
@@ -69,10 +69,9 @@ async def edit_files(
             facts["notes"] = [*facts.get("notes", []), note]
     except BridgeError as error:
         if error.partial or "diff" in facts:
-            error.partial = cap_text(app, {**facts, **error.partial})
-        return error_result(app, error, lead=_lead(error.partial))
-    facts = cap_text(app, facts)
-    return answer_result(app, facts, lead=_lead(facts))
+            error.partial = {**facts, **error.partial}
+        return error_result(app, error, lead=_lead)
+    return answer_result(app, facts, lead=_lead)
 
 
 def _lead(facts: dict[str, Any]) -> str:

@@ -1,49 +1,65 @@
 """From facts to what a host is given: the same in words and in structure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mcp.types import CallToolResult, ContentBlock, TextContent
 
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.tools.fitting import CHARACTERS_PER_TOKEN, fitted
 from databricks_responses_mcp.tools.state import App
 
-_CHARACTERS_PER_TOKEN = 4
 _ITEM_CHARACTERS = 2000
+
+Lead = str | Callable[[dict[str, Any]], str]
+"""What is said before the model's own words, such as where a picture is; or how to say it of the facts as cut."""
 
 
 def answer_result(
-    app: App, facts: dict[str, Any], blocks: Sequence[ContentBlock] = (), *, lead: str = ""
+    app: App, facts: dict[str, Any], blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
 ) -> CallToolResult:
-    """A successful call.
+    """A successful call, cut to what the host takes.
 
     Args:
         facts: the result contract's fields.
         blocks: pictures and links, put after the text.
-        lead: what is said before the model's own words, such as where a picture is.
     """
-    facts = cap_text(app, facts)
-    return CallToolResult(content=[TextContent(text=words(facts, lead)), *blocks], structured_content=facts)
+
+    def make(characters: int) -> CallToolResult:
+        capped = _cap_text(app, facts, characters)
+        text = words(capped, lead if isinstance(lead, str) else lead(capped))
+        return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped)
+
+    return fitted(_most_characters(app), make)
 
 
 def error_result(
-    app: App, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, lead: str = ""
+    app: App, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
 ) -> CallToolResult:
     """A failed call, with what had been received; ``lead`` as in `answer_result`, of what came before the failure."""
-    facts = cap_text(app, {"status": "failed", **error.partial, "error": error.as_dict()})
+    facts = {"status": "failed", **error.partial, "error": error.as_dict()}
     head = f"{error.code.value}: {error}"
-    received = words({**facts, "status": "failed"}, lead) if error.partial else ""
-    text = f"{head}\n\nReceived before that:\n{received}" if received else head
-    return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=facts, is_error=True)
+
+    def make(characters: int) -> CallToolResult:
+        capped = _cap_text(app, facts, characters)
+        before = lead if isinstance(lead, str) else lead(capped)
+        received = words({**capped, "status": "failed"}, before) if error.partial else ""
+        text = f"{head}\n\nReceived before that:\n{received}" if received else head
+        return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped, is_error=True)
+
+    return fitted(_most_characters(app), make)
 
 
-def cap_text(app: App, facts: dict[str, Any]) -> dict[str, Any]:
-    """Cut what is longer than hosts take; the whole of it stays readable as a resource.
+def _most_characters(app: App) -> int:
+    return app.bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN
+
+
+def _cap_text(app: App, facts: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Cut what is longer than ``limit`` characters; the whole of it stays readable as a resource.
 
     The calls that wait are never cut: the host must carry them out as they are.
     """
-    limit = app.bridge.settings.max_text_tokens * _CHARACTERS_PER_TOKEN
     capped = dict(facts)
     for name in ("text", "refusal", "diff"):
         text = facts.get(name)
@@ -56,19 +72,24 @@ def cap_text(app: App, facts: dict[str, Any]) -> dict[str, Any]:
             capped["notes"] = [*capped.get("notes", []), note]
     if facts.get("output") and len(whole := json.dumps(facts["output"], ensure_ascii=False)) > limit:
         uri = app.long_texts.keep(whole)
-        capped["output"] = [_shortened(item) for item in facts["output"]]
+        capped["output"] = [_shortened(item, min(_ITEM_CHARACTERS, limit)) for item in facts["output"]]
         note = f"The output items are {len(whole)} characters of JSON; they are cut here and whole as resource {uri}."
+        capped["notes"] = [*capped.get("notes", []), note]
+    if "parsed" in facts and len(whole := json.dumps(facts["parsed"], ensure_ascii=False)) > limit:
+        uri = app.long_texts.keep(whole)
+        del capped["parsed"]
+        note = f"`parsed` is {len(whole)} characters of JSON; it is the resource {uri}."
         capped["notes"] = [*capped.get("notes", []), note]
     return capped
 
 
-def _shortened(value: Any) -> Any:
-    """A JSON value with its long texts cut."""
+def _shortened(value: Any, most: int) -> Any:
+    """A JSON value with its texts cut to ``most`` characters."""
     if isinstance(value, str):
-        return value if len(value) <= _ITEM_CHARACTERS else f"{value[:_ITEM_CHARACTERS]}…"
+        return value if len(value) <= most else f"{value[:most]}…"
     if isinstance(value, dict):
-        return {key: _shortened(item) for key, item in value.items()}
-    return [_shortened(item) for item in value] if isinstance(value, list) else value
+        return {key: _shortened(item, most) for key, item in value.items()}
+    return [_shortened(item, most) for item in value] if isinstance(value, list) else value
 
 
 def words(facts: dict[str, Any], lead: str) -> str:

@@ -26,7 +26,10 @@ class LongTexts:
         self._count = 0
 
     def keep(self, text: str) -> str:
-        """Remember ``text``; returns the URI that it can be read at."""
+        """Remember ``text``; returns the URI that it can be read at, which is the same for the same text."""
+        known = next((key for key, kept in reversed(self._texts.items()) if kept == text), None)
+        if known is not None:
+            return f"answer://{known}"
         self._count += 1
         key = f"{self._count}"
         self._texts[key] = text

@@ -1,0 +1,92 @@
+"""Results fit the host that asked: no more than it takes, no more than its model sees, and the rest can be read."""
+
+import json
+
+import pytest
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.hosts.limits import KNOWN, UNKNOWN, limits_of
+from databricks_responses_mcp.tools.fitting import estimated_tokens
+from harness import Connect
+
+pytestmark = pytest.mark.anyio
+ASK = "ask_databricks_model"
+LONG = {"prompt": "[[words 20000]]", "max_output_tokens": 120_000}  # about 110 kB
+NAMES = ["claude-code", "claude-ai", "codex-mcp-client", "gemini-cli-mcp-client", "opencode", "somebody-else"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_long_answer_fits_what_the_hosts_model_sees(connect: Connect, name: str) -> None:
+    limits = limits_of(name)
+    async with connect(client_name=name) as host:
+        content, facts, failed = await host.call(ASK, **LONG)
+        whole = (await host.client.read_resource(facts["text_uri"])).contents[0]
+    assert not failed
+    text, structured = content[0].text, json.dumps(facts, ensure_ascii=False)
+    shown = text if limits.shows == "content" else structured
+    assert estimated_tokens(shown) <= (limits.shown_tokens or 10**9)
+    assert len(shown.encode()) <= (limits.shown_bytes or 10**9)
+    assert len(json.dumps(text)) + len(structured) <= (limits.result_bytes or 10**9)
+    # As much as fits is there, not just something.
+    assert len(facts["text"]) > 0.7 * min(80_000, limits.shown_bytes or 10**9, 2.5 * (limits.shown_tokens or 10**9))
+    assert whole.text.startswith(facts["text"])
+    assert len(whole.text) > 100_000
+    assert facts["text_uri"] in text
+
+
+async def test_a_picture_and_a_long_text_fit_one_result_of_a_desktop_assistant(connect: Connect) -> None:
+    drawing = {"tools": [{"type": "image_generation"}]}
+    async with connect(client_name="claude-ai", max_text_tokens=200_000, inline_image_bytes=600_000) as host:
+        content, facts, _ = await host.call(
+            ASK, prompt="Draw a cat [[words 20000]]", max_output_tokens=120_000, extra=drawing
+        )
+    size = sum(len(block.model_dump_json(by_alias=True)) for block in content) + len(json.dumps(facts))
+    assert size < 1_000_000
+    assert facts["images"][0]["path"] in content[0].text
+
+
+async def test_a_parsed_value_that_is_too_long_is_a_resource(connect: Connect) -> None:
+    schema = {"type": "object", "properties": {"words": {"type": "string"}}, "required": ["words"]}
+    async with connect(client_name="codex-mcp-client") as host:
+        answer = json.dumps({"words": "word " * 10_000})
+        _, facts, _ = await host.call(ASK, prompt=f"[[say {answer}]]", output_schema=schema)
+        uri = facts["notes"][-1].rpartition("resource ")[2].rstrip(".")
+        whole = (await host.client.read_resource(uri)).contents[0]
+    assert "parsed" not in facts
+    assert json.loads(whole.text) == json.loads(answer)
+    assert len(json.dumps(facts)) < 11_000
+
+
+async def test_an_error_that_received_much_is_cut_too(connect: Connect, emulator: RunningEmulator) -> None:
+    emulator.state.faults.add("cut:3000")
+    async with connect(client_name="codex-mcp-client") as host:
+        content, facts, failed = await host.call(ASK, **LONG)
+    assert (failed, facts["error"]["code"]) == (True, "upstream_unavailable")
+    assert 7_000 < len(json.dumps(facts)) < 11_000
+    assert facts["text_uri"] in content[0].text
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("claude-code", "claude-code"),
+        ("Claude-Code", "claude-code"),
+        ("claude-ai", "claude-desktop"),
+        ("Visual Studio Code - Insiders", "vscode"),
+        ("JetBrains-IU-copilot-intellij", "jetbrains"),
+        ("codex-mcp-client", "codex"),
+        ("goose-desktop", "goose"),
+        ("clinever", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_hosts_are_known_by_what_they_call_themselves(name: str | None, key: str) -> None:
+    assert limits_of(name).key == key
+
+
+def test_no_name_belongs_to_two_hosts() -> None:
+    names = [name for host in KNOWN for name in host.client_names]
+    assert len(names) == len(set(names))
+    assert [name for name in names if name != name.lower()] == []
+    assert UNKNOWN.client_names == ()
