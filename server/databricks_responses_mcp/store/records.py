@@ -43,6 +43,7 @@ class ConversationState:
         mcp_servers: names of the MCP servers that the model may use; never their secrets.
         output_schema: the JSON Schema that answers must fit, if any.
         pending: calls that wait for the caller.
+        replay_from: the number of the first turn that is sent again; a summary stands for those before it.
     """
 
     endpoint: str
@@ -50,6 +51,7 @@ class ConversationState:
     mcp_servers: Sequence[str] = ()
     output_schema: Mapping[str, Any] | None = None
     pending: Sequence[Mapping[str, Any]] = ()
+    replay_from: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
