@@ -1,0 +1,90 @@
+"""A user's account for one test: an empty home and project in which a real host lives."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+from anyio.abc import Process
+
+from harness.terminal import Ran
+
+SECONDS = 120
+"""After which a host has failed; none takes that long unless it hangs."""
+
+
+@dataclass
+class Account:
+    """An empty home, a project in it, and what a process started there sees.
+
+    Attributes:
+        home: the home directory.
+        project: where processes start; below the home.
+        server_env: what the bridge's process needs to reach this test's workspace.
+        environ: the environment of the host's processes: nothing of the machine's own configuration. Tests add to it.
+    """
+
+    home: Path
+    server_env: Mapping[str, str]
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.project = self.home / "project"
+        self.project.mkdir(parents=True)
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        self.environ = {**kept, "HOME": str(self.home), "TERM": "xterm-256color", "NO_COLOR": "1", **self.environ}
+
+    def write(self, path: str, text: str) -> Path:
+        """Write a file below the home."""
+        file = self.home / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    async def run(self, *argv: str, seconds: float = SECONDS, **environ: str) -> Ran:
+        """Run a command to its end, with nothing on its stdin."""
+        async with self.started(*argv, seconds=seconds, stdin=subprocess.DEVNULL, **environ) as process:
+            out: list[bytes] = []
+            err: list[bytes] = []
+            assert process.stdout is not None
+            assert process.stderr is not None
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_collect, process.stdout, out)
+                tasks.start_soon(_collect, process.stderr, err)
+            code = await process.wait()
+        return Ran(b"".join(out).decode(), b"".join(err).decode(), code)
+
+    @asynccontextmanager
+    async def started(
+        self, *argv: str, seconds: float = SECONDS, stdin: int = subprocess.PIPE, **environ: str
+    ) -> AsyncIterator[Process]:
+        """A process that runs; it is ended with the context.
+
+        Raises:
+            TimeoutError: when the context lasts longer than ``seconds``.
+        """
+        process = await anyio.open_process(
+            argv, stdin=stdin, env={**self.environ, **environ}, cwd=self.project, start_new_session=True
+        )
+        with anyio.fail_after(seconds):
+            try:
+                yield process
+            finally:
+                _end(process)
+                with anyio.CancelScope(shield=True):
+                    await process.aclose()
+
+
+async def _collect(stream: anyio.abc.ByteReceiveStream, into: list[bytes]) -> None:
+    into.extend([chunk async for chunk in stream])
+
+
+def _end(process: Process) -> None:
+    """End a process and the children that it leaves: they are a session of their own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
