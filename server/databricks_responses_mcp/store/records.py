@@ -16,7 +16,7 @@ class Turn:
         endpoint: the serving endpoint that was asked; encrypted reasoning is good for it alone.
         model: who answered, as the API names it.
         said: what the caller said, as input items.
-        items: what came back, as the next request's input may hold it.
+        items: what came back, as the API gave it, but for pictures: they have a path (``picture``) and no base64.
         response_id: the API's id of the response, if it gave one.
         status: the API's: ``completed`` or ``incomplete``.
         usage: token counts under the API's own names.
@@ -89,7 +89,7 @@ class ConversationSummary:
     updated_at: float
 
 
-JobStatus = Literal["running", "completed", "failed", "cancelled"]
+JobStatus = Literal["running", "completed", "failed", "cancelled", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,8 @@ class Job:
     Attributes:
         job_id: how callers name it (``response_id`` of a running result).
         tool: the tool that was called.
-        status: ``running`` until its process says otherwise; one whose ``updated_at`` is old was interrupted.
+        status: ``running`` until its process says otherwise; one whose ``updated_at`` is old was interrupted, as was
+            one whose process had the time to say so.
         conversation_id: the conversation that it is a turn of, once known.
         facts: what had arrived at ``updated_at``; of an ended one, the whole result's facts.
         lead: of an ended one, what is said before the model's own words.
