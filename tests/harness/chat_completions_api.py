@@ -1,6 +1,7 @@
 """The chat completions API, as far as opencode uses it."""
 
 import json
+from itertools import dropwhile
 from typing import Any
 
 from harness.model_api import ToolCall, events
@@ -28,3 +29,9 @@ class ChatCompletionsApi:
             {**frame, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}], "usage": usage},
         ]
         return "text/event-stream", events(chunks, "data: [DONE]\n\n")
+
+
+def tool_results(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The messages with results of tools, and those with the media that came with them."""
+    after = dropwhile(lambda message: message["role"] != "tool", body["messages"])
+    return [message for message in after if message["role"] != "assistant"]

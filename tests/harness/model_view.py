@@ -1,0 +1,64 @@
+"""What a host showed its model or its user, made fit to be read in a test."""
+
+import base64
+import io
+import re
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from harness.account import Account
+
+_REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_WIDTH = 110
+
+
+class ModelView:
+    """Gives what differs from run to run a name.
+
+    Args:
+        account: where the host lives.
+        emulator: the workspace that the bridge in it reaches.
+    """
+
+    def __init__(self, account: Account, emulator: RunningEmulator) -> None:
+        self._names = {
+            str(account.home): "HOME",
+            sys.executable: "PYTHON",
+            emulator.host: "WORKSPACE",
+            emulator.token: "TOKEN",
+        }
+        self._pictures = Path(account.server_env["RESPONSES_MCP_IMAGE_DIR"])
+
+    def masked(self, text: str) -> str:
+        """``text`` without colors, and with names for what differs."""
+        text = _ANSI.sub("", text)
+        for found, name in self._names.items():
+            text = text.replace(found, name)
+        return _REQUEST_ID.sub("REQUEST", text)
+
+    def seen(self, value: Any) -> Any:
+        """A JSON value with every text in it masked, and its long lines folded."""
+        if isinstance(value, str):
+            return "\n".join(_folded(line) for line in self.masked(value).split("\n"))
+        if isinstance(value, list):
+            return [self.seen(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self.seen(item) for key, item in value.items()}
+        return value
+
+    def picture(self, data: str) -> str:
+        """A picture in base64, described; it must be the one that was saved, whole."""
+        received = base64.b64decode(data, validate=True)
+        assert received in [path.read_bytes() for path in self._pictures.iterdir() if path.is_file()]
+        with Image.open(io.BytesIO(received)) as image:
+            return f"{image.format} of {image.width}x{image.height} pixels, as saved"
+
+
+def _folded(line: str) -> str:
+    return textwrap.fill(line, _WIDTH, break_long_words=True, break_on_hyphens=False)

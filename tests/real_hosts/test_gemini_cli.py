@@ -1,0 +1,303 @@
+"""Gemini CLI, from npm: it is given the server, reaches it, and hands its model what the tools answered."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import pytest
+from inline_snapshot import snapshot
+
+from databricks_responses_mcp.app import INSTRUCTIONS
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.tools.published import published_tools
+from harness.account import Account
+from harness.gemini_api import GeminiApi, declarations, tool_results
+from harness.model_api import LAST_WORDS, StandIn, ToolCall
+from harness.model_view import ModelView
+from harness.npm import npm_path
+from harness.stdio_process import COMMAND
+from harness.terminal import Ran
+
+pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
+
+PACKAGE = "@google/gemini-cli@0.61.0"
+PREFIX = f"mcp_{SERVER.key}_"
+ASK = f"{PREFIX}ask_databricks_model"
+DRAW = f"{PREFIX}generate_image"
+MOST_CHARACTERS = 40_000
+"""Of a tool's output; of a longer one Gemini CLI drops the middle (its setting ``truncateToolOutputThreshold``)."""
+
+
+class GeminiCli:
+    """Gemini CLI, signed in to a model on loopback.
+
+    Attributes:
+        model: its model.
+        view: for what it writes and sends.
+    """
+
+    def __init__(self, account: Account, emulator: RunningEmulator, model: StandIn) -> None:
+        self.model = model
+        self.view = ModelView(account, emulator)
+        self._account = account
+        settings = {
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "privacy": {"usageStatisticsEnabled": False},
+            "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+        }
+        self._settings = account.write(".gemini/settings.json", json.dumps(settings))
+        account.write(".gemini/trustedFolders.json", json.dumps({str(account.project): "TRUST_FOLDER"}))
+        account.environ |= {
+            "PATH": npm_path(PACKAGE),
+            "GOOGLE_GEMINI_BASE_URL": model.url,
+            "GEMINI_API_KEY": "key",
+            "COLORTERM": "truecolor",  # without it, it warns of the terminal
+        }
+
+    async def run(self, *arguments: str) -> Ran:
+        """One of its commands."""
+        ran = await self._account.run("gemini", *arguments)
+        return Ran(self.view.masked(ran.out), self.view.masked(ran.err), ran.code)
+
+    async def add(self, *options: str) -> None:
+        """Register the bridge as a user does."""
+        environ = [word for name, value in self._account.server_env.items() for word in ("-e", f"{name}={value}")]
+        added = await self.run("mcp", "add", "-s", "user", *options, *environ, SERVER.key, *COMMAND)
+        assert added.code == 0, added
+
+    def servers(self) -> Any:
+        """The servers in its settings."""
+        return self.view.seen(json.loads(self._settings.read_text(encoding="utf-8"))["mcpServers"])
+
+    async def converse(self, *calls: ToolCall) -> list[list[dict[str, Any]]]:
+        """A session in which the model makes these calls; the parts with which each was answered."""
+        self.model.will_call(*calls)
+        # The model is named: to choose one, it would ask a model.
+        ran = await self.run("-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-p", "Go on.")
+        assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
+        return tool_results(self.model.requests[-1])
+
+    def seen(self, told: list[list[dict[str, Any]]]) -> Any:
+        """What was told the model, to be read."""
+        return [[self._part(part) for part in parts] for parts in told]
+
+    def _part(self, part: dict[str, Any]) -> Any:
+        if inline := part.get("inlineData"):
+            return {"inlineData": {**inline, "data": self.view.picture(inline["data"])}}
+        return self.view.seen(part)
+
+
+@pytest.fixture
+def gemini(account: Account, emulator: RunningEmulator) -> Iterator[GeminiCli]:
+    """Gemini CLI without any server."""
+    with StandIn.running(GeminiApi()) as model:
+        yield GeminiCli(account, emulator, model)
+
+
+async def test_gemini_registers_the_server_with_its_own_command_and_reaches_it(gemini: GeminiCli) -> None:
+    await gemini.add()
+    assert gemini.servers() == snapshot(
+        {
+            "databricks": {
+                "command": "PYTHON",
+                "args": ["-m", "databricks_responses_mcp"],
+                "env": {
+                    "HOME": "HOME",
+                    "DATABRICKS_HOST": "WORKSPACE",
+                    "DATABRICKS_TOKEN": "TOKEN",
+                    "RESPONSES_MCP_MODEL": "databricks-gpt-5",
+                    "RESPONSES_MCP_IMAGE_DIR": "HOME/pictures",
+                },
+            }
+        }
+    )
+    assert await gemini.run("mcp", "list") == snapshot(
+        Ran(
+            out="",
+            err="""\
+Configured MCP servers:
+
+✓ databricks: PYTHON -m databricks_responses_mcp (stdio) - Connected
+""",
+            code=0,
+        )
+    )
+
+
+async def test_gemini_tells_its_model_the_instructions_and_every_tool_with_all_its_parameters(
+    gemini: GeminiCli,
+) -> None:
+    await gemini.add()
+    await gemini.converse(ToolCall(ASK, {"prompt": "Hello."}))
+    request = gemini.model.requests[0]
+    assert INSTRUCTIONS in request["contents"][0]["parts"][0]["text"]
+    declared = {
+        declaration["name"].removeprefix(PREFIX): declaration
+        for declaration in declarations(request)
+        if declaration["name"].startswith(PREFIX)
+    }
+    # Gemini CLI adds a parameter of its own to every tool, and takes it away again.
+    assert {name: set(one["parametersJsonSchema"]["properties"]) for name, one in declared.items()} == {
+        tool.name: {*tool.input_schema["properties"], "wait_for_previous"} for tool in published_tools()
+    }
+    assert {name: one["description"] for name, one in declared.items()} == {
+        tool.name: tool.description for tool in published_tools()
+    }
+    assert {name: one["parametersJsonSchema"].get("required", []) for name, one in declared.items()} == {
+        tool.name: tool.input_schema.get("required", []) for tool in published_tools()
+    }
+    problems = [problem for one in declared.values() for problem in _problems(one["parametersJsonSchema"], one["name"])]
+    assert problems == []
+
+
+async def test_gemini_hands_its_model_answers_pictures_and_failures(gemini: GeminiCli) -> None:
+    await gemini.add()
+    told = await gemini.converse(
+        ToolCall(ASK, {"prompt": "[[say A mixture of experts is a model of many parts.]]"}),
+        ToolCall(DRAW, {"prompt": "a red fox"}),
+        ToolCall(ASK, {"prompt": "Hello.", "model": "no-such-model"}),
+    )
+    assert gemini.seen(told) == snapshot(
+        [
+            [
+                {
+                    "functionResponse": {
+                        "name": "mcp_databricks_ask_databricks_model",
+                        "response": {
+                            "output": """\
+<untrusted_context>
+A mixture of experts is a model of many parts.
+</untrusted_context>\
+"""
+                        },
+                        "id": "call_0",
+                    }
+                }
+            ],
+            [
+                {
+                    "functionResponse": {
+                        "name": "mcp_databricks_generate_image",
+                        "response": {
+                            "output": """\
+<untrusted_context>
+Picture (1024x1024 image/png, 41308 bytes) saved to HOME/pictures/a-red-fox-eaf5449aa6.png
+Revised prompt: Drawn by rule, no model asked: a red fox
+
+No model was asked: this is the embedded workspace's rule engine.
+You sent 9 characters in 3 words, beginning: “a red fox”
+[tool] image_generation drew a picture of 1024x1024 pixels.
+</untrusted_context>
+[Tool 'generate_image' provided the following image data with mime-type: image/png]
+Resource Link: a-red-fox-eaf5449aa6.png at image://a-red-fox-eaf5449aa6.png\
+"""
+                        },
+                        "id": "call_1",
+                    }
+                },
+                {"inlineData": {"data": "PNG of 1024x1024 pixels, as saved", "mimeType": "image/png"}},
+            ],
+            [
+                {
+                    "functionResponse": {
+                        "name": "mcp_databricks_ask_databricks_model",
+                        "response": {
+                            "error": """\
+MCP tool 'ask_databricks_model' reported tool error for function call:
+{"name":"ask_databricks_model","args":{"prompt":"Hello.","model":"no-such-model"}} with response: [{"functionR
+esponse":{"name":"ask_databricks_model","response":{"content":[{"type":"text","text":"model_not_found: The
+workspace has no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model' does not exist, or
+you have no permission to see it. Call list_databricks_models for the names that exist
+here."}],"structuredContent":{"status":"failed","error":{"code":"model_not_found","message":"The workspace has
+no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model' does not exist, or you have no
+permission to see it.","retryable":false,"hint":"Call list_databricks_models for the names that exist
+here.","status":404,"request_id":"REQUEST"}},"isError":true}}}]\
+"""
+                        },
+                        "id": "call_2",
+                    }
+                }
+            ],
+        ]
+    )
+
+
+@pytest.mark.xfail(reason="hosts/limits.py does not know of Gemini CLI's 40,000 characters yet")
+async def test_gemini_hands_its_model_whole_what_was_cut_to_its_characters(gemini: GeminiCli) -> None:
+    await gemini.add()
+    [[part]] = await gemini.converse(ToolCall(ASK, {"prompt": "[[words 50000]]", "max_output_tokens": 1_000_000}))
+    output = part["functionResponse"]["response"]["output"]
+    assert len(output) <= MOST_CHARACTERS
+    assert output.startswith("<untrusted_context>\nword1 word2 ")
+    rest = r"\[The text is 488893 characters; the first \d+ are here, the whole is the resource answer://1\.\]"
+    assert re.search(rf"{rest}\n</untrusted_context>$", output)
+
+
+async def test_gemini_cancels_the_request_to_the_workspace_when_it_gives_a_call_up(
+    gemini: GeminiCli, emulator: RunningEmulator
+) -> None:
+    await gemini.add("--timeout", "5000")
+    told: list[Any] = []
+
+    async def converse() -> None:
+        told.extend(await gemini.converse(ToolCall(ASK, {"prompt": "One."}), ToolCall(ASK, {"prompt": "[[say two]]"})))
+
+    with anyio.fail_after(90), emulator.state.hold(after_events=3) as hold:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(converse)
+            first = await emulator.state.journal.wait_for(1)
+            await emulator.state.journal.wait_for(2)
+            # The second call is running, on the same server: it was not its end that cut the first.
+            await first.disconnected.wait()
+            hold.release()
+    assert gemini.seen(told) == snapshot(
+        [
+            [
+                {
+                    "functionResponse": {
+                        "name": "mcp_databricks_ask_databricks_model",
+                        "response": {
+                            "error": """\
+MCP tool 'ask_databricks_model' reported tool error for function call:
+{"name":"ask_databricks_model","args":{"prompt":"One."}} with response:
+[{"functionResponse":{"name":"ask_databricks_model","response":{"error":{"message":"MCP error -32001: Request
+timed out","isError":true}}}}]\
+"""
+                        },
+                        "id": "call_0",
+                    }
+                }
+            ],
+            [
+                {
+                    "functionResponse": {
+                        "name": "mcp_databricks_ask_databricks_model",
+                        "response": {
+                            "output": """\
+<untrusted_context>
+two
+</untrusted_context>\
+"""
+                        },
+                        "id": "call_1",
+                    }
+                }
+            ],
+        ]
+    )
+
+
+def _problems(schema: dict[str, Any], where: str) -> list[str]:
+    """What the Gemini API's function declarations do not take, or take and do not understand."""
+    problems = [f"{where}: {word}" for word in ("anyOf", "oneOf", "allOf", "not", "$ref", "$defs") if word in schema]
+    if not isinstance(kind := schema.get("type"), str):
+        problems.append(f"{where}: type {kind}")
+    if kind == "array":
+        problems += _problems(schema.get("items", {}), f"{where}[]")
+    for name, inner in schema.get("properties", {}).items():
+        problems += _problems(inner, f"{where}.{name}")
+    missing = set(schema.get("required", [])) - set(schema.get("properties", {}))
+    return [*problems, *(f"{where}: requires {name}, which it does not describe" for name in sorted(missing))]

@@ -1,0 +1,340 @@
+"""opencode, from npm: it is given the server, reaches it, and hands its model what the tools answered."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from inline_snapshot import snapshot
+
+from databricks_responses_mcp.app import INSTRUCTIONS
+from databricks_responses_mcp.emulator.engines.base import TextRequest
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.tools.published import published_tools
+from harness.account import Account
+from harness.chat_completions_api import ChatCompletionsApi, tool_results
+from harness.model_api import LAST_WORDS, StandIn, ToolCall
+from harness.model_view import ModelView
+from harness.npm import npm_path
+from harness.stdio_process import COMMAND
+from harness.terminal import Ran
+
+pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
+
+PACKAGE = "opencode-ai@1.18.33"
+PREFIX = f"{SERVER.key}_"
+ASK = f"{PREFIX}ask_databricks_model"
+DRAW = f"{PREFIX}generate_image"
+READ = "read_mcp_resource"
+MOST_BYTES = 50 * 1024
+"""Of a tool's output; of a longer one opencode keeps the beginning."""
+
+
+class Opencode:
+    """opencode, with a model on loopback and nothing outside.
+
+    Attributes:
+        model: its model.
+        view: for what it writes and sends.
+    """
+
+    def __init__(self, account: Account, emulator: RunningEmulator, model: StandIn) -> None:
+        self.model = model
+        self.view = ModelView(account, emulator)
+        self._account = account
+        self._config = account.write(".config/opencode/opencode.json", json.dumps(self._configuration(images=True)))
+        account.environ |= {
+            "PATH": npm_path(PACKAGE),
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        }
+
+    def _configuration(self, *, images: bool) -> dict[str, Any]:
+        model = {
+            "name": "Model",
+            "attachment": images,
+            "tool_call": True,
+            "modalities": {"input": ["text", "image"] if images else ["text"], "output": ["text"]},
+            "limit": {"context": 1_000_000, "output": 8000},
+        }
+        provider = {
+            "npm": "@ai-sdk/openai-compatible",
+            "name": "Stand-in",
+            "options": {"baseURL": f"{self.model.url}/v1", "apiKey": "key"},
+            "models": {"model": model},
+        }
+        return {
+            "autoupdate": False,
+            "share": "disabled",
+            "model": "stand-in/model",
+            "small_model": "stand-in/model",
+            "enabled_providers": ["stand-in"],
+            "provider": {"stand-in": provider},
+        }
+
+    def blind(self) -> None:
+        """Its model takes no pictures. To be said before the server is registered."""
+        self._config.write_text(json.dumps(self._configuration(images=False)), encoding="utf-8")
+
+    async def run(self, *arguments: str) -> Ran:
+        """One of its commands."""
+        ran = await self._account.run("opencode", *arguments)
+        return Ran(self.view.masked(ran.out), self.view.masked(ran.err), ran.code)
+
+    async def add(self, *, timeout_ms: int | None = None) -> None:
+        """Register the bridge as a user does; a time limit can only be written into the file."""
+        environ = [word for name, value in self._account.server_env.items() for word in ("--env", f"{name}={value}")]
+        added = await self.run("mcp", "add", SERVER.key, *environ, "--", *COMMAND)
+        assert added.code == 0, added
+        if timeout_ms is not None:
+            config = json.loads(self._config.read_text(encoding="utf-8"))
+            config["mcp"][SERVER.key]["timeout"] = timeout_ms
+            self._config.write_text(json.dumps(config), encoding="utf-8")
+
+    def servers(self) -> Any:
+        """The servers in its configuration."""
+        return self.view.seen(json.loads(self._config.read_text(encoding="utf-8"))["mcp"])
+
+    async def converse(self, *calls: ToolCall) -> list[dict[str, Any]]:
+        """A session in which the model makes these calls; the messages with which they were answered."""
+        self.model.will_call(*calls)
+        ran = await self.run("run", "--auto", "Go on.")
+        assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
+        return tool_results(self.model.requests[-1])
+
+    def seen(self, told: list[dict[str, Any]]) -> Any:
+        """What was told the model, to be read."""
+        return [self._message(message) for message in told]
+
+    def _message(self, message: dict[str, Any]) -> Any:
+        if isinstance(message["content"], str):
+            return self.view.seen(message)
+        return {**message, "content": [self._part(part) for part in message["content"]]}
+
+    def _part(self, part: dict[str, Any]) -> Any:
+        if part["type"] != "image_url":
+            return self.view.seen(part)
+        head, _, data = part["image_url"]["url"].partition(",")
+        return {"type": "image_url", "image_url": {"url": f"{head},{self.view.picture(data)}"}}
+
+
+@pytest.fixture
+def opencode(account: Account, emulator: RunningEmulator) -> Iterator[Opencode]:
+    """opencode without any server."""
+    with StandIn.running(ChatCompletionsApi()) as model:
+        yield Opencode(account, emulator, model)
+
+
+async def test_opencode_registers_the_server_with_its_own_command_and_reaches_it(opencode: Opencode) -> None:
+    await opencode.add()
+    assert opencode.servers() == snapshot(
+        {
+            "databricks": {
+                "type": "local",
+                "command": ["PYTHON", "-m", "databricks_responses_mcp"],
+                "environment": {
+                    "HOME": "HOME",
+                    "DATABRICKS_HOST": "WORKSPACE",
+                    "DATABRICKS_TOKEN": "TOKEN",
+                    "RESPONSES_MCP_MODEL": "databricks-gpt-5",
+                    "RESPONSES_MCP_IMAGE_DIR": "HOME/pictures",
+                },
+            }
+        }
+    )
+    assert await opencode.run("mcp", "list") == snapshot(
+        Ran(
+            out="""\
+┌  MCP Servers
+│
+●  ✓ databricks connected
+│      PYTHON -m databricks_responses_mcp
+│
+└  1 server(s)
+
+""",
+            err="\n",
+            code=0,
+        )
+    )
+
+
+async def test_opencode_tells_its_model_the_instructions_and_every_tool_with_all_its_parameters(
+    opencode: Opencode,
+) -> None:
+    await opencode.add()
+    await opencode.converse(ToolCall(ASK, {"prompt": "Hello."}))
+    request = opencode.model.requests[0]
+    assert INSTRUCTIONS in request["messages"][0]["content"]
+    declared = {
+        function["name"].removeprefix(PREFIX): function
+        for function in (tool["function"] for tool in request["tools"])
+        if function["name"].startswith(PREFIX)
+    }
+    assert {
+        name: (one["description"], one["parameters"]["properties"], one["parameters"].get("required", []))
+        for name, one in declared.items()
+    } == {
+        tool.name: (tool.description, tool.input_schema["properties"], tool.input_schema.get("required", []))
+        for tool in published_tools()
+    }
+
+
+async def test_opencode_hands_its_model_answers_pictures_and_failures(opencode: Opencode) -> None:
+    await opencode.add()
+    told = await opencode.converse(
+        ToolCall(ASK, {"prompt": "[[say A mixture of experts is a model of many parts.]]"}),
+        ToolCall(DRAW, {"prompt": "a red fox"}),
+        ToolCall(ASK, {"prompt": "Hello.", "model": "no-such-model"}),
+    )
+    assert opencode.seen(told) == snapshot(
+        [
+            {"role": "tool", "tool_call_id": "call_0", "content": "A mixture of experts is a model of many parts."},
+            {
+                "role": "tool",
+                "tool_call_id": "call_1",
+                "content": """\
+Picture (1024x1024 image/png, 41308 bytes) saved to HOME/pictures/a-red-fox-eaf5449aa6.png
+Revised prompt: Drawn by rule, no model asked: a red fox
+
+No model was asked: this is the embedded workspace's rule engine.
+You sent 9 characters in 3 words, beginning: “a red fox”
+[tool] image_generation drew a picture of 1024x1024 pixels.\
+""",
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "Attached media from tool result:"},
+                    {
+                        "type": "image_url",
+                        "image_url": {"url": "data:image/png;base64,PNG of 1024x1024 pixels, as saved"},
+                    },
+                ],
+            },
+            {
+                "role": "tool",
+                "tool_call_id": "call_2",
+                "content": """\
+model_not_found: The workspace has no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model'
+does not exist, or you have no permission to see it. Call list_databricks_models for the names that exist
+here.\
+""",
+            },
+        ]
+    )
+
+
+async def test_opencode_tells_a_model_that_takes_no_pictures_where_the_picture_is(opencode: Opencode) -> None:
+    opencode.blind()
+    await opencode.add()
+    assert opencode.seen(await opencode.converse(ToolCall(DRAW, {"prompt": "a red fox"}))) == snapshot(
+        [
+            {
+                "role": "tool",
+                "tool_call_id": "call_0",
+                "content": """\
+Picture (1024x1024 image/png, 41308 bytes) saved to HOME/pictures/a-red-fox-eaf5449aa6.png
+Revised prompt: Drawn by rule, no model asked: a red fox
+
+No model was asked: this is the embedded workspace's rule engine.
+You sent 9 characters in 3 words, beginning: “a red fox”
+[tool] image_generation drew a picture of 1024x1024 pixels.\
+""",
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "Attached media from tool result:"},
+                    {
+                        "type": "text",
+                        "text": "ERROR: Cannot read image (this model does not support image input). Inform the user.",
+                    },
+                ],
+            },
+        ]
+    )
+
+
+async def test_opencode_hands_its_model_whole_what_was_cut_to_its_bytes(opencode: Opencode) -> None:
+    await opencode.add()
+    [told, rest] = await opencode.converse(
+        ToolCall(ASK, {"prompt": "[[words 50000]]", "max_output_tokens": 1_000_000}),
+        ToolCall(READ, {"server": SERVER.key, "uri": "answer://1"}),
+    )
+    assert len(told["content"].encode()) <= MOST_BYTES
+    assert told["content"].startswith("word1 word2 ")
+    note = r"\[The text is 488893 characters; the first \d+ are here, the whole is the resource answer://1\.\]"
+    assert re.search(f"{note}$", told["content"])
+    # Of a resource too, opencode shows its model no more than that, and keeps the whole in a file.
+    saved = re.search(r"Full output saved to: (\S+)", rest["content"])
+    assert saved is not None
+    whole = " ".join(f"word{number}" for number in range(1, 50_001))
+    assert whole in Path(saved[1]).read_text(encoding="utf-8")
+
+
+@pytest.mark.xfail(reason="hosts/limits.py does not know of opencode's 2000 lines yet")
+async def test_opencode_hands_its_model_whole_what_was_cut_to_its_lines(opencode: Opencode) -> None:
+    await opencode.add()
+    lines = "\n".join(f"line {number}" for number in range(2600))
+    [told] = await opencode.converse(ToolCall(ASK, {"prompt": f"[[say {lines}]]", "max_output_tokens": 1_000_000}))
+    assert re.search(rf"\[The text is {len(lines)} characters; .* resource answer://1\.\]$", told["content"])
+
+
+async def test_opencode_waits_as_long_as_progress_comes(opencode: Opencode, emulator: RunningEmulator) -> None:
+    emulator.state.engine = Slow(words=18, seconds=0.5)
+    await opencode.add(timeout_ms=5000)
+    assert opencode.seen(await opencode.converse(ToolCall(ASK, {"prompt": "Count."}))) == snapshot(
+        [{"role": "tool", "tool_call_id": "call_0", "content": "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18"}]
+    )
+
+
+async def test_opencode_cancels_the_request_to_the_workspace_when_it_gives_a_call_up(
+    opencode: Opencode, emulator: RunningEmulator
+) -> None:
+    await opencode.add(timeout_ms=5000)
+    told: list[Any] = []
+
+    async def converse() -> None:
+        told.extend(
+            await opencode.converse(ToolCall(ASK, {"prompt": "One."}), ToolCall(ASK, {"prompt": "[[say two]]"}))
+        )
+
+    with anyio.fail_after(90), emulator.state.hold(after_events=3) as hold:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(converse)
+            first = await emulator.state.journal.wait_for(1)
+            await emulator.state.journal.wait_for(2)
+            # The second call is running, on the same server: it was not its end that cut the first.
+            await first.disconnected.wait()
+            hold.release()
+    assert opencode.seen(told) == snapshot(
+        [
+            {"role": "tool", "tool_call_id": "call_0", "content": "MCP error -32001: Request timed out"},
+            {"role": "tool", "tool_call_id": "call_1", "content": "two"},
+        ]
+    )
+
+
+class Slow:
+    """An engine that counts, with a pause before each word."""
+
+    label = "slow"
+
+    def __init__(self, words: int, seconds: float) -> None:
+        self._words = words
+        self._seconds = seconds
+
+    async def stream(self, request: TextRequest) -> AsyncIterator[str]:
+        for number in range(self._words):
+            await anyio.sleep(self._seconds)
+            yield f"{number + 1} "
+
+    async def aclose(self) -> None:
+        """Nothing to stop."""
