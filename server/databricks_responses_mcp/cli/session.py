@@ -13,6 +13,7 @@ from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.cli.printing import prepare_streams
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.workspace.settings import Settings, load_settings
+from databricks_responses_mcp.workspace.unfilled import forget_unfilled
 
 
 @runtime_checkable
@@ -30,6 +31,7 @@ def settings_of(options: SessionOptions) -> Settings:
     Raises:
         BridgeError: ``invalid_argument``, naming every wrong one.
     """
+    forget_unfilled(os.environ)
     return load_settings(os.environ, options.overrides)
 
 
