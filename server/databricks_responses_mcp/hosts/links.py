@@ -1,0 +1,91 @@
+"""One-click links: what a click hands to a host, as the host's own address and as a web page that leads to it.
+
+The forms are those of the hosts' documentation and of the badges of servers that are in wide use.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.shapes import inputs, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A one-click link.
+
+    Attributes:
+        app: opens the host at once.
+        web: the same through a web page, for places that take nothing but https, such as a README.
+    """
+
+    app: str
+    web: str
+
+
+MakeLink = Callable[[str, Launch, Sequence[str]], Link]
+
+
+def vscode(name: str, launch: Launch, forwarded: Sequence[str] = (), *, scheme: str = "vscode") -> Link:
+    """VS Code's; ``vscode-insiders`` is the scheme of the other edition."""
+    entry: dict[str, Any] = {"name": name, **plain(reference="${input:name}").write(name, launch, forwarded)}
+    if forwarded:
+        entry["inputs"] = list(inputs(forwarded).items)
+    app = f"{scheme}:mcp/install?{_encoded(_json(entry))}"
+    return Link(app, f"https://insiders.vscode.dev/redirect?url={_encoded(app)}")
+
+
+def cursor(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
+    """Cursor's."""
+    query = _named_config(name, _base64(plain(reference="${env:NAME}").write(name, launch, forwarded)))
+    return Link(f"cursor://anysphere.cursor-deeplink/mcp/install?{query}", f"https://cursor.com/en/install-mcp?{query}")
+
+
+def lm_studio(name: str, launch: Launch, _forwarded: Sequence[str] = ()) -> Link:
+    """LM Studio's."""
+    query = _named_config(name, _base64(plain().write(name, launch, ())))
+    return Link(f"lmstudio://add_mcp?{query}", f"https://lmstudio.ai/install-mcp?{query}")
+
+
+def kiro(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
+    """Kiro's; it has a web page only."""
+    query = _named_config(name, _json(plain(reference="${NAME}").write(name, launch, forwarded)))
+    page = f"https://kiro.dev/launch/mcp/add?{query}"
+    return Link(page, page)
+
+
+def goose(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
+    """goose's: it asks for each variable that is forwarded, and takes no other ones."""
+    described = {variable.name: variable.title for variable in SERVER.variables}
+    asked = [*launch.env, *(variable for variable in forwarded if variable not in launch.env)]
+    pairs = [
+        ("cmd", launch.command),
+        *(("arg", argument) for argument in launch.args),
+        ("timeout", "300"),
+        ("id", name),
+        ("name", SERVER.title),
+        ("description", SERVER.summary),
+        *(("env", f"{variable}={described.get(variable, variable)}") for variable in asked),
+    ]
+    query = urlencode(pairs, quote_via=quote)
+    return Link(f"goose://extension?{query}", f"https://block.github.io/goose/extension?{query}")
+
+
+def _named_config(name: str, config: str) -> str:
+    return f"name={_encoded(name)}&config={_encoded(config)}"
+
+
+def _json(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
+
+
+def _base64(entry: Mapping[str, Any]) -> str:
+    return b64encode(_json(entry).encode()).decode()
+
+
+def _encoded(text: str) -> str:
+    return quote(text, safe="")
