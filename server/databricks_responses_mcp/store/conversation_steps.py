@@ -1,0 +1,214 @@
+"""Conversations and their turns, as steps on a database."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from databricks_responses_mcp.store.encoding import folded, from_json, maybe_name, name, size, to_json, tokens
+from databricks_responses_mcp.store.interface import TurnConflictError
+from databricks_responses_mcp.store.records import ConversationState, ConversationSummary, StoredConversation, Turn
+from databricks_responses_mcp.store.steps import Row, Steps, Value, insert, places
+
+_AT_ONCE = 500
+
+_NEXT_TURN = """
+    UPDATE @conversations SET turns = turns + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?,
+        bytes = bytes + ?, endpoint = ?, model = ?, waiting = ?, updated_at = ?
+    WHERE owner = ? AND conversation_id = ? AND turns = ?"""
+_NEXT_WAITS = "UPDATE @conversations SET endpoint = ?, waiting = ? WHERE owner = ? AND conversation_id = ?"
+_NEXT_STATE = "UPDATE @states SET state = ? WHERE owner = ? AND conversation_id = ?"
+_CONVERSATION = """
+    SELECT c.conversation_id, c.title, c.created_at, c.updated_at, s.state FROM @conversations c
+    JOIN @states s ON s.owner = c.owner AND s.conversation_id = c.conversation_id
+    WHERE c.owner = ? AND c.conversation_id = ?"""
+_TURNS = """
+    SELECT number, created_at, endpoint, model, status, response_id, said, items, usage FROM @turns
+    WHERE owner = ? AND conversation_id = ? AND number > ? ORDER BY number"""
+# REPLACE finds what is contained: its name and arguments are the same everywhere, and it knows no wildcards.
+_SUMMARIES = """
+    SELECT conversation_id, title, endpoint, model, turns, input_tokens, output_tokens, waiting, created_at, updated_at
+    FROM @conversations WHERE owner = ? AND updated_at < ?
+        AND (? = '' OR REPLACE(folded_id, ?, '') <> folded_id OR REPLACE(folded_title, ?, '') <> folded_title)
+    ORDER BY updated_at DESC, conversation_id DESC LIMIT ? OFFSET ?"""
+_COUNT = """
+    SELECT COUNT(*) FROM @conversations WHERE owner = ? AND updated_at < ?
+        AND (? = '' OR REPLACE(folded_id, ?, '') <> folded_id OR REPLACE(folded_title, ?, '') <> folded_title)"""
+_EXISTING = "SELECT conversation_id FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
+_DELETE = "DELETE FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
+
+
+def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationState, title: str) -> Steps[None]:
+    """See `Store.add_turn`. One statement tests the number and takes it: of several processes one gets it."""
+    this: dict[str, Value] = {"owner": owner, "conversation_id": name(conversation_id)}
+    said, items = to_json(turn.said), to_json(turn.items)
+    usage = None if turn.usage is None else to_json(turn.usage)
+    more: dict[str, Value] = {
+        "input_tokens": tokens(turn.usage, "input_tokens"),
+        "output_tokens": tokens(turn.usage, "output_tokens"),
+        "bytes": size(said, items, usage),
+    }
+    now: dict[str, Value] = {
+        "endpoint": name(state.endpoint),
+        "model": name(turn.model),
+        "waiting": len(state.pending),
+        "updated_at": turn.created_at,
+    }
+    if turn.number == 1:
+        titled: dict[str, Value] = {
+            "title": name(title),
+            "folded_title": folded(title),
+            "folded_id": folded(conversation_id),
+        }
+        first = {**this, **titled, "created_at": turn.created_at, "turns": 1, **more, **now}
+        taken = yield insert("@conversations", first, "ON CONFLICT (owner, conversation_id) DO NOTHING")
+    else:
+        taken = yield _NEXT_TURN, (*more.values(), *now.values(), *this.values(), turn.number - 1)
+    if taken.changed != 1:
+        raise TurnConflictError(
+            f"Turn {turn.number} of conversation {conversation_id!r} cannot be added: somebody else went on with it,"
+            " or deleted it. Read the conversation again and go on from its newest turn."
+        )
+    yield insert(
+        "@turns",
+        {
+            **this,
+            "number": turn.number,
+            "created_at": turn.created_at,
+            "endpoint": name(turn.endpoint),
+            "model": name(turn.model),
+            "status": name(turn.status),
+            "response_id": maybe_name(turn.response_id),
+            "said": said,
+            "items": items,
+            "usage": usage,
+        },
+    )
+    yield insert(
+        "@states",
+        {**this, "state": _state_text(state)},
+        "ON CONFLICT (owner, conversation_id) DO UPDATE SET state = excluded.state",
+    )
+
+
+def set_state(owner: str, conversation_id: str, state: ConversationState) -> Steps[None]:
+    """See `Store.set_state`."""
+    this = (owner, name(conversation_id))
+    yield _NEXT_WAITS, (name(state.endpoint), len(state.pending), *this)
+    yield _NEXT_STATE, (_state_text(state), *this)
+
+
+def conversation(owner: str, conversation_id: str, after: int) -> Steps[StoredConversation | None]:
+    """See `Store.conversation`."""
+    this = (owner, name(conversation_id))
+    found = yield _CONVERSATION, this
+    if not found.rows:
+        return None
+    turns = yield _TURNS, (*this, after)
+    kept_id, title, created_at, updated_at, state = found.rows[0]
+    return StoredConversation(
+        conversation_id=kept_id,
+        title=title,
+        created_at=created_at,
+        updated_at=updated_at,
+        state=_state(state),
+        turns=[_turn(row) for row in turns.rows],
+    )
+
+
+def conversations(
+    owner: str, limit: int, offset: int, contains: str, older_than: float | None
+) -> Steps[list[ConversationSummary]]:
+    """See `Store.conversations`."""
+    found = yield _SUMMARIES, (*_chosen(owner, contains, older_than), max(0, limit), max(0, offset))
+    return [_summary(*row) for row in found.rows]
+
+
+def count_conversations(owner: str, contains: str, older_than: float | None) -> Steps[int]:
+    """See `Store.count_conversations`."""
+    found = yield _COUNT, _chosen(owner, contains, older_than)
+    return int(found.rows[0][0])
+
+
+def delete_conversations(owner: str, conversation_ids: Sequence[str]) -> Steps[list[str]]:
+    """See `Store.delete_conversations`. Their turns and states go with them, by their foreign keys."""
+    deleted: list[str] = []
+    for some in _chunks(list(dict.fromkeys(map(name, conversation_ids)))):
+        found = yield _EXISTING.replace(":ids", places(len(some))), (owner, *some)
+        there = {row[0] for row in found.rows}
+        yield _DELETE.replace(":ids", places(len(some))), (owner, *some)
+        deleted += [conversation_id for conversation_id in some if conversation_id in there]
+    return deleted
+
+
+def _chosen(owner: str, contains: str, older_than: float | None) -> Sequence[Value]:
+    return (owner, math.inf if older_than is None else older_than, *[folded(contains)] * 3)
+
+
+def _chunks(ids: list[str]) -> Iterator[list[str]]:
+    for at in range(0, len(ids), _AT_ONCE):
+        yield ids[at : at + _AT_ONCE]
+
+
+def _summary(
+    conversation_id: str,
+    title: str,
+    endpoint: str,
+    model: str,
+    turns: int,
+    input_tokens: int,
+    output_tokens: int,
+    waiting: int,
+    created_at: float,
+    updated_at: float,
+) -> ConversationSummary:
+    return ConversationSummary(
+        conversation_id=conversation_id,
+        title=title,
+        endpoint=endpoint,
+        model=model,
+        turns=turns,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        waiting=waiting,
+        created_at=created_at,
+        updated_at=updated_at,
+    )
+
+
+def _turn(row: Row) -> Turn:
+    number, created_at, endpoint, model, status, response_id, said, items, usage = row
+    return Turn(
+        number=number,
+        created_at=created_at,
+        endpoint=endpoint,
+        model=model,
+        status=status,
+        response_id=response_id,
+        said=from_json(said),
+        items=from_json(items),
+        usage=None if usage is None else from_json(usage),
+    )
+
+
+def _state_text(state: ConversationState) -> str:
+    return to_json(
+        {
+            "endpoint": state.endpoint,
+            "parameters": state.parameters,
+            "mcp_servers": list(state.mcp_servers),
+            "output_schema": state.output_schema,
+            "pending": list(state.pending),
+            "replay_from": state.replay_from,
+        }
+    )
+
+
+def _state(text: str) -> ConversationState:
+    kept = from_json(text)
+    return ConversationState(
+        endpoint=kept["endpoint"],
+        parameters=kept["parameters"],
+        mcp_servers=tuple(kept["mcp_servers"]),
+        output_schema=kept["output_schema"],
+        pending=tuple(kept["pending"]),
+        replay_from=kept.get("replay_from", 1),
+    )

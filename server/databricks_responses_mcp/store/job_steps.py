@@ -1,0 +1,98 @@
+"""Jobs and idempotency keys, as steps on a database."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from databricks_responses_mcp.store.encoding import from_json, maybe_name, name, to_json
+from databricks_responses_mcp.store.records import Job, KeyClaim
+from databricks_responses_mcp.store.steps import Steps, Value, insert
+
+_LONGEST_KEY = 200
+
+_BEAT = "UPDATE @jobs SET updated_at = ? WHERE owner = ? AND job_id = ? AND status = 'running'"
+_BEAT_WITH_FACTS = "UPDATE @jobs SET facts = ?, updated_at = ? WHERE owner = ? AND job_id = ? AND status = 'running'"
+_CANCEL_REQUESTED = "SELECT cancel_requested FROM @jobs WHERE owner = ? AND job_id = ?"
+_JOB = """
+    SELECT job_id, tool, status, conversation_id, created_at, updated_at, facts, lead, cancel_requested FROM @jobs
+    WHERE owner = ? AND job_id = ?"""
+_CANCEL = "UPDATE @jobs SET cancel_requested = 1 WHERE owner = ? AND job_id = ? AND status = 'running'"
+_CLAIM = "SELECT job_id, fingerprint FROM @keys WHERE owner = ? AND key = ?"
+_RELEASE = "DELETE FROM @keys WHERE owner = ? AND key = ? AND job_id = ?"
+
+
+def put_job(owner: str, job: Job) -> Steps[None]:
+    """See `Store.put_job`."""
+    new: dict[str, Value] = {
+        "tool": name(job.tool),
+        "status": job.status,
+        "conversation_id": maybe_name(job.conversation_id),
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+        "facts": to_json(job.facts),
+        "lead": name(job.lead),
+    }
+    replaced = ", ".join(f"{column} = excluded.{column}" for column in new)
+    yield insert(
+        "@jobs",
+        {"owner": owner, "job_id": name(job.job_id), **new, "cancel_requested": int(job.cancel_requested)},
+        f"ON CONFLICT (owner, job_id) DO UPDATE SET {replaced}",
+    )
+
+
+def beat_job(owner: str, job_id: str, now: float, facts: Mapping[str, Any] | None) -> Steps[bool]:
+    """See `Store.beat_job`. A job that has ended stays as it ended."""
+    this = (owner, name(job_id))
+    if facts is None:
+        yield _BEAT, (now, *this)
+    else:
+        yield _BEAT_WITH_FACTS, (to_json(facts), now, *this)
+    found = yield _CANCEL_REQUESTED, this
+    return bool(found.rows and found.rows[0][0])
+
+
+def job(owner: str, job_id: str) -> Steps[Job | None]:
+    """See `Store.job`."""
+    found = yield _JOB, (owner, name(job_id))
+    if not found.rows:
+        return None
+    kept_id, tool, status, conversation_id, created_at, updated_at, facts, lead, cancel_requested = found.rows[0]
+    return Job(
+        job_id=kept_id,
+        tool=tool,
+        status=status,
+        conversation_id=conversation_id,
+        created_at=created_at,
+        updated_at=updated_at,
+        facts=from_json(facts),
+        lead=lead,
+        cancel_requested=bool(cancel_requested),
+    )
+
+
+def cancel_job(owner: str, job_id: str) -> Steps[bool]:
+    """See `Store.cancel_job`."""
+    done = yield _CANCEL, (owner, name(job_id))
+    return done.changed > 0
+
+
+def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -> Steps[KeyClaim]:
+    """See `Store.claim_key`."""
+    this: dict[str, Value] = {"owner": owner, "key": _short(key)}
+    mine: dict[str, Value] = {**this, "fingerprint": name(fingerprint), "job_id": name(job_id), "created_at": now}
+    while True:
+        claimed = yield insert("@keys", mine, "ON CONFLICT (owner, key) DO NOTHING")
+        held = yield _CLAIM, tuple(this.values())
+        # Where others write meanwhile, the key that stood in the way may have been given back: then try again.
+        if held.rows:
+            return KeyClaim(job_id=held.rows[0][0], fingerprint=held.rows[0][1], mine=claimed.changed == 1)
+
+
+def release_key(owner: str, key: str, job_id: str) -> Steps[None]:
+    """See `Store.release_key`."""
+    yield _RELEASE, (owner, _short(key), name(job_id))
+
+
+def _short(key: str) -> str:
+    """``key``, or its hash: callers choose their keys, and a database's index takes no long ones."""
+    return name(key) if len(key) <= _LONGEST_KEY else hashlib.sha256(name(key).encode()).hexdigest()

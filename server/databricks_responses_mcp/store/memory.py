@@ -1,0 +1,48 @@
+"""Conversations in the memory of the process: gone with it, and never too many."""
+
+import sqlite3
+from pathlib import Path
+
+from databricks_responses_mcp.store.records import ConversationState, Job, Turn, Usage
+from databricks_responses_mcp.store.retention_steps import delete_some, forget_most
+from databricks_responses_mcp.store.sqlite import SqliteStore
+from databricks_responses_mcp.store.sqlite_file import open_memory
+
+MOST_CONVERSATIONS = 500
+MOST_BYTES = 64 * 1024 * 1024
+MOST_OTHERS = 2000
+_AT_ONCE = 50
+
+
+class MemoryStore(SqliteStore):
+    """Keeps conversations, jobs, keys and usage until the process ends: of each the newest, when it gets too much.
+
+    It is SQLite without a file, so that one without a disk behaves like one with it.
+    """
+
+    def __init__(self, owner: str = "", *, most: int = MOST_CONVERSATIONS, most_bytes: int = MOST_BYTES) -> None:
+        super().__init__(Path("memory"), owner)
+        self._most, self._most_bytes = most, most_bytes
+
+    async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
+        """See `Store.add_turn`. May forget the oldest conversations."""
+        await super().add_turn(conversation_id, turn, state, title=title)
+        await self._write(
+            delete_some(self._owner, at_once=_AT_ONCE, older_than=None, most_bytes=self._most_bytes, most=self._most)
+        )
+
+    async def put_job(self, job: Job) -> None:
+        """See `Store.put_job`. May forget the oldest jobs and keys."""
+        await super().put_job(job)
+        await self._write(forget_most(self._owner, MOST_OTHERS))
+
+    async def add_usage(self, usage: Usage) -> None:
+        """See `Store.add_usage`. May forget the oldest usage."""
+        await super().add_usage(usage)
+        await self._write(forget_most(self._owner, MOST_OTHERS))
+
+    def _open(self) -> sqlite3.Connection:
+        return open_memory()
+
+    def _identity(self) -> None:
+        return None

@@ -1,0 +1,54 @@
+"""Which store a setting means."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.store.interface import Store
+
+FILE = "conversations.db"
+
+
+def open_store(setting: str | None, *, owner: str = "", password: Callable[[], Awaitable[str]] | None = None) -> Store:
+    """The store of a setting; nothing is opened before it is first used.
+
+    Args:
+        setting: a path, a ``postgresql://`` URL, ``off`` for this process's memory, None for the user's own file.
+        owner: whose conversations it keeps; it sees no others'.
+        password: gives a fresh password for each connection to PostgreSQL.
+
+    Raises:
+        BridgeError: ``invalid_argument`` if the setting is none of these.
+    """
+    if setting is not None and setting.strip().lower() == "off":
+        from databricks_responses_mcp.store.memory import MemoryStore
+
+        return MemoryStore(owner)
+    from databricks_responses_mcp.store.sqlite import SqliteStore
+
+    return SqliteStore(_own_file() if setting is None else _path(setting), owner)
+
+
+def _own_file() -> Path:
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("databricks-responses-mcp", appauthor=False)) / FILE
+
+
+def _path(setting: str) -> Path:
+    # A drive letter looks like a scheme of one letter.
+    if not setting.strip() or "\0" in setting or (len(urlsplit(setting).scheme) > 1 and "://" in setting):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            "RESPONSES_MCP_STORE names no store.",
+            "Set it to the path of a file, to a postgresql:// URL, to off, or leave it unset.",
+        )
+    path = Path(setting).expanduser()
+    if path.is_dir():
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"RESPONSES_MCP_STORE is a folder: {path}.",
+            f"Name a file in it, such as {path / FILE}.",
+        )
+    return path

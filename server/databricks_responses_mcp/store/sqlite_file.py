@@ -1,0 +1,133 @@
+"""A SQLite file of conversations: opened, private, of this schema."""
+
+import os
+import sqlite3
+import stat
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.schema import MIGRATIONS, VERSION, newer
+from databricks_responses_mcp.store.sqlite_failures import is_locked
+
+BUSY_SECONDS = 5.0
+_APPLICATION_ID = 0x4452_4D43
+_WAL_KEPT_BYTES = 4 * 1024 * 1024
+
+# Closing any descriptor of a file drops this process's locks on it, those of SQLite's open connections too. So a file
+# is made only here, one at a time, when it does not exist and nobody can have it open.
+_making = threading.Lock()
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open the file, made if it is new and migrated if it is old.
+
+    Raises:
+        StoreError: if it is of a later schema, or another program's.
+        sqlite3.Error, OSError: if it cannot be used; `sqlite_failures` says what they mean.
+    """
+    with _making:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _make_private(path)
+        return _ready(_connect(str(path)), str(path))
+
+
+def open_memory() -> sqlite3.Connection:
+    """A database in the memory of this process, gone when it is closed."""
+    return _ready(_connect(":memory:"), "memory")
+
+
+@cache
+def dialect(sql: str) -> str:
+    """A statement of `steps` as SQLite takes it."""
+    return sql.replace("@", "")
+
+
+def _connect(where: str) -> sqlite3.Connection:
+    # Worker threads take turns with it: one uses it at a time, which is all that SQLite asks for.
+    connection = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _ready(connection: sqlite3.Connection, where: str) -> sqlite3.Connection:
+    try:
+        _keep_durably(connection)
+        if _version(connection, where) < VERSION:
+            _migrate(connection, where)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _keep_durably(connection: sqlite3.Connection) -> None:
+    """Set how the file is written.
+
+    In WAL mode a commit is in the system's hands when it returns, so the end of the process loses none. With
+    ``synchronous = FULL`` it is on the disk as well: a power cut loses none either, as far as the disk keeps its word.
+    That costs one sync a commit, beside a model's answer that took seconds and was paid for.
+    """
+    # Heeded only before the first table, and written with it.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            break
+        except sqlite3.OperationalError as error:
+            # Several processes that start at once on a new file: SQLite does not wait here by itself.
+            if not is_locked(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
+
+
+def _version(connection: sqlite3.Connection, where: str) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    if tables and application != _APPLICATION_ID:
+        raise StoreError(
+            f"{where} is another program's database. Set RESPONSES_MCP_STORE to a file that does not exist: it is made."
+        )
+    if version > VERSION:
+        raise StoreError(newer(where, version))
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection, where: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been faster.
+        for number in range(_version(connection, where), VERSION):
+            for statement in MIGRATIONS[number]:
+                connection.execute(dialect(statement))
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _make_private(path: Path) -> None:
+    """Take the file from other users; SQLite makes the files beside it with the same mode."""
+    for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+        with suppress(FileNotFoundError, PermissionError):
+            if stat.S_IMODE(name.stat().st_mode) & 0o077:
+                name.chmod(0o600)
