@@ -11,12 +11,21 @@ import anyio
 import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.caching import CacheHint
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import ToolManager
 from mcp.shared.exceptions import MCPError
-from mcp.types import CallToolResult, Icon, InputRequiredResult
+from mcp.types import (
+    CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    GetPromptResult,
+    Icon,
+    InputRequiredResult,
+    Prompt,
+)
 from mcp.types import Tool as ToolDefinition
 from pydantic import AnyUrl, ValidationError
 
@@ -103,6 +112,32 @@ class BridgeServer(MCPServer[App]):
             for content in contents
         ]
 
+    async def list_prompts(self) -> list[Prompt]:
+        """Our prompts, which are plain text, then those that somebody registered on this server beside them."""
+        from databricks_responses_mcp.prompts.catalogue import listed_prompts
+
+        return [*listed_prompts(), *await super().list_prompts()]
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[App, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """A prompt with its arguments put in."""
+        from databricks_responses_mcp.prompts.catalogue import written_prompt
+
+        if name in {prompt.name for prompt in await super().list_prompts()}:
+            return await super().get_prompt(name, arguments, context)
+        return written_prompt(name, arguments or {})
+
+    def serve_completion(self) -> None:
+        """Answer ``completion/complete``. Not by the SDK's decorator, whose handlers cannot see the workspace."""
+
+        async def handle(ctx: ServerRequestContext[App], params: CompleteRequestParams) -> CompleteResult:
+            from databricks_responses_mcp.prompts.completion import complete
+
+            return CompleteResult(completion=await complete(ctx.lifespan_context, params.ref, params.argument))
+
+        self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, handle)
+
     async def _call_foreign(
         self, name: str, arguments: dict[str, Any], context: Context[App, Any]
     ) -> CallToolResult | InputRequiredResult:
@@ -139,7 +174,7 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
         server.listed = anyio.Event()
         async with open_bridge() as bridge, anyio.create_task_group() as tasks:
             tasks.start_soon(_warm_up, server.listed)
-            yield App(bridge)
+            yield App(bridge, background=tasks)
             tasks.cancel_scope.cancel()
 
     server = BridgeServer(
@@ -157,11 +192,15 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
         ],
         version=SERVER.version,
         lifespan=lifespan,
-        cache_hints={"tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="public")},
+        cache_hints={
+            "tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
+            "prompts/list": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
+        },
         subscriptions=False,
         log_level="WARNING",
     )
     _add_resources(server)
+    server.serve_completion()
     return server
 
 

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from anyio.abc import TaskGroup
 from mcp.server.mcpserver import Context
 
 from databricks_responses_mcp.tools.unfinished import UnfinishedCalls
@@ -72,12 +73,14 @@ class App:
         long_texts: whole answers that were cut for the host.
         unsaved: pictures that could not be written.
         unfinished: calls whose host asks its user something.
+        background: runs what outlives a call, until the server ends; None where there is no server.
     """
 
     bridge: Bridge
     long_texts: LongTexts = field(default_factory=LongTexts)
     unsaved: UnsavedPictures = field(default_factory=UnsavedPictures)
     unfinished: UnfinishedCalls = field(default_factory=UnfinishedCalls)
+    background: TaskGroup | None = None
     _gallery: "PictureGallery | None" = None
 
     @property

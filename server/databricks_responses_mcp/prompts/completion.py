@@ -1,0 +1,77 @@
+"""``completion/complete``: which values fit what a person has typed so far.
+
+The protocol has one handler for all prompts and resource templates; this one looks up who knows the values, ranks them,
+and never troubles a host: whatever goes wrong, and whatever takes too long, is no suggestion.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import anyio
+from mcp.types import Completion, CompletionArgument, PromptReference, ResourceTemplateReference
+
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.prompts.catalogue import PROMPTS
+from databricks_responses_mcp.prompts.change_names import change_names
+from databricks_responses_mcp.prompts.definition import Values
+from databricks_responses_mcp.prompts.endpoint_names import image_models, text_models
+from databricks_responses_mcp.prompts.resource_names import picture_names
+from databricks_responses_mcp.tools.state import App
+
+logger = logging.getLogger(__name__)
+
+DEADLINE_SECONDS = 2.0
+_MOST_VALUES = 100  # in one answer, by the protocol
+
+Source = Callable[[App, str], Awaitable[Sequence[str]]]
+"""Values that there are, likeliest first, given what was typed so far. May raise ``BridgeError``."""
+
+VALUES: Mapping[Values, Source] = {
+    "text models": text_models,
+    "image models": image_models,
+    "changes": change_names,
+}
+"""Who knows the values of prompts' arguments."""
+RESOURCES: Mapping[str, Mapping[str, Source]] = {"image://{name}": {"name": picture_names}}
+"""Who knows the values of a resource template's variables."""
+
+
+async def complete(
+    app: App, reference: PromptReference | ResourceTemplateReference, argument: CompletionArgument
+) -> Completion:
+    """The values that fit, best first. Never raises, and answers within `DEADLINE_SECONDS`."""
+    source = _source(reference, argument.name)
+    values: Sequence[str] = ()
+    if source is not None:
+        with anyio.move_on_after(DEADLINE_SECONDS):
+            try:
+                values = ranked(await source(app, argument.value), argument.value)
+            except BridgeError as error:
+                logger.info("no completion of %s: %s", argument.name, error)
+            except Exception:
+                logger.exception("completion of %s failed", argument.name)
+    return Completion(values=list(values[:_MOST_VALUES]), total=len(values), has_more=len(values) > _MOST_VALUES)
+
+
+def ranked(values: Sequence[str], typed: str) -> list[str]:
+    """Those that begin with what was typed, then those that contain it, whatever its case; else in their order."""
+    wanted = typed.strip().casefold()
+    fitting = [value for value in values if wanted in value.casefold()]
+    return sorted(fitting, key=lambda value: not value.casefold().startswith(wanted))
+
+
+def _source(reference: PromptReference | ResourceTemplateReference, argument: str) -> Source | None:
+    if isinstance(reference, ResourceTemplateReference):
+        return RESOURCES.get(reference.uri, {}).get(argument)
+    prompt = PROMPTS.get(reference.name)
+    known = next((a for a in prompt.arguments if a.name == argument), None) if prompt is not None else None
+    if known is None:
+        return None
+    return VALUES[known.suggest] if isinstance(known.suggest, str) else _always(known.suggest)
+
+
+def _always(values: Sequence[str]) -> Source:
+    async def suggest(app: App, typed: str) -> Sequence[str]:
+        return values
+
+    return suggest

@@ -1,0 +1,80 @@
+"""Completion of arguments that name a serving endpoint."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.tools.state import App
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.workspace.endpoints import Endpoint
+
+logger = logging.getLogger(__name__)
+
+_WAIT_SECONDS = 1.5
+# After a failure the workspace is not asked again at every key that is pressed.
+_RETRY_SECONDS = 15.0
+_ANSWERS = ("yes", "unknown", "no")
+
+
+async def text_models(app: App, typed: str) -> Sequence[str]:
+    """Endpoints that the Responses API serves, or may serve; the surest first."""
+    endpoints = [e for e in await _endpoints(app) if e.serves_responses != "no"]
+    return [e.name for e in sorted(endpoints, key=lambda e: (not e.ready, _ANSWERS.index(e.serves_responses)))]
+
+
+async def image_models(app: App, typed: str) -> Sequence[str]:
+    """Endpoints that draw; where none is known to, those that might."""
+    endpoints = await _endpoints(app)
+    for answer in ("yes", "unknown"):
+        if drawing := [e for e in endpoints if e.can_generate_images == answer]:
+            return [e.name for e in sorted(drawing, key=lambda e: not e.ready)]
+    return ()
+
+
+async def _endpoints(app: App) -> Sequence[Endpoint]:
+    """What is known of the workspace's endpoints within the deadline; nothing rather than a failure."""
+    listing = _listings.setdefault(app.bridge, _Listing())
+    with anyio.move_on_after(_WAIT_SECONDS):
+        await listing.refresh(app)
+    return listing.known
+
+
+@dataclass(eq=False)
+class _Listing:
+    """The listing of one workspace. Asking for it goes on after the host has had its answer: the next key finds it."""
+
+    known: Sequence[Endpoint] = ()
+    asking: anyio.Event | None = None
+    not_before: float = 0.0
+
+    async def refresh(self, app: App) -> None:
+        if self.asking is None and time.monotonic() >= self.not_before:
+            self.asking = anyio.Event()
+            if app.background is None:
+                await self._ask(app.bridge, self.asking)
+            else:
+                app.background.start_soon(self._ask, app.bridge, self.asking)
+        if self.asking is not None:
+            await self.asking.wait()
+
+    async def _ask(self, bridge: Bridge, done: anyio.Event) -> None:
+        try:
+            self.known = await bridge.endpoints.list()
+        except BridgeError as error:
+            logger.info("no completion of model names: %s", error)
+            self.not_before = time.monotonic() + _RETRY_SECONDS
+        except Exception:
+            # It runs beside the server's own tasks, which must not end with it.
+            logger.exception("completion of model names failed")
+            self.not_before = time.monotonic() + _RETRY_SECONDS
+        finally:
+            self.asking = None
+            done.set()
+
+
+_listings: WeakKeyDictionary[Bridge, _Listing] = WeakKeyDictionary()

@@ -1,0 +1,94 @@
+"""The prompt ``illustrate``."""
+
+import json
+
+from databricks_responses_mcp.prompts.definition import (
+    Argument,
+    Definition,
+    Given,
+    model_argument,
+    named,
+    options,
+    paragraphs,
+)
+
+_SIZES = ("auto", "1024x1024", "1536x1024", "1024x1536", "2048x2048", "3840x2160")
+_QUALITIES = ("auto", "low", "medium", "high")
+_STYLES = (
+    "photograph",
+    "watercolor",
+    "oil painting",
+    "pencil sketch",
+    "line drawing",
+    "flat vector illustration",
+    "isometric illustration",
+    "technical diagram",
+    "infographic",
+    "comic",
+    "pixel art",
+    "3D rendering",
+    "blueprint",
+    "woodcut",
+)
+
+_AT_HAND = (
+    "The picture is to illustrate what this conversation is about: its latest subject. If there is none yet, ask the "
+    "user what to draw and stop."
+)
+
+_STEPS = """\
+1. Decide on one picture that shows this at a glance.
+2. Call the tool `generate_image` once, with these arguments:
+   - `prompt`: a description of that picture, in full: the subject, what it does, the setting, the composition, light \
+and colours, {style}; words that must appear in it, in quotes, and few of them. The model that draws sees nothing of \
+this conversation.
+   - `images`: the paths or URLs of pictures to start from, if the user has named any.
+{options}
+3. Show the user the picture, or where it was saved (`path` in the result), and say in a sentence what it shows. \
+Drawing costs money: draw again only if the user asks for it. If the call failed, say so, with what the error's \
+`hint` advises."""
+
+
+def _write(given: Given) -> str:
+    style = json.dumps(given.get("style"), ensure_ascii=False)
+    return paragraphs(
+        "Draw a picture with a model of the Databricks workspace.",
+        named(given, "subject", "What to draw:\n\n{}", _AT_HAND),
+        _STEPS.format(
+            style=f"and the style, which is {style}" if "style" in given else "and a style that fits",
+            options=options(given, "size", "quality", "model"),
+        ),
+        given.remark,
+    )
+
+
+PROMPT = Definition(
+    name="illustrate",
+    title="Illustrate this",
+    description="Draw a picture of something, or of what the conversation is about, with a Databricks model.",
+    # Those that only some values fit stand before the free ones: a sentence that a host split shows at its second word.
+    arguments=(
+        Argument(name="subject", description="What to draw. Default: what this conversation is about."),
+        Argument(
+            name="size",
+            description="WIDTHxHEIGHT such as 1536x1024, or auto. Default: the model's.",
+            suggest=_SIZES,
+            shape=r"auto|[1-9]\d{0,4}x[1-9]\d{0,4}",
+            told_as="WIDTHxHEIGHT such as 1536x1024, or auto",
+        ),
+        Argument(
+            name="quality",
+            description="low, medium, high or auto. Default: the model's.",
+            suggest=_QUALITIES,
+            shape="|".join(_QUALITIES),
+            told_as="low, medium, high or auto",
+        ),
+        Argument(
+            name="style",
+            description="For example watercolor or technical diagram. Default: what fits.",
+            suggest=_STYLES,
+        ),
+        model_argument("image models", "Serving endpoint that draws. Default: the configured image model."),
+    ),
+    write=_write,
+)

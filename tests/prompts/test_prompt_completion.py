@@ -1,0 +1,240 @@
+"""Completion of the prompts' arguments: what is offered, in which order, and that no failure reaches the host."""
+
+import logging
+import os
+import subprocess
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp.types import Completion, PromptReference, ResourceTemplateReference
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.prompts import completion
+from databricks_responses_mcp.prompts.completion import ranked
+from databricks_responses_mcp.tools.state import App
+from databricks_responses_mcp.turns.bridge import Bridge
+from harness import Connect, Host
+from harness.raw_server import answer, raw_server
+
+pytestmark = pytest.mark.anyio
+
+LISTING = "/api/2.0/serving-endpoints"
+
+
+async def completed(host: Host, prompt: str, argument: str, typed: str = "") -> Completion:
+    result = await host.client.complete(PromptReference(name=prompt), {"name": argument, "value": typed})
+    return result.completion
+
+
+async def values(host: Host, prompt: str, argument: str, typed: str = "") -> list[str]:
+    return list((await completed(host, prompt, argument, typed)).values)
+
+
+async def test_models_are_completed_from_the_listing_which_is_asked_for_once(
+    connect: Connect, emulator: RunningEmulator, era: str
+) -> None:
+    async with connect(era) as host:
+        every = await values(host, "second_opinion", "model")
+        some = await completed(host, "review_diff", "model", "GPT-5-5")
+    assert some == Completion(values=["databricks-gpt-5-5", "databricks-gpt-5-5-pro"], total=2, has_more=False)
+    serving = {"databricks-gpt-5", "databricks-gpt-5-5-pro", "my-openai-external"}
+    assert serving <= set(every) < set(emulator.state.endpoints)
+    assert not [name for name in every if "embedding" in name or "bge" in name]
+    assert len(emulator.state.journal.to(LISTING)) == 1
+
+
+async def test_only_models_that_draw_are_offered_for_pictures(connect: Connect, era: str) -> None:
+    async with connect(era) as host:
+        offered = await values(host, "illustrate", "model")
+        _, facts, _ = await host.call("list_databricks_models")
+    assert offered
+    assert set(offered) == {model["name"] for model in facts["models"] if model["draws"] == "yes"}
+
+
+async def test_values_that_are_always_the_same_need_no_workspace(connect: Connect, emulator: RunningEmulator) -> None:
+    async with connect() as host:
+        assert await values(host, "illustrate", "size", "1024") == ["1024x1024", "1024x1536", "1536x1024"]
+        assert await values(host, "illustrate", "quality") == ["auto", "low", "medium", "high"]
+        assert await values(host, "illustrate", "style", "draw") == ["line drawing"]
+        assert await values(host, "review_diff", "focus", "sec") == ["security"]
+    assert emulator.state.journal.to(LISTING) == []
+
+
+def test_what_begins_with_the_typed_comes_before_what_contains_it() -> None:
+    names = ["a-gpt", "gpt-b", "GPT-a", "other"]
+    assert ranked(names, " gpt") == ["gpt-b", "GPT-a", "a-gpt"]
+    assert ranked(names, "") == names
+
+
+async def test_no_more_than_the_protocol_allows_is_offered_and_the_rest_is_counted(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(130):
+        (tmp_path / f"file{number:03}").touch()
+    monkeypatch.chdir(tmp_path)
+    async with connect() as host:
+        found = await completed(host, "review_diff", "changes", "file")
+    assert (len(found.values), found.values[0], found.total, found.has_more) == (100, "file000", 130, True)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "argument"), [("third_opinion", "model"), ("second_opinion", "zzz"), ("second_opinion", "question")]
+)
+async def test_what_nobody_knows_the_values_of_is_offered_nothing(
+    connect: Connect, era: str, prompt: str, argument: str
+) -> None:
+    async with connect(era) as host:
+        assert await completed(host, prompt, argument, "x") == Completion(values=[], total=0, has_more=False)
+
+
+async def test_a_workspace_that_cannot_be_asked_is_no_failure_and_not_asked_at_every_key(
+    connect: Connect, emulator: RunningEmulator, era: str
+) -> None:
+    emulator.state.endpoints.clear()
+    async with connect(era, environ={"DATABRICKS_HOST": emulator.host, "DATABRICKS_TOKEN": "wrong"}) as host:
+        for typed in ("", "d", "da"):
+            assert await values(host, "second_opinion", "model", typed) == []
+    assert len(emulator.state.journal.to(LISTING)) == 1
+
+
+async def test_a_listing_that_is_no_listing_is_no_failure() -> None:
+    async with raw_server(answer(b'{"endpoints": [1, {"name": 7}, {"name": "mine"}, null]}', "application/json")) as (
+        _,
+        bridge,
+    ):
+        assert await _models(bridge) == []
+    async with raw_server(answer(b"<html>login</html>", "text/html")) as (_, bridge):
+        assert await _models(bridge) == []
+
+
+async def test_a_slow_workspace_is_offered_from_at_the_next_key(
+    emulator: RunningEmulator, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("databricks_responses_mcp.prompts.endpoint_names._WAIT_SECONDS", 0.05)
+    released, asked = anyio.Event(), anyio.Event()
+    fetch = bridge.endpoints._fetch
+
+    async def slowly() -> object:
+        asked.set()
+        await released.wait()
+        return await fetch()
+
+    monkeypatch.setattr(bridge.endpoints, "_fetch", slowly)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as background:
+            app = App(bridge, background=background)
+            assert await _models(bridge, app) == []
+            assert asked.is_set()
+            released.set()
+        assert "databricks-gpt-5" in await _models(bridge)
+    assert len(emulator.state.journal.to(LISTING)) == 1
+
+
+async def test_a_source_that_hangs_or_breaks_is_no_suggestion(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def hang(app: App, typed: str) -> list[str]:
+        await anyio.sleep_forever()
+        return []
+
+    async def break_(app: App, typed: str) -> list[str]:
+        raise RuntimeError("a defect")
+
+    template = ResourceTemplateReference(uri="conversation://{id}")
+    typed = completion.CompletionArgument(name="id", value="")
+    monkeypatch.setattr(completion, "DEADLINE_SECONDS", 0.05)
+    nothing = Completion(values=[], total=0, has_more=False)
+    with anyio.fail_after(10):
+        monkeypatch.setattr(completion, "RESOURCES", {template.uri: {"id": hang}})
+        assert await completion.complete(App(bridge), template, typed) == nothing
+        monkeypatch.setattr(completion, "RESOURCES", {template.uri: {"id": break_}})
+        with caplog.at_level(logging.ERROR):
+            assert await completion.complete(App(bridge), template, typed) == nothing
+    assert "a defect" in caplog.text
+
+
+async def test_pictures_that_were_saved_are_offered_for_their_template_newest_first(
+    connect: Connect, tmp_path: Path, era: str
+) -> None:
+    reference = ResourceTemplateReference(uri="image://{name}")
+    async with connect(era) as host:
+        none = await host.client.complete(reference, {"name": "name", "value": ""})
+        await host.call("generate_image", prompt="A cat", size="256x256")
+        await host.call("generate_image", prompt="A dog", size="256x256")
+        files = sorted((tmp_path / "pictures").iterdir())
+        os.utime(files[0], (1, 1))
+        (tmp_path / "pictures" / "notes.txt").touch()
+        found = await host.client.complete(reference, {"name": "name", "value": ""})
+        read = await host.client.read_resource(f"image://{found.completion.values[0]}")
+    assert none.completion.values == []
+    assert found.completion.values == [files[1].name, files[0].name]
+    assert read.contents[0].mime_type == "image/png"
+
+
+def _repository(path: Path) -> None:
+    """Two branches, one of them packed; files, one hidden."""
+    git = ["git", "-C", str(path), "-c", "user.name=t", "-c", "user.email=t@t.example"]
+    (path / "server" / "inner").mkdir(parents=True)
+    (path / "server" / "app.py").write_text("x = 1\n", encoding="utf-8")
+    (path / ".env").write_text("secret\n", encoding="utf-8")
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["commit", "-q", "--allow-empty", "-m", "one"],
+        ["branch", "old/packed"],
+        ["pack-refs", "--all"],
+        ["branch", "feature/completion"],
+    ):
+        subprocess.run([*git, *command], check=True)
+
+
+async def test_changes_are_completed_with_branches_and_paths(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, era: str
+) -> None:
+    _repository(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    async with connect(era) as host:
+        assert await values(host, "review_diff", "changes") == [
+            "staged",
+            "HEAD",
+            "HEAD~1",
+            "feature/completion",
+            "main",
+            "old/packed",
+            "server/",
+        ]
+        assert await values(host, "review_diff", "changes", "feat") == ["feature/completion"]
+        assert await values(host, "review_diff", "changes", "server/") == ["server/app.py", "server/inner/"]
+        assert await values(host, "review_diff", "changes", ".e") == [".env"]
+
+
+@pytest.mark.parametrize("typed", ["../", "/etc/", "//share/x/", "link/", "no/such/", "\x00/", "a" * 5000 + "/"])
+async def test_nothing_outside_the_allowed_directories_is_listed(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "secret").touch()
+    try:
+        (inside / "link").symlink_to(outside)
+    except OSError:
+        assert os.name == "nt"
+    monkeypatch.chdir(inside)
+    async with connect(allowed_dirs=(inside,)) as host:
+        assert await values(host, "review_diff", "changes", typed) == []
+
+
+async def test_a_server_that_stands_outside_offers_what_needs_no_looking(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _repository(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    async with connect(allowed_dirs=(tmp_path / "server",)) as host:
+        assert await values(host, "review_diff", "changes") == ["staged", "HEAD", "HEAD~1"]
+
+
+async def _models(bridge: Bridge, app: App | None = None) -> list[str]:
+    argument = completion.CompletionArgument(name="model", value="gpt")
+    found = await completion.complete(app or App(bridge), PromptReference(name="second_opinion"), argument)
+    return list(found.values)
