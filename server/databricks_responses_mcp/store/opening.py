@@ -25,6 +25,10 @@ def open_store(setting: str | None, *, owner: str = "", password: Callable[[], A
         from databricks_responses_mcp.store.memory import MemoryStore
 
         return MemoryStore(owner)
+    if setting is not None and setting.lower().startswith(("postgres://", "postgresql://")):
+        from databricks_responses_mcp.store.postgres import PostgresStore
+
+        return PostgresStore(setting, owner, password)
     from databricks_responses_mcp.store.sqlite import SqliteStore
 
     return SqliteStore(_own_file() if setting is None else _path(setting), owner)

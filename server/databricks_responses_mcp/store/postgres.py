@@ -1,0 +1,180 @@
+"""Conversations in PostgreSQL, for several replicas of a server that a team shares."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.postgres_failures import MISSING_DRIVER, explained
+from databricks_responses_mcp.store.postgres_schema import dialect, migrate
+from databricks_responses_mcp.store.postgres_url import Target, target
+from databricks_responses_mcp.store.sql_store import SqlStore
+from databricks_responses_mcp.store.steps import Done, Statement, Steps
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+T = TypeVar("T")
+_MOST_CONNECTIONS = 4
+_DEADLINE_SECONDS = 30.0
+_IDLE_SECONDS = 120.0
+# The server gives up before we do, so that nobody waits for a lock that a lost client holds.
+_LIMITS = (
+    "; SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '20s'"
+    "; SET LOCAL idle_in_transaction_session_timeout = '30s'"
+)
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" + _LIMITS
+_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE" + _LIMITS
+
+
+class PostgresStore(SqlStore):
+    """Keeps conversations in a PostgreSQL database, in a schema of its own; connects when it is first used.
+
+    A call that is cancelled or fails gives up its connection, and the server undoes what was not committed.
+
+    Args:
+        url: ``postgresql://…``; without ``sslmode`` TLS is required, but for this machine's own server.
+        owner: whose conversations it keeps; it sees no others'.
+        password: gives a fresh password for each connection; without it that of the URL counts.
+    """
+
+    def __init__(self, url: str, owner: str = "", password: Callable[[], Awaitable[str]] | None = None) -> None:
+        super().__init__(owner)
+        self._url = url
+        self._password = password
+        self._target: Target | None = None
+        self._places = anyio.CapacityLimiter(_MOST_CONNECTIONS)
+        self._idle: list[tuple[float, AsyncConnection[Any]]] = []
+        self._migrating = anyio.Lock()
+        self._migrated = False
+
+    async def aclose(self) -> None:
+        """Close the connections. The store may be used again after that: it connects anew."""
+        with anyio.CancelScope(shield=True):
+            while self._idle:
+                await _give_up(self._idle.pop()[1])
+
+    async def _read(self, steps: Steps[T]) -> T:
+        return await self._transaction(_READ, steps)
+
+    async def _write(self, steps: Steps[T]) -> T:
+        return await self._transaction(_WRITE, steps)
+
+    async def _shrink(self) -> None:
+        """Nothing: the server's own vacuum does it."""
+
+    async def _transaction(self, begin: str, steps: Steps[T]) -> T:
+        async with self._told(), self._places:
+            connection = await self._begun(begin)
+            try:
+                result = await _run(connection, steps)
+                await connection.execute("COMMIT")
+            except BaseException:
+                await _give_up(connection)
+                raise
+            self._idle.append((monotonic(), connection))
+            return result
+
+    async def _begun(self, begin: str) -> AsyncConnection[Any]:
+        """A connection with a transaction that has just begun: one from before, if the server still knows it."""
+        from psycopg import Error
+
+        while self._idle:
+            since, connection = self._idle.pop()
+            if monotonic() - since < _IDLE_SECONDS:
+                try:
+                    await connection.execute(begin.encode())
+                except Error:
+                    pass
+                except BaseException:
+                    await _give_up(connection)
+                    raise
+                else:
+                    return connection
+            await _give_up(connection)
+        connection = await self._connected()
+        try:
+            await connection.execute(begin.encode())
+        except BaseException:
+            await _give_up(connection)
+            raise
+        return connection
+
+    async def _connected(self) -> AsyncConnection[Any]:
+        from psycopg import AsyncConnection
+
+        where = self._where()
+        more: dict[str, str] = {} if self._password is None else {"password": await self._fresh_password()}
+        # Statements are not prepared: a pooler between us and the server may not carry them over.
+        connection: AsyncConnection[Any] = await AsyncConnection.connect(
+            **{**where.parameters, **more}, autocommit=True, prepare_threshold=None
+        )
+        try:
+            async with self._migrating:
+                if not self._migrated:
+                    await migrate(connection, where.label)
+                    self._migrated = True
+        except BaseException:
+            await _give_up(connection)
+            raise
+        return connection
+
+    async def _fresh_password(self) -> str:
+        assert self._password is not None
+        try:
+            return await self._password()
+        except BridgeError as error:
+            raise StoreError(f"There is no password for {self._where().label}: {error}") from error
+
+    def _where(self) -> Target:
+        if self._target is None:
+            self._target = target(self._url)
+        return self._target
+
+    @asynccontextmanager
+    async def _told(self) -> AsyncIterator[None]:
+        """Failures as the user is told them, and a deadline for all."""
+        try:
+            from psycopg import Error
+        except ImportError as error:
+            raise StoreError(MISSING_DRIVER) from error
+        try:
+            with anyio.fail_after(_DEADLINE_SECONDS):
+                yield
+        except StoreError:
+            raise
+        except (Error, OSError, ValueError, TypeError, KeyError) as error:
+            # Not "from" the error: what the driver says may hold what the URL held.
+            raise explained(error, self._where(), _DEADLINE_SECONDS) from None
+
+
+async def _run(connection: AsyncConnection[Any], steps: Steps[T]) -> T:
+    """Drive the steps, whose own work is done in a thread: turns may be megabytes of JSON."""
+    done: Done | None = None
+    while True:
+        statement, result = await anyio.to_thread.run_sync(_advance, steps, done)
+        if statement is None:
+            final: T = result
+            return final
+        sql, values = statement
+        cursor = await connection.execute(dialect(sql), values)
+        done = Done(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+
+def _advance(steps: Steps[Any], done: Done | None) -> tuple[Statement | None, Any]:
+    try:
+        return (next(steps) if done is None else steps.send(done)), None
+    except StopIteration as stop:
+        return None, stop.value
+
+
+async def _give_up(connection: AsyncConnection[Any]) -> None:
+    with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+        await connection.close()

