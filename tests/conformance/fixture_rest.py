@@ -7,9 +7,6 @@ from typing import Any
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver.prompts.base import UserMessage
 from mcp.types import (
-    CompleteRequestParams,
-    CompleteResult,
-    Completion,
     EmbeddedResource,
     EmptyResult,
     ImageContent,
@@ -90,11 +87,6 @@ def add_methods(server: BridgeServer) -> None:
     async def unsubscribe(ctx: Ctx, params: UnsubscribeRequestParams) -> EmptyResult:
         return EmptyResult()
 
-    async def complete(ctx: Ctx, params: CompleteRequestParams) -> CompleteResult:
-        return CompleteResult(completion=Completion(values=[], total=0, has_more=False))
-
     lowlevel.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
     lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
     lowlevel.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, unsubscribe)
-    if lowlevel.get_request_handler("completion/complete") is None:
-        lowlevel.add_request_handler("completion/complete", CompleteRequestParams, complete)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from databricks_responses_mcp.app import INSTRUCTIONS
+from databricks_responses_mcp.prompts.catalogue import PROMPTS
 from databricks_responses_mcp.tools.published import NAMES, read_definition
 from harness.account import Account
 from harness.npm import npm_path
@@ -123,6 +124,24 @@ async def test_a_picture_that_is_not_there_is_an_error(inspector: Inspector) -> 
     ran = await inspector.run("resources/read", "--uri", "image://nothing.png")
     assert (ran.code, ran.out) == (1, "")
     assert "nothing.png" in json.loads(ran.err)["error"]["message"]
+
+
+async def test_every_prompt_is_listed_and_is_written_for_what_was_given(inspector: Inspector) -> None:
+    listed = await inspector.result("prompts/list")
+    assert [prompt["name"] for prompt in listed["prompts"]] == list(PROMPTS)
+    given = ["--prompt-name", "second_opinion", "--prompt-args", "question=Is a heron a bird?"]
+    written = await inspector.result("prompts/get", *given)
+    [message] = written["messages"]
+    assert message["role"] == "user"
+    assert "\n> Is a heron a bird?\n" in message["content"]["text"]
+    assert f"`{ASK}`" in message["content"]["text"]
+
+
+async def test_a_prompt_that_is_not_there_is_an_error_that_names_those_that_are(inspector: Inspector) -> None:
+    ran = await inspector.run("prompts/get", "--prompt-name", "nothing")
+    assert (ran.code, ran.out) == (1, "")
+    message = json.loads(ran.err)["error"]["message"]
+    assert all(name in message for name in ("nothing", *PROMPTS))
 
 
 async def test_calls_at_once_over_one_pipe_all_succeed(inspector: Inspector) -> None:

@@ -113,6 +113,14 @@ async def test_a_picture_is_a_file_and_a_resource(account: Account) -> None:
         assert read["contents"] == [{"uri": link["uri"], "mimeType": "image/png", "blob": blob}]
 
 
+async def test_a_prompt_is_filled_in(account: Account) -> None:
+    async with session(account) as open_session:
+        assert "`second_opinion`" in await open_session.say("prompts-list")
+        written = await open_session.data("prompts-get", "second_opinion", "question:=Is a heron a bird?")
+    [message] = written["messages"]
+    assert "\n> Is a heron a bird?\n" in message["content"]["text"]
+
+
 async def test_a_failure_says_what_to_do(account: Account) -> None:
     async with session(account) as open_session:
         people = await open_session.say("tools-call", ASK, "prompt:=")
