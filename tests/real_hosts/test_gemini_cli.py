@@ -8,10 +8,12 @@ from typing import Any
 import anyio
 import pytest
 from inline_snapshot import snapshot
+from mcp.types import TextContent
 
 from databricks_responses_mcp.app import INSTRUCTIONS
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.prompts.catalogue import written_prompt
 from databricks_responses_mcp.tools.published import published_tools
 from harness.account import Account
 from harness.gemini_api import GeminiApi, declarations, tool_results
@@ -27,6 +29,8 @@ PACKAGE = "@google/gemini-cli@0.61.0"
 PREFIX = f"mcp_{SERVER.key}_"
 ASK = f"{PREFIX}ask_databricks_model"
 DRAW = f"{PREFIX}generate_image"
+LIMIT_MS = 8000
+"""For a call, where it is to run out; the start of the server has no longer."""
 MOST_CHARACTERS = 40_000
 """Of a tool's output; of a longer one Gemini CLI drops the middle (its setting ``truncateToolOutputThreshold``)."""
 
@@ -72,11 +76,11 @@ class GeminiCli:
         """The servers in its settings."""
         return self.view.seen(json.loads(self._settings.read_text(encoding="utf-8"))["mcpServers"])
 
-    async def converse(self, *calls: ToolCall) -> list[list[dict[str, Any]]]:
+    async def converse(self, *calls: ToolCall, prompt: str = "Go on.") -> list[list[dict[str, Any]]]:
         """A session in which the model makes these calls; the parts with which each was answered."""
         self.model.will_call(*calls)
         # The model is named: to choose one, it would ask a model.
-        ran = await self.run("-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-p", "Go on.")
+        ran = await self.run("-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-p", prompt)
         assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
         return tool_results(self.model.requests[-1])
 
@@ -236,10 +240,21 @@ async def test_gemini_hands_its_model_whole_what_was_cut_to_its_characters(gemin
     assert re.search(rf"{rest}\n</untrusted_context>$", output)
 
 
+async def test_gemini_makes_a_command_of_each_prompt(gemini: GeminiCli) -> None:
+    await gemini.add()
+    await gemini.converse(
+        ToolCall(ASK, {"prompt": "Hello."}), prompt='/second_opinion --question="Is it safe, really?"'
+    )
+    [message] = written_prompt("second_opinion", {"question": "Is it safe, really?"}).messages
+    assert isinstance(message.content, TextContent)
+    # It writes the prompt as a JSON string.
+    assert json.loads(gemini.model.requests[0]["contents"][0]["parts"][-1]["text"]) == message.content.text
+
+
 async def test_gemini_cancels_the_request_to_the_workspace_when_it_gives_a_call_up(
     gemini: GeminiCli, emulator: RunningEmulator
 ) -> None:
-    await gemini.add("--timeout", "5000")
+    await gemini.add("--timeout", str(LIMIT_MS))
     told: list[Any] = []
 
     async def converse() -> None:

@@ -2,18 +2,20 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from inline_snapshot import snapshot
+from mcp.types import TextContent
 
 from databricks_responses_mcp.app import INSTRUCTIONS
 from databricks_responses_mcp.emulator.engines.base import TextRequest
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.prompts.catalogue import written_prompt
 from databricks_responses_mcp.tools.published import published_tools
 from harness.account import Account
 from harness.chat_completions_api import ChatCompletionsApi, tool_results
@@ -30,6 +32,8 @@ PREFIX = f"{SERVER.key}_"
 ASK = f"{PREFIX}ask_databricks_model"
 DRAW = f"{PREFIX}generate_image"
 READ = "read_mcp_resource"
+LIMIT_MS = 8000
+"""For a call, where it is to run out; the start of the server has no longer."""
 MOST_BYTES = 50 * 1024
 """Of a tool's output; of a longer one opencode keeps the beginning."""
 
@@ -101,10 +105,10 @@ class Opencode:
         """The servers in its configuration."""
         return self.view.seen(json.loads(self._config.read_text(encoding="utf-8"))["mcp"])
 
-    async def converse(self, *calls: ToolCall) -> list[dict[str, Any]]:
+    async def converse(self, *calls: ToolCall, prompt: Sequence[str] = ("Go on.",)) -> list[dict[str, Any]]:
         """A session in which the model makes these calls; the messages with which they were answered."""
         self.model.will_call(*calls)
-        ran = await self.run("run", "--auto", "Go on.")
+        ran = await self.run("run", "--auto", *prompt)
         assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
         return tool_results(self.model.requests[-1])
 
@@ -287,18 +291,29 @@ async def test_opencode_hands_its_model_whole_what_was_cut_to_its_lines(opencode
     assert re.search(rf"\[The text is {len(lines)} characters; .* resource answer://1\.\]$", told["content"])
 
 
+async def test_opencode_makes_a_command_of_each_prompt(opencode: Opencode) -> None:
+    await opencode.add()
+    command = ("--command", f"{SERVER.key}:second_opinion", "Is it safe?")
+    await opencode.converse(ToolCall(ASK, {"prompt": "Hello."}), prompt=command)
+    # It asks for the prompt with placeholders, and puts the words of the command in their place.
+    [message] = written_prompt("second_opinion", {"question": "$1", "model": "$2"}).messages
+    assert isinstance(message.content, TextContent)
+    written = message.content.text.replace("$1", "Is it safe?").replace("$2", "")
+    assert opencode.model.requests[0]["messages"][1]["content"] == written
+
+
 async def test_opencode_waits_as_long_as_progress_comes(opencode: Opencode, emulator: RunningEmulator) -> None:
-    emulator.state.engine = Slow(words=18, seconds=0.5)
-    await opencode.add(timeout_ms=5000)
+    emulator.state.engine = Slow(words=20, seconds=0.5)
+    await opencode.add(timeout_ms=LIMIT_MS)
     assert opencode.seen(await opencode.converse(ToolCall(ASK, {"prompt": "Count."}))) == snapshot(
-        [{"role": "tool", "tool_call_id": "call_0", "content": "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18"}]
+        [{"role": "tool", "tool_call_id": "call_0", "content": "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20"}]
     )
 
 
 async def test_opencode_cancels_the_request_to_the_workspace_when_it_gives_a_call_up(
     opencode: Opencode, emulator: RunningEmulator
 ) -> None:
-    await opencode.add(timeout_ms=5000)
+    await opencode.add(timeout_ms=LIMIT_MS)
     told: list[Any] = []
 
     async def converse() -> None:
