@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from mcp.types import Completion, PromptReference, ResourceTemplateReference
+from mcp.types import Completion, CompletionArgument, PromptReference, ResourceTemplateReference
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.prompts import completion
@@ -142,7 +142,7 @@ async def test_a_source_that_hangs_or_breaks_is_no_suggestion(
         raise RuntimeError("a defect")
 
     template = ResourceTemplateReference(uri="conversation://{id}")
-    typed = completion.CompletionArgument(name="id", value="")
+    typed = CompletionArgument(name="id", value="")
     monkeypatch.setattr(completion, "DEADLINE_SECONDS", 0.05)
     nothing = Completion(values=[], total=0, has_more=False)
     with anyio.fail_after(10):
@@ -235,6 +235,6 @@ async def test_a_server_that_stands_outside_offers_what_needs_no_looking(
 
 
 async def _models(bridge: Bridge, app: App | None = None) -> list[str]:
-    argument = completion.CompletionArgument(name="model", value="gpt")
+    argument = CompletionArgument(name="model", value="gpt")
     found = await completion.complete(app or App(bridge), PromptReference(name="second_opinion"), argument)
     return list(found.values)

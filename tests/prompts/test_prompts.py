@@ -48,7 +48,7 @@ async def text_of(host: Host, name: str, **arguments: str) -> str:
     (message,) = result.messages
     assert message.role == "user"
     assert message.content.type == "text"
-    return message.content.text
+    return str(message.content.text)
 
 
 def reviewed(file: str, current: str) -> str:
@@ -195,6 +195,12 @@ def test_what_the_host_fills_in_later_reads_right_filled_or_empty() -> None:
     assert call_in(text)[1]["model"] == '"$3"'
     assert "An empty one was not given: leave that argument out." in text
     assert len(re.findall(r"\$\d", text)) == 3  # a host that looks for its marks finds no other
+
+
+@pytest.mark.parametrize(("name", "arguments"), GIVEN[:4] + GIVEN[5:])
+def test_nothing_in_a_message_is_a_command_to_a_host(name: str, arguments: dict[str, str]) -> None:
+    # opencode runs what stands in !`…`, attaches what follows an @, and puts words in place of $1 and $ARGUMENTS.
+    assert [mark for mark in ("!`", "@", "$") if mark in written(name, arguments)] == []
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n"])
