@@ -1,0 +1,160 @@
+"""Codex, from npm, driven as its users do, and as editors drive its app server."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.hosts.description import SERVER
+from harness.account import Account
+from harness.model_api import LAST_WORDS, StandIn, ToolCall
+from harness.model_view import ModelView
+from harness.npm import npm_path
+from harness.openai_api import tool_results
+from harness.stdio_process import COMMAND
+from harness.terminal import Ran
+
+PACKAGE = "@openai/codex@0.169.0"
+NAMESPACE = f"mcp__{SERVER.key}"
+WALL_TIME = re.compile(r"^Wall time: [\d.]+ seconds\nOutput:\n?")
+"""What Codex puts before every result."""
+_IDS = re.compile(r"\b(conv|resp|ig|mcpr|mcpl)_[0-9a-f]+")
+
+
+class Codex:
+    """Codex, with a model on loopback.
+
+    Attributes:
+        model: its model.
+        view: for what it writes and sends.
+    """
+
+    def __init__(self, account: Account, emulator: RunningEmulator, model: StandIn) -> None:
+        self.model = model
+        self.view = ModelView(account, emulator)
+        self._account = account
+        account.environ["PATH"] = npm_path(PACKAGE)
+        self._config = account.write(
+            ".codex/config.toml",
+            f"""\
+model = "stand-in"
+model_provider = "stand-in"
+check_for_update_on_startup = false
+
+[model_providers.stand-in]
+name = "Stand-in"
+base_url = "{model.url}/v1"
+wire_api = "responses"
+
+[analytics]
+enabled = false
+""",
+        )
+
+    async def run(self, *arguments: str) -> Ran:
+        """One of its commands."""
+        ran = await self._account.run("codex", *arguments)
+        return Ran(self.view.masked(ran.out), self.view.masked(ran.err), ran.code)
+
+    async def add(self, *settings: str) -> None:
+        """Register the bridge as a user does; ``settings`` are lines put into its entry by hand."""
+        environ = [word for name, value in self._account.server_env.items() for word in ("--env", f"{name}={value}")]
+        added = await self.run("mcp", "add", SERVER.key, *environ, "--", *COMMAND)
+        assert added.code == 0, added
+        entry = f"[mcp_servers.{SERVER.key}]\n"
+        text = self._config.read_text(encoding="utf-8")
+        assert entry in text
+        # Without this, the first turn waits a second at most for its servers, and goes on without them.
+        lines = ("required = true", *settings)
+        self._config.write_text(text.replace(entry, entry + "".join(f"{line}\n" for line in lines)), "utf-8")
+
+    async def converse(self, *calls: ToolCall) -> tuple[list[dict[str, Any]], str]:
+        """A session in which the model makes these calls: the results that it was handed, and what the user saw."""
+        self.model.will_call(*calls)
+        ran = await self.run("exec", "--skip-git-repo-check", "Go on.")
+        assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
+        return tool_results(self.model.requests[-1]), ran.err
+
+    @asynccontextmanager
+    async def app_server(self) -> AsyncIterator["AppServer"]:
+        """Its app server, with a thread."""
+        async with self._account.started("codex", "app-server") as process:
+            app = AppServer(process)
+            await app.call("initialize", clientInfo={"name": "test", "version": "1"})
+            await app.send(method="initialized")
+            thread = await app.call("thread/start", cwd=str(self._account.project))
+            app.thread = thread["thread"]["id"]
+            yield app
+
+    def seen(self, results: list[dict[str, Any]]) -> list[Any]:
+        """What its model was handed, to be read: JSON as what it says, ids by their names, no times."""
+        return [self._output(result["output"]) for result in results]
+
+    def _output(self, output: Any) -> Any:
+        if isinstance(output, list):
+            return [self._output(part["text"]) for part in output if not WALL_TIME.fullmatch(part["text"])]
+        text = _IDS.sub(lambda found: found[1].upper(), WALL_TIME.sub("", output))
+        return self.view.seen(json.loads(text) if text.startswith("{") else text)
+
+
+class AppServer:
+    """Codex spoken to as editors do: JSON-RPC in lines.
+
+    Attributes:
+        thread: the id of the conversation.
+        answers: what the user answers to the questions of MCP servers, in order.
+        asked: the questions.
+    """
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.thread = ""
+        self.answers: list[dict[str, Any]] = []
+        self.asked: list[str] = []
+        self._stdin = process.stdin
+        self._lines = BufferedByteReceiveStream(process.stdout)
+        self._last = 0
+
+    async def send(self, **message: Any) -> None:
+        await self._stdin.send(json.dumps(message).encode() + b"\n")
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """A request and its result; it must succeed."""
+        self._last += 1
+        await self.send(id=self._last, method=method, params=params)
+        while (message := await self._next()).get("id") != self._last or "method" in message:
+            pass
+        assert "result" in message, message
+        result: dict[str, Any] = message["result"]
+        return result
+
+    async def tool(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The result of a tool, called without a model."""
+        return await self.call(
+            "mcpServer/tool/call", threadId=self.thread, server=SERVER.key, tool=tool, arguments=arguments
+        )
+
+    async def start_turn(self, text: str) -> str:
+        """Give the model a prompt; the id of the turn."""
+        started = await self.call("turn/start", threadId=self.thread, input=[{"type": "text", "text": text}])
+        return str(started["turn"]["id"])
+
+    async def end_of_turn(self, turn: str) -> str:
+        """Wait for the end of a turn; its status."""
+        while True:
+            message = await self._next()
+            if message.get("method") == "turn/completed" and message["params"]["turn"]["id"] == turn:
+                return str(message["params"]["turn"]["status"])
+
+    async def _next(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(await self._lines.receive_until(b"\n", 10_000_000))
+        if message.get("method") == "mcpServer/elicitation/request":
+            self.asked.append(message["params"]["message"])
+            await self.send(id=message["id"], result=self.answers.pop(0))
+        return message
