@@ -16,16 +16,13 @@ from databricks_responses_mcp.hosts.description import SERVER
 from databricks_responses_mcp.prompts.catalogue import written_prompt
 from databricks_responses_mcp.tools.published import published_tools
 from harness.account import Account
-from harness.gemini_api import GeminiApi, declarations, tool_results
-from harness.model_api import LAST_WORDS, StandIn, ToolCall
-from harness.model_view import ModelView
-from harness.npm import npm_path
-from harness.stdio_process import COMMAND
+from harness.gemini_api import GeminiApi, declarations
+from harness.gemini_cli import GeminiCli
+from harness.model_api import StandIn, ToolCall
 from harness.terminal import Ran
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
-PACKAGE = "@google/gemini-cli@0.61.0"
 PREFIX = f"mcp_{SERVER.key}_"
 ASK = f"{PREFIX}ask_databricks_model"
 DRAW = f"{PREFIX}generate_image"
@@ -33,65 +30,6 @@ LIMIT_MS = 8000
 """For a call, where it is to run out; the start of the server has no longer."""
 MOST_CHARACTERS = 40_000
 """Of a tool's output; of a longer one Gemini CLI drops the middle (its setting ``truncateToolOutputThreshold``)."""
-
-
-class GeminiCli:
-    """Gemini CLI, signed in to a model on loopback.
-
-    Attributes:
-        model: its model.
-        view: for what it writes and sends.
-    """
-
-    def __init__(self, account: Account, emulator: RunningEmulator, model: StandIn) -> None:
-        self.model = model
-        self.view = ModelView(account, emulator)
-        self._account = account
-        settings = {
-            "security": {"auth": {"selectedType": "gemini-api-key"}},
-            "privacy": {"usageStatisticsEnabled": False},
-            "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
-        }
-        self._settings = account.write(".gemini/settings.json", json.dumps(settings))
-        account.write(".gemini/trustedFolders.json", json.dumps({str(account.project): "TRUST_FOLDER"}))
-        account.environ |= {
-            "PATH": npm_path(PACKAGE),
-            "GOOGLE_GEMINI_BASE_URL": model.url,
-            "GEMINI_API_KEY": "key",
-            "COLORTERM": "truecolor",  # without it, it warns of the terminal
-        }
-
-    async def run(self, *arguments: str) -> Ran:
-        """One of its commands."""
-        ran = await self._account.run("gemini", *arguments)
-        return Ran(self.view.masked(ran.out), self.view.masked(ran.err), ran.code)
-
-    async def add(self, *options: str) -> None:
-        """Register the bridge as a user does."""
-        environ = [word for name, value in self._account.server_env.items() for word in ("-e", f"{name}={value}")]
-        added = await self.run("mcp", "add", "-s", "user", *options, *environ, SERVER.key, *COMMAND)
-        assert added.code == 0, added
-
-    def servers(self) -> Any:
-        """The servers in its settings."""
-        return self.view.seen(json.loads(self._settings.read_text(encoding="utf-8"))["mcpServers"])
-
-    async def converse(self, *calls: ToolCall, prompt: str = "Go on.") -> list[list[dict[str, Any]]]:
-        """A session in which the model makes these calls; the parts with which each was answered."""
-        self.model.will_call(*calls)
-        # The model is named: to choose one, it would ask a model.
-        ran = await self.run("-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-p", prompt)
-        assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
-        return tool_results(self.model.requests[-1])
-
-    def seen(self, told: list[list[dict[str, Any]]]) -> Any:
-        """What was told the model, to be read."""
-        return [[self._part(part) for part in parts] for parts in told]
-
-    def _part(self, part: dict[str, Any]) -> Any:
-        if inline := part.get("inlineData"):
-            return {"inlineData": {**inline, "data": self.view.picture(inline["data"])}}
-        return self.view.seen(part)
 
 
 @pytest.fixture

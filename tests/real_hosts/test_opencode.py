@@ -1,8 +1,7 @@
 """opencode, from npm: it is given the server, reaches it, and hands its model what the tools answered."""
 
-import json
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,13 @@ from databricks_responses_mcp.hosts.description import SERVER
 from databricks_responses_mcp.prompts.catalogue import written_prompt
 from databricks_responses_mcp.tools.published import published_tools
 from harness.account import Account
-from harness.chat_completions_api import ChatCompletionsApi, tool_results
-from harness.model_api import LAST_WORDS, StandIn, ToolCall
-from harness.model_view import ModelView
-from harness.npm import npm_path
-from harness.stdio_process import COMMAND
+from harness.chat_completions_api import ChatCompletionsApi
+from harness.model_api import StandIn, ToolCall
+from harness.opencode import Opencode
 from harness.terminal import Ran
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
-PACKAGE = "opencode-ai@1.18.33"
 PREFIX = f"{SERVER.key}_"
 ASK = f"{PREFIX}ask_databricks_model"
 DRAW = f"{PREFIX}generate_image"
@@ -36,96 +32,6 @@ LIMIT_MS = 8000
 """For a call, where it is to run out; the start of the server has no longer."""
 MOST_BYTES = 50 * 1024
 """Of a tool's output; of a longer one opencode keeps the beginning."""
-
-
-class Opencode:
-    """opencode, with a model on loopback and nothing outside.
-
-    Attributes:
-        model: its model.
-        view: for what it writes and sends.
-    """
-
-    def __init__(self, account: Account, emulator: RunningEmulator, model: StandIn) -> None:
-        self.model = model
-        self.view = ModelView(account, emulator)
-        self._account = account
-        self._config = account.write(".config/opencode/opencode.json", json.dumps(self._configuration(images=True)))
-        account.environ |= {
-            "PATH": npm_path(PACKAGE),
-            "OPENCODE_DISABLE_AUTOUPDATE": "1",
-            "OPENCODE_DISABLE_MODELS_FETCH": "1",
-            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
-            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-        }
-
-    def _configuration(self, *, images: bool) -> dict[str, Any]:
-        model = {
-            "name": "Model",
-            "attachment": images,
-            "tool_call": True,
-            "modalities": {"input": ["text", "image"] if images else ["text"], "output": ["text"]},
-            "limit": {"context": 1_000_000, "output": 8000},
-        }
-        provider = {
-            "npm": "@ai-sdk/openai-compatible",
-            "name": "Stand-in",
-            "options": {"baseURL": f"{self.model.url}/v1", "apiKey": "key"},
-            "models": {"model": model},
-        }
-        return {
-            "autoupdate": False,
-            "share": "disabled",
-            "model": "stand-in/model",
-            "small_model": "stand-in/model",
-            "enabled_providers": ["stand-in"],
-            "provider": {"stand-in": provider},
-        }
-
-    def blind(self) -> None:
-        """Its model takes no pictures. To be said before the server is registered."""
-        self._config.write_text(json.dumps(self._configuration(images=False)), encoding="utf-8")
-
-    async def run(self, *arguments: str) -> Ran:
-        """One of its commands."""
-        ran = await self._account.run("opencode", *arguments)
-        return Ran(self.view.masked(ran.out), self.view.masked(ran.err), ran.code)
-
-    async def add(self, *, timeout_ms: int | None = None) -> None:
-        """Register the bridge as a user does; a time limit can only be written into the file."""
-        environ = [word for name, value in self._account.server_env.items() for word in ("--env", f"{name}={value}")]
-        added = await self.run("mcp", "add", SERVER.key, *environ, "--", *COMMAND)
-        assert added.code == 0, added
-        if timeout_ms is not None:
-            config = json.loads(self._config.read_text(encoding="utf-8"))
-            config["mcp"][SERVER.key]["timeout"] = timeout_ms
-            self._config.write_text(json.dumps(config), encoding="utf-8")
-
-    def servers(self) -> Any:
-        """The servers in its configuration."""
-        return self.view.seen(json.loads(self._config.read_text(encoding="utf-8"))["mcp"])
-
-    async def converse(self, *calls: ToolCall, prompt: Sequence[str] = ("Go on.",)) -> list[dict[str, Any]]:
-        """A session in which the model makes these calls; the messages with which they were answered."""
-        self.model.will_call(*calls)
-        ran = await self.run("run", "--auto", *prompt)
-        assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
-        return tool_results(self.model.requests[-1])
-
-    def seen(self, told: list[dict[str, Any]]) -> Any:
-        """What was told the model, to be read."""
-        return [self._message(message) for message in told]
-
-    def _message(self, message: dict[str, Any]) -> Any:
-        if isinstance(message["content"], str):
-            return self.view.seen(message)
-        return {**message, "content": [self._part(part) for part in message["content"]]}
-
-    def _part(self, part: dict[str, Any]) -> Any:
-        if part["type"] != "image_url":
-            return self.view.seen(part)
-        head, _, data = part["image_url"]["url"].partition(",")
-        return {"type": "image_url", "image_url": {"url": f"{head},{self.view.picture(data)}"}}
 
 
 @pytest.fixture
