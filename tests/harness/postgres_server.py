@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -44,6 +45,15 @@ class PostgresServer:
     def url(self, database: str = "postgres", *, user: str = "postgres", password: str | None = None) -> str:
         """The URL of a database, with the password of the superuser unless another is given."""
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        import psycopg
+
+        name = f"test_{uuid.uuid4().hex}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY".encode())
+        return self.url(name)
 
 
 @contextmanager

@@ -29,15 +29,15 @@ async def migrate(connection: AsyncConnection[Any], where: str) -> None:
     """
     if await _version(connection, where) == VERSION:
         return
-    await connection.execute("BEGIN")
+    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
     await connection.execute("SET LOCAL lock_timeout = '20s'")
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
     # Another process may have been faster.
     version = await _version(connection, where)
     if version == 0:
         # Where somebody made the schema for us, we need no right to make one.
-        cursor = await connection.execute("SELECT to_regnamespace(%s) IS NULL", (SCHEMA,))
-        if (await cursor.fetchone() or (True,))[0]:
+        cursor = await connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (SCHEMA,))
+        if await cursor.fetchone() is None:
             await connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
         await connection.execute(dialect("CREATE TABLE IF NOT EXISTS @schema_version (version BIGINT NOT NULL)"))
         await connection.execute(dialect("INSERT INTO @schema_version (version) VALUES (0)"))
@@ -50,9 +50,11 @@ async def migrate(connection: AsyncConnection[Any], where: str) -> None:
 
 
 async def _version(connection: AsyncConnection[Any], where: str) -> int:
-    cursor = await connection.execute("SELECT to_regclass(%s) IS NULL", (f"{SCHEMA}.schema_version",))
-    row = await cursor.fetchone()
-    if row is None or row[0]:
+    # Not to_regclass: it may answer from a cache that does not know what another process has just committed.
+    cursor = await connection.execute(
+        "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = 'schema_version'", (SCHEMA,)
+    )
+    if await cursor.fetchone() is None:
         return 0
     cursor = await connection.execute(dialect("SELECT MAX(version) FROM @schema_version"))
     row = await cursor.fetchone()

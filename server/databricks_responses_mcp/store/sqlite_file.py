@@ -80,8 +80,10 @@ def _keep_durably(connection: sqlite3.Connection) -> None:
     ``synchronous = FULL`` it is on the disk as well: a power cut loses none either, as far as the disk keeps its word.
     That costs one sync a commit, beside a model's answer that took seconds and was paid for.
     """
-    # Heeded only before the first table, and written with it.
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if not pages:
+        # Heeded only before there is anything; later it would wait for writers, to no end.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:

@@ -1,0 +1,42 @@
+"""A process that writes to a store: ``store_child.py WHAT STORE …``, one line for each thing that is acknowledged."""
+
+import sys
+from contextlib import suppress
+
+import anyio
+
+from databricks_responses_mcp.store.interface import Store, TurnConflictError
+from databricks_responses_mcp.store.opening import open_store
+from harness.store_records import STATE, a_turn
+
+
+async def race(store: Store, turns: int) -> None:
+    """Try for every turn and every key; say which were got."""
+    for number in range(1, turns + 1):
+        with suppress(TurnConflictError):
+            await store.add_turn("conv", a_turn(number), STATE, title="")
+            print("turn", number)
+        if (await store.claim_key(f"key-{number}", "print", "job", 1.0)).mine:
+            print("key", number)
+
+
+async def append(store: Store, turns: int) -> None:
+    """Go on with the conversation; say each turn once it is kept. Some are large, so that the log is written back."""
+    read = await store.conversation("conv")
+    for number in range(len(read.turns) + 1 if read else 1, turns + 1):
+        text = "x" * (number * 7919 % 60_000)
+        await store.add_turn("conv", a_turn(number, items=[{"text": text}]), STATE, title="")
+        print(number, flush=True)
+
+
+async def main(what: str, setting: str, turns: int) -> None:
+    """Begin when a line comes in, so that several begin at once."""
+    store = open_store(setting)
+    print("ready", flush=True)
+    await anyio.to_thread.run_sync(sys.stdin.readline)
+    await {"race": race, "append": append}[what](store, turns)
+    await store.aclose()
+
+
+if __name__ == "__main__":
+    anyio.run(main, sys.argv[1], sys.argv[2], int(sys.argv[3]))

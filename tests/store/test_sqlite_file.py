@@ -1,0 +1,388 @@
+"""The file: private, made late, migrated, and refused with advice when it cannot be used."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from databricks_responses_mcp.store import sqlite_file
+from databricks_responses_mcp.store.interface import Store, StoreError
+from databricks_responses_mcp.store.opening import open_store
+from databricks_responses_mcp.store.schema import VERSION
+from harness.store_records import STATE, a_turn
+
+pytestmark = pytest.mark.anyio
+
+TESTS = Path(__file__).parents[1]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps access to a user's folder by other means")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "store.db"
+
+
+async def filled(path: Path) -> Store:
+    store = open_store(str(path))
+    await store.add_turn("conv", a_turn(1), STATE, title="Title")
+    return store
+
+
+async def test_nothing_is_made_before_it_is_needed(path: Path) -> None:
+    store = open_store(str(path))
+    await store.aclose()
+
+    assert not path.parent.exists()
+
+
+@posix
+async def test_the_file_and_its_folder_are_the_users_alone(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = await filled(path)
+    finally:
+        os.umask(before)
+
+    assert {found.name: oct(found.stat().st_mode & 0o777) for found in (path.parent, *path.parent.iterdir())} == {
+        "folder": "0o700",
+        "store.db": "0o600",
+        "store.db-wal": "0o600",
+        "store.db-shm": "0o600",
+    }
+    await store.aclose()
+
+
+@posix
+async def test_a_file_that_others_could_read_is_taken_from_them(path: Path) -> None:
+    await (await filled(path)).aclose()
+    path.chmod(0o644)
+
+    store = await filled_again(path)
+
+    assert {oct(found.stat().st_mode & 0o777) for found in path.parent.iterdir()} == {"0o600"}
+    await store.aclose()
+
+
+async def filled_again(path: Path) -> Store:
+    store = open_store(str(path))
+    await store.add_turn("conv", a_turn(2), STATE, title="Title")
+    return store
+
+
+async def test_a_power_cut_cannot_lose_what_was_synced(path: Path) -> None:
+    connection = sqlite_file.open_file(path)
+    try:
+        assert [connection.execute(f"PRAGMA {name}").fetchone() for name in ("journal_mode", "synchronous")] == [
+            ("wal",),
+            (2,),
+        ]
+    finally:
+        connection.close()
+
+
+async def refusal(path: Path) -> str:
+    store = open_store(str(path))
+    with pytest.raises(StoreError) as refused:
+        await store.add_turn("conv", a_turn(1), STATE, title="")
+    with pytest.raises(StoreError):
+        await store.conversations()
+    await store.aclose()
+    return str(refused.value)
+
+
+async def test_a_newer_schema_asks_for_an_upgrade(path: Path) -> None:
+    await (await filled(path)).aclose()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.close()
+
+    assert await refusal(path) == (
+        f"The conversations in {path} were written by a newer databricks-responses-mcp (schema {VERSION + 1}, this one"
+        f" knows {VERSION}). Upgrade this one, or set RESPONSES_MCP_STORE to another file."
+    )
+
+
+async def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE history (url TEXT)")
+    connection.close()
+
+    assert await refusal(path) == (
+        f"{path} is another program's database. Set RESPONSES_MCP_STORE to a file that does not exist: it is made."
+    )
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("history",)]
+    connection.close()
+
+
+async def test_a_file_that_is_no_database_is_named_and_left_as_it_is(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("Dear diary, " * 1000, encoding="utf-8")
+
+    assert await refusal(path) == (
+        f"{path} is damaged, or no file of conversations (file is not a database). Move it away, with the -wal and -shm"
+        " files beside it, and a new one is made; or put back a copy of it."
+    )
+    assert path.read_text(encoding="utf-8") == "Dear diary, " * 1000
+    assert [found.name for found in path.parent.iterdir()] == ["store.db"]
+
+
+async def test_a_file_with_damaged_pages_is_named(path: Path) -> None:
+    store = open_store(str(path))
+    for number in range(1, 30):
+        await store.add_turn("conv", a_turn(number, said=[{"text": "x" * 3000}]), STATE, title="")
+    await store.aclose()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xa5" * (len(whole) - 4096))
+
+    assert "is damaged, or no file of conversations" in await refusal(path)
+    assert str(path) in await refusal(path)
+
+    path.write_bytes(whole)
+    read = await store.conversation("conv")
+    assert read is not None
+    assert len(read.turns) == 29, "a copy that is put back is used at once"
+    await store.aclose()
+
+
+async def test_a_row_that_does_not_parse_is_damage(path: Path) -> None:
+    store = await filled(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE turns SET items = '[{'")
+    connection.close()
+
+    with pytest.raises(StoreError, match="is damaged, or no file of conversations"):
+        await store.conversation("conv")
+    assert await store.count_conversations() == 1
+    await store.aclose()
+
+
+@posix
+async def test_a_file_that_was_moved_away_takes_no_more_turns(path: Path) -> None:
+    store = await filled(path)
+    for found in list(path.parent.iterdir()):
+        found.rename(found.with_name(f"old-{found.name}"))
+
+    assert await store.conversation("conv") is None
+    await store.add_turn("conv", a_turn(1), STATE, title="New")
+
+    assert path.exists()
+    await store.aclose()
+
+
+async def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    said = await refusal(tmp_path / "file" / "store.db")
+
+    assert str(tmp_path / "file" / "store.db") in said
+    assert said.endswith("or set RESPONSES_MCP_STORE to a file elsewhere, or to off.")
+
+
+async def test_a_file_that_another_program_holds_for_long_is_said_to_be_locked(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await filled(path)).aclose()
+    monkeypatch.setattr(sqlite_file, "BUSY_SECONDS", 0.05)
+    store = open_store(str(path))
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreError) as refused:
+        await store.add_turn("conv", a_turn(2), STATE, title="")
+
+    assert str(refused.value) == (
+        f"{path} is locked by another program for long. Try again, or end the program that holds it."
+    )
+    read = await store.conversation("conv")
+    assert read is not None, "reading goes on meanwhile"
+    holder.execute("ROLLBACK")
+    await store.add_turn("conv", a_turn(2), STATE, title="")
+    holder.close()
+    await store.aclose()
+
+
+async def test_a_call_that_is_cancelled_while_it_waits_for_a_lock_ends_its_transaction(path: Path) -> None:
+    store = await filled(path)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: store.add_turn("conv", a_turn(2), STATE, title=""))
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+            holder.execute("ROLLBACK")
+
+    holder.execute("BEGIN IMMEDIATE")
+    holder.execute("ROLLBACK")
+    holder.close()
+    read = await store.conversation("conv")
+    assert read is not None
+    assert [found.turns for found in await store.conversations()] == [len(read.turns)]
+    await store.aclose()
+
+
+async def test_the_file_shrinks_when_conversations_go(path: Path) -> None:
+    store = open_store(str(path))
+    for number in range(1, 60):
+        await store.add_turn(f"conv-{number}", a_turn(1, said=[{"text": "x" * 50_000}]), STATE, title="")
+    await store.sweep(now=1.0, keep_seconds=None, most_bytes=None)
+    large = path.stat().st_size
+
+    await store.sweep(now=100.0, keep_seconds=1.0, most_bytes=None)
+
+    assert large > 2_900_000
+    assert path.stat().st_size < 100_000
+    assert b"xxxxxxxx" not in path.read_bytes() + path.with_name("store.db-wal").read_bytes(), "nor is it left in there"
+    await store.aclose()
+
+
+async def test_a_sweep_does_not_wait_for_readers(path: Path) -> None:
+    store = await filled(path)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM turns").fetchall()
+
+    with anyio.fail_after(4):
+        assert await store.sweep(now=100.0, keep_seconds=1.0, most_bytes=None) == 1
+
+    reader.close()
+    await store.aclose()
+
+
+SCRIPT = """
+import anyio, os, sys
+from pathlib import Path
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.opening import open_store
+from harness.store_records import STATE, a_turn
+
+def as_somebody():
+    # What is imported late must be there before this user's own folders are closed to it.
+    anyio.run(open_store("off").conversations)
+    import platformdirs
+    if os.geteuid() == 0:
+        os.setegid(65534)
+        os.seteuid(65534)
+
+async def main():
+"""
+
+
+def run(script: str, *arguments: str) -> list[str]:
+    body = "".join(f"    {line}\n" for line in script.strip().splitlines())
+    begin = "as_somebody()\n" if arguments[0] == "as somebody" else ""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{SCRIPT}{body}\n{begin}anyio.run(main)\n", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+TRY = """
+store = open_store(sys.argv[2])
+for what in (store.add_turn("conv", a_turn(2), STATE, title=""), store.conversations()):
+    try:
+        print(len(await what or []))
+    except StoreError as error:
+        print(error)
+"""
+
+
+@posix
+def test_a_folder_that_may_not_be_written_is_named_at_once(path: Path) -> None:
+    path.parent.mkdir(mode=0o555)
+    for parent in list(path.parents)[1:4]:
+        parent.chmod(0o755)
+
+    said = run(TRY, "as somebody", str(path))
+
+    expected = (
+        f"{path} cannot be made or opened (Permission denied). Make the file and its folder writable for this user,"
+        " or set RESPONSES_MCP_STORE to a file elsewhere, or to off."
+    )
+    assert said == [expected, expected]
+
+
+@posix
+async def test_a_file_that_may_not_be_written_is_named_at_once(path: Path) -> None:
+    await (await filled(path)).aclose()
+    path.chmod(0o644 if os.geteuid() == 0 else 0o444)
+    path.parent.chmod(0o555)
+    for parent in list(path.parents)[1:4]:
+        parent.chmod(0o755)
+
+    said = run(TRY, "as somebody", str(path))
+
+    path.parent.chmod(0o755)
+    for line in said:
+        assert line.startswith(f"{path} cannot be ")
+        assert line.endswith("or set RESPONSES_MCP_STORE to a file elsewhere, or to off.")
+
+
+FILL = """
+store = open_store(sys.argv[2])
+kept = 0
+try:
+    while kept < 1000:
+        await store.add_turn("conv", a_turn(kept + 1, said=[{"text": "x" * 20_000}]), STATE, title="")
+        kept += 1
+except StoreError as error:
+    print(error)
+make_room()
+read = await store.conversation("conv")
+print(0 < kept < 1000, [turn.number for turn in read.turns] == list(range(1, kept + 1)))
+await store.add_turn("conv", a_turn(kept + 1), STATE, title="")
+await store.aclose()
+print("went on")
+"""
+
+
+@posix
+def test_a_disk_that_takes_no_more_is_told_and_loses_nothing(path: Path) -> None:
+    room = """
+import resource, signal
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
+make_room = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+"""
+    said, *rest = run(room + FILL, "as myself", str(path))
+
+    assert said == (
+        f"The disk failed to read or write {path} (disk I/O error). It may be full, or away: free some space, or set"
+        " RESPONSES_MCP_STORE to a file elsewhere, or to off."
+    )
+    assert rest == ["True True", "went on"]
+
+
+@posix
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root may make a small disk")
+    try:
+        path = disk / "store.db"
+        room = "make_room = lambda: os.remove(os.path.join(os.path.dirname(sys.argv[2]), 'ballast'))"
+        (disk / "ballast").write_bytes(bytes(1_000_000))
+        said, *rest = run(f"{room}\n{FILL}", "as myself", str(path))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+    assert said == (
+        f"The disk that holds {path} is full. Free some space, or set RESPONSES_MCP_STORE to a file elsewhere,"
+        " or to off."
+    )
+    assert rest == ["True True", "went on"]

@@ -1,0 +1,108 @@
+"""The contract of jobs and idempotency keys, held by every store."""
+
+from dataclasses import replace
+
+import pytest
+
+from databricks_responses_mcp.store.interface import Store
+from databricks_responses_mcp.store.records import KeyClaim
+from harness.store_records import a_job
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_job_comes_back_as_it_was_put(store: Store) -> None:
+    ended = a_job(
+        status="failed", updated_at=9.5, conversation_id="conv-1", facts={"text": "so far \ud800\0"}, lead="It failed."
+    )
+    await store.put_job(a_job())
+    assert await store.job("job-1") == a_job()
+
+    await store.put_job(ended)
+
+    assert await store.job("job-1") == ended
+    assert await store.job("job-2") is None
+
+
+async def test_putting_a_job_again_keeps_that_its_end_was_asked_for(store: Store) -> None:
+    await store.put_job(a_job())
+    assert await store.cancel_job("job-1")
+
+    await store.put_job(a_job(updated_at=2.0))
+
+    assert await store.job("job-1") == a_job(updated_at=2.0, cancel_requested=True)
+
+
+async def test_a_new_job_may_be_put_with_its_end_asked_for(store: Store) -> None:
+    await store.put_job(a_job(cancel_requested=True))
+
+    assert await store.beat_job("job-1", 2.0, None)
+
+
+async def test_a_beat_says_that_a_job_runs_and_what_has_arrived(store: Store) -> None:
+    await store.put_job(a_job(facts={"text": "a"}))
+
+    assert not await store.beat_job("job-1", 2.0, None)
+    assert await store.job("job-1") == a_job(updated_at=2.0, facts={"text": "a"})
+    assert not await store.beat_job("job-1", 3.0, {"text": "ab"})
+    assert await store.job("job-1") == a_job(updated_at=3.0, facts={"text": "ab"})
+
+
+async def test_a_beat_returns_whether_the_end_was_asked_for(store: Store) -> None:
+    await store.put_job(a_job())
+    await store.put_job(a_job("job-2"))
+    await store.cancel_job("job-1")
+
+    assert await store.beat_job("job-1", 2.0, None)
+    assert not await store.beat_job("job-2", 2.0, None)
+    assert not await store.beat_job("none", 2.0, {})
+    assert await store.job("none") is None
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+async def test_a_job_that_has_ended_stays_as_it_ended(store: Store, status: str) -> None:
+    ended = a_job(status=status, updated_at=5.0, facts={"text": "all"})
+    await store.put_job(ended)
+
+    await store.beat_job("job-1", 6.0, {"text": "late"})
+
+    assert not await store.cancel_job("job-1")
+    assert await store.job("job-1") == ended
+
+
+async def test_the_end_of_a_running_job_may_be_asked_for_twice(store: Store) -> None:
+    await store.put_job(a_job())
+
+    assert await store.cancel_job("job-1")
+    assert await store.cancel_job("job-1")
+    assert not await store.cancel_job("none")
+    assert await store.job("job-1") == replace(a_job(), cancel_requested=True)
+
+
+@pytest.mark.parametrize("key", ["key", "", "half \ud800 \0", "long " * 5000])
+async def test_a_key_belongs_to_its_first_claim(store: Store, key: str) -> None:
+    first = await store.claim_key(key, "print-1", "job-1", 1.0)
+    second = await store.claim_key(key, "print-2", "job-2", 2.0)
+    again = await store.claim_key(key, "print-1", "job-1", 3.0)
+
+    assert first == KeyClaim(job_id="job-1", fingerprint="print-1", mine=True)
+    assert second == again == KeyClaim(job_id="job-1", fingerprint="print-1", mine=False)
+
+
+async def test_different_keys_are_claimed_apart(store: Store) -> None:
+    assert (await store.claim_key("x" * 300 + "a", "p", "job-1", 1.0)).mine
+    assert (await store.claim_key("x" * 300 + "b", "p", "job-2", 1.0)).mine
+    assert (await store.claim_key("x", "p", "job-3", 1.0)).mine
+
+
+async def test_a_key_is_given_back_only_by_the_job_that_holds_it(store: Store) -> None:
+    await store.claim_key("key", "print", "job-1", 1.0)
+
+    await store.release_key("key", "job-2")
+    assert not (await store.claim_key("key", "print", "job-2", 2.0)).mine
+
+    await store.release_key("key", "job-1")
+    await store.release_key("none", "job-1")
+    assert await store.claim_key("key", "print-2", "job-2", 3.0) == KeyClaim(
+        job_id="job-2", fingerprint="print-2", mine=True
+    )

@@ -1,0 +1,195 @@
+"""The contract of usage, retention and owners, held by every store."""
+
+from collections.abc import Callable
+
+import pytest
+
+from databricks_responses_mcp.store.interface import Store
+from databricks_responses_mcp.store.records import UsageTotal
+from harness.store_records import STATE, a_job, a_turn, a_usage
+
+pytestmark = pytest.mark.anyio
+
+DAY = 86_400.0
+
+
+def a_total(key: str, requests: int, input_tokens: int, output_tokens: int) -> UsageTotal:
+    return UsageTotal(
+        key=key,
+        requests=requests,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_tokens=0,
+        reasoning_tokens=0,
+    )
+
+
+async def test_usage_is_summed_by_day_model_conversation_and_tool(store: Store) -> None:
+    await store.add_usage(a_usage(DAY + 1, conversation_id="conv-1", cached_tokens=4, reasoning_tokens=2))
+    await store.add_usage(a_usage(DAY - 1, model="claude", output_tokens=500))
+    await store.add_usage(a_usage(DAY * 2 - 0.5, conversation_id="conv-1", tool="generate_image"))
+
+    assert {by: await store.usage(by) for by in ("day", "model", "conversation", "tool")} == {
+        "day": [
+            a_total("1970-01-01", 1, 10, 500),
+            UsageTotal(
+                key="1970-01-02", requests=2, input_tokens=20, output_tokens=10, cached_tokens=4, reasoning_tokens=2
+            ),
+        ],
+        "model": [
+            a_total("claude", 1, 10, 500),
+            UsageTotal(key="gpt-5", requests=2, input_tokens=20, output_tokens=10, cached_tokens=4, reasoning_tokens=2),
+        ],
+        "conversation": [
+            a_total("", 1, 10, 500),
+            UsageTotal(
+                key="conv-1", requests=2, input_tokens=20, output_tokens=10, cached_tokens=4, reasoning_tokens=2
+            ),
+        ],
+        "tool": [
+            UsageTotal(
+                key="ask_databricks_model",
+                requests=2,
+                input_tokens=20,
+                output_tokens=505,
+                cached_tokens=4,
+                reasoning_tokens=2,
+            ),
+            a_total("generate_image", 1, 10, 5),
+        ],
+    }
+
+
+async def test_usage_counts_from_a_time_on(store: Store) -> None:
+    for created_at in (1.0, 2.0, 3.0):
+        await store.add_usage(a_usage(created_at))
+
+    assert await store.tokens_since(2.0) == 30
+    assert await store.tokens_since(3.5) == 0
+    assert await store.usage("model", since=2.0) == [a_total("gpt-5", 2, 20, 10)]
+    assert await store.usage("day", since=3.5) == []
+
+
+async def test_usage_outlives_its_conversation(store: Store) -> None:
+    await store.add_turn("conv-1", a_turn(1), STATE, title="")
+    await store.add_usage(a_usage(conversation_id="conv-1"))
+
+    await store.delete_conversations(["conv-1"])
+
+    assert await store.usage("conversation") == [a_total("conv-1", 1, 10, 5)]
+
+
+async def ids(store: Store) -> list[str]:
+    return [found.conversation_id for found in await store.conversations()]
+
+
+async def test_a_sweep_deletes_what_is_too_old(store: Store) -> None:
+    for number in (1, 2, 3):
+        await store.add_turn(f"conv-{number}", a_turn(1, created_at=float(number)), STATE, title="")
+
+    assert await store.sweep(now=12.0, keep_seconds=10.0, most_bytes=None) == 1
+    assert await ids(store) == ["conv-3", "conv-2"]
+    assert await store.sweep(now=12.0, keep_seconds=10.0, most_bytes=None) == 0
+    assert await store.sweep(now=1e12, keep_seconds=None, most_bytes=None) == 0
+    assert await ids(store) == ["conv-3", "conv-2"]
+
+
+async def test_a_sweep_deletes_the_oldest_until_the_rest_is_small_enough(store: Store) -> None:
+    for number in (1, 2, 3, 4):
+        turn = a_turn(1, created_at=float(number), said=[{"content": "x" * 10_000}], items=[])
+        await store.add_turn(f"conv-{number}", turn, STATE, title="")
+    await store.add_turn("conv-1", a_turn(2, created_at=9.0, said=[], items=[]), STATE, title="")
+
+    assert await store.sweep(now=9.0, keep_seconds=None, most_bytes=50_000) == 0
+    assert await store.sweep(now=9.0, keep_seconds=None, most_bytes=25_000) == 2
+    assert await ids(store) == ["conv-1", "conv-4"]
+    assert await store.sweep(now=9.0, keep_seconds=None, most_bytes=0) == 2
+    assert await ids(store) == []
+
+
+async def test_a_sweep_of_hundreds_leaves_none_that_is_too_old(store: Store) -> None:
+    for number in range(250):
+        await store.add_turn(f"conv-{number}", a_turn(1), STATE, title="")
+
+    assert await store.sweep(now=100.0, keep_seconds=1.0, most_bytes=None) == 250
+    assert await store.count_conversations() == 0
+
+
+async def test_ended_jobs_and_keys_go_after_seven_days_and_running_ones_stay(store: Store) -> None:
+    now = 8 * DAY
+    for job_id, status, updated_at in [
+        ("old", "completed", DAY - 1),
+        ("new", "completed", DAY + 1),
+        ("runs", "running", DAY + 1),
+        ("was left", "running", DAY - 1),
+    ]:
+        await store.put_job(a_job(job_id, status=status, updated_at=updated_at))
+    await store.claim_key("old", "p", "old", DAY - 1)
+    await store.claim_key("new", "p", "new", DAY + 1)
+
+    await store.sweep(now=now, keep_seconds=None, most_bytes=None)
+
+    assert [await store.job(job_id) is not None for job_id in ("old", "new", "runs", "was left")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert [(await store.claim_key(key, "p", "later", now)).mine for key in ("old", "new")] == [True, False]
+
+
+async def test_ended_jobs_and_keys_go_sooner_if_conversations_do(store: Store) -> None:
+    await store.put_job(a_job("ended", status="completed", updated_at=5.0))
+    await store.put_job(a_job("runs", updated_at=5.0))
+    await store.claim_key("key", "p", "ended", 5.0)
+
+    await store.sweep(now=100.0, keep_seconds=60.0, most_bytes=None)
+
+    assert await store.job("ended") is None
+    assert await store.job("runs") is not None
+    assert (await store.claim_key("key", "p", "later", 100.0)).mine
+
+
+async def test_usage_stays_for_400_days(store: Store) -> None:
+    await store.add_usage(a_usage(1.0))
+    await store.add_usage(a_usage(DAY))
+
+    await store.sweep(now=400 * DAY + 2, keep_seconds=1.0, most_bytes=0)
+
+    assert await store.tokens_since(0.0) == 15
+
+
+async def everything(store: Store) -> list[object]:
+    return [
+        await store.conversations(),
+        await store.count_conversations(),
+        await store.conversation("conv-1"),
+        await store.job("job-1"),
+        await store.tokens_since(0.0),
+        await store.usage("model"),
+    ]
+
+
+async def test_owners_see_change_and_count_only_their_own(stores: Callable[[str], Store]) -> None:
+    hers, his = stores("her"), stores("him")
+    await hers.add_turn("conv-1", a_turn(1), STATE, title="Hers")
+    await hers.put_job(a_job())
+    await hers.claim_key("key", "print", "job-1", 1.0)
+    await hers.add_usage(a_usage())
+    before = await everything(hers)
+    assert await everything(his) == [[], 0, None, None, 0, []]
+
+    await his.set_state("conv-1", STATE)
+    assert await his.delete_conversations(["conv-1"]) == []
+    assert not await his.cancel_job("job-1")
+    assert not await his.beat_job("job-1", 5.0, {"text": "his"})
+    await his.release_key("key", "job-1")
+    assert await his.sweep(now=1e9, keep_seconds=0.0, most_bytes=0) == 0
+    assert (await his.claim_key("key", "print", "job-1", 1.0)).mine
+    await his.add_turn("conv-1", a_turn(1), STATE, title="His")
+    await his.put_job(a_job(tool="his"))
+
+    assert await everything(hers) == before
+    assert not (await hers.claim_key("key", "print", "job-2", 1.0)).mine
+    assert await hers.cancel_job("job-1")
+    assert await his.job("job-1") == a_job(tool="his")
