@@ -30,11 +30,17 @@ def fences(language: str) -> list[Any]:
 
 
 def manifests() -> list[Any]:
-    """The ready files for hosts that take ``mcpServers``."""
+    """The ready files that hold ``mcpServers``; tests/manifests has the rest of that folder."""
+    files = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "manifests").glob("*/*.json"))}
     return [
-        pytest.param(file.read_text(encoding="utf-8"), id=str(file.relative_to(ROOT)))
-        for file in sorted((ROOT / "manifests").rglob("*.json"))
+        pytest.param(text, id=str(file.relative_to(ROOT))) for file, text in files.items() if '"mcpServers"' in text
     ]
+
+
+def command_of(server: dict[str, Any]) -> list[str]:
+    """How a registration starts the server: without uv, which would fetch the last release, not this checkout."""
+    command = [server["command"], *server.get("args", [])]
+    return command[1:] if command[0] == "uvx" else command
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +110,7 @@ def test_every_registration_that_is_shown_or_shipped_starts_a_server(
             {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call},
         ]
         process = subprocess.Popen(
-            [server["command"], *server.get("args", [])],
+            command_of(server),
             env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

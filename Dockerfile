@@ -1,0 +1,26 @@
+# Made by manifests/generate.py.
+# docker build -t databricks-responses-mcp .
+# docker run --rm -i -e DATABRICKS_HOST -e DATABRICKS_TOKEN -v databricks-responses-mcp:/data databricks-responses-mcp
+FROM python:3.13-slim-trixie AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY server server
+# The environment gets no pip: the one outside fills it.
+RUN python -m venv --without-pip /opt/app && pip --python /opt/app install --no-cache-dir .
+
+FROM python:3.13-slim-trixie
+LABEL io.modelcontextprotocol.server.name="io.github.databricks-responses-mcp/databricks-responses-mcp" \
+      org.opencontainers.image.title="Databricks models" \
+      org.opencontainers.image.description="Ask, and draw with, the models of a Databricks workspace, through the OpenAI Responses API." \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.source="https://github.com/databricks-responses-mcp/databricks-responses-mcp" \
+      org.opencontainers.image.licenses="MIT"
+# Conversations and pictures; mount a volume there to keep them.
+RUN useradd --create-home --uid 10001 app && install -d -o app -g app /data
+COPY --from=build /opt/app /opt/app
+ENV PATH=/opt/app/bin:$PATH \
+    XDG_DATA_HOME=/data \
+    RESPONSES_MCP_IMAGE_DIR=/data/pictures
+USER 10001
+WORKDIR /home/app
+ENTRYPOINT ["databricks-responses-mcp"]

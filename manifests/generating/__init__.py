@@ -1,0 +1,1 @@
+"""What ``generate.py`` writes, a module for each format; all of it from the one description of the server."""

@@ -1,0 +1,49 @@
+"""The table of everything here."""
+
+from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.table import HOSTS
+from generating.badges import one_click
+from generating.claude_code import MARKETPLACE, PLUGIN
+from generating.host_files import file_of, user_files
+from generating.rendering import as_text
+
+
+def index() -> bytes:
+    """``manifests/README.md``."""
+    owner = SERVER.repository.removeprefix("https://github.com/")
+    clicks = one_click()
+    rows = []
+    for host in HOSTS:
+        file = file_of(host)
+        project = f"`{host.project_file}`" if host.project_file else ""
+        places = "<br>".join(f"`{place}`" for place in user_files(host))
+        click = f"[install]({clicks[host.title]})" if host.title in clicks else ""
+        rows.append(f"| {host.title} | [{file.partition('/')[2]}]({file}) | {places} | {project} | {click} |")
+    return as_text(
+        "# Ready for each host",
+        "",
+        "Everything here is made by `python manifests/generate.py` from the server's one description; edit that.",
+        f"`{SERVER.distribution} install HOST` puts the same entry into the host's own file and leaves the rest of the",
+        "file alone. The files start the server with `uvx`, so [uv](https://docs.astral.sh/uv/) must be installed, and",
+        "sign in with the profile `DEFAULT` of `~/.databrickscfg`; none holds a secret.",
+        "",
+        "| host | file | where it goes for a user | in a project | in one click |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+        "## Bundles, plugins, registries",
+        "",
+        "| for | what | how |",
+        "|---|---|---|",
+        "| Claude Desktop | [bundle](claude-desktop/bundle) | `python manifests/build_mcpb.py` makes the `.mcpb`; "
+        "open it with Claude Desktop |",
+        "| Claude Code | [plugin](claude-code/plugin) | "
+        f"`claude plugin marketplace add {owner}`, `claude plugin install {PLUGIN}@{MARKETPLACE}` |",
+        "| Gemini CLI | [extension](gemini-cli/extension) | "
+        "`gemini extensions install manifests/gemini-cli/extension` |",
+        "| MCP registry | [server.json](mcp-registry/server.json) | `mcp-publisher publish` in its folder, once the "
+        "version is on PyPI |",
+        f"| Docker | [Dockerfile](../Dockerfile) | `docker build -t {SERVER.distribution} .` |",
+        f"| Docker's MCP catalog | [entry](docker) | goes to `servers/{SERVER.distribution}` there, with the released "
+        "commit in `source.commit` |",
+    )

@@ -1,0 +1,26 @@
+"""How files are written: the same everywhere, so that a difference is a difference in content."""
+
+import json
+from typing import Any
+
+from databricks_responses_mcp.hosts.description import SERVER, Launch
+
+UVX = Launch(command="uvx", args=(SERVER.distribution,), env={"DATABRICKS_CONFIG_PROFILE": "DEFAULT"})
+"""How hosts start the server wherever uv is installed: nothing is installed by hand, and no secret is in a file."""
+
+ISSUES = f"{SERVER.repository}/issues"
+
+
+def as_json(value: Any) -> bytes:
+    """As JSON, for people to read."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def as_text(*lines: str) -> bytes:
+    """Lines."""
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def form_values() -> dict[str, str]:
+    """The environment of the server where a host's form fills it in: ``${user_config.KEY}`` for each variable."""
+    return {variable.name: f"${{user_config.{variable.key}}}" for variable in SERVER.variables}
