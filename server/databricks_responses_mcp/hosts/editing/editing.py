@@ -1,0 +1,146 @@
+"""Reads, sets and removes one entry of a configuration file's text, whatever its format."""
+
+from typing import Any, Literal, Protocol
+
+from databricks_responses_mcp.hosts.editing.failures import cannot_edit
+from databricks_responses_mcp.hosts.editing.paths import Named, Place, follow, is_named, nest
+
+Format = Literal["json", "toml", "yaml"]
+
+_BOM = "\ufeff"
+
+
+class Editor(Protocol):
+    """What there is for each format."""
+
+    def load(self, text: str) -> Any:
+        """The text as plain data; None if it holds nothing."""
+
+    def put(self, text: str, place: Place, entry: Any) -> str:
+        """The text with the entry set."""
+
+    def drop(self, text: str, place: Place) -> str:
+        """The text without the entry, which is there."""
+
+
+def read_entry(text: str, format: Format, place: Place) -> Any | None:  # noqa: A002 - the interface's word
+    """The entry at a place, as plain data.
+
+    Returns:
+        None if there is none. Of duplicate keys the last counts.
+
+    Raises:
+        BridgeError: invalid_argument, if the text is not of its format.
+    """
+    return follow(_editor(format).load(text.removeprefix(_BOM)), place)
+
+
+def set_entry(text: str, format: Format, place: Place, entry: dict[str, Any]) -> str:  # noqa: A002
+    """The text with the entry at its place; tables and lists that lead there are made.
+
+    An equal entry leaves the text as it is. An entry that differs is replaced where it stands; every byte outside of
+    it, and of the comma or line ending that it needs, is kept. The member of a list always says its own name.
+
+    Raises:
+        BridgeError: invalid_argument, if the text is not of its format, something on the way is no table, or the
+            change cannot be made without touching anything else.
+    """
+    bom, body = _split(text)
+    editor = _editor(format)
+    last = place[-1]
+    if isinstance(last, Named):
+        entry = entry if is_named(entry, last) else {last.key: last.value, **entry, last.key: last.value}
+    before = editor.load(body)
+    if _same(follow(before, place), entry):
+        return text
+    after = editor.put(body, place, entry)
+    _check(editor, format, after, _with(before, place, entry), place)
+    return bom + after
+
+
+def remove_entry(text: str, format: Format, place: Place) -> str:  # noqa: A002
+    """The text without the entry at that place; the tables that lead there stay, empty or not.
+
+    Raises:
+        BridgeError: as `set_entry` does.
+    """
+    bom, body = _split(text)
+    editor = _editor(format)
+    before = editor.load(body)
+    if follow(before, place) is None:
+        return text
+    after = editor.drop(body, place)
+    _check(editor, format, after, _without(before, place), place)
+    return bom + after
+
+
+def _split(text: str) -> tuple[str, str]:
+    return (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
+
+
+def _editor(language: Format) -> Editor:
+    if language == "json":
+        from databricks_responses_mcp.hosts.editing import json_editor
+
+        return json_editor
+    if language == "toml":
+        from databricks_responses_mcp.hosts.editing import toml_editor
+
+        return toml_editor
+    from databricks_responses_mcp.hosts.editing import yaml_editor
+
+    return yaml_editor
+
+
+def _check(editor: Editor, language: Format, text: str, expected: Any, place: Place) -> None:
+    """Nothing is handed out that would not be read as what was meant."""
+    # A table that is only implied by the entry in it goes with it.
+    if not _same(_pruned(editor.load(text), place), _pruned(expected, place)):
+        raise cannot_edit(language, place, "it is written in a way that the editor does not know")
+
+
+def _with(data: Any, place: Place, entry: Any) -> Any:
+    if not place:
+        return entry
+    part, rest = place[0], place[1:]
+    if isinstance(part, Named):
+        members = list(data or ())
+        for index in range(len(members) - 1, -1, -1):
+            if is_named(members[index], part):
+                members[index] = _with(members[index], rest, entry)
+                return members
+        return [*members, *nest(place, entry)]
+    table = dict(data or {})
+    table[part] = _with(table.get(part), rest, entry)
+    return table
+
+
+def _without(data: Any, place: Place) -> Any:
+    part, rest = place[0], place[1:]
+    if isinstance(part, Named):
+        if not rest:
+            return [one for one in data if not is_named(one, part)]
+        last = max(index for index, one in enumerate(data) if is_named(one, part))
+        return [_without(one, rest) if index == last else one for index, one in enumerate(data)]
+    if not rest:
+        return {key: value for key, value in data.items() if key != part}
+    return {key: _without(value, rest) if key == part else value for key, value in data.items()}
+
+
+def _pruned(data: Any, place: Place) -> Any:
+    """Without the empty tables at the end of the way to a place."""
+    if not place or not isinstance(data, dict) or place[0] not in data:
+        return data
+    inner = _pruned(data[place[0]], place[1:])
+    return {
+        key: value for key, value in {**data, place[0]: inner}.items() if key != place[0] or value not in ({}, None)
+    }
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality of plain data that tells 1, 1.0 and true apart, finds NaN equal, and asks for no order of keys."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return type(one) is type(other) and (one == other or repr(one) == repr(other))

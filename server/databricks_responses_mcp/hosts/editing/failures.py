@@ -1,0 +1,42 @@
+"""What is said when a configuration file cannot be edited."""
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.editing.paths import Place, show
+
+_TITLES = {"json": "JSON", "toml": "TOML", "yaml": "YAML"}
+_TABLES = {"json": "a JSON object", "toml": "a TOML table", "yaml": "a YAML mapping"}
+_LISTS = {"json": "a JSON array", "toml": "a TOML array of tables", "yaml": "a YAML sequence"}
+
+
+def position(text: str, index: int) -> tuple[int, int]:
+    """Line and column of a character, both from 1. A line ends with CRLF, LF or CR."""
+    before = text[:index].replace("\r\n", "\n").replace("\r", "\n")
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def cannot_parse(language: str, line: int, column: int, why: str) -> BridgeError:
+    """The file is not of its format."""
+    return BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"The file is not valid {_TITLES[language]} at line {line}, column {column}: {why}.",
+        "Fix it there, or move the file away; nothing was written.",
+    )
+
+
+def wrong_kind(language: str, place: Place, line: int, column: int, *, listed: bool) -> BridgeError:
+    """Something on the way to an entry cannot hold it."""
+    expected = (_LISTS if listed else _TABLES)[language]
+    return BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"`{show(place)}` at line {line}, column {column} is not {expected}.",
+        "Fix or move it; nothing was written.",
+    )
+
+
+def cannot_edit(language: str, place: Place, why: str) -> BridgeError:
+    """The file is well-formed, but this place of it cannot be changed without touching something else."""
+    return BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"`{show(place)}` cannot be changed in this {_TITLES[language]} file without touching the rest of it: {why}.",
+        "Make the change by hand (`--print` shows the entry); nothing was written.",
+    )

@@ -1,0 +1,48 @@
+"""Where in a configuration file an entry stands."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The member of a list of tables whose ``key`` equals ``value``."""
+
+    key: str
+    value: str
+
+
+Place = tuple[str | Named, ...]
+
+
+def show(place: Place) -> str:
+    """A place for people: ``mcpServers.databricks``, ``inputs[id=databricks_token]``."""
+    text = ""
+    for part in place:
+        text += f"[{part.key}={part.value}]" if isinstance(part, Named) else f".{part}"
+    return text.removeprefix(".") or "the file"
+
+
+def nest(place: Place, value: Any) -> Any:
+    """The value inside the tables and lists that lead to it."""
+    for part in reversed(place):
+        value = [{part.key: part.value, **value}] if isinstance(part, Named) else {part: value}
+    return value
+
+
+def follow(data: Any, place: Place) -> Any | None:
+    """What stands at a place of plain data; None if nothing does. Of equal names, the last."""
+    for part in place:
+        if isinstance(part, Named):
+            members = data if isinstance(data, list) else []
+            data = next((one for one in reversed(members) if is_named(one, part)), None)
+        else:
+            data = data.get(part) if isinstance(data, dict) else None
+        if data is None:
+            return None
+    return data
+
+
+def is_named(member: Any, part: Named) -> bool:
+    """Whether a member of a list is the one that is meant."""
+    return isinstance(member, dict) and member.get(part.key) == part.value

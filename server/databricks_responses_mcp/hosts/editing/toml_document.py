@@ -1,0 +1,116 @@
+"""Where every statement stands in a TOML text.
+
+``tomllib`` says whether the text is valid and what it means; this says where each header and each pair stands, which
+no library does. It may take the text for valid.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from databricks_responses_mcp.hosts.editing.failures import cannot_parse, position
+
+_KEY = re.compile(r"""[ \t]*([A-Za-z0-9_-]+|"(?:[^"\\\r\n]|\\.)*"|'[^'\r\n]*')[ \t]*(\.?)""")
+_TOKEN = re.compile(
+    r'"""(?:[^\\]|\\[\s\S])*?"{3,5}'
+    r"|'''[\s\S]*?'{3,5}"
+    r'|"(?:[^"\\\r\n]|\\.)*"'
+    r"|'[^'\r\n]*'"
+    r"|#[^\r\n]*|[\[{]|[\]}]|\r?\n|[^\"'#\[\]{}\r\n]+|\r"
+)
+_WHERE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_AT_END = " (at end of document)"
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A header or a pair.
+
+    Attributes:
+        path: of the table, or of the pair's value, from the root.
+        within: the path of the header that a pair stands under.
+        value: where a pair's value starts.
+        end: behind the bracket of a header or the value of a pair; a comment may follow.
+    """
+
+    kind: Literal["table", "array", "pair"]
+    path: Path
+    within: Path
+    start: int
+    value: int
+    end: int
+
+
+def load(text: str) -> dict[str, Any]:
+    """The text as plain data.
+
+    Raises:
+        BridgeError: invalid_argument, with the line and column.
+    """
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        why = str(error) if isinstance(error, ValueError) else "too many levels"
+        found = _WHERE.search(why)
+        line, column = (int(found[1]), int(found[2])) if found else position(text, len(text))
+        why = _WHERE.sub("", why).removesuffix(_AT_END)
+        raise cannot_parse("toml", line, column, why[:1].lower() + why[1:]) from None
+
+
+def statements(text: str) -> list[Statement]:
+    """All statements of a valid text, in order."""
+    found: list[Statement] = []
+    within: Path = ()
+    at = 0
+    while at < len(text):
+        if text[at] in " \t\r\n":
+            at += 1
+        elif text[at] == "#":
+            at = _skip_line(text, at)
+        elif text[at] == "[":
+            brackets = 2 if text.startswith("[[", at) else 1
+            within, end = _key(text, at + brackets)
+            kind: Literal["table", "array"] = "array" if brackets == 2 else "table"
+            found.append(Statement(kind, within, within, at, end, end + brackets))
+            at = _skip_line(text, end)
+        else:
+            path, equals = _key(text, at)
+            value = equals + 1
+            value += len(text[value:]) - len(text[value:].lstrip(" \t"))
+            end = _value_end(text, value)
+            found.append(Statement("pair", (*within, *path), within, at, value, end))
+            at = _skip_line(text, end)
+    return found
+
+
+def _skip_line(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end + 1
+
+
+def _key(text: str, at: int) -> tuple[Path, int]:
+    parts: list[str] = []
+    while (found := _KEY.match(text, at)) is not None:
+        raw = found[1]
+        parts.append(str(tomllib.loads(f"key = {raw}")["key"]) if raw[0] in "\"'" else raw)
+        at = found.end()
+        if not found[2]:
+            break
+    return tuple(parts), at
+
+
+def _value_end(text: str, at: int) -> int:
+    depth = 0
+    end = at
+    while (found := _TOKEN.match(text, at)) is not None:
+        token = found[0]
+        if depth == 0 and (token[0] == "#" or token in ("\n", "\r\n")):
+            break
+        depth += (token in ("[", "{")) - (token in ("]", "}"))
+        at = found.end()
+        if token.strip() and token[0] != "#":
+            end = at - (len(token) - len(token.rstrip()))
+    return end
