@@ -61,7 +61,7 @@ def forget(owner: str, *, now: float, keep_seconds: float | None) -> Steps[None]
 def forget_most(owner: str, most: int) -> Steps[None]:
     """Keep only the newest ``most`` jobs that have ended, keys, and records of usage."""
     for statement in (_OLD_JOBS, _OLD_KEYS, _OLD_USAGE):
-        yield statement, (owner, owner, most)
+        yield statement, (owner, owner, most - 1)
 
 
 def _or_unlimited(limit: int | None) -> int:

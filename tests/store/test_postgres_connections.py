@@ -1,0 +1,284 @@
+"""Connections to PostgreSQL: made late, few, made anew when they drop, encrypted, and silent about passwords."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+
+import anyio
+import psycopg
+import pytest
+from anyio.abc import SocketStream
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.store import postgres as postgres_store
+from databricks_responses_mcp.store.interface import Store, StoreError
+from databricks_responses_mcp.store.opening import open_store
+from databricks_responses_mcp.store.schema import VERSION
+from harness.postgres_server import PostgresServer
+from harness.store_records import STATE, a_turn
+from harness.tls_front import tls_front
+
+pytestmark = pytest.mark.anyio
+
+OURS = "FROM pg_stat_activity WHERE application_name = 'databricks-responses-mcp' AND datname = current_database()"
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> str:
+    return postgres.new_database()
+
+
+@pytest.fixture
+def admin(url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """Another connection to the database of `url`."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+def one(admin: psycopg.Connection[tuple[object, ...]], sql: str) -> object:
+    row = admin.execute(sql.encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+async def until(admin: psycopg.Connection[tuple[object, ...]], sql: str) -> None:
+    with anyio.fail_after(10):
+        while not one(admin, sql):
+            await anyio.lowlevel.checkpoint()
+
+
+async def refusal(store: Store) -> str:
+    with pytest.raises(StoreError) as refused:
+        await store.add_turn("conv", a_turn(1), STATE, title="")
+    await store.aclose()
+    return str(refused.value)
+
+
+async def test_dropped_connections_are_made_anew(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
+    store = open_store(url)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(store.conversations)
+    admin.execute(f"SELECT pg_terminate_backend(pid, 5000) {OURS}".encode())
+
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+
+    assert await store.count_conversations() == 1
+    await store.aclose()
+
+
+async def test_a_connection_that_drops_in_a_call_undoes_it_and_the_next_call_works(
+    url: str, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    store = open_store(url)
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+    said = []
+
+    async def add() -> None:
+        with pytest.raises(StoreError) as refused:
+            await store.add_turn("conv", a_turn(2), STATE, title="")
+        said.append(str(refused.value))
+
+    with psycopg.connect(url) as holder:
+        holder.execute("SELECT 1 FROM databricks_responses_mcp.conversations FOR UPDATE")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(add)
+            await until(admin, f"SELECT COUNT(*) = 1 {OURS} AND wait_event_type = 'Lock'")
+            admin.execute(f"SELECT pg_terminate_backend(pid) {OURS}".encode())
+
+    assert "cannot be reached (terminating connection due to administrator command)" in said[0]
+    await store.add_turn("conv", a_turn(2), STATE, title="")
+    await store.aclose()
+
+
+async def test_a_cancelled_call_leaves_nothing_behind_on_the_server(
+    url: str, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    store = open_store(url)
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+
+    with psycopg.connect(url) as holder, anyio.fail_after(10):
+        holder.execute("SELECT 1 FROM databricks_responses_mcp.conversations FOR UPDATE")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: store.add_turn("conv", a_turn(2), STATE, title=""))
+            await until(admin, f"SELECT COUNT(*) = 1 {OURS} AND wait_event_type = 'Lock'")
+            tasks.cancel_scope.cancel()
+
+    await until(admin, f"SELECT COUNT(*) = 0 {OURS}")
+    await store.add_turn("conv", a_turn(2), STATE, title="")
+    await store.aclose()
+
+
+async def test_many_calls_share_few_connections_and_closing_ends_them(
+    url: str, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    store = open_store(url)
+    async with anyio.create_task_group() as tasks:
+        for number in range(40):
+            tasks.start_soon(store.claim_key, f"key-{number}", "print", "job", 1.0)
+
+    assert 1 <= int(str(one(admin, f"SELECT COUNT(*) {OURS}"))) <= 4
+    await store.aclose()
+    await until(admin, f"SELECT COUNT(*) = 0 {OURS}")
+
+
+async def test_each_connection_asks_for_a_fresh_password(
+    url: str, postgres: PostgresServer, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    asked: list[str] = []
+
+    async def password() -> str:
+        asked.append("no+secret@all" if asked else "expired-token")
+        return asked[-1]
+
+    store = open_store(url.replace(f":{postgres.password}@", "@"), password=password)
+    with pytest.raises(StoreError) as refused:
+        await store.conversations()
+    assert "password authentication failed" in str(refused.value)
+    assert "expired-token" not in "".join(traceback.format_exception(refused.value))
+
+    await store.conversations()
+    await store.conversations()
+    assert len(asked) == 2
+    admin.execute(f"SELECT pg_terminate_backend(pid, 5000) {OURS}".encode())
+    await store.conversations()
+    assert len(asked) == 3
+    await store.aclose()
+
+
+async def test_a_password_that_cannot_be_had_is_told(url: str) -> None:
+    async def password() -> str:
+        raise BridgeError(ErrorCode.UNAUTHENTICATED, "The login has expired.", "Log in again.")
+
+    said = await refusal(open_store(url, password=password))
+
+    assert said.startswith("There is no password for PostgreSQL at 127.0.0.1/test_")
+    assert said.endswith(": The login has expired. Log in again.")
+
+
+SECRET = "hunter2-hunter2"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "postgresql://me:{secret}@127.0.0.1:{port}/postgres",
+        "postgresql://me:{secret}@127.0.0.1:1/postgres",
+        "postgresql://me:{secret}@127.0.0.1:{secret}/postgres",
+        "postgresql://me:{secret}@[::1/postgres",
+        "postgresql://me:{secret}@127.0.0.1/postgres?{secret}=x",
+        "postgresql://me:x%zz{secret}@127.0.0.1/postgres",
+        "postgresql://me:{secret}@127.0.0.1/postgres?sslmode={secret}",
+        "postgresql://me:{secret}@no.such.host.invalid/postgres",
+    ],
+)
+async def test_no_failure_shows_the_password(postgres: PostgresServer, broken: str) -> None:
+    store = open_store(broken.format(secret=SECRET, port=postgres.port))
+
+    with pytest.raises(StoreError) as refused:
+        await store.conversations()
+
+    told = "".join(traceback.format_exception(refused.value)) + repr(store)
+    assert SECRET not in told.replace(__file__, "")
+    assert str(refused.value).count(". ") >= 1, "it says what happened and what to do"
+
+
+async def test_tls_is_required_of_other_machines_unless_the_url_says_otherwise(url: str) -> None:
+    elsewhere = url.replace("@127.0.0.1:", "@db.example:") + "?hostaddr=127.0.0.1"
+
+    said = await refusal(open_store(elsewhere))
+    plain = open_store(f"{elsewhere}&sslmode=disable")
+
+    assert "server does not support SSL, but SSL was required" in said
+    assert said.endswith("and that it takes TLS, or else sslmode says so.")
+    await plain.add_turn("conv", a_turn(1), STATE, title="")
+    await plain.aclose()
+
+
+async def test_tls_is_spoken_and_checked_as_the_url_says(url: str, postgres: PostgresServer) -> None:
+    async with tls_front("db.example", postgres.port) as front:
+        elsewhere = url.replace(f"@127.0.0.1:{postgres.port}", f"@db.example:{front.port}") + "?hostaddr=127.0.0.1"
+        encrypted = open_store(elsewhere)
+        await encrypted.add_turn("conv", a_turn(1), STATE, title="")
+        await encrypted.aclose()
+        checked = open_store(f"{elsewhere}&sslmode=verify-full&sslrootcert={front.certificate}")
+        assert await checked.count_conversations() == 1
+        await checked.aclose()
+        other_name = elsewhere.replace("@db.example", "@other.example")
+        said = await refusal(open_store(f"{other_name}&sslmode=verify-full&sslrootcert={front.certificate}"))
+
+    assert 'does not match host name "other.example"' in said
+
+
+async def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_store, "_DEADLINE_SECONDS", 0.2)
+    held = anyio.Event()
+
+    async def hold(stream: SocketStream) -> None:
+        async with stream:
+            await held.wait()
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, hold)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+
+        assert await refusal(open_store(f"postgresql://me@127.0.0.1:{port}/db")) == (
+            "PostgreSQL at 127.0.0.1/db gave no answer in 0.2 seconds. Try again; see that it runs and is reachable."
+        )
+        held.set()
+        tasks.cancel_scope.cancel()
+
+
+async def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    assert await refusal(open_store("postgresql://me@127.0.0.1/db")) == (
+        "RESPONSES_MCP_STORE names a PostgreSQL database, and the driver for it is not installed."
+        " Install it: pip install 'databricks-responses-mcp[postgres]'."
+    )
+
+
+async def test_a_newer_schema_asks_for_an_upgrade(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
+    store = open_store(url)
+    await store.conversations()
+    await store.aclose()
+    admin.execute("UPDATE databricks_responses_mcp.schema_version SET version = version + 1")
+
+    assert f"written by a newer databricks-responses-mcp (schema {VERSION + 1}" in await refusal(open_store(url))
+
+
+async def test_a_user_who_may_make_no_schema_can_be_given_one(
+    url: str, postgres: PostgresServer, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    user = url.rpartition("/")[2].replace("test", "user")
+    admin.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'pw'".encode())
+    theirs = url.replace(f"postgres:{postgres.password}@", f"{user}:pw@")
+
+    said = await refusal(open_store(theirs))
+    admin.execute(f"CREATE SCHEMA databricks_responses_mcp AUTHORIZATION {user}".encode())
+    store = open_store(theirs)
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+
+    assert said.endswith("Grant it CREATE on the database, or make it the owner of a schema databricks_responses_mcp.")
+    await store.aclose()
+
+
+async def test_a_read_only_server_is_told(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
+    database = url.rpartition("/")[2]
+    admin.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on".encode())
+
+    assert await refusal(open_store(url)) == (
+        f"PostgreSQL at 127.0.0.1/{database} is read-only. Give RESPONSES_MCP_STORE the URL of the primary server."
+    )
+
+
+async def test_what_is_damaged_in_the_database_is_told(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
+    store = open_store(url)
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+    admin.execute("UPDATE databricks_responses_mcp.turns SET items = '[{'")
+
+    with pytest.raises(StoreError, match=r"What is kept in PostgreSQL at .* is damaged"):
+        await store.conversation("conv")
+
+    assert await store.count_conversations() == 1
+    await store.aclose()

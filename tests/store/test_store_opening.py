@@ -1,0 +1,120 @@
+"""Which store a setting means, and the bounds of the one in memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.store import memory
+from databricks_responses_mcp.store.memory import MemoryStore
+from databricks_responses_mcp.store.opening import open_store
+from harness.store_records import STATE, a_job, a_turn, a_usage
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [
+        (None, "SqliteStore"),
+        ("off", "MemoryStore"),
+        (" OFF ", "MemoryStore"),
+        ("store.db", "SqliteStore"),
+        ("~/store.db", "SqliteStore"),
+        ("C:\\Users\\me\\store.db", "SqliteStore"),
+        ("postgres://me@db.example/db", "PostgresStore"),
+        ("PostgreSQL://me@db.example/db", "PostgresStore"),
+    ],
+)
+def test_a_setting_means_one_kind_of_store(setting: str | None, kind: str) -> None:
+    assert type(open_store(setting)).__name__ == kind
+
+
+@pytest.mark.parametrize("setting", ["", "  ", "mysql://me:hunter2@db.example/db", "file:///tmp/x", "a\0b"])
+def test_what_names_no_store_is_refused_without_repeating_it(setting: str) -> None:
+    with pytest.raises(BridgeError) as refused:
+        open_store(setting)
+
+    assert refused.value.code is ErrorCode.INVALID_ARGUMENT
+    assert str(refused.value) == (
+        "RESPONSES_MCP_STORE names no store."
+        " Set it to the path of a file, to a postgresql:// URL, to off, or leave it unset."
+    )
+
+
+def test_a_folder_is_refused_with_the_name_of_a_file_in_it(tmp_path: Path) -> None:
+    with pytest.raises(BridgeError) as refused:
+        open_store(str(tmp_path))
+
+    assert refused.value.code is ErrorCode.INVALID_ARGUMENT
+    assert refused.value.hint == f"Name a file in it, such as {tmp_path / 'conversations.db'}."
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the folder's place is set otherwise there")
+async def test_by_default_it_is_a_file_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    store = open_store(None)
+
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+
+    assert (tmp_path / "databricks-responses-mcp" / "conversations.db").exists()
+    await store.aclose()
+
+
+def test_naming_a_store_loads_no_database(tmp_path: Path) -> None:
+    """A server that starts must not wait for what it may never use."""
+    script = (
+        "import sys; import databricks_responses_mcp.store.opening; print({'sqlite3', 'psycopg'} & set(sys.modules))"
+    )
+
+    assert (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "set()\n"
+    )
+
+
+async def test_memory_keeps_the_newest_conversations() -> None:
+    store = MemoryStore(most=3)
+    for number in range(1, 6):
+        await store.add_turn(f"conv-{number}", a_turn(1, created_at=float(number)), STATE, title="")
+
+    assert [found.conversation_id for found in await store.conversations()] == ["conv-5", "conv-4", "conv-3"]
+    await store.aclose()
+
+
+async def test_memory_keeps_so_many_bytes() -> None:
+    store = MemoryStore(most_bytes=25_000)
+    for number in range(1, 6):
+        turn = a_turn(1, created_at=float(number), said=[{"text": "x" * 10_000}], items=[])
+        await store.add_turn(f"conv-{number}", turn, STATE, title="")
+
+    assert [found.conversation_id for found in await store.conversations()] == ["conv-5", "conv-4"]
+    await store.aclose()
+
+
+async def test_memory_keeps_the_newest_jobs_keys_and_usage_and_all_jobs_that_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "MOST_OTHERS", 3)
+    store = MemoryStore()
+    await store.put_job(a_job("runs", updated_at=0.5))
+    for number in range(1, 7):
+        await store.claim_key(f"key-{number}", "p", "job", float(number))
+        await store.add_usage(a_usage(float(number)))
+        await store.put_job(a_job(f"job-{number}", status="completed", updated_at=float(number)))
+
+    assert [n for n in range(1, 7) if await store.job(f"job-{n}")] == [4, 5, 6]
+    assert await store.job("runs") is not None
+    assert await store.tokens_since(0.0) == 3 * 15
+    assert [n for n in range(1, 7) if not (await store.claim_key(f"key-{n}", "p", "new", 9.0)).mine] == [4, 5, 6]
+    await store.aclose()
+
+
+async def test_what_is_in_memory_is_gone_when_it_is_closed() -> None:
+    store = MemoryStore()
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+    await store.aclose()
+
+    assert await store.conversations() == []
+    await store.aclose()
