@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import anyio.to_thread
 
@@ -71,6 +72,15 @@ class Examination:
                 await self._check("host", _raising(error))  # the embedded workspace could not be started
         if "host" not in self._reported or "network" not in self._reported:
             await self._look_at_workspace()
+        await self._look_at_hosts()
+
+    async def _look_at_hosts(self) -> None:
+        from databricks_responses_mcp.cli.host_checks import examine_hosts
+        from databricks_responses_mcp.hosts.machine import Machine
+
+        for finding in await examine_hosts(Machine.this(), Path.cwd()):
+            self.failure = self.failure or finding.code
+            await self._tell(finding)
 
     async def _look_at_workspace(self) -> None:
         from databricks_responses_mcp.cli.network import reach

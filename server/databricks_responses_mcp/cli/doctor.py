@@ -16,8 +16,9 @@ from databricks_responses_mcp.errors import ErrorCode
 
 _HELP = """\
 Check everything that a call needs, one line a check: versions, settings, the workspace's address, the way there,
-sign-in, the endpoints, the models, a call that costs a few tokens, the folder for pictures. A check that fails is
-followed by what to fix. The exit code is 0 if none failed, else that of the first.
+sign-in, the endpoints, the models, a call that costs a few tokens, the folder for pictures, and each MCP host that the
+server is registered with. A check that fails is followed by what to fix. The exit code is 0 if none failed, else that
+of the first.
 """
 _MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("\N{EN DASH}", "yellow")}
 _PLAIN_MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "-   "}

@@ -17,6 +17,7 @@ COMMANDS = {
     "image": "Draw a picture; its path goes to stdout.",
     "models": "List the workspace's serving endpoints.",
     "doctor": "Check settings, host, sign-in and a call, and say what to fix.",
+    "install": "Register the server with the MCP hosts of this machine.",
     "emulator": "Run a workspace on this machine: no account, no key.",
 }
 

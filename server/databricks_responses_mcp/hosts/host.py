@@ -31,12 +31,14 @@ class Host:
         new_file: what a file starts with that is not there yet.
         refers: whether the host can fetch a variable's value itself, so that no file has to hold it.
         asks: what a forwarded variable needs elsewhere in the file.
-        signs: files or folders that are there if the host is.
+        signs: files or folders that are there if this user has used the host.
+        apps: its programs' bundles, on macOS.
         commands: programs that are on the PATH if the host is.
         add_command: the host's own command that registers a server; "" if it has none.
-        bare_path: whether it starts servers with the few folders of a desktop session on their PATH, not with those
-            of the user's shell: then a command must be absolute.
+        bare_path: whether it is started from the desktop, and so may have but few folders on its PATH, not those of
+            the user's shell: then a command should be absolute.
         after: what its user does next, one sentence.
+        after_project: the same for a project's file, where that is not all.
         makes_link: its one-click link; None if it has none.
     """
 
@@ -52,10 +54,12 @@ class Host:
     refers: bool = True
     asks: Callable[[Sequence[str]], Beside] | None = None
     signs: Paths
+    apps: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     add_command: str = ""
     bare_path: bool = False
     after: str
+    after_project: str = ""
     makes_link: MakeLink | None = None
 
     def user_file(self, machine: Machine) -> Path:
@@ -68,10 +72,17 @@ class Host:
         """The file of the servers of a project."""
         return project / self.project_file if self.project_file is not None else None
 
+    def is_used(self, machine: Machine) -> bool:
+        """Whether this user has used the host: it has left something in their home folder."""
+        return any(sign.exists() for sign in self.signs(machine))
+
     def is_present(self, machine: Machine) -> bool:
         """Whether the host seems to be installed for this user."""
-        return any(sign.exists() for sign in self.signs(machine)) or any(
-            machine.which(command) is not None for command in self.commands
+        folders = (Path("/Applications"), machine.home / "Applications") if machine.platform == "darwin" else ()
+        return (
+            self.is_used(machine)
+            or any((folder / f"{app}.app").exists() for app in self.apps for folder in folders)
+            or any(machine.which(command) is not None for command in self.commands)
         )
 
     def entry(self, launch: Launch, *, name: str = SERVER.key, forwarded: Sequence[str] = ()) -> dict[str, Any]:

@@ -51,6 +51,15 @@ class Machine:
             return self.home / "Library" / "Application Support"
         return self.xdg_config
 
+    @property
+    def desktop_path(self) -> str:
+        """The PATH of programs that were started from the desktop, which read no shell's start-up files."""
+        if self.platform == "win32":
+            return self.environ.get("PATH", "")
+        if self.platform == "darwin":
+            return "/usr/bin:/bin:/usr/sbin:/sbin"
+        return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
     def folder(self, variable: str) -> Path | None:
         """The folder that a variable names; None if it is not set or not absolute, which hosts ignore too."""
         value = self.environ.get(variable, "").strip()

@@ -37,15 +37,6 @@ def _any(*several: Paths) -> Paths:
     return lambda machine: tuple(path for paths in several for path in paths(machine))
 
 
-def _app(name: str) -> Paths:
-    """A program of macOS."""
-    return lambda machine: (
-        (Path("/Applications") / f"{name}.app", machine.home / "Applications" / f"{name}.app")
-        if machine.platform == "darwin"
-        else ()
-    )
-
-
 def _claude_desktop(machine: Machine) -> tuple[Path, ...]:
     usual = machine.applications / "Claude"
     if machine.platform != "win32":
@@ -94,7 +85,8 @@ HOSTS: tuple[Host, ...] = (
         user_files=_file(_claude_desktop, "claude_desktop_config.json"),
         shape=plain(),
         refers=False,
-        signs=_any(_claude_desktop, _app("Claude")),
+        signs=_claude_desktop,
+        apps=("Claude",),
         bare_path=True,
         after=_RESTART,
     ),
@@ -108,6 +100,7 @@ HOSTS: tuple[Host, ...] = (
         commands=("claude",),
         add_command="claude mcp add",
         after="Start a new session, and type /mcp to see it.",
+        after_project="Start a session in the project, and approve it when asked.",
     ),
     Host(
         key="vscode",
@@ -117,7 +110,8 @@ HOSTS: tuple[Host, ...] = (
         within=("servers",),
         shape=plain(reference="${input:name}", before={"type": "stdio"}),
         asks=shapes.inputs,
-        signs=_any(_application("Code", "User"), _app("Visual Studio Code")),
+        signs=_application("Code", "User"),
+        apps=("Visual Studio Code",),
         commands=("code",),
         add_command="code --add-mcp",
         bare_path=True,
@@ -130,7 +124,8 @@ HOSTS: tuple[Host, ...] = (
         user_files=_home(".cursor", "mcp.json"),
         project_file=".cursor/mcp.json",
         shape=plain(reference="${env:NAME}"),
-        signs=_any(_home(".cursor"), _app("Cursor")),
+        signs=_home(".cursor"),
+        apps=("Cursor",),
         commands=("cursor", "cursor-agent"),
         bare_path=True,
         after="Switch it on in Settings > Tools & MCP.",
@@ -141,7 +136,8 @@ HOSTS: tuple[Host, ...] = (
         title="Windsurf",
         user_files=_home(".codeium", "windsurf", "mcp_config.json"),
         shape=plain(reference="${env:NAME}"),
-        signs=_any(_home(".codeium", "windsurf"), _app("Windsurf")),
+        signs=_home(".codeium", "windsurf"),
+        apps=("Windsurf",),
         commands=("windsurf",),
         bare_path=True,
         after="Press the refresh button of the MCP servers in Cascade.",
@@ -154,7 +150,8 @@ HOSTS: tuple[Host, ...] = (
         within=("context_servers",),
         shape=plain(after={"timeout": 300}),  # seconds; 60 by default
         refers=False,
-        signs=_any(_zed, _app("Zed")),
+        signs=_zed,
+        apps=("Zed",),
         commands=("zed", "zeditor"),
         bare_path=True,
         after="It starts at once; the agent panel's settings show a green dot.",
@@ -171,6 +168,7 @@ HOSTS: tuple[Host, ...] = (
         commands=("codex",),
         add_command="codex mcp add",
         after="Start a new session, and type /mcp to see it.",
+        after_project="Start a session in the project, and trust the folder: else its file is not read.",
     ),
     Host(
         key="gemini-cli",
@@ -182,6 +180,7 @@ HOSTS: tuple[Host, ...] = (
         commands=("gemini",),
         add_command="gemini mcp add",
         after="Start a new session, and type /mcp to see it.",
+        after_project="Start a session in the project, and trust the folder: else its file is not read.",
     ),
     Host(
         key="opencode",
@@ -213,7 +212,7 @@ HOSTS: tuple[Host, ...] = (
         format="yaml",
         listed=True,
         shape=Shape(shapes.listed, plain().read),
-        new_file="name: My configuration\nversion: 1.0.0\nschema: v1\n",
+        new_file="name: Local Config\nversion: 1.0.0\nschema: v1\n",
         signs=_home(".continue"),
         commands=("cn",),
         bare_path=True,
@@ -226,7 +225,8 @@ HOSTS: tuple[Host, ...] = (
         format="yaml",
         within=("extensions",),
         shape=Shape(shapes.goose, shapes.read_goose),
-        signs=_any(_goose, _app("Goose")),
+        signs=_goose,
+        apps=("Goose",),
         commands=("goose",),
         add_command="goose configure",
         after="Start a new session.",
@@ -239,7 +239,8 @@ HOSTS: tuple[Host, ...] = (
         user_files=_any(_home(".lmstudio", "mcp.json"), _home(".cache", "lm-studio", "mcp.json")),
         shape=plain(),
         refers=False,
-        signs=_any(_home(".lmstudio"), _home(".cache", "lm-studio"), _app("LM Studio")),
+        signs=_any(_home(".lmstudio"), _home(".cache", "lm-studio")),
+        apps=("LM Studio",),
         commands=("lms",),
         bare_path=True,
         after="Switch `mcp/databricks` on in the Program tab.",
@@ -275,7 +276,8 @@ HOSTS: tuple[Host, ...] = (
         user_files=_home(".kiro", "settings", "mcp.json"),
         project_file=".kiro/settings/mcp.json",
         shape=plain(reference="${NAME}", after={"disabled": False}),
-        signs=_any(_home(".kiro"), _app("Kiro")),
+        signs=_home(".kiro"),
+        apps=("Kiro",),
         commands=("kiro", "kiro-cli"),
         bare_path=True,
         after="It connects at once; the MCP servers view shows it. It asks before it passes a variable on.",

@@ -1,0 +1,196 @@
+"""The doctor's look at the hosts: where the server is registered, and whether what they start runs."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from databricks_responses_mcp import __version__
+from databricks_responses_mcp.cli.findings import Finding
+from databricks_responses_mcp.cli.installing import registrations
+from databricks_responses_mcp.cli.launching import PORTABLE, own_command
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.host import Host
+from databricks_responses_mcp.hosts.machine import Machine
+from databricks_responses_mcp.hosts.registration import Registered, server_at
+from databricks_responses_mcp.hosts.start_errors import last_start_error
+from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.workspace.profiles import read_profile
+
+_START_SECONDS = 20.0
+_LONGEST_REASON = 200
+_VERSION = re.compile(r"version (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A registration that was found.
+
+    Attributes:
+        shared: whether it stands in a project's file, which somebody else may have written.
+    """
+
+    file: Path
+    server: Registered
+    shared: bool
+
+
+async def examine_hosts(machine: Machine, project: Path) -> list[Finding]:
+    """One finding for each host that the server is registered with, and one for all that are used without it.
+
+    A host that is not there, and one that nothing is registered with, is no failure.
+    """
+    looked = await anyio.to_thread.run_sync(partial(_look, machine, project))
+    findings: dict[str, Finding] = {}
+
+    async def examine(host: Host, places: list[Place]) -> None:
+        findings[host.key] = await _examine(host, places, machine, project)
+
+    async with anyio.create_task_group() as tasks:
+        for host, places, _ in looked:
+            if places:
+                tasks.start_soon(examine, host, places)
+    result = [findings[host.key] for host, *_ in looked if host.key in findings]
+    result += [
+        Finding(f"in {host.title}", "skipped", error.message, error.hint)
+        for host, places, error in looked
+        if error is not None and not places
+    ]
+    unused = [host for host, places, error in looked if not places and error is None]
+    if unused:
+        titles = ", ".join(host.title for host in unused)
+        keys = " ".join(host.key for host in unused)
+        result.append(
+            Finding(
+                "hosts", "skipped", f"not registered with {titles}", f"`{SERVER.distribution} install {keys}` does it."
+            )
+        )
+    return result
+
+
+def _look(machine: Machine, project: Path) -> list[tuple[Host, list[Place], BridgeError | None]]:
+    """The hosts that are used here, the registrations of each, and why a file of theirs cannot be read."""
+    looked: list[tuple[Host, list[Place], BridgeError | None]] = []
+    for host in HOSTS:
+        places: list[Place] = []
+        failed: BridgeError | None = None
+        for file, shared in ((host.user_file(machine), False), (host.project_path(project), True)):
+            if file is None:
+                continue
+            try:
+                places += [Place(file, server, shared) for server in registrations(host, file)]
+            except BridgeError as error:
+                failed = error
+        if host.is_used(machine) or (places and host.is_present(machine)):
+            looked.append((host, places, failed))
+    return looked
+
+
+async def _examine(host: Host, places: list[Place], machine: Machine, project: Path) -> Finding:
+    details: list[str] = []
+    hints: list[str] = []
+    failure: BridgeError | None = None
+    for place in places:
+        launch = place.server.launch
+        assert launch is not None
+        where = f"registered as {place.server.name} in {place.file}"
+        try:
+            runs, hint = await _try(host, place, launch, machine)
+        except BridgeError as error:
+            failure = failure or error
+            details.append(f"{where}: {error.message}")
+            hints.append(error.hint)
+            continue
+        details.append(f"{where}; {runs}")
+        hints += [hint] if hint else []
+    name = places[0].server.name
+    if said := await anyio.to_thread.run_sync(partial(last_start_error, host.key, machine, name, project)):
+        details.append(f"its log says of the last start: {said[:_LONGEST_REASON]}")
+    return Finding(
+        f"in {host.title}",
+        "failed" if failure is not None else "ok",
+        "; ".join(details),
+        " ".join(dict.fromkeys(hints)),
+        failure.code if failure is not None else None,
+    )
+
+
+async def _try(host: Host, place: Place, launch: Launch, machine: Machine) -> tuple[str, str]:
+    """What the registered command is, and advice if there is something to improve.
+
+    Raises:
+        BridgeError: it cannot be started, or cannot sign in as it is told to.
+    """
+    if profile := launch.env.get("DATABRICKS_CONFIG_PROFILE"):
+        environ = {**machine.environ, **launch.env}
+        await anyio.to_thread.run_sync(partial(read_profile, profile, environ))
+    if "${" in launch.command:
+        return f"starts {launch.command}, which only {host.title} can resolve", ""
+    found = await anyio.to_thread.run_sync(partial(machine.which, launch.command))
+    again = f"`{SERVER.distribution} install {host.key}{' --project' if place.shared else ''}`"
+    if found is None:
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"it starts {launch.command}, which is not there, or not on the PATH.",
+            f"{again} writes a command that is." if not place.shared else "Install uv, which has uvx.",
+        )
+    hint = ""
+    if host.bare_path and not Path(launch.command).is_absolute():
+        on_desktop = await anyio.to_thread.run_sync(partial(machine.which, launch.command, machine.desktop_path))
+        if on_desktop is None and not place.shared:
+            hint = (
+                f"Started from the desktop, {host.title} may not find {launch.command}: {again} writes its whole path."
+            )
+    index = server_at(launch)
+    if index is None or (place.shared and not _is_trusted(launch, machine)):
+        # A project's file may be anybody's: nothing that it names is run but what is known.
+        return f"starts {found}, which was not tried", hint
+    version = await _version(found, (*launch.args[:index], "--version"))
+    if version != __version__:
+        hint = hint or f"It is another version than this one, {__version__}; {again} registers this one."
+    return f"starts {found}, version {version}", hint
+
+
+async def _version(program: Path, arguments: tuple[str, ...]) -> str:
+    words = " ".join((str(program), *arguments))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
+    try:
+        with anyio.fail_after(_START_SECONDS):
+            ran = await anyio.run_process(
+                [str(program), *arguments],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+                check=False,
+                env=environ,
+            )
+    except TimeoutError:
+        raise _cannot_start(f"`{words}` did not answer within {_START_SECONDS:.0f} s") from None
+    except OSError as error:
+        raise _cannot_start(f"`{words}` cannot be started: {error.strerror or type(error).__name__}") from error
+    said = ran.stdout.decode("utf-8", "replace").strip()
+    told = _VERSION.search(said)
+    if ran.returncode != 0 or told is None:
+        last = said.splitlines()[-1][:_LONGEST_REASON] if said else "it said nothing"
+        raise _cannot_start(f"`{words}` failed with exit code {ran.returncode}: {last}")
+    return told[1]
+
+
+def _cannot_start(message: str) -> BridgeError:
+    return BridgeError(
+        ErrorCode.NOT_CONFIGURED,
+        f"{message}.",
+        f"Run it yourself to see more, or register this installation again with `{SERVER.distribution} install`.",
+    )
+
+
+def _is_trusted(launch: Launch, machine: Machine) -> bool:
+    words = (launch.command, *launch.args)
+    own = own_command(sys.argv[0], sys.prefix, sys.executable, machine.environ)
+    return words[: len(PORTABLE)] == PORTABLE or words[: len(own)] == own

@@ -1,0 +1,245 @@
+"""``install``: registering the server with the hosts of this machine."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from databricks_responses_mcp.cli.failing import EXIT_CODES, tell
+from databricks_responses_mcp.cli.help import SectionedCommand
+from databricks_responses_mcp.cli.printing import note, prepare_streams, write_json, write_out
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.host import Host
+from databricks_responses_mcp.hosts.machine import Machine
+from databricks_responses_mcp.hosts.table import HOSTS, find_host
+
+_KEYS = [host.key for host in HOSTS]
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+
+_HELP = f"""\
+Register this server with MCP hosts, by writing to the hosts' own files; what else stands there stays as it is, and
+the file as it was is kept beside it. With no HOST it lists the hosts of this machine, and where the server is
+registered.
+
+HOST: {", ".join(_KEYS)}.
+
+\b
+  databricks-responses-mcp install
+  databricks-responses-mcp install claude-code cursor --profile dev
+  databricks-responses-mcp install vscode --embedded
+  databricks-responses-mcp install codex --project --print
+
+The server signs in by a profile of ~/.databrickscfg, so no secret is written. A project's file gets the command
+`uvx databricks-responses-mcp`, which works on every machine that has uv, and never a secret.
+"""
+
+
+@click.command(cls=SectionedCommand, help=_HELP)
+@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+@click.option("--project", is_flag=False, flag_value=".", metavar="[DIR]", help="The project's file, not the user's.")
+@click.option("--uninstall", is_flag=True, help="Take the server out again.")
+@click.option("--print", "printed", is_flag=True, help="Write nothing; print what would stand in the file.")
+@click.option("--name", default=SERVER.key, metavar="NAME", help=f"Its name in the host. Default: {SERVER.key}.")
+@click.option("--profile", metavar="NAME", help="Profile to sign in with. Default: the usual one.")
+@click.option("--token-in-file", is_flag=True, help="Write DATABRICKS_TOKEN into the user's file instead.")
+@click.option("--embedded", is_flag=True, help="Register the workspace on this machine: no account, no key.")
+@click.option("--engine", metavar="local|rules|URL", help="What answers in the embedded workspace.")
+@click.option("--model", metavar="NAME", help="Endpoint that answers when a call names none.")
+@click.option(
+    "--env",
+    "variables",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="One more variable for the server; without a value the host takes it from its own environment.",
+)
+@click.option("--command", "own", metavar="TEXT", help="What to start instead, as one string with its arguments.")
+@click.option("--force", is_flag=True, help="Replace another program's server of that name.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found or done as JSON.")
+def command(hosts: tuple[str, ...], project: str | None, as_json: bool, **given: Any) -> int:
+    """List hosts, or register with them; the exit code is that of the first failure."""
+    prepare_streams()
+    machine = Machine.this()
+    if project in _KEYS and not Path(project).is_dir():
+        hosts, project = (project, *hosts), "."  # `--project HOST`
+    folder = _folder(project) if project is not None else None
+    chosen = _chosen(hosts)
+    _check(given, chosen=bool(chosen), project=folder is not None)
+    if not chosen:
+        _list(machine, folder or Path.cwd(), as_json=as_json)
+        return 0
+    return _do(chosen, machine, folder, as_json=as_json, **given)
+
+
+def _do(hosts: list[Host], machine: Machine, project: Path | None, *, as_json: bool, **given: Any) -> int:
+    from databricks_responses_mcp.cli.installing import Order, install, preview, uninstall
+
+    order = (
+        Order(name=given["name"], project=project, force=given["force"])
+        if given["uninstall"]
+        else _order(project, **given)
+    )
+    results: list[dict[str, Any]] = []
+    code = 0
+    for host in hosts:
+        try:
+            if given["printed"]:
+                file, text = preview(host, machine, order)
+                note(f"{host.title}: this would stand in {file}")
+                write_out(text if text.endswith("\n") else f"{text}\n")
+                continue
+            done = (uninstall if given["uninstall"] else install)(host, machine, order)
+        except BridgeError as error:
+            code = code or EXIT_CODES[error.code]
+            results.append({"host": host.key, "action": "failed", "error": error.as_dict()})
+            if not as_json:
+                tell(error)
+            continue
+        results.append(done.as_dict())
+        if not as_json:
+            write_out("".join(f"{line}\n" for line in _told(done, order, here=host.is_present(machine))))
+    if as_json and not given["printed"]:
+        write_json({"ok": code == 0, "hosts": results})
+    return code
+
+
+def _order(project: Path | None, **given: Any) -> Any:
+    from databricks_responses_mcp.cli import launching
+    from databricks_responses_mcp.cli.installing import Order
+
+    env, forwarded = launching.parse_variables(given["variables"])
+    if given["model"]:
+        env["RESPONSES_MCP_MODEL"] = given["model"]
+    arguments: tuple[str, ...] = ()
+    if given["embedded"]:
+        arguments = ("--embedded", *(("--engine", given["engine"]) if given["engine"] else ()))
+        sign_in = launching.SignIn(words="nowhere: its workspace is on this machine")
+    elif given["token_in_file"]:
+        sign_in = launching.sign_in_by_token(os.environ)
+    elif given["profile"]:
+        sign_in = launching.sign_in_by_profile(given["profile"], os.environ)
+    elif project is not None:
+        sign_in = launching.shared_sign_in(os.environ)
+    else:
+        sign_in = launching.default_sign_in(os.environ)
+    portable: tuple[str, ...] = launching.PORTABLE
+    command = launching.own_command(sys.argv[0], sys.prefix, sys.executable, os.environ)
+    if given["own"]:
+        portable = launching.given_command(given["own"], os.environ, absolute=False)
+        command = launching.given_command(given["own"], os.environ, absolute=True)
+    return Order(
+        name=given["name"],
+        command=(*command, *arguments),
+        portable=(*portable, *arguments),
+        sign_in=sign_in,
+        env=env,
+        forwarded=forwarded,
+        project=project,
+        force=given["force"] or bool(given["own"]),
+    )
+
+
+def _told(done: Any, order: Any, *, here: bool) -> Iterator[str]:
+    host = done.host
+    words = {
+        "registered": f"registered as {done.name} in {done.file}",
+        "updated": f"changed in {done.file}",
+        "unchanged": f"already registered in {done.file}, nothing changed",
+        "removed": f"taken out of {done.file}",
+        "absent": f"not registered in {done.file}, nothing changed",
+    }
+    yield f"{host.title}: {words[done.action]}"
+    if done.action in ("registered", "updated"):
+        yield f"  Starts: {' '.join((done.launch.command, *done.launch.args))}"
+        yield f"  Signs in: {order.sign_in.words}"
+    if done.backup is not None:
+        yield f"  Backup: {done.backup}"
+    if done.next:
+        yield f"  Next: {done.next}"
+        if not here:
+            yield f"  {host.title} was not found on this machine; its file is made all the same."
+
+
+def _list(machine: Machine, project: Path, *, as_json: bool) -> None:
+    from databricks_responses_mcp.cli.installing import registrations
+
+    found: list[dict[str, Any]] = []
+    for host in HOSTS:
+        places: list[dict[str, str]] = []
+        facts: dict[str, Any] = {"host": host.key, "title": host.title, "present": host.is_present(machine)}
+        for scope, file in (("user", host.user_file(machine)), ("project", host.project_path(project))):
+            if file is None:
+                continue
+            try:
+                places += [
+                    {"scope": scope, "name": server.name, "file": str(file)} for server in registrations(host, file)
+                ]
+            except BridgeError as error:
+                facts["error"] = error.as_dict()
+        found.append({**facts, "registered": places})
+    if as_json:
+        write_json({"hosts": found})
+        return
+    rows = [("HOST", "NAME", "PRESENT", "REGISTERED")]
+    for facts in found:
+        where = ", ".join(f"{place['scope']}: {place['file']}" for place in facts["registered"])
+        if "error" in facts:
+            where = where or facts["error"]["message"]
+        rows.append((facts["host"], facts["title"], "yes" if facts["present"] else "no", where or "-"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        write_out("  ".join(cells).rstrip() + "\n")
+
+
+def _chosen(keys: tuple[str, ...]) -> list[Host]:
+    from difflib import get_close_matches
+
+    chosen: list[Host] = []
+    for key in dict.fromkeys(keys):
+        host = find_host(key.lower())
+        if host is None:
+            near = get_close_matches(key.lower(), _KEYS, n=1)
+            raise click.UsageError(
+                f"There is no host {key!r} here. " + (f"Did you mean {near[0]}? " if near else "") + _known()
+            )
+        chosen.append(host)
+    return chosen
+
+
+def _known() -> str:
+    return f"There are: {', '.join(_KEYS)}."
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text).absolute()
+    if not folder.is_dir():
+        raise click.BadParameter(f"{text!r} is no folder.", param_hint="--project")
+    return folder
+
+
+def _check(given: dict[str, Any], *, chosen: bool, project: bool) -> None:
+    """Refuse options that contradict each other."""
+    rules: list[tuple[Callable[[], object], str]] = [
+        (lambda: given["engine"] and not given["embedded"], "--engine goes with --embedded."),
+        (
+            lambda: sum(bool(given[key]) for key in ("profile", "token_in_file", "embedded")) > 1,
+            "--profile, --token-in-file and --embedded are three ways to sign in; choose one.",
+        ),
+        (lambda: given["token_in_file"] and project, "--token-in-file is for a user's file: a project's is shared."),
+        (lambda: given["printed"] and given["uninstall"], "--print shows an entry; --uninstall has none."),
+        (
+            lambda: not chosen and (given["uninstall"] or given["printed"]),
+            "Name the hosts; without --uninstall and --print they are listed.",
+        ),
+        (
+            lambda: not given["name"] or not set(given["name"]) <= _NAME_CHARACTERS or len(given["name"]) > 64,
+            "--name takes letters, digits, hyphens and underscores, which every host can show.",
+        ),
+    ]
+    for wrong, message in rules:
+        if wrong():
+            raise click.UsageError(message)

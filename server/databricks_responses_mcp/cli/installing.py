@@ -1,0 +1,277 @@
+"""Registering the server with one host: what is written, what is refused, what is told."""
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from databricks_responses_mcp.cli.launching import PORTABLE, SignIn, secret_variables
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.config_file import read_config, write_config
+from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.host import Host
+from databricks_responses_mcp.hosts.machine import Machine
+from databricks_responses_mcp.hosts.registration import Registered, merged, register, servers, unregister
+
+_GIT_SECONDS = 10
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be registered, with whichever host.
+
+    Attributes:
+        name: of the entry.
+        command: the program and its arguments, for a user's file.
+        portable: the same for a project's, which others use as well.
+        sign_in: how the server signs in.
+        env: further variables.
+        forwarded: further variables that the host fetches itself.
+        project: the project whose file is meant; None for the user's.
+        force: whether another program's entry of that name may go.
+    """
+
+    name: str = SERVER.key
+    command: tuple[str, ...] = PORTABLE
+    portable: tuple[str, ...] = PORTABLE
+    sign_in: SignIn = field(default_factory=SignIn)
+    env: Mapping[str, str] = field(default_factory=dict)
+    forwarded: tuple[str, ...] = ()
+    project: Path | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of one host.
+
+    Attributes:
+        action: what was done to the file.
+        file: the host's file.
+        shared: whether it is a project's file.
+        backup: where the file is as it was before; None if nothing was kept.
+        launch: what the host starts now; None if nothing.
+    """
+
+    host: Host
+    action: str
+    file: Path
+    name: str
+    shared: bool = False
+    backup: Path | None = None
+    launch: Launch | None = None
+
+    @property
+    def next(self) -> str | None:
+        """What the host's user does next; None if nothing was registered."""
+        if self.action not in ("registered", "updated"):
+            return None
+        return (self.shared and self.host.after_project) or self.host.after
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines; what there is not is absent."""
+        facts: dict[str, Any] = {
+            "host": self.host.key,
+            "action": self.action,
+            "file": str(self.file),
+            "name": self.name,
+            "backup": str(self.backup) if self.backup else None,
+            "command": [self.launch.command, *self.launch.args] if self.launch else None,
+            "next": self.next,
+        }
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """What goes wrong inside is told with the file's name."""
+    try:
+        yield
+    except BridgeError as error:
+        if str(file) in error.message:
+            raise
+        raise replace(error, message=f"{file}: {error.message}") from error
+
+
+def file_of(host: Host, machine: Machine, project: Path | None) -> Path:
+    """The file that is meant.
+
+    Raises:
+        BridgeError: ``invalid_argument``, if the host has no file for projects.
+    """
+    if project is None:
+        return host.user_file(machine)
+    path = host.project_path(project)
+    if path is None:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{host.title} has no file for a project's servers.",
+            "Leave --project out: its user's file serves every project.",
+        )
+    return path
+
+
+def install(host: Host, machine: Machine, order: Order) -> Done:
+    """Write the entry, unless it is there already.
+
+    Raises:
+        BridgeError: the file cannot be read or written, holds another program's entry of that name, or is one that a
+            secret must not be written to.
+    """
+    file = file_of(host, machine, order.project)
+    new = _entry(host, machine, order)
+    for attempt in range(_TRIES):
+        # Read again each time: some hosts write to their file all the while.
+        text = read_config(file)
+        old = _existing(host, text, file, order)
+        entry = merged(old.entry if old is not None and old.launch is not None else None, new)
+        with naming(file):
+            changed = register(host, text or host.new_file, entry, name=order.name, forwarded=_forwarded(order, host))
+        if old is not None and old.entry == entry and changed == text:
+            return Done(host=host, action="unchanged", file=file, name=order.name, launch=host.launch_of(entry))
+        try:
+            backup = write_config(file, changed, previous=text)
+        except BridgeError as error:
+            if not error.retryable or attempt == _TRIES - 1:
+                raise
+            continue
+        action = "registered" if old is None else "updated"
+        _hide_secrets(backup, old)
+        return Done(
+            host=host,
+            action=action,
+            file=file,
+            name=order.name,
+            shared=order.project is not None,
+            backup=backup,
+            launch=host.launch_of(entry),
+        )
+    raise AssertionError("unreachable")
+
+
+def uninstall(host: Host, machine: Machine, order: Order) -> Done:
+    """Take the entry out, if it is there.
+
+    Raises:
+        BridgeError: as `install`.
+    """
+    file = file_of(host, machine, order.project)
+    text = read_config(file)
+    old = _existing(host, text, file, order)
+    if old is None:
+        return Done(host=host, action="absent", file=file, name=order.name)
+    with naming(file):
+        changed = unregister(host, text, name=order.name)
+    backup = write_config(file, changed, previous=text)
+    _hide_secrets(backup, old)
+    return Done(host=host, action="removed", file=file, name=order.name, backup=backup)
+
+
+def preview(host: Host, machine: Machine, order: Order) -> tuple[Path, str]:
+    """The file, and what would stand in it for the entry, as a document of its own.
+
+    Raises:
+        BridgeError: as `install`.
+    """
+    file = file_of(host, machine, order.project)
+    text = read_config(file)
+    old = _existing(host, text, file, order)
+    entry = merged(old.entry if old is not None and old.launch is not None else None, _entry(host, machine, order))
+    return file, register(
+        host, host.new_file if not text else "", entry, name=order.name, forwarded=_forwarded(order, host)
+    )
+
+
+def registrations(host: Host, file: Path) -> list[Registered]:
+    """The entries of a file that start this server.
+
+    Raises:
+        BridgeError: the file cannot be read.
+    """
+    with naming(file):
+        return [server for server in servers(host, read_config(file)) if server.is_ours]
+
+
+def _hide_secrets(backup: Path | None, old: Registered | None) -> None:
+    """A token that has just been taken out of the file does not live on beside it."""
+    env = old.launch.env if old is not None and old.launch is not None else {}
+    values = [env[name] for name in secret_variables(env) if "$" not in env[name] and "{" not in env[name]]
+    if backup is None or not values:
+        return
+    data = backup.read_bytes()
+    for value in values:
+        data = data.replace(value.encode(), b"***")
+    backup.write_bytes(data)
+
+
+def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
+    forwarded = _forwarded(order, host)
+    if forwarded and not host.refers:
+        names = " and ".join(forwarded)
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"{host.title} starts servers without {names}: it takes nothing from the environment.",
+            "Make a profile with `databricks auth login`, which needs no secret in a file, or, if it may stand in "
+            "the host's file, write the token there with --token-in-file.",
+        )
+    env = {**order.sign_in.env, **order.env}
+    secret = secret_variables(env)
+    if secret:
+        _refuse_shared(host, file_of(host, machine, order.project), secret, project=order.project is not None)
+    words = order.command if order.project is None else order.portable
+    return host.entry(Launch(command=words[0], args=words[1:], env=env), name=order.name, forwarded=forwarded)
+
+
+def _forwarded(order: Order, host: Host) -> tuple[str, ...]:
+    if order.project is not None and not host.refers:
+        return order.forwarded  # how one signs in is everybody's own there
+    return tuple(dict.fromkeys((*order.sign_in.forwarded, *order.forwarded)))
+
+
+def _existing(host: Host, text: str, file: Path, order: Order) -> Registered | None:
+    with naming(file):
+        old = next((server for server in servers(host, text) if server.name == order.name), None)
+    if old is not None and not old.is_ours and not order.force:
+        starts = f"starts {old.launch.command}" if old.launch is not None else "is reached by an address"
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{file} has another server of the name {order.name}, which {starts}.",
+            "Choose another name with --name, or have it replaced with --force.",
+        )
+    return old
+
+
+def _refuse_shared(host: Host, file: Path, secret: list[str], *, project: bool) -> None:
+    if not project and not is_committed(file):
+        return
+    why = f"is {host.title}'s file for a project, which is made to be shared" if project else "is kept in git"
+    raise BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{', '.join(secret)} would be written to {file}, which {why}.",
+        "Name a profile with --profile instead, or have git ignore the file."
+        if not project
+        else "Leave the secret out: each who uses the project signs in with a profile of their own.",
+    )
+
+
+def is_committed(file: Path) -> bool:
+    """Whether a file stands in a git work tree that does not ignore it; a link counts as what it leads to."""
+    file = file.resolve()
+    folder = next((parent for parent in file.parents if (parent / ".git").exists()), None)
+    if folder is None:
+        return False
+    try:
+        ignored = subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", "-C", str(folder), "check-ignore", "--quiet", "--", str(file)],  # noqa: S607
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return True  # not known to be ignored
+    return ignored.returncode != 0

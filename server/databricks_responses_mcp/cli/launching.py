@@ -1,0 +1,204 @@
+"""What a host is told to start: the program that runs this, and how it signs in."""
+
+import configparser
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.workspace.profiles import config_path, read_profile
+from databricks_responses_mcp.workspace.redaction import redact
+
+PORTABLE = ("uvx", SERVER.distribution)
+"""What starts the server on any machine that has uv."""
+
+_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "CREDENTIAL")
+# Folders that uv and pipx make for one run, and delete.
+_EPHEMERAL_OF_UV = ("archive-v", "environments-v", "builds-v")
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How the server signs in, as a host's file says it.
+
+    Attributes:
+        env: values written to the file.
+        forwarded: names of variables that the host must fetch itself: they are secret.
+        words: the same for people, "signs in " before it.
+        secret: whether ``env`` holds a secret.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    forwarded: tuple[str, ...] = ()
+    words: str = ""
+    secret: bool = False
+
+
+def own_command(argv0: str, prefix: str, executable: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The command that starts this very installation, absolute: hosts have another PATH than a shell.
+
+    Args:
+        argv0: what this process was started as.
+        prefix: the folder of its Python environment.
+        executable: its Python.
+    """
+    parts = Path(prefix).parts
+    path = environ.get("PATH", "")
+    if any(part.startswith(_EPHEMERAL_OF_UV) for part in parts):
+        beside = Path(environ["UV"]).with_name("uvx") if environ.get("UV") else None
+        found = shutil.which("uvx", path=path) or (shutil.which(str(beside)) if beside else None) or "uvx"
+        return (os.path.abspath(found) if os.path.dirname(found) else found, *PORTABLE[1:])  # noqa: PTH100, PTH120 - links stay
+    if "pipx" in parts and ".cache" in parts:
+        return (shutil.which("pipx", path=path) or "pipx", "run", SERVER.distribution)
+    for candidate in (Path(argv0), Path(executable).with_name(SERVER.distribution)):
+        for script in (candidate, candidate.with_name(f"{candidate.name}.exe")):
+            if script.stem == SERVER.distribution and script.is_file():
+                return (os.path.abspath(script),)  # noqa: PTH100 - a link, such as uv's in ~/.local/bin, outlives updates
+    return (os.path.abspath(executable), "-m", "databricks_responses_mcp")  # noqa: PTH100
+
+
+def given_command(text: str, environ: Mapping[str, str], *, absolute: bool) -> tuple[str, ...]:
+    """A command line of the user's, as program and arguments; the program is looked up if it is to be ``absolute``.
+
+    Raises:
+        BridgeError: ``invalid_argument``.
+    """
+    try:
+        words = shlex.split(text, posix=sys.platform != "win32")
+    except ValueError as error:
+        raise _wrong(f"--command cannot be read: {error}.", "Check its quotes.") from error
+    if not words:
+        raise _wrong("--command is empty.", "Give the program and its arguments in one string.")
+    if absolute and (found := shutil.which(words[0], path=environ.get("PATH", ""))):
+        words[0] = os.path.abspath(found)  # noqa: PTH100
+    return tuple(word.strip('"') if sys.platform == "win32" else word for word in words)
+
+
+def sign_in_by_profile(name: str, environ: Mapping[str, str]) -> SignIn:
+    """By a profile that exists.
+
+    Raises:
+        BridgeError: ``not_configured``.
+    """
+    read_profile(name, environ)
+    return SignIn({"DATABRICKS_CONFIG_PROFILE": name}, words=f"with the profile {name}")
+
+
+def default_sign_in(environ: Mapping[str, str]) -> SignIn:
+    """By the profile that is meant, else by what the environment says; secrets stay where they are.
+
+    Raises:
+        BridgeError: ``not_configured``, when there is nothing to sign in with, or several profiles and none chosen.
+    """
+    if chosen := _value(environ, "DATABRICKS_CONFIG_PROFILE"):
+        return sign_in_by_profile(chosen, environ)
+    names = profiles(environ)
+    if len(names) == 1 or "DEFAULT" in names:
+        return sign_in_by_profile("DEFAULT" if "DEFAULT" in names else names[0], environ)
+    if _value(environ, "DATABRICKS_HOST"):
+        return _by_environment(environ)
+    if names:
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"{config_path(environ).name} has several profiles: {', '.join(names[:20])}.",
+            "Choose one with --profile.",
+        )
+    raise BridgeError(
+        ErrorCode.NOT_CONFIGURED,
+        "There is nothing to sign in to a workspace with.",
+        "Run `databricks auth login`, which makes a profile, or set DATABRICKS_HOST and DATABRICKS_TOKEN; with "
+        "--embedded it is tried without a workspace.",
+    )
+
+
+def shared_sign_in(environ: Mapping[str, str]) -> SignIn:
+    """What a project's file says: nothing of one's own profiles, which others do not have.
+
+    Without any profile, it is the workspace of the environment, and that the secret comes from everybody's own.
+    """
+    if (
+        not _value(environ, "DATABRICKS_CONFIG_PROFILE")
+        and not profiles(environ)
+        and _value(environ, "DATABRICKS_HOST")
+    ):
+        return _by_environment(environ)
+    return SignIn(words="as each who uses the project does, by their profile DEFAULT or by DATABRICKS_* variables")
+
+
+def sign_in_by_token(environ: Mapping[str, str]) -> SignIn:
+    """By the token of the environment, written down.
+
+    Raises:
+        BridgeError: ``not_configured``.
+    """
+    values = {name: _value(environ, name) for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN")}
+    if missing := [name for name, value in values.items() if not value]:
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"There is no token to write: {' and '.join(missing)} not set.",
+            "Set DATABRICKS_HOST and DATABRICKS_TOKEN for this command.",
+        )
+    return SignIn(values, words="with the token, which now stands in the file", secret=True)
+
+
+def profiles(environ: Mapping[str, str]) -> list[str]:
+    """The profiles of ``~/.databrickscfg`` that say something; none if it cannot be read."""
+    parser = configparser.RawConfigParser(default_section="\0", interpolation=None)
+    try:
+        with config_path(environ).open(encoding="utf-8") as file:
+            parser.read_file(file)
+    except (OSError, UnicodeDecodeError, configparser.Error):
+        return []
+    return [name for name in parser.sections() if name != "__settings__" and parser.items(name)]
+
+
+def parse_variables(given: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """``NAME=VALUE`` to values, ``NAME`` to names that the host is to fetch itself.
+
+    Raises:
+        BridgeError: ``invalid_argument``.
+    """
+    values: dict[str, str] = {}
+    names: list[str] = []
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name.isascii() or not name.replace("_", "a").isalnum() or name[0].isdigit():
+            raise _wrong(f"--env takes NAME=VALUE or NAME, not {text[:40]!r}.", "Start with a variable's name.")
+        if equals:
+            values[name] = value
+        else:
+            names.append(name)
+    return values, tuple(names)
+
+
+def secret_variables(env: Mapping[str, str]) -> list[str]:
+    """Which of these variables look as if their values were secret."""
+    return [
+        name
+        for name, value in env.items()
+        if value and (any(word in name.upper() for word in _SECRET_WORDS) or redact(value) != value)
+    ]
+
+
+def _by_environment(environ: Mapping[str, str]) -> SignIn:
+    env = {"DATABRICKS_HOST": _value(environ, "DATABRICKS_HOST")}
+    for name in ("DATABRICKS_AUTH_TYPE", "DATABRICKS_CLIENT_ID"):
+        if value := _value(environ, name):
+            env[name] = value
+    for name in ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET"):
+        if _value(environ, name):
+            return SignIn(env, (name,), words=f"with {name}, which the host fetches itself")
+    return SignIn(env, words="with what the Databricks SDK finds for the workspace, such as the Azure CLI")
+
+
+def _value(environ: Mapping[str, str], name: str) -> str:
+    return environ.get(name, "").strip()
+
+
+def _wrong(message: str, hint: str) -> BridgeError:
+    return BridgeError(ErrorCode.INVALID_ARGUMENT, message, hint)

@@ -1,0 +1,109 @@
+"""Putting the server into the text of a host's file, finding it there and taking it out again."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.editing import Named, Place, read_entry, remove_entry, set_entry
+from databricks_responses_mcp.hosts.host import Host
+
+_MODULE = SERVER.distribution.replace("-", "_")
+# A script, a requirement such as `name==1.0`, or a container image such as `registry/name:1.0`.
+_PROGRAM = re.compile(rf"(?:^|[/\\]){SERVER.distribution}(?:\.exe)?(?:$|[@=\[<>~!:])")
+_ASKED = re.compile(r"\$\{input:([^}]+)\}")
+# Settings of ours that one installation makes and another may not: they do not outlive it. What a user has added to an
+# entry by hand stays.
+_SIGN_IN = "DATABRICKS_"
+_ENV_KEYS = ("env", "environment", "envs")
+_REFERENCES = ("env_vars", "env_keys")
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A server of a host's file.
+
+    Attributes:
+        name: in the file.
+        entry: as it stands there.
+        launch: what it starts; None if it starts no process.
+    """
+
+    name: str
+    entry: Mapping[str, Any]
+    launch: Launch | None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it starts this server, however."""
+        return self.launch is not None and server_at(self.launch) is not None
+
+
+def server_at(launch: Launch) -> int | None:
+    """Which word of a command line is this server, and not what runs it: 0 is the command. None if none is."""
+    words = (launch.command, *launch.args)
+    ours = [index for index, word in enumerate(words) if word == _MODULE or _PROGRAM.search(word)]
+    return ours[-1] if ours else None
+
+
+def place_of(host: Host, name: str) -> Place:
+    """Where the entry of that name stands in the host's file."""
+    return (*host.within, Named("name", name) if host.listed else name)
+
+
+def servers(host: Host, text: str) -> list[Registered]:
+    """All servers of a file.
+
+    Raises:
+        BridgeError: the file cannot be read in the host's format; it names the line.
+    """
+    found = read_entry(text, host.format, host.within)
+    named: Iterable[tuple[Any, Any]] = ()
+    if isinstance(found, Mapping):
+        named = found.items()
+    elif isinstance(found, list):
+        named = ((entry.get("name"), entry) for entry in found if isinstance(entry, Mapping))
+    return [Registered(str(name), entry, host.launch_of(entry)) for name, entry in named if isinstance(entry, Mapping)]
+
+
+def merged(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
+    """``new`` with what a user added to ``old`` by hand: other keys, other variables."""
+    if old is None:
+        return dict(new)
+    result = dict(new)
+    result.update({key: value for key, value in old.items() if key not in (*new, *_ENV_KEYS, *_REFERENCES)})
+    for key in _ENV_KEYS:
+        env = old.get(key)
+        if isinstance(env, Mapping):
+            by_hand = {name: value for name, value in env.items() if not str(name).startswith(_SIGN_IN)}
+            if by_hand or key in new:
+                result[key] = {**by_hand, **new.get(key, {})}
+    return result
+
+
+def register(
+    host: Host, text: str, entry: Mapping[str, Any], *, name: str = SERVER.key, forwarded: Sequence[str] = ()
+) -> str:
+    """The text with the entry in it, everything else as it was."""
+    text = set_entry(text, host.format, place_of(host, name), dict(entry))
+    if host.asks is not None and forwarded:
+        beside = host.asks(forwarded)
+        for item in beside.items:
+            place: Place = (*beside.within, Named(beside.by, item[beside.by]))
+            if read_entry(text, host.format, place) is None:
+                text = set_entry(text, host.format, place, item)
+    return text
+
+
+def unregister(host: Host, text: str, *, name: str = SERVER.key) -> str:
+    """The text without the entry, and without what was asked for it alone."""
+    removed = read_entry(text, host.format, place_of(host, name))
+    text = remove_entry(text, host.format, place_of(host, name))
+    if host.asks is not None:
+        beside = host.asks(())
+        remaining = str([server.entry for server in servers(host, text)])
+        for asked in dict.fromkeys(_ASKED.findall(str(removed))):
+            if f"${{input:{asked}}}" not in remaining:
+                text = remove_entry(text, host.format, (*beside.within, Named(beside.by, asked)))
+    return text

@@ -1,0 +1,102 @@
+"""What a host's own log says of the last time it started the server, where the host keeps such a log.
+
+Claude Desktop writes ``mcp-server-NAME.log`` (documented; its lines as seen in reports), Claude Code one file of JSON
+lines a session in its cache (seen on 2.1.330). Other hosts keep theirs in places that change with the version.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from databricks_responses_mcp.hosts.machine import Machine
+
+_MOST_BYTES = 64_000
+# What follows an error's text in Claude Desktop's lines: an object with a stack.
+_DETAILS = re.compile(r"\s*\{.*$")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT")
+
+
+def last_start_error(host: str, machine: Machine, name: str, project: Path) -> str:
+    """Why the server did not start the last time; "" if it did, or if nothing is known. Reads files.
+
+    What is returned may hold anything that the log does: redact it before it is shown.
+
+    Args:
+        host: the host's key.
+        name: of the server, in the host's configuration.
+        project: the folder that the host was started in.
+    """
+    look = _LOOKS.get(host)
+    try:
+        return look(machine, name, project) if look is not None else ""
+    except OSError:
+        return ""
+
+
+def _claude_desktop(machine: Machine, name: str, _project: Path) -> str:
+    if machine.platform == "darwin":
+        folders = [machine.home / "Library" / "Logs" / "Claude"]
+    elif machine.platform == "win32":
+        packages = sorted((machine.local / "Packages").glob("Claude_*/LocalCache/Roaming/Claude/logs"))
+        folders = [*packages, machine.roaming / "Claude" / "logs"]
+    else:
+        folders = [machine.xdg_config / "Claude" / "logs"]
+    log = next((file for folder in folders if (file := folder / f"mcp-server-{name}.log").is_file()), None)
+    if log is None:
+        return ""
+    last_start = _reason(_read(log, tail=True))
+    return _DETAILS.sub("", last_start).strip()
+
+
+def _reason(log: str) -> str:
+    _, begun, last_start = log.rpartition("Initializing server...")
+    if not begun or "Message from server" in last_start:
+        return ""  # it has run for so long that its start is out of sight, or it has answered
+    lines = last_start.splitlines()
+    errors = [line.partition("[error]")[2].strip() for line in lines if "[error]" in line]
+    if errors and errors[0].startswith("Server disconnected"):
+        # Why is what the process itself said: the last line before that has no time in front of it.
+        said = [line.strip() for line in last_start.partition("[error]")[0].splitlines() if not _TIME.match(line)]
+        return next((line for line in reversed(said) if len(line) > 3), errors[0])
+    return errors[0] if errors else ""
+
+
+def _claude_code(machine: Machine, name: str, project: Path) -> str:
+    if machine.platform == "darwin":
+        cache = machine.home / "Library" / "Caches" / "claude-cli-nodejs"
+    elif machine.platform == "win32":
+        cache = machine.local / "claude-cli-nodejs" / "Cache"
+    else:
+        cache = (machine.folder("XDG_CACHE_HOME") or machine.home / ".cache") / "claude-cli-nodejs"
+    folder = cache / re.sub(r"[^A-Za-z0-9]", "-", str(project)) / f"mcp-logs-{re.sub(r'[^A-Za-z0-9_-]', '-', name)}"
+    sessions = sorted(folder.glob("*.jsonl"))
+    if not sessions:
+        return ""
+    entries = [entry for line in _read(sessions[-1], tail=False).splitlines() if (entry := _object(line))]
+    if any(str(entry.get("debug", "")).startswith("Successfully connected") for entry in entries):
+        return ""
+    errors = [str(entry["error"]) for entry in entries if entry.get("error")]
+    return errors[-1].strip() if errors else ""
+
+
+def _read(log: Path, *, tail: bool) -> str:
+    with log.open("rb") as file:
+        if tail:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _MOST_BYTES))
+        return file.read(_MOST_BYTES).decode("utf-8", "replace")
+
+
+def _object(line: str) -> Mapping[str, object]:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+_LOOKS: Mapping[str, Callable[[Machine, str, Path], str]] = {
+    "claude-desktop": _claude_desktop,
+    "claude-code": _claude_code,
+}
