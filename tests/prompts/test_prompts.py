@@ -191,7 +191,7 @@ def test_words_that_fit_their_arguments_are_taken_as_such() -> None:
 def test_what_the_host_fills_in_later_reads_right_filled_or_empty() -> None:
     text = written("review_diff", {"changes": "$1", "focus": "$2", "model": "$3"})
     assert "> $1\n\nGet them as one unified diff." in text
-    assert "If nothing stands there: The changes are the uncommitted ones of the project" in text
+    assert "If nothing stands in the quote above: The changes are the uncommitted ones of the project" in text
     assert call_in(text)[1]["model"] == '"$3"'
     assert "An empty one was not given: leave that argument out." in text
     assert len(re.findall(r"\$\d", text)) == 3  # a host that looks for its marks finds no other

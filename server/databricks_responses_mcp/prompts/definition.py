@@ -135,7 +135,11 @@ def named(given: Given, name: str, words: str, otherwise: str) -> str:
         return otherwise
     text = words.format(quoted(given[name]))
     # What the host fills in later may turn out to be nothing.
-    return f"{text}\n\nIf nothing stands there: {otherwise}" if re.fullmatch(_PLACEHOLDER, given[name]) else text
+    return (
+        f"{text}\n\nIf nothing stands in the quote above: {otherwise}"
+        if re.fullmatch(_PLACEHOLDER, given[name])
+        else text
+    )
 
 
 def options(given: Given, *names: str) -> str:
