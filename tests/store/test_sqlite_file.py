@@ -235,10 +235,12 @@ async def test_the_file_shrinks_when_conversations_go(path: Path) -> None:
     await store.sweep(now=1.0, keep_seconds=None, most_bytes=None)
     large = path.stat().st_size
 
-    await store.sweep(now=100.0, keep_seconds=1.0, most_bytes=None)
+    with anyio.fail_after(30):
+        # Each sweep takes a bounded time; a busy machine needs several.
+        while path.stat().st_size > 100_000:
+            await store.sweep(now=100.0, keep_seconds=1.0, most_bytes=None)
 
     assert large > 2_900_000
-    assert path.stat().st_size < 100_000
     assert b"xxxxxxxx" not in path.read_bytes() + path.with_name("store.db-wal").read_bytes(), "nor is it left in there"
     await store.aclose()
 
@@ -299,11 +301,17 @@ for what in (store.add_turn("conv", a_turn(2), STATE, title=""), store.conversat
 """
 
 
+def let_others_reach(folder: Path) -> None:
+    """Open pytest's folders, which are this user's alone."""
+    for parent in folder.parents:
+        if os.access(parent, os.W_OK) and parent.stat().st_uid == os.geteuid() and "pytest" in str(parent):
+            parent.chmod(0o755)
+
+
 @posix
 def test_a_folder_that_may_not_be_written_is_named_at_once(path: Path) -> None:
     path.parent.mkdir(mode=0o555)
-    for parent in list(path.parents)[1:4]:
-        parent.chmod(0o755)
+    let_others_reach(path.parent)
 
     said = run(TRY, "as somebody", str(path))
 
@@ -319,8 +327,7 @@ async def test_a_file_that_may_not_be_written_is_named_at_once(path: Path) -> No
     await (await filled(path)).aclose()
     path.chmod(0o644 if os.geteuid() == 0 else 0o444)
     path.parent.chmod(0o555)
-    for parent in list(path.parents)[1:4]:
-        parent.chmod(0o755)
+    let_others_reach(path.parent)
 
     said = run(TRY, "as somebody", str(path))
 

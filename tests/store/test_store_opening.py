@@ -8,6 +8,7 @@ import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store import memory
+from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.memory import MemoryStore
 from databricks_responses_mcp.store.opening import open_store
 from harness.store_records import STATE, a_job, a_turn, a_usage
@@ -44,12 +45,13 @@ def test_what_names_no_store_is_refused_without_repeating_it(setting: str) -> No
     )
 
 
-def test_a_folder_is_refused_with_the_name_of_a_file_in_it(tmp_path: Path) -> None:
-    with pytest.raises(BridgeError) as refused:
-        open_store(str(tmp_path))
+async def test_a_folder_is_refused_with_the_name_of_a_file_in_it(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as refused:
+        await open_store(str(tmp_path)).conversations()
 
-    assert refused.value.code is ErrorCode.INVALID_ARGUMENT
-    assert refused.value.hint == f"Name a file in it, such as {tmp_path / 'conversations.db'}."
+    assert str(refused.value) == (
+        f"{tmp_path} is a folder. Set RESPONSES_MCP_STORE to a file in it, such as {tmp_path / 'conversations.db'}."
+    )
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the folder's place is set otherwise there")

@@ -1,12 +1,15 @@
 """Conversations in the memory of the process: gone with it, and never too many."""
 
-import sqlite3
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from databricks_responses_mcp.store.records import ConversationState, Job, Turn, Usage
-from databricks_responses_mcp.store.retention_steps import delete_some, forget_most
 from databricks_responses_mcp.store.sqlite import SqliteStore
-from databricks_responses_mcp.store.sqlite_file import open_memory
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.store.sqlite_work import SqliteWork
 
 MOST_CONVERSATIONS = 500
 MOST_BYTES = 64 * 1024 * 1024
@@ -26,6 +29,8 @@ class MemoryStore(SqliteStore):
 
     async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
         """See `Store.add_turn`. May forget the oldest conversations."""
+        from databricks_responses_mcp.store.retention_steps import delete_some
+
         await super().add_turn(conversation_id, turn, state, title=title)
         await self._write(
             delete_some(self._owner, at_once=_AT_ONCE, older_than=None, most_bytes=self._most_bytes, most=self._most)
@@ -34,15 +39,19 @@ class MemoryStore(SqliteStore):
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`. May forget the oldest jobs and keys."""
         await super().put_job(job)
-        await self._write(forget_most(self._owner, MOST_OTHERS))
+        await self._forget_others()
 
     async def add_usage(self, usage: Usage) -> None:
         """See `Store.add_usage`. May forget the oldest usage."""
         await super().add_usage(usage)
+        await self._forget_others()
+
+    async def _forget_others(self) -> None:
+        from databricks_responses_mcp.store.retention_steps import forget_most
+
         await self._write(forget_most(self._owner, MOST_OTHERS))
 
-    def _open(self) -> sqlite3.Connection:
-        return open_memory()
+    def _work(self) -> SqliteWork:
+        from databricks_responses_mcp.store.sqlite_work import MemoryWork
 
-    def _identity(self) -> None:
-        return None
+        return MemoryWork()

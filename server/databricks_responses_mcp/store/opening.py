@@ -48,11 +48,4 @@ def _path(setting: str) -> Path:
             "RESPONSES_MCP_STORE names no store.",
             "Set it to the path of a file, to a postgresql:// URL, to off, or leave it unset.",
         )
-    path = Path(setting).expanduser()
-    if path.is_dir():
-        raise BridgeError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"RESPONSES_MCP_STORE is a folder: {path}.",
-            f"Name a file in it, such as {path / FILE}.",
-        )
-    return path
+    return Path(setting).expanduser()

@@ -30,6 +30,9 @@ def open_file(path: Path) -> sqlite3.Connection:
         sqlite3.Error, OSError: if it cannot be used; `sqlite_failures` says what they mean.
     """
     with _making:
+        if path.is_dir():
+            beside = path / "conversations.db"
+            raise StoreError(f"{path} is a folder. Set RESPONSES_MCP_STORE to a file in it, such as {beside}.")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
