@@ -85,6 +85,14 @@ class BridgeServer(MCPServer[App]):
             if name not in NAMES:
                 return await self._call_foreign(name, arguments, context)
             self._refuse_unknown(name, arguments)
+            from databricks_responses_mcp.tools.held import Held, current_call
+            from databricks_responses_mcp.turns.paying import spent_for
+
+            held = Held(context, name, arguments)
+            if (earlier := await held.first()) is not None:
+                return earlier
+            current_call.set(held)
+            spent_for.set(name)
             result: CallToolResult | InputRequiredResult = await self.ours.call_tool(
                 name, arguments, context, convert_result=True
             )

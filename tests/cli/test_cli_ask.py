@@ -66,6 +66,7 @@ three
             "metadata": {"team": "a"},
             "reasoning": {"effort": "minimal"},
             "text": {"verbosity": "low"},
+            "include": ["reasoning.encrypted_content"],
         }
     )
 

@@ -25,6 +25,7 @@ def settings_for(
             "image_model": "databricks-gpt-5",
             "image_dir": tmp_path / "pictures",
             "allowed_dirs": (tmp_path,),
+            "store": str(tmp_path / "store" / "conversations.db"),
             **overrides,
         },
     )

@@ -52,7 +52,7 @@ async def raw_server(answer: bytes, each: int = 1000) -> AsyncIterator[tuple[Raw
     server = RawServer(answer, each)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     server.host = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
-    settings = load_settings({"DATABRICKS_HOST": server.host, "DATABRICKS_TOKEN": "t"})
+    settings = load_settings({"DATABRICKS_HOST": server.host, "DATABRICKS_TOKEN": "t", "RESPONSES_MCP_STORE": "off"})
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, server.serve)
         async with open_bridge(settings, {}) as bridge:

@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databricks_responses_mcp.responses.payloads import Payload
-from databricks_responses_mcp.responses.replay import MAX_ID, replayable, short_id
+from databricks_responses_mcp.responses.replay import (
+    MAX_ID,
+    from_last_compaction,
+    replayable,
+    short_id,
+    with_pictures,
+)
 
 
 def test_items_go_back_as_they_came_without_what_only_answers_have() -> None:
@@ -43,7 +49,22 @@ def test_items_go_back_as_they_came_without_what_only_answers_have() -> None:
             "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
         },
         {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"},
+        {"type": "image_generation_call", "id": "ig", "picture": "x"},
     ]
+
+
+def test_pictures_go_back_whole_where_they_are_given_and_not_at_all_elsewhere() -> None:
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "zzz"}
+    items = [thought, {"type": "image_generation_call", "id": "ig", "picture": "/tmp/x.png"}, {"type": "message"}]
+    whole = {"type": "image_generation_call", "id": "ig", "status": "completed", "result": "AAAA"}
+    assert with_pictures(items, {"/tmp/x.png": "AAAA"}) == [thought, whole, {"type": "message"}]
+    assert with_pictures(items, {"/tmp/y.png": "AAAA"}) == [{"type": "message"}]
+
+
+def test_a_compaction_stands_for_everything_before_it() -> None:
+    items = [{"type": "message"}, {"type": "compaction", "id": "1"}, {"type": "message"}, {"type": "compaction"}, {}]
+    assert from_last_compaction(items) == items[3:]
+    assert from_last_compaction(items[:1]) == items[:1]
 
 
 def test_reasoning_goes_back_only_with_what_it_led_to() -> None:

@@ -72,6 +72,7 @@ async def test_every_argument_reaches_the_request(connect: Connect, emulator: Ru
             "metadata": {"team": "x"},
             "reasoning": {"summary": "auto", "effort": "low"},
             "text": {"verbosity": "low"},
+            "include": ["reasoning.encrypted_content"],
         }
     )
 

@@ -42,4 +42,4 @@ async def test_what_was_asked_for_reaches_the_request(connect: Connect, emulator
         }
     ]
     assert body["tool_choice"] == "required"
-    assert body["include"] == ["web_search_call.action.sources"]
+    assert body["include"] == ["web_search_call.action.sources", "reasoning.encrypted_content"]

@@ -9,6 +9,7 @@ import pytest
 from databricks_responses_mcp.tools.published import FOLDER, NAMES
 from databricks_responses_mcp.tools.registry import all_tools
 
+_PLAINLY_NONE = ("mask", "output_compression", "instructions", "idempotency_key", "contains", "conversation_id")
 TOOLS = {tool.name: tool for tool in all_tools()}
 
 
@@ -85,7 +86,7 @@ def test_every_parameter_is_described_with_its_default_in_prose(name: str) -> No
     required = TOOLS[name].parameters.get("required", [])
     for parameter, schema in TOOLS[name].parameters["properties"].items():
         assert schema.get("description"), parameter
-        plain = schema["type"] in ("array", "object") or parameter in ("mask", "output_compression", "instructions")
+        plain = schema["type"] in ("array", "object") or parameter in _PLAINLY_NONE
         assert parameter in required or plain or "efault" in schema["description"], parameter
 
 

@@ -63,7 +63,7 @@ PROMPT is taken from the argument; what is piped in comes after it. `-` takes wh
 @click.option("--top-p", type=FiniteRange(0, 1), metavar="P", help="0 to 1. Default: not sent.")
 @click.option("--extra", callback=json_object, metavar="JSON", help="Any other Responses API parameters, as an object.")
 @json_option
-@session_options(without=("model",))
+@session_options(without=("model", "max_output_tokens"))
 def command(session: SessionOptions, prompt: str | None, as_json: bool, **given: Any) -> int:
     """Ask once; the exit code says how it went."""
     with failing_as_json(as_json):

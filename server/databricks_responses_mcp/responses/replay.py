@@ -30,14 +30,20 @@ _REPLAYED = frozenset(
         "mcp_call",
         "mcp_approval_request",
         "mcp_approval_response",
+        "image_generation_call",
         "compaction",
     }
 )
-_NOT_INPUT = frozenset({"picture", "created_by", "parsed_arguments"})
+_NOT_INPUT = frozenset({"created_by", "parsed_arguments"})
+_OF_PICTURES = frozenset({"type", "id", "picture"})
+"""What of a picture's item a request may hold, beside its ``result`` and ``status``."""
 
 
 def replayable(items: Iterable[Item]) -> list[Item]:
-    """The items as the next request's ``input`` may hold them, in order; what cannot be replayed is left out."""
+    """The items as the next request's ``input`` may hold them, in order; what cannot be replayed is left out.
+
+    A picture stays as a stub with the path of its file (``picture``) and no ``result``, for `with_pictures`.
+    """
     kept: list[Item] = []
     reasoning: list[Item] = []
     for item in items:
@@ -49,6 +55,37 @@ def replayable(items: Iterable[Item]) -> list[Item]:
         # Reasoning is refused without the item that it led to.
         reasoning = []
     return [_input_item(item) for item in kept]
+
+
+def without_reasoning(items: Iterable[Item]) -> list[Item]:
+    """The items for an endpoint that cannot read the reasoning among them."""
+    return [item for item in items if item.get("type") != "reasoning"]
+
+
+def from_last_compaction(items: list[Item]) -> list[Item]:
+    """The items from the last compaction on: it holds what came before it."""
+    last = max((number for number, item in enumerate(items) if item.get("type") == "compaction"), default=0)
+    return items[last:]
+
+
+def with_pictures(items: Iterable[Item], pictures: Mapping[str, str]) -> list[Item]:
+    """The items as they are sent: pictures that are in ``pictures`` whole, the others left out.
+
+    Args:
+        pictures: base64 by the path that their stub has.
+    """
+    sent: list[Item] = []
+    for item in items:
+        if item.get("type") != "image_generation_call":
+            sent.append(item)
+        elif (result := pictures.get(str(item.get("picture")))) is not None:
+            whole = {key: value for key, value in item.items() if key != "picture"}
+            sent.append({**whole, "status": "completed", "result": result})
+        else:
+            # Reasoning is refused without the item that it led to.
+            while sent and sent[-1].get("type") == "reasoning":
+                sent.pop()
+    return sent
 
 
 def short_id(value: str) -> str:
@@ -68,12 +105,16 @@ def _can_replay(item: Item) -> bool:
         return bool(item.get("encrypted_content"))
     if kind == "message":
         return bool(item.get("content"))
+    if kind == "image_generation_call":
+        return isinstance(item.get("picture"), str)
     # A call that was cut off in the middle cannot be answered, and an unanswered call is refused.
     return not (kind.endswith("_call") and item.get("status") == "incomplete")
 
 
 def _input_item(item: Mapping[str, Any]) -> Item:
     sent = {key: value for key, value in item.items() if key not in _NOT_INPUT and value is not None}
+    if sent.get("type") == "image_generation_call":
+        sent = {key: value for key, value in sent.items() if key in _OF_PICTURES}
     for key in ("id", "call_id", "approval_request_id"):
         if isinstance(sent.get(key), str):
             sent[key] = short_id(sent[key])

@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -17,12 +18,14 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.tools.held import current_call
 from databricks_responses_mcp.tools.results import answer_result, error_result
-from databricks_responses_mcp.tools.state import App, app_of, reporter_of
+from databricks_responses_mcp.tools.state import App, app_of
 from databricks_responses_mcp.tools.taking import PictureTaker
 from databricks_responses_mcp.tools.unfinished import Unfinished
 from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.converse import Watch, answer_calls
+from databricks_responses_mcp.turns.jobs import Ended
 from databricks_responses_mcp.turns.joining import joined, keep_before
 from databricks_responses_mcp.turns.outcome import Outcome
 
@@ -56,12 +59,22 @@ async def answered(ctx: Context[App], taker: PictureTaker, begin: Begin) -> Call
     call = _Call(ctx, taker)
     try:
         outcome = await call.run(begin)
+    except _HandedOverError as handed_over:
+        return handed_over.result
     except BridgeError as error:
-        return error_result(call.app, call.taker.attach(error), call.taker.blocks())
+        return error_result(call.app, call.taker.attach(error), call.taker.blocks(), lead=call.taker.lead())
     if isinstance(outcome, InputRequiredResult):
         return outcome
     facts = call.taker.extend(outcome.as_dict())
     return answer_result(call.app, facts, call.taker.blocks(), lead=call.taker.lead())
+
+
+class _HandedOverError(Exception):
+    """The host would not wait any longer."""
+
+    def __init__(self, result: CallToolResult) -> None:
+        super().__init__("handed over")
+        self.result = result
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +104,16 @@ class _Call:
         self.taker = taker
         self._settings = self.app.bridge.settings
         self._clock = Clock(self._settings.timeout_seconds)
-        self._reporter = reporter_of(ctx)
+        self._held = current_call.get()
+        self._reporter = self._held.reporter
 
     async def run(self, begin: Begin) -> Outcome | InputRequiredResult:
         """The last outcome, all earlier ones in it; or the question that the host must ask first."""
         state = _state_of(self._ctx)
         if state is None:
-            outcome, rounds = await begin(self._watch()), 0
+            outcome, rounds = await self._run(partial(begin, self._watch())), 0
         else:
-            outcome, rounds = self._left_off(state), state.rounds
+            outcome, rounds = await self._left_off(state), state.rounds
             given = self._ctx.input_responses or {}
             answers, why = _answers([(approval, given.get(key)) for key, approval in state.asked.items()])
             if why:
@@ -117,6 +131,16 @@ class _Call:
             outcome = await self._go_on(outcome, answers)
         return outcome
 
+    async def _run(self, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """One turn, held as long as the host waits."""
+        outcome: Outcome | CallToolResult = await self._held.run(work, self._conclude)
+        if isinstance(outcome, CallToolResult):
+            raise _HandedOverError(outcome)
+        return outcome
+
+    def _conclude(self, outcome: Outcome | None, error: BridgeError | None) -> Ended:
+        return self.taker.conclude(outcome.as_dict() if outcome is not None else None, error)
+
     def _watch(self) -> Watch:
         return Watch(reporter=self._reporter, take_picture=self.taker)
 
@@ -128,14 +152,15 @@ class _Call:
             return False
         return elicitation.form is not None or elicitation.url is None
 
-    def _left_off(self, state: _State) -> Outcome:
+    async def _left_off(self, state: _State) -> Outcome:
         """Where the call was when its host was told to ask.
 
         Raises:
             BridgeError: ``not_found``; ``invalid_argument`` if other calls wait now.
         """
-        conversation = self.app.bridge.conversations.get(state.conversation_id)
-        waiting = [call.get("approval_request_id") for call in conversation.pending]
+        async with self.app.bridge.conversations.turn_of(state.conversation_id) as conversation:
+            pending = conversation.pending
+        waiting = [call.get("approval_request_id") for call in pending]
         if sorted(map(str, waiting)) != sorted(state.asked.values()):
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
@@ -151,25 +176,31 @@ class _Call:
             status="completed",
             model=conversation.endpoint,
             endpoint=conversation.endpoint,
-            pending_calls=conversation.pending,
+            pending_calls=pending,
             conversation_id=conversation.conversation_id,
         )
 
     async def _go_on(self, outcome: Outcome, answers: Sequence[dict[str, Any]]) -> Outcome:
         """Hand the answers back to the model."""
-        assert outcome.conversation_id is not None
-        try:
-            after = await answer_calls(
-                self.app.bridge,
-                outcome.conversation_id,
-                answers,
-                watch=self._watch(),
-                deadline_seconds=self._clock.left,
-            )
-        except BridgeError as error:
-            still = self.app.bridge.conversations.get(outcome.conversation_id).pending
-            raise keep_before(error, replace(outcome, pending_calls=still)) from error
-        return joined(replace(outcome, notes=(*outcome.notes, *_told(outcome, answers))), after)
+        conversation_id = outcome.conversation_id
+        assert conversation_id is not None
+
+        async def work() -> Outcome:
+            try:
+                after = await answer_calls(
+                    self.app.bridge,
+                    conversation_id,
+                    answers,
+                    watch=self._watch(),
+                    deadline_seconds=self._clock.left,
+                )
+            except BridgeError as error:
+                conversation = self.app.bridge.conversations.in_memory(conversation_id)
+                still = conversation.pending if conversation is not None else outcome.pending_calls
+                raise keep_before(error, replace(outcome, pending_calls=still)) from error
+            return joined(replace(outcome, notes=(*outcome.notes, *_told(outcome, answers))), after)
+
+        return await self._run(work)
 
     def _question(self, outcome: Outcome, requests: Sequence[dict[str, Any]], rounds: int) -> InputRequiredResult:
         assert outcome.conversation_id is not None
@@ -188,7 +219,7 @@ class _Call:
 
     async def _ask(self, outcome: Outcome, requests: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
         """Ask about one call after the other: the answers; or why there are none."""
-        seconds = min(self._settings.approval_timeout_seconds, self._clock.left)
+        seconds = min(self._settings.approval_timeout_seconds, self._clock.left, self._held.seconds_left)
         results: list[tuple[str, Any]] = []
         with anyio.move_on_after(seconds) as scope:
             async with anyio.create_task_group() as tasks:
@@ -227,8 +258,8 @@ class _Call:
     def _origin(self, outcome: Outcome, request: Mapping[str, Any]) -> str:
         """The address of a server that the caller brought along: its label may say anything."""
         assert outcome.conversation_id is not None
-        tools = self.app.bridge.conversations.get(outcome.conversation_id).parameters.get("tools", ())
-        for tool in tools:
+        conversation = self.app.bridge.conversations.in_memory(outcome.conversation_id)
+        for tool in conversation.parameters.get("tools", ()) if conversation is not None else ():
             if isinstance(tool, Mapping) and tool.get("server_label") == request.get("server_label"):
                 return f" at {_shown(str(tool.get('server_url') or tool.get('connector_id')))}"
         return ""

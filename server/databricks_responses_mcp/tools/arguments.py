@@ -30,3 +30,6 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 Objects = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_as_list)]
 """JSON objects; one alone need not be in a list."""
+
+Key = Annotated[Optional[str], Field(description="Repeats with one key get one result.")]
+"""What makes a call that is repeated the same call. `BridgeServer` looks at it, the tools need not."""

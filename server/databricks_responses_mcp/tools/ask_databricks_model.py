@@ -7,7 +7,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
-from databricks_responses_mcp.tools.arguments import Names, Objects, Optional
+from databricks_responses_mcp.tools.arguments import Key, Names, Objects, Optional
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
 
@@ -16,57 +16,49 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.turns.outcome import Outcome
 
 DESCRIPTION = """\
-Ask a model of the Databricks workspace a question and get its answer, streamed through the Responses API.
+Ask a model of the Databricks workspace and get its answer.
 Use when another model's opinion, knowledge or reasoning helps, or to have it look at images or files. \
-It knows only what this call says, and its conversation if conversation_id is given. Costs tokens."""
+It knows only this call and, with conversation_id, its conversation. Costs tokens."""
 
 
 async def ask_databricks_model(
     ctx: Context[App],
     prompt: Annotated[str, Field(min_length=1, description="What to ask.")],
-    model: Annotated[
-        Optional[str], Field(description="Serving endpoint, e.g. databricks-gpt-5. Default: the configured one.")
-    ] = None,
+    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: as configured.")] = None,
     instructions: Annotated[Optional[str], Field(description="System instructions.")] = None,
-    images: Annotated[
-        Names, Field(description="Images to show: local paths, https or data URLs (PNG, JPEG, WEBP, GIF).")
-    ] = (),
-    files: Annotated[
-        Names, Field(description="Text files put in the prompt with their names; path:10-20 takes these lines.")
-    ] = (),
+    images: Annotated[Names, Field(description="Images to show: paths, https or data URLs.")] = (),
+    files: Annotated[Names, Field(description="Text files to put in the prompt; path:10-20 takes these lines.")] = (),
     reasoning_effort: Annotated[
         Optional[str],
-        Field(description="none, minimal, low, medium, high, xhigh or max; models differ. Default: the model's."),
+        Field(description="none, minimal, low, medium, high, xhigh or max. Default: the model's."),
     ] = None,
     verbosity: Annotated[Optional[str], Field(description="low, medium or high. Default: the model's.")] = None,
     max_output_tokens: Annotated[
         Optional[Annotated[int, Field(ge=1)]],
-        Field(description="Most tokens to write, reasoning included. Default 16384."),
+        Field(description="Reasoning included. Default 16384."),
     ] = None,
     temperature: Annotated[
         Optional[Annotated[float, Field(ge=0, le=2)]],
-        Field(description="0 to 2; reasoning models refuse it. Default: not sent."),
+        Field(description="0 to 2. Default: not sent."),
     ] = None,
     top_p: Annotated[
         Optional[Annotated[float, Field(ge=0, le=1)]], Field(description="0 to 1. Default: not sent.")
     ] = None,
-    conversation_id: Annotated[
-        Optional[str], Field(description="Go on with this conversation. Default: a new one.")
-    ] = None,
+    conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
     output_schema: Annotated[
-        Optional[dict[str, Any]], Field(description="JSON Schema that the answer must fit; the value is in `parsed`.")
+        Optional[dict[str, Any]], Field(description="JSON Schema for the answer; the value is in `parsed`.")
     ] = None,
     tools: Annotated[
         Objects,
         Field(
-            description="Responses API tools it may use: function, custom, apply_patch, shell, image_generation, mcp, "
-            "web_search. Calls that you must carry out come back in pending_calls."
+            description="Tools of the Responses API: function, custom, apply_patch, shell, image_generation, mcp, "
+            "web_search. Calls for you come back in pending_calls."
         ),
     ] = (),
     mcp_servers: Annotated[
         Names,
         Field(
-            description="MCP servers it may use: configured names, or the workspace's genie[/space], "
+            description="MCP servers it may use: configured names, genie[/space], "
             "functions/catalog/schema[/fn], ai-search/catalog/schema/index, sql, external/connection."
         ),
     ] = (),
@@ -81,8 +73,9 @@ async def ask_databricks_model(
     ] = None,
     extra: Annotated[
         Optional[dict[str, Any]],
-        Field(description="Any other Responses API parameters, verbatim, e.g. service_tier, include, metadata."),
+        Field(description="Any other parameters of the API, verbatim."),
     ] = None,
+    idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Run one question; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.

@@ -7,7 +7,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
-from databricks_responses_mcp.tools.arguments import Objects
+from databricks_responses_mcp.tools.arguments import Key, Objects
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
 
@@ -17,20 +17,17 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Hand back the outputs of a model's pending_calls and get its next answer.
-Use when a result has pending_calls: carry them out yourself, then give one output for each. Costs tokens."""
+Use when a result has pending_calls: carry them out, then give one output for each. Costs tokens."""
 
 
 async def continue_databricks_model(
     ctx: Context[App],
-    conversation_id: Annotated[str, Field(min_length=1, description="As the result with the pending_calls gave it.")],
+    conversation_id: Annotated[str, Field(min_length=1, description="Of the result with pending_calls.")],
     outputs: Annotated[
         Objects,
-        Field(
-            description="One for each pending call, as its answer_with shows: {call_id, output} for function and "
-            "custom; {call_id, status, output} for apply_patch; {call_id, stdout, stderr, exit_code} for shell; "
-            "{approval_request_id, approve} for MCP approvals.",
-        ),
+        Field(description="One per pending call, in the shape that its answer_with shows, e.g. {call_id, output}."),
     ],
+    idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Answer calls; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.

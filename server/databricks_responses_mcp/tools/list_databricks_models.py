@@ -14,8 +14,8 @@ from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
-List the serving endpoints of the Databricks workspace: state, task, provider, whether the Responses API serves them.
-Use when a model name is needed, or a call said that a model does not exist or cannot do something. Free."""
+List the workspace's serving endpoints: state, task, provider, whether the Responses API serves them.
+Use when a model name is needed, or one was refused. Free."""
 
 
 class ModelFacts(BaseModel):
@@ -42,11 +42,9 @@ class ModelList(BaseModel):
 
 async def list_databricks_models(
     ctx: Context[App],
-    name_contains: Annotated[
-        Optional[str], Field(description="Only endpoints whose name contains this. Default: all.")
-    ] = None,
+    name_contains: Annotated[Optional[str], Field(description="Only names with this. Default: all.")] = None,
     responses_only: Annotated[
-        Optional[bool], Field(description="Leave out endpoints known not to serve the Responses API. Default true.")
+        Optional[bool], Field(description="Only those that may serve the Responses API. Default true.")
     ] = None,
 ) -> Annotated[CallToolResult, ModelList]:
     """List endpoints; see DESCRIPTION."""

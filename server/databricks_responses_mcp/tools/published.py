@@ -19,6 +19,8 @@ NAMES = (
     "search_web",
     "edit_files",
     "list_databricks_models",
+    "get_response",
+    "manage_conversations",
 )
 """All tools, in the order in which hosts see them."""
 

@@ -51,6 +51,22 @@ def error_result(
     return fitted(_most_characters(app), make)
 
 
+def running_result(app: App, job_id: str, so_far: dict[str, Any], problem: str = "") -> CallToolResult:
+    """A call that its host would not wait for: what has come, and how to go on.
+
+    Args:
+        so_far: the result contract's fields, as far as they are known.
+        problem: what else the caller must know.
+    """
+    how = f'call get_response with response_id "{job_id}" to wait for the rest, or with cancel true to stop it'
+    facts = {**so_far, "status": "running", "response_id": job_id, "text": so_far.get("text", "")}
+    facts.pop("incomplete_reason", None)
+    facts["notes"] = [*facts.get("notes", []), *([problem] if problem else [])]
+    if not facts["notes"]:
+        del facts["notes"]
+    return answer_result(app, facts, lead=f"[Still running] The work goes on in the server: {how}. So far:")
+
+
 def _most_characters(app: App) -> int:
     return app.bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN
 
@@ -106,7 +122,7 @@ def words(facts: dict[str, Any], lead: str) -> str:
     if incomplete := _incomplete_words(facts):
         parts.append(incomplete)
     parts += [f"[{note}]" for note in facts.get("notes", [])]
-    if not parts and facts.get("status") != "failed":
+    if not parts and facts.get("status") not in ("failed", "running"):
         parts.append("[The model answered without any text.]")
     return "\n\n".join(parts)
 

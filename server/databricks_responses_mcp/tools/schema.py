@@ -26,8 +26,8 @@ class ErrorFacts(BaseModel):
 class ImageFacts(BaseModel):
     """One picture."""
 
-    path: Maybe[str] = Field(None, description="File with the model's exact bytes.")
-    uri: Maybe[str] = Field(None, description="Readable with resources/read.")
+    path: Maybe[str] = Field(None, description="File with the exact bytes.")
+    uri: Maybe[str] = Field(None, description="For resources/read.")
     mime_type: Maybe[str] = None
     width: Maybe[int] = None
     height: Maybe[int] = None
@@ -39,15 +39,15 @@ class ImageFacts(BaseModel):
 class TurnFacts(BaseModel):
     """What the results of all turns have in common. What is not known is absent."""
 
-    status: str = Field(description="completed, incomplete, failed or cut")
+    status: str = Field(description="completed, incomplete, failed, cut or running")
     text: Maybe[str] = Field(None, description="Everything the model said.")
-    text_uri: Maybe[str] = Field(None, description="The whole text, if it was cut here.")
+    text_uri: Maybe[str] = Field(None, description="The whole, if cut here.")
     model: Maybe[str] = Field(None, description="Who answered.")
     endpoint: Maybe[str] = None
     response_id: Maybe[str] = None
     incomplete_reason: Maybe[str] = None
     refusal: Maybe[str] = None
-    output: Maybe[list[dict[str, Any]]] = Field(None, description="Other output items, as the API gave them.")
+    output: Maybe[list[dict[str, Any]]] = Field(None, description="Other output items.")
     usage: Maybe[dict[str, Any]] = None
     notes: Maybe[list[str]] = None
     error: Maybe[ErrorFacts] = None
@@ -61,14 +61,26 @@ class AnswerFacts(TurnFacts):
     """
 
     conversation_id: Maybe[str] = None
-    pending_calls: Maybe[list[dict[str, Any]]] = Field(None, description="Calls for you; answer_with shows how.")
+    pending_calls: Maybe[list[dict[str, Any]]] = Field(None, description="Calls for you.")
     citations: Maybe[list[dict[str, Any]]] = None
     images: Maybe[list[dict[str, Any]]] = None
+
+
+class ResponseFacts(BaseModel):
+    """The result of any call, as it was or will be; the tool that was called says what else there is."""
+
+    status: str = Field(description="As of the call's own tool; running, interrupted or cancelled")
+    text: Maybe[str] = None
+    response_id: Maybe[str] = None
+    conversation_id: Maybe[str] = None
+    notes: Maybe[list[str]] = None
+    error: Maybe[ErrorFacts] = None
 
 
 class DrawingFacts(TurnFacts):
     """The result of drawing."""
 
+    conversation_id: Maybe[str] = None
     images: Maybe[list[ImageFacts]] = None
     errors: Maybe[list[dict[str, Any]]] = Field(None, description="Of several pictures, why some failed.")
 
@@ -106,10 +118,10 @@ class EditFacts(TurnFacts):
     """The result of an edit."""
 
     conversation_id: Maybe[str] = None
-    diff: Maybe[str] = Field(None, description="All changes, as a unified diff.")
-    diff_uri: Maybe[str] = Field(None, description="The whole diff, if it was cut here.")
+    diff: Maybe[str] = Field(None, description="Unified.")
+    diff_uri: Maybe[str] = Field(None, description="The whole, if cut here.")
     operations: Maybe[list[OperationFacts]] = None
-    applied: Maybe[bool] = Field(None, description="Whether the files were changed.")
+    applied: Maybe[bool] = Field(None, description="Files were changed.")
     directory: Maybe[str] = Field(None, description="What paths are relative to.")
 
 
@@ -188,4 +200,11 @@ def _slim_property(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_ballast(key: str, value: Any) -> bool:
-    return (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
+    return (
+        (key == "title" and isinstance(value, str))
+        or (key == "default" and value in (None, [], False))
+        # Said in the description, and checked all the same.
+        or key in ("minimum", "maximum", "minLength")
+        # A schema that says nothing of other properties lets them be.
+        or (key == "additionalProperties" and value is True)
+    )

@@ -7,31 +7,30 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.tools.arguments import Names, Optional
-from databricks_responses_mcp.tools.results import answer_result, error_result
+from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import SearchFacts, define_tool
-from databricks_responses_mcp.tools.state import App, app_of, reporter_of
+from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
-Search the web with a model of the Databricks workspace and get an answer with numbered citations.
+Search the web with a model of the workspace and get an answer with numbered citations.
 Use when current facts or sources are needed. Costs tokens."""
 
 
 async def search_web(
     ctx: Context[App],
     question: Annotated[str, Field(min_length=1, description="What to find out.")],
-    allowed_domains: Annotated[Names, Field(description="Search these sites only, e.g. docs.python.org.")] = (),
-    search_context_size: Annotated[
-        Optional[str], Field(description="How much to read: low, medium or high. Default medium.")
-    ] = None,
+    allowed_domains: Annotated[Names, Field(description="Only these sites.")] = (),
+    search_context_size: Annotated[Optional[str], Field(description="low, medium or high. Default medium.")] = None,
     user_location: Annotated[
-        Optional[dict[str, Any]], Field(description="Where the user is: city, region, country (2 letters), timezone.")
+        Optional[dict[str, Any]], Field(description="City, region, country (2 letters), timezone of the user.")
     ] = None,
-    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
+    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: as configured.")] = None,
+    conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
+    idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, SearchFacts]:
     """Search; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP.
+    from databricks_responses_mcp.tools.held import current_call, plainly
     from databricks_responses_mcp.turns.search import Search, search
 
     app = app_of(ctx)
@@ -41,12 +40,14 @@ async def search_web(
         allowed_domains=allowed_domains,
         context_size=search_context_size,
         user_location=user_location,
+        conversation_id=conversation_id,
     )
-    try:
-        found = await search(app.bridge, wanted, reporter=reporter_of(ctx))
-    except BridgeError as error:
-        return error_result(app, error)
-    return answer_result(app, found.facts())
+    held = current_call.get()
+
+    async def work() -> dict[str, Any]:
+        return (await search(app.bridge, wanted, reporter=held.reporter)).facts()
+
+    return await held.result(work, plainly)
 
 
 def tool() -> Tool:

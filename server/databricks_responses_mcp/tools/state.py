@@ -13,6 +13,7 @@ from databricks_responses_mcp.turns.progress import Reporter
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.media.gallery import PictureGallery
+    from databricks_responses_mcp.turns.jobs import Jobs
 
 _LONG_TEXTS_CHARACTERS = 32_000_000
 _UNSAVED_BYTES = 128_000_000
@@ -82,6 +83,17 @@ class App:
     unfinished: UnfinishedCalls = field(default_factory=UnfinishedCalls)
     background: TaskGroup | None = None
     _gallery: "PictureGallery | None" = None
+    _jobs: "Jobs | None" = None
+
+    @property
+    def jobs(self) -> "Jobs":
+        """Calls that may outlive their request. Made at the first call."""
+        if self._jobs is None:
+            from databricks_responses_mcp.turns.jobs import Jobs
+
+            assert self.background is not None
+            self._jobs = Jobs(lambda: self.bridge.store, self.background)
+        return self._jobs
 
     @property
     def gallery(self) -> "PictureGallery":

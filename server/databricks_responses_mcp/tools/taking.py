@@ -2,9 +2,9 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from databricks_responses_mcp.media.thumbnails import Thumbnail, make_thumbnail
 from databricks_responses_mcp.responses.assembly import Item, picture_base64
 from databricks_responses_mcp.responses.payloads import Payload
 from databricks_responses_mcp.tools.state import App
+from databricks_responses_mcp.turns.jobs import Ended
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +85,14 @@ class PictureTaker:
 
     def attach(self, error: BridgeError) -> BridgeError:
         """``error`` with the pictures in what was received before it."""
-        if self.taken:
-            error.partial = self.extend(error.partial)
-        return error
+        return replace(error, partial=self.extend(error.partial)) if self.taken else error
+
+    def conclude(self, facts: dict[str, Any] | None, error: BridgeError | None) -> Ended:
+        """What work that gives facts without its pictures came to, with them."""
+        if error is not None:
+            attached = self.attach(error)
+            return Ended(attached.partial, self.lead(), attached)
+        return Ended(self.extend(facts or {}), self.lead())
 
     def lead(self) -> str:
         """Where the pictures are, in words."""
@@ -116,7 +122,7 @@ class PictureTaker:
         del data
         thumbnail = self._thumbnail(saved.path)
         problem = f"{saved.requested_path} was asked for; the picture is {saved.path}." if saved.requested_path else ""
-        return Taken(facts, _image(thumbnail), _link(facts, saved.path.name), problem)
+        return Taken(facts, None if thumbnail is None else _image(thumbnail), _link(facts, saved.path.name), problem)
 
     def _unsaved(self, data: bytes, reason: str, extra: dict[str, Any]) -> Taken:
         image_format = sniff(data)
@@ -129,7 +135,8 @@ class PictureTaker:
             f"The picture was drawn and paid for, but could not be saved: {reason} "
             f"It stays readable as {facts['uri']} while this server runs."
         )
-        return Taken(facts, _image(self._thumbnail(data)), _link(facts, name), problem)
+        thumbnail = self._thumbnail(data)
+        return Taken(facts, None if thumbnail is None else _image(thumbnail), _link(facts, name), problem)
 
     def _thumbnail(self, source: bytes | Path) -> Thumbnail | None:
         try:
@@ -143,6 +150,29 @@ class PictureTaker:
         facts = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
         problem = f"The model sent a picture that is not valid base64; what it sent is kept as {facts['uri']}."
         return Taken(facts, None, _link(facts, name), problem)
+
+
+async def blocks_again(app: App, images: Iterable[Mapping[str, Any]]) -> list[ContentBlock]:
+    """Thumbnails and links of pictures that a call drew earlier, as far as their files are there."""
+    budget = app.bridge.settings.inline_image_bytes
+
+    def make(facts: Mapping[str, Any]) -> list[ContentBlock]:
+        path = Path(str(facts["path"]))
+        if not path.is_file():
+            return []
+        try:
+            thumbnail = make_thumbnail(path, budget_bytes=budget)
+        except Exception:  # a picture without a thumbnail is better than none
+            logger.exception("shrinking a picture failed")
+            thumbnail = None
+        blocks: list[ContentBlock] = [] if thumbnail is None else [_image(thumbnail)]
+        return [*blocks, _link(dict(facts), path.name)]
+
+    blocks: list[ContentBlock] = []
+    for facts in images:
+        if "path" in facts:
+            blocks += await anyio.to_thread.run_sync(make, facts)
+    return blocks
 
 
 def _target(configured: Path, save_to: str | None) -> Path:
@@ -185,8 +215,8 @@ def _shape(mime_type: str, size: tuple[int | None, int | None], count: int, dige
     return {key: value for key, value in facts.items() if value is not None}
 
 
-def _image(thumbnail: Thumbnail | None) -> ImageContent | None:
-    return None if thumbnail is None else ImageContent(data=thumbnail.base64, mime_type=thumbnail.mime_type)
+def _image(thumbnail: Thumbnail) -> ImageContent:
+    return ImageContent(data=thumbnail.base64, mime_type=thumbnail.mime_type)
 
 
 def _link(facts: dict[str, Any], name: str) -> ResourceLink:

@@ -14,7 +14,7 @@ from databricks_responses_mcp.responses.native_tools import (
 from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_parameters
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
-from databricks_responses_mcp.turns.conversations import Conversation
+from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
 from databricks_responses_mcp.turns.converse import Watch, take_turn
 from databricks_responses_mcp.turns.exchange import TakePicture
 from databricks_responses_mcp.turns.outcome import Outcome
@@ -38,6 +38,7 @@ class Question:
         output_schema: a JSON Schema that the answer must fit.
         conversation_id: an earlier conversation to go on with.
         extra: further parameters of the Responses API, verbatim.
+        once: whether the other parameters are for this turn alone, not for those that follow in its conversation.
     """
 
     prompt: str
@@ -57,6 +58,7 @@ class Question:
     output_schema: Mapping[str, Any] | None = None
     conversation_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    once: bool = False
 
 
 _NAMED = (
@@ -87,53 +89,66 @@ async def ask(
     """
     _check_question(bridge, question)
     clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
-    said = Prompt(text=question.prompt, images=question.images).items()
     watch = Watch(reporter=reporter, on_text=on_text, take_picture=take_picture)
     if question.conversation_id is None:
         async with clock.bounds("looking up the model"):
-            conversation = await _new_conversation(bridge, question)
-    else:
-        conversation = bridge.conversations.get(question.conversation_id)
-    async with conversation.turn, conversation.as_it_was_on_failure():
-        if question.conversation_id is not None:
-            async with clock.bounds("looking up the model"):
-                await _go_on_with(bridge, conversation, question)
-        outcome = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=clock.left)
-        if question.output_schema is not None:
-            outcome = await fit_to_schema(
-                bridge, conversation, outcome, question.output_schema, watch=watch, deadline_seconds=clock.left
-            )
-    return outcome
+            conversation, named = await _new_conversation(bridge, question)
+        async with conversation.turn:
+            return await _turn(bridge, conversation, question, named, watch, clock)
+    async with (
+        bridge.conversations.turn_of(question.conversation_id) as conversation,
+        conversation.as_it_was_on_failure(),
+    ):
+        async with clock.bounds("looking up the model"):
+            named = await _go_on_with(bridge, conversation, question)
+        return await _turn(bridge, conversation, question, named, watch, clock)
 
 
-async def _new_conversation(bridge: Bridge, question: Question) -> Conversation:
+async def _turn(
+    bridge: Bridge,
+    conversation: Conversation,
+    question: Question,
+    named: Mapping[str, Any],
+    watch: Watch,
+    clock: Clock,
+) -> Outcome:
+    """The caller holds the conversation's turn; ``named`` are the parameters of this turn."""
+    said = Prompt(text=question.prompt, images=question.images).items()
+    once = named if question.once else {}
+    outcome = await take_turn(bridge, conversation, said, once=once, watch=watch, deadline_seconds=clock.left)
+    if question.output_schema is None:
+        return outcome
+    return await fit_to_schema(
+        bridge, conversation, outcome, question.output_schema, watch=watch, deadline_seconds=clock.left
+    )
+
+
+async def _new_conversation(bridge: Bridge, question: Question) -> tuple[Conversation, Mapping[str, Any]]:
     model = question.model or bridge.settings.model or await bridge.endpoints.default_text_model()
-    conversation = bridge.conversations.new(model, await _parameters(bridge, model, question))
-    _check_labels(bridge, conversation.parameters, question.mcp_servers)
+    named = await _parameters(bridge, model, question)
+    _check_labels(bridge, named, question.mcp_servers)
+    conversation = bridge.conversations.new(model, {} if question.once else named)
     conversation.mcp_servers = question.mcp_servers
     conversation.output_schema = question.output_schema
-    return conversation
+    return conversation, named
 
 
-async def _go_on_with(bridge: Bridge, earlier: Conversation, question: Question) -> None:
-    """Let a conversation take over what this turn names. The caller holds its turn."""
-    if earlier.pending:
-        waiting = ", ".join(str(call.get("call_id") or call.get("approval_request_id")) for call in earlier.pending)
-        raise BridgeError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"The conversation waits for the outputs of {waiting}.",
-            "Hand them back with continue_databricks_model first.",
-        )
+async def _go_on_with(bridge: Bridge, earlier: Conversation, question: Question) -> Mapping[str, Any]:
+    """Let a conversation take over what this turn names; returns it. The caller holds its turn."""
+    check_nothing_waits(earlier)
     endpoint = question.model or earlier.endpoint
     # What this turn names replaces what the conversation had; the rest stays as it was.
     named = await _parameters(bridge, endpoint, question)
     servers = question.mcp_servers or earlier.mcp_servers
     _check_labels(bridge, {**earlier.parameters, **named}, servers)
     earlier.endpoint = endpoint
+    if question.once:
+        return named
     earlier.parameters = {**earlier.parameters, **named}
     earlier.mcp_servers = servers
     if question.output_schema is not None or "text" in named:
         earlier.output_schema = question.output_schema
+    return named
 
 
 async def _parameters(bridge: Bridge, model: str, question: Question) -> dict[str, Any]:
@@ -241,4 +256,5 @@ def _max_output_tokens(bridge: Bridge, question: Question) -> int | None:
     # Rate limits reserve output tokens up front: a request without a maximum reserves the model's largest.
     if question.max_output_tokens is not None or "max_output_tokens" in question.extra:
         return question.max_output_tokens
-    return bridge.settings.default_max_output_tokens or None
+    default, most = bridge.settings.default_max_output_tokens or None, bridge.settings.max_output_tokens
+    return default if most is None or default is None else min(default, most)

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from databricks_responses_mcp.turns.conversations import Conversations
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
+    from databricks_responses_mcp.store.interface import Store
+    from databricks_responses_mcp.turns.conversations import Conversations
+    from databricks_responses_mcp.turns.paying import Spending
     from databricks_responses_mcp.workspace.credentials import Credentials
     from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
     from databricks_responses_mcp.workspace.http import WorkspaceClient
@@ -20,7 +22,7 @@ class Bridge:
 
     Attributes:
         settings: this process's settings.
-        conversations: what was said so far.
+        without_encrypted_reasoning: endpoints that turned out not to give reasoning that can be sent again.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
@@ -30,7 +32,38 @@ class Bridge:
         self._credentials: Credentials | None = None
         self._endpoints: EndpointDirectory | None = None
         self._mcp_servers: McpServers | None = None
-        self.conversations = Conversations()
+        self._store: Store | None = None
+        self._conversations: Conversations | None = None
+        self._spending: Spending | None = None
+        self.without_encrypted_reasoning: set[str] = set()
+
+    @property
+    def store(self) -> "Store":
+        """Where conversations, jobs and usage are kept; opened at its first use."""
+        if self._store is None:
+            # Here, not above: `tools/list` needs no database.
+            from databricks_responses_mcp.turns.keeping import open_configured_store
+
+            self._store = open_configured_store(self.settings, lambda: self.credentials)
+        return self._store
+
+    @property
+    def conversations(self) -> "Conversations":
+        """What was said so far."""
+        if self._conversations is None:
+            from databricks_responses_mcp.turns.conversations import Conversations
+
+            self._conversations = Conversations(self.store)
+        return self._conversations
+
+    @property
+    def spending(self) -> "Spending":
+        """What requests may cost, and did."""
+        if self._spending is None:
+            from databricks_responses_mcp.turns.paying import Spending
+
+            self._spending = Spending(self.store, self.settings)
+        return self._spending
 
     @property
     def credentials(self) -> "Credentials":
@@ -76,9 +109,11 @@ class Bridge:
         return self._mcp_servers
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections and the store."""
         if self._client is not None:
             await self._client.__aexit__(None, None, None)
+        if self._store is not None:
+            await self._store.aclose()
 
 
 @asynccontextmanager

@@ -1,28 +1,34 @@
 """Conversations: what was said so far, kept here because the API stores nothing, and replayed with each turn.
 
-They live in this process's memory, the oldest going first when there are too many.
+The store has every turn before it is returned. What is in memory is what a running server looked at last.
 """
 
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.assembly import Item
-from databricks_responses_mcp.responses.replay import replayable
+from databricks_responses_mcp.responses.replay import from_last_compaction, replayable, without_reasoning
+from databricks_responses_mcp.store.interface import Store, StoreError, TurnConflictError
+from databricks_responses_mcp.store.records import ConversationState, Turn
 from databricks_responses_mcp.turns.outcome import Outcome
 
-_MOST_CONVERSATIONS = 500
+_MOST_IN_MEMORY = 200
+_KEEP_SECONDS = 15.0
+_LOAD_SECONDS = 15.0
+_TITLE_CHARACTERS = 80
 
 
 @dataclass(eq=False)
 class Conversation:
-    """One conversation with one endpoint.
+    """One conversation.
 
     Attributes:
         conversation_id: how callers name it.
@@ -30,72 +36,265 @@ class Conversation:
         parameters: the request's other parameters (instructions, tools, …), sent again with each turn.
         mcp_servers: the names of the MCP servers that the model may use; their secrets are looked up for each turn.
         output_schema: the JSON Schema that its answers must fit, if any.
-        items: everything said, as input items.
         pending: calls that wait for the caller, as ``Outcome.pending_calls`` gives them.
-        turns: how many turns were kept.
+        replay_from: the number of the first turn that is sent again.
+        history: every turn, in order.
+        unkept: how many of the newest turns the store has not got.
+        unreadable: up to which turn the endpoint could not read its encrypted reasoning any more.
         turn: held while a turn is under way: two at once would lose one.
     """
 
     conversation_id: str
-    endpoint: str
+    endpoint: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     mcp_servers: Sequence[str] = ()
     output_schema: Mapping[str, Any] | None = None
-    items: list[Item] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
-    turns: int = 0
+    replay_from: int = 1
+    history: list[Turn] = field(default_factory=list)
+    unkept: int = 0
+    unreadable: int = 0
     turn: anyio.Lock = field(default_factory=anyio.Lock)
 
-    def commit(self, said: Sequence[Item], outcome: Outcome) -> None:
-        """Keep a turn that worked: what the caller said, what came back, what now waits."""
-        self.items += [*said, *replayable(outcome.items)]
+    def input_items(self) -> list[Item]:
+        """Everything said, as the endpoint may be told it again; pictures as stubs that have no ``result``.
+
+        Encrypted reasoning goes to the endpoint that it is from, and to no other.
+        """
+        items: list[Item] = []
+        for turn in self.history[self.replay_from - 1 :]:
+            answer = replayable(turn.items)
+            if turn.endpoint != self.endpoint or turn.number <= self.unreadable:
+                answer = without_reasoning(answer)
+            items += [*turn.said, *answer]
+        return from_last_compaction(items)
+
+    @property
+    def has_reasoning(self) -> bool:
+        """Whether the next request holds encrypted reasoning."""
+        return any(item.get("type") == "reasoning" for item in self.input_items())
+
+    @property
+    def title(self) -> str:
+        """The first words of its first prompt."""
+        for item in self.history[0].said if self.history else ():
+            content = item.get("content")
+            parts = content if isinstance(content, list) else [{"text": content}]
+            text = " ".join(str(part["text"]) for part in parts if isinstance(part, dict) and part.get("text"))
+            if words := " ".join(text.split()):
+                return words if len(words) <= _TITLE_CHARACTERS else f"{words[: _TITLE_CHARACTERS - 1]}…"
+        return "(no words)"
+
+    @property
+    def state(self) -> ConversationState:
+        """What the next turn takes over."""
+        return ConversationState(
+            endpoint=self.endpoint,
+            parameters=self.parameters,
+            mcp_servers=tuple(self.mcp_servers),
+            output_schema=self.output_schema,
+            pending=self.pending,
+            replay_from=self.replay_from,
+        )
+
+    def take_over(self, state: ConversationState) -> None:
+        """Be in that state."""
+        self.endpoint = state.endpoint
+        self.parameters = state.parameters
+        self.mcp_servers = state.mcp_servers
+        self.output_schema = state.output_schema
+        self.pending = [dict(call) for call in state.pending]
+        self.replay_from = state.replay_from
+
+    def add(self, said: Sequence[Item], outcome: Outcome) -> None:
+        """Take in a turn that worked: what the caller said, what came back, what now waits."""
+        self.history.append(
+            Turn(
+                number=len(self.history) + 1,
+                endpoint=self.endpoint,
+                model=outcome.model,
+                said=list(said),
+                items=outcome.items,
+                status=outcome.status,
+                created_at=time.time(),
+                response_id=outcome.response_id,
+                usage=outcome.usage,
+            )
+        )
+        self.unkept += 1
         self.pending = outcome.pending_calls
-        self.turns += 1
         # A choice is made for one turn: a model that must call a tool in every turn would never come to an answer.
         self.parameters = {
             name: value for name, value in self.parameters.items() if name != "tool_choice" or value == "none"
         }
 
+    def add_summary(self, said: Sequence[Item], outcome: Outcome) -> None:
+        """Let ``said`` stand for all turns so far, in what is sent from now on; the turns stay."""
+        self.add(said, replace(outcome, items=[], pending_calls=[]))
+        self.replay_from = len(self.history)
+
     @asynccontextmanager
     async def as_it_was_on_failure(self) -> AsyncIterator[None]:
         """Undo what a turn has changed of the settings if it ends without having been kept."""
-        before = (self.endpoint, self.parameters, self.mcp_servers, self.output_schema)
-        turns = self.turns
+        before, turns = self.state, len(self.history)
         try:
             yield
         finally:
-            if self.turns == turns:
-                self.endpoint, self.parameters, self.mcp_servers, self.output_schema = before
+            if len(self.history) == turns:
+                self.take_over(before)
+
+
+def check_nothing_waits(conversation: Conversation) -> None:
+    """Refuse a turn in words while calls wait for their outputs.
+
+    Raises:
+        BridgeError: ``invalid_argument``, naming the calls.
+    """
+    if conversation.pending:
+        waiting = ", ".join(
+            str(call.get("call_id") or call.get("approval_request_id")) for call in conversation.pending
+        )
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"The conversation waits for the outputs of {waiting}.",
+            "Hand them back with continue_databricks_model first.",
+        )
 
 
 class Conversations:
-    """The conversations of this process by id."""
+    """The conversations of a store, those that are in use in memory.
 
-    def __init__(self) -> None:
+    Args:
+        store: where they are kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._by_id: OrderedDict[str, Conversation] = OrderedDict()
 
     def new(self, endpoint: str, parameters: Mapping[str, Any]) -> Conversation:
         """A conversation that nobody knows yet: it can be found once it is kept."""
-        return Conversation(f"conv_{secrets.token_hex(8)}", endpoint, parameters)
+        return Conversation(_new_id(), endpoint, parameters)
 
-    def keep(self, conversation: Conversation) -> None:
-        """Make a conversation findable, as the newest."""
-        self._by_id[conversation.conversation_id] = conversation
-        self._by_id.move_to_end(conversation.conversation_id)
-        while len(self._by_id) > _MOST_CONVERSATIONS:
-            self._by_id.popitem(last=False)
+    def in_memory(self, conversation_id: str) -> Conversation | None:
+        """The conversation, if this process used it not long ago."""
+        return self._by_id.get(conversation_id)
 
-    def get(self, conversation_id: str) -> Conversation:
-        """The conversation of that id.
+    @asynccontextmanager
+    async def turn_of(self, conversation_id: str) -> AsyncIterator[Conversation]:
+        """The conversation of that id, up to date, and nobody else's in this process while the context lasts.
 
         Raises:
-            BridgeError: ``not_found``.
+            BridgeError: ``not_found``; ``internal`` if the store cannot be read.
         """
-        conversation = self._by_id.get(conversation_id)
-        if conversation is None:
+        # In the table before it is read: two calls at once must meet at one lock.
+        conversation = self._by_id.setdefault(conversation_id, Conversation(conversation_id))
+        self._by_id.move_to_end(conversation_id)
+        async with conversation.turn:
+            await self._bring_up_to_date(conversation)
+            yield conversation
+
+    async def keep(self, conversation: Conversation) -> tuple[str, ...]:
+        """Commit the turns that the store has not got; returns what the caller must be told if that failed.
+
+        The caller holds ``conversation.turn``. Never fails: an answer that was paid for is returned in any case.
+        """
+        notes: tuple[str, ...] = ()
+        # Shielded: whoever gives up now has paid for the turn all the same.
+        with anyio.CancelScope(shield=True):
+            try:
+                with anyio.fail_after(_KEEP_SECONDS):
+                    notes = await self._commit(conversation)
+            except TimeoutError:
+                notes = (_unkept(f"The store did not answer within {_KEEP_SECONDS:.0f} s."),)
+            except StoreError as error:
+                notes = (_unkept(str(error)),)
+        self._by_id[conversation.conversation_id] = conversation
+        self._by_id.move_to_end(conversation.conversation_id)
+        self._forget_some()
+        return notes
+
+    async def keep_state(self, conversation: Conversation) -> None:
+        """Commit what the next turn takes over, without a turn. The caller holds ``conversation.turn``.
+
+        Raises:
+            StoreError: if it cannot be kept.
+        """
+        if not conversation.unkept:
+            await self._store.set_state(conversation.conversation_id, conversation.state)
+
+    def forget(self, conversation_ids: Sequence[str]) -> None:
+        """Have no more of these in memory: they were deleted."""
+        for conversation_id in conversation_ids:
+            self._by_id.pop(conversation_id, None)
+
+    async def _commit(self, conversation: Conversation) -> tuple[str, ...]:
+        notes: tuple[str, ...] = ()
+        while conversation.unkept:
+            turn = conversation.history[-conversation.unkept]
+            try:
+                await self._store.add_turn(
+                    conversation.conversation_id, turn, conversation.state, title=conversation.title
+                )
+            except TurnConflictError:
+                if notes:
+                    raise
+                notes = (self._part_from(conversation),)
+                continue
+            conversation.unkept -= 1
+        return notes
+
+    def _part_from(self, conversation: Conversation) -> str:
+        """Make a conversation one of its own, because the other of its id has gone on without it."""
+        old = conversation.conversation_id
+        self._by_id.pop(old, None)
+        conversation.conversation_id = _new_id()
+        conversation.unkept = len(conversation.history)
+        return f"Somebody else went on with {old} meanwhile: this turn begins {conversation.conversation_id}, a copy."
+
+    async def _bring_up_to_date(self, conversation: Conversation) -> None:
+        if conversation.unkept:
+            return
+        conversation_id = conversation.conversation_id
+        known = len(conversation.history)
+        try:
+            with anyio.fail_after(_LOAD_SECONDS):
+                stored = await self._store.conversation(conversation_id, after=known)
+        except (StoreError, TimeoutError) as error:
+            if known:
+                return  # as it was when it was last here; whoever went on with it meanwhile is found when keeping
+            self._by_id.pop(conversation_id, None)
+            reason = str(error) or f"the store did not answer within {_LOAD_SECONDS:.0f} s."
+            raise BridgeError(
+                ErrorCode.INTERNAL,
+                f"Conversation {conversation_id!r} cannot be read: {reason}",
+                "Mend the store, or begin a new conversation.",
+                retryable=True,
+            ) from error
+        if stored is None:
+            self._by_id.pop(conversation_id, None)
             raise BridgeError(
                 ErrorCode.NOT_FOUND,
                 f"There is no conversation {conversation_id!r}.",
-                "Conversations are kept while this server runs; begin a new one with ask_databricks_model.",
+                "manage_conversations lists those that are kept; begin a new one with ask_databricks_model.",
             )
-        return conversation
+        conversation.history += stored.turns
+        conversation.take_over(stored.state)
+
+    def _forget_some(self) -> None:
+        """Let go of the oldest that are not in use and that the store has whole."""
+        excess = len(self._by_id) - _MOST_IN_MEMORY
+        for conversation_id, conversation in list(self._by_id.items()):
+            if excess <= 0:
+                return
+            if not conversation.unkept and not conversation.turn.locked():
+                del self._by_id[conversation_id]
+                excess -= 1
+
+
+def _new_id() -> str:
+    return f"conv_{secrets.token_hex(8)}"
+
+
+def _unkept(reason: str) -> str:
+    return f"This turn could not be kept: {reason} The conversation can be gone on with while this server runs."

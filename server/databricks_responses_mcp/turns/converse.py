@@ -1,6 +1,6 @@
 """One turn of a conversation: everything said so far goes along, and what comes back is kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,13 @@ from databricks_responses_mcp.turns.conversations import Conversation
 from databricks_responses_mcp.turns.exchange import TakePicture, exchange
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.replaying import input_of
+from databricks_responses_mcp.turns.sight import current_sight
+from databricks_responses_mcp.workspace.advice_rules import TOO_LONG, UNREADABLE_REASONING
+from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 from databricks_responses_mcp.workspace.mcp_servers import secrets_of, without_secrets
+
+_ENCRYPTED = "reasoning.encrypted_content"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,40 +39,126 @@ class Watch:
 
 
 async def take_turn(
-    bridge: Bridge, conversation: Conversation, said: Sequence[Item], *, watch: Watch, deadline_seconds: float
+    bridge: Bridge,
+    conversation: Conversation,
+    said: Sequence[Item],
+    *,
+    once: Mapping[str, Any] | None = None,
+    watch: Watch,
+    deadline_seconds: float,
 ) -> Outcome:
     """Send the conversation with ``said`` at its end, keep both sides of the turn, and return the answer.
 
     The caller holds ``conversation.turn``. A turn that fails leaves the conversation as it was.
+
+    Args:
+        once: parameters for this turn alone.
 
     Raises:
         BridgeError: for every failure; ``partial`` holds what had arrived.
     """
     clock = Clock(deadline_seconds)
     servers: list[dict[str, Any]] = []
-    parameters = conversation.parameters
+    parameters = {**conversation.parameters, **(once or {})}
     if conversation.mcp_servers:
         async with clock.bounds("signing in to the MCP servers"):
             servers = await bridge.mcp_servers.resolve(conversation.mcp_servers, bridge.credentials)
         parameters = {**parameters, "tools": [*parameters.get("tools", ()), *servers]}
-    body = build_request(conversation.endpoint, [*conversation.items, *said], parameters)
-    try:
-        outcome = await exchange(
-            bridge.client,
-            body,
-            deadline_seconds=clock.left,
-            reporter=watch.reporter,
-            on_text=watch.on_text,
-            take_picture=watch.take_picture,
-        )
-    except BridgeError as error:
-        _veil(error, servers)
-        raise
+    outcome: Outcome | None = None
+    while outcome is None:
+        asked = {**parameters, **_include(bridge, conversation.endpoint, parameters)}
+        items = [*await input_of(conversation, asked), *said]
+        try:
+            outcome = await paid_exchange(
+                bridge,
+                build_request(conversation.endpoint, items, asked),
+                watch=watch,
+                deadline_seconds=clock.left,
+                conversation_id=conversation.conversation_id,
+            )
+        except BridgeError as error:
+            if not _mended(bridge, conversation, error, added=asked != parameters):
+                _veil(error, servers)
+                _advise(error, conversation)
+                raise
     if servers:
         outcome = _veiled(outcome, servers)
-    conversation.commit(said, outcome)
-    bridge.conversations.keep(conversation)
-    return replace(outcome, conversation_id=conversation.conversation_id)
+    conversation.add(said, outcome)
+    notes = await bridge.conversations.keep(conversation)
+    if (sight := current_sight.get()) is not None:
+        sight.conversation_id = conversation.conversation_id
+    return replace(outcome, conversation_id=conversation.conversation_id, notes=(*outcome.notes, *notes))
+
+
+async def paid_exchange(
+    bridge: Bridge,
+    body: dict[str, Any],
+    *,
+    watch: Watch,
+    deadline_seconds: float,
+    conversation_id: str | None = None,
+    label: str = "",
+) -> Outcome:
+    """One request within the limits of what may be spent; what it cost is kept, also if it fails.
+
+    Raises:
+        BridgeError: ``budget_exceeded`` before anything is sent, and every failure of `exchange`.
+    """
+    usage: Any = None
+    endpoint = model = str(body["model"])
+    async with bridge.spending.within_limits(body):
+        try:
+            outcome = await exchange(
+                bridge.client,
+                body,
+                deadline_seconds=deadline_seconds,
+                reporter=watch.reporter,
+                label=label,
+                on_text=watch.on_text,
+                take_picture=watch.take_picture,
+            )
+            usage, model = outcome.usage, outcome.model
+        except BridgeError as error:
+            usage, model = error.partial.get("usage"), error.partial.get("model", model)
+            raise
+        finally:
+            await bridge.spending.record(usage, endpoint=endpoint, model=model, conversation_id=conversation_id)
+    return outcome
+
+
+def _include(bridge: Bridge, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameter that asks for reasoning in a form that can be sent again, where the endpoint gives that."""
+    given = parameters.get("include")
+    if endpoint in bridge.without_encrypted_reasoning or not wants_encrypted_reasoning(endpoint):
+        return {}
+    if given is not None and (not isinstance(given, list) or _ENCRYPTED in given):
+        return {}
+    return {"include": [*(given or ()), _ENCRYPTED]}
+
+
+def _mended(bridge: Bridge, conversation: Conversation, error: BridgeError, *, added: bool) -> bool:
+    """Whether the request may go out once more, another way: it was refused for what the bridge itself put in."""
+    if error.partial or error.status not in (400, 422, None):
+        return False
+    if error.message.startswith(UNREADABLE_REASONING):
+        if conversation.unreadable == len(conversation.history) or not conversation.has_reasoning:
+            return False
+        conversation.unreadable = len(conversation.history)
+        return True
+    named = error.message.lower()
+    if added and ("include" in named or "encrypted" in named):
+        bridge.without_encrypted_reasoning.add(conversation.endpoint)
+        return True
+    return False
+
+
+def _advise(error: BridgeError, conversation: Conversation) -> None:
+    """Say what helps a conversation that has become too long."""
+    if error.message.startswith(TOO_LONG) and conversation.history:
+        error.hint = (
+            "Call manage_conversations with action compact and this conversation_id: a summary then stands for the "
+            "earlier turns. Or pass extra.context_management where the endpoint takes it, or begin a new conversation."
+        )
 
 
 async def answer_calls(
@@ -83,8 +175,7 @@ async def answer_calls(
         BridgeError: ``not_found`` for the conversation, ``invalid_argument`` naming each call that is missing, answered
             twice or not waiting (nothing is sent then), and every failure of a turn.
     """
-    conversation = bridge.conversations.get(conversation_id)
-    async with conversation.turn:
+    async with bridge.conversations.turn_of(conversation_id) as conversation:
         if not conversation.pending:
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,

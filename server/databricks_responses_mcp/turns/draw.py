@@ -1,7 +1,8 @@
 """Drawing: the ``image_generation`` tool of the Responses API, one request a picture."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 import anyio
@@ -11,10 +12,13 @@ from databricks_responses_mcp.responses.reading import pictures_of
 from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
-from databricks_responses_mcp.turns.exchange import TakePicture, exchange
-from databricks_responses_mcp.turns.joining import total_usage
+from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
+from databricks_responses_mcp.turns.converse import Watch, paid_exchange
+from databricks_responses_mcp.turns.exchange import TakePicture
+from databricks_responses_mcp.turns.joining import joined, total_usage
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.replaying import input_of
 
 _PREVIEWS = 2
 """Previews asked for when somebody watches; each costs output tokens, so nobody watching means none."""
@@ -31,6 +35,7 @@ class Drawing:
         images: reference images as URLs, ``data:`` or ``https:``.
         mask: an image URL whose transparent parts say what to change.
         extra: further fields of the ``image_generation`` tool, verbatim.
+        conversation_id: an earlier conversation to draw in: the model sees its pictures.
     """
 
     prompt: str
@@ -44,6 +49,7 @@ class Drawing:
     images: Sequence[str] = ()
     mask: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    conversation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +89,48 @@ async def draw(
         BridgeError: if no request gave a picture: the first error.
     """
     clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
-    async with clock.bounds("choosing a model"):
-        model = drawing.model or bridge.settings.image_model or await bridge.endpoints.default_image_model()
-    body = build_request(
-        model,
-        Prompt(text=drawing.prompt, images=drawing.images).items(),
-        {
-            "tools": [_tool(drawing, previews=_PREVIEWS if reporter is not None else 0)],
-            "tool_choice": {"type": "image_generation"},
-        },
-    )
+    if drawing.conversation_id is None:
+        async with clock.bounds("choosing a model"):
+            model = drawing.model or bridge.settings.image_model or await bridge.endpoints.default_image_model()
+        conversation = bridge.conversations.new(model, {})
+        async with conversation.turn:
+            return await _draw_in(bridge, conversation, drawing, reporter, take_picture, clock)
+    async with bridge.conversations.turn_of(drawing.conversation_id) as conversation:
+        check_nothing_waits(conversation)
+        async with conversation.as_it_was_on_failure():
+            conversation.endpoint = drawing.model or conversation.endpoint
+            return await _draw_in(bridge, conversation, drawing, reporter, take_picture, clock)
+
+
+async def _draw_in(
+    bridge: Bridge,
+    conversation: Conversation,
+    drawing: Drawing,
+    reporter: Reporter | None,
+    take_picture: TakePicture,
+    clock: Clock,
+) -> Drawn:
+    """The caller holds the conversation's turn; all pictures become one turn of it."""
+    model = conversation.endpoint
+    parameters = {
+        "tools": [_tool(drawing, previews=_PREVIEWS if reporter is not None else 0)],
+        "tool_choice": {"type": "image_generation"},
+    }
+    said = Prompt(text=drawing.prompt, images=drawing.images).items()
+    items = [*await input_of(conversation, parameters), *said]
     outcomes: dict[int, Outcome] = {}
     errors: dict[int, BridgeError] = {}
 
     async def one(number: int) -> None:
         label = model if drawing.count == 1 else f"picture {number + 1} of {drawing.count}"
         try:
-            outcome = await exchange(
-                bridge.client,
-                body,
+            outcome = await paid_exchange(
+                bridge,
+                build_request(model, items, parameters),
+                watch=Watch(reporter=reporter, take_picture=take_picture),
                 deadline_seconds=clock.left,
-                reporter=reporter,
+                conversation_id=conversation.conversation_id,
                 label=label,
-                take_picture=take_picture,
             )
             if not pictures_of(outcome.items):
                 raise _no_picture(outcome)
@@ -121,6 +146,11 @@ async def draw(
     drawn = Drawn([outcomes[n] for n in sorted(outcomes)], [errors[n] for n in sorted(errors)])
     if not drawn.outcomes:
         raise drawn.errors[0]
+    whole = reduce(joined, drawn.outcomes)
+    conversation.add(said, whole)
+    notes = await bridge.conversations.keep(conversation)
+    first = drawn.outcomes[0]
+    drawn.outcomes[0] = replace(first, conversation_id=conversation.conversation_id, notes=(*first.notes, *notes))
     return drawn
 
 

@@ -11,6 +11,7 @@ from databricks_responses_mcp.responses.assembly import Item, ResponseAssembler,
 from databricks_responses_mcp.responses.reading import pictures_of
 from databricks_responses_mcp.turns.outcome import Outcome, outcome_of
 from databricks_responses_mcp.turns.progress import Reporter, TurnProgress
+from databricks_responses_mcp.turns.sight import current_sight
 from databricks_responses_mcp.workspace.advice import event_error
 from databricks_responses_mcp.workspace.http import OnWait, WorkspaceClient
 
@@ -42,6 +43,8 @@ async def exchange(
     """
     assembler = ResponseAssembler()
     endpoint = str(body["model"])
+    if (sight := current_sight.get()) is not None:
+        sight.see(assembler, endpoint)
     failure: BridgeError | None = None
     with anyio.move_on_after(deadline_seconds) as scope:
         try:

@@ -29,9 +29,16 @@ class Reporter:
         self._report = report
         self._started = anyio.current_time()
         self._last = 0.0
+        self._silent = False
+
+    def silence(self) -> None:
+        """Send nothing more: the call has been answered."""
+        self._silent = True
 
     async def say(self, message: str) -> None:
         """Send one message now."""
+        if self._silent:
+            return
         value = round(anyio.current_time() - self._started, 3)
         self._last = value = max(value, round(self._last + 0.001, 3))
         # A piece of text may end in the middle of a character: half an emoji cannot be encoded.

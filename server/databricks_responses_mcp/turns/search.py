@@ -1,7 +1,7 @@
 """Searching the web: the ``web_search`` tool of the Responses API, its citations as numbered marks and as data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
@@ -20,6 +20,7 @@ class Search:
     Attributes:
         allowed_domains: the only sites to search, if any are named.
         context_size: ``low``, ``medium`` or ``high``: how much of what is found the model reads.
+        conversation_id: an earlier conversation that the question is asked in.
         user_location: ``city``, ``region``, ``country`` (two letters), ``timezone``.
     """
 
@@ -28,6 +29,7 @@ class Search:
     allowed_domains: Sequence[str] = ()
     context_size: str | None = None
     user_location: Mapping[str, Any] | None = None
+    conversation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ async def search(bridge: Bridge, wanted: Search, *, reporter: Reporter | None = 
         # The only tool, so this means it: the search has no choice of its own in the API.
         tool_choice="required",
         extra={"include": [_SOURCES]},
+        conversation_id=wanted.conversation_id,
+        once=True,
     )
     try:
         outcome = await ask(bridge, question, reporter=reporter)
@@ -77,10 +81,7 @@ async def search(bridge: Bridge, wanted: Search, *, reporter: Reporter | None = 
         ):
             raise
         # Refused, so not billed: where the list of sources cannot be had, the answer still can.
-        plain = Question(
-            prompt=wanted.question, model=wanted.model, tools=question.tools, tool_choice=question.tool_choice
-        )
-        outcome = await ask(bridge, plain, reporter=reporter)
+        outcome = await ask(bridge, replace(question, extra={}), reporter=reporter)
     return read(outcome)
 
 

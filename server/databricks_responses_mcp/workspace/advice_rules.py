@@ -24,6 +24,10 @@ _NO_REASONING = (
     "(invalid_encrypted_content)."
 )
 
+UNREADABLE_REASONING = "The model could not read the encrypted reasoning of an earlier turn"
+TOO_LONG = "The prompt is longer than"
+"""How the messages begin of errors that the bridge itself has an answer to."""
+
 RULES: tuple[Rule, ...] = (
     *ACCESS_RULES,
     # What was asked for is too much.
@@ -36,13 +40,13 @@ RULES: tuple[Rule, ...] = (
     rule(
         _E.TOO_LARGE,
         _SEND_LESS,
-        "The prompt is longer than the model {model} can read",
+        f"{TOO_LONG} the model {{model}} can read",
         text=r"context[_ ](?:length|window)|maximum context|prompt is too long|input (?:is )?too long|too many tokens",
     ),
     rule(
         _E.TOO_LARGE,
         _SEND_LESS,
-        "The prompt is longer than the model {model} can read",
+        f"{TOO_LONG} the model {{model}} can read",
         codes="CONTEXT_LENGTH_EXCEEDED STRING_ABOVE_MAX_LENGTH",
         text=r"context|token|input",
     ),
@@ -72,13 +76,13 @@ RULES: tuple[Rule, ...] = (
     rule(
         _E.INVALID_ARGUMENT,
         _NO_REASONING,
-        "The model could not read the encrypted reasoning of an earlier turn",
+        UNREADABLE_REASONING,
         codes="INVALID_ENCRYPTED_CONTENT",
     ),
     rule(
         _E.INVALID_ARGUMENT,
         _NO_REASONING,
-        "The model could not read the encrypted reasoning of an earlier turn",
+        UNREADABLE_REASONING,
         text=r"invalid_encrypted_content|encrypted content.{0,80}(?:verified|decrypted|invalid)",
     ),
     rule(

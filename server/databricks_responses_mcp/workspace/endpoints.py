@@ -17,6 +17,7 @@ _OPENAI_PROVIDERS = frozenset({"openai", "azure-openai", "azure_openai"})
 _SYSTEM_PREFIXES = ("databricks-", "system.ai.")
 # gpt-5, gpt-5-1-codex, gpt-6-1-sol; not gpt-oss-120b, which is an open model.
 _GPT = re.compile(r"(?:^|[-._/])gpt-(\d{1,2})(?:[-.](\d{1,2})(?![\dkb]))?(?![\dkb])", re.IGNORECASE)
+_REASONING = re.compile(r"(?:^|[-._/])o[1-9](?![0-9a-z])", re.IGNORECASE)
 _NOT_TEXT_TASKS = ("embedding", "completions", "rerank", "audio", "image")
 
 
@@ -62,6 +63,12 @@ def parse_endpoints(payload: Mapping[str, Any]) -> list[Endpoint]:
 def looks_pay_per_token(name: str) -> bool:
     """Whether the name alone says that Databricks runs the model and bills by the token."""
     return name.lower().startswith(_SYSTEM_PREFIXES)
+
+
+def wants_encrypted_reasoning(name: str) -> bool:
+    """Whether the name is one of OpenAI's reasoning models: they alone give reasoning that can be sent again."""
+    version = gpt_version(name)
+    return (version is not None and version >= (5, 0)) or _REASONING.search(name) is not None
 
 
 def gpt_version(name: str) -> tuple[int, int] | None:

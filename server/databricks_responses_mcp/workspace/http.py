@@ -33,6 +33,9 @@ _REFUSED_WITHIN_SECONDS = 0.25
 _TIMEOUT = httpx.Timeout(connect=10, read=310, write=60, pool=None)
 _LIMITS = httpx.Limits(max_connections=512, max_keepalive_connections=64, keepalive_expiry=60)
 
+_MOST_WAIT_SECONDS = 150.0
+"""Longer than that nobody is made to wait for a second try: the error says when to come back."""
+
 OnWait = Callable[[str, float], Awaitable[None]]
 """Told before a wait: why, and for how many seconds."""
 
@@ -293,8 +296,8 @@ def _has_bulk(value: Any) -> bool:
 
 
 def _fits(wait: float) -> bool:
-    """Whether a wait leaves any of the caller's time."""
-    return wait < anyio.current_effective_deadline() - anyio.current_time()
+    """Whether a wait is worth it, and leaves any of the caller's time."""
+    return wait <= _MOST_WAIT_SECONDS and wait < anyio.current_effective_deadline() - anyio.current_time()
 
 
 def _backoff(base: float) -> float:

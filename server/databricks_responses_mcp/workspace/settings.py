@@ -5,7 +5,8 @@ its documentation beside its type, so ``--help`` and the docs are made from the 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.redaction import redact
 
 PREFIX = "RESPONSES_MCP_"
+_UNFILLED = re.compile(r"\$\{user_config\.[^{}]*\}")
 _TELLING = "telling"  # the type of errors whose message says what is wrong without showing the value
 
 
@@ -99,8 +101,17 @@ class Settings(BaseModel):
     timeout_seconds: Annotated[
         float,
         Field(ge=1, le=3600, allow_inf_nan=False),
-        Doc("How long one call may take, retries included, in seconds.", "a number from 1 to 3600"),
-    ] = 280
+        Doc("How long the work of one call may take, retries included, in seconds.", "a number from 1 to 3600"),
+    ] = 1800
+    hand_over_seconds: Annotated[
+        float | None,
+        Field(ge=1, le=3600, allow_inf_nan=False),
+        Doc(
+            "After how many seconds a call returns what it has, while its work goes on for get_response.",
+            "a number from 1 to 3600",
+            default="shortly before the host gives the call up, which is known for many; else 50",
+        ),
+    ] = None
     max_retries: Annotated[
         int,
         Field(ge=0, le=10),
@@ -128,6 +139,19 @@ class Settings(BaseModel):
             "a whole number, 0 or more",
         ),
     ] = 16384
+    max_output_tokens: Annotated[
+        int | None,
+        Field(ge=16, le=10_000_000),
+        Doc("The most max_output_tokens that a call may ask for; more is refused.", "a whole number, 16 or more"),
+    ] = None
+    daily_token_budget: Annotated[
+        int | None,
+        Field(ge=0, le=10**15),
+        Doc(
+            "How many tokens, read and written, may be spent in a day (UTC) by all servers on this store.",
+            "a whole number, 0 or more",
+        ),
+    ] = None
     max_text_tokens: Annotated[
         int,
         Field(ge=100, le=10_000_000),
@@ -197,6 +221,28 @@ class Settings(BaseModel):
             "a number from 0 to 3600",
         ),
     ] = 120
+
+    store: Annotated[
+        SecretStr | None,
+        Doc(
+            "Where conversations, unfinished calls and usage are kept.",
+            "the absolute path of an SQLite file, a postgresql:// URL, or off to keep them in memory",
+            default="conversations.db in the user's data folder",
+        ),
+    ] = None
+    store_days: Annotated[
+        int,
+        Field(ge=0, le=36_500),
+        Doc("How many days a conversation is kept after its last turn. 0 keeps it.", "a whole number, 0 or more"),
+    ] = 90
+    store_max_bytes: Annotated[
+        int,
+        Field(ge=0, le=10**15),
+        Doc(
+            "How much all conversations may take up, in bytes; the oldest go first. 0 sets no limit.",
+            "a whole number, 0 or more",
+        ),
+    ] = 2_000_000_000
 
     engine_api_key: Annotated[
         SecretStr | None,
@@ -316,6 +362,16 @@ def load_settings(
     )
 
 
+def forget_unfilled(environ: MutableMapping[str, str]) -> None:
+    """Take out what a host's form left as it was: ``${user_config.token}`` stands there when its field is empty.
+
+    Hosts of MCPB bundles do so with optional fields. The Databricks SDK and child processes read the environment
+    themselves, so the variable itself must go.
+    """
+    for name in [name for name, value in environ.items() if _UNFILLED.fullmatch(value.strip())]:
+        del environ[name]
+
+
 def settings_help() -> list[SettingDoc]:
     """Every setting, in the order of the documentation."""
     return [doc for _, doc in _fields()]
@@ -363,7 +419,9 @@ def _explain(error: ValidationError, values: Mapping[str, object], shown: Mappin
         if detail["type"] == _TELLING:
             yield f"{shown.get(name, docs[name].env)} is wrong: {detail['msg']}"
             continue
-        value = "" if name in ("token", "engine_api_key") else f" is {_short(values.get(name))}, which is wrong"
+        value = (
+            "" if name in ("token", "engine_api_key", "store") else f" is {_short(values.get(name))}, which is wrong"
+        )
         yield f"{shown.get(name, docs[name].env)}{value or ' is wrong'}: it takes {docs[name].accepts}"
 
 

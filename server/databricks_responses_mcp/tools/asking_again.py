@@ -1,0 +1,148 @@
+"""The result of a call that was handed over: from this process, from another one, or from one that is gone."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.records import Job
+from databricks_responses_mcp.tools.results import Lead, answer_result, error_result, running_result
+from databricks_responses_mcp.tools.state import App, app_of, reporter_of
+from databricks_responses_mcp.turns.jobs import STALE_SECONDS, Ended, Ending
+
+_NEWS_SECONDS = 10.0
+_POLL_SECONDS = 0.5
+_CANCEL_SECONDS = 10.0
+_STORE_SECONDS = 10.0
+_INTERRUPTED = "The server that ran this call ended before it did; what had arrived is here. Nothing was asked anew."
+_CANCELLED = "The call was cancelled; what had arrived is here."
+
+
+async def result_of_job(ctx: Context[App], job_id: str, seconds: float, *, cancel: bool = False) -> CallToolResult:
+    """What a call came to, in the contract of its own tool; or that it still runs.
+
+    Args:
+        seconds: how long to wait for its end.
+        cancel: end it instead.
+
+    Raises:
+        BridgeError: ``not_found``; ``internal`` if the store cannot be read.
+    """
+    app = app_of(ctx)
+    job = app.jobs.here(job_id)
+    if job is None:
+        return await _of_another_process(ctx, job_id, seconds, cancel=cancel)
+    if cancel and not job.done.is_set():
+        job.scope.cancel()
+        seconds = _CANCEL_SECONDS
+
+    async def look() -> bool:
+        return await job.wait(_NEWS_SECONDS)
+
+    await _watch(ctx, look, seconds, lambda: job.sight.tail)
+    if job.ending is None:
+        return running_result(app, job_id, job.sight.facts())
+    return await _result(app, job.tool, job.ending, job.ended)
+
+
+async def _of_another_process(ctx: Context[App], job_id: str, seconds: float, *, cancel: bool) -> CallToolResult:
+    app = app_of(ctx)
+    stored = await _read(app, job_id)
+    if cancel and _runs(stored):
+        await _asked(app.jobs.store.cancel_job(job_id))
+        seconds = _CANCEL_SECONDS
+
+    async def look() -> bool:
+        nonlocal stored
+        if _runs(stored):
+            await anyio.sleep(_POLL_SECONDS)
+            stored = await _read(app, job_id)
+        return not _runs(stored)
+
+    await _watch(ctx, look, seconds, lambda: str(stored.facts.get("text", "")))
+    if _runs(stored):
+        return running_result(app, job_id, dict(stored.facts))
+    facts = dict(stored.facts)
+    error = _error_of(facts.pop("error", None), facts)
+    ending: Ending = "interrupted" if stored.status == "running" else stored.status
+    return await _result(app, stored.tool, ending, Ended(facts, stored.lead, error))
+
+
+async def _watch(
+    ctx: Context[App], look: Callable[[], Awaitable[bool]], seconds: float, tail: Callable[[], str]
+) -> None:
+    """Look until there is an end to see or the time is up, and tell the host every few seconds that it is not there."""
+    reporter = reporter_of(ctx)
+    told = anyio.current_time()
+    with anyio.move_on_after(seconds):
+        while not await look():
+            if reporter is not None and anyio.current_time() - told >= _NEWS_SECONDS:
+                told = anyio.current_time()
+                await reporter.say(f"still running: …{' '.join(tail().split())[-120:]}")
+
+
+async def _result(app: App, tool: str, ending: Ending, ended: Ended) -> CallToolResult:
+    from databricks_responses_mcp.tools.taking import blocks_again
+
+    lead: Lead = ended.lead
+    if tool == "edit_files":
+        from databricks_responses_mcp.tools.edit_files import lead_of
+
+        lead = lead_of
+    blocks = await blocks_again(app, ended.facts.get("images", ()))
+    if ended.error is not None:
+        return error_result(app, ended.error, blocks, lead=lead)
+    facts = ended.facts
+    if ending in ("interrupted", "cancelled"):
+        note = _INTERRUPTED if ending == "interrupted" else _CANCELLED
+        facts = {**facts, "status": ending, "notes": [*facts.get("notes", []), note]}
+    return answer_result(app, facts, blocks, lead=lead)
+
+
+async def _read(app: App, job_id: str) -> Job:
+    stored: Job | None = await _asked(app.jobs.store.job(job_id))
+    if stored is None:
+        raise BridgeError(
+            ErrorCode.NOT_FOUND,
+            f"There is no running or finished call {job_id!r}.",
+            "Use the response_id of a result whose status is running; finished calls are kept for seven days.",
+        )
+    return stored
+
+
+async def _asked(question: Awaitable[Any]) -> Any:
+    try:
+        with anyio.fail_after(_STORE_SECONDS):
+            return await question
+    except (StoreError, TimeoutError) as error:
+        raise BridgeError(
+            ErrorCode.INTERNAL,
+            f"The call cannot be looked up: {str(error) or 'the store did not answer.'}",
+            "Mend the store and ask again.",
+            retryable=True,
+        ) from error
+
+
+def _runs(job: Job) -> bool:
+    return job.status == "running" and time.time() - job.updated_at < STALE_SECONDS
+
+
+def _error_of(kept: Any, partial: dict[str, Any]) -> BridgeError | None:
+    """The error of a failed call, as it was."""
+    if not isinstance(kept, Mapping):
+        return None
+    return BridgeError(
+        ErrorCode(str(kept["code"])),
+        str(kept["message"]),
+        str(kept["hint"]),
+        retryable=bool(kept["retryable"]),
+        retry_after_seconds=kept.get("retry_after_seconds"),
+        status=kept.get("status"),
+        request_id=kept.get("request_id"),
+        partial=partial,
+    )

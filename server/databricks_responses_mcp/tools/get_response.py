@@ -1,0 +1,47 @@
+"""The tool ``get_response``."""
+
+from typing import Annotated
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from databricks_responses_mcp.tools.arguments import Optional
+from databricks_responses_mcp.tools.schema import ResponseFacts, define_tool
+from databricks_responses_mcp.tools.state import App
+
+DESCRIPTION = """\
+Wait for, look at or cancel a call that was still running.
+Use when a result has status running: pass its response_id. Returns what the call would have. Free."""
+
+
+async def get_response(
+    ctx: Context[App],
+    response_id: Annotated[str, Field(min_length=1, description="Of the running result.")],
+    wait_seconds: Annotated[
+        Optional[Annotated[float, Field(ge=0, le=3600)]],
+        Field(description="Longest wait. Default: what the host allows."),
+    ] = None,
+    cancel: Annotated[bool, Field(description="true ends the call. Default false.")] = False,
+) -> Annotated[CallToolResult, ResponseFacts]:
+    """Look; see DESCRIPTION."""
+    from databricks_responses_mcp.tools.asking_again import result_of_job
+    from databricks_responses_mcp.tools.held import current_call
+
+    patience = current_call.get().seconds_left
+    seconds = patience if wait_seconds is None else min(wait_seconds, patience)
+    return await result_of_job(ctx, response_id, seconds, cancel=cancel)
+
+
+def tool() -> Tool:
+    """The tool's definition."""
+    return define_tool(
+        get_response,
+        title="Get a response",
+        description=DESCRIPTION,
+        read_only=False,
+        destructive=False,
+        idempotent=True,
+        open_world=True,
+    )

@@ -1,0 +1,186 @@
+"""Calls held only as long as their host waits: before that ends, the caller gets a handle and the work goes on."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult, ContentBlock
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.limits import HostLimits
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.tools.asking_again import result_of_job
+from databricks_responses_mcp.tools.fitting import current_host
+from databricks_responses_mcp.tools.results import Lead, answer_result, error_result, running_result
+from databricks_responses_mcp.tools.state import App, app_of, reporter_of
+from databricks_responses_mcp.turns.jobs import Ended
+from databricks_responses_mcp.turns.progress import Reporter
+
+logger = logging.getLogger(__name__)
+
+current_call: ContextVar["Held"] = ContextVar("current_call")
+"""The call that is being answered."""
+
+_MOST_PATIENCE = 1800.0
+_STORE_SECONDS = 10.0
+
+
+class Held:
+    """One call of a tool, while its host waits.
+
+    Args:
+        tool: its name.
+        arguments: as given; with the same ``idempotency_key``, the same ones are the same call.
+    """
+
+    def __init__(self, ctx: Context[App], tool: str, arguments: Mapping[str, Any]) -> None:
+        self._ctx = ctx
+        self._app = app_of(ctx)
+        self._tool = tool
+        self._arguments = arguments
+        key = arguments.get("idempotency_key")
+        # A host that calls again with its user's answers goes on with the same call.
+        self._key = key if isinstance(key, str) and key and ctx.request_state is None else None
+        self.reporter: Reporter | None = reporter_of(ctx)
+        self._end = anyio.current_time() + self._patience()
+        self._job_id = ""
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the host still waits, by what is known of it."""
+        return max(self._end - anyio.current_time(), 0.0)
+
+    async def first(self) -> CallToolResult | None:
+        """The result of an earlier call with the same key; None if this is the first, or has none.
+
+        Raises:
+            BridgeError: ``invalid_argument`` if the earlier call had other arguments; ``internal`` if the store cannot
+                tell.
+        """
+        if self._key is None:
+            return None
+        self._job_id = self._app.jobs.new_id()
+        call = json.dumps([self._tool, self._arguments], sort_keys=True)
+        fingerprint = hashlib.sha256(call.encode()).hexdigest()
+        try:
+            with anyio.fail_after(_STORE_SECONDS):
+                claim = await self._app.jobs.store.claim_key(self._key, fingerprint, self._job_id, time.time())
+        except (StoreError, TimeoutError) as error:
+            raise BridgeError(
+                ErrorCode.INTERNAL,
+                f"Whether this call was made before cannot be looked up: {str(error) or 'the store did not answer.'}",
+                "Mend the store, or leave idempotency_key out.",
+                retryable=True,
+            ) from error
+        if claim.mine:
+            return None
+        if claim.fingerprint != fingerprint:
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"idempotency_key {self._key!r} was used for a call with other arguments.",
+                "Use a new key for a new call.",
+            )
+        return await result_of_job(self._ctx, claim.job_id, self.seconds_left)
+
+    async def refused(self) -> None:
+        """The call failed before its work began: it may be made again with the same key."""
+        await self._release(self._job_id)
+
+    async def run(
+        self, work: Callable[[], Awaitable[Any]], conclude: Callable[[Any, BridgeError | None], Ended]
+    ) -> Any:
+        """Do the work; its value, or a ``running`` result if the host would not wait for it.
+
+        Args:
+            conclude: makes what is kept, of the value or the error, should nobody wait any more.
+
+        Raises:
+            BridgeError: why the work failed.
+        """
+        jobs = self._app.jobs
+        job = jobs.start(self._tool, work, conclude, job_id=self._job_id or None)
+        try:
+            if self._key is not None:
+                await jobs.keep(job)
+            finished = await job.wait(self.seconds_left)
+        except BaseException:
+            # The host has given up: nobody will ever see what this would cost.
+            job.scope.cancel()
+            if not job.sight.events:
+                await self._release(job.job_id)
+            raise
+        if not finished:
+            problem = "" if job.is_kept else await jobs.keep(job)
+            if self.reporter is not None:
+                self.reporter.silence()
+            if not job.done.is_set():
+                return running_result(self._app, job.job_id, job.sight.facts(), problem)
+        if job.error is not None:
+            if not (isinstance(job.error, BridgeError) and job.error.partial):
+                await self._release(job.job_id)
+            raise job.error
+        if job.ending != "completed":
+            raise BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=job.sight.facts())
+        return job.value
+
+    async def result(
+        self,
+        work: Callable[[], Awaitable[Any]],
+        conclude: Callable[[Any, BridgeError | None], Ended],
+        *,
+        blocks: Callable[[], Sequence[ContentBlock]] = tuple,
+        lead: Lead = "",
+    ) -> CallToolResult:
+        """Do the work and say what it came to; as `run`, but for a failure, which is a result too.
+
+        Args:
+            blocks: pictures and links, made when the work is done.
+            lead: as in `answer_result`; that of what was concluded, if it is empty.
+        """
+        try:
+            value = await self.run(work, conclude)
+        except BridgeError as error:
+            ended = conclude(None, error)
+        else:
+            if isinstance(value, CallToolResult):
+                return value
+            ended = conclude(value, None)
+        if ended.error is not None:
+            return error_result(self._app, ended.error, blocks(), lead=lead or ended.lead)
+        return answer_result(self._app, ended.facts, blocks(), lead=lead or ended.lead)
+
+    async def _release(self, job_id: str) -> None:
+        """Let a call that came to nothing, and cost nothing, be made again with the same key."""
+        if self._key is None:
+            return
+        self._app.jobs.forget(job_id)
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_STORE_SECONDS):
+            try:
+                await self._app.jobs.store.release_key(self._key, job_id)
+            except StoreError as error:
+                logger.warning("an idempotency key could not be given back: %s", error)
+
+    def _patience(self) -> float:
+        """For how long a result is awaited: a little less than the host waits."""
+        settings = self._app.bridge.settings
+        if settings.hand_over_seconds is not None:
+            return settings.hand_over_seconds
+        return patience_with(current_host.get(), has_progress=self.reporter is not None)
+
+
+def plainly(facts: dict[str, Any] | None, error: BridgeError | None) -> Ended:
+    """What work that gives the result's facts came to."""
+    return Ended(facts or {}) if error is None else Ended(error.partial, error=error)
+
+
+def patience_with(host: HostLimits, *, has_progress: bool) -> float:
+    """Seconds after which a call to that host is handed over."""
+    if host.call_seconds is None or (host.progress_extends and has_progress):
+        return _MOST_PATIENCE
+    return host.call_seconds - min(max(host.call_seconds * 0.07, 10.0), 30.0)

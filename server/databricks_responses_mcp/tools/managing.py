@@ -1,0 +1,130 @@
+"""What ``manage_conversations`` does, an action each."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.store.records import ConversationSummary
+from databricks_responses_mcp.tools.held import current_call, plainly
+from databricks_responses_mcp.tools.results import answer_result
+from databricks_responses_mcp.tools.state import App, app_of
+from databricks_responses_mcp.turns import archive
+from databricks_responses_mcp.turns.compacting import compact
+from databricks_responses_mcp.turns.transcript import as_json, as_markdown, moment
+
+ACTIONS = ("list", "show", "export", "compact", "delete")
+_SHOWN = 20
+
+
+async def manage(
+    ctx: Context[App],
+    action: str,
+    *,
+    conversation_id: str | None,
+    contains: str,
+    older_than_days: float | None,
+    format_: str,
+    confirm: bool,
+) -> CallToolResult:
+    """Do one of ``ACTIONS``.
+
+    Raises:
+        BridgeError: for every failure, by the error contract.
+    """
+    app = app_of(ctx)
+    if action == "list":
+        return await _list(app, contains, older_than_days)
+    if action == "delete":
+        return await _delete(app, conversation_id, older_than_days, confirm=confirm)
+    if action not in ACTIONS:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT, f"There is no action {action!r}.", f"Use one of {', '.join(ACTIONS)}."
+        )
+    if conversation_id is None:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT, f"To {action} takes a conversation_id.", "Action list gives the ids."
+        )
+    if action == "compact":
+        return await _compact(app, conversation_id)
+    if format_ not in ("markdown", "json"):
+        raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"There is no format {format_!r}.", "Use markdown or json.")
+    stored = await archive.read(app.bridge, conversation_id)
+    as_text = as_json if action == "export" and format_ == "json" else as_markdown
+    facts = {"status": "completed", "text": as_text(stored), "conversation_id": conversation_id}
+    return answer_result(app, facts)
+
+
+async def _list(app: App, contains: str, older_than_days: float | None) -> CallToolResult:
+    found, total = await archive.find(app.bridge, contains=contains, older_than_days=older_than_days, limit=_SHOWN)
+    facts = {
+        "status": "completed",
+        "text": _lines(found) or "No conversations.",
+        "conversations": [_facts(summary) for summary in found],
+        "total": total,
+    }
+    if total > len(found):
+        facts["notes"] = [f"These are the newest {len(found)} of {total}; `contains` narrows them down."]
+    return answer_result(app, facts)
+
+
+async def _delete(
+    app: App, conversation_id: str | None, older_than_days: float | None, *, confirm: bool
+) -> CallToolResult:
+    found = await archive.to_delete(app.bridge, conversation_id, older_than_days)
+    if confirm:
+        gone = set(await archive.delete(app.bridge, found))
+        found = [summary for summary in found if summary.conversation_id in gone]
+    head = "Deleted:" if confirm else "These would go; call again with confirm true to delete them:"
+    facts: dict[str, Any] = {
+        "status": "completed",
+        "text": f"{head}\n{_lines(found)}" if found else "Nothing to delete.",
+        "conversations": [_facts(summary) for summary in found],
+        "total": len(found),
+        "deleted": confirm,
+    }
+    return answer_result(app, facts)
+
+
+async def _compact(app: App, conversation_id: str) -> CallToolResult:
+    held = current_call.get()
+
+    async def work() -> dict[str, Any]:
+        return (await compact(app.bridge, conversation_id, reporter=held.reporter)).as_dict()
+
+    return await held.result(work, plainly, lead="This summary stands for the earlier turns from now on:")
+
+
+def _facts(summary: ConversationSummary) -> dict[str, Any]:
+    facts = {
+        "conversation_id": summary.conversation_id,
+        "title": summary.title,
+        "model": summary.model,
+        "endpoint": summary.endpoint,
+        "turns": summary.turns,
+        "input_tokens": summary.input_tokens,
+        "output_tokens": summary.output_tokens,
+        "updated_at": moment(summary.updated_at),
+    }
+    return {**facts, "waiting": summary.waiting} if summary.waiting else facts
+
+
+def _lines(summaries: Sequence[ConversationSummary]) -> str:
+    return "\n".join(
+        f"- {summary.conversation_id}: {summary.title} ({summary.model}, {summary.turns} turns, "
+        f"{summary.input_tokens + summary.output_tokens} tokens, {age_of(summary.updated_at)} ago"
+        f"{f', {summary.waiting} calls wait' if summary.waiting else ''})"
+        for summary in summaries
+    )
+
+
+def age_of(since: float) -> str:
+    """How long ago, in its largest unit."""
+    seconds = max(time.time() - since, 0.0)
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

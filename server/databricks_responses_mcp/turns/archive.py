@@ -1,0 +1,108 @@
+"""The conversations that are kept: found, read, deleted."""
+
+import time
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.records import ConversationSummary, Grouping, StoredConversation, UsageTotal
+from databricks_responses_mcp.turns.bridge import Bridge
+
+_T = TypeVar("_T")
+_SECONDS = 30.0
+_DAY = 86_400
+_MOST_AT_ONCE = 1000
+
+
+async def find(
+    bridge: Bridge, *, contains: str = "", older_than_days: float | None = None, limit: int = 20
+) -> tuple[list[ConversationSummary], int]:
+    """Kept conversations, the newest first, and how many there are in all.
+
+    Raises:
+        BridgeError: ``internal`` if the store cannot be read.
+    """
+    since = _before(older_than_days)
+    found = await _asked(bridge.store.conversations(limit=limit, contains=contains, older_than=since))
+    if len(found) < limit:
+        return found, len(found)
+    return found, await _asked(bridge.store.count_conversations(contains=contains, older_than=since))
+
+
+async def read(bridge: Bridge, conversation_id: str) -> StoredConversation:
+    """A conversation, whole.
+
+    Raises:
+        BridgeError: ``not_found``; ``internal`` if the store cannot be read.
+    """
+    stored = await _asked(bridge.store.conversation(conversation_id))
+    if stored is None:
+        raise BridgeError(
+            ErrorCode.NOT_FOUND,
+            f"There is no conversation {conversation_id!r}.",
+            "List those that are kept: manage_conversations with action list, or `conversations list` in a terminal.",
+        )
+    return stored
+
+
+async def to_delete(
+    bridge: Bridge, conversation_id: str | None, older_than_days: float | None
+) -> list[ConversationSummary]:
+    """The conversations that a deletion means: the one that is named, or those not used for so long.
+
+    Raises:
+        BridgeError: ``invalid_argument`` unless exactly one of the two is given; ``not_found``.
+    """
+    if (conversation_id is None) == (older_than_days is None):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            "Deleting takes one conversation, or an age.",
+            "Give conversation_id, or older_than_days (0 means all), and not both.",
+        )
+    if conversation_id is not None:
+        await read(bridge, conversation_id)
+        found, _ = await find(bridge, contains=conversation_id, limit=_MOST_AT_ONCE)
+        return [summary for summary in found if summary.conversation_id == conversation_id]
+    found, _ = await find(bridge, older_than_days=older_than_days, limit=_MOST_AT_ONCE)
+    return found
+
+
+async def delete(bridge: Bridge, conversations: Sequence[ConversationSummary]) -> list[str]:
+    """Delete these; returns the ids of those that were there.
+
+    Raises:
+        BridgeError: ``internal`` if the store cannot be written.
+    """
+    ids = [summary.conversation_id for summary in conversations]
+    gone = await _asked(bridge.store.delete_conversations(ids))
+    bridge.conversations.forget(ids)
+    return gone
+
+
+async def usage(bridge: Bridge, by: Grouping, *, days: float | None = None) -> list[UsageTotal]:
+    """What was spent, in groups, in the last ``days`` days or ever.
+
+    Raises:
+        BridgeError: ``internal`` if the store cannot be read.
+    """
+    return await _asked(bridge.store.usage(by, since=_before(days) or 0.0))
+
+
+def _before(days: float | None) -> float | None:
+    return None if days is None else time.time() - days * _DAY
+
+
+async def _asked(question: Awaitable[_T]) -> _T:
+    try:
+        with anyio.fail_after(_SECONDS):
+            return await question
+    except (StoreError, TimeoutError) as error:
+        raise BridgeError(
+            ErrorCode.INTERNAL,
+            f"The store cannot be used: {str(error) or f'it did not answer within {_SECONDS:.0f} s.'}",
+            "Mend it, or set RESPONSES_MCP_STORE to another place.",
+            retryable=True,
+        ) from error

@@ -1,0 +1,127 @@
+"""What requests cost: limits are looked at before one goes out, its usage is kept after."""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.store.interface import Store, StoreError
+from databricks_responses_mcp.store.records import Usage
+from databricks_responses_mcp.workspace.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+spent_for: ContextVar[str] = ContextVar("spent_for", default="")
+"""The tool or command that requests are made for."""
+
+SMALLEST_ANSWER = 16
+"""Tokens. The Responses API refuses fewer."""
+
+_DAY = 86_400
+_STORE_SECONDS = 10.0
+
+
+class Spending:
+    """Keeps a process's requests within what it may spend.
+
+    Args:
+        store: where usage is kept, that of other processes too.
+    """
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._limit = settings.max_output_tokens
+        self._budget = settings.daily_token_budget
+        self._reserved = 0
+
+    @asynccontextmanager
+    async def within_limits(self, body: dict[str, Any]) -> AsyncIterator[None]:
+        """Let a request go out: its ``max_output_tokens`` may be lowered to what is left of today's budget.
+
+        Raises:
+            BridgeError: ``budget_exceeded``, before anything is sent.
+        """
+        self._hold_to_limit(body)
+        if self._budget is None:
+            yield
+            return
+        left = self._budget - await self._spent_today() - self._reserved
+        if left < SMALLEST_ANSWER:
+            raise BridgeError(
+                ErrorCode.BUDGET_EXCEEDED,
+                f"Today's budget of {self._budget} tokens is spent.",
+                "Wait until midnight UTC, or raise RESPONSES_MCP_DAILY_TOKEN_BUDGET.",
+                retryable=True,
+                retry_after_seconds=float(_DAY - int(time.time()) % _DAY),
+            )
+        wanted = body.get("max_output_tokens")
+        reserved = min(wanted, left) if isinstance(wanted, int) else left
+        body["max_output_tokens"] = reserved
+        self._reserved += reserved
+        try:
+            yield
+        finally:
+            self._reserved -= reserved
+
+    async def record(
+        self, usage: Mapping[str, Any] | None, *, endpoint: str, model: str, conversation_id: str | None
+    ) -> None:
+        """Keep what a request cost; a store that cannot is no reason to lose an answer."""
+        if usage is None:
+            return
+        row = Usage(
+            created_at=time.time(),
+            tool=spent_for.get(),
+            endpoint=endpoint,
+            model=model,
+            conversation_id=conversation_id,
+            input_tokens=_count(usage.get("input_tokens")),
+            output_tokens=_count(usage.get("output_tokens")),
+            cached_tokens=_count(_detail(usage, "input_tokens_details", "cached_tokens")),
+            reasoning_tokens=_count(_detail(usage, "output_tokens_details", "reasoning_tokens")),
+        )
+        with anyio.CancelScope(shield=True):
+            try:
+                with anyio.fail_after(_STORE_SECONDS):
+                    await self._store.add_usage(row)
+            except (StoreError, TimeoutError) as error:
+                logger.warning("the usage of a request could not be kept: %s", error)
+
+    def _hold_to_limit(self, body: dict[str, Any]) -> None:
+        if self._limit is None:
+            return
+        wanted = body.setdefault("max_output_tokens", self._limit)
+        if isinstance(wanted, int) and wanted > self._limit:
+            raise BridgeError(
+                ErrorCode.BUDGET_EXCEEDED,
+                f"max_output_tokens {wanted} is over this server's limit of {self._limit}.",
+                "Ask for less, or raise RESPONSES_MCP_MAX_OUTPUT_TOKENS.",
+            )
+
+    async def _spent_today(self) -> int:
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        try:
+            with anyio.fail_after(_STORE_SECONDS):
+                return await self._store.tokens_since(midnight)
+        except (StoreError, TimeoutError) as error:
+            raise BridgeError(
+                ErrorCode.BUDGET_EXCEEDED,
+                f"What was spent today cannot be read, so nothing more is spent: {error}",
+                "Mend the store, or unset RESPONSES_MCP_DAILY_TOKEN_BUDGET.",
+                retryable=True,
+            ) from error
+
+
+def _count(value: object) -> int:
+    return int(value) if isinstance(value, int | float) and value > 0 else 0
+
+
+def _detail(usage: Mapping[str, Any], group: str, name: str) -> object:
+    details = usage.get(group)
+    return details.get(name) if isinstance(details, Mapping) else None

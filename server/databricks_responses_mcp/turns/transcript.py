@@ -1,0 +1,88 @@
+"""Conversations for people: as Markdown to read, as JSON to take elsewhere."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.store.records import StoredConversation, Turn
+
+_DATA_CHARACTERS = 100
+
+
+def as_json(conversation: StoredConversation) -> str:
+    """Everything that is kept of a conversation; pictures that were shown to the model are in it as data URLs."""
+    return json.dumps(asdict(conversation), ensure_ascii=False, indent=2)
+
+
+def as_markdown(conversation: StoredConversation) -> str:
+    """What was said, who said it and when."""
+    state = conversation.state
+    parts = [f"# {conversation.title}", f"`{conversation.conversation_id}`, {len(conversation.turns)} turns"]
+    if instructions := state.parameters.get("instructions"):
+        parts.append(f"**Instructions**\n\n{instructions}")
+    for turn in conversation.turns:
+        if turn.number == state.replay_from and turn.number > 1:
+            parts.append("---\n\n*From here on, the next message stands for everything above.*")
+        parts += _turn(turn)
+    if state.pending:
+        parts.append(f"**Waiting for outputs**\n\n{_fenced(json.dumps(list(state.pending), indent=2))}")
+    return "\n\n".join(parts) + "\n"
+
+
+def moment(seconds: float) -> str:
+    """A time as ISO 8601, to the second, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _turn(turn: Turn) -> list[str]:
+    parts = [f"## {turn.number}. You ({moment(turn.created_at)})", *_items(turn.said)]
+    if turn.items:
+        parts += [f"## {turn.number}. {turn.model}", *_items(turn.items)]
+    if turn.status != "completed":
+        parts.append(f"*{turn.status}*")
+    return parts
+
+
+def _items(items: Iterable[Item]) -> list[str]:
+    return [text for item in items if (text := _item(item))]
+
+
+def _item(item: Item) -> str:
+    kind = item.get("type")
+    if kind == "message":
+        content = item.get("content")
+        return "\n\n".join(map(_part, content)) if isinstance(content, list) else str(content or "")
+    if kind == "reasoning":
+        summary = item.get("summary")
+        texts = [str(part.get("text", "")) for part in summary if isinstance(part, dict)] if summary else []
+        return "\n".join(f"> {line}" for text in texts for line in text.splitlines())
+    if kind == "image_generation_call":
+        return f"![picture]({item.get('picture')})" if item.get("picture") else "*a picture that was not finished*"
+    shown = {key: value for key, value in item.items() if key not in ("type", "id", "status", "encrypted_content")}
+    return f"**{kind}**\n\n{_fenced(json.dumps(_short(shown), ensure_ascii=False, indent=2))}"
+
+
+def _part(part: Any) -> str:
+    if not isinstance(part, Mapping):
+        return str(part)
+    if part.get("type") == "input_image":
+        url = str(part.get("image_url", ""))
+        return f"*a picture, {len(url)} characters*" if url.startswith("data:") else f"![picture]({url})"
+    return str(part.get("text") or part.get("refusal") or part.get("transcript") or f"*{part.get('type')}*")
+
+
+def _short(value: Any) -> Any:
+    """A JSON value without the data URLs in it."""
+    if isinstance(value, str) and value.startswith("data:") and len(value) > _DATA_CHARACTERS:
+        return f"{value[:_DATA_CHARACTERS]}…"
+    if isinstance(value, dict):
+        return {key: _short(item) for key, item in value.items()}
+    return [_short(item) for item in value] if isinstance(value, list) else value
+
+
+def _fenced(text: str) -> str:
+    fence = "`" * (3 + ("```" in text) * 3)
+    return f"{fence}json\n{text}\n{fence}"
