@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.hosts.description import SERVER
 from harness.account import Account
 
 _REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")
@@ -29,6 +30,7 @@ class ModelView:
     def __init__(self, account: Account, emulator: RunningEmulator) -> None:
         self._names = {
             str(account.home): "HOME",
+            str(Path(sys.executable).with_name(SERVER.distribution)): "PROGRAM",
             sys.executable: "PYTHON",
             emulator.host: "WORKSPACE",
             emulator.token: "TOKEN",

@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 PREFIX = f"mcp_{SERVER.key}_"
 ASK = f"{PREFIX}ask_databricks_model"
 DRAW = f"{PREFIX}generate_image"
+WORKSPACE = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "RESPONSES_MCP_IMAGE_DIR")
 LIMIT_MS = 8000
 """For a call, where it is to run out; the start of the server has no longer."""
 MOST_CHARACTERS = 40_000
@@ -66,6 +67,112 @@ Configured MCP servers:
 """,
             code=0,
         )
+    )
+
+
+async def test_gemini_uses_the_server_that_install_registered_with_a_profile(
+    gemini: GeminiCli, account: Account
+) -> None:
+    host, token, pictures = (account.server_env[name] for name in WORKSPACE)
+    account.write(".databrickscfg", f"[DEFAULT]\nhost = {host}\ntoken = {token}\n")
+    await gemini.install("--model", "databricks-gpt-5", "--env", f"RESPONSES_MCP_IMAGE_DIR={pictures}")
+    assert gemini.servers() == snapshot(
+        {
+            "databricks": {
+                "command": "PROGRAM",
+                "args": [],
+                "env": {
+                    "DATABRICKS_CONFIG_PROFILE": "DEFAULT",
+                    "RESPONSES_MCP_IMAGE_DIR": "HOME/pictures",
+                    "RESPONSES_MCP_MODEL": "databricks-gpt-5",
+                },
+            }
+        }
+    )
+    told = await gemini.converse(
+        ToolCall(ASK, {"prompt": "[[say It is here.]]"}), ToolCall(DRAW, {"prompt": "a red fox"})
+    )
+    assert gemini.seen(told) == snapshot(
+        [
+            [
+                {
+                    "functionResponse": {
+                        "name": "mcp_databricks_ask_databricks_model",
+                        "response": {
+                            "output": """\
+<untrusted_context>
+It is here.
+</untrusted_context>\
+"""
+                        },
+                        "id": "call_0",
+                    }
+                }
+            ],
+            [
+                {
+                    "functionResponse": {
+                        "name": "mcp_databricks_generate_image",
+                        "response": {
+                            "output": """\
+<untrusted_context>
+Picture (1024x1024 image/png, 41308 bytes) saved to HOME/pictures/a-red-fox-eaf5449aa6.png
+Revised prompt: Drawn by rule, no model asked: a red fox
+
+No model was asked: this is the embedded workspace's rule engine.
+You sent 9 characters in 3 words, beginning: “a red fox”
+[tool] image_generation drew a picture of 1024x1024 pixels.
+</untrusted_context>
+[Tool 'generate_image' provided the following image data with mime-type: image/png]
+Resource Link: a-red-fox-eaf5449aa6.png at image://a-red-fox-eaf5449aa6.png\
+"""
+                        },
+                        "id": "call_1",
+                    }
+                },
+                {"inlineData": {"data": "PNG of 1024x1024 pixels, as saved", "mimeType": "image/png"}},
+            ],
+        ]
+    )
+    await gemini.install("--uninstall")
+    assert await gemini.run("mcp", "list") == snapshot(Ran(out="", err="No MCP servers configured.\n", code=0))
+
+
+async def test_gemini_hands_the_server_the_token_of_its_own_environment(gemini: GeminiCli, account: Account) -> None:
+    account.environ |= {name: account.server_env[name] for name in WORKSPACE[:2]}
+    await gemini.install("--model", "databricks-gpt-5")
+    assert gemini.servers() == snapshot(
+        {
+            "databricks": {
+                "command": "PROGRAM",
+                "args": [],
+                "env": {
+                    "DATABRICKS_HOST": "WORKSPACE",
+                    "RESPONSES_MCP_MODEL": "databricks-gpt-5",
+                    "DATABRICKS_TOKEN": "$DATABRICKS_TOKEN",
+                },
+            }
+        }
+    )
+    told = await gemini.converse(ToolCall(ASK, {"prompt": "[[say It is here.]]"}))
+    assert gemini.seen(told) == snapshot(
+        [
+            [
+                {
+                    "functionResponse": {
+                        "name": "mcp_databricks_ask_databricks_model",
+                        "response": {
+                            "output": """\
+<untrusted_context>
+It is here.
+</untrusted_context>\
+"""
+                        },
+                        "id": "call_0",
+                    }
+                }
+            ]
+        ]
     )
 
 

@@ -28,6 +28,7 @@ PREFIX = f"{SERVER.key}_"
 ASK = f"{PREFIX}ask_databricks_model"
 DRAW = f"{PREFIX}generate_image"
 READ = "read_mcp_resource"
+WORKSPACE = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "RESPONSES_MCP_IMAGE_DIR")
 LIMIT_MS = 8000
 """For a call, where it is to run out; the start of the server has no longer."""
 MOST_BYTES = 50 * 1024
@@ -73,6 +74,96 @@ async def test_opencode_registers_the_server_with_its_own_command_and_reaches_it
             code=0,
         )
     )
+
+
+async def test_opencode_uses_the_server_that_install_registered_with_a_profile(
+    opencode: Opencode, account: Account
+) -> None:
+    host, token, pictures = (account.server_env[name] for name in WORKSPACE)
+    account.write(".databrickscfg", f"[DEFAULT]\nhost = {host}\ntoken = {token}\n")
+    await opencode.install("--model", "databricks-gpt-5", "--env", f"RESPONSES_MCP_IMAGE_DIR={pictures}")
+    assert opencode.servers() == snapshot(
+        {
+            "databricks": {
+                "type": "local",
+                "command": ["PROGRAM"],
+                "environment": {
+                    "DATABRICKS_CONFIG_PROFILE": "DEFAULT",
+                    "RESPONSES_MCP_IMAGE_DIR": "HOME/pictures",
+                    "RESPONSES_MCP_MODEL": "databricks-gpt-5",
+                },
+                "enabled": True,
+                "timeout": 300000,
+            }
+        }
+    )
+    told = await opencode.converse(
+        ToolCall(ASK, {"prompt": "[[say It is here.]]"}), ToolCall(DRAW, {"prompt": "a red fox"})
+    )
+    assert opencode.seen(told) == snapshot(
+        [
+            {"role": "tool", "tool_call_id": "call_0", "content": "It is here."},
+            {
+                "role": "tool",
+                "tool_call_id": "call_1",
+                "content": """\
+Picture (1024x1024 image/png, 41308 bytes) saved to HOME/pictures/a-red-fox-eaf5449aa6.png
+Revised prompt: Drawn by rule, no model asked: a red fox
+
+No model was asked: this is the embedded workspace's rule engine.
+You sent 9 characters in 3 words, beginning: “a red fox”
+[tool] image_generation drew a picture of 1024x1024 pixels.\
+""",
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "Attached media from tool result:"},
+                    {
+                        "type": "image_url",
+                        "image_url": {"url": "data:image/png;base64,PNG of 1024x1024 pixels, as saved"},
+                    },
+                ],
+            },
+        ]
+    )
+    await opencode.install("--uninstall")
+    assert await opencode.run("mcp", "list") == snapshot(
+        Ran(
+            out="""\
+┌  MCP Servers
+│
+▲  No MCP servers configured
+│
+└  Add servers with: opencode mcp add
+
+""",
+            err="\n",
+            code=0,
+        )
+    )
+
+
+async def test_opencode_hands_the_server_the_token_of_its_own_environment(opencode: Opencode, account: Account) -> None:
+    account.environ |= {name: account.server_env[name] for name in WORKSPACE[:2]}
+    await opencode.install("--model", "databricks-gpt-5")
+    assert opencode.servers() == snapshot(
+        {
+            "databricks": {
+                "type": "local",
+                "command": ["PROGRAM"],
+                "environment": {
+                    "DATABRICKS_HOST": "WORKSPACE",
+                    "RESPONSES_MCP_MODEL": "databricks-gpt-5",
+                    "DATABRICKS_TOKEN": "{env:DATABRICKS_TOKEN}",
+                },
+                "enabled": True,
+                "timeout": 300000,
+            }
+        }
+    )
+    told = await opencode.converse(ToolCall(ASK, {"prompt": "[[say It is here.]]"}))
+    assert opencode.seen(told) == snapshot([{"role": "tool", "tool_call_id": "call_0", "content": "It is here."}])
 
 
 async def test_opencode_tells_its_model_the_instructions_and_every_tool_with_all_its_parameters(
