@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import calls, deltas, picture, start_up
+from benchmarks import calls, deltas, picture, start_up, store
 from benchmarks.measuring import Row
 from benchmarks.running import Run
 
@@ -29,4 +29,5 @@ BENCHMARKS = {
     "in-flight": Benchmark(f"{calls.IN_FLIGHT} calls in flight", calls.steps_in_flight, calls.in_flight),
     "deltas": Benchmark("reading a stream", deltas.steps, deltas.run),
     "picture": Benchmark("a 20 MB picture", picture.steps, picture.run),
+    "store": Benchmark("conversations kept and read", store.steps, store.run),
 }

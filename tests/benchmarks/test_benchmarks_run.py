@@ -14,6 +14,7 @@ MEASURES = {
     "in-flight": "calls a second (more is better)",
     "deltas": "CPU per 1000 deltas, 64 KiB a read",
     "picture": "time, stdio server",
+    "store": "CPU per turn kept",
 }
 
 
