@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from databricks_responses_mcp.cli.launching import PORTABLE, SignIn, secret_variables
+from databricks_responses_mcp.cli.launching import PORTABLE, SignIn, secret_variables, secret_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.config_file import read_config, write_config
 from databricks_responses_mcp.hosts.description import SERVER, Launch
@@ -218,10 +218,10 @@ def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
             "the host's file, write the token there with --token-in-file.",
         )
     env = {**order.sign_in.env, **order.env}
-    secret = secret_variables(env)
+    words = order.command if order.project is None else order.portable
+    secret = [*secret_variables(env), *(["A secret in the command"] if secret_words(words) else [])]
     if secret:
         _refuse_shared(host, file_of(host, machine, order.project), secret, project=order.project is not None)
-    words = order.command if order.project is None else order.portable
     return host.entry(Launch(command=words[0], args=words[1:], env=env), name=order.name, forwarded=forwarded)
 
 

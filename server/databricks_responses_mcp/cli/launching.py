@@ -11,7 +11,7 @@ from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.description import SERVER
-from databricks_responses_mcp.workspace.profiles import config_path, read_profile
+from databricks_responses_mcp.workspace.profiles import config_path, read_profile, unreadable
 from databricks_responses_mcp.workspace.redaction import redact
 
 PORTABLE = ("uvx", SERVER.distribution)
@@ -147,13 +147,19 @@ def sign_in_by_token(environ: Mapping[str, str]) -> SignIn:
 
 
 def profiles(environ: Mapping[str, str]) -> list[str]:
-    """The profiles of ``~/.databrickscfg`` that say something; none if it cannot be read."""
+    """The profiles of ``~/.databrickscfg`` that say something.
+
+    Raises:
+        BridgeError: ``not_configured``, if the file is there and cannot be read.
+    """
     parser = configparser.RawConfigParser(default_section="\0", interpolation=None)
     try:
         with config_path(environ).open(encoding="utf-8") as file:
             parser.read_file(file)
-    except (OSError, UnicodeDecodeError, configparser.Error):
+    except FileNotFoundError:
         return []
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        raise unreadable(error, environ) from None
     return [name for name in parser.sections() if name != "__settings__" and parser.items(name)]
 
 
@@ -183,6 +189,11 @@ def secret_variables(env: Mapping[str, str]) -> list[str]:
         for name, value in env.items()
         if value and (any(word in name.upper() for word in _SECRET_WORDS) or redact(value) != value)
     ]
+
+
+def secret_words(words: Sequence[str]) -> bool:
+    """Whether a command line seems to hold a secret."""
+    return any(redact(word) != word for word in (*words, " ".join(words)))
 
 
 def _by_environment(environ: Mapping[str, str]) -> SignIn:
