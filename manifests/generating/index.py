@@ -39,6 +39,8 @@ def index() -> bytes:
         "open it with Claude Desktop |",
         "| Claude Code | [plugin](claude-code/plugin) | "
         f"`claude plugin marketplace add {owner}`, `claude plugin install {PLUGIN}@{MARKETPLACE}` |",
+        f"| Codex | the same plugin | `codex plugin marketplace add {owner}`, "
+        f"`codex plugin add {PLUGIN}@{MARKETPLACE}`; it has no form, so the profile `DEFAULT` is used |",
         "| Gemini CLI | [extension](gemini-cli/extension) | "
         "`gemini extensions install manifests/gemini-cli/extension` |",
         "| MCP registry | [server.json](mcp-registry/server.json) | `mcp-publisher publish` in its folder, once the "

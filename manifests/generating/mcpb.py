@@ -1,5 +1,6 @@
 """The MCPB bundle for Claude Desktop, of the kind whose dependencies the host fetches with uv (manifest 0.4)."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def _pyproject() -> bytes:
         f'version = "{SERVER.version}"',
         f'requires-python = "{project["requires-python"]}"',
         "dependencies = [",
-        *(f'  "{dependency}",' for dependency in project["dependencies"]),
+        *(f"  {json.dumps(dependency)}," for dependency in project["dependencies"]),
         "]",
         "",
         "[tool.uv]",
