@@ -1,0 +1,120 @@
+"""What is done with a SQLite file, in the one thread at a time that does it."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import TypeVar
+
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.sqlite_failures import explained, is_locked
+from databricks_responses_mcp.store.sqlite_file import BUSY_SECONDS, dialect, open_file, open_memory
+from databricks_responses_mcp.store.steps import Done, Steps
+
+T = TypeVar("T")
+_SHRINK_SECONDS = 1.0
+_PAGES_AT_ONCE = 1000
+
+
+class SqliteWork:
+    """A file that is open while it can be used. Threads may take turns with it; each method may raise `StoreError`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+
+    def transaction(self, begin: str, steps: Steps[T]) -> T:
+        """Run steps in a transaction that ``begin`` begins: all or nothing."""
+        return self._guarded(lambda connection: _transaction(connection, begin, steps))
+
+    def give_back(self) -> None:
+        """Give pages that nothing uses back to the disk, for a second at most."""
+        self._guarded(_give_back)
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return work(self._usable())
+        except StoreError:
+            raise
+        except (sqlite3.Error, OSError, ValueError, TypeError, KeyError) as error:
+            # A connection that has met a damaged file or a failing disk may be in any state: the next call opens anew.
+            if not (isinstance(error, sqlite3.Error) and is_locked(error)):
+                self.close()
+            raise explained(error, self._path) from error
+
+    def _usable(self) -> sqlite3.Connection:
+        """The open connection, to the file that is there now: one that was moved away takes no more turns."""
+        if self._connection is not None and self._identity() != self._file:
+            self.close()
+        if self._connection is None:
+            self._connection = self._open()
+            self._file = self._identity()
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        return open_file(self._path)
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
+class MemoryWork(SqliteWork):
+    """The same in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("memory"))
+
+    def _open(self) -> sqlite3.Connection:
+        return open_memory()
+
+    def _identity(self) -> None:
+        return None
+
+
+def _transaction(connection: sqlite3.Connection, begin: str, steps: Steps[T]) -> T:
+    connection.execute(begin)
+    try:
+        result = _run(connection, steps)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _run(connection: sqlite3.Connection, steps: Steps[T]) -> T:
+    try:
+        sql, values = next(steps)
+        while True:
+            cursor = connection.execute(dialect(sql), values)
+            sql, values = steps.send(Done(cursor.fetchall(), cursor.rowcount))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def _give_back(connection: sqlite3.Connection) -> None:
+    until = monotonic() + _SHRINK_SECONDS
+    while monotonic() < until:
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        if not free:
+            break
+        connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+    # The file shrinks when the log is written back, which readers may put off: then the next sweep does it.
+    connection.execute("PRAGMA busy_timeout = 100")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
