@@ -37,6 +37,6 @@ def cannot_edit(language: str, place: Place, why: str) -> BridgeError:
     """The file is well-formed, but this place of it cannot be changed without touching something else."""
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT,
-        f"`{show(place)}` cannot be changed in this {_TITLES[language]} file without touching the rest of it: {why}.",
+        f"`{show(place)}` of this {_TITLES[language]} file cannot be changed without touching the rest: {why}.",
         "Make the change by hand (`--print` shows the entry); nothing was written.",
     )

@@ -26,7 +26,10 @@ def show(place: Place) -> str:
 def nest(place: Place, value: Any) -> Any:
     """The value inside the tables and lists that lead to it."""
     for part in reversed(place):
-        value = [{part.key: part.value, **value}] if isinstance(part, Named) else {part: value}
+        if isinstance(part, Named):
+            value = [value if is_named(value, part) else {part.key: part.value, **value}]
+        else:
+            value = {part: value}
     return value
 
 

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
 
+# ruamel's own words for a key that stands twice show both values, and one may be a secret.
+_KNOWN = {
+    "DuplicateKeyError": "this key stands here for the second time",
+    "RecursionError": "too many levels",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A token that takes at least one character."""
@@ -123,8 +130,9 @@ def _failure(text: str, error: "YAMLError | Exception") -> BridgeError:
         line, column = mark.line + 1, mark.column + 1
     else:
         line, column = position(text, index if isinstance(index, int) else 0)
-    if isinstance(error, RecursionError):
-        why = "too many levels"
+    known = _KNOWN.get(type(error).__name__)
+    if known is not None:
+        why = known
     else:
         why = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
-    return cannot_parse("yaml", line, column, str(why).split("\n")[0])
+    return cannot_parse("yaml", line, column, str(why).split("\n")[0].removeprefix("but "))

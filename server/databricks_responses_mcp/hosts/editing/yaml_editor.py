@@ -130,7 +130,7 @@ def _start(document: Document, node: "Node", index: int) -> int:
     start = node.value[index].start_mark.index
     if is_flow(node):
         return start
-    dash = document.before(start + 1, kind="BlockEntryToken")
+    dash = document.before(start, kind="BlockEntryToken")
     return start if dash is None else dash.start
 
 
