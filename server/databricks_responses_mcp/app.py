@@ -31,7 +31,7 @@ from pydantic import AnyUrl, ValidationError
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.description import SERVER
-from databricks_responses_mcp.hosts.limits import limits_of
+from databricks_responses_mcp.hosts.limits import HostLimits, limits_of
 from databricks_responses_mcp.tools.fitting import current_host
 from databricks_responses_mcp.tools.published import NAMES, published_tools
 from databricks_responses_mcp.tools.results import error_result
@@ -48,6 +48,8 @@ a patch; list_databricks_models names the endpoints. Leave `model` out unless th
 When a result has an error, its hint says what to do; partial answers are kept in it."""
 
 _HOUR_MS = 3_600_000
+_SWEEP_AFTER_SECONDS = 10
+_SWEEP_EVERY_SECONDS = 6 * 3600
 _RAW = "application/octet-stream"
 
 OpenBridge = Callable[[], AbstractAsyncContextManager[Bridge]]
@@ -57,6 +59,7 @@ class BridgeServer(MCPServer[App]):
     """An MCP server whose every failed call carries the error contract, and whose tools are made when one is called."""
 
     listed: anyio.Event | None = None
+    called: anyio.Event | None = None
     _ours: ToolManager | None = None
 
     async def list_tools(self) -> list[ToolDefinition]:
@@ -79,8 +82,7 @@ class BridgeServer(MCPServer[App]):
     ) -> CallToolResult | InputRequiredResult:
         """Run a tool; whatever goes wrong becomes a result with a code, a sentence and advice."""
         assert context is not None
-        client = context.session.client_params
-        current_host.set(limits_of(client.client_info.name if client is not None else None))
+        current_host.set(_host_of(context))
         try:
             if name not in NAMES:
                 return await self._call_foreign(name, arguments, context)
@@ -93,9 +95,15 @@ class BridgeServer(MCPServer[App]):
                 return earlier
             current_call.set(held)
             spent_for.set(name)
-            result: CallToolResult | InputRequiredResult = await self.ours.call_tool(
-                name, arguments, context, convert_result=True
-            )
+            if self.called is not None:
+                self.called.set()
+            try:
+                result: CallToolResult | InputRequiredResult = await self.ours.call_tool(
+                    name, arguments, context, convert_result=True
+                )
+            except ToolError:
+                await held.refused()
+                raise
         except MCPError:
             raise
         except ToolError as error:
@@ -179,9 +187,10 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
     @asynccontextmanager
     async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:
         assert isinstance(server, BridgeServer)
-        server.listed = anyio.Event()
+        server.listed, server.called = anyio.Event(), anyio.Event()
         async with open_bridge() as bridge, anyio.create_task_group() as tasks:
             tasks.start_soon(_warm_up, server.listed)
+            tasks.start_soon(_sweep, bridge, server.called)
             yield App(bridge, background=tasks)
             tasks.cancel_scope.cancel()
 
@@ -238,12 +247,67 @@ def _add_resources(server: BridgeServer) -> None:
         mime_type="text/plain",
     )
     async def answer(number: str, ctx: Context[App, Any]) -> str:
-        text = app_of(ctx).long_texts.get(number)
-        if text is None:
-            raise ResourceNotFoundError(
-                f"answer://{number} is not here: long answers are kept while the server runs, the newest first."
-            )
-        return text
+        return _long_text(ctx, number)
+
+    @server.resource(
+        "answer://{number}/{start}",
+        name="answer_from",
+        title="Rest of an answer",
+        description="Such an answer from character `start` on, as much as the host shows at once.",
+        mime_type="text/plain",
+    )
+    async def answer_from(number: str, start: str, ctx: Context[App, Any]) -> str:
+        from databricks_responses_mcp.tools.fitting import CHARACTERS_PER_TOKEN, page_characters
+
+        text = _long_text(ctx, number)
+        if not start.isdecimal() or int(start) > len(text):
+            raise ResourceNotFoundError(f"answer://{number} has {len(text)} characters, and none at {start!r}.")
+        current_host.set(_host_of(ctx))
+        size = page_characters(app_of(ctx).bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN)
+        end = int(start) + size
+        page = text[int(start) : end]
+        return page if end >= len(text) else f"{page}\n\n[{len(text) - end} more: answer://{number}/{end}]"
+
+    @server.resource(
+        "conversation://{id}",
+        name="conversation",
+        title="Conversation",
+        description="A conversation that is kept, as Markdown.",
+        mime_type="text/markdown",
+    )
+    async def conversation(id: str, ctx: Context[App, Any]) -> str:  # noqa: A002 - the template's variable
+        from databricks_responses_mcp.turns import archive
+        from databricks_responses_mcp.turns.transcript import as_markdown
+
+        try:
+            return as_markdown(await archive.read(app_of(ctx).bridge, id))
+        except BridgeError as error:
+            raise ResourceNotFoundError(str(error)) from error
+
+
+def _long_text(ctx: Context[App, Any], number: str) -> str:
+    text = app_of(ctx).long_texts.get(number)
+    if text is None:
+        raise ResourceNotFoundError(
+            f"answer://{number} is not here: long answers are kept while the server runs, the newest first."
+        )
+    return text
+
+
+def _host_of(ctx: Context[App, Any]) -> HostLimits:
+    client = ctx.session.client_params
+    return limits_of(client.client_info.name if client is not None else None)
+
+
+async def _sweep(bridge: Bridge, called: anyio.Event) -> None:
+    """Delete what is too old, now and then; not before the store is in use anyhow."""
+    await called.wait()
+    await anyio.sleep(_SWEEP_AFTER_SECONDS)
+    from databricks_responses_mcp.turns.keeping import sweep_store
+
+    while True:
+        await sweep_store(bridge.store, bridge.settings)
+        await anyio.sleep(_SWEEP_EVERY_SECONDS)
 
 
 async def _warm_up(listed: anyio.Event) -> None:

@@ -23,6 +23,8 @@ class HostLimits:
         result_bytes: the most JSON in one result; None if no limit is known.
         shown_tokens: the most of one result that its model gets to see, in tokens; None if no limit is known.
         shown_bytes: the same in bytes of UTF-8.
+        shown_lines: the same in lines.
+        shows_errors_whole: whether its model sees both parts of a failed result.
         shows: which part of a result that has ``structuredContent`` its model sees.
         evidence: where these come from.
     """
@@ -34,6 +36,8 @@ class HostLimits:
     result_bytes: int | None = 1_000_000
     shown_tokens: int | None = None
     shown_bytes: int | None = None
+    shown_lines: int | None = None
+    shows_errors_whole: bool = False
     shows: Shows = "content"
     evidence: str = "no figures known; the usual ones"
 
@@ -70,7 +74,9 @@ KNOWN = (
         client_names=("gemini-cli-mcp-client", "gemini-cli"),
         call_seconds=600,
         result_bytes=None,
-        evidence="run 0.61.0: cut at 600 s, progress or not",
+        shown_bytes=39_000,
+        shows_errors_whole=True,
+        evidence="run 0.61.0: cut at 600 s, progress or not; of more than 40,000 characters, head and tail are kept",
     ),
     HostLimits(
         key="opencode",
@@ -79,7 +85,8 @@ KNOWN = (
         progress_extends=True,
         result_bytes=None,
         shown_bytes=48_000,
-        evidence="run 1.18.33: cut at 60 s without progress, finished at 901 s with it; about 50 kB of a result kept",
+        shown_lines=1_900,
+        evidence="run 1.18.33: cut at 60 s without progress, finished at 901 s with it; 50 kB or 2000 lines kept",
     ),
     HostLimits(
         key="cline",

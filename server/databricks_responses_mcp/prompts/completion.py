@@ -15,7 +15,7 @@ from databricks_responses_mcp.prompts.catalogue import PROMPTS
 from databricks_responses_mcp.prompts.change_names import change_names
 from databricks_responses_mcp.prompts.definition import Values
 from databricks_responses_mcp.prompts.endpoint_names import image_models, text_models
-from databricks_responses_mcp.prompts.resource_names import picture_names
+from databricks_responses_mcp.prompts.resource_names import conversation_ids, picture_names
 from databricks_responses_mcp.tools.state import App
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,10 @@ VALUES: Mapping[Values, Source] = {
     "changes": change_names,
 }
 """Who knows the values of prompts' arguments."""
-RESOURCES: Mapping[str, Mapping[str, Source]] = {"image://{name}": {"name": picture_names}}
+RESOURCES: Mapping[str, Mapping[str, Source]] = {
+    "image://{name}": {"name": picture_names},
+    "conversation://{id}": {"id": conversation_ids},
+}
 """Who knows the values of a resource template's variables."""
 
 

@@ -10,11 +10,18 @@ import anyio.to_thread
 from databricks_responses_mcp.tools.state import App
 
 _MOST_ENTRIES = 5000
+_MOST_IDS = 100
 
 
 async def picture_names(app: App, typed: str) -> Sequence[str]:
     """Names of the pictures that were saved, the newest first."""
     return await anyio.to_thread.run_sync(_newest, app.bridge.settings.image_dir, abandon_on_cancel=True)
+
+
+async def conversation_ids(app: App, typed: str) -> Sequence[str]:
+    """Ids of the conversations that are kept, the newest first; what was typed may be of the title, too."""
+    found = await app.bridge.store.conversations(limit=_MOST_IDS, contains=typed)
+    return [summary.conversation_id for summary in found]
 
 
 def _newest(folder: Path) -> list[str]:

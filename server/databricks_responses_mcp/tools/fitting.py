@@ -40,6 +40,17 @@ def fitted(most_characters: int, make: Callable[[int], CallToolResult]) -> CallT
     return result
 
 
+def page_characters(most_characters: int) -> int:
+    """How long a piece of a text may be, for the host that asked, when it is shown as it stands."""
+    limits = current_host.get()
+    sizes = [most_characters]
+    if limits.shown_bytes is not None:
+        sizes.append(int(limits.shown_bytes * _MARGIN) // 2)
+    if limits.shown_tokens is not None:
+        sizes.append(int(limits.shown_tokens * _MARGIN) * 2)
+    return min(sizes)
+
+
 def estimated_tokens(text: str) -> int:
     """About how many tokens a text is, rather more than less."""
     return sum(1 for _ in _PIECES.finditer(text))
@@ -48,7 +59,11 @@ def estimated_tokens(text: str) -> int:
 def _excess(result: CallToolResult, limits: HostLimits) -> float:
     """How many times more text the result has than the host takes; at most 1 if it fits."""
     shown = _structured(result) if limits.shows != "content" and result.structured_content else _words(result)
+    if result.is_error and limits.shows_errors_whole:
+        shown = f"{_words(result)}\n{_structured(result)}"
     ratios = [0.0]
+    if limits.shown_lines is not None:
+        ratios.append((shown.count("\n") + 1) / limits.shown_lines)
     if limits.shown_bytes is not None:
         ratios.append(len(shown.encode()) / limits.shown_bytes)
     # A token is at least a byte or so: short results are not worth counting.

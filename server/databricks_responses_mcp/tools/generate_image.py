@@ -7,7 +7,6 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import DrawingFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
@@ -57,11 +56,7 @@ async def generate_image(
 
     app = app_of(ctx)
     held = current_call.get()
-    try:
-        taker = PictureTaker(app, prompt, save_to=save_to, count=n or 1)
-    except BridgeError:
-        await held.refused()
-        raise
+    taker = PictureTaker(app, prompt, save_to=save_to, count=n or 1)
 
     async def work() -> dict[str, Any]:
         references = await image_urls(app, [*images, *([mask] if mask is not None else [])])

@@ -50,6 +50,7 @@ class Held:
         self.reporter: Reporter | None = reporter_of(ctx)
         self._end = anyio.current_time() + self._patience()
         self._job_id = ""
+        self._has_begun = False
 
     @property
     def seconds_left(self) -> float:
@@ -89,8 +90,9 @@ class Held:
         return await result_of_job(self._ctx, claim.job_id, self.seconds_left)
 
     async def refused(self) -> None:
-        """The call failed before its work began: it may be made again with the same key."""
-        await self._release(self._job_id)
+        """The call failed; if that was before its work began, it may be made again with the same key."""
+        if not self._has_begun:
+            await self._release(self._job_id)
 
     async def run(
         self, work: Callable[[], Awaitable[Any]], conclude: Callable[[Any, BridgeError | None], Ended]
@@ -104,10 +106,9 @@ class Held:
             BridgeError: why the work failed.
         """
         jobs = self._app.jobs
-        job = jobs.start(self._tool, work, conclude, job_id=self._job_id or None)
+        self._has_begun = True
+        job = await jobs.start(self._tool, work, conclude, job_id=self._job_id or None)
         try:
-            if self._key is not None:
-                await jobs.keep(job)
             finished = await job.wait(self.seconds_left)
         except BaseException:
             # The host has given up: nobody will ever see what this would cost.

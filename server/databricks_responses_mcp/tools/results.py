@@ -84,7 +84,10 @@ def _cap_text(app: App, facts: dict[str, Any], limit: int) -> dict[str, Any]:
             capped[name] = text[:limit]
             if name != "refusal":
                 capped[f"{name}_uri"] = uri
-            note = f"The {name} is {len(text)} characters; the first {limit} are here, the whole is the resource {uri}."
+            note = (
+                f"The {name} is {len(text)} characters; the first {limit} are here. The whole is the resource {uri}; "
+                f"{uri}/{limit} goes on from here."
+            )
             capped["notes"] = [*capped.get("notes", []), note]
     if facts.get("output") and len(whole := json.dumps(facts["output"], ensure_ascii=False)) > limit:
         uri = app.long_texts.keep(whole)

@@ -3,6 +3,7 @@
 The store has every turn before it is returned. What is in memory is what a running server looked at last.
 """
 
+import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -19,6 +20,8 @@ from databricks_responses_mcp.responses.replay import from_last_compaction, repl
 from databricks_responses_mcp.store.interface import Store, StoreError, TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, Turn
 from databricks_responses_mcp.turns.outcome import Outcome
+
+logger = logging.getLogger(__name__)
 
 _MOST_IN_MEMORY = 200
 _KEEP_SECONDS = 15.0
@@ -209,6 +212,9 @@ class Conversations:
                 notes = (_unkept(f"The store did not answer within {_KEEP_SECONDS:.0f} s."),)
             except StoreError as error:
                 notes = (_unkept(str(error)),)
+            except Exception as error:  # a defect of the store is no reason to lose what was paid for
+                logger.exception("keeping a turn failed")
+                notes = (_unkept(f"The store failed ({type(error).__name__})."),)
         self._by_id[conversation.conversation_id] = conversation
         self._by_id.move_to_end(conversation.conversation_id)
         self._forget_some()

@@ -124,7 +124,7 @@ class Jobs:
         """An id that nobody has."""
         return f"job_{secrets.token_hex(8)}"
 
-    def start(
+    async def start(
         self,
         tool: str,
         work: Callable[[], Awaitable[Any]],
@@ -132,8 +132,14 @@ class Jobs:
         *,
         job_id: str | None = None,
     ) -> RunningJob:
-        """Begin a call's work."""
+        """Begin a call's work.
+
+        Args:
+            job_id: keep the job under this id from the start: it must not be done twice, whatever happens.
+        """
         job = RunningJob(job_id or self.new_id(), tool, conclude)
+        if job_id is not None:
+            await self.keep(job)
         self._tasks.start_soon(self._run, job, work)
         return job
 
@@ -143,6 +149,7 @@ class Jobs:
 
     async def keep(self, job: RunningJob) -> str:
         """Let the store know of a running job from now on; returns what the caller must be told if it cannot."""
+        problem = await self._put(job) if not job.done.is_set() else ""
         job.is_kept = True
         self._jobs[job.job_id] = job
         while len(self._jobs) > _MOST_REMEMBERED:
@@ -151,9 +158,9 @@ class Jobs:
                 break
             del self._jobs[oldest]
         if job.done.is_set():
-            return ""
-        problem = await self._put(job)
-        self._tasks.start_soon(self._beat, job)
+            await self._put(job)  # it ended meanwhile
+        else:
+            self._tasks.start_soon(self._beat, job)
         return problem
 
     def forget(self, job_id: str) -> None:
@@ -215,6 +222,9 @@ class Jobs:
             logger.warning("a running call could not be kept: %s", error)
             reason = str(error) or "the store did not answer."
             return f"This call could not be kept: {reason} It can be asked for while this server runs."
+        except Exception as error:  # a defect of the store is no reason to lose what was paid for
+            logger.exception("keeping a running call failed")
+            return f"This call could not be kept ({type(error).__name__}). It can be asked for while this server runs."
         return ""
 
     async def _beat(self, job: RunningJob) -> None:

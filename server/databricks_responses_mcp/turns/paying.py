@@ -92,6 +92,8 @@ class Spending:
                     await self._store.add_usage(row)
             except (StoreError, TimeoutError) as error:
                 logger.warning("the usage of a request could not be kept: %s", error)
+            except Exception:  # a defect of the store is no reason to lose what was paid for
+                logger.exception("keeping the usage of a request failed")
 
     def _hold_to_limit(self, body: dict[str, Any]) -> None:
         if self._limit is None:

@@ -105,10 +105,10 @@ class Settings(BaseModel):
     ] = 1800
     hand_over_seconds: Annotated[
         float | None,
-        Field(ge=1, le=3600, allow_inf_nan=False),
+        Field(gt=0, le=3600, allow_inf_nan=False),
         Doc(
             "After how many seconds a call returns what it has, while its work goes on for get_response.",
-            "a number from 1 to 3600",
+            "a number above 0, up to 3600",
             default="shortly before the host gives the call up, which is known for many; else 50",
         ),
     ] = None
