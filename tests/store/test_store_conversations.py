@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from databricks_responses_mcp.store.interface import Store, TurnConflictError
+from databricks_responses_mcp.store.interface import Store, StoreError, TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, ConversationSummary, StoredConversation
 from harness.store_records import STATE, a_turn
 
@@ -221,6 +221,21 @@ async def test_names_that_no_database_holds_are_mended_alike_when_kept_and_when_
     assert (read.conversation_id, read.title) == ("id \ufffd\ufffd", "half \ufffd \ufffd!")
     assert (read.turns[0].model, read.turns[0].response_id) == ("\ufffd", "\ufffd")
     assert await store.delete_conversations(["id \ud800\0"]) == ["id \ufffd\ufffd"]
+
+
+def deep(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"deeper": value}
+    return value
+
+
+@pytest.mark.parametrize("unfit", [{"a": object()}, {"a": {1, 2}}, deep(200_000)], ids=["object", "set", "deep"])
+async def test_what_is_no_json_is_refused_and_changes_nothing(store: Store, unfit: dict[str, Any]) -> None:
+    with pytest.raises(StoreError, match="This cannot be kept: it is no JSON, or nested too deeply"):
+        await store.add_turn("conv-1", a_turn(1, items=[unfit]), STATE, title="")
+
+    assert await store.conversation("conv-1") is None
 
 
 json_values = st.recursive(

@@ -5,19 +5,38 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from databricks_responses_mcp.store.interface import StoreError
+
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _MOST = 10**12
 
 
 def to_json(value: object) -> str:
-    """Compact JSON that any database's text column holds: half surrogate pairs are escaped, and NUL always is."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text if text.isascii() or not _UNFIT.search(text) else json.dumps(value, separators=(",", ":"))
+    """Compact JSON that any database's text column holds: half surrogate pairs are escaped, and NUL always is.
+
+    Raises:
+        StoreError: if the value has no JSON, or is nested too deeply.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return text if text.isascii() or not _UNFIT.search(text) else json.dumps(value, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreError(
+            f"This cannot be kept: it is no JSON, or nested too deeply ({type(error).__name__})."
+            " Begin a new conversation without it."
+        ) from error
 
 
 def from_json(text: str) -> Any:
-    """The value of `to_json`'s text."""
-    return json.loads(text)
+    """The value of `to_json`'s text.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def name(text: str) -> str:

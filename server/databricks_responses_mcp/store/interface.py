@@ -24,13 +24,14 @@ class StoreError(Exception):
 
 
 class TurnConflictError(StoreError):
-    """The conversation has got a turn of that number meanwhile: somebody else went on with it."""
+    """The conversation has got a turn of that number meanwhile, or is gone: somebody else went on, or deleted it."""
 
 
 class Store(Protocol):
     """Keeps conversations, jobs, keys and usage of one owner. Every method may raise `StoreError`.
 
-    Whatever a method has returned from is durable: the process may be killed in the next moment.
+    Whatever a method has returned from is durable: the process may be killed in the next moment. JSON comes back as it
+    was, and names (ids, titles, models, …) but for NUL and half surrogate pairs, which become U+FFFD.
     """
 
     async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
@@ -108,9 +109,11 @@ class Store(Protocol):
         ...
 
     async def sweep(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
-        """Delete what is too old, then the oldest conversations until the rest is small enough; returns how many.
+        """Delete what is too old, then the oldest conversations until the rest is small enough.
 
-        Ended jobs and keys go after seven days, or ``keep_seconds`` if that is less; usage stays for 400 days.
+        Returns how many conversations went; what takes too long is left to the next sweep. Ended jobs and keys go after
+        seven days, or ``keep_seconds`` if that is less, jobs that were left running after seven days; usage stays for
+        400 days.
 
         Args:
             keep_seconds: conversations not updated for so long go; None keeps them.

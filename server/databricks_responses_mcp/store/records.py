@@ -160,7 +160,7 @@ class UsageTotal:
     """What all requests of a group cost together.
 
     Attributes:
-        key: the day (``YYYY-MM-DD``, UTC), model, conversation id or tool.
+        key: the day (``YYYY-MM-DD``, UTC), model, conversation id (``""``: none) or tool.
     """
 
     key: str
