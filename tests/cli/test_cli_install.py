@@ -34,7 +34,7 @@ def plain(ran: Ran, home: Path) -> tuple[str, str, int]:
 
     def cleaned(text: str) -> str:
         text = text.replace(str(home), "~").replace(SCRIPT, "SCRIPT").replace("\\", "/")
-        return re.sub(r"\.\d{8}T\d{6}Z", ".TIME", text)
+        return re.sub(r"\.\d{8}T\d{6}Z(-\d+)?", ".TIME", text)
 
     return cleaned(ran.out), cleaned(ran.err), ran.code
 
@@ -392,3 +392,13 @@ async def test_what_makes_no_sense_is_refused(account: CommandLine, home: Path) 
         }
     )
     assert files(home) == before
+
+
+def test_the_documentation_names_every_host_with_its_files() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    machine = Machine("linux", Path("/~"), {})
+    for host in HOSTS:
+        project = f"`{host.project_file}`" if host.project_file else "none"
+        row = f"| `{host.key}` | `{host.user_file(machine).as_posix()[1:]}` | {project} | "
+        assert row in page
+        assert (f"{row}cannot" in page) is not host.refers

@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from databricks_responses_mcp import __version__
 from databricks_responses_mcp.cli.findings import Finding
-from databricks_responses_mcp.cli.installing import registrations
+from databricks_responses_mcp.cli.installing import files_of, registrations
 from databricks_responses_mcp.cli.launching import PORTABLE, own_command
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.description import SERVER, Launch
@@ -81,9 +81,7 @@ def _look(machine: Machine, project: Path) -> list[tuple[Host, list[Place], Brid
     for host in HOSTS:
         places: list[Place] = []
         failed: BridgeError | None = None
-        for file, shared in ((host.user_file(machine), False), (host.project_path(project), True)):
-            if file is None:
-                continue
+        for file, shared in files_of(host, machine, project):
             try:
                 places += [Place(file, server, shared) for server in registrations(host, file)]
             except BridgeError as error:
@@ -105,7 +103,7 @@ async def _examine(host: Host, places: list[Place], machine: Machine, project: P
             runs, hint = await _try(host, place, launch, machine)
         except BridgeError as error:
             failure = failure or error
-            details.append(f"{where}: {error.message}")
+            details.append(f"{where}: {error.message.rstrip('.')}")
             hints.append(error.hint)
             continue
         details.append(f"{where}; {runs}")
@@ -177,8 +175,9 @@ async def _version(program: Path, arguments: tuple[str, ...]) -> str:
     said = ran.stdout.decode("utf-8", "replace").strip()
     told = _VERSION.search(said)
     if ran.returncode != 0 or told is None:
-        last = said.splitlines()[-1][:_LONGEST_REASON] if said else "it said nothing"
-        raise _cannot_start(f"`{words}` failed with exit code {ran.returncode}: {last}")
+        last = said.splitlines()[-1][:_LONGEST_REASON].rstrip(".") if said else "it said nothing"
+        how = f"failed with exit code {ran.returncode}" if ran.returncode else "told no version"
+        raise _cannot_start(f"`{words}` {how}: {last}")
     return told[1]
 
 

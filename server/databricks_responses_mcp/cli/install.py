@@ -164,15 +164,14 @@ def _told(done: Any, order: Any, *, here: bool) -> Iterator[str]:
 
 
 def _list(machine: Machine, project: Path, *, as_json: bool) -> None:
-    from databricks_responses_mcp.cli.installing import registrations
+    from databricks_responses_mcp.cli.installing import files_of, registrations
 
     found: list[dict[str, Any]] = []
     for host in HOSTS:
         places: list[dict[str, str]] = []
         facts: dict[str, Any] = {"host": host.key, "title": host.title, "present": host.is_present(machine)}
-        for scope, file in (("user", host.user_file(machine)), ("project", host.project_path(project))):
-            if file is None:
-                continue
+        for file, shared in files_of(host, machine, project):
+            scope = "project" if shared else "user"
             try:
                 places += [
                     {"scope": scope, "name": server.name, "file": str(file)} for server in registrations(host, file)

@@ -185,6 +185,15 @@ def preview(host: Host, machine: Machine, order: Order) -> tuple[Path, str]:
     )
 
 
+def files_of(host: Host, machine: Machine, project: Path) -> list[tuple[Path, bool]]:
+    """The files that a host reads in a project: its user's, and the project's, which is shared."""
+    user, shared = host.user_file(machine), host.project_path(project)
+    # In the home folder, both may be the same.
+    return (
+        [(user, False)] if shared is None or shared.absolute() == user.absolute() else [(user, False), (shared, True)]
+    )
+
+
 def registrations(host: Host, file: Path) -> list[Registered]:
     """The entries of a file that start this server.
 

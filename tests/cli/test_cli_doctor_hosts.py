@@ -1,0 +1,302 @@
+"""``doctor`` on hosts: what is registered, whether it starts, and that a host that is not there is no failure."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inline_snapshot import snapshot
+
+from databricks_responses_mcp.cli.host_checks import examine_hosts
+from databricks_responses_mcp.hosts.machine import Machine
+from harness.terminal import CommandLine, folded
+
+pytestmark = pytest.mark.anyio
+
+SCRIPT = str(Path(sys.executable).with_name("databricks-responses-mcp"))
+OWN = "databricks-responses-mcp"
+
+
+def program(path: Path, body: str) -> str:
+    """A program of a few lines of Python."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!{sys.executable}\n{body}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def write(file: Path, entry: dict[str, Any], name: str = "databricks") -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"mcpServers": {name: entry}}), encoding="utf-8")
+
+
+async def findings(home: Path, project: Path | None = None, **environ: str) -> list[str]:
+    """What the doctor finds, as lines."""
+    machine = Machine(sys.platform, home, {"PATH": "", "HOME": str(home), **environ})
+    found = await examine_hosts(machine, project or home)
+    lines = [f"{f.status} {f.name}: {f.detail}{f' -> {f.hint}' if f.hint else ''}" for f in found]
+    return [folded(line.replace(str(home), "~").replace(SCRIPT, "SCRIPT")).rstrip("\n") for line in lines]
+
+
+async def test_where_no_host_is_used_there_is_nothing_to_say(home: Path) -> None:
+    assert await findings(home) == []
+
+
+async def test_hosts_that_could_have_it_are_named_with_the_command(home: Path) -> None:
+    (home / ".cursor").mkdir()
+    (home / ".codex").mkdir()
+    assert await findings(home) == snapshot(
+        [
+            """\
+skipped hosts: not registered with Cursor, Codex -> `databricks-responses-mcp install cursor codex`
+does it.\
+"""
+        ]
+    )
+
+
+async def test_a_registration_that_starts_is_well(cli: CommandLine, home: Path) -> None:
+    await cli.run("install", "claude-code", "cursor", "--embedded")
+    ran = await cli.run("doctor", "--no-call")
+    out = ran.out.replace(str(home), "~").replace(SCRIPT, "SCRIPT")
+    lines = [re.sub(r"version \S+$", "version VERSION", line) for line in out.splitlines() if " in " in line[:5]]
+    assert (lines, ran.code) == snapshot(
+        (
+            [
+                "✓ in Claude Code: registered as databricks in ~/.claude.json; starts SCRIPT, version VERSION",
+                "✓ in Cursor: registered as databricks in ~/.cursor/mcp.json; starts SCRIPT, version VERSION",
+            ],
+            0,
+        )
+    )
+
+
+async def test_as_json_it_is_a_check_like_any_other(cli: CommandLine, home: Path) -> None:
+    write(home / ".cursor" / "mcp.json", {"command": "/nowhere/databricks-responses-mcp"})
+    ran = await cli.run("doctor", "--no-call", "--json")
+    report = json.loads(ran.out.replace(str(home), "~"))
+    check = {key: folded(value) for key, value in report["checks"][-1].items()}
+    assert (report["ok"], check, ran.code) == snapshot(
+        (
+            False,
+            {
+                "name": "in Cursor\n",
+                "status": "failed\n",
+                "detail": """\
+registered as databricks in ~/.cursor/mcp.json: it starts /nowhere/databricks-responses-mcp, which
+is not there, or not on the PATH
+""",
+                "hint": "`databricks-responses-mcp install cursor` writes a command that is.\n",
+                "code": "not_configured\n",
+            },
+            3,
+        )
+    )
+
+
+async def test_a_registration_that_cannot_start_is_a_failure(home: Path) -> None:
+    write(home / ".claude.json", {"command": OWN})
+    write(home / ".cursor" / "mcp.json", {"command": program(home / "a" / OWN, "raise SystemExit('No module x')")})
+    write(home / ".kiro" / "settings" / "mcp.json", {"command": program(home / "b" / OWN, "print('hello')")})
+    lines = await findings(home)
+    assert lines == snapshot(
+        [
+            """\
+failed in Claude Code: registered as databricks in ~/.claude.json: it starts
+databricks-responses-mcp, which is not there, or not on the PATH -> `databricks-responses-mcp
+install claude-code` writes a command that is.\
+""",
+            """\
+failed in Cursor: registered as databricks in ~/.cursor/mcp.json: `~/a/databricks-responses-mcp
+--version` failed with exit code 1: No module x -> Run it yourself to see more, or register this
+installation again with `databricks-responses-mcp install`.\
+""",
+            """\
+failed in Kiro: registered as databricks in ~/.kiro/settings/mcp.json: `~/b/databricks-responses-mcp
+--version` told no version: hello -> Run it yourself to see more, or register this installation
+again with `databricks-responses-mcp install`.\
+""",
+        ]
+    )
+
+
+async def test_a_profile_that_is_gone_is_a_failure(home: Path) -> None:
+    (home / ".databrickscfg").write_text("[dev]\nhost = x\n", encoding="utf-8")
+    write(home / ".claude.json", {"command": SCRIPT, "env": {"DATABRICKS_CONFIG_PROFILE": "old"}})
+    (line,) = await findings(home, DATABRICKS_CONFIG_FILE=str(home / ".databrickscfg"))
+    assert line == snapshot("""\
+failed in Claude Code: registered as databricks in ~/.claude.json: There is no profile old in
+.databrickscfg; it has dev -> Correct DATABRICKS_CONFIG_PROFILE, or run `databricks auth login
+--profile old`.\
+""")
+
+
+async def test_another_version_is_told(home: Path) -> None:
+    old = program(home / "bin" / OWN, "print('databricks-responses-mcp, version 0.0.1')")
+    write(home / ".claude.json", {"command": old})
+    (line,) = await findings(home)
+    assert re.sub(r"this one, \S+;", "this one, VERSION;", line) == snapshot("""\
+ok in Claude Code: registered as databricks in ~/.claude.json; starts
+~/bin/databricks-responses-mcp, version 0.0.1 -> It is another version than this one, VERSION;
+`databricks-responses-mcp install claude-code` registers this one.\
+""")
+
+
+async def test_a_bare_name_that_the_desktop_does_not_find_is_told(home: Path) -> None:
+    program(home / "bin" / OWN, "print('databricks-responses-mcp, version 0.1.0')")
+    write(home / ".cursor" / "mcp.json", {"command": OWN})
+    write(home / ".claude.json", {"command": OWN})
+    assert await findings(home, PATH=str(home / "bin")) == snapshot(
+        [
+            """\
+ok in Claude Code: registered as databricks in ~/.claude.json; starts
+~/bin/databricks-responses-mcp, version 0.1.0\
+""",
+            """\
+ok in Cursor: registered as databricks in ~/.cursor/mcp.json; starts ~/bin/databricks-responses-mcp,
+version 0.1.0 -> Started from the desktop, Cursor may not find databricks-responses-mcp:
+`databricks-responses-mcp install cursor` writes its whole path.\
+""",
+        ]
+    )
+
+
+async def test_what_a_projects_file_names_is_not_run(home: Path) -> None:
+    project = home / "project"
+    (home / ".cursor").mkdir()
+    ran = program(home / "bin" / OWN, f"open({str(home / 'ran')!r}, 'w')")
+    write(project / ".cursor" / "mcp.json", {"command": ran})
+    assert await findings(home, project) == snapshot(
+        [
+            """\
+ok in Cursor: registered as databricks in ~/project/.cursor/mcp.json; starts
+~/bin/databricks-responses-mcp, which was not tried\
+"""
+        ]
+    )
+    assert not (home / "ran").exists()
+
+
+async def test_uvx_in_a_projects_file_is_run_if_it_is_there(home: Path) -> None:
+    project = home / "project"
+    (home / ".cursor").mkdir()
+    write(project / ".cursor" / "mcp.json", {"command": "uvx", "args": [OWN, "--embedded"]})
+    missing = await findings(home, project)
+    program(
+        home / "bin" / "uvx",
+        "import sys; assert sys.argv[1:] == ['databricks-responses-mcp', '--version']\n"
+        "print('databricks-responses-mcp, version 0.1.0')",
+    )
+    assert (missing, await findings(home, project, PATH=str(home / "bin"))) == snapshot(
+        (
+            [
+                """\
+failed in Cursor: registered as databricks in ~/project/.cursor/mcp.json: it starts uvx, which is
+not there, or not on the PATH -> Install uv, which has uvx.\
+"""
+            ],
+            [
+                """\
+ok in Cursor: registered as databricks in ~/project/.cursor/mcp.json; starts ~/bin/uvx, version
+0.1.0\
+"""
+            ],
+        )
+    )
+
+
+async def test_a_projects_file_of_a_host_that_is_not_there_is_no_finding(home: Path) -> None:
+    write(home / "project" / ".mcp.json", {"command": "uvx", "args": [OWN]})
+    assert await findings(home, home / "project") == []
+
+
+async def test_other_servers_are_none_of_its_business(home: Path) -> None:
+    write(home / ".cursor" / "mcp.json", {"command": "/nowhere/other"}, name="other")
+    (line,) = await findings(home)
+    assert line.startswith("skipped hosts: not registered with Cursor")
+
+
+async def test_a_hosts_file_that_is_broken_is_told_and_is_no_failure(home: Path) -> None:
+    (home / ".cursor").mkdir()
+    (home / ".cursor" / "mcp.json").write_text('{\n"mcpServers": [', encoding="utf-8")
+    assert await findings(home) == snapshot(
+        [
+            """\
+skipped in Cursor: ~/.cursor/mcp.json: The file is not valid JSON at line 2, column 16: the end of
+the file, where `]` is missing. -> Fix it there, or move the file away; nothing was written.\
+"""
+        ]
+    )
+
+
+async def test_claude_desktops_log_says_why_it_did_not_start(home: Path) -> None:
+    folder = home / ".config" / "Claude"
+    write(folder / "claude_desktop_config.json", {"command": SCRIPT})
+    log = folder / "logs" / "mcp-server-databricks.log"
+    log.parent.mkdir()
+    start = "2026-03-01T09:28:18.704Z [databricks] [info] Initializing server... { metadata: undefined }\n"
+    failed = (
+        '2026-03-01T09:28:18.711Z [databricks] [error] spawn uvx ENOENT {"context":"connection","stack":"Error"}\n'
+        "2026-03-01T09:28:18.713Z [databricks] [error] Server disconnected. For troubleshooting guidance, see docs\n"
+    )
+    log.write_text(start + failed, encoding="utf-8")
+    (line,) = await findings(home)
+    assert said(line) == "spawn uvx ENOENT"
+    exited = (
+        "2026-03-01T09:28:18.706Z [databricks] [info] Server started and connected successfully\n"
+        "  metadata: {\n    paths: [ ]\n  }\n"
+        "No such profile; token=dapi0123456789abcdef0123\n"
+        "2026-03-01T09:28:18.713Z [databricks] [error] Server disconnected. For troubleshooting guidance, see docs\n"
+    )
+    log.write_text(start + failed + start + exited, encoding="utf-8")
+    (line,) = await findings(home)
+    assert said(line) == "No such profile; token=dapi0123456789abcdef0123"
+    answered = "2026-03-01T09:28:19.000Z [databricks] [info] Message from server: {}\n"
+    log.write_text(start + failed + start + answered, encoding="utf-8")
+    (line,) = await findings(home)
+    assert said(line) == ""
+
+
+async def test_claude_codes_log_says_why_it_did_not_start(home: Path) -> None:
+    project = home / "my.project"
+    project.mkdir()
+    write(home / ".claude.json", {"command": SCRIPT})
+    folder = home / ".cache/claude-cli-nodejs" / re.sub(r"[^A-Za-z0-9]", "-", str(project)) / "mcp-logs-databricks"
+    folder.mkdir(parents=True)
+    begun = {"debug": "Starting connection with timeout of 30000ms"}
+    failed = {"error": "Connection failed after 31ms: MCP error -32000: Connection closed"}
+    connected = {"debug": "Successfully connected (transport: stdio) in 441ms"}
+
+    def log(name: str, *entries: dict[str, str]) -> None:
+        text = "".join(json.dumps(entry) + "\n" for entry in entries)
+        (folder / f"{name}.jsonl").write_text(f"{text}not JSON\n", encoding="utf-8")
+
+    log("2026-11-22T16-16-19-425Z", begun, failed)
+    (line,) = await findings(home, project)
+    assert said(line) == "Connection failed after 31ms: MCP error -32000: Connection closed"
+    log("2026-11-22T17-16-19-425Z", begun, connected, {"error": "model_not_found: a call that failed"})
+    (line,) = await findings(home, project)
+    assert said(line) == ""
+
+
+async def test_a_secret_in_a_log_is_not_shown(cli: CommandLine, home: Path) -> None:
+    folder = home / ".config" / "Claude"
+    await cli.run("install", "claude-desktop", "--embedded")
+    (folder / "logs").mkdir(exist_ok=True)
+    text = "[info] Initializing server...\n[error] no way in with Bearer dapi0123456789abcdef0123\n"
+    (folder / "logs" / "mcp-server-databricks.log").write_text(text, encoding="utf-8")
+    ran = await cli.run("doctor", "--no-call")
+    assert "no way in with Bearer" in ran.out
+    assert "dapi0123456789abcdef0123" not in ran.out
+
+
+def said(line: str) -> str:
+    """What a finding says of the host's log."""
+    return " ".join(line.split()).partition("its log says of the last start: ")[2]
+
+
+def test_the_programs_of_these_tests_can_run() -> None:
+    assert shutil.which(SCRIPT) is not None
