@@ -1,6 +1,5 @@
 """What ``manage_conversations`` does, an action each."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,10 +13,11 @@ from databricks_responses_mcp.tools.results import answer_result
 from databricks_responses_mcp.tools.state import App, app_of
 from databricks_responses_mcp.turns import archive
 from databricks_responses_mcp.turns.compacting import compact
-from databricks_responses_mcp.turns.transcript import as_json, as_markdown, moment
+from databricks_responses_mcp.turns.transcript import age_of, as_json, as_markdown, facts_of
 
 ACTIONS = ("list", "show", "export", "compact", "delete")
 _SHOWN = 20
+_MOST_DELETED = 100
 
 
 async def manage(
@@ -63,7 +63,7 @@ async def _list(app: App, contains: str, older_than_days: float | None) -> CallT
     facts = {
         "status": "completed",
         "text": _lines(found) or "No conversations.",
-        "conversations": [_facts(summary) for summary in found],
+        "conversations": [facts_of(summary) for summary in found],
         "total": total,
     }
     if total > len(found):
@@ -74,7 +74,9 @@ async def _list(app: App, contains: str, older_than_days: float | None) -> CallT
 async def _delete(
     app: App, conversation_id: str | None, older_than_days: float | None, *, confirm: bool
 ) -> CallToolResult:
-    found = await archive.to_delete(app.bridge, conversation_id, older_than_days)
+    meant = await archive.to_delete(app.bridge, conversation_id, older_than_days)
+    # What goes is named: so no more go at once than a result has room for.
+    found = meant[:_MOST_DELETED]
     if confirm:
         gone = set(await archive.delete(app.bridge, found))
         found = [summary for summary in found if summary.conversation_id in gone]
@@ -82,10 +84,12 @@ async def _delete(
     facts: dict[str, Any] = {
         "status": "completed",
         "text": f"{head}\n{_lines(found)}" if found else "Nothing to delete.",
-        "conversations": [_facts(summary) for summary in found],
+        "conversations": [facts_of(summary) for summary in found],
         "total": len(found),
         "deleted": confirm,
     }
+    if len(meant) > len(found):
+        facts["notes"] = [f"At most {_MOST_DELETED} go at once; call again for the other {len(meant) - _MOST_DELETED}."]
     return answer_result(app, facts)
 
 
@@ -98,20 +102,6 @@ async def _compact(app: App, conversation_id: str) -> CallToolResult:
     return await held.result(work, plainly, lead="This summary stands for the earlier turns from now on:")
 
 
-def _facts(summary: ConversationSummary) -> dict[str, Any]:
-    facts = {
-        "conversation_id": summary.conversation_id,
-        "title": summary.title,
-        "model": summary.model,
-        "endpoint": summary.endpoint,
-        "turns": summary.turns,
-        "input_tokens": summary.input_tokens,
-        "output_tokens": summary.output_tokens,
-        "updated_at": moment(summary.updated_at),
-    }
-    return {**facts, "waiting": summary.waiting} if summary.waiting else facts
-
-
 def _lines(summaries: Sequence[ConversationSummary]) -> str:
     return "\n".join(
         f"- {summary.conversation_id}: {summary.title} ({summary.model}, {summary.turns} turns, "
@@ -119,12 +109,3 @@ def _lines(summaries: Sequence[ConversationSummary]) -> str:
         f"{f', {summary.waiting} calls wait' if summary.waiting else ''})"
         for summary in summaries
     )
-
-
-def age_of(since: float) -> str:
-    """How long ago, in its largest unit."""
-    seconds = max(time.time() - since, 0.0)
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

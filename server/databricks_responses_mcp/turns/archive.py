@@ -10,11 +10,13 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.records import ConversationSummary, Grouping, StoredConversation, UsageTotal
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.paying import DAY, midnight
 
 _T = TypeVar("_T")
 _SECONDS = 30.0
-_DAY = 86_400
-_MOST_AT_ONCE = 1000
+
+ALL = 10**9
+"""A limit that is none."""
 
 
 async def find(
@@ -40,11 +42,7 @@ async def read(bridge: Bridge, conversation_id: str) -> StoredConversation:
     """
     stored = await _asked(bridge.store.conversation(conversation_id))
     if stored is None:
-        raise BridgeError(
-            ErrorCode.NOT_FOUND,
-            f"There is no conversation {conversation_id!r}.",
-            "List those that are kept: manage_conversations with action list, or `conversations list` in a terminal.",
-        )
+        raise _not_found(conversation_id)
     return stored
 
 
@@ -62,12 +60,14 @@ async def to_delete(
             "Deleting takes one conversation, or an age.",
             "Give conversation_id, or older_than_days (0 means all), and not both.",
         )
-    if conversation_id is not None:
-        await read(bridge, conversation_id)
-        found, _ = await find(bridge, contains=conversation_id, limit=_MOST_AT_ONCE)
-        return [summary for summary in found if summary.conversation_id == conversation_id]
-    found, _ = await find(bridge, older_than_days=older_than_days, limit=_MOST_AT_ONCE)
-    return found
+    if conversation_id is None:
+        found, _ = await find(bridge, older_than_days=older_than_days, limit=ALL)
+        return found
+    found, _ = await find(bridge, contains=conversation_id, limit=ALL)
+    named = [summary for summary in found if summary.conversation_id == conversation_id]
+    if not named:
+        raise _not_found(conversation_id)
+    return named
 
 
 async def delete(bridge: Bridge, conversations: Sequence[ConversationSummary]) -> list[str]:
@@ -82,17 +82,46 @@ async def delete(bridge: Bridge, conversations: Sequence[ConversationSummary]) -
     return gone
 
 
-async def usage(bridge: Bridge, by: Grouping, *, days: float | None = None) -> list[UsageTotal]:
+async def usage(bridge: Bridge, by: Grouping, *, days: int | None = None) -> list[UsageTotal]:
     """What was spent, in groups, in the last ``days`` days or ever.
+
+    Args:
+        days: of UTC, today included: 1 is today alone.
 
     Raises:
         BridgeError: ``internal`` if the store cannot be read.
     """
-    return await _asked(bridge.store.usage(by, since=_before(days) or 0.0))
+    since = 0.0 if days is None else midnight() - (days - 1) * DAY
+    return await _asked(bridge.store.usage(by, since=since))
+
+
+async def tokens_today(bridge: Bridge) -> int:
+    """What was spent since midnight UTC, as the daily budget counts it.
+
+    Raises:
+        BridgeError: ``internal`` if the store cannot be read.
+    """
+    return await _asked(bridge.store.tokens_since(midnight()))
+
+
+def can_be_gone_on_with(bridge: Bridge, conversation_id: str) -> bool:
+    """Whether a conversation of this process is there for the next one, too: whole, and not in memory alone."""
+    from databricks_responses_mcp.store.memory import MemoryStore
+
+    conversation = bridge.conversations.in_memory(conversation_id)
+    return not isinstance(bridge.store, MemoryStore) and (conversation is None or not conversation.unkept)
+
+
+def _not_found(conversation_id: str) -> BridgeError:
+    return BridgeError(
+        ErrorCode.NOT_FOUND,
+        f"There is no conversation {conversation_id!r}.",
+        "manage_conversations with action list gives those that are kept.",
+    )
 
 
 def _before(days: float | None) -> float | None:
-    return None if days is None else time.time() - days * _DAY
+    return None if days is None else time.time() - days * DAY
 
 
 async def _asked(question: Awaitable[_T]) -> _T:

@@ -303,4 +303,4 @@ def _new_id() -> str:
 
 
 def _unkept(reason: str) -> str:
-    return f"This turn could not be kept: {reason} The conversation can be gone on with while this server runs."
+    return f"This turn could not be kept: {reason} The conversation can be gone on with until this process ends."

@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -23,7 +22,9 @@ spent_for: ContextVar[str] = ContextVar("spent_for", default="")
 SMALLEST_ANSWER = 16
 """Tokens. The Responses API refuses fewer."""
 
-_DAY = 86_400
+DAY = 86_400
+"""Seconds."""
+
 _STORE_SECONDS = 10.0
 
 
@@ -58,7 +59,7 @@ class Spending:
                 f"Today's budget of {self._budget} tokens is spent.",
                 "Wait until midnight UTC, or raise RESPONSES_MCP_DAILY_TOKEN_BUDGET.",
                 retryable=True,
-                retry_after_seconds=float(_DAY - int(time.time()) % _DAY),
+                retry_after_seconds=float(DAY - int(time.time()) % DAY),
             )
         wanted = body.get("max_output_tokens")
         reserved = min(wanted, left) if isinstance(wanted, int) else left
@@ -107,10 +108,9 @@ class Spending:
             )
 
     async def _spent_today(self) -> int:
-        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
         try:
             with anyio.fail_after(_STORE_SECONDS):
-                return await self._store.tokens_since(midnight)
+                return await self._store.tokens_since(midnight())
         except (StoreError, TimeoutError) as error:
             raise BridgeError(
                 ErrorCode.BUDGET_EXCEEDED,
@@ -118,6 +118,11 @@ class Spending:
                 "Mend the store, or unset RESPONSES_MCP_DAILY_TOKEN_BUDGET.",
                 retryable=True,
             ) from error
+
+
+def midnight() -> float:
+    """When today began, UTC: seconds since the epoch."""
+    return time.time() // DAY * DAY
 
 
 def _count(value: object) -> int:

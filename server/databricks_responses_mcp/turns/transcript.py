@@ -1,13 +1,15 @@
 """Conversations for people: as Markdown to read, as JSON to take elsewhere."""
 
 import json
+import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from databricks_responses_mcp.responses.assembly import Item
-from databricks_responses_mcp.store.records import StoredConversation, Turn
+from databricks_responses_mcp.store.records import ConversationSummary, StoredConversation, Turn
 
 _DATA_CHARACTERS = 100
 
@@ -37,6 +39,30 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def age_of(since: float) -> str:
+    """How long ago, in its largest unit."""
+    seconds = max(time.time() - since, 0.0)
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds // 1:.0f} s"
+
+
+def facts_of(summary: ConversationSummary) -> dict[str, Any]:
+    """A conversation in a list, for programs."""
+    facts = {
+        "conversation_id": summary.conversation_id,
+        "title": summary.title,
+        "model": summary.model,
+        "endpoint": summary.endpoint,
+        "turns": summary.turns,
+        "input_tokens": summary.input_tokens,
+        "output_tokens": summary.output_tokens,
+        "updated_at": moment(summary.updated_at),
+    }
+    return {**facts, "waiting": summary.waiting} if summary.waiting else facts
+
+
 def _turn(turn: Turn) -> list[str]:
     parts = [f"## {turn.number}. You ({moment(turn.created_at)})", *_items(turn.said)]
     if turn.items:
@@ -60,7 +86,7 @@ def _item(item: Item) -> str:
         texts = [str(part.get("text", "")) for part in summary if isinstance(part, dict)] if summary else []
         return "\n".join(f"> {line}" for text in texts for line in text.splitlines())
     if kind == "image_generation_call":
-        return f"![picture]({item.get('picture')})" if item.get("picture") else "*a picture that was not finished*"
+        return f"![picture](<{item.get('picture')}>)" if item.get("picture") else "*a picture that was not finished*"
     shown = {key: value for key, value in item.items() if key not in ("type", "id", "status", "encrypted_content")}
     return f"**{kind}**\n\n{_fenced(json.dumps(_short(shown), ensure_ascii=False, indent=2))}"
 
@@ -70,7 +96,7 @@ def _part(part: Any) -> str:
         return str(part)
     if part.get("type") == "input_image":
         url = str(part.get("image_url", ""))
-        return f"*a picture, {len(url)} characters*" if url.startswith("data:") else f"![picture]({url})"
+        return f"*a picture, {len(url)} characters*" if url.startswith("data:") else f"![picture](<{url}>)"
     return str(part.get("text") or part.get("refusal") or part.get("transcript") or f"*{part.get('type')}*")
 
 
@@ -84,5 +110,5 @@ def _short(value: Any) -> Any:
 
 
 def _fenced(text: str) -> str:
-    fence = "`" * (3 + ("```" in text) * 3)
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence}json\n{text}\n{fence}"
