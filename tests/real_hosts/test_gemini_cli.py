@@ -274,14 +274,16 @@ here.","status":404,"request_id":"REQUEST"}},"isError":true}}}]\
     )
 
 
-@pytest.mark.xfail(reason="hosts/limits.py does not know of Gemini CLI's 40,000 characters yet")
 async def test_gemini_hands_its_model_whole_what_was_cut_to_its_characters(gemini: GeminiCli) -> None:
     await gemini.add()
     [[part]] = await gemini.converse(ToolCall(ASK, {"prompt": "[[words 50000]]", "max_output_tokens": 1_000_000}))
     output = part["functionResponse"]["response"]["output"]
     assert len(output) <= MOST_CHARACTERS
     assert output.startswith("<untrusted_context>\nword1 word2 ")
-    rest = r"\[The text is 488893 characters; the first \d+ are here, the whole is the resource answer://1\.\]"
+    rest = (
+        r"\[The text is 488893 characters; the first (\d+) are here\. The whole is the resource answer://1; "
+        r"answer://1/\1 goes on from here\.\]"
+    )
     assert re.search(rf"{rest}\n</untrusted_context>$", output)
 
 

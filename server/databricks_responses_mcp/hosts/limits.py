@@ -51,8 +51,9 @@ KNOWN = (
         call_seconds=None,
         result_bytes=None,
         shown_tokens=25_000,
+        shown_bytes=48_500,
         shows="structured and images",
-        evidence="run 2.1.330: a call of 901 s finished; MAX_MCP_OUTPUT_TOKENS is 25,000 unless set",
+        evidence="run 2.1.330: a call of 901 s finished; more than 50,000 characters, or 25,000 tokens, go into a file",
     ),
     HostLimits(
         key="claude-desktop",
