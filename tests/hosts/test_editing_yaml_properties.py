@@ -122,7 +122,8 @@ def documents(draw: st.DrawFn, *, listed: bool) -> str:
     text += (
         writer.note("") + draw(st.sampled_from(["", writer.mapping("", 1)])) + draw(st.sampled_from(["", "# end\n"]))
     )
-    if draw(st.booleans()) and "|+" not in text:
+    # A line ending behind a block scalar at the very end would be part of it: that is refused, see below.
+    if "|" not in text and draw(st.booleans()):
         text = text.removesuffix("\n")
     return text.replace("\n", "\r\n") if draw(st.booleans()) else text
 
@@ -201,3 +202,8 @@ def test_garbage_is_refused_or_edited_but_never_crashes(text: str) -> None:
     except BridgeError:
         return
     assert read_entry(after, "yaml", IN_MAPPING) == {"command": "uvx"}
+
+
+def test_a_block_scalar_that_ends_with_the_file_is_not_made_longer() -> None:
+    with pytest.raises(BridgeError):
+        set_entry("rules: |\n  be brief", "yaml", IN_MAPPING, {"command": "uvx"})
