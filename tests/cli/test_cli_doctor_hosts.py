@@ -267,7 +267,7 @@ async def test_claude_codes_log_says_why_it_did_not_start(home: Path) -> None:
     folder = home / ".cache/claude-cli-nodejs" / re.sub(r"[^A-Za-z0-9]", "-", str(project)) / "mcp-logs-databricks"
     folder.mkdir(parents=True)
     begun = {"debug": "Starting connection with timeout of 30000ms"}
-    failed = {"error": "Connection failed after 31ms: MCP error -32000: Connection closed"}
+    failed = {"error": "Connection failed (CONNECTION_CLOSED): Connection closed"}
     connected = {"debug": "Successfully connected (transport: stdio) in 441ms"}
 
     def log(name: str, *entries: dict[str, str]) -> None:
@@ -276,7 +276,10 @@ async def test_claude_codes_log_says_why_it_did_not_start(home: Path) -> None:
 
     log("2026-11-22T16-16-19-425Z", begun, failed)
     (line,) = await findings(home, project)
-    assert said(line) == "Connection failed after 31ms: MCP error -32000: Connection closed"
+    assert said(line) == "Connection failed (CONNECTION_CLOSED): Connection closed"
+    log("2026-11-22T16-30-19-425Z", begun, {"error": "Server stderr: not_configured: no profile\n"}, failed)
+    (line,) = await findings(home, project)
+    assert said(line).endswith("Connection closed (it said: not_configured: no profile)")
     log("2026-11-22T17-16-19-425Z", begun, connected, {"error": "model_not_found: a call that failed"})
     (line,) = await findings(home, project)
     assert said(line) == ""

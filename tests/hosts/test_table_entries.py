@@ -108,6 +108,7 @@ def test_files_that_were_not_there_yet() -> None:
 [mcp_servers.databricks]
 command = "/opt/bin/databricks-responses-mcp"
 args = ["--embedded"]
+startup_timeout_sec = 60
 tool_timeout_sec = 300
 
 [mcp_servers.databricks.env]
@@ -277,8 +278,8 @@ def test_a_token_is_fetched_by_the_host_where_it_can() -> None:
   },
   "inputs": [
     {
-      "id": "databricks_token",
       "type": "promptString",
+      "id": "databricks_token",
       "description": "Access token",
       "password": true
     }
@@ -318,6 +319,7 @@ def test_a_token_is_fetched_by_the_host_where_it_can() -> None:
 command = "/opt/bin/databricks-responses-mcp"
 args = ["--embedded"]
 env_vars = ["DATABRICKS_TOKEN"]
+startup_timeout_sec = 60
 tool_timeout_sec = 300
 
 [mcp_servers.databricks.env]

@@ -154,6 +154,7 @@ def test_what_changes_in_a_file_that_people_have() -> None:
 +[mcp_servers.databricks]
 +command = "/opt/bin/databricks-responses-mcp"
 +args = []
++startup_timeout_sec = 60
 +tool_timeout_sec = 300
 +
 +[mcp_servers.databricks.env]

@@ -61,7 +61,7 @@ def test_what_a_user_added_by_hand_outlives_a_new_registration() -> None:
 def test_variables_of_an_old_sign_in_do_not_outlive_it() -> None:
     old = host("codex").entry(Launch(command="old", env={"DATABRICKS_HOST": "h"}), forwarded=TOKEN)
     assert merged(old, host("codex").entry(Launch(command="new"))) == snapshot(
-        {"command": "new", "args": [], "tool_timeout_sec": 300}
+        {"command": "new", "args": [], "startup_timeout_sec": 60, "tool_timeout_sec": 300}
     )
 
 

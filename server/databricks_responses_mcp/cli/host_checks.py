@@ -108,9 +108,9 @@ async def _examine(host: Host, places: list[Place], machine: Machine, project: P
             continue
         details.append(f"{where}; {runs}")
         hints += [hint] if hint else []
-    name = places[0].server.name
-    if said := await anyio.to_thread.run_sync(partial(last_start_error, host.key, machine, name, project)):
-        details.append(f"its log says of the last start: {said[:_LONGEST_REASON]}")
+    for name in dict.fromkeys(place.server.name for place in places):
+        said = await anyio.to_thread.run_sync(partial(last_start_error, host.key, machine, name, project))
+        details += [f"its log says of the last start: {said[:_LONGEST_REASON]}"] if said else []
     return Finding(
         f"in {host.title}",
         "failed" if failure is not None else "ok",

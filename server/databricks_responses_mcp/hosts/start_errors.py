@@ -14,6 +14,7 @@ from databricks_responses_mcp.hosts.machine import Machine
 _MOST_BYTES = 64_000
 # What follows an error's text in Claude Desktop's lines: an object with a stack.
 _DETAILS = re.compile(r"\s*\{.*$")
+_STDERR = "Server stderr:"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
@@ -77,7 +78,10 @@ def _claude_code(machine: Machine, name: str, project: Path) -> str:
     if any(str(entry.get("debug", "")).startswith("Successfully connected") for entry in entries):
         return ""
     errors = [str(entry["error"]) for entry in entries if entry.get("error")]
-    return errors[-1].strip() if errors else ""
+    if not errors:
+        return ""
+    said = [error.removeprefix(_STDERR).strip() for error in errors[:-1] if error.startswith(_STDERR)]
+    return f"{errors[-1].strip()} (it said: {said[-1]})" if said else errors[-1].strip()
 
 
 def _read(log: Path, *, tail: bool) -> str:
