@@ -48,7 +48,10 @@ class Account:
 
     async def run(self, *argv: str, seconds: float = SECONDS, **environ: str) -> Ran:
         """Run a command to its end, with nothing on its stdin."""
-        async with self.started(*argv, seconds=seconds, stdin=subprocess.DEVNULL, **environ) as process:
+        pipe = subprocess.PIPE
+        async with self.started(
+            *argv, seconds=seconds, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, **environ
+        ) as process:
             out: list[bytes] = []
             err: list[bytes] = []
             assert process.stdout is not None
@@ -61,7 +64,13 @@ class Account:
 
     @asynccontextmanager
     async def started(
-        self, *argv: str, seconds: float = SECONDS, stdin: int = subprocess.PIPE, **environ: str
+        self,
+        *argv: str,
+        seconds: float = SECONDS,
+        stdin: int = subprocess.PIPE,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        **environ: str,
     ) -> AsyncIterator[Process]:
         """A process that runs; it is ended with the context.
 
@@ -69,7 +78,13 @@ class Account:
             TimeoutError: when the context lasts longer than ``seconds``.
         """
         process = await anyio.open_process(
-            argv, stdin=stdin, env={**self.environ, **environ}, cwd=self.project, start_new_session=True
+            argv,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env={**self.environ, **environ},
+            cwd=self.project,
+            start_new_session=True,
         )
         with anyio.fail_after(seconds):
             try:

@@ -37,6 +37,7 @@ class ClaudeCode:
         self.model = model
         self.view = ModelView(account, emulator)
         self._account = account
+        self._settings = account.home / ".claude.json"
         account.environ |= {
             "PATH": npm_path(PACKAGE),
             "ANTHROPIC_BASE_URL": model.url,
@@ -58,15 +59,28 @@ class ClaudeCode:
         added = await self.run("mcp", "add", "--scope", "user", SERVER.key, *environ, "--", *COMMAND)
         assert added.code == 0, added
 
+    async def install(self, *options: str) -> None:
+        """Have our own program register the bridge, or take it out."""
+        ran = await self._account.run(*COMMAND, "install", "claude-code", *options)
+        assert ran.code == 0, ran
+
     def servers(self) -> Any:
         """The servers in its settings."""
-        settings = json.loads((self._account.home / ".claude.json").read_text(encoding="utf-8"))
+        settings = json.loads(self._settings.read_text(encoding="utf-8"))
         return self.view.seen(settings["mcpServers"])
 
-    async def converse(self, *calls: ToolCall) -> list[dict[str, Any]]:
+    def settle_in(self) -> None:
+        """Answer what Claude Code asks at its first start on a terminal."""
+        settings = json.loads(self._settings.read_text(encoding="utf-8"))
+        settings |= {"hasCompletedOnboarding": True, "theme": "dark"}
+        settings["customApiKeyResponses"] = {"approved": ["key"], "rejected": []}
+        settings["projects"] = {str(self._account.project): {"hasTrustDialogAccepted": True}}
+        self._settings.write_text(json.dumps(settings), encoding="utf-8")
+
+    async def converse(self, *calls: ToolCall, prompt: str = "Go on.") -> list[dict[str, Any]]:
         """A session in which the model makes these calls; the results that it was handed."""
         self.model.will_call(*calls)
-        ran = await self.run("-p", "Go on.", "--allowedTools", f"{PREFIX}*")
+        ran = await self.run("-p", prompt, "--allowedTools", f"{PREFIX}*")
         assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
         return tool_results(self.model.requests[-1])
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,10 @@ PACKAGE = "@openai/codex@0.169.0"
 NAMESPACE = f"mcp__{SERVER.key}"
 WALL_TIME = re.compile(r"^Wall time: [\d.]+ seconds\nOutput:\n?")
 """What Codex puts before every result."""
+REQUIRED = "required = true"
+"""Without it, the first turn waits a second at most for its servers, and goes on without them."""
+APPROVED = 'default_tools_approval_mode = "approve"'
+"""Without it, `codex exec` refuses every call of a tool that is not marked read-only."""
 _IDS = re.compile(r"\b(conv|resp|ig|mcpr|mcpl)_[0-9a-f]+")
 
 
@@ -61,17 +66,29 @@ enabled = false
         ran = await self._account.run("codex", *arguments)
         return Ran(self.view.masked(ran.out), self.view.masked(ran.err), ran.code)
 
+    async def install(self, *options: str) -> None:
+        """Have our own program register the bridge, or take it out."""
+        ran = await self._account.run(*COMMAND, "install", "codex", *options)
+        assert ran.code == 0, ran
+
+    def servers(self) -> Any:
+        """The servers in its settings."""
+        return self.view.seen(tomllib.loads(self._config.read_text(encoding="utf-8")).get("mcp_servers", {}))
+
+    def set(self, *settings: str) -> None:
+        """Put lines into the server's entry by hand."""
+        entry = f"[mcp_servers.{SERVER.key}]\n"
+        text = self._config.read_text(encoding="utf-8")
+        assert entry in text
+        lines = "".join(f"{line}\n" for line in settings)
+        self._config.write_text(text.replace(entry, entry + lines), encoding="utf-8")
+
     async def add(self, *settings: str) -> None:
         """Register the bridge as a user does; ``settings`` are lines put into its entry by hand."""
         environ = [word for name, value in self._account.server_env.items() for word in ("--env", f"{name}={value}")]
         added = await self.run("mcp", "add", SERVER.key, *environ, "--", *COMMAND)
         assert added.code == 0, added
-        entry = f"[mcp_servers.{SERVER.key}]\n"
-        text = self._config.read_text(encoding="utf-8")
-        assert entry in text
-        # Without this, the first turn waits a second at most for its servers, and goes on without them.
-        lines = ("required = true", *settings)
-        self._config.write_text(text.replace(entry, entry + "".join(f"{line}\n" for line in lines)), "utf-8")
+        self.set(REQUIRED, *settings)
 
     async def converse(self, *calls: ToolCall) -> tuple[list[dict[str, Any]], str]:
         """A session in which the model makes these calls: the results that it was handed, and what the user saw."""

@@ -7,20 +7,24 @@ from typing import Any
 import anyio
 import pytest
 from inline_snapshot import snapshot
+from mcp.types import TextContent
 
 from databricks_responses_mcp.app import INSTRUCTIONS
 from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.prompts.catalogue import PROMPTS, written_prompt
 from databricks_responses_mcp.tools.published import published_tools
 from harness.account import Account
 from harness.anthropic_api import AnthropicApi, texts, tool_results
 from harness.claude_code import PREFIX, ClaudeCode
 from harness.model_api import LAST_WORDS, StandIn, ToolCall
+from harness.screen import ESCAPE, on_screen
 from harness.terminal import Ran
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
 ASK = f"{PREFIX}ask_databricks_model"
 DRAW = f"{PREFIX}generate_image"
+WORKSPACE = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "RESPONSES_MCP_IMAGE_DIR")
 MOST_CHARACTERS = 50_000
 """Of a result; a longer one is put into a file, and the model gets its first 2 kB."""
 
@@ -61,6 +65,61 @@ databricks: PYTHON -m databricks_responses_mcp - ✔ Connected
             code=0,
         )
     )
+
+
+async def test_claude_code_uses_the_server_that_install_registered_with_a_profile(
+    claude: ClaudeCode, account: Account
+) -> None:
+    host, token, pictures = (account.server_env[name] for name in WORKSPACE)
+    account.write(".databrickscfg", f"[DEFAULT]\nhost = {host}\ntoken = {token}\n")
+    await claude.install("--model", "databricks-gpt-5", "--env", f"RESPONSES_MCP_IMAGE_DIR={pictures}")
+    assert claude.servers() == snapshot(
+        {
+            "databricks": {
+                "type": "stdio",
+                "command": "PROGRAM",
+                "args": [],
+                "env": {
+                    "DATABRICKS_CONFIG_PROFILE": "DEFAULT",
+                    "RESPONSES_MCP_IMAGE_DIR": "HOME/pictures",
+                    "RESPONSES_MCP_MODEL": "databricks-gpt-5",
+                },
+            }
+        }
+    )
+    results = await claude.converse(
+        ToolCall(ASK, {"prompt": "[[say It is here.]]"}), ToolCall(DRAW, {"prompt": "a red fox", "size": "256x256"})
+    )
+    answer, drawn = claude.seen(results)
+    assert answer["content"]["text"] == "It is here."
+    assert [block["type"] for block in drawn["content"]] == ["image", "text", "text", "text"]
+    await claude.install("--uninstall")
+    assert (await claude.run("mcp", "list")).out == snapshot(
+        "No MCP servers configured. Use `claude mcp add` to add a server.\n"
+    )
+
+
+async def test_claude_code_hands_the_server_the_token_of_its_own_environment(
+    claude: ClaudeCode, account: Account
+) -> None:
+    account.environ |= {name: account.server_env[name] for name in WORKSPACE[:2]}
+    await claude.install("--model", "databricks-gpt-5")
+    assert claude.servers() == snapshot(
+        {
+            "databricks": {
+                "type": "stdio",
+                "command": "PROGRAM",
+                "args": [],
+                "env": {
+                    "DATABRICKS_HOST": "WORKSPACE",
+                    "RESPONSES_MCP_MODEL": "databricks-gpt-5",
+                    "DATABRICKS_TOKEN": "${DATABRICKS_TOKEN}",
+                },
+            }
+        }
+    )
+    [result] = await claude.converse(ToolCall(ASK, {"prompt": "[[say It is here.]]"}))
+    assert json.loads(result["content"])["text"] == "It is here."
 
 
 async def test_claude_code_tells_its_model_the_instructions_and_every_tool_as_published(claude: ClaudeCode) -> None:
@@ -132,6 +191,7 @@ You sent 9 characters in 3 words, beginning: “a red fox”
                             "status": "completed",
                             "model": "embedded-rules",
                             "endpoint": "databricks-gpt-5-5",
+                            "conversation_id": "CONV",
                             "response_id": "RESP",
                             "output": [
                                 {
@@ -181,7 +241,6 @@ here.\
     )
 
 
-@pytest.mark.xfail(reason="hosts/limits.py does not know of Claude Code's 50,000 characters yet")
 async def test_claude_code_hands_its_model_the_whole_of_what_was_cut_to_fit(claude: ClaudeCode) -> None:
     await claude.add()
     long = ToolCall(ASK, {"prompt": "[[words 50000]]", "max_output_tokens": 1_000_000})
@@ -190,7 +249,7 @@ async def test_claude_code_hands_its_model_the_whole_of_what_was_cut_to_fit(clau
     assert MOST_CHARACTERS * 0.8 < len(result["content"]) <= MOST_CHARACTERS
     facts = json.loads(result["content"])
     assert facts["text"].startswith("word1 word2 ")
-    assert facts["notes"][0].endswith("the whole is the resource answer://1.")
+    assert "The whole is the resource answer://1;" in facts["notes"][0]
 
 
 async def test_claude_code_finds_the_tools_when_it_searches_for_tools(claude: ClaudeCode, account: Account) -> None:
@@ -284,6 +343,38 @@ async def test_without_a_person_claude_code_leaves_an_approval_pending(claude: C
             }
         ]
     )
+
+
+async def test_claude_code_makes_a_command_of_each_prompt(claude: ClaudeCode) -> None:
+    await claude.add()
+    command = f"/{PREFIX}second_opinion"
+    await claude.converse(ToolCall(ASK, {"prompt": "Hello."}), prompt=f"{command} Why?")
+    [message] = written_prompt("second_opinion", {"question": "Why?"}).messages
+    assert isinstance(message.content, TextContent)
+    assert message.content.text in texts(claude.model.requests[0])
+    async with claude.session() as session:
+        await session.prompt("Hello.")
+        commands = (await session.until("system"))["slash_commands"]
+    assert {name for name in commands if name.startswith(PREFIX)} == {f"{PREFIX}{name}" for name in PROMPTS}
+
+
+async def test_claude_code_shows_the_user_what_the_model_is_writing(
+    claude: ClaudeCode, account: Account, emulator: RunningEmulator
+) -> None:
+    await claude.add()
+    claude.settle_in()
+    claude.model.will_call(ToolCall(ASK, {"prompt": "[[say One two three four five six.]]"}))
+    async with on_screen(account, "claude", "--allowedTools", f"{PREFIX}*") as screen:
+        await screen.until("Claude Code v")
+        await screen.enter("/mcp")
+        await screen.until("✔ databricks")
+        await screen.type(ESCAPE)
+        await screen.until("auto mode on")
+        with emulator.state.hold(after_events=8) as hold:
+            await screen.enter("Ask the model.")
+            await hold.reached.wait()
+            await screen.until("databricks-gpt-5: writing")
+        await screen.until(LAST_WORDS)
 
 
 async def test_an_interruption_in_claude_code_cancels_the_request_to_the_workspace_and_the_server_goes_on(

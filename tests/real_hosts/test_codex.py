@@ -12,7 +12,7 @@ from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.description import SERVER
 from databricks_responses_mcp.tools.published import published_tools
 from harness.account import Account
-from harness.codex import NAMESPACE, WALL_TIME, Codex
+from harness.codex import APPROVED, NAMESPACE, REQUIRED, WALL_TIME, Codex
 from harness.model_api import StandIn, ToolCall
 from harness.openai_api import OpenAiApi, declarations, tool_results
 
@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
 ASK = f"{NAMESPACE}/ask_databricks_model"
 DRAW = f"{NAMESPACE}/generate_image"
+WORKSPACE = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "RESPONSES_MCP_IMAGE_DIR")
 LIST = f"{NAMESPACE}/list_databricks_models"
 
 
@@ -28,10 +29,6 @@ def codex(account: Account, emulator: RunningEmulator) -> Iterator[Codex]:
     """Codex without any server."""
     with StandIn.running(OpenAiApi()) as model:
         yield Codex(account, emulator, model)
-
-
-APPROVED = 'default_tools_approval_mode = "approve"'
-"""Without it, `codex exec` refuses every call of a tool that is not marked read-only."""
 
 
 async def test_codex_registers_the_server_with_its_own_command_and_reaches_it(codex: Codex) -> None:
@@ -70,6 +67,54 @@ async def test_codex_registers_the_server_with_its_own_command_and_reaches_it(co
     assert {name: (tool["description"], tool["inputSchema"]) for name, tool in server["tools"].items()} == {
         tool.name: (tool.description, tool.input_schema) for tool in published_tools()
     }
+
+
+async def test_codex_uses_the_server_that_install_registered_with_a_profile(codex: Codex, account: Account) -> None:
+    host, token, pictures = (account.server_env[name] for name in WORKSPACE)
+    account.write(".databrickscfg", f"[DEFAULT]\nhost = {host}\ntoken = {token}\n")
+    await codex.install("--model", "databricks-gpt-5", "--env", f"RESPONSES_MCP_IMAGE_DIR={pictures}")
+    assert codex.servers() == snapshot(
+        {
+            "databricks": {
+                "command": "PROGRAM",
+                "args": [],
+                "tool_timeout_sec": 300,
+                "env": {
+                    "DATABRICKS_CONFIG_PROFILE": "DEFAULT",
+                    "RESPONSES_MCP_IMAGE_DIR": "HOME/pictures",
+                    "RESPONSES_MCP_MODEL": "databricks-gpt-5",
+                },
+            }
+        }
+    )
+    codex.set(REQUIRED, APPROVED)
+    results, _ = await codex.converse(
+        ToolCall(ASK, {"prompt": "[[say It is here.]]"}), ToolCall(DRAW, {"prompt": "a red fox", "size": "256x256"})
+    )
+    answer, drawn = codex.seen(results)
+    assert answer["text"] == "It is here."
+    assert [picture["path"] for picture in drawn["images"]] == snapshot(["HOME/pictures/a-red-fox-c2799e81e7.png"])
+    await codex.install("--uninstall")
+    assert codex.servers() == {}
+
+
+async def test_codex_hands_the_server_the_token_of_its_own_environment(codex: Codex, account: Account) -> None:
+    account.environ |= {name: account.server_env[name] for name in WORKSPACE[:2]}
+    await codex.install("--model", "databricks-gpt-5")
+    assert codex.servers() == snapshot(
+        {
+            "databricks": {
+                "command": "PROGRAM",
+                "args": [],
+                "env_vars": ["DATABRICKS_TOKEN"],
+                "tool_timeout_sec": 300,
+                "env": {"DATABRICKS_HOST": "WORKSPACE", "RESPONSES_MCP_MODEL": "databricks-gpt-5"},
+            }
+        }
+    )
+    codex.set(REQUIRED, APPROVED)
+    [result], _ = await codex.converse(ToolCall(ASK, {"prompt": "[[say It is here.]]"}))
+    assert codex.seen([result])[0]["text"] == "It is here."
 
 
 async def test_codex_tells_its_model_the_instructions_and_every_tool_with_all_its_parameters(codex: Codex) -> None:
@@ -131,6 +176,7 @@ You sent 9 characters in 3 words, beginning: “a red fox”
                 "status": "completed",
                 "model": "embedded-rules",
                 "endpoint": "databricks-gpt-5-5",
+                "conversation_id": "CONV",
                 "response_id": "RESP",
                 "output": [
                     {
@@ -195,13 +241,18 @@ or you have no permission to see it.\
 
 async def test_codex_hands_its_model_the_whole_of_what_was_cut_to_fit(codex: Codex) -> None:
     await codex.add(APPROVED)
-    long = ToolCall(ASK, {"prompt": "[[words 50000]]", "max_output_tokens": 1_000_000})
-    [result], _ = await codex.converse(long)
-    assert "truncated" not in result["output"]
-    assert 8_000 < len(result["output"]) < 12_000
-    facts = json.loads(WALL_TIME.sub("", result["output"]))
+    results, _ = await codex.converse(
+        ToolCall(ASK, {"prompt": "[[words 50000]]", "max_output_tokens": 1_000_000}),
+        ToolCall("read_mcp_resource", {"server": SERVER.key, "uri": "answer://1/9000"}),
+    )
+    answer, rest = (result["output"] for result in results)
+    assert "truncated" not in answer + rest
+    assert 8_000 < len(answer) < 12_000
+    facts = json.loads(WALL_TIME.sub("", answer))
     assert facts["text"].startswith("word1 word2 ")
-    assert facts["notes"][0].endswith("the whole is the resource answer://1.")
+    assert "The whole is the resource answer://1;" in facts["notes"][0]
+    [page] = json.loads(rest)["contents"]
+    assert re.fullmatch(r"word1124 word1125 .+ \s*\[\d+ more: answer://1/\d+\]", page["text"], re.DOTALL), page
 
 
 async def test_without_a_person_codex_declines_an_approval_and_the_model_is_told(codex: Codex) -> None:
