@@ -78,6 +78,7 @@ async def test_codex_uses_the_server_that_install_registered_with_a_profile(code
             "databricks": {
                 "command": "PROGRAM",
                 "args": [],
+                "startup_timeout_sec": 60,
                 "tool_timeout_sec": 300,
                 "env": {
                     "DATABRICKS_CONFIG_PROFILE": "DEFAULT",
@@ -107,6 +108,7 @@ async def test_codex_hands_the_server_the_token_of_its_own_environment(codex: Co
                 "command": "PROGRAM",
                 "args": [],
                 "env_vars": ["DATABRICKS_TOKEN"],
+                "startup_timeout_sec": 60,
                 "tool_timeout_sec": 300,
                 "env": {"DATABRICKS_HOST": "WORKSPACE", "RESPONSES_MCP_MODEL": "databricks-gpt-5"},
             }
