@@ -1,4 +1,7 @@
-"""A process that writes to a store: ``store_child.py WHAT STORE …``, one line for each thing that is acknowledged."""
+"""A process that writes to a store: ``store_child.py WHAT STORE …``, one line for each thing that is acknowledged.
+
+Run by its path, and importing nothing of its room: what the other tests need takes a second to load.
+"""
 
 import sys
 from contextlib import suppress
@@ -7,7 +10,17 @@ import anyio
 
 from databricks_responses_mcp.store.interface import Store, TurnConflictError
 from databricks_responses_mcp.store.opening import open_store
-from harness.store_records import STATE, a_turn
+from databricks_responses_mcp.store.records import ConversationState, Turn
+
+STATE = ConversationState(endpoint="gpt")
+
+
+def a_turn(number: int, text: str = "") -> Turn:
+    """A turn with that text."""
+    items = [{"text": text}]
+    return Turn(
+        number=number, endpoint="gpt", model="gpt-5", said=[], items=items, status="completed", created_at=float(number)
+    )
 
 
 async def race(store: Store, turns: int) -> None:
@@ -25,7 +38,7 @@ async def append(store: Store, turns: int) -> None:
     read = await store.conversation("conv")
     for number in range(len(read.turns) + 1 if read else 1, turns + 1):
         text = "x" * (number * 7919 % 60_000)
-        await store.add_turn("conv", a_turn(number, items=[{"text": text}]), STATE, title="")
+        await store.add_turn("conv", a_turn(number, text), STATE, title="")
         print(number, flush=True)
 
 

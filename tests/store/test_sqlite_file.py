@@ -17,7 +17,6 @@ from harness.store_records import STATE, a_turn
 
 pytestmark = pytest.mark.anyio
 
-TESTS = Path(__file__).parents[1]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps access to a user's folder by other means")
 
 
@@ -263,7 +262,14 @@ import anyio, os, sys
 from pathlib import Path
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.opening import open_store
-from harness.store_records import STATE, a_turn
+from databricks_responses_mcp.store.records import ConversationState, Turn
+
+STATE = ConversationState(endpoint="gpt")
+
+def a_turn(number, said=()):
+    return Turn(
+        number=number, endpoint="gpt", model="gpt-5", said=said, items=[], status="completed", created_at=float(number)
+    )
 
 def as_somebody():
     # What is imported late must be there before this user's own folders are closed to it.
@@ -284,7 +290,6 @@ def run(script: str, *arguments: str) -> list[str]:
         [sys.executable, "-c", f"{SCRIPT}{body}\n{begin}anyio.run(main)\n", *arguments],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
         timeout=30,
     )
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,5 @@
 """``kill -9`` in the midst of writing: no acknowledged turn is lost, and the file stays whole."""
 
-import os
 import random
 import sqlite3
 import subprocess
@@ -13,17 +12,16 @@ from databricks_responses_mcp.store.opening import open_store
 
 pytestmark = pytest.mark.anyio
 
-TESTS = Path(__file__).parents[1]
+CHILD = Path(__file__).parents[1] / "harness" / "store_child.py"
 
 
 def killed_after(path: Path, lines: int, turns: int) -> list[int]:
     """Let a process append turns and kill it once it has acknowledged so many; returns all that it acknowledged."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "harness.store_child", "append", str(path), str(turns)],
+        [sys.executable, str(CHILD), "append", str(path), str(turns)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
     )
     with child:
         assert child.stdin is not None

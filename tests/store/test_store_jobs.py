@@ -65,6 +65,7 @@ async def test_a_job_that_has_ended_stays_as_it_ended(store: Store, status: str)
     await store.put_job(ended)
 
     await store.beat_job("job-1", 6.0, {"text": "late"})
+    await store.beat_job("job-1", 7.0, None)
 
     assert not await store.cancel_job("job-1")
     assert await store.job("job-1") == ended

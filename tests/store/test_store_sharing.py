@@ -1,6 +1,5 @@
 """Several tasks, stores and processes at once on what is shared; cancellation in the midst of it."""
 
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +15,7 @@ from harness.store_records import STATE, a_job, a_turn
 
 pytestmark = pytest.mark.anyio
 
-TESTS = Path(__file__).parents[1]
+CHILD = Path(__file__).parents[1] / "harness" / "store_child.py"
 
 
 async def test_of_many_that_add_the_same_turn_one_gets_it(stores: Callable[[], Store]) -> None:
@@ -114,11 +113,10 @@ async def test_a_cancelled_turn_is_done_or_undone_and_the_store_goes_on(stores: 
 
 def start(what: str, setting: str, turns: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "harness.store_child", what, setting, str(turns)],
+        [sys.executable, str(CHILD), what, setting, str(turns)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
     )
 
 

@@ -1,11 +1,12 @@
 """The contract of usage, retention and owners, held by every store."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
-from databricks_responses_mcp.store.interface import Store
-from databricks_responses_mcp.store.records import UsageTotal
+from databricks_responses_mcp.store.interface import Store, TurnConflictError
+from databricks_responses_mcp.store.records import ConversationState, KeyClaim, UsageTotal
 from harness.store_records import STATE, a_job, a_turn, a_usage
 
 pytestmark = pytest.mark.anyio
@@ -170,6 +171,22 @@ async def everything(store: Store) -> list[object]:
     ]
 
 
+async def meddle(store: Store) -> None:
+    """Change whatever there is under the names that another owner has given, too."""
+    other = ConversationState(endpoint="other", pending=({"call_id": "call_1"},))
+    await store.set_state("conv-1", other)
+    for number in (1, 2, 3):
+        with suppress(TurnConflictError):
+            await store.add_turn("conv-1", a_turn(number, model="other"), other, title="Other")
+    await store.beat_job("job-1", 5.0, None)
+    await store.beat_job("job-1", 6.0, {"text": "other"})
+    await store.cancel_job("job-1")
+    await store.put_job(a_job(tool="other"))
+    await store.release_key("key", "job-1")
+    await store.claim_key("key", "other", "job-1", 1.0)
+    await store.add_usage(a_usage(output_tokens=1000))
+
+
 async def test_owners_see_change_and_count_only_their_own(stores: Callable[[str], Store]) -> None:
     hers, his = stores("her"), stores("him")
     await hers.add_turn("conv-1", a_turn(1), STATE, title="Hers")
@@ -177,19 +194,30 @@ async def test_owners_see_change_and_count_only_their_own(stores: Callable[[str]
     await hers.claim_key("key", "print", "job-1", 1.0)
     await hers.add_usage(a_usage())
     before = await everything(hers)
-    assert await everything(his) == [[], 0, None, None, 0, []]
 
-    await his.set_state("conv-1", STATE)
+    assert await everything(his) == [[], 0, None, None, 0, []]
     assert await his.delete_conversations(["conv-1"]) == []
     assert not await his.cancel_job("job-1")
     assert not await his.beat_job("job-1", 5.0, {"text": "his"})
-    await his.release_key("key", "job-1")
-    assert await his.sweep(now=1e9, keep_seconds=0.0, most_bytes=0) == 0
-    assert (await his.claim_key("key", "print", "job-1", 1.0)).mine
-    await his.add_turn("conv-1", a_turn(1), STATE, title="His")
-    await his.put_job(a_job(tool="his"))
+    assert (await his.claim_key("key", "his", "job-9", 1.0)).mine
+    await his.release_key("key", "job-9")
+    for _ in range(2):
+        await meddle(his)
+        assert await everything(hers) == before
+    assert await his.claim_key("key", "", "", 1.0) == KeyClaim(job_id="job-1", fingerprint="other", mine=False)
+    assert await his.beat_job("job-1", 7.0, None)
+    assert not await hers.beat_job("job-1", 1.0, None)
+    assert await his.sweep(now=1e9, keep_seconds=0.0, most_bytes=0) == 1
 
     assert await everything(hers) == before
-    assert not (await hers.claim_key("key", "print", "job-2", 1.0)).mine
-    assert await hers.cancel_job("job-1")
-    assert await his.job("job-1") == a_job(tool="his")
+    assert await hers.claim_key("key", "", "", 1.0) == KeyClaim(job_id="job-1", fingerprint="print", mine=False)
+
+
+async def test_what_others_keep_does_not_count_against_an_owners_bytes(stores: Callable[[str], Store]) -> None:
+    hers, his = stores("her"), stores("him")
+    await hers.add_turn("large", a_turn(1, created_at=9.0, said=[{"text": "x" * 50_000}]), STATE, title="")
+    await his.add_turn("small", a_turn(1), STATE, title="")
+
+    assert await his.sweep(now=9.0, keep_seconds=None, most_bytes=10_000) == 0
+    assert await hers.sweep(now=9.0, keep_seconds=None, most_bytes=10_000) == 1
+    assert (await ids(his), await ids(hers)) == (["small"], [])
