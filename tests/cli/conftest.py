@@ -32,6 +32,7 @@ def bare(home: Path, tmp_path: Path) -> CommandLine:
         "PYTHONIOENCODING": "utf-8",
         "RESPONSES_MCP_IMAGE_DIR": str(tmp_path / "pictures"),
         "RESPONSES_MCP_MAX_RETRIES": "0",
+        "RESPONSES_MCP_STORE": str(tmp_path / "conversations.db"),
     }
     return CommandLine(environ, tmp_path)
 

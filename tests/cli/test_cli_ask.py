@@ -23,7 +23,11 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminal
 
 async def test_the_answer_alone_is_on_stdout(cli: CommandLine) -> None:
     assert await cli.run("ask", "[[say Forty-two.]]") == snapshot(
-        Ran(out="Forty-two.\n", err="(embedded-rules as databricks-gpt-5, 13 tokens in, 4 tokens out)\n", code=0)
+        Ran(
+            out="Forty-two.\n",
+            err="(embedded-rules as databricks-gpt-5, 13 tokens in, 4 tokens out, conversation CONVERSATION)\n",
+            code=0,
+        )
     )
 
 
@@ -75,7 +79,7 @@ async def test_json_has_every_fact_and_nothing_is_streamed(cli: CommandLine) -> 
     ran = await cli.run("ask", "-", "--json", stdin=b"[[commentary]] hello")
     facts = json.loads(ran.out)
     assert facts.pop("response_id").startswith("resp_")
-    facts.pop("conversation_id", None)
+    assert facts.pop("conversation_id") == "CONVERSATION"
     assert facts["output"][0].pop("id").startswith("msg_")
     assert (facts, ran.code) == snapshot(
         (
@@ -129,7 +133,7 @@ async def test_a_refusal_is_told_on_stderr_and_by_the_exit_code(cli: CommandLine
             out="",
             err="""\
 [The model refused] I am sorry, but the embedded workspace was told to refuse this.
-(embedded-rules as databricks-gpt-5, 9 tokens in, 16 tokens out)
+(embedded-rules as databricks-gpt-5, 9 tokens in, 16 tokens out, conversation CONVERSATION)
 """,
             code=6,
         )
@@ -341,7 +345,7 @@ async def test_embedded_needs_nothing_and_says_what_answers(bare: CommandLine) -
             out="hello\n",
             err="""\
 databricks-responses-mcp: Answers come from fixed rules, not from a model, as asked for.
-(embedded-rules as databricks-gpt-5-5, 10 tokens in, 1 tokens out)
+(embedded-rules as databricks-gpt-5-5, 10 tokens in, 1 tokens out, conversation CONVERSATION)
 """,
             code=0,
         )

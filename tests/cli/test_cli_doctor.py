@@ -64,7 +64,7 @@ async def test_a_workspace_where_all_is_well_passes_every_check(cli: CommandLine
         (
             """\
 ✓ versions: VERSIONS
-✓ settings: valid; set are RESPONSES_MCP_IMAGE_DIR, RESPONSES_MCP_MAX_RETRIES, RESPONSES_MCP_MODEL
+✓ settings: valid; set are RESPONSES_MCP_IMAGE_DIR, RESPONSES_MCP_MAX_RETRIES, RESPONSES_MCP_MODEL, RESPONSES_MCP_STORE
 ✓ host: http://HOST from DATABRICKS_HOST
 ✓ network: 127.0.0.1 takes connections
 ✓ sign-in: token from DATABRICKS_TOKEN; accepted

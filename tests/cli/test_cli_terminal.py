@@ -4,8 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-import anyio
-import anyio.to_thread
 import pytest
 from inline_snapshot import snapshot
 
@@ -15,32 +13,9 @@ from harness.terminal import CommandLine, interrupt
 if sys.platform == "win32":
     pytest.skip("terminals of POSIX", allow_module_level=True)
 
-import pty
+from harness.pseudo_terminal import Screen
 
 pytestmark = pytest.mark.anyio
-
-
-class Screen:
-    """A terminal that a command writes to."""
-
-    def __init__(self) -> None:
-        self.ours, self.theirs = pty.openpty()
-        self.seen = b""
-
-    async def until(self, text: bytes) -> None:
-        """Read until ``text`` has been written."""
-        while text not in self.seen:
-            self.seen += await anyio.to_thread.run_sync(os.read, self.ours, 65536)
-
-    async def rest(self) -> str:
-        """Everything, once the command has ended and closed the terminal."""
-        try:
-            while data := await anyio.to_thread.run_sync(os.read, self.ours, 65536):
-                self.seen += data
-        except OSError:
-            pass  # how the end of a terminal looks on Linux
-        os.close(self.ours)
-        return self.seen.decode().replace("\r\n", "\n")
 
 
 async def test_a_terminal_shows_what_is_awaited_until_the_answer_comes(
@@ -65,7 +40,7 @@ async def test_a_terminal_shows_what_is_awaited_until_the_answer_comes(
     assert "\x1b[?25l" in waiting
     assert shown == snapshot("""\
 safe]0;owned text
-\x1b[2m(embedded-rules as databricks-gpt-5, 17 tokens in, 8 tokens out)\x1b[0m
+\x1b[2m(embedded-rules as databricks-gpt-5, 17 tokens in, 8 tokens out, conversation CONVERSATION)\x1b[0m
 """)
 
 

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import Process
 
 _REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")
+_CONVERSATION_ID = re.compile(r"\bconv_[0-9a-f]{16}\b")
 
 Answering = Callable[[bytes], AbstractAsyncContextManager[str]]
 """Starts a server that answers every request with the same bytes; gives its address."""
@@ -24,15 +25,25 @@ SECONDS = 60
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command did; ids of requests, which differ each time, are ``REQUEST``."""
+    """What a command did; ids, which differ each time, are ``REQUEST`` and ``CONVERSATION``.
+
+    Attributes:
+        conversations: the ids of conversations that it named, in order, each once.
+    """
 
     out: str
     err: str
     code: int
+    conversations: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def folded(self) -> "Ran":
         """The same with long lines folded, to be read in a test."""
         return Ran(folded(self.out), folded(self.err), self.code)
+
+
+def without_ids(text: str) -> str:
+    """``text`` with words in place of the ids that differ each time."""
+    return _CONVERSATION_ID.sub("CONVERSATION", _REQUEST_ID.sub("REQUEST", text))
 
 
 def folded(text: str) -> str:
@@ -59,19 +70,18 @@ class CommandLine:
                 self.argv(*arguments), input=stdin, check=False, env=self.with_environ(environ), cwd=self.directory
             )
         # Read as text is on Windows too.
-        out, err = (
-            _REQUEST_ID.sub("REQUEST", data.decode().replace("\r\n", "\n")) for data in (done.stdout, done.stderr)
-        )
-        return Ran(out, err, done.returncode)
+        out, err = (data.decode().replace("\r\n", "\n") for data in (done.stdout, done.stderr))
+        named = tuple(dict.fromkeys(_CONVERSATION_ID.findall(out + err)))
+        return Ran(without_ids(out), without_ids(err), done.returncode, named)
 
     @asynccontextmanager
     async def started(
-        self, *arguments: str, stdout: int = -1, stderr: int = -1, **environ: str
+        self, *arguments: str, stdin: int = -3, stdout: int = -1, stderr: int = -1, **environ: str
     ) -> AsyncIterator[Process]:
         """A command that runs; it is ended with the context."""
         process = await anyio.open_process(
             self.argv(*arguments),
-            stdin=-3,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             env=self.with_environ(environ),

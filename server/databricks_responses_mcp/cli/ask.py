@@ -11,10 +11,10 @@ from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import FiniteRange, SessionOptions, json_object, json_option, session_options
 from databricks_responses_mcp.cli.phases import Phases, phases
-from databricks_responses_mcp.cli.printing import AnswerPrinter, note, write_json
+from databricks_responses_mcp.cli.printing import AnswerPrinter, note, sign, write_json
 from databricks_responses_mcp.cli.prompt import read_prompt
 from databricks_responses_mcp.cli.running import run_async
-from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
+from databricks_responses_mcp.cli.session import forget_what_is_old, open_session, settings_for_terminal
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.settings import Settings
 
@@ -28,6 +28,7 @@ PROMPT is taken from the argument; what is piped in comes after it. `-` takes wh
   databricks-responses-mcp ask --embedded "What is a lakehouse?"
   git diff | databricks-responses-mcp ask "Write a commit message."
   databricks-responses-mcp ask "What is wrong?" -f app.py:1-40 -i screen.png
+  databricks-responses-mcp ask --continue "And in French?"
 """
 
 
@@ -36,6 +37,8 @@ PROMPT is taken from the argument; what is piped in comes after it. `-` takes wh
 @click.option(
     "-m", "--model", metavar="NAME", help="Serving endpoint. Default: $RESPONSES_MCP_MODEL, else the newest GPT."
 )
+@click.option("--conversation", "conversation_id", metavar="ID", help="Go on with this conversation.")
+@click.option("--continue", "go_on", is_flag=True, help="Go on with the newest conversation.")
 @click.option("--instructions", metavar="TEXT", help="System instructions.")
 @click.option(
     "-i", "--image", "images", multiple=True, metavar="PATH|URL", help="Image to show; may be given several times."
@@ -66,12 +69,16 @@ PROMPT is taken from the argument; what is piped in comes after it. `-` takes wh
 @session_options(without=("model", "max_output_tokens"))
 def command(session: SessionOptions, prompt: str | None, as_json: bool, **given: Any) -> int:
     """Ask once; the exit code says how it went."""
+    if given["go_on"] and given["conversation_id"] is not None:
+        raise click.UsageError("--continue means the newest conversation, --conversation another: give one.")
     with failing_as_json(as_json):
         settings = settings_for_terminal(session)
         facts, extras = run_async(partial(_ask, settings, session, read_prompt(prompt), as_json, **given))
     if as_json:
         write_json(facts)
-    _tell(facts, extras)
+    if extras:
+        note(extras)
+    sign(facts)
     declined = facts.get("refusal") or facts.get("incomplete_reason") == "content_filter"
     return EXIT_CODES[ErrorCode.CONTENT_FILTERED] if declined else 0
 
@@ -85,6 +92,8 @@ async def _ask(
     files: Any,
     images: Any,
     extra: Any,
+    go_on: bool,
+    conversation_id: str | None,
     **given: Any,
 ) -> tuple[dict[str, Any], str]:
     """The result contract's fields, and what a reader of the text alone would miss."""
@@ -93,21 +102,29 @@ async def _ask(
     from databricks_responses_mcp.tools.results import words
     from databricks_responses_mcp.tools.state import App
     from databricks_responses_mcp.tools.taking import PictureTaker
+    from databricks_responses_mcp.turns import archive
     from databricks_responses_mcp.turns.ask import Question
+    from databricks_responses_mcp.turns.paying import spent_for
 
+    spent_for.set("ask")
     # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
     settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*"})
     async with open_session(settings, session, start_engine=True) as bridge:
         app = App(bridge)
+        if go_on:
+            conversation_id = await archive.newest(bridge)
         taker = PictureTaker(app, prompt)
         question = Question(
             prompt=await prompt_with_files(app, prompt, files),
             images=await image_urls(app, images),
             extra=extra or {},
+            conversation_id=conversation_id,
             **given,
         )
         with phases() as shown:
             facts = await _answer(app, question, taker, shown, as_json=as_json)
+        facts = archive.lasting(bridge, facts)
+        await forget_what_is_old(bridge)
         extras = words({**facts, "text": ""}, taker.lead())
         return facts, "" if facts.get("text") and extras == words({"text": ""}, "") else extras
 
@@ -141,23 +158,3 @@ async def _answer(app: Any, question: Any, taker: Any, shown: Phases, *, as_json
     if failure is not None:
         raise failure
     return facts
-
-
-def _tell(facts: dict[str, Any], extras: str) -> None:
-    if extras:
-        note(extras)
-    model, endpoint = facts.get("model", ""), facts.get("endpoint", "")
-    who = model if model == endpoint else f"{model} as {endpoint}"
-    note(f"({', '.join([who, *_usage(facts.get('usage') or {})])})")
-
-
-def _usage(usage: dict[str, Any]) -> list[str]:
-    parts = [
-        f"{usage[key]} tokens {word}"
-        for key, word in (("input_tokens", "in"), ("output_tokens", "out"))
-        if key in usage
-    ]
-    details = usage.get("output_tokens_details")
-    if parts and isinstance(details, dict) and details.get("reasoning_tokens"):
-        parts[-1] += f" ({details['reasoning_tokens']} of them reasoning)"
-    return parts

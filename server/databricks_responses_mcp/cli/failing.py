@@ -32,7 +32,12 @@ EXIT_CODES = {
 """What a failed command exits with."""
 
 OUTPUT_CLOSED = 141
-_TOOL = re.compile(r"`?list_databricks_models`?")
+_COMMANDS = {
+    "list_databricks_models": "models",
+    "manage_conversations": "conversations",
+    "ask_databricks_model": "ask",
+}
+_TOOL = re.compile(rf"`?({'|'.join(_COMMANDS)})`?(?: with action (\w+))?((?: with| and) this conversation_id)?")
 
 
 def first_of(error: BaseException) -> BaseException:
@@ -64,8 +69,7 @@ def exit_code_of(error: BaseException) -> int | None:
 def tell(error: BridgeError) -> None:
     """The error on stderr: what happened, and on the next line what to do."""
     click.echo(f"{click.style(error.code.value, fg='red')}: {harmless(error.message)}", err=True)
-    # Hints are written for a host's model, which has tools instead of commands.
-    more = [_TOOL.sub("`databricks-responses-mcp models`", error.hint)]
+    more = [_for_people(error.hint)]
     if error.retry_after_seconds is not None:
         more.append(f"Retry after {error.retry_after_seconds:g} s.")
     if error.request_id:
@@ -74,6 +78,17 @@ def tell(error: BridgeError) -> None:
         click.echo(f"  {harmless(advice)}", err=True)
     for picture in error.partial.get("images", []):
         click.echo(f"  Kept from before that: {picture.get('path') or picture.get('uri')}", err=True)
+
+
+def _for_people(hint: str) -> str:
+    """Hints are written for a host's model, which has tools instead of commands."""
+
+    def command(match: re.Match[str]) -> str:
+        tool, action, this = match.groups()
+        which = ("ID" if action else "--conversation ID") if this else ""
+        return f"`{' '.join(filter(None, ('databricks-responses-mcp', _COMMANDS[tool], action, which)))}`"
+
+    return _TOOL.sub(command, hint)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from databricks_responses_mcp.cli.phases import Phases, phases
 from databricks_responses_mcp.cli.printing import note, write_json, write_out
 from databricks_responses_mcp.cli.prompt import read_prompt
 from databricks_responses_mcp.cli.running import run_async
-from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
+from databricks_responses_mcp.cli.session import forget_what_is_old, open_session, settings_for_terminal
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.settings import Settings
 
@@ -30,6 +30,7 @@ goes to stderr, where the terminal can show it.
   databricks-responses-mcp image --embedded "a lighthouse in fog"
   databricks-responses-mcp image "a fox" -n 3 --size 1024x1536
   databricks-responses-mcp image "at night" -i day.png --save-to night.png
+  databricks-responses-mcp image --conversation ID "the same in winter"
 """
 
 
@@ -40,6 +41,9 @@ goes to stderr, where the terminal can show it.
     "--model",
     metavar="NAME",
     help="Serving endpoint of an OpenAI model. Default: $RESPONSES_MCP_IMAGE_MODEL, or the newest GPT.",
+)
+@click.option(
+    "--conversation", "conversation_id", metavar="ID", help="Draw in this conversation: the model sees its pictures."
 )
 @click.option("--size", metavar="WxH", help="Such as 1024x1536, or auto. Default: the model's.")
 @click.option("--quality", metavar="LEVEL", help="low, medium, high or auto. Default: the model's.")
@@ -92,8 +96,11 @@ async def _image(
     from databricks_responses_mcp.tools.prompting import image_urls
     from databricks_responses_mcp.tools.state import App
     from databricks_responses_mcp.tools.taking import PictureTaker
+    from databricks_responses_mcp.turns import archive
     from databricks_responses_mcp.turns.draw import Drawing
+    from databricks_responses_mcp.turns.paying import spent_for
 
+    spent_for.set("image")
     # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
     settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*"})
     # Here a relative path means the directory one is in, whichever that is.
@@ -116,9 +123,12 @@ async def _image(
                 taker.attach(error)
                 error.partial = await _rescued(app, prompt, error.partial)
                 raise
-        facts = {**drawn.facts()}
-        # Each is told as an error of its own.
-        facts.pop("notes", None)
+        # Each picture that failed is told as an error of its own.
+        notes = [said for outcome in drawn.outcomes for said in outcome.notes]
+        facts = {**archive.lasting(bridge, drawn.facts()), "notes": notes}
+        if not notes:
+            del facts["notes"]
+        await forget_what_is_old(bridge)
         return await _rescued(app, prompt, taker.extend(facts)), drawn.errors
 
 
@@ -170,4 +180,5 @@ def _tell(facts: dict[str, Any]) -> None:
             note(text)
     usage = facts.get("usage") or {}
     tokens = f", {usage['output_tokens']} tokens out" if "output_tokens" in usage else ""
-    note(f"({facts.get('model', '')} as {facts.get('endpoint', '')}{tokens})")
+    conversation = f", conversation {facts['conversation_id']}" if "conversation_id" in facts else ""
+    note(f"({facts.get('model', '')} as {facts.get('endpoint', '')}{tokens}{conversation})")

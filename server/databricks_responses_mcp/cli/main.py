@@ -16,6 +16,8 @@ COMMANDS = {
     "ask": "Ask a model; the answer goes to stdout.",
     "image": "Draw a picture; its path goes to stdout.",
     "models": "List the workspace's serving endpoints.",
+    "conversations": "List, show, export, compact or delete what is kept.",
+    "usage": "Show what was spent, and what is left of today's budget.",
     "doctor": "Check settings, host, sign-in and a call, and say what to fix.",
     "install": "Register the server with the MCP hosts of this machine.",
     "emulator": "Run a workspace on this machine: no account, no key.",

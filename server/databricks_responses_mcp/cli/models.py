@@ -1,6 +1,5 @@
 """``models``: what the tool ``list_databricks_models`` does, as a table."""
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from databricks_responses_mcp.cli.phases import phases
 from databricks_responses_mcp.cli.printing import harmless, note, write_json, write_out
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
+from databricks_responses_mcp.cli.tables import aligned, on_terminal
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def command(session: SessionOptions, name_contains: str, everything: bool, as_js
     rows = _rows(listing)
     if not rows:
         note("No serving endpoint matches.")
-    elif sys.stdout is not None and sys.stdout.isatty():
+    elif on_terminal():
         _table(rows)
     else:
         write_out(aligned([_HEADINGS, *rows]))
@@ -75,14 +75,6 @@ def _rows(listing: "Listing") -> list[tuple[str, ...]]:
         )
         rows.append(tuple(harmless(cell) for cell in cells))
     return rows
-
-
-def aligned(rows: list[tuple[str, ...]]) -> str:
-    """Columns parted by two spaces, a line a row."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n" for row in rows
-    )
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:

@@ -36,12 +36,30 @@ def session_options(*, without: Collection[str] = ()) -> Callable[[_F], _F]:
         without: settings that get no option, because the command has one of its own of that name.
     """
     # A secret on a command line can be read by everybody on the machine: it comes from the environment alone.
-    docs = {name: doc for doc in settings_help() if (name := _name(doc)) not in {"token", "engine_api_key", *without}}
+    return _options({name: doc for name, doc in _docs().items() if name not in {"token", "engine_api_key", *without}})
+
+
+def store_options(*more: str) -> Callable[[_F], _F]:
+    """Add the options of a command that asks no workspace for anything; it gets them as one ``session`` argument.
+
+    Host and profile are among them because a store can be the workspace's own database.
+
+    Args:
+        more: settings that the command heeds besides.
+    """
+    docs = _docs()
+    return _options(
+        {name: docs[name] for name in ("host", "profile", "store", *more, "log_level", "log_format")}, asks=False
+    )
+
+
+def _options(docs: dict[str, SettingDoc], *, asks: bool = True) -> Callable[[_F], _F]:
+    """Options for these settings; with ``asks`` those of the embedded workspace, too."""
 
     def decorate(function: _F) -> _F:
         def with_session(**given: Any) -> Any:
             overrides = {name: given.pop(name) for name in docs}
-            session = SessionOptions(overrides, given.pop("embedded"), given.pop("engine"))
+            session = SessionOptions(overrides, given.pop("embedded", False), given.pop("engine", None))
             if session.engine is not None and not session.embedded:
                 raise click.UsageError("--engine goes with --embedded.")
             return function(session=session, **given)
@@ -60,14 +78,15 @@ def session_options(*, without: Collection[str] = ()) -> Callable[[_F], _F]:
                 metavar="VALUE",
                 help=f"{doc.description} Takes {doc.accepts}. [{doc.env}; default: {doc.default}]",
             )(command)
-        command = engine_option(section=WORKSPACE)(command)
-        command = click.option(
-            "--embedded",
-            is_flag=True,
-            cls=SectionedOption,
-            section=WORKSPACE,
-            help="Use a workspace on this machine, started for this command: no account, no key.",
-        )(command)
+        if asks:
+            command = engine_option(section=WORKSPACE)(command)
+            command = click.option(
+                "--embedded",
+                is_flag=True,
+                cls=SectionedOption,
+                section=WORKSPACE,
+                help="Use a workspace on this machine, started for this command: no account, no key.",
+            )(command)
         result: _F = command
         return result
 
@@ -116,6 +135,10 @@ class FiniteRange(click.FloatRange):
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _docs() -> dict[str, SettingDoc]:
+    return {_name(doc): doc for doc in settings_help()}
 
 
 def _name(doc: SettingDoc) -> str:

@@ -83,6 +83,14 @@ def note(text: str, **style: Any) -> None:
     click.echo(click.style(harmless(text), **(style or {"dim": True})), err=True)
 
 
+def sign(facts: dict[str, Any], *more: str) -> None:
+    """Say on stderr who answered, what it cost, and in which conversation."""
+    model, endpoint = facts.get("model", ""), facts.get("endpoint", "")
+    who = model if model == endpoint else f"{model} as {endpoint}"
+    conversation = [f"conversation {facts['conversation_id']}"] if "conversation_id" in facts else []
+    note(f"({', '.join([who, *_tokens(facts.get('usage') or {}), *conversation, *more])})")
+
+
 class AnswerPrinter:
     """Writes an answer to stdout while it arrives.
 
@@ -140,6 +148,18 @@ class AnswerPrinter:
             self.take("\n")
             await self._idle.wait()
         return same
+
+
+def _tokens(usage: dict[str, Any]) -> list[str]:
+    parts = [
+        f"{usage[key]} tokens {word}"
+        for key, word in (("input_tokens", "in"), ("output_tokens", "out"))
+        if key in usage
+    ]
+    details = usage.get("output_tokens_details")
+    if parts and isinstance(details, dict) and details.get("reasoning_tokens"):
+        parts[-1] += f" ({details['reasoning_tokens']} of them reasoning)"
+    return parts
 
 
 def _write_counted(text: str) -> None:

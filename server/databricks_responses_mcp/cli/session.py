@@ -70,6 +70,17 @@ async def open_session(
                 yield bridge
 
 
+async def forget_what_is_old(bridge: Bridge) -> None:
+    """Delete what the store keeps beyond its settings, if they are given here.
+
+    Our defaults are no reason to: the server of a host on the same store may have been told to keep more.
+    """
+    if bridge.settings.model_fields_set & {"store_days", "store_max_bytes"}:
+        from databricks_responses_mcp.turns.keeping import sweep_store
+
+        await sweep_store(bridge.store, bridge.settings)
+
+
 def settings_for_terminal(options: SessionOptions) -> Settings:
     """The settings of a command for people, and its logs set up: warnings in words, unless more was asked for.
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
@@ -104,12 +104,30 @@ async def tokens_today(bridge: Bridge) -> int:
     return await _asked(bridge.store.tokens_since(midnight()))
 
 
-def can_be_gone_on_with(bridge: Bridge, conversation_id: str) -> bool:
-    """Whether a conversation of this process is there for the next one, too: whole, and not in memory alone."""
+async def newest(bridge: Bridge) -> str:
+    """The id of the conversation that was used last.
+
+    Raises:
+        BridgeError: ``not_found`` if none is kept; ``internal`` if the store cannot be read.
+    """
+    found, _ = await find(bridge, limit=1)
+    if not found:
+        raise BridgeError(
+            ErrorCode.NOT_FOUND,
+            "There is no conversation to go on with: none is kept.",
+            "Begin one, and see that RESPONSES_MCP_STORE is not off.",
+        )
+    return found[0].conversation_id
+
+
+def lasting(bridge: Bridge, facts: dict[str, Any]) -> dict[str, Any]:
+    """A result's facts without the conversation if that ends with this process: it is not kept, or not whole."""
     from databricks_responses_mcp.store.memory import MemoryStore
 
-    conversation = bridge.conversations.in_memory(conversation_id)
-    return not isinstance(bridge.store, MemoryStore) and (conversation is None or not conversation.unkept)
+    conversation = bridge.conversations.in_memory(str(facts.get("conversation_id")))
+    if isinstance(bridge.store, MemoryStore) or (conversation is not None and conversation.unkept):
+        return {name: value for name, value in facts.items() if name != "conversation_id"}
+    return facts
 
 
 def _not_found(conversation_id: str) -> BridgeError:

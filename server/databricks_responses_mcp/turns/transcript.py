@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ def as_json(conversation: StoredConversation) -> str:
 def as_markdown(conversation: StoredConversation) -> str:
     """What was said, who said it and when."""
     state = conversation.state
-    parts = [f"# {conversation.title}", f"`{conversation.conversation_id}`, {len(conversation.turns)} turns"]
+    parts = [f"# {conversation.title}", f"`{conversation.conversation_id}`, {_counted(conversation.turns)}"]
     if instructions := state.parameters.get("instructions"):
         parts.append(f"**Instructions**\n\n{instructions}")
     for turn in conversation.turns:
@@ -61,6 +61,10 @@ def facts_of(summary: ConversationSummary) -> dict[str, Any]:
         "updated_at": moment(summary.updated_at),
     }
     return {**facts, "waiting": summary.waiting} if summary.waiting else facts
+
+
+def _counted(turns: Sequence[Turn]) -> str:
+    return "1 turn" if len(turns) == 1 else f"{len(turns)} turns"
 
 
 def _turn(turn: Turn) -> list[str]:

@@ -1,0 +1,285 @@
+"""``conversations``: what the tool ``manage_conversations`` does, from a terminal.
+
+All but ``compact`` need the store alone: no workspace, no sign-in.
+"""
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json
+from databricks_responses_mcp.cli.help import EXIT_CODES_HELP, SectionedCommand
+from databricks_responses_mcp.cli.options import (
+    FiniteRange,
+    SessionOptions,
+    json_option,
+    session_options,
+    store_options,
+)
+from databricks_responses_mcp.cli.phases import phases
+from databricks_responses_mcp.cli.printing import note, sign, write_json, write_out
+from databricks_responses_mcp.cli.running import run_async
+from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
+from databricks_responses_mcp.cli.tables import Column, aligned, write_table
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.turns.bridge import Bridge
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.store.records import ConversationSummary
+
+_T = TypeVar("_T")
+_DAYS = FiniteRange(0, 36_500)
+_COLUMNS = (
+    Column(heading="Id", style="bold"),
+    Column(heading="Model", style="cyan"),
+    Column(heading="Turns", numbers=True),
+    Column(heading="Tokens", numbers=True),
+    Column(heading="Age", style="dim"),
+    Column(heading="Title", elastic=True),
+)
+
+
+class _Conversations(click.Group):
+    """Commands of which ``list`` need not be named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=_Conversations,
+    help="Conversations that are kept: found, read, taken elsewhere, shortened, deleted. Without a command: list.",
+    epilog=EXIT_CODES_HELP,
+)
+def command() -> None:
+    """The group that the commands hang in."""
+
+
+@command.command("list", cls=SectionedCommand, help="List conversations, the newest first.")
+@click.option("--contains", metavar="TEXT", default="", help="Only those whose id or title contains it.")
+@click.option("--older-than", type=_DAYS, metavar="DAYS", help="Only those not used for so many days.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, metavar="N", help="At most so many. Default: 20.")
+@json_option
+@store_options()
+def list_(session: SessionOptions, contains: str, older_than: float | None, limit: int, as_json: bool) -> None:
+    """List."""
+
+    async def find(bridge: Bridge) -> "tuple[list[ConversationSummary], int]":
+        from databricks_responses_mcp.turns import archive
+
+        return await archive.find(bridge, contains=contains, older_than_days=older_than, limit=limit)
+
+    with failing_as_json(as_json):
+        found, total = _with_store(session, find)
+    if as_json:
+        write_json({"conversations": _facts(found), "total": total})
+        return
+    if found:
+        write_table(_COLUMNS, [_cells(summary) for summary in found])
+    else:
+        note("No conversation matches." if contains or older_than is not None else "No conversation is kept.")
+    if total > len(found):
+        note(f"These are the newest {len(found)} of {total}; --limit shows more.")
+
+
+@command.command(cls=SectionedCommand, help="Print a conversation as Markdown.")
+@click.argument("conversation_id", metavar="ID")
+@json_option
+@store_options()
+def show(session: SessionOptions, conversation_id: str, as_json: bool) -> None:
+    """Print."""
+    with failing_as_json(as_json):
+        text = _written(session, conversation_id, as_json=as_json)
+    write_out(text)
+
+
+@command.command(
+    cls=SectionedCommand,
+    short_help="Write one as Markdown or JSON.",
+    help="Write a conversation as Markdown, or whole as JSON, to stdout or to a file.",
+)
+@click.argument("conversation_id", metavar="ID")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["markdown", "json"]),
+    default="markdown",
+    help="markdown, to be read; json: everything that is kept, pictures that were shown too. Default: markdown.",
+)
+@click.option("-o", "--output", metavar="FILE", help="A new file, for you alone to read. Default: stdout.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@store_options()
+def export(session: SessionOptions, conversation_id: str, format_: str, output: str | None, force: bool) -> None:
+    """Export."""
+    text = _written(session, conversation_id, as_json=format_ == "json")
+    if output is None or output == "-":
+        write_out(text)
+        return
+    from databricks_responses_mcp.cli.exporting import write_new
+
+    write_out(f"{write_new(output, text, replace=force)}\n")
+
+
+@command.command(
+    cls=SectionedCommand,
+    short_help="Let a summary stand for the turns so far.",
+    help="Have a conversation's model sum it up; the summary, which goes to stdout, is sent in place of the turns so "
+    "far from then on. The turns stay to be read. Costs tokens.",
+)
+@click.argument("conversation_id", metavar="ID")
+@json_option
+@session_options()
+def compact(session: SessionOptions, conversation_id: str, as_json: bool) -> None:
+    """Compact."""
+    with failing_as_json(as_json):
+        facts = run_async(partial(_compact, session, conversation_id))
+    if as_json:
+        write_json(facts)
+        return
+    write_out(f"{facts['text']}\n")
+    for said in facts.get("notes", []):
+        note(said)
+    sign(facts)
+
+
+@command.command(
+    cls=SectionedCommand,
+    short_help="Delete those named, or those of an age.",
+    help="Delete conversations: those that are named, or those not used for so many days. What was spent on them stays "
+    "in `usage`, without a word of theirs.",
+)
+@click.argument("conversation_ids", metavar="[ID]...", nargs=-1)
+@click.option("--older-than", type=_DAYS, metavar="DAYS", help="Those not used for so many days; 0 means all.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal to ask at.")
+@json_option
+@store_options()
+def delete(
+    session: SessionOptions, conversation_ids: tuple[str, ...], older_than: float | None, yes: bool, as_json: bool
+) -> int:
+    """Delete."""
+    with failing_as_json(as_json):
+        meant = _with_store(session, partial(_meant, conversation_ids, older_than))
+        if meant and not yes and not _agreed(meant):
+            note("Nothing was deleted.")
+            return EXIT_CODES[ErrorCode.CANCELLED]
+
+        async def go(bridge: Bridge) -> list[str]:
+            from databricks_responses_mcp.turns import archive
+
+            return await archive.delete(bridge, meant)
+
+        gone = set(_with_store(session, go)) if meant else set()
+    deleted = [summary for summary in meant if summary.conversation_id in gone]
+    if as_json:
+        write_json({"deleted": _facts(deleted)})
+    elif deleted:
+        write_out(_names(deleted))
+    else:
+        note("There was nothing to delete.")
+    return 0
+
+
+def _with_store(session: SessionOptions, work: Callable[[Bridge], Awaitable[_T]]) -> _T:
+    """Do something with what is kept; nothing else is opened or asked."""
+    settings = settings_for_terminal(session)
+
+    async def run() -> _T:
+        async with open_session(settings, session) as bridge:
+            return await work(bridge)
+
+    return run_async(run)
+
+
+def _written(session: SessionOptions, conversation_id: str, *, as_json: bool) -> str:
+    async def read(bridge: Bridge) -> str:
+        from databricks_responses_mcp.turns import archive, transcript
+
+        stored = await archive.read(bridge, conversation_id)
+        return f"{transcript.as_json(stored)}\n" if as_json else transcript.as_markdown(stored)
+
+    return _with_store(session, read)
+
+
+async def _compact(session: SessionOptions, conversation_id: str) -> dict[str, Any]:
+    from databricks_responses_mcp.turns import archive
+    from databricks_responses_mcp.turns.compacting import compact as summed_up
+    from databricks_responses_mcp.turns.paying import spent_for
+
+    spent_for.set("conversations")
+    settings = settings_for_terminal(session)
+    async with open_session(settings, session, start_engine=True) as bridge:
+        # Before anything is paid for: a wrong id is the likeliest mistake.
+        await archive.read(bridge, conversation_id)
+        with phases() as shown:
+            outcome = await summed_up(bridge, conversation_id, reporter=shown.reporter())
+        return archive.lasting(bridge, outcome.as_dict())
+
+
+async def _meant(
+    conversation_ids: Sequence[str], older_than: float | None, bridge: Bridge
+) -> "list[ConversationSummary]":
+    """What is to be deleted. Every id is looked for before anything goes."""
+    from databricks_responses_mcp.turns import archive
+
+    if bool(conversation_ids) == (older_than is not None):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            "Deleting takes conversations, or an age.",
+            "Give their ids, or --older-than DAYS (0 means all), and not both.",
+        )
+    if older_than is not None:
+        return await archive.to_delete(bridge, None, older_than)
+    return [
+        summary
+        for conversation_id in dict.fromkeys(conversation_ids)
+        for summary in await archive.to_delete(bridge, conversation_id, None)
+    ]
+
+
+def _agreed(meant: "Sequence[ConversationSummary]") -> bool:
+    """Name what would go, and ask.
+
+    Raises:
+        BridgeError: ``invalid_argument`` where nobody can be asked.
+    """
+    count = "this conversation" if len(meant) == 1 else f"these {len(meant)} conversations"
+    click.echo(_names(meant), err=True, nl=False)
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            "Nothing was deleted: there is no terminal to ask at.",
+            f"Add --yes to delete {count}.",
+            partial={"conversations": _facts(meant)},
+        )
+    return click.confirm(f"Delete {count}?", err=True)
+
+
+def _cells(summary: "ConversationSummary") -> tuple[str, ...]:
+    from databricks_responses_mcp.turns.transcript import age_of
+
+    waits = f" [{summary.waiting} calls wait]" if summary.waiting else ""
+    return (
+        summary.conversation_id,
+        summary.model,
+        str(summary.turns),
+        str(summary.input_tokens + summary.output_tokens),
+        age_of(summary.updated_at),
+        f"{summary.title}{waits}",
+    )
+
+
+def _names(summaries: "Sequence[ConversationSummary]") -> str:
+    from databricks_responses_mcp.cli.printing import harmless
+
+    return aligned([(summary.conversation_id, harmless(summary.title)) for summary in summaries])
+
+
+def _facts(summaries: "Sequence[ConversationSummary]") -> list[dict[str, Any]]:
+    from databricks_responses_mcp.turns.transcript import facts_of
+
+    return [facts_of(summary) for summary in summaries]

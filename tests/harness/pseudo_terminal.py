@@ -1,0 +1,40 @@
+"""A terminal that a command is started on: what it writes there, and what is typed. Of POSIX alone."""
+
+import os
+import pty
+
+import anyio
+import anyio.to_thread
+
+from harness.terminal import without_ids
+
+
+class Screen:
+    """A terminal that a command writes to.
+
+    Attributes:
+        theirs: the command's end, to be closed here once it has started.
+    """
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = pty.openpty()
+        self.seen = b""
+
+    async def until(self, text: bytes) -> None:
+        """Read until ``text`` has been written."""
+        while text not in self.seen:
+            self.seen += await anyio.to_thread.run_sync(os.read, self.ours, 65536)
+
+    async def type(self, keys: bytes) -> None:
+        """Press keys."""
+        await anyio.to_thread.run_sync(os.write, self.ours, keys)
+
+    async def rest(self) -> str:
+        """Everything, once the command has ended and closed the terminal."""
+        try:
+            while data := await anyio.to_thread.run_sync(os.read, self.ours, 65536):
+                self.seen += data
+        except OSError:
+            pass  # how the end of a terminal looks on Linux
+        os.close(self.ours)
+        return without_ids(self.seen.decode().replace("\r\n", "\n"))
