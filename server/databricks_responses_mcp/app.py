@@ -36,6 +36,7 @@ from databricks_responses_mcp.tools.fitting import current_host
 from databricks_responses_mcp.tools.published import NAMES, published_tools
 from databricks_responses_mcp.tools.results import error_result
 from databricks_responses_mcp.tools.state import App, app_of
+from databricks_responses_mcp.tools.tasks import TasksExtension
 from databricks_responses_mcp.turns.bridge import Bridge
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class BridgeServer(MCPServer[App]):
 
     listed: anyio.Event | None = None
     called: anyio.Event | None = None
+    tasks: TasksExtension
     _ours: ToolManager | None = None
 
     async def list_tools(self) -> list[ToolDefinition]:
@@ -194,6 +196,7 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
             yield App(bridge, background=tasks)
             tasks.cancel_scope.cancel()
 
+    tasks = TasksExtension()
     server = BridgeServer(
         SERVER.distribution,
         title=SERVER.title,
@@ -214,8 +217,10 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
             "prompts/list": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
         },
         subscriptions=False,
+        extensions=[tasks],
         log_level="WARNING",
     )
+    server.tasks = tasks
     _add_resources(server)
     server.serve_completion()
     return server
@@ -322,6 +327,7 @@ def _import_for_calls() -> None:
     import databricks_responses_mcp.tools.prompting
     import databricks_responses_mcp.tools.registry
     import databricks_responses_mcp.tools.taking
+    import databricks_responses_mcp.tools.tasks_running
     import databricks_responses_mcp.turns.ask
     import databricks_responses_mcp.turns.draw  # noqa: F401 - imported for the effect
 

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from conformance.fixture_rest import add_methods, add_prompts, add_resources
 from conformance.fixture_rounds import add_rounds
+from conformance.fixture_tasks import add_tasks
 from conformance.fixture_tools import add_tools
 from databricks_responses_mcp.app import BridgeServer, build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
@@ -23,7 +24,7 @@ def build() -> BridgeServer:
     """The server that ``serve --http`` runs, on the workspace of the environment, with the fixtures on it."""
     settings = load_settings(os.environ, {})
     server = build_server(lambda: open_bridge(settings, os.environ))
-    for add in (add_tools, add_rounds, add_prompts, add_resources, add_methods):
+    for add in (add_tools, add_rounds, add_tasks, add_prompts, add_resources, add_methods):
         add(server)
     return server
 

@@ -1,5 +1,6 @@
 """The result of a call that was handed over: from this process, from another one, or from one that is gone."""
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -19,6 +20,10 @@ _NEWS_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 10.0
 _STORE_SECONDS = 10.0
+
+WHOLE_RESULT = "call_tool_result"
+"""The fact under which the result of a tool that is not ours is kept as it was."""
+
 _INTERRUPTED = "The server that ran this call ended before it did; what had arrived is here. Nothing was asked anew."
 _CANCELLED = "The call was cancelled; what had arrived is here."
 
@@ -46,31 +51,28 @@ async def result_of_job(ctx: Context[App], job_id: str, seconds: float, *, cance
 
     await _watch(ctx, look, seconds, lambda: job.sight.tail)
     if job.ending is None:
-        return running_result(app, job_id, job.sight.facts())
-    return await _result(app, job.tool, job.ending, job.ended)
+        return running_result(app, job_id, job.so_far())
+    return await ended_result(app, job.tool, job.ending, job.ended)
 
 
 async def _of_another_process(ctx: Context[App], job_id: str, seconds: float, *, cancel: bool) -> CallToolResult:
     app = app_of(ctx)
-    stored = await _read(app, job_id)
-    if cancel and _runs(stored):
-        await _asked(app.jobs.store.cancel_job(job_id))
+    stored = await stored_job(app, job_id)
+    if cancel and runs(stored):
+        await asked(app.jobs.store.cancel_job(job_id))
         seconds = _CANCEL_SECONDS
 
     async def look() -> bool:
         nonlocal stored
-        if _runs(stored):
+        if runs(stored):
             await anyio.sleep(_POLL_SECONDS)
-            stored = await _read(app, job_id)
-        return not _runs(stored)
+            stored = await stored_job(app, job_id)
+        return not runs(stored)
 
     await _watch(ctx, look, seconds, lambda: str(stored.facts.get("text", "")))
-    if _runs(stored):
+    if runs(stored):
         return running_result(app, job_id, dict(stored.facts))
-    facts = dict(stored.facts)
-    error = _error_of(facts.pop("error", None), facts)
-    ending: Ending = "interrupted" if stored.status == "running" else stored.status
-    return await _result(app, stored.tool, ending, Ended(facts, stored.lead, error))
+    return await ended_result(app, stored.tool, *ended_of(stored))
 
 
 async def _watch(
@@ -78,15 +80,20 @@ async def _watch(
 ) -> None:
     """Look until there is an end to see or the time is up, and tell the host every few seconds that it is not there."""
     reporter = reporter_of(ctx)
-    told = anyio.current_time()
+    told = -math.inf
     with anyio.move_on_after(seconds):
-        while not await look():
+        while True:
             if reporter is not None and anyio.current_time() - told >= _NEWS_SECONDS:
                 told = anyio.current_time()
                 await reporter.say(f"still running: …{' '.join(tail().split())[-120:]}")
+            if await look():
+                return
 
 
-async def _result(app: App, tool: str, ending: Ending, ended: Ended) -> CallToolResult:
+async def ended_result(app: App, tool: str, ending: Ending, ended: Ended) -> CallToolResult:
+    """The result of a call that has ended, in the contract of its tool, cut to what the host that asks takes."""
+    if WHOLE_RESULT in ended.facts:
+        return CallToolResult.model_validate(ended.facts[WHOLE_RESULT])
     from databricks_responses_mcp.tools.taking import blocks_again
 
     lead: Lead = ended.lead
@@ -104,8 +111,13 @@ async def _result(app: App, tool: str, ending: Ending, ended: Ended) -> CallTool
     return answer_result(app, facts, blocks, lead=lead)
 
 
-async def _read(app: App, job_id: str) -> Job:
-    stored: Job | None = await _asked(app.jobs.store.job(job_id))
+async def stored_job(app: App, job_id: str) -> Job:
+    """The job as the store has it.
+
+    Raises:
+        BridgeError: ``not_found``; ``internal`` if the store cannot be read.
+    """
+    stored: Job | None = await asked(app.jobs.store.job(job_id))
     if stored is None:
         raise BridgeError(
             ErrorCode.NOT_FOUND,
@@ -115,7 +127,12 @@ async def _read(app: App, job_id: str) -> Job:
     return stored
 
 
-async def _asked(question: Awaitable[Any]) -> Any:
+async def asked(question: Awaitable[Any]) -> Any:
+    """What the store answers.
+
+    Raises:
+        BridgeError: ``internal`` if it does not.
+    """
     try:
         with anyio.fail_after(_STORE_SECONDS):
             return await question
@@ -128,7 +145,16 @@ async def _asked(question: Awaitable[Any]) -> Any:
         ) from error
 
 
-def _runs(job: Job) -> bool:
+def ended_of(stored: Job) -> tuple[Ending, Ended]:
+    """How a job of another process ended, and what it came to."""
+    facts = dict(stored.facts)
+    error = _error_of(facts.pop("error", None), facts)
+    ending: Ending = "interrupted" if stored.status == "running" else stored.status
+    return ending, Ended(facts, stored.lead, error)
+
+
+def runs(job: Job) -> bool:
+    """Whether a job of another process is alive."""
     return job.status == "running" and time.time() - job.updated_at < STALE_SECONDS
 
 

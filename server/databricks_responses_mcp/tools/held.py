@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -19,7 +20,8 @@ from databricks_responses_mcp.tools.asking_again import result_of_job
 from databricks_responses_mcp.tools.fitting import current_host
 from databricks_responses_mcp.tools.results import Lead, answer_result, error_result, running_result
 from databricks_responses_mcp.tools.state import App, app_of, reporter_of
-from databricks_responses_mcp.turns.jobs import Ended
+from databricks_responses_mcp.tools.tasks_running import current_task
+from databricks_responses_mcp.turns.jobs import Ended, RunningJob
 from databricks_responses_mcp.turns.progress import Reporter
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,9 @@ class Held:
         # A host that calls again with its user's answers goes on with the same call.
         self._key = key if isinstance(key, str) and key and ctx.request_state is None else None
         self.reporter: Reporter | None = reporter_of(ctx)
+        self._task = current_task.get()
+        if self._task is not None and self.reporter is not None:
+            self._task.silence_at_handover(self.reporter)
         self._end = anyio.current_time() + self._patience()
         self._job_id = ""
         self._has_begun = False
@@ -66,7 +71,7 @@ class Held:
         """
         if self._key is None:
             return None
-        self._job_id = self._app.jobs.new_id()
+        self._job_id = self._task.job.job_id if self._task is not None else self._app.jobs.new_id()
         call = json.dumps([self._tool, self._arguments], sort_keys=True)
         fingerprint = hashlib.sha256(call.encode()).hexdigest()
         try:
@@ -107,6 +112,8 @@ class Held:
         """
         jobs = self._app.jobs
         self._has_begun = True
+        if self._task is not None:
+            return await self._run_in_task(self._task.job, work)
         job = await jobs.start(self._tool, work, conclude, job_id=self._job_id or None)
         try:
             finished = await job.wait(self.seconds_left)
@@ -156,11 +163,27 @@ class Held:
             return error_result(self._app, ended.error, blocks(), lead=lead or ended.lead)
         return answer_result(self._app, ended.facts, blocks(), lead=lead or ended.lead)
 
+    async def _run_in_task(self, job: RunningJob, work: Callable[[], Awaitable[Any]]) -> Any:
+        """The whole call is a job already, which nobody waits for in vain: do the work in it."""
+        if self._job_id and not job.is_kept:
+            await self._app.jobs.keep(job)
+        try:
+            return await work()
+        except anyio.get_cancelled_exc_class():
+            if not job.sight.events:
+                await self._release(job.job_id)
+            raise
+        except Exception as error:
+            if not (isinstance(error, BridgeError) and error.partial):
+                await self._release(job.job_id)
+            raise
+
     async def _release(self, job_id: str) -> None:
         """Let a call that came to nothing, and cost nothing, be made again with the same key."""
         if self._key is None:
             return
-        self._app.jobs.forget(job_id)
+        if self._task is None:
+            self._app.jobs.forget(job_id)
         with anyio.CancelScope(shield=True), anyio.move_on_after(_STORE_SECONDS):
             try:
                 await self._app.jobs.store.release_key(self._key, job_id)
@@ -169,6 +192,8 @@ class Held:
 
     def _patience(self) -> float:
         """For how long a result is awaited: a little less than the host waits."""
+        if self._task is not None:
+            return math.inf
         settings = self._app.bridge.settings
         if settings.hand_over_seconds is not None:
             return settings.hand_over_seconds

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from mcp.types import CallToolResult, ContentBlock, TextContent
+from pydantic import PrivateAttr
 
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.fitting import CHARACTERS_PER_TOKEN, fitted
@@ -14,6 +16,26 @@ _ITEM_CHARACTERS = 2000
 
 Lead = str | Callable[[dict[str, Any]], str]
 """What is said before the model's own words, such as where a picture is; or how to say it of the facts as cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a result was made from, before it was cut to what a host takes; as in `turns.jobs.Ended`."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    lead: str = ""
+    error: BridgeError | None = None
+
+
+class MadeResult(CallToolResult):
+    """A result that still knows what it was made from; none of that goes over the wire."""
+
+    _made: Made = PrivateAttr(default_factory=Made)
+
+    @property
+    def made(self) -> Made:
+        """Whole, so that it can be kept."""
+        return self._made
 
 
 def answer_result(
@@ -31,7 +53,7 @@ def answer_result(
         text = words(capped, lead if isinstance(lead, str) else lead(capped))
         return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped)
 
-    return fitted(_most_characters(app), make)
+    return _made(app, make, Made(facts, _kept(lead)))
 
 
 def error_result(
@@ -48,7 +70,7 @@ def error_result(
         text = f"{head}\n\nReceived before that:\n{received}" if received else head
         return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped, is_error=True)
 
-    return fitted(_most_characters(app), make)
+    return _made(app, make, Made(error.partial, _kept(lead), error))
 
 
 def running_result(app: App, job_id: str, so_far: dict[str, Any], problem: str = "") -> CallToolResult:
@@ -67,8 +89,16 @@ def running_result(app: App, job_id: str, so_far: dict[str, Any], problem: str =
     return answer_result(app, facts, lead=f"[Still running] The work goes on in the server: {how}. So far:")
 
 
-def _most_characters(app: App) -> int:
-    return app.bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN
+def _made(app: App, make: Callable[[int], CallToolResult], made: Made) -> CallToolResult:
+    fit = fitted(app.bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN, make)
+    result = MadeResult(content=fit.content, structured_content=fit.structured_content, is_error=fit.is_error)
+    result._made = made
+    return result
+
+
+def _kept(lead: Lead) -> str:
+    # One that is made of the facts can be made again.
+    return lead if isinstance(lead, str) else ""
 
 
 def _cap_text(app: App, facts: dict[str, Any], limit: int) -> dict[str, Any]:

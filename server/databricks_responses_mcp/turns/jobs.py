@@ -30,6 +30,8 @@ STALE_SECONDS = 30.0
 
 _STORE_SECONDS = 10.0
 _MOST_REMEMBERED = 100
+_MOST_WHOLE = 8
+"""Of the ended jobs that the store has: it can tell as well."""
 
 Ending = Literal["completed", "failed", "cancelled", "interrupted"]
 
@@ -63,7 +65,10 @@ class RunningJob:
         error: why it failed; a `BridgeError` unless the bridge has a defect.
         ending: how it ended; None while it runs.
         is_kept: whether the store knows of it.
+        is_stored: whether the store has its end.
+        key: the idempotency key that it holds; given back if the job comes to nothing and cost nothing.
         started_at: seconds since the epoch.
+        ended_at: the same; None while it runs.
     """
 
     job_id: str
@@ -76,13 +81,16 @@ class RunningJob:
     error: BaseException | None = None
     ending: Ending | None = None
     is_kept: bool = False
+    is_stored: bool = False
+    key: str | None = None
     started_at: float = field(default_factory=time.time)
+    ended_at: float | None = None
 
     @property
     def ended(self) -> Ended:
         """What it came to; the job must have ended."""
         if self.ending in ("cancelled", "interrupted"):
-            return Ended(self.sight.facts())
+            return Ended(self.so_far())
         if self.error is None:
             return self.conclude(self.value, None)
         error = self.error
@@ -93,6 +101,17 @@ class RunningJob:
                 "This is a defect of the bridge: the server's log on stderr has the details; please report it.",
             )
         return self.conclude(None, error)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it failed before anything was done that costs."""
+        error = self.error
+        return self.ending == "failed" and not (isinstance(error, BridgeError) and error.partial)
+
+    def so_far(self) -> dict[str, Any]:
+        """What has arrived, in the result contract's fields; pictures that were saved are among it."""
+        error = BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=self.sight.facts())
+        return self.conclude(None, error).facts
 
     async def wait(self, seconds: float) -> bool:
         """Wait for the end; False if it has not come by then."""
@@ -131,15 +150,27 @@ class Jobs:
         conclude: Callable[[Any, BridgeError | None], Ended],
         *,
         job_id: str | None = None,
+        key: str | None = None,
     ) -> RunningJob:
         """Begin a call's work.
 
         Args:
             job_id: keep the job under this id from the start: it must not be done twice, whatever happens.
+            key: the idempotency key that the job of that id holds.
+
+        Raises:
+            BridgeError: ``internal`` if the job must be kept and cannot be: nothing is done then.
         """
-        job = RunningJob(job_id or self.new_id(), tool, conclude)
-        if job_id is not None:
-            await self.keep(job)
+        job = RunningJob(job_id or self.new_id(), tool, conclude, key=key)
+        if job_id is not None and (problem := await self.keep(job)):
+            self.forget(job.job_id)
+            job.done.set()
+            raise BridgeError(
+                ErrorCode.INTERNAL,
+                f"{problem} So it was not begun: it might be made twice.",
+                "Mend the store, or leave idempotency_key out.",
+                retryable=True,
+            )
         self._tasks.start_soon(self._run, job, work)
         return job
 
@@ -152,11 +183,7 @@ class Jobs:
         problem = await self._put(job) if not job.done.is_set() else ""
         job.is_kept = True
         self._jobs[job.job_id] = job
-        while len(self._jobs) > _MOST_REMEMBERED:
-            oldest = next((key for key, known in self._jobs.items() if known.done.is_set()), None)
-            if oldest is None:
-                break
-            del self._jobs[oldest]
+        self._forget_some()
         if job.done.is_set():
             await self._put(job)  # it ended meanwhile
         else:
@@ -167,6 +194,14 @@ class Jobs:
         """Nobody will ask for the job again."""
         if (job := self._jobs.pop(job_id, None)) is not None:
             job.is_kept = False
+
+    def _forget_some(self) -> None:
+        """Let go of ended jobs, the oldest first: all but a few that the store has, of the others what is too much."""
+        ended = [job for job in self._jobs.values() if job.done.is_set()]
+        stored = [job for job in ended if job.is_stored][:-_MOST_WHOLE]
+        unstored = [job for job in ended if not job.is_stored][:-_MOST_REMEMBERED]
+        for job in (*stored, *unstored):
+            del self._jobs[job.job_id]
 
     async def _run(self, job: RunningJob, work: Callable[[], Awaitable[Any]]) -> None:
         # Set here, in the job's own task: whoever started it sees nothing of it.
@@ -183,41 +218,31 @@ class Jobs:
             if job.is_kept:
                 logger.exception("a %s that nobody waits for crashed", job.tool)
         finally:
-            job.ending = ending
+            job.ending, job.ended_at = ending, time.time()
             if job.is_kept:
                 with anyio.CancelScope(shield=True):
                     await self._put(job)
+                    await self._give_back(job)
             job.done.set()
+            self._forget_some()
 
-    async def _put(self, job: RunningJob) -> str:
-        """Write a job as it is now."""
-        now = time.time()
-        if job.ending is None:
-            record = Job(
-                job_id=job.job_id,
-                tool=job.tool,
-                status="running",
-                created_at=job.started_at,
-                updated_at=now,
-                conversation_id=job.sight.conversation_id,
-                facts=job.sight.facts(),
-            )
-        else:
-            ended = job.ended
-            facts = ended.facts if ended.error is None else {**ended.facts, "error": ended.error.as_dict()}
-            record = Job(
-                job_id=job.job_id,
-                tool=job.tool,
-                status=job.ending,
-                created_at=job.started_at,
-                updated_at=now,
-                conversation_id=job.sight.conversation_id or facts.get("conversation_id"),
-                facts=facts,
-                lead=ended.lead,
-            )
+    async def _give_back(self, job: RunningJob) -> None:
+        """Let a call that came to nothing, and cost nothing, be made again with the same key."""
+        if job.key is None or not job.is_free:
+            return
         try:
             with anyio.fail_after(_STORE_SECONDS):
+                await self.store.release_key(job.key, job.job_id)
+        except Exception as error:  # the caller is told of its own failure, not of this one
+            logger.warning("an idempotency key could not be given back: %s", error or type(error).__name__)
+
+    async def _put(self, job: RunningJob) -> str:
+        """Write a job as it is now; returns what the caller must be told if that cannot be done."""
+        try:
+            record = _record(job)
+            with anyio.fail_after(_STORE_SECONDS):
                 await self.store.put_job(record)
+            job.is_stored = record.status != "running"
         except (StoreError, TimeoutError) as error:
             logger.warning("a running call could not be kept: %s", error)
             reason = str(error) or "the store did not answer."
@@ -232,11 +257,39 @@ class Jobs:
         seen = -1
         while not await job.wait(BEAT_SECONDS):
             events = job.sight.events
-            facts: Mapping[str, Any] | None = job.sight.facts() if events != seen else None
-            seen = events
             try:
+                facts: Mapping[str, Any] | None = job.so_far() if events != seen else None
                 with anyio.fail_after(_STORE_SECONDS):
                     if await self.store.beat_job(job.job_id, time.time(), facts):
                         job.scope.cancel()
+                seen = events
             except (StoreError, TimeoutError) as error:
                 logger.warning("a running call could not be kept: %s", error)
+            except Exception:  # one call's defect is no reason to end the server
+                logger.exception("keeping a running call failed")
+
+
+def _record(job: RunningJob) -> Job:
+    """A job as it is kept."""
+    if job.ending is None:
+        return Job(
+            job_id=job.job_id,
+            tool=job.tool,
+            status="running",
+            created_at=job.started_at,
+            updated_at=time.time(),
+            conversation_id=job.sight.conversation_id,
+            facts=job.so_far(),
+        )
+    ended = job.ended
+    facts = ended.facts if ended.error is None else {**ended.facts, "error": ended.error.as_dict()}
+    return Job(
+        job_id=job.job_id,
+        tool=job.tool,
+        status=job.ending,
+        created_at=job.started_at,
+        updated_at=job.ended_at or time.time(),
+        conversation_id=job.sight.conversation_id or facts.get("conversation_id"),
+        facts=facts,
+        lead=ended.lead,
+    )
