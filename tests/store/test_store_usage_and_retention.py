@@ -204,6 +204,7 @@ async def test_owners_see_change_and_count_only_their_own(stores: Callable[[str]
     for _ in range(2):
         await meddle(his)
         assert await everything(hers) == before
+    assert [found.turns for found in await his.conversations()] == [3]
     assert await his.claim_key("key", "", "", 1.0) == KeyClaim(job_id="job-1", fingerprint="other", mine=False)
     assert await his.beat_job("job-1", 7.0, None)
     assert not await hers.beat_job("job-1", 1.0, None)
