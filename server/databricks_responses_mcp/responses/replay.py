@@ -34,6 +34,7 @@ _REPLAYED = frozenset(
         "compaction",
     }
 )
+_ENCRYPTED = frozenset({"reasoning", "compaction"})
 _NOT_INPUT = frozenset({"created_by", "parsed_arguments"})
 _OF_PICTURES = frozenset({"type", "id", "picture"})
 """What of a picture's item a request may hold, beside its ``result`` and ``status``."""
@@ -58,8 +59,8 @@ def replayable(items: Iterable[Item]) -> list[Item]:
 
 
 def without_reasoning(items: Iterable[Item]) -> list[Item]:
-    """The items for an endpoint that cannot read the reasoning among them."""
-    return [item for item in items if item.get("type") != "reasoning"]
+    """The items for an endpoint that cannot read what is encrypted among them: reasoning and compactions."""
+    return [item for item in items if item.get("type") not in _ENCRYPTED]
 
 
 def from_last_compaction(items: list[Item]) -> list[Item]:

@@ -16,7 +16,8 @@ from mcp.types import CallToolResult, ContentBlock
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.tools.asking_again import result_of_job
+from databricks_responses_mcp.store.records import KeyClaim
+from databricks_responses_mcp.tools.asking_again import asked, result_of_job
 from databricks_responses_mcp.tools.fitting import current_host
 from databricks_responses_mcp.tools.results import Lead, answer_result, error_result, running_result
 from databricks_responses_mcp.tools.state import App, app_of, reporter_of
@@ -31,6 +32,9 @@ current_call: ContextVar["Held"] = ContextVar("current_call")
 
 _MOST_PATIENCE = 1800.0
 _STORE_SECONDS = 10.0
+_LOOK_SECONDS = 0.1
+_VANISHED_SECONDS = 12.0
+"""After which a claimed key whose call was never put down is free: longer than putting down may take."""
 
 
 class Held:
@@ -55,6 +59,7 @@ class Held:
             self._task.silence_at_handover(self.reporter)
         self._end = anyio.current_time() + self._patience()
         self._job_id = ""
+        self._fingerprint = ""
         self._has_begun = False
 
     @property
@@ -73,26 +78,26 @@ class Held:
             return None
         self._job_id = self._task.job.job_id if self._task is not None else self._app.jobs.new_id()
         call = json.dumps([self._tool, self._arguments], sort_keys=True)
-        fingerprint = hashlib.sha256(call.encode()).hexdigest()
-        try:
-            with anyio.fail_after(_STORE_SECONDS):
-                claim = await self._app.jobs.store.claim_key(self._key, fingerprint, self._job_id, time.time())
-        except (StoreError, TimeoutError) as error:
-            raise BridgeError(
-                ErrorCode.INTERNAL,
-                f"Whether this call was made before cannot be looked up: {str(error) or 'the store did not answer.'}",
-                "Mend the store, or leave idempotency_key out.",
-                retryable=True,
-            ) from error
-        if claim.mine:
-            return None
-        if claim.fingerprint != fingerprint:
-            raise BridgeError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"idempotency_key {self._key!r} was used for a call with other arguments.",
-                "Use a new key for a new call.",
-            )
-        return await result_of_job(self._ctx, claim.job_id, self.seconds_left)
+        self._fingerprint = hashlib.sha256(call.encode()).hexdigest()
+        vanished_at: dict[str, float] = {}
+        while True:
+            claim = await self._claim(self._key)
+            if claim.mine:
+                return None
+            if claim.fingerprint != self._fingerprint:
+                raise BridgeError(
+                    ErrorCode.INVALID_ARGUMENT,
+                    f"idempotency_key {self._key!r} was used for a call with other arguments.",
+                    "Use a new key for a new call.",
+                )
+            jobs = self._app.jobs
+            if jobs.here(claim.job_id) is not None or await asked(jobs.store.job(claim.job_id)) is not None:
+                return await result_of_job(self._ctx, claim.job_id, self.seconds_left)
+            # That call has not been put down yet, so it has not begun; or its process ended before it could.
+            now = anyio.current_time()
+            if now - vanished_at.setdefault(claim.job_id, now) > _VANISHED_SECONDS:
+                await asked(jobs.store.release_key(self._key, claim.job_id))
+            await anyio.sleep(_LOOK_SECONDS)
 
     async def refused(self) -> None:
         """The call failed; if that was before its work began, it may be made again with the same key."""
@@ -113,28 +118,28 @@ class Held:
         jobs = self._app.jobs
         self._has_begun = True
         if self._task is not None:
+            self._task.conclude = conclude
             return await self._run_in_task(self._task.job, work)
-        job = await jobs.start(self._tool, work, conclude, job_id=self._job_id or None)
+        prepare = self._put_down if self._job_id else None
+        job = await jobs.start(self._tool, work, conclude, job_id=self._job_id or None, prepare=prepare)
         try:
-            finished = await job.wait(self.seconds_left)
+            problem = ""
+            if not await job.wait(self.seconds_left) and not job.is_kept:
+                problem = await jobs.keep(job)
         except BaseException:
             # The host has given up: nobody will ever see what this would cost.
             job.scope.cancel()
             if not job.sight.events:
                 await self._release(job.job_id)
             raise
-        if not finished:
-            problem = "" if job.is_kept else await jobs.keep(job)
+        if not job.done.is_set():
             if self.reporter is not None:
                 self.reporter.silence()
-            if not job.done.is_set():
-                return running_result(self._app, job.job_id, job.sight.facts(), problem)
+            return running_result(self._app, job.job_id, job.so_far(), problem)
         if job.error is not None:
-            if not (isinstance(job.error, BridgeError) and job.error.partial):
-                await self._release(job.job_id)
             raise job.error
         if job.ending != "completed":
-            raise BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=job.sight.facts())
+            raise BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=job.so_far())
         return job.value
 
     async def result(
@@ -165,9 +170,9 @@ class Held:
 
     async def _run_in_task(self, job: RunningJob, work: Callable[[], Awaitable[Any]]) -> Any:
         """The whole call is a job already, which nobody waits for in vain: do the work in it."""
-        if self._job_id and not job.is_kept:
-            await self._app.jobs.keep(job)
         try:
+            if self._job_id:
+                await self._put_down(job)
             return await work()
         except anyio.get_cancelled_exc_class():
             if not job.sight.events:
@@ -177,6 +182,36 @@ class Held:
             if not (isinstance(error, BridgeError) and error.partial):
                 await self._release(job.job_id)
             raise
+
+    async def _claim(self, key: str) -> KeyClaim:
+        try:
+            with anyio.fail_after(_STORE_SECONDS):
+                return await self._app.jobs.store.claim_key(key, self._fingerprint, self._job_id, time.time())
+        except (StoreError, TimeoutError) as error:
+            raise BridgeError(
+                ErrorCode.INTERNAL,
+                f"Whether this call was made before cannot be looked up: {str(error) or 'the store did not answer.'}",
+                "Mend the store, or leave idempotency_key out.",
+                retryable=True,
+            ) from error
+
+    async def _put_down(self, job: RunningJob) -> None:
+        """Let others know of a call that must not be made twice, before it begins.
+
+        Raises:
+            BridgeError: ``internal`` if that cannot be done: then it must not begin.
+        """
+        job.key = self._key
+        problem = "" if job.is_kept else await self._app.jobs.keep(job)
+        if not problem and self._key is not None and (await self._claim(self._key)).job_id != job.job_id:
+            problem = "Another call with this idempotency_key took its place."
+        if problem:
+            raise BridgeError(
+                ErrorCode.INTERNAL,
+                f"The call was not begun, because it might be made twice: {problem}",
+                "Call again; if the store cannot be used, mend it or leave idempotency_key out.",
+                retryable=True,
+            )
 
     async def _release(self, job_id: str) -> None:
         """Let a call that came to nothing, and cost nothing, be made again with the same key."""

@@ -1,6 +1,7 @@
 """What ``manage_conversations`` does, an action each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -13,11 +14,13 @@ from databricks_responses_mcp.tools.results import answer_result
 from databricks_responses_mcp.tools.state import App, app_of
 from databricks_responses_mcp.turns import archive
 from databricks_responses_mcp.turns.compacting import compact
+from databricks_responses_mcp.turns.jobs import Ended
 from databricks_responses_mcp.turns.transcript import age_of, as_json, as_markdown, facts_of
 
 ACTIONS = ("list", "show", "export", "compact", "delete")
 _SHOWN = 20
 _MOST_DELETED = 100
+_COMPACTED = "This summary stands for the earlier turns from now on:"
 
 
 async def manage(
@@ -99,7 +102,11 @@ async def _compact(app: App, conversation_id: str) -> CallToolResult:
     async def work() -> dict[str, Any]:
         return (await compact(app.bridge, conversation_id, reporter=held.reporter)).as_dict()
 
-    return await held.result(work, plainly, lead="This summary stands for the earlier turns from now on:")
+    def conclude(facts: dict[str, Any] | None, error: BridgeError | None) -> Ended:
+        ended = plainly(facts, error)
+        return ended if error is not None else replace(ended, lead=_COMPACTED)
+
+    return await held.result(work, conclude)
 
 
 def _lines(summaries: Sequence[ConversationSummary]) -> str:

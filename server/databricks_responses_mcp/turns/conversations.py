@@ -20,10 +20,12 @@ from databricks_responses_mcp.responses.replay import from_last_compaction, repl
 from databricks_responses_mcp.store.interface import Store, StoreError, TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, Turn
 from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.tool_secrets import with_tool_secrets, without_tool_secrets
 
 logger = logging.getLogger(__name__)
 
 _MOST_IN_MEMORY = 200
+_MOST_CHARACTERS = 64_000_000
 _KEEP_SECONDS = 15.0
 _LOAD_SECONDS = 15.0
 _TITLE_CHARACTERS = 80
@@ -58,6 +60,15 @@ class Conversation:
     unkept: int = 0
     unreadable: int = 0
     turn: anyio.Lock = field(default_factory=anyio.Lock)
+    _weighed: tuple[int, int] = (0, 0)
+
+    @property
+    def weight(self) -> int:
+        """About how many characters its turns are."""
+        turns, characters = self._weighed
+        characters += sum(_weight(turn.said) + _weight(turn.items) for turn in self.history[turns:])
+        self._weighed = len(self.history), characters
+        return characters
 
     def input_items(self) -> list[Item]:
         """Everything said, as the endpoint may be told it again; pictures as stubs that have no ``result``.
@@ -90,10 +101,10 @@ class Conversation:
 
     @property
     def state(self) -> ConversationState:
-        """What the next turn takes over."""
+        """What the next turn takes over, without what MCP servers are signed in to with."""
         return ConversationState(
             endpoint=self.endpoint,
-            parameters=self.parameters,
+            parameters=without_tool_secrets(self.parameters),
             mcp_servers=tuple(self.mcp_servers),
             output_schema=self.output_schema,
             pending=self.pending,
@@ -101,9 +112,9 @@ class Conversation:
         )
 
     def take_over(self, state: ConversationState) -> None:
-        """Be in that state."""
+        """Be in that state; what is signed in to with is known on, if it is."""
         self.endpoint = state.endpoint
-        self.parameters = state.parameters
+        self.parameters = with_tool_secrets(state.parameters, self.parameters)
         self.mcp_servers = state.mcp_servers
         self.output_schema = state.output_schema
         self.pending = [dict(call) for call in state.pending]
@@ -139,11 +150,12 @@ class Conversation:
     @asynccontextmanager
     async def as_it_was_on_failure(self) -> AsyncIterator[None]:
         """Undo what a turn has changed of the settings if it ends without having been kept."""
-        before, turns = self.state, len(self.history)
+        before, parameters, turns = self.state, self.parameters, len(self.history)
         try:
             yield
         finally:
             if len(self.history) == turns:
+                self.parameters = parameters
                 self.take_over(before)
 
 
@@ -190,12 +202,18 @@ class Conversations:
         Raises:
             BridgeError: ``not_found``; ``internal`` if the store cannot be read.
         """
-        # In the table before it is read: two calls at once must meet at one lock.
-        conversation = self._by_id.setdefault(conversation_id, Conversation(conversation_id))
-        self._by_id.move_to_end(conversation_id)
-        async with conversation.turn:
-            await self._bring_up_to_date(conversation)
-            yield conversation
+        while True:
+            # In the table before it is read: two calls at once must meet at one lock.
+            conversation = self._by_id.setdefault(conversation_id, Conversation(conversation_id))
+            self._by_id.move_to_end(conversation_id)
+            async with conversation.turn:
+                # While this call waited it may have been deleted, or become a copy under another id.
+                if self._by_id.get(conversation_id) is not conversation:
+                    continue
+                await self._bring_up_to_date(conversation)
+                self._forget_some()
+                yield conversation
+                return
 
     async def keep(self, conversation: Conversation) -> tuple[str, ...]:
         """Commit the turns that the store has not got; returns what the caller must be told if that failed.
@@ -220,15 +238,6 @@ class Conversations:
         self._forget_some()
         return notes
 
-    async def keep_state(self, conversation: Conversation) -> None:
-        """Commit what the next turn takes over, without a turn. The caller holds ``conversation.turn``.
-
-        Raises:
-            StoreError: if it cannot be kept.
-        """
-        if not conversation.unkept:
-            await self._store.set_state(conversation.conversation_id, conversation.state)
-
     def forget(self, conversation_ids: Sequence[str]) -> None:
         """Have no more of these in memory: they were deleted."""
         for conversation_id in conversation_ids:
@@ -243,12 +252,21 @@ class Conversations:
                     conversation.conversation_id, turn, conversation.state, title=conversation.title
                 )
             except TurnConflictError:
-                if notes:
-                    raise
-                notes = (self._part_from(conversation),)
-                continue
+                if not await self._has(conversation.conversation_id, turn):
+                    if notes:
+                        raise
+                    notes = (self._part_from(conversation),)
+                    continue
             conversation.unkept -= 1
         return notes
+
+    async def _has(self, conversation_id: str, turn: Turn) -> bool:
+        """Whether the store has that very turn: it may have been kept when it seemed not to be."""
+        stored = await self._store.conversation(conversation_id, after=turn.number - 1)
+        if stored is None or not stored.turns:
+            return False
+        kept = stored.turns[0]
+        return (kept.created_at, kept.response_id) == (turn.created_at, turn.response_id)
 
     def _part_from(self, conversation: Conversation) -> str:
         """Make a conversation one of its own, because the other of its id has gone on without it."""
@@ -288,14 +306,23 @@ class Conversations:
         conversation.take_over(stored.state)
 
     def _forget_some(self) -> None:
-        """Let go of the oldest that are not in use and that the store has whole."""
-        excess = len(self._by_id) - _MOST_IN_MEMORY
-        for conversation_id, conversation in list(self._by_id.items()):
-            if excess <= 0:
+        """Let go of the oldest that are not in use, when they get too many or too large."""
+        held = sum(conversation.weight for conversation in self._by_id.values())
+        # Those that the store has first: of the others this is all there is.
+        for conversation in sorted(self._by_id.values(), key=lambda known: known.unkept > 0):
+            if len(self._by_id) <= _MOST_IN_MEMORY and held <= _MOST_CHARACTERS:
                 return
-            if not conversation.unkept and not conversation.turn.locked():
-                del self._by_id[conversation_id]
-                excess -= 1
+            if not conversation.turn.locked():
+                del self._by_id[conversation.conversation_id]
+                held -= conversation.weight
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_weight, value.values()))
+    return sum(map(_weight, value)) if isinstance(value, list | tuple) else 1
 
 
 def _new_id() -> str:

@@ -16,11 +16,16 @@ from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.replaying import input_of
 from databricks_responses_mcp.turns.sight import current_sight
+from databricks_responses_mcp.turns.tool_secrets import usable_tools
 from databricks_responses_mcp.workspace.advice_rules import TOO_LONG, UNREADABLE_REASONING
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 from databricks_responses_mcp.workspace.mcp_servers import secrets_of, without_secrets
 
 _ENCRYPTED = "reasoning.encrypted_content"
+_LEFT_OUT = (
+    "The model was not given the MCP servers {labels}: what they are signed in to with is never kept, and this process "
+    "does not know it. Pass `tools` again to let it use them."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +64,17 @@ async def take_turn(
     """
     clock = Clock(deadline_seconds)
     servers: list[dict[str, Any]] = []
-    parameters = {**conversation.parameters, **(once or {})}
+    parameters, left_out = usable_tools({**conversation.parameters, **(once or {})})
     if conversation.mcp_servers:
         async with clock.bounds("signing in to the MCP servers"):
             servers = await bridge.mcp_servers.resolve(conversation.mcp_servers, bridge.credentials)
         parameters = {**parameters, "tools": [*parameters.get("tools", ()), *servers]}
+        if (sight := current_sight.get()) is not None:
+            sight.secrets = secrets_of(servers)
     outcome: Outcome | None = None
+    encrypted = conversation.endpoint not in bridge.without_encrypted_reasoning
     while outcome is None:
-        asked = {**parameters, **_include(bridge, conversation.endpoint, parameters)}
+        asked = {**parameters, **(_include(conversation.endpoint, parameters) if encrypted else {})}
         items = [*await input_of(conversation, asked), *said]
         try:
             outcome = await paid_exchange(
@@ -77,16 +85,25 @@ async def take_turn(
                 conversation_id=conversation.conversation_id,
             )
         except BridgeError as error:
-            if not _mended(bridge, conversation, error, added=asked != parameters):
-                _veil(error, servers)
-                _advise(error, conversation)
-                raise
+            if reads_no_reasoning(conversation, error):
+                continue
+            if asked != parameters and _refuses_include(error, parameters):
+                encrypted = False
+                continue
+            _veil(error, servers)
+            _advise(error, conversation)
+            raise
+    if not encrypted:
+        # It was the reason, so it is known from now on: a request without it has worked.
+        bridge.without_encrypted_reasoning.add(conversation.endpoint)
     if servers:
         outcome = _veiled(outcome, servers)
     conversation.add(said, outcome)
     notes = await bridge.conversations.keep(conversation)
     if (sight := current_sight.get()) is not None:
         sight.conversation_id = conversation.conversation_id
+    if left_out:
+        notes = (*notes, _LEFT_OUT.format(labels=", ".join(left_out)))
     return replace(outcome, conversation_id=conversation.conversation_id, notes=(*outcome.notes, *notes))
 
 
@@ -126,30 +143,37 @@ async def paid_exchange(
     return outcome
 
 
-def _include(bridge: Bridge, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _include(endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameter that asks for reasoning in a form that can be sent again, where the endpoint gives that."""
     given = parameters.get("include")
-    if endpoint in bridge.without_encrypted_reasoning or not wants_encrypted_reasoning(endpoint):
+    if not wants_encrypted_reasoning(endpoint):
         return {}
     if given is not None and (not isinstance(given, list) or _ENCRYPTED in given):
         return {}
     return {"include": [*(given or ()), _ENCRYPTED]}
 
 
-def _mended(bridge: Bridge, conversation: Conversation, error: BridgeError, *, added: bool) -> bool:
-    """Whether the request may go out once more, another way: it was refused for what the bridge itself put in."""
-    if error.partial or error.status not in (400, 422, None):
+def reads_no_reasoning(conversation: Conversation, error: BridgeError) -> bool:
+    """Whether a request was refused for the reasoning in it; if so that is left out from now on, so ask once more."""
+    if not _is_refusal(error) or not error.message.startswith(UNREADABLE_REASONING):
         return False
-    if error.message.startswith(UNREADABLE_REASONING):
-        if conversation.unreadable == len(conversation.history) or not conversation.has_reasoning:
-            return False
-        conversation.unreadable = len(conversation.history)
-        return True
+    if conversation.unreadable == len(conversation.history) or not conversation.has_reasoning:
+        return False
+    conversation.unreadable = len(conversation.history)
+    return True
+
+
+def _refuses_include(error: BridgeError, parameters: Mapping[str, Any]) -> bool:
+    """Whether a request may have been refused for what the bridge asked for besides what the caller did."""
     named = error.message.lower()
-    if added and ("include" in named or "encrypted" in named):
-        bridge.without_encrypted_reasoning.add(conversation.endpoint)
-        return True
-    return False
+    # A word about what the caller wanted included is for the caller.
+    return _is_refusal(error) and ("encrypted" in named or ("include" in named and "include" not in parameters))
+
+
+def _is_refusal(error: BridgeError) -> bool:
+    """Whether nothing was done, and nothing billed: other failures are not tried again."""
+    paid = any(error.partial.get(name) for name in ("text", "output", "pending_calls", "usage"))
+    return not paid and error.status in (400, 422, None)
 
 
 def _advise(error: BridgeError, conversation: Conversation) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.reading import pictures_of
 from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
-from databricks_responses_mcp.turns.converse import Watch, paid_exchange
+from databricks_responses_mcp.turns.converse import Watch, paid_exchange, reads_no_reasoning
 from databricks_responses_mcp.turns.exchange import TakePicture
 from databricks_responses_mcp.turns.joining import joined, total_usage
 from databricks_responses_mcp.turns.outcome import Outcome
@@ -117,11 +118,10 @@ async def _draw_in(
         "tool_choice": {"type": "image_generation"},
     }
     said = Prompt(text=drawing.prompt, images=drawing.images).items()
-    items = [*await input_of(conversation, parameters), *said]
     outcomes: dict[int, Outcome] = {}
     errors: dict[int, BridgeError] = {}
 
-    async def one(number: int) -> None:
+    async def one(number: int, items: list[Item]) -> None:
         label = model if drawing.count == 1 else f"picture {number + 1} of {drawing.count}"
         try:
             outcome = await paid_exchange(
@@ -140,9 +140,14 @@ async def _draw_in(
         except BridgeError as error:
             errors[number] = error
 
-    async with anyio.create_task_group() as tasks:
-        for number in range(drawing.count):
-            tasks.start_soon(one, number)
+    while True:
+        items = [*await input_of(conversation, parameters), *said]
+        async with anyio.create_task_group() as tasks:
+            for number in range(drawing.count):
+                tasks.start_soon(one, number, items)
+        if outcomes or not any(reads_no_reasoning(conversation, error) for error in errors.values()):
+            break
+        errors.clear()
     drawn = Drawn([outcomes[n] for n in sorted(outcomes)], [errors[n] for n in sorted(errors)])
     if not drawn.outcomes:
         raise drawn.errors[0]

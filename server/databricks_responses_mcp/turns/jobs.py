@@ -150,27 +150,20 @@ class Jobs:
         conclude: Callable[[Any, BridgeError | None], Ended],
         *,
         job_id: str | None = None,
-        key: str | None = None,
+        prepare: Callable[[RunningJob], Awaitable[None]] | None = None,
     ) -> RunningJob:
         """Begin a call's work.
 
         Args:
-            job_id: keep the job under this id from the start: it must not be done twice, whatever happens.
-            key: the idempotency key that the job of that id holds.
-
-        Raises:
-            BridgeError: ``internal`` if the job must be kept and cannot be: nothing is done then.
+            prepare: done before; if it fails, so does this, and no work is done.
         """
-        job = RunningJob(job_id or self.new_id(), tool, conclude, key=key)
-        if job_id is not None and (problem := await self.keep(job)):
-            self.forget(job.job_id)
-            job.done.set()
-            raise BridgeError(
-                ErrorCode.INTERNAL,
-                f"{problem} So it was not begun: it might be made twice.",
-                "Mend the store, or leave idempotency_key out.",
-                retryable=True,
-            )
+        job = RunningJob(job_id or self.new_id(), tool, conclude)
+        if prepare is not None:
+            try:
+                await prepare(job)
+            except BaseException as error:
+                await self._abandon(job, error)
+                raise
         self._tasks.start_soon(self._run, job, work)
         return job
 
@@ -189,6 +182,15 @@ class Jobs:
         else:
             self._tasks.start_soon(self._beat, job)
         return problem
+
+    async def _abandon(self, job: RunningJob, error: BaseException) -> None:
+        """End a job whose work never began."""
+        job.error, job.ending, job.ended_at = error, "failed", time.time()
+        with anyio.CancelScope(shield=True):
+            await self._put(job)
+            await self._give_back(job)
+        job.done.set()
+        self.forget(job.job_id)
 
     def forget(self, job_id: str) -> None:
         """Nobody will ask for the job again."""
@@ -233,8 +235,10 @@ class Jobs:
         try:
             with anyio.fail_after(_STORE_SECONDS):
                 await self.store.release_key(job.key, job.job_id)
-        except Exception as error:  # the caller is told of its own failure, not of this one
-            logger.warning("an idempotency key could not be given back: %s", error or type(error).__name__)
+        except (StoreError, TimeoutError) as error:
+            logger.warning("an idempotency key could not be given back: %s", error)
+        except Exception:  # the caller is told of its own failure, not of this one
+            logger.exception("giving an idempotency key back failed")
 
     async def _put(self, job: RunningJob) -> str:
         """Write a job as it is now; returns what the caller must be told if that cannot be done."""

@@ -52,7 +52,9 @@ class Spending:
         if self._budget is None:
             yield
             return
-        left = self._budget - await self._spent_today() - self._reserved
+        # What was reserved when the store was asked may be in its answer, or not: it is not spent twice over.
+        reserved_before = self._reserved
+        left = self._budget - await self._spent_today() - max(reserved_before, self._reserved)
         if left < SMALLEST_ANSWER:
             raise BridgeError(
                 ErrorCode.BUDGET_EXCEEDED,

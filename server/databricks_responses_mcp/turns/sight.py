@@ -1,10 +1,12 @@
 """What can be seen of a call from outside while it goes on: as far as its answers have come."""
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from databricks_responses_mcp.responses.assembly import ResponseAssembler
 from databricks_responses_mcp.turns.outcome import outcome_of
+from databricks_responses_mcp.workspace.mcp_servers import without_secrets
 
 current_sight: ContextVar["Sight | None"] = ContextVar("current_sight", default=None)
 """That of the call which is running."""
@@ -15,10 +17,12 @@ class Sight:
 
     Attributes:
         conversation_id: the conversation that the call is a turn of, once it is kept.
+        secrets: what must not be shown of what arrives.
     """
 
     def __init__(self) -> None:
         self.conversation_id: str | None = None
+        self.secrets: Sequence[str] = ()
         self._streams: list[tuple[ResponseAssembler, str]] = []
 
     def see(self, assembler: ResponseAssembler, endpoint: str) -> None:
@@ -33,7 +37,8 @@ class Sight:
     @property
     def tail(self) -> str:
         """The end of the text of the newest answer."""
-        return self._streams[-1][0].tail if self._streams else ""
+        tail: str = without_secrets(self._streams[-1][0].tail if self._streams else "", self.secrets)
+        return tail
 
     def facts(self) -> dict[str, Any]:
         """What has arrived, in the result contract's fields: the words of all answers, the rest of the newest."""
@@ -42,7 +47,10 @@ class Sight:
         outcomes = [outcome_of(assembler.result(), endpoint) for assembler, endpoint in self._streams]
         facts = outcomes[-1].as_dict()
         facts["text"] = "\n\n".join(outcome.text for outcome in outcomes if outcome.text)
-        facts.pop("response_id", None)
+        # Calls of an answer that is not whole are not waiting, and cannot be answered.
+        for name in ("response_id", "pending_calls"):
+            facts.pop(name, None)
         if self.conversation_id is not None:
             facts["conversation_id"] = self.conversation_id
-        return facts
+        shown: dict[str, Any] = without_secrets(facts, self.secrets)
+        return shown
