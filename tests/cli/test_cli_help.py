@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from databricks_responses_mcp.cli.conversations import command as conversations
 from databricks_responses_mcp.cli.failing import EXIT_CODES, OUTPUT_CLOSED, exit_code_of
 from databricks_responses_mcp.cli.main import COMMANDS, run
 from databricks_responses_mcp.cli.running import INTERRUPTED, TERMINATED, TerminatedError
@@ -17,12 +18,12 @@ def help_of(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *COMMANDS, *(f"conversations {name}" for name in conversations.commands)])
 def test_help_fits_the_terminal(
     command: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    lines = help_of(*([command] if command else []), capsys=capsys).splitlines()
+    lines = help_of(*command.split(), capsys=capsys).splitlines()
     assert [line for line in lines if len(line) > columns] == []
     assert max(map(len, lines)) > columns * 0.8
 

@@ -125,8 +125,11 @@ async def _ask(
             facts = await _answer(app, question, taker, shown, as_json=as_json)
         facts = archive.lasting(bridge, facts)
         await forget_what_is_old(bridge)
-        extras = words({**facts, "text": ""}, taker.lead())
-        return facts, "" if facts.get("text") and extras == words({"text": ""}, "") else extras
+        lead, text = taker.lead(), str(facts.get("text", ""))
+        if not text:
+            return facts, words(facts, lead)
+        rest = words(facts, "").removeprefix(text).strip("\n")
+        return facts, "\n\n".join(part for part in (lead, rest) if part)
 
 
 async def _answer(app: Any, question: Any, taker: Any, shown: Phases, *, as_json: bool) -> dict[str, Any]:

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 from databricks_responses_mcp.cli.printing import harmless, write_out
 
+_GAP = 2
+_LEAST = 8
+_LEAST_BAR = 4
+LONGEST_BAR = 20
+"""Characters."""
+
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
@@ -40,37 +46,53 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_table(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, total: Sequence[str] | None = None
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    *,
+    total: Sequence[str] = (),
+    shares: Sequence[float] = (),
 ) -> None:
     """Write rows to stdout.
 
     Args:
         total: a last row, set apart.
+        shares: for each row how long, 0 to 1, a bar behind it is on a terminal that has room for one.
     """
     clean = [[" ".join(harmless(cell).split()) for cell in row] for row in (*rows, *([total] if total else []))]
     if not on_terminal():
         write_out(aligned([[column.heading.upper() for column in columns], *clean]))
         return
     # Imported here: rich costs a tenth of a second, and a pipe does without.
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column, cells in zip(columns, zip(*clean, strict=True), strict=True):
+    console = Console()
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    cells = [(column.heading, *row) for column, row in zip(columns, zip(*clean, strict=True), strict=True)]
+    widths = [max(map(cell_len, column)) for column in cells]
+    # Rich would make all columns narrower alike.
+    taken = sum(width + _GAP for width, column in zip(widths, columns, strict=True) if not column.elastic)
+    room = console.width - taken
+    for column, width in zip(columns, widths, strict=True):
         table.add_column(
             column.heading,
             justify="right" if column.numbers else "left",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=None if column.elastic else max(map(len, cells)),
+            width=min(width, max(room, _LEAST)) if column.elastic else width,
         )
-    last = len(clean) - 1 if total else -1
+    bars = shares if room >= _LEAST_BAR else ()
+    if bars:
+        table.add_column("", width=min(room, LONGEST_BAR), no_wrap=True)
     for number, row in enumerate(clean):
-        table.add_row(
-            *(Text(cell, "bold" if number == last else column.style) for cell, column in zip(row, columns, strict=True))
-        )
-    Console().print(table)
+        last = bool(total) and number == len(rows)
+        texts = [Text(cell, "bold" if last else column.style) for cell, column in zip(row, columns, strict=True)]
+        if bars and not last:
+            texts.append(Text(bar(bars[number], min(room, LONGEST_BAR)), "cyan"))
+        table.add_row(*texts)
+    console.print(table)
 
 
 def bar(share: float, width: int) -> str:

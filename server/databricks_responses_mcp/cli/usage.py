@@ -12,7 +12,7 @@ from databricks_responses_mcp.cli.options import SessionOptions, json_option, st
 from databricks_responses_mcp.cli.printing import note, write_json
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
-from databricks_responses_mcp.cli.tables import Column, bar, on_terminal, write_table
+from databricks_responses_mcp.cli.tables import LONGEST_BAR, Column, bar, on_terminal, write_table
 from databricks_responses_mcp.store.records import Grouping, UsageTotal
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _DEFAULT_DAYS = 30
 _MOST_DAYS = 400
-_BAR = 20
 _NUMBERS = ("requests", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
 _HELP = f"""\
 Show what was spent, in tokens: by this machine's servers and commands, or by all that share the store.
@@ -69,7 +68,7 @@ def command(session: SessionOptions, by: Grouping, days: int, as_json: bool) -> 
         note(f"Nothing was spent in the last {days} days." if days > 1 else "Nothing was spent today.")
     if budget is not None:
         left = _budget(budget, today)["left"]
-        shown = f" {bar(today / budget if budget else 1.0, _BAR):░<{_BAR}}" if sys.stderr.isatty() else ""
+        shown = f" {bar(today / budget if budget else 1.0, LONGEST_BAR):░<{LONGEST_BAR}}" if sys.stderr.isatty() else ""
         note(f"Today:{shown} {today:,} of {budget:,} tokens are spent, {left:,} are left until midnight UTC.")
 
 
@@ -100,12 +99,8 @@ def _table(by: Grouping, totals: Sequence[UsageTotal]) -> None:
         reasoning_tokens=sum(total.reasoning_tokens for total in totals),
     )
     last = [whole.key, *_cells(whole)]
-    if on_terminal():
-        columns.append(Column(heading="", style="cyan", elastic=True))
-        most = max(map(_tokens, totals)) or 1
-        rows = [[*row, bar(_tokens(total) / most, _BAR)] for row, total in zip(rows, totals, strict=True)]
-        last.append("")
-    write_table(columns, rows, total=last)
+    most = max(map(_tokens, totals)) or 1
+    write_table(columns, rows, total=last, shares=[_tokens(total) / most for total in totals])
 
 
 def _cells(total: UsageTotal) -> list[str]:
