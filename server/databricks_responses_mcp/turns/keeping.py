@@ -1,12 +1,15 @@
 """The store that is configured, and the sweep that keeps it small."""
 
 import logging
+import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.opening import open_store
+from databricks_responses_mcp.workspace.host import DATABRICKS_DOMAINS
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ def open_configured_store(settings: Settings, credentials: "Callable[[], Credent
     """The store that the settings name. Nothing is opened before its first use.
 
     Args:
-        credentials: of the workspace; a Lakebase database takes their token as its password.
+        credentials: of the workspace; a Lakebase database takes their token as its password. No other gets to see it.
 
     Raises:
         BridgeError: ``invalid_argument`` if the setting names no kind of store.
@@ -32,8 +35,19 @@ def open_configured_store(settings: Settings, credentials: "Callable[[], Credent
         headers = await credentials().headers()
         return headers.get("Authorization", "").removeprefix("Bearer ")
 
-    password: Callable[[], Awaitable[str]] = token
-    return open_store(setting, password=password)
+    return open_store(setting, password=token if setting is not None and takes_token(setting) else None)
+
+
+def takes_token(setting: str) -> bool:
+    """Whether a store is a database of Databricks, to be signed in to with the workspace's token.
+
+    The token opens the whole workspace: it goes to Databricks alone, and not in place of a password that was given.
+    """
+    url = urlsplit(setting)
+    if url.scheme not in ("postgres", "postgresql") or url.password is not None or os.environ.get("PGPASSWORD"):
+        return False
+    elsewhere = {"host", "hostaddr", "password", "passfile", "service"} & parse_qs(url.query).keys()
+    return not elsewhere and (url.hostname or "").endswith(DATABRICKS_DOMAINS)
 
 
 async def sweep_store(store: Store, settings: Settings) -> None:

@@ -16,7 +16,7 @@ _HINT = f"Set DATABRICKS_HOST to the address in the browser's bar when the works
 
 # What people copy along with an address of their own domain. On Databricks' domains any path is dropped.
 _KNOWN_PATHS = ("serving-endpoints", "ai-gateway", "api", "ml", "oidc", "login.html")
-_DATABRICKS_DOMAINS = (
+DATABRICKS_DOMAINS = (
     ".databricks.com",
     ".databricks.us",
     ".databricks.mil",
@@ -130,7 +130,7 @@ def _origin(scheme: str, name: str, port: int | None) -> str:
 
 def _check_path(name: str, path: str) -> None:
     first = path.strip("/").split("/")[0]
-    if first and first not in _KNOWN_PATHS and not name.endswith(_DATABRICKS_DOMAINS):
+    if first and first not in _KNOWN_PATHS and not name.endswith(DATABRICKS_DOMAINS):
         # A proxy's prefix cannot be kept: Databricks' own clients drop it too, and would ask the wrong place.
         raise _wrong(f"The workspace's address has a path, /{first[:40]}, that no workspace has.")
 

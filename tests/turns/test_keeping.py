@@ -1,0 +1,49 @@
+"""Which store the settings open, and who gets to see the workspace's token."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from databricks_responses_mcp.turns.keeping import open_configured_store, takes_token
+from databricks_responses_mcp.workspace.credentials import Credentials
+from databricks_responses_mcp.workspace.settings import Settings
+from harness.postgres_server import postgres_server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("store", "takes"),
+    [
+        ("postgresql://me%40example.com@ep-abc-123.databricks.com/databricks_postgres", True),
+        ("postgresql://me@instance-1.database.cloud.databricks.com:5432/db?sslmode=verify-full", True),
+        ("POSTGRES://me@instance-1.database.azuredatabricks.net/db", True),
+        ("postgresql://role:password@ep-abc-123.databricks.com/db", False),
+        ("postgresql://role@ep-abc-123.databricks.com/db?password=p", False),
+        ("postgresql://role@ep-abc-123.databricks.com/db?host=elsewhere.example", False),
+        ("postgresql://role@ep-abc-123.databricks.com,elsewhere.example/db", False),
+        ("postgresql://role@ep-abc-123.databricks.com.elsewhere.example/db", False),
+        ("postgresql://role@localhost/db", False),
+        ("postgresql:///db", False),
+        ("/data/databricks.com", False),
+        ("off", False),
+    ],
+)
+def test_only_a_database_of_databricks_gets_the_token(store: str, takes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    assert takes_token(store) is takes
+    monkeypatch.setenv("PGPASSWORD", "secret")
+    assert takes_token(store) is False
+
+
+def nobody() -> Credentials:
+    raise AssertionError("a store of one's own needs no sign-in")
+
+
+async def test_other_stores_are_opened_without_signing_in(tmp_path: Path) -> None:
+    with postgres_server() as server:
+        for store in (server.url(), str(tmp_path / "store.db"), "off"):
+            opened = open_configured_store(Settings(store=SecretStr(store)), nobody)
+            assert await opened.conversations() == []
+            await opened.aclose()
