@@ -52,7 +52,7 @@ async def result_of_job(ctx: Context[App], job_id: str, seconds: float, *, cance
     await _watch(ctx, look, seconds, lambda: job.sight.tail)
     if job.ending is None:
         return running_result(app, job_id, job.so_far())
-    return await ended_result(app, job.tool, job.ending, job.ended)
+    return await _told(app, job.tool, job.ending, job.ended)
 
 
 async def _of_another_process(ctx: Context[App], job_id: str, seconds: float, *, cancel: bool) -> CallToolResult:
@@ -72,7 +72,7 @@ async def _of_another_process(ctx: Context[App], job_id: str, seconds: float, *,
     await _watch(ctx, look, seconds, lambda: str(stored.facts.get("text", "")))
     if runs(stored):
         return running_result(app, job_id, dict(stored.facts))
-    return await ended_result(app, stored.tool, *ended_of(stored))
+    return await _told(app, stored.tool, *ended_of(stored))
 
 
 async def _watch(
@@ -88,6 +88,15 @@ async def _watch(
                 await reporter.say(f"still running: …{' '.join(tail().split())[-120:]}")
             if await look():
                 return
+
+
+async def _told(app: App, tool: str, ending: Ending, ended: Ended) -> CallToolResult:
+    result = await ended_result(app, tool, ending, ended)
+    if WHOLE_RESULT in ended.facts:
+        # Its structure is another contract's than that of the tool which is answering.
+        facts = {"status": "failed" if result.is_error else "completed"}
+        result = result.model_copy(update={"structured_content": facts})
+    return result
 
 
 async def ended_result(app: App, tool: str, ending: Ending, ended: Ended) -> CallToolResult:

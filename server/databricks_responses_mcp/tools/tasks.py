@@ -140,12 +140,11 @@ def _is_declared(ctx: Ctx) -> bool:
 
 
 def _admit(ctx: Ctx, params: TaskParams) -> None:
-    """Refuse a request about a task whose host cannot know tasks, or whose header names another one.
+    """Refuse a request about a task whose host cannot know tasks, or whose header does not name that task.
 
-    A missing header passes: the SDK's own clients (mcp 2.3) do not send it for these methods.
+    The SDK (mcp 2.3) holds the methods that it knows to that rule, and not these.
     """
     require_client_extension(ctx, IDENTIFIER)
     headers = getattr(ctx.request, "headers", None)  # there is no HTTP request on stdio
-    named = headers.get(MCP_NAME_HEADER) if headers is not None else None
-    if named is not None and decode_header_value(named) != params.task_id:
-        raise MCPError(code=HEADER_MISMATCH, message="The Mcp-Name header does not match params.taskId")
+    if headers is not None and decode_header_value(headers.get(MCP_NAME_HEADER)) != params.task_id:
+        raise MCPError(code=HEADER_MISMATCH, message="The Mcp-Name header must be params.taskId")

@@ -1,6 +1,6 @@
 """A call of a tool that may become a task, from its request to its end."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ _OFTEN_SECONDS = 30.0
 
 Ctx = ServerRequestContext[App, Any]
 Value = CallToolResult | InputRequiredResult | ErrorData
+Conclude = Callable[[Any, BridgeError | None], Ended]
 
 
 async def answer_call(
@@ -80,6 +81,7 @@ class RunningTask:
     Attributes:
         job: where its work runs, and what it is kept as.
         questions: what its host must ask, by a key that is used once in the task's life.
+        conclude: how its tool says what had come before a failure; None as long as it has not begun its work.
     """
 
     job: RunningJob
@@ -89,6 +91,7 @@ class RunningTask:
     ) -> None:
         self._running = running
         self.questions: dict[str, InputRequest] = {}
+        self.conclude: Conclude | None = None
         self._params, self._ctx, self._call_next = params, ctx, call_next
         self._jobs: Jobs = ctx.lifespan_context.jobs
         self._settings: Settings = ctx.lifespan_context.bridge.settings
@@ -141,9 +144,7 @@ class RunningTask:
             return job.value
         if isinstance(job.error, Exception):
             raise job.error
-        cancelled = BridgeError(
-            ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=job.sight.facts()
-        )
+        cancelled = BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=job.so_far())
         return error_result(self._ctx.lifespan_context, cancelled)
 
     async def _become_task(self) -> HandlerResult:
@@ -215,7 +216,9 @@ class RunningTask:
                 ErrorCode.INTERNAL, f"{self._params.name} failed: {value.message}", "Correct the call and try again."
             )
             return Ended({PROTOCOL_ERROR: value.model_dump(mode="json", exclude_none=True)}, error=failed)
-        return Ended(self.job.sight.facts() if error is None else error.partial, error=error)
+        if error is None:
+            return Ended(self.job.so_far())
+        return self.conclude(None, error) if self.conclude is not None else Ended(error.partial, error=error)
 
 
 def dumped(result: CallToolResult) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""Hosts that declare the tasks extension."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp.client import ClientRequestContext
+from mcp.types import ElicitRequestParams, ElicitResult, Implementation
+
+from databricks_responses_mcp.app import BridgeServer, build_server
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.turns.bridge import open_bridge
+from harness import settings_for
+from harness.tasks_client import TaskHost, TaskHosts, task_client
+
+
+async def nobody_asks(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+    """Only declares that this host could ask: a task asks through ``tasks/get``."""
+    raise AssertionError(params)
+
+
+@pytest.fixture
+def task_hosts(emulator: RunningEmulator, tmp_path: Path) -> TaskHosts:
+    """A host that declares tasks, on a server of its own: ``async with task_hosts(client_name=…)``.
+
+    What is held becomes a task at once, unless ``hand_over_seconds`` says otherwise.
+    """
+
+    @asynccontextmanager
+    async def connected(
+        client_name: str = "test", *, add: Callable[[BridgeServer], None] | None = None, **overrides: Any
+    ) -> AsyncIterator[TaskHost]:
+        settings = settings_for(emulator, tmp_path, **{"hand_over_seconds": 0.05, **overrides})
+        server = build_server(lambda: open_bridge(settings, {}))
+        if add is not None:
+            add(server)
+        who = Implementation(name=client_name, version="1")
+        with anyio.fail_after(20):
+            async with task_client(server, client_info=who, elicitation_callback=nobody_asks) as client:
+                yield TaskHost(client)
+
+    return connected
