@@ -1,0 +1,83 @@
+"""A Responses request as agents take it, by MLflow's ``ResponsesAgent``.
+
+Source: task ``agent/v1/responses``; an agent checks ``input`` item by item. It has no ``instructions``: they go first
+into the input. ``custom_inputs``, ``context`` and ``databricks_options`` go along as they are.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.chat_reasoning import unsealed
+from databricks_responses_mcp.responses.plain_items import call_id_of, plain_items
+from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
+from databricks_responses_mcp.responses.untranslatable import UntranslatableError, is_native_tool, tool_feature
+
+_SURFACE = "an agent"
+_KNOWN = frozenset({"background", "metadata", "parallel_tool_calls", "truncation", "user"})
+_HERE = frozenset({"model", "input", "instructions", "stream", "tools"})
+_APPROVALS = ("mcp_approval_request", "mcp_approval_response")
+
+
+def to_agent(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The body that asks an agent for the same, and notes of what was left out.
+
+    Raises:
+        UntranslatableError: for what agents lack. Tool types that the API itself does not know go along: a supervisor
+            has some of its own.
+    """
+    asked, left_out = take_parameters(body, surface="An agent", said_otherwise=_HERE, known=_KNOWN)
+    items, notes = _input(body)
+    sent: dict[str, Any] = {"model": body.get("model"), "input": items}
+    if body.get("stream") is not None:
+        sent["stream"] = body["stream"]
+    sent |= asked
+    if tools := body.get("tools"):
+        sent["tools"] = _tools(tools)
+    return sent, [*notes, *left_out_note(_SURFACE, left_out)]
+
+
+def _tools(tools: Any) -> list[Any]:
+    for tool in tools:
+        kind = tool.get("type") if isinstance(tool, Mapping) else None
+        if is_native_tool(kind):
+            raise UntranslatableError(
+                tool_feature(kind), f"An agent brings its own tools, and this request has one of type {kind!r}."
+            )
+    return list(tools)
+
+
+def _input(body: Mapping[str, Any]) -> tuple[list[Item], list[str]]:
+    items: list[Item] = []
+    if body.get("instructions"):
+        items.append({"type": "message", "role": "system", "content": body["instructions"]})
+    notes: list[str] = []
+    given = body.get("input")
+    for number, item in enumerate(given if isinstance(given, list | tuple) else [given]):
+        # An agent asks for approvals itself; only here do they have somebody who reads them.
+        if isinstance(item, Mapping) and item.get("type") in _APPROVALS:
+            items.append(dict(item))
+            continue
+        plain, told = plain_items(item if isinstance(item, str) else [item], _SURFACE)
+        items += [_item(made, number) for made in plain if not unsealed(made)]
+        notes += [note for note in told if note not in notes]
+    return items, notes
+
+
+def _item(item: Item, number: int) -> Item:
+    """An item as an agent's checks want it: they ask for ids where the API has them, and know few annotations."""
+    if item["type"] == "message" and item.get("role") == "assistant" and not isinstance(item.get("content"), str):
+        parts = item.get("content")
+        content = [_part(part) for part in parts] if isinstance(parts, list | tuple) else []
+        return {**item, "id": item.get("id") or f"msg_{number}", "content": content}
+    if item["type"] == "reasoning":
+        return {**item, "id": item.get("id") or f"rs_{number}", "summary": item.get("summary") or []}
+    if item["type"] in ("function_call", "function_call_output"):
+        return {**item, "call_id": call_id_of(item)}
+    return item
+
+
+def _part(part: Any) -> Any:
+    if isinstance(part, Mapping) and part.get("type") in ("output_text", "input_text", "text"):
+        return {"type": "output_text", "text": part.get("text") or "", "annotations": []}
+    return part

@@ -1,0 +1,56 @@
+"""The ``content`` of a chat answer: text, or a list of parts, of which servers have many kinds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+Piece = tuple[str, str, dict[str, Any]]
+"""What it is (text, refusal, summary, thought, signature, closed), its text, and the part that it stood in."""
+
+
+def read_content(content: Any) -> Iterator[Piece]:
+    """What the content says, in order; what cannot be read is passed over."""
+    if isinstance(content, str):
+        if content:
+            yield "text", content, {}
+    elif isinstance(content, dict):
+        yield from _part(content)
+    elif isinstance(content, list):
+        for part in content:
+            if isinstance(part, str) and part:
+                yield "text", part, {}
+            elif isinstance(part, dict):
+                yield from _part(part)
+
+
+def _part(part: dict[str, Any]) -> Iterator[Piece]:
+    kind = part.get("type")
+    if kind == "reasoning":
+        yield from _reasoning(part)
+    elif kind == "thinking":
+        yield from _pieces(part, thought="thinking", signature="signature")
+    elif kind == "redacted_thinking":
+        yield "closed", "", {"type": "summary_encrypted_text", "data": part.get("data")}
+    elif kind == "refusal":
+        yield from _pieces(part, refusal="refusal")
+    else:
+        yield from _pieces(part, text="text")
+
+
+def _reasoning(part: dict[str, Any]) -> Iterator[Piece]:
+    summary = part.get("summary")
+    if not isinstance(summary, list):
+        yield from _pieces(part, thought="text", signature="signature")
+        return
+    for piece in summary:
+        if isinstance(piece, str) and piece:
+            yield "summary", piece, {}
+        elif isinstance(piece, dict) and piece.get("type") in (None, "summary_text"):
+            yield from _pieces(piece, summary="text", signature="signature")
+        elif isinstance(piece, dict):
+            yield "closed", "", piece
+
+
+def _pieces(part: dict[str, Any], **names: str) -> Iterator[Piece]:
+    for kind, name in names.items():
+        if isinstance(text := part.get(name), str) and text:
+            yield kind, text, part

@@ -1,0 +1,170 @@
+"""Chunks of a chat completion as stream events of the Responses API.
+
+Lenient by principle: no field of a chunk is certain, and what is odd is passed over. Source: ``POST
+/serving-endpoints/chat/completions``, which for Claude gives ``content`` as a list of reasoning and text.
+"""
+
+from typing import Any
+
+from databricks_responses_mcp.responses.chat_calls import CallPieces
+from databricks_responses_mcp.responses.chat_content import read_content
+from databricks_responses_mcp.responses.chat_usage import is_final_usage
+from databricks_responses_mcp.responses.event_items import MessageItem, ReasoningItem
+from databricks_responses_mcp.responses.event_writer import Event, EventWriter
+from databricks_responses_mcp.responses.finish_reasons import incomplete_reason
+
+_FIELDS = ("service_tier", "custom_outputs", "databricks_output", "trace_id", "citations")
+
+
+class ChatEvents:
+    """Translates the chunks of one answer, streamed or whole.
+
+    Args:
+        model: what answers, as long as the server does not say it.
+        nonce: what tells this answer's ids from all others'; random if not given.
+    """
+
+    def __init__(self, model: str, *, nonce: str | None = None) -> None:
+        self._writer = EventWriter(model, nonce)
+        self._message: MessageItem | None = None
+        self._reasoning: ReasoningItem | None = None
+        self._calls = CallPieces(self._writer)
+        self._finish: str | None = None
+
+    def feed(self, chunk: Any) -> list[Event]:
+        """The events that this chunk's JSON makes. Never raises."""
+        if isinstance(chunk, dict) and not self._writer.ended:
+            self._take(chunk)
+        return self._writer.take()
+
+    def finish(self, *, marked: bool = False) -> list[Event]:
+        """The events at the end of the stream.
+
+        An answer whose end was not told is left as it is, cut.
+
+        Args:
+            marked: the stream ended with ``[DONE]``: then what has arrived is all there is.
+        """
+        if not self._writer.ended and (self._finish is not None or (marked and self._writer.started)):
+            self._end()
+        return self._writer.take()
+
+    def _take(self, chunk: dict[str, Any]) -> None:
+        writer = self._writer
+        if error := chunk.get("error") or (chunk if chunk.get("error_code") else None):
+            writer.fail(error)
+            return
+        choices = chunk.get("choices")
+        if not isinstance(choices, list) and not isinstance(chunk.get("usage"), dict):
+            return
+        writer.identify(chunk.get("id"), chunk.get("model"), chunk.get("created"))
+        writer.fields |= {name: chunk[name] for name in _FIELDS if chunk.get(name) is not None}
+        writer.start()
+        if isinstance(usage := chunk.get("usage"), dict):
+            writer.usage = usage
+        choice = _first(choices)
+        whole = choice is not None and self._take_choice(choice, chunk.get("object") == "chat.completion.chunk")
+        if not writer.ended and (whole or (self._finish is not None and is_final_usage(usage))):
+            self._end()
+
+    def _take_choice(self, choice: dict[str, Any], is_chunk: bool) -> bool:
+        """Take what a choice says; returns whether it is the whole answer."""
+        delta, message = choice.get("delta"), choice.get("message")
+        whole = not isinstance(delta, dict) and isinstance(message, dict) and not is_chunk
+        said = delta if isinstance(delta, dict) else message
+        if isinstance(said, dict):
+            self._take_said(said)
+        if isinstance(text := choice.get("text"), str) and text:
+            self._write_text(text)
+        if isinstance(reason := choice.get("finish_reason"), str) and reason:
+            self._finish = reason.lower()
+        if self._finish == "error" or choice.get("error"):
+            self._writer.fail(choice.get("error") or {"message": "The model stopped with an error."})
+        return whole
+
+    def _take_said(self, said: dict[str, Any]) -> None:
+        for name in ("reasoning_content", "reasoning", "thinking"):
+            # Servers that rename the field give it under both names for a while.
+            if isinstance(text := said.get(name), str) and text:
+                self._think(is_summary=False).text(text)
+                break
+        for kind, text, raw in read_content(said.get("content")):
+            self._take_content(kind, text, raw)
+        if isinstance(text := said.get("refusal"), str) and text:
+            self._speak().refusal(text)
+        annotations = said.get("annotations")
+        for note in annotations if isinstance(annotations, list) else ():
+            if (annotation := _annotation(note)) is not None:
+                self._speak().annotation(annotation)
+        self._take_calls(said)
+
+    def _take_content(self, kind: str, text: str, raw: dict[str, Any]) -> None:
+        if kind == "text":
+            self._write_text(text)
+        elif kind == "refusal":
+            self._speak().refusal(text)
+        elif kind == "signature":
+            (self._reasoning or self._think(is_summary=True)).signature(text)
+        elif kind == "closed":
+            (self._reasoning or self._think(is_summary=True)).closed(raw)
+        else:
+            self._think(is_summary=kind == "summary").text(text)
+
+    def _take_calls(self, said: dict[str, Any]) -> None:
+        calls = said.get("tool_calls")
+        pieces: list[Any] = calls if isinstance(calls, list) else []
+        if isinstance(old := said.get("function_call"), dict):
+            pieces = [*pieces, {"index": -1, "function": old}]
+        if pieces:
+            self._fall_silent()
+        for piece in pieces:
+            self._calls.take(piece)
+
+    def _write_text(self, text: str) -> None:
+        self._speak().text(text)
+
+    def _speak(self) -> MessageItem:
+        if self._reasoning is not None:
+            self._reasoning.close()
+            self._reasoning = None
+        if self._message is None:
+            self._message = MessageItem(self._writer)
+        return self._message
+
+    def _think(self, *, is_summary: bool) -> ReasoningItem:
+        if self._reasoning is not None and self._reasoning.is_summary != is_summary:
+            self._reasoning.close()
+            self._reasoning = None
+        if self._message is not None:
+            self._message.close()
+            self._message = None
+        if self._reasoning is None:
+            self._reasoning = ReasoningItem(self._writer, is_summary=is_summary)
+        return self._reasoning
+
+    def _fall_silent(self, status: str = "completed") -> None:
+        for item in (self._reasoning, self._message):
+            if item is not None:
+                item.close(status)
+        self._reasoning = self._message = None
+
+    def _end(self) -> None:
+        reason = incomplete_reason(self._finish or "stop")
+        # With calls after it, text is whole whatever happened to them.
+        self._fall_silent("completed" if reason is None or self._calls else "incomplete")
+        self._calls.close(cut=reason is not None)
+        self._writer.end(reason)
+
+
+def _first(choices: Any) -> dict[str, Any] | None:
+    found = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    # Of several answers the first is the answer.
+    return next((choice for choice in found if choice.get("index") in (None, 0)), None)
+
+
+def _annotation(note: Any) -> dict[str, Any] | None:
+    if not isinstance(note, dict):
+        return None
+    cited = note.get("url_citation")
+    cited = {**cited, "type": "url_citation"} if isinstance(cited, dict) else note
+    return cited if isinstance(cited.get("type"), str) else None

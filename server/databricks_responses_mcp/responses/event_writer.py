@@ -1,0 +1,135 @@
+"""Stream events of the Responses API for one response, made of what another API streams.
+
+One shape, whoever answered: created, then each item added and done, then completed, incomplete, failed or an error.
+"""
+
+import secrets
+import time
+from typing import Any
+
+from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.chat_usage import response_usage
+
+Event = dict[str, Any]
+
+
+class EventWriter:
+    """Writes the events of one response, in order; ``take`` hands out what was written.
+
+    Attributes:
+        nonce: what tells this response's ids from all others'.
+        started: whether the response was created.
+        ended: whether the last event was written.
+        fields: what the response object has beside its output; may be added to at any time.
+        usage: the token counts told last, under whatever names.
+    """
+
+    def __init__(self, model: str, nonce: str | None = None) -> None:
+        self.nonce = nonce or secrets.token_hex(12)
+        self.started = False
+        self.ended = False
+        self.usage: Any = None
+        self.fields: dict[str, Any] = {
+            "id": "",  # Empty where the server has none: nobody could look up one of ours.
+            "object": "response",
+            "created_at": None,
+            "model": model,
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+        }
+        self._events: list[Event] = []
+        self._sequence = 0
+        self._items: list[Item] = []
+        self._done: set[int] = set()
+
+    def take(self) -> list[Event]:
+        """The events written since the last time."""
+        events, self._events = self._events, []
+        return events
+
+    def write(self, kind: str, **fields: Any) -> None:
+        """Write one event."""
+        self._events.append({"type": kind, "sequence_number": self._sequence, **fields})
+        self._sequence += 1
+
+    def start(self) -> None:
+        """Write that the response is there, once."""
+        if not self.started:
+            self.started = True
+            if self.fields["created_at"] is None:
+                self.fields["created_at"] = int(time.time())
+            self.write("response.created", response=self._response("in_progress"))
+
+    def identify(self, response_id: Any, model: Any, created_at: Any) -> None:
+        """Take over what the server calls its answer; what it does not tell stays as it is."""
+        if self.started:
+            return
+        if isinstance(response_id, str) and response_id:
+            self.fields["id"] = response_id
+        if isinstance(model, str) and model:
+            self.fields["model"] = model
+        if isinstance(created_at, int | float):
+            self.fields["created_at"] = created_at
+
+    def item_id(self, prefix: str) -> str:
+        """An id for the item that comes next."""
+        return f"{prefix}_{self.nonce}_{len(self._items)}"
+
+    def add(self, item: Item) -> int:
+        """Write that an item has begun; returns its ``output_index``."""
+        self.start()
+        index = len(self._items)
+        self._items.append(item)
+        self.write("response.output_item.added", output_index=index, item=item)
+        return index
+
+    def done(self, index: int, item: Item) -> None:
+        """Write that an item is whole."""
+        self._items[index] = item
+        self._done.add(index)
+        self.write("response.output_item.done", output_index=index, item=item)
+
+    def whole(self, item: Item) -> None:
+        """Write an item that came in one piece."""
+        if not isinstance(item.get("id"), str):
+            item = {**item, "id": self.item_id(str(item.get("type") or "item"))}
+        self.done(self.add(item), item)
+
+    def progress(self) -> None:
+        """Write what the response has by now."""
+        self.write("response.in_progress", response=self._response("in_progress"))
+
+    def end(self, reason: str | None = None) -> None:
+        """Write the last event: completed, or incomplete for ``reason``."""
+        if self.ended:
+            return
+        self.start()
+        self.ended = True
+        status = "completed" if reason is None else "incomplete"
+        details = {} if reason is None else {"incomplete_details": {"reason": reason}}
+        self.write(f"response.{status}", response={**self._response(status), **details, **self._counts()})
+
+    def fail(self, error: Any) -> None:
+        """Write an error as the last event, with what the server said in it verbatim under ``error``."""
+        if self.ended:
+            return
+        self.ended = True
+        told = error if isinstance(error, dict) else {"message": str(error)}
+        message = told.get("message")
+        code = told.get("code") if told.get("code") is not None else told.get("error_code")
+        param = told.get("param")
+        self.write(
+            "error",
+            code=None if code is None else str(code),
+            message=message if isinstance(message, str) else str(error),
+            param=param if isinstance(param, str) else None,
+            error=error,
+        )
+
+    def _counts(self) -> dict[str, Any]:
+        usage = response_usage(self.usage)
+        return {} if usage is None else {"usage": usage}
+
+    def _response(self, status: str) -> dict[str, Any]:
+        return {**self.fields, "status": status, "output": [self._items[index] for index in sorted(self._done)]}

@@ -1,0 +1,96 @@
+"""Input items that every surface understands, made of those that only the native Responses API has.
+
+A conversation may have begun on another model. What that one did with tools of its own is told as function calls with
+their outputs, so that the next model knows it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.untranslatable import UntranslatableError, tool_feature
+
+_CALLS = {"custom_tool_call", "apply_patch_call", "shell_call", "mcp_call"}
+_OUTPUTS = {"custom_tool_call_output", "apply_patch_call_output", "shell_call_output"}
+_PASSING = {"message", "reasoning", "function_call", "function_call_output"}
+# What these led to is in the answer that follows them.
+_UNTOLD = {"web_search_call", "mcp_list_tools", "mcp_approval_request"}
+
+
+def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
+    """A request's ``input`` as messages, reasoning, function calls and their outputs; and what must be told of it.
+
+    Raises:
+        UntranslatableError: for an item that the model must know and that cannot be told otherwise.
+    """
+    if isinstance(value, str):
+        return [{"type": "message", "role": "user", "content": value}], []
+    items: list[Item] = []
+    pictures = 0
+    for item in _items_of(value):
+        kind = item.get("type") or ("message" if "role" in item else None)
+        if kind in _PASSING:
+            items.append({**item, "type": kind})
+        elif kind in _CALLS:
+            items += _call(item)
+        elif kind in _OUTPUTS:
+            items.append(_output(item))
+        elif kind == "image_generation_call":
+            pictures += 1
+        elif kind not in _UNTOLD:
+            raise _untranslatable(item, str(kind), surface)
+    notes = [f"The model was not shown {pictures} pictures drawn earlier in this conversation."] if pictures else []
+    return items, notes
+
+
+def call_id_of(item: Mapping[str, Any]) -> str:
+    """The id that a call and its output share."""
+    return str(item.get("call_id") or item.get("id") or "")
+
+
+def as_text(value: Any) -> str:
+    """A value as a model reads it: text as it is, anything else as JSON, nothing as nothing."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _items_of(value: Any) -> Iterable[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def _untranslatable(item: Mapping[str, Any], kind: str, surface: str) -> UntranslatableError:
+    if kind == "compaction":
+        return UntranslatableError(
+            "compacted conversations",
+            f"The earlier turns of this conversation are in a form that only its own model reads, not {surface}.",
+        )
+    if kind == "mcp_approval_response":
+        return UntranslatableError("mcp", f"{surface} has no MCP tools to approve.")
+    if kind == "item_reference":
+        return UntranslatableError("stored responses", f"{surface} stores no items to refer to: {item.get('id')}.")
+    name = kind.removesuffix("_output").removesuffix("_call")
+    return UntranslatableError(tool_feature(name), f"{surface} has no items of type {kind!r}.")
+
+
+def _call(item: Mapping[str, Any]) -> list[Item]:
+    kind = item["type"]
+    call: Item = {"type": "function_call", "call_id": call_id_of(item)}
+    if kind == "custom_tool_call":
+        return [{**call, "name": item.get("name"), "arguments": as_text({"input": item.get("input")})}]
+    if kind == "mcp_call":
+        call |= {"name": item.get("name"), "arguments": as_text(item.get("arguments")) or "{}"}
+        said = item.get("output") if item.get("error") is None else f"error: {as_text(item['error'])}"
+        return [call, {"type": "function_call_output", "call_id": call["call_id"], "output": as_text(said)}]
+    asked = item.get("operation" if kind == "apply_patch_call" else "action")
+    return [{**call, "name": kind.removesuffix("_call"), "arguments": as_text(asked or {})}]
+
+
+def _output(item: Mapping[str, Any]) -> Item:
+    said = item.get("output")
+    if item["type"] == "apply_patch_call_output":
+        said = f"{item.get('status')}: {as_text(said)}" if said else as_text(item.get("status"))
+    elif item["type"] == "shell_call_output":
+        said = as_text(said)
+    return {"type": "function_call_output", "call_id": call_id_of(item), "output": said}

@@ -1,0 +1,98 @@
+"""The parameters of the native Responses API on surfaces that lack some of them.
+
+What would change the answer is refused, what means nothing there is left out and told, and what the API does not know
+goes along verbatim: the caller has put it there for the endpoint.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from databricks_responses_mcp.responses.untranslatable import UntranslatableError
+
+_ENCRYPTED = ["reasoning.encrypted_content"]
+
+NATIVE_ONLY = frozenset(
+    {
+        "access_programs",
+        "background",
+        "context_management",
+        "conversation",
+        "include",
+        "max_tool_calls",
+        "metadata",
+        "moderation",
+        "parallel_tool_calls",
+        "previous_response_id",
+        "prompt",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "stream_options",
+        "top_logprobs",
+        "truncation",
+        "user",
+    }
+)
+
+# What the answer does not depend on, or the bridge has put there itself: nothing to tell.
+_NEUTRAL: dict[str, Callable[[Any], bool]] = {
+    "background": lambda value: value is False,
+    "include": lambda value: value in ([], _ENCRYPTED),
+    "metadata": lambda value: value == {},
+    "parallel_tool_calls": lambda value: value is True,
+    "service_tier": lambda value: value in ("auto", "default"),
+    "store": lambda value: value is False,
+    "stream_options": lambda _: True,
+    "truncation": lambda value: value == "disabled",
+}
+
+_STORED = "stored responses"
+_REFUSED = {
+    "background": ("background", "has no background mode"),
+    "conversation": (_STORED, "stores no conversations"),
+    "previous_response_id": (_STORED, "stores no responses to go on from"),
+    "prompt": ("stored prompts", "stores no prompts"),
+    "service_tier": ("service_tier", "lets nobody choose a service tier"),
+    "store": (_STORED, "stores no responses"),
+}
+
+
+def take_parameters(
+    body: Mapping[str, Any], *, surface: str, said_otherwise: Collection[str], known: Collection[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
+    """The parameters of ``body`` that go along as they are, and the names of those that were left out.
+
+    Args:
+        surface: what to call it in an error.
+        said_otherwise: the parameters that the caller translates itself.
+        known: native parameters that the surface takes as well.
+
+    Raises:
+        UntranslatableError: for what cannot be left out.
+    """
+    kept: dict[str, Any] = {}
+    left_out: list[str] = []
+    for name, value in body.items():
+        if name in said_otherwise or value is None:
+            continue
+        if name in known or name not in NATIVE_ONLY:
+            kept[name] = value
+        elif not _is_neutral(name, value):
+            if name in _REFUSED:
+                feature, lack = _REFUSED[name]
+                raise UntranslatableError(feature, f"{surface} {lack}, and this request has {name}.")
+            left_out.append(name)
+    return kept, left_out
+
+
+def left_out_note(surface: str, names: Collection[str]) -> list[str]:
+    """What to tell of parameters that were left out: one sentence, or nothing."""
+    return [f"Left out of the request, because {surface} does not take it: {', '.join(names)}."] if names else []
+
+
+def _is_neutral(name: str, value: Any) -> bool:
+    neutral = _NEUTRAL.get(name)
+    return neutral is not None and neutral(value)

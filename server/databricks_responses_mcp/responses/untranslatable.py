@@ -1,0 +1,58 @@
+"""What a request asks for that a surface does not have."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_FEATURES = {
+    "custom": "custom tools",
+    "web_search": "web search",
+    "web_search_preview": "web search",
+    "image_generation": "image generation",
+    "apply_patch": "apply_patch",
+    "shell": "shell",
+    "local_shell": "shell",
+    "mcp": "mcp",
+    "code_interpreter": "code interpreter",
+    "file_search": "file search",
+    "computer_use_preview": "computer use",
+}
+
+
+class UntranslatableError(ValueError):
+    """A request that cannot be said on a surface without losing something that matters.
+
+    Attributes:
+        feature: what the surface lacks, in a few words: ``custom tools``, ``web search``, ``image generation``,
+            ``images``, ``files``, ``apply_patch``, ``shell``, ``mcp``, ``structured output``, ``service_tier`` …
+    """
+
+    def __init__(self, feature: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.feature = feature
+
+
+def tool_feature(kind: Any) -> str:
+    """The feature that tools of this type are."""
+    return _FEATURES.get(str(kind)) or f"{str(kind).replace('_', ' ')} tools"
+
+
+def is_native_tool(kind: Any) -> bool:
+    """Whether tools of this type are run, or understood, by the native Responses API alone."""
+    return kind in _FEATURES
+
+
+def require_functions(tools: Iterable[Any], surface: str) -> list[Mapping[str, Any]]:
+    """The tools, all of which are functions.
+
+    Raises:
+        UntranslatableError: naming the feature that the first other tool is.
+    """
+    functions: list[Mapping[str, Any]] = []
+    for tool in tools:
+        if not isinstance(tool, Mapping) or tool.get("type") != "function":
+            kind = tool.get("type") if isinstance(tool, Mapping) else tool
+            raise UntranslatableError(
+                tool_feature(kind), f"{surface} takes function tools only, and this request has one of type {kind!r}."
+            )
+        functions.append(tool)
+    return functions
