@@ -1,0 +1,381 @@
+"""Calls that outlive their host's patience: handed over, waited for, looked at, cancelled, found again."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.hosts.limits import limits_of
+from databricks_responses_mcp.store.opening import open_store
+from databricks_responses_mcp.store.records import Job
+from databricks_responses_mcp.tools import asking_again
+from databricks_responses_mcp.tools.held import patience_with
+from databricks_responses_mcp.turns import jobs
+from harness import Connect, Host
+
+pytestmark = pytest.mark.anyio
+
+ASK = "ask_databricks_model"
+GET = "get_response"
+SOON = 0.05
+AFTER_WORDS = 9
+"""Events of an answer, some words among them."""
+
+
+async def handed_over(host: Host, tool: str = ASK, **arguments: Any) -> dict[str, Any]:
+    """Make a call that is handed over; its structured content."""
+    if tool == ASK:
+        arguments = {"prompt": "[[words 200]]", **arguments}
+    _, facts, failed = await host.call(tool, **arguments)
+    assert not failed
+    assert facts["status"] == "running"
+    return facts
+
+
+async def result_of(host: Host, response_id: str, **arguments: Any) -> tuple[list[Any], dict[str, Any], bool]:
+    """Ask with `get_response` until the call has ended."""
+    with anyio.fail_after(20):
+        while True:
+            blocks, facts, failed = await host.call(GET, response_id=response_id, **arguments)
+            if facts.get("status") != "running":
+                return blocks, facts, failed
+
+
+async def words_of(host: Host, response_id: str, fact: str = "text") -> dict[str, Any]:
+    """Look until the held call's words, or another fact, have arrived."""
+    with anyio.fail_after(20):
+        while True:
+            _, facts, failed = await host.call(GET, response_id=response_id, wait_seconds=0)
+            assert not failed
+            if facts.get(fact):
+                return facts
+
+
+async def test_a_long_call_comes_back_running_with_what_it_has_and_how_to_go_on(
+    connect: Connect, emulator: RunningEmulator, era: str
+) -> None:
+    # Long enough for the first words to arrive in; the rest cannot.
+    async with connect(era, hand_over_seconds=1.5 if era == "legacy" else SOON) as host:
+        with emulator.state.hold(AFTER_WORDS):
+            blocks, facts, failed = await host.call(ASK, prompt="[[words 200]]")
+            assert not failed
+            assert facts["status"] == "running"
+            assert facts["response_id"].startswith("job_")
+            assert "pending_calls" not in facts
+            assert "error" not in facts
+            assert f'get_response with response_id "{facts["response_id"]}"' in blocks[0].text
+            if era == "legacy":
+                assert facts["text"].startswith("word1 word2")
+                assert "word1 word2" in blocks[0].text
+        blocks, whole, failed = await result_of(host, facts["response_id"])
+    assert not failed
+    assert whole["status"] == "completed"
+    assert whole["text"].endswith("word200")
+    assert blocks[0].text == whole["text"]
+    assert whole["conversation_id"].startswith("conv_")
+    assert whole["usage"]["output_tokens"] > 0
+    assert len(emulator.state.journal.to("/responses")) == 1
+
+
+async def test_the_result_is_that_of_the_same_call_answered_at_once(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    asked: dict[str, Any] = {"prompt": "Think. [[words 30]]", "reasoning_effort": "low"}
+    async with connect() as host:
+        at_once = await host.call(ASK, **asked)
+    async with connect(hand_over_seconds=SOON) as host:
+        with emulator.state.hold(2):
+            running = await handed_over(host, **asked)
+        later = await result_of(host, running["response_id"])
+    changing = ("conversation_id", "response_id")
+    assert {k: v for k, v in at_once[1].items() if k not in changing} == {
+        k: v for k, v in later[1].items() if k not in changing
+    }
+    assert [block.model_dump() for block in at_once[0]] == [block.model_dump() for block in later[0]]
+    assert later[1]["response_id"].startswith("resp")
+
+
+async def test_waiting_tells_the_host_that_the_call_still_runs(connect: Connect, emulator: RunningEmulator) -> None:
+    async with connect("legacy", hand_over_seconds=SOON) as host:
+        with emulator.state.hold(AFTER_WORDS):
+            running = await handed_over(host)
+            await words_of(host, running["response_id"])
+            host.progress.clear()
+            await host.call(GET, response_id=running["response_id"])
+        assert any(message.startswith("still running: …word1") for _, message in host.progress)
+
+
+async def test_looking_without_waiting_says_how_far_it_has_come(
+    connect: Connect, emulator: RunningEmulator, era: str
+) -> None:
+    async with connect(era, hand_over_seconds=SOON) as host:
+        with emulator.state.hold(AFTER_WORDS):
+            running = await handed_over(host)
+            facts = await words_of(host, running["response_id"])
+            assert (facts["status"], facts["response_id"]) == ("running", running["response_id"])
+            assert facts["text"].startswith("word1")
+        _, facts, _ = await result_of(host, running["response_id"])
+        _, again, _ = await host.call(GET, response_id=running["response_id"], wait_seconds=0)
+    assert facts["status"] == "completed"
+    assert again == facts
+
+
+async def test_cancelling_closes_the_connection_and_gives_what_had_come(
+    connect: Connect, emulator: RunningEmulator, era: str
+) -> None:
+    async with connect(era, hand_over_seconds=SOON) as host:
+        with emulator.state.hold(AFTER_WORDS):
+            running = await handed_over(host)
+            await words_of(host, running["response_id"])
+            blocks, facts, failed = await host.call(GET, response_id=running["response_id"], cancel=True)
+            with anyio.fail_after(10):
+                await emulator.state.journal.to("/responses")[0].disconnected.wait()
+        _, again, _ = await host.call(GET, response_id=running["response_id"])
+        _, listed, _ = await host.call("manage_conversations", action="list")
+    assert not failed
+    assert facts["status"] == "cancelled"
+    assert facts["text"].startswith("word1")
+    assert "cancelled" in blocks[0].text
+    assert again == facts
+    assert listed["total"] == 0
+
+
+async def test_an_id_that_nobody_has_is_not_found(connect: Connect, era: str) -> None:
+    async with connect(era) as host:
+        _, facts, failed = await host.call(GET, response_id="job_0000000000000000")
+    assert failed
+    assert facts["error"]["code"] == "not_found"
+
+
+async def test_a_failure_after_the_hand_over_is_told_in_the_error_contract(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    async with connect(hand_over_seconds=SOON) as host:
+        with emulator.state.hold(2):
+            running = await handed_over(host, prompt="[[fail]]")
+        _, facts, failed = await result_of(host, running["response_id"])
+    async with connect() as host:
+        _, again, still_failed = await host.call(GET, response_id=running["response_id"])
+    assert failed
+    assert still_failed
+    assert facts["status"] == "failed"
+    assert facts["error"]["code"] == "upstream_error"
+    assert facts["text"]
+    assert again == facts
+
+
+async def test_pictures_come_with_their_thumbnails(connect: Connect, emulator: RunningEmulator) -> None:
+    async with connect(hand_over_seconds=SOON) as host:
+        with emulator.state.hold(2):
+            running = await handed_over(host, "generate_image", prompt="A cat")
+        blocks, facts, failed = await result_of(host, running["response_id"])
+    async with connect() as host:
+        later, same, _ = await host.call(GET, response_id=running["response_id"])
+    assert not failed
+    assert [block.type for block in blocks] == ["text", "image", "resource_link"]
+    assert Path(facts["images"][0]["path"]).exists()
+    assert facts["images"][0]["path"] in blocks[0].text
+    assert same == facts
+    assert [block.model_dump() for block in later] == [block.model_dump() for block in blocks]
+
+
+async def test_a_picture_that_was_saved_is_told_of_when_the_rest_is_cancelled(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    async with connect(hand_over_seconds=0.001) as host:
+        asked: dict[str, Any] = {"prompt": "Draw a cat.", "tools": [{"type": "image_generation"}]}
+        _, whole, _ = await host.call(ASK, **asked)
+        await result_of(host, whole["response_id"])
+        events = emulator.state.journal.to("/responses")[0].events_sent
+        with emulator.state.hold(events - 2):
+            running = await handed_over(host, **asked)
+            await words_of(host, running["response_id"], "images")
+            blocks, facts, _ = await host.call(GET, response_id=running["response_id"], cancel=True)
+    assert facts["status"] == "cancelled"
+    assert Path(facts["images"][0]["path"]).exists()
+    assert [block.type for block in blocks] == ["text", "image", "resource_link"]
+
+
+async def test_an_edit_comes_with_its_diff_and_is_applied_once(
+    connect: Connect, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    file = tmp_path / "main.py"
+    file.write_text("def f(n):\n    return n\n")
+    async with connect(hand_over_seconds=SOON) as host:
+        with emulator.state.hold(2):
+            running = await handed_over(
+                host, "edit_files", instruction="Add input validation.", paths=[str(file)], apply=True
+            )
+            assert file.read_text() == "def f(n):\n    return n\n"
+        blocks, facts, failed = await result_of(host, running["response_id"])
+    async with connect() as host:
+        again = await host.call(GET, response_id=running["response_id"])
+    assert not failed
+    assert facts["applied"]
+    assert facts["diff"] in blocks[0].text
+    assert "These changes were written" in blocks[0].text
+    assert file.read_text() != "def f(n):\n    return n\n"
+    assert (again[0][0].text, again[1]) == (blocks[0].text, facts)
+
+
+async def test_a_search_comes_with_its_citations(connect: Connect, emulator: RunningEmulator) -> None:
+    async with connect(hand_over_seconds=SOON) as host:
+        with emulator.state.hold(2):
+            running = await handed_over(host, "search_web", question="News?")
+        blocks, facts, _ = await result_of(host, running["response_id"])
+    assert facts["citations"]
+    assert "Sources:" in blocks[0].text
+
+
+async def test_calls_that_the_model_makes_can_be_answered_after_a_hand_over(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    weather = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": False}
+    async with connect(hand_over_seconds=SOON) as host:
+        with emulator.state.hold(5):
+            running = await handed_over(host, prompt="Weather?", tools=[weather])
+        _, facts, _ = await result_of(host, running["response_id"])
+        outputs = [{"call_id": facts["pending_calls"][0]["call_id"], "output": "22 degrees"}]
+        with emulator.state.hold(2):
+            running = await handed_over(
+                host, "continue_databricks_model", conversation_id=facts["conversation_id"], outputs=outputs
+            )
+        _, facts, _ = await result_of(host, running["response_id"])
+    assert "22 degrees" in facts["text"]
+
+
+async def test_another_server_on_the_store_waits_for_a_call_and_cancels_it(
+    connect: Connect, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.05)
+    async with connect(hand_over_seconds=SOON) as host, connect() as other:
+        with emulator.state.hold(AFTER_WORDS):
+            first = await handed_over(host)
+            _, facts, _ = await other.call(GET, response_id=first["response_id"], wait_seconds=0)
+            assert facts["status"] == "running"
+        _, facts, _ = await other.call(GET, response_id=first["response_id"])
+        assert facts["text"].endswith("word200")
+        with emulator.state.hold(AFTER_WORDS):
+            second = await handed_over(host)
+            await words_of(host, second["response_id"])
+            _, facts, _ = await other.call(GET, response_id=second["response_id"], cancel=True)
+            with anyio.fail_after(10):
+                await emulator.state.journal.to("/responses")[1].disconnected.wait()
+    assert facts["status"] == "cancelled"
+    assert facts["text"].startswith("word1")
+
+
+async def test_a_call_whose_server_ended_says_interrupted_with_what_had_come(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    with emulator.state.hold(AFTER_WORDS):
+        async with connect(hand_over_seconds=SOON) as host:
+            running = await handed_over(host)
+            await words_of(host, running["response_id"])
+        with anyio.fail_after(10):
+            await emulator.state.journal.to("/responses")[0].disconnected.wait()
+    async with connect() as host:
+        blocks, facts, failed = await host.call(GET, response_id=running["response_id"])
+    assert not failed
+    assert facts["status"] == "interrupted"
+    assert facts["text"].startswith("word1")
+    assert "ended before it did" in blocks[0].text
+    assert len(emulator.state.journal.to("/responses")) == 1
+
+
+async def test_a_call_that_nobody_says_runs_any_more_was_interrupted(connect: Connect, tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store" / "conversations.db"))
+    long_ago = time.time() - jobs.STALE_SECONDS - 1
+    facts = {"text": "So far", "status": "cut", "model": "gpt"}
+    await store.put_job(
+        Job(job_id="job_killed", tool=ASK, status="running", created_at=long_ago, updated_at=long_ago, facts=facts)
+    )
+    await store.aclose()
+    async with connect() as host:
+        _, found, _ = await host.call(GET, response_id="job_killed")
+    assert (found["status"], found["text"]) == ("interrupted", "So far")
+
+
+async def test_a_host_that_cancels_before_the_hand_over_closes_the_connection_and_nothing_is_left(
+    connect: Connect, emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
+    with emulator.state.hold(AFTER_WORDS) as hold:
+        async with connect(era) as host:
+            async with anyio.create_task_group() as tasks:
+
+                async def call() -> None:
+                    await host.call(ASK, prompt="[[words 200]]")
+
+                tasks.start_soon(call)
+                with anyio.fail_after(10):
+                    await hold.reached.wait()
+                    tasks.cancel_scope.cancel()
+            with anyio.fail_after(10):
+                await emulator.state.journal.to("/responses")[0].disconnected.wait()
+            _, listed, _ = await host.call("manage_conversations", action="list")
+            assert listed["total"] == 0
+
+
+async def test_many_calls_run_at_once_and_each_gets_its_own(connect: Connect, emulator: RunningEmulator) -> None:
+    count = 20
+    results: dict[int, str] = {}
+    async with connect(hand_over_seconds=0.3) as host:
+        running: dict[int, str] = {}
+
+        async def begin(number: int) -> None:
+            running[number] = (await handed_over(host, prompt=f"[[say answer {number}]]"))["response_id"]
+
+        async def finish(number: int) -> None:
+            results[number] = (await result_of(host, running[number]))[1]["text"]
+
+        with emulator.state.hold(2):
+            async with anyio.create_task_group() as tasks:
+                for number in range(count):
+                    tasks.start_soon(begin, number)
+        async with anyio.create_task_group() as tasks:
+            for number in range(count):
+                tasks.start_soon(finish, number)
+    assert results == {number: f"answer {number}" for number in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("client", "has_progress", "seconds"),
+    [
+        ("codex-mcp-client", False, 279.0),
+        ("codex-mcp-client", True, 279.0),
+        ("some-new-host", True, 50.0),
+        ("claude-ai", False, 50.0),
+        ("gemini-cli-mcp-client", False, 570.0),
+        ("opencode", False, 50.0),
+        ("opencode", True, 1800.0),
+        ("claude-code", False, 1800.0),
+    ],
+)
+def test_each_host_is_answered_a_little_before_it_gives_up(client: str, has_progress: bool, seconds: float) -> None:
+    assert patience_with(limits_of(client), has_progress=has_progress) == pytest.approx(seconds)
+
+
+async def test_a_finished_call_is_not_held_in_memory_for_ever(
+    connect: Connect, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_MOST_WHOLE", 2)
+    kept: list[str] = []
+    asked: list[str] = []
+    stored_job = asking_again.stored_job
+
+    async def told(app: Any, job_id: str) -> Job:
+        asked.append(job_id)
+        return await stored_job(app, job_id)
+
+    monkeypatch.setattr(asking_again, "stored_job", told)
+    async with connect(hand_over_seconds=0.001) as host:
+        for number in range(6):
+            running = await handed_over(host, prompt=f"[[say {number}]]")
+            await result_of(host, running["response_id"])
+            kept.append(running["response_id"])
+        texts = [(await host.call(GET, response_id=job_id))[1]["text"] for job_id in kept]
+    assert texts == [str(number) for number in range(6)]
+    assert kept[:4] == list(dict.fromkeys(asked))
