@@ -50,7 +50,7 @@ async def result_of_job(ctx: Context[App], job_id: str, seconds: float, *, cance
         return await job.wait(_NEWS_SECONDS)
 
     await _watch(ctx, look, seconds, lambda: job.sight.tail)
-    if job.ending is None:
+    if job.ending is None or not job.done.is_set():
         return running_result(app, job_id, job.so_far())
     return await _told(app, job.tool, job.ending, job.ended)
 

@@ -77,8 +77,7 @@ class Held:
         if self._key is None:
             return None
         self._job_id = self._task.job.job_id if self._task is not None else self._app.jobs.new_id()
-        call = json.dumps([self._tool, self._arguments], sort_keys=True)
-        self._fingerprint = hashlib.sha256(call.encode()).hexdigest()
+        self._fingerprint = fingerprint_of(self._tool, self._arguments)
         vanished_at: dict[str, float] = {}
         while True:
             claim = await self._claim(self._key)
@@ -233,6 +232,11 @@ class Held:
         if settings.hand_over_seconds is not None:
             return settings.hand_over_seconds
         return patience_with(current_host.get(), has_progress=self.reporter is not None)
+
+
+def fingerprint_of(tool: str, arguments: Mapping[str, Any]) -> str:
+    """The same for the same call, and for no other."""
+    return hashlib.sha256(json.dumps([tool, arguments], sort_keys=True).encode()).hexdigest()
 
 
 def plainly(facts: dict[str, Any] | None, error: BridgeError | None) -> Ended:
