@@ -36,7 +36,8 @@ async def look_at(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str) ->
     job = app.jobs.here(task_id)
     if job is None:
         return await _kept(app, await _stored(app, task_id))
-    if job.ending is None or job.ended_at is None:
+    # Its end is told when it is kept, and so is the same everywhere.
+    if not job.done.is_set() or job.ending is None or job.ended_at is None:
         return _unfinished(app, job, running.get(task_id))
     fields = task_fields(task_id, job.started_at, job.ended_at, app.bridge.settings, is_over=True)
     if isinstance(job.value, CallToolResult):
