@@ -20,7 +20,7 @@ sign-in, the endpoints, the models, a call that costs a few tokens, the folder f
 server is registered with. A check that fails is followed by what to fix. The exit code is 0 if none failed, else that
 of the first.
 """
-_MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("\N{EN DASH}", "yellow")}
+_MARKS = {"ok": "✓", "failed": "✗", "skipped": "\N{EN DASH}"}
 _PLAIN_MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "-   "}
 
 
@@ -54,12 +54,10 @@ def command(session: SessionOptions, call: bool, as_json: bool) -> int:
 
 def _line(finding: Finding) -> str:
     out = sys.stdout
-    mark, colour = _MARKS[finding.status]
+    mark = _MARKS[finding.status]
     try:
         mark.encode(out.encoding if out is not None else "utf-8")
     except (UnicodeEncodeError, LookupError):
         mark = _PLAIN_MARKS[finding.status]
-    if out is not None and out.isatty():
-        mark = click.style(mark, fg=colour)
     hint = f"  {finding.hint}\n" if finding.hint else ""
     return f"{mark} {finding.name}: {harmless(finding.detail)}\n{harmless(hint)}"
