@@ -1,13 +1,22 @@
 """Writes the parts of the documentation that are made from the code, between their markers.
 
-Run ``python docs/generate.py`` after changing a setting, a tool or an exit code; a test compares.
+Run ``python docs/generate.py`` after changing a setting, a tool, a prompt, a host or an exit code; a test compares.
 """
 
 from collections.abc import Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
+import host_pages
+import patience
+
+from databricks_responses_mcp.app import build_server
 from databricks_responses_mcp.cli.failing import EXIT_CODES
+from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.prompts.catalogue import listed_prompts
 from databricks_responses_mcp.tools.registry import all_tools
 from databricks_responses_mcp.workspace.settings import settings_help
 
@@ -50,6 +59,33 @@ def _type(schema: dict[str, Any]) -> str:
     return f"list of {schema['items']['type']}s" if schema["type"] == "array" else str(schema["type"])
 
 
+def prompts_reference() -> str:
+    """Every prompt with its arguments."""
+    rows = ["| prompt | what it does | arguments |", "|---|---|---|"]
+    for prompt in listed_prompts():
+        arguments = [
+            f"`{one.name}`{' (required)' if one.required else ''}: {one.description}" for one in prompt.arguments or ()
+        ]
+        rows.append(f"| `{prompt.name}` | {prompt.description} | {'<br>'.join(arguments)} |")
+    return "\n".join(rows)
+
+
+def resources_reference() -> str:
+    """Every resource and every template of resources."""
+
+    @asynccontextmanager
+    async def nothing() -> Any:
+        raise AssertionError("a list needs no workspace")
+        yield
+
+    server = build_server(nothing)
+    templates = anyio.run(server.list_resource_templates)
+    rows = ["| resource | what it is | type |", "|---|---|---|"]
+    rows += [f"| `{one.uri}` | {one.description} | {one.mime_type} |" for one in anyio.run(server.list_resources)]
+    rows += [f"| `{one.uri_template}` | {one.description} | {one.mime_type} |" for one in templates]
+    return "\n".join(rows)
+
+
 def exit_codes() -> str:
     """The exit code of each error code."""
     rows = ["| error code | exit code |", "|---|---|", "| none: it worked | 0 |"]
@@ -59,8 +95,18 @@ def exit_codes() -> str:
 
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "configuration.md": {"settings": settings_table},
-    "tools.md": {"tools": tools_reference},
+    "tools.md": {"tools": tools_reference, "prompts": prompts_reference, "resources": resources_reference},
     "errors.md": {"exit-codes": exit_codes},
+    "long-calls.md": {"patience": patience.patience_table},
+    "hosts/README.md": {"hosts": host_pages.hosts_table},
+    **{
+        f"hosts/{host.key}.md": {
+            "install": partial(host_pages.install_part, host),
+            "file": partial(host_pages.file_part, host),
+            "limits": partial(host_pages.limits_part, host),
+        }
+        for host in HOSTS
+    },
 }
 
 

@@ -51,7 +51,7 @@ async def tls_front(name: str, port: int) -> AsyncIterator[TlsFront]:
 
     with tempfile.TemporaryDirectory(prefix="tls-") as folder:
         certificate = Path(folder) / "certificate.pem"
-        context = _context(name, certificate)
+        context = self_signed(name, certificate)
         async with (
             await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
             anyio.create_task_group() as tasks,
@@ -70,7 +70,8 @@ async def _pass_on(source: ByteStream, target: ByteStream, until: anyio.CancelSc
     until.cancel()
 
 
-def _context(name: str, certificate: Path) -> ssl.SSLContext:
+def self_signed(name: str, certificate: Path) -> ssl.SSLContext:
+    """What a server needs to show a certificate for ``name``, which is written to that file, and nobody trusts."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)

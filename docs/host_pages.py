@@ -1,0 +1,157 @@
+"""The parts of the pages of hosts that are made from what the code knows of each host."""
+
+from dataclasses import fields
+from pathlib import Path, PurePosixPath
+
+from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.host import Host
+from databricks_responses_mcp.hosts.limits import KNOWN, HostLimits
+from databricks_responses_mcp.hosts.machine import Machine
+from databricks_responses_mcp.hosts.registration import register
+from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.tools.held import patience_with
+
+ROOT = Path(__file__).parents[1]
+UVX = Launch(command="uvx", args=(SERVER.distribution,), env={"DATABRICKS_CONFIG_PROFILE": "DEFAULT"})
+"""What the ready files start; a test compares them with these pages."""
+
+_MACHINES = {
+    name: Machine(platform, Path("~"), {})
+    for name, platform in (("Linux", "linux"), ("macOS", "darwin"), ("Windows", "win32"))
+}
+_SHOWS = {
+    "content": "the text and the pictures",
+    "structured": "the structured result alone, which has the whole text; of a picture, its path",
+    "structured and images": "the structured result, which has the whole text, and the pictures",
+}
+_TOLD = (
+    "shows_errors_whole",
+    "key",
+    "client_names",
+    "call_seconds",
+    "progress_extends",
+    "result_bytes",
+    "shows",
+    "evidence",
+)
+
+
+def ready_file(host: Host) -> str:
+    """What `install` would write where there was no file, on any machine that has uv."""
+    return register(host, host.new_file, host.entry(UVX))
+
+
+def manifest_of(host: Host) -> Path:
+    """The ready file in ``manifests/``, which has the name that the host looks for."""
+    name = PurePosixPath(host.project_file or host.user_files(_MACHINES["Linux"])[0].as_posix()).name
+    return ROOT / "manifests" / host.key / name
+
+
+def limits_by_key(key: str) -> HostLimits:
+    """What is known of a host's limits."""
+    return next(limits for limits in KNOWN if limits.key == key)
+
+
+def real_test(host: Host) -> Path | None:
+    """The test that drives the host's own program, if there is one."""
+    path = ROOT / "tests" / "real_hosts" / f"test_{host.key.replace('-', '_')}.py"
+    return path if path.exists() else None
+
+
+def hosts_table() -> str:
+    """All hosts, a row each."""
+    rows = ["| host | in one step | by hand | one click | a call may take | proven by |", "|---|---|---|---|---|---|"]
+    for host in HOSTS:
+        manifest, link, test = manifest_of(host), host.link(UVX), real_test(host)
+        rows.append(
+            f"| [{host.title}]({host.key}.md) | `{SERVER.distribution} install {host.key}` "
+            f"| [{manifest.name}](../../{manifest.relative_to(ROOT).as_posix()}) "
+            f"| {f'[add it]({link.web})' if link is not None else ''} | {_call_time(limits_by_key(host.key))} "
+            f"| {f'[its own program](../../{test.relative_to(ROOT).as_posix()})' if test else 'documentation'} |"
+        )
+    return "\n".join(rows)
+
+
+def install_part(host: Host) -> str:
+    """The command and its variants."""
+    options = [f"`{SERVER.distribution} install {host.key} --uninstall` takes it out again"]
+    if host.project_file is not None:
+        options.append(f"`--project` writes the project's `{host.project_file}` instead")
+    options.append("`--print` only shows what would be written")
+    parts = [
+        f"```bash\n{SERVER.distribution} install {host.key}\n```",
+        f"{'; '.join(options)}. Then: {_after(host)}",
+        _about_secrets(host),
+    ]
+    if (link := host.link(UVX)) is not None:
+        parts.append(f"Or in one click: [add it to {host.title}]({link.web}) (started with `uvx`, profile `DEFAULT`).")
+    if host.add_command:
+        parts.append(f"Its own way to register a server is `{host.add_command}`.")
+    return "\n\n".join(parts)
+
+
+def file_part(host: Host) -> str:
+    """Where the file is, and what stands in it."""
+    rows = ["| where | file |", "|---|---|"]
+    places = {name: host.user_files(machine) for name, machine in _MACHINES.items()}
+    if len(set(places.values())) == 1:
+        places = {"for you": places["Linux"]}
+    rows += [f"| {name} | {' or '.join(f'`{file.as_posix()}`' for file in files)} |" for name, files in places.items()]
+    if host.project_file is not None:
+        rows.append(f"| in a project | `{host.project_file}` |")
+    manifest = manifest_of(host).relative_to(ROOT).as_posix()
+    more = (
+        f"The same as a [ready file](../../{manifest}). `uvx` comes with [uv](https://docs.astral.sh/uv/); `install` "
+        "writes the path of the program that is installed instead."
+    )
+    return "\n\n".join(["\n".join(rows), f"```{host.format}\n{ready_file(host).rstrip()}\n```", more])
+
+
+def limits_part(host: Host) -> str:
+    """What the host takes, and what its model sees."""
+    limits = limits_by_key(host.key)
+    rows = ["| what | here |", "|---|---|", f"| a tool call may take | {_call_time(limits)} |"]
+    rows.append(f"| after which the bridge hands it over | {_hand_over(limits)} |")
+    if limits.result_bytes is not None:
+        rows.append(f"| a result may have | {limits.result_bytes:,} bytes |")
+    rows.append(f"| its model sees | {_SHOWS[limits.shows]} |")
+    rows += [
+        f"| of a result, its model sees at most | {getattr(limits, field.name):,} {field.name.removeprefix('shown_')} |"
+        for field in fields(limits)
+        if field.name not in _TOLD and getattr(limits, field.name) is not None
+    ]
+    rows.append(f"| known from | {limits.evidence} |")
+    return "\n".join(rows)
+
+
+def _call_time(limits: HostLimits) -> str:
+    if limits.call_seconds is None:
+        return "any time"
+    more = ", anew with each progress" if limits.progress_extends else ""
+    guess = " (assumed)" if limits.evidence == HostLimits(key="", client_names=()).evidence else ""
+    return f"{limits.call_seconds:g} s{more}{guess}"
+
+
+def _hand_over(limits: HostLimits) -> str:
+    with_progress, without = (patience_with(limits, has_progress=has) for has in (True, False))
+    if with_progress == without:
+        return f"{without:g} s"
+    return f"{with_progress:g} s; {without:g} s if it asks for no progress"
+
+
+def _after(host: Host) -> str:
+    if not host.after_project:
+        return host.after
+    return f"{host.after} For a project's file: {host.after_project[0].lower()}{host.after_project[1:]}"
+
+
+def _about_secrets(host: Host) -> str:
+    if host.refers:
+        return (
+            "It signs in by a profile of `~/.databrickscfg`. Without one, but with `DATABRICKS_HOST` and "
+            f"`DATABRICKS_TOKEN` set, the token stays where it is: {host.title} is told to fetch it."
+        )
+    return (
+        "It signs in by a profile of `~/.databrickscfg`. A token in the environment is of no use: whether "
+        f"{host.title} hands variables on is not documented, so `install` asks for a profile, or for `--token-in-file`."
+    )
