@@ -165,6 +165,8 @@ def reads_no_reasoning(conversation: Conversation, error: BridgeError) -> bool:
 
 def _refuses_include(error: BridgeError, parameters: Mapping[str, Any]) -> bool:
     """Whether a request may have been refused for what the bridge asked for besides what the caller did."""
+    if error.message.startswith(UNREADABLE_REASONING):
+        return False
     named = error.message.lower()
     # A word about what the caller wanted included is for the caller.
     return _is_refusal(error) and ("encrypted" in named or ("include" in named and "include" not in parameters))
