@@ -33,7 +33,7 @@ class AgentChatEvents:
     def finish(self, *, marked: bool = False) -> list[Event]:
         """The events at the end of the stream; ``marked`` if that was ``[DONE]``."""
         whole = self._finish is not None or marked or self._message is None
-        if self._writer.started and not self._writer.ended and whole:
+        if self._writer.has_items and not self._writer.ended and whole:
             self._end()
         return self._writer.take()
 

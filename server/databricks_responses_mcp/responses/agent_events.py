@@ -62,7 +62,7 @@ class AgentEvents:
         """
         if self._other is not None:
             return self._other.finish(marked=marked)
-        if self._writer.started and not self._writer.ended and (marked or not self._speaking):
+        if self._writer.has_items and not self._writer.ended and (marked or not self._speaking):
             self._end()
         return self._writer.take()
 
@@ -71,8 +71,7 @@ class AgentEvents:
         predictions = event.get("predictions")
         if kind is None and isinstance(predictions, dict | list):
             for one in predictions if isinstance(predictions, list) else [predictions]:
-                if isinstance(one, dict):
-                    self._take(one)
+                self._take(one if isinstance(one, dict) else {"content": one})
         elif kind in ("error", "response.error") or (kind is None and (event.get("error") or event.get("error_code"))):
             self._writer.fail(event.get("error") or event)
         elif kind is None or kind == "response":
@@ -83,10 +82,12 @@ class AgentEvents:
     def _take_untyped(self, event: dict[str, Any]) -> None:
         if isinstance(event.get("output"), list):
             self._take_response(event, str(event.get("status") or "completed"))
-            return
-        self._keep_fields(event)
-        self._writer.start()
-        self._writer.progress()
+        elif isinstance(event.get("content"), str | list):
+            self._take_done(event, {})
+        else:
+            self._keep_fields(event)
+            self._writer.start()
+            self._writer.progress()
 
     def _take_typed(self, kind: str, event: dict[str, Any]) -> None:
         if event.get("custom_outputs") is not None:
@@ -176,5 +177,6 @@ class AgentEvents:
         self._last = key
         speaker = self._speaking.get(key)
         if speaker is None:
-            speaker = self._speaking[key] = MessageItem(self._writer)
+            item_id = key[1] if key[0] == "id" else None
+            speaker = self._speaking[key] = MessageItem(self._writer, item_id)
         return speaker

@@ -15,7 +15,7 @@ def agent_item(item: dict[str, Any]) -> Item | None:
     if item.get("role") == "tool":
         return output_item(item)
     if kind != "message":
-        return {**item, "call_id": call_id_of(item)} if kind in _CALLS else item
+        return {"status": "completed", **item, "call_id": call_id_of(item)} if kind in _CALLS else item
     if item.get("role") not in (None, "assistant"):
         return None
     content = item.get("content")
@@ -26,8 +26,8 @@ def agent_item(item: dict[str, Any]) -> Item | None:
 
 def output_item(message: dict[str, Any]) -> Item:
     """A tool's message of the chat API as the output of a call."""
-    said = as_text(message.get("content"))
-    return {"type": "function_call_output", "call_id": str(message.get("tool_call_id") or ""), "output": said}
+    named = {"type": "function_call_output", "call_id": str(message.get("tool_call_id") or "")}
+    return {**named, "output": as_text(message.get("content")), "status": "completed"}
 
 
 def text_of_item(item: Item) -> str:

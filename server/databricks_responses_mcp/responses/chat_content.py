@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 Piece = tuple[str, str, dict[str, Any]]
-"""What it is (text, refusal, summary, thought, signature, closed), its text, and the part that it stood in."""
+"""What it is (text, refusal, summary, thought, signature, closed, picture), its text, and the part that it stood in."""
 
 
 def read_content(content: Any) -> Iterator[Piece]:
@@ -32,6 +32,8 @@ def _part(part: dict[str, Any]) -> Iterator[Piece]:
         yield "closed", "", {"type": "summary_encrypted_text", "data": part.get("data")}
     elif kind == "refusal":
         yield from _pieces(part, refusal="refusal")
+    elif kind == "image_url":
+        yield from _picture(part)
     else:
         yield from _pieces(part, text="text")
 
@@ -48,6 +50,18 @@ def _reasoning(part: dict[str, Any]) -> Iterator[Piece]:
             yield from _pieces(piece, summary="text", signature="signature")
         elif isinstance(piece, dict):
             yield "closed", "", piece
+
+
+def _picture(part: dict[str, Any]) -> Iterator[Piece]:
+    image = part.get("image_url")
+    url = image.get("url") if isinstance(image, dict) else image
+    if not isinstance(url, str) or not url:
+        return
+    head, comma, data = url.partition(",")
+    if comma and head.startswith("data:image/") and head.endswith(";base64"):
+        yield "picture", data, part
+    else:
+        yield "text", f"![image]({url})", part
 
 
 def _pieces(part: dict[str, Any], **names: str) -> Iterator[Piece]:

@@ -45,7 +45,7 @@ class ChatEvents:
         Args:
             marked: the stream ended with ``[DONE]``: then what has arrived is all there is.
         """
-        if not self._writer.ended and (self._finish is not None or (marked and self._writer.started)):
+        if not self._writer.ended and (self._finish is not None or (marked and self._writer.has_items)):
             self._end()
         return self._writer.take()
 
@@ -88,8 +88,9 @@ class ChatEvents:
             if isinstance(text := said.get(name), str) and text:
                 self._think(is_summary=False).text(text)
                 break
-        for kind, text, raw in read_content(said.get("content")):
-            self._take_content(kind, text, raw)
+        for name in ("content", "images"):
+            for kind, text, raw in read_content(said.get(name)):
+                self._take_content(kind, text, raw)
         if isinstance(text := said.get("refusal"), str) and text:
             self._speak().refusal(text)
         annotations = said.get("annotations")
@@ -103,6 +104,9 @@ class ChatEvents:
             self._write_text(text)
         elif kind == "refusal":
             self._speak().refusal(text)
+        elif kind == "picture":
+            self._fall_silent()
+            self._writer.whole({"type": "image_generation_call", "status": "completed", "result": text})
         elif kind == "signature":
             (self._reasoning or self._think(is_summary=True)).signature(text)
         elif kind == "closed":

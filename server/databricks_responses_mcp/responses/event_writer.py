@@ -12,6 +12,8 @@ from databricks_responses_mcp.responses.chat_usage import response_usage
 
 Event = dict[str, Any]
 
+_PREFIXES = {"function_call": "fc", "function_call_output": "fco", "image_generation_call": "ig", "reasoning": "rs"}
+
 
 class EventWriter:
     """Writes the events of one response, in order; ``take`` hands out what was written.
@@ -42,6 +44,11 @@ class EventWriter:
         self._sequence = 0
         self._items: list[Item] = []
         self._done: set[int] = set()
+
+    @property
+    def has_items(self) -> bool:
+        """Whether any item has begun."""
+        return bool(self._items)
 
     def take(self) -> list[Event]:
         """The events written since the last time."""
@@ -93,7 +100,7 @@ class EventWriter:
     def whole(self, item: Item) -> None:
         """Write an item that came in one piece."""
         if not isinstance(item.get("id"), str):
-            item = {**item, "id": self.item_id(str(item.get("type") or "item"))}
+            item = {**item, "id": self.item_id(_PREFIXES.get(str(item.get("type")), "item"))}
         self.done(self.add(item), item)
 
     def progress(self) -> None:

@@ -27,7 +27,7 @@ def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
     if isinstance(value, str):
         return [{"type": "message", "role": "user", "content": value}], []
     items: list[Item] = []
-    pictures = 0
+    pictures = False
     for item in _items_of(value):
         kind = item.get("type") or ("message" if "role" in item else None)
         if kind in _PASSING:
@@ -37,10 +37,10 @@ def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
         elif kind in _OUTPUTS:
             items.append(_output(item))
         elif kind == "image_generation_call":
-            pictures += 1
+            pictures = True
         elif kind not in _UNTOLD:
             raise _untranslatable(item, str(kind), surface)
-    notes = [f"The model was not shown {pictures} pictures drawn earlier in this conversation."] if pictures else []
+    notes = ["The model was not shown the pictures drawn earlier in this conversation."] if pictures else []
     return items, notes
 
 

@@ -90,7 +90,7 @@ def take_parameters(
 
 def left_out_note(surface: str, names: Collection[str]) -> list[str]:
     """What to tell of parameters that were left out: one sentence, or nothing."""
-    return [f"Left out of the request, because {surface} does not take it: {', '.join(names)}."] if names else []
+    return [f"Left out of the request, because it means nothing to {surface}: {', '.join(names)}."] if names else []
 
 
 def _is_neutral(name: str, value: Any) -> bool:
