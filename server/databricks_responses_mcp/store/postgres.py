@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MOST_CONNECTIONS = 4
 _DEADLINE_SECONDS = 30.0
+_COMMIT_SECONDS = 10.0
 _IDLE_SECONDS = 120.0
 # The server gives up before we do, so that nobody waits for a lock that a lost client holds.
 _LIMITS = (
@@ -75,7 +76,9 @@ class PostgresStore(SqlStore):
             connection = await self._begun(begin)
             try:
                 result = await _run(connection, steps)
-                await connection.execute("COMMIT")
+                # Not cancelled half-way: whoever looks after this call has ended must find it done or undone for good.
+                with anyio.CancelScope(shield=True), anyio.fail_after(_COMMIT_SECONDS):
+                    await connection.execute("COMMIT")
             except BaseException:
                 await _give_up(connection)
                 raise
