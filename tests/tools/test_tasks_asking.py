@@ -77,9 +77,12 @@ async def test_a_task_asks_the_user_and_goes_on_with_the_answer(
 async def test_a_question_that_nobody_answers_approves_nothing_and_the_calls_wait(
     task_hosts: TaskHosts, emulator: RunningEmulator
 ) -> None:
-    async with task_hosts(approval_timeout_seconds=0.3) as host:
-        task_id, _ = await approval_task(host, emulator)
-        result = await host.result(task_id)
+    async with task_hosts(approval_timeout_seconds=0.1) as host:
+        with emulator.state.hold():
+            task_id = await host.start(ASK, prompt="Search for the outage.", mcp_servers=["sql"])
+        while (task := await host.get(task_id))["status"] not in OVER:
+            pass
+        result = task["result"]
     facts = result["structuredContent"]
     assert [call["type"] for call in facts["pending_calls"]] == ["mcp_approval_request"]
     assert facts["notes"] == ["The user dismissed the question: nothing was approved, the calls wait in pending_calls."]
@@ -107,18 +110,18 @@ async def test_a_user_who_is_asked_soon_is_asked_without_a_task(task_hosts: Task
 
 
 def interview(server: BridgeServer) -> None:
-    """A tool of somebody else that asks twice under the same name, and then a model that nobody has."""
+    """A tool of somebody else that asks twice under the same name; or for a model, which nobody has."""
 
-    async def interview(ctx: Context[App, Any]) -> CallToolResult | InputRequiredResult:
+    async def interview(ctx: Context[App, Any], by_model: bool = False) -> CallToolResult | InputRequiredResult:
         await hand_over()
+        if by_model:
+            asked = SamplingMessage(role="user", content=TextContent(text="Who?"))
+            sample = CreateMessageRequest(params=CreateMessageRequestParams(messages=[asked], max_tokens=1))
+            return InputRequiredResult(input_requests={"model": sample})
         answer = (ctx.input_responses or {}).get("name")
         heard = json.loads(ctx.request_state or "[]")
         if isinstance(answer, ElicitResult):
             heard.append((answer.content or {}).get("name"))
-        if len(heard) == 2 and heard[1] == "nobody":
-            asked = SamplingMessage(role="user", content=TextContent(text="Who?"))
-            sample = CreateMessageRequest(params=CreateMessageRequestParams(messages=[asked], max_tokens=1))
-            return InputRequiredResult(input_requests={"model": sample})
         if len(heard) == 2:
             return CallToolResult(content=[TextContent(text=" and ".join(heard))])
         schema = {"type": "object", "properties": {"name": {"type": "string"}}}
@@ -153,11 +156,8 @@ async def test_the_questions_of_a_task_have_keys_that_are_used_once_and_its_resu
 
 
 async def test_a_task_that_asks_what_nobody_answers_fails_and_is_kept_as_failed(task_hosts: TaskHosts) -> None:
-    async with task_hosts(add=interview, hand_over_seconds=None, approval_timeout_seconds=0.3) as host:
-        task_id = await host.start("interview")
-        for key, name in (("name", "Ada"), ("name.2", "nobody")):
-            await host.until(task_id, "input_required")
-            await host.update(task_id, **{key: named(name)})
+    async with task_hosts(add=interview, hand_over_seconds=None, approval_timeout_seconds=0.1) as host:
+        task_id = await host.start("interview", by_model=True)
         while (failed := await host.get(task_id))["status"] not in OVER:
             pass
     async with task_hosts() as host:
@@ -165,6 +165,6 @@ async def test_a_task_that_asks_what_nobody_answers_fails_and_is_kept_as_failed(
     assert failed["status"] == "failed"
     assert failed["error"] == {
         "code": -32603,
-        "message": "Nobody answered sampling/createMessage 'model.3' in time",
+        "message": "Nobody answered sampling/createMessage 'model' in time",
     }
     assert "result" not in failed
