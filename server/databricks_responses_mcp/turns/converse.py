@@ -123,7 +123,7 @@ async def paid_exchange(
     """
     usage: Any = None
     endpoint = model = str(body["model"])
-    async with bridge.spending.within_limits(body):
+    async with bridge.spending.within_limits(body) as lowered:
         try:
             outcome = await exchange(
                 bridge.client,
@@ -135,6 +135,8 @@ async def paid_exchange(
                 take_picture=watch.take_picture,
             )
             usage, model = outcome.usage, outcome.model
+            if lowered and outcome.incomplete_reason == "max_output_tokens":
+                outcome = replace(outcome, notes=(*outcome.notes, lowered))
         except BridgeError as error:
             usage, model = error.partial.get("usage"), error.partial.get("model", model)
             raise

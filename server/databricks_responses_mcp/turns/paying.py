@@ -26,6 +26,9 @@ DAY = 86_400
 """Seconds."""
 
 _STORE_SECONDS = 10.0
+_LOWERED = (
+    "RESPONSES_MCP_DAILY_TOKEN_BUDGET left {left} tokens for the rest of the day (UTC), and no more for this answer."
+)
 
 
 class Spending:
@@ -42,15 +45,17 @@ class Spending:
         self._reserved = 0
 
     @asynccontextmanager
-    async def within_limits(self, body: dict[str, Any]) -> AsyncIterator[None]:
+    async def within_limits(self, body: dict[str, Any]) -> AsyncIterator[str]:
         """Let a request go out: its ``max_output_tokens`` may be lowered to what is left of today's budget.
+
+        Gives what its caller must know if the answer is cut off by that, else an empty text.
 
         Raises:
             BridgeError: ``budget_exceeded``, before anything is sent.
         """
         self._hold_to_limit(body)
         if self._budget is None:
-            yield
+            yield ""
             return
         # What was reserved when the store was asked may be in its answer, or not: it is not spent twice over.
         reserved_before = self._reserved
@@ -68,7 +73,7 @@ class Spending:
         body["max_output_tokens"] = reserved
         self._reserved += reserved
         try:
-            yield
+            yield _LOWERED.format(left=left) if reserved != wanted else ""
         finally:
             self._reserved -= reserved
 

@@ -1,0 +1,196 @@
+"""What requests may cost: limits refuse before anything is sent, and what was spent is kept, whoever spent it."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.sqlite import SqliteStore
+from databricks_responses_mcp.turns import archive
+from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from harness import Connect, settings_for
+
+pytestmark = pytest.mark.anyio
+
+ASK = "ask_databricks_model"
+
+
+def sent(emulator: RunningEmulator) -> list[Any]:
+    return [exchange.body for exchange in emulator.state.journal.to("/responses")]
+
+
+def cost(usage: dict[str, Any]) -> int:
+    return int(usage["input_tokens"]) + int(usage["output_tokens"])
+
+
+async def test_more_output_than_the_limit_is_refused_before_anything_is_sent(
+    connect: Connect, emulator: RunningEmulator, era: str
+) -> None:
+    async with connect(era, max_output_tokens=1000) as host:
+        _, facts, failed = await host.call(ASK, prompt="Hi", max_output_tokens=1001)
+    assert failed
+    assert facts["error"]["code"] == "budget_exceeded"
+    assert "RESPONSES_MCP_MAX_OUTPUT_TOKENS" in facts["error"]["hint"]
+    assert sent(emulator) == []
+
+
+async def test_every_request_has_a_limit_where_there_is_one(connect: Connect, emulator: RunningEmulator) -> None:
+    async with connect(max_output_tokens=1000) as host:
+        for tool, arguments in (
+            (ASK, {"prompt": "Hi"}),
+            ("search_web", {"question": "News?"}),
+            ("generate_image", {"prompt": "A cat"}),
+        ):
+            _, facts, failed = await host.call(tool, **arguments)
+            assert not failed, facts
+    assert [body["max_output_tokens"] for body in sent(emulator)] == [1000, 1000, 1000]
+
+
+async def test_a_budget_that_is_spent_refuses_before_anything_is_sent(
+    connect: Connect, emulator: RunningEmulator, era: str
+) -> None:
+    async with connect(era, daily_token_budget=100) as host:
+        _, first, _ = await host.call(ASK, prompt="[[words 200]]")
+        assert first["status"] == "incomplete"
+        assert sent(emulator)[0]["max_output_tokens"] == 100
+        for tool, arguments in (
+            (ASK, {"prompt": "Hi"}),
+            ("search_web", {"question": "News?"}),
+            ("generate_image", {"prompt": "A cat"}),
+            ("edit_files", {"instruction": "Write."}),
+            ("manage_conversations", {"action": "compact", "conversation_id": first["conversation_id"]}),
+        ):
+            _, facts, failed = await host.call(tool, **arguments)
+            assert failed
+            assert facts["error"]["code"] == "budget_exceeded"
+            assert facts["error"]["retryable"]
+            assert 0 < facts["error"]["retry_after_seconds"] <= 86_400
+    assert len(sent(emulator)) == 1
+
+
+async def test_what_is_left_of_the_budget_is_all_that_an_answer_may_use(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    async with connect(daily_token_budget=2000) as host:
+        _, first, _ = await host.call(ASK, prompt="[[words 20]]")
+        left = 2000 - cost(first["usage"])
+        _, second, _ = await host.call(ASK, prompt="[[words 5000]]")
+        assert sent(emulator)[1]["max_output_tokens"] == left
+    assert second["status"] == "incomplete"
+    assert any("RESPONSES_MCP_DAILY_TOKEN_BUDGET" in note for note in second["notes"])
+
+
+async def test_what_other_processes_spend_counts(emulator: RunningEmulator, tmp_path: Path) -> None:
+    settings = settings_for(emulator, tmp_path, daily_token_budget=300)
+    async with open_bridge(settings, {}) as one, open_bridge(settings, {}) as other:
+        await ask(one, Question(prompt="[[words 1000]]"))
+        with pytest.raises(BridgeError) as raised:
+            await ask(other, Question(prompt="Hi"))
+    assert raised.value.code is ErrorCode.BUDGET_EXCEEDED
+    assert len(sent(emulator)) == 1
+
+
+async def test_calls_at_once_share_what_is_left(emulator: RunningEmulator, tmp_path: Path) -> None:
+    settings = settings_for(emulator, tmp_path, daily_token_budget=1000)
+    refused: list[BridgeError] = []
+    one_was_refused = anyio.Event()
+    async with open_bridge(settings, {}) as bridge:
+        with emulator.state.hold(2):
+            async with anyio.create_task_group() as tasks:
+
+                async def call() -> None:
+                    try:
+                        await ask(bridge, Question(prompt="Hi", max_output_tokens=400))
+                    except BridgeError as error:
+                        refused.append(error)
+                        one_was_refused.set()
+
+                for _ in range(4):
+                    tasks.start_soon(call)
+                with anyio.fail_after(10):
+                    await emulator.state.journal.wait_for(3)
+                    await one_was_refused.wait()
+                hold = emulator.state.current_hold
+                assert hold is not None
+                hold.release()
+    assert sorted(body["max_output_tokens"] for body in sent(emulator)) == [200, 400, 400]
+    assert [error.code for error in refused] == [ErrorCode.BUDGET_EXCEEDED]
+
+
+async def test_what_was_reserved_is_free_again_when_a_call_ends_however(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    settings = settings_for(emulator, tmp_path, daily_token_budget=100_000)
+    async with open_bridge(settings, {}) as bridge:
+        emulator.state.faults.add("400")
+        with pytest.raises(BridgeError):
+            await ask(bridge, Question(prompt="Hi"))
+        with emulator.state.hold(2) as hold:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask, bridge, Question(prompt="Hi"))
+                with anyio.fail_after(10):
+                    await hold.reached.wait()
+                tasks.cancel_scope.cancel()
+        await ask(bridge, Question(prompt="Hi", max_output_tokens=90_000))
+    assert sent(emulator)[-1]["max_output_tokens"] == 90_000
+
+
+async def test_a_store_that_cannot_tell_what_was_spent_lets_nothing_more_be_spent(
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: SqliteStore, since: float) -> int:
+        raise StoreError("The disk is gone.")
+
+    monkeypatch.setattr(SqliteStore, "tokens_since", broken)
+    async with open_bridge(settings_for(emulator, tmp_path, daily_token_budget=1000), {}) as bridge:
+        with pytest.raises(BridgeError) as raised:
+            await ask(bridge, Question(prompt="Hi"))
+    assert raised.value.code is ErrorCode.BUDGET_EXCEEDED
+    assert "disk is gone" in raised.value.message
+    assert sent(emulator) == []
+
+
+async def test_every_request_is_counted_under_its_tool_and_its_conversation(
+    connect: Connect, emulator: RunningEmulator, bridge: Bridge, tmp_path: Path
+) -> None:
+    file = tmp_path / "main.py"
+    file.write_text("def f(n):\n    return n\n")
+    spent: dict[str, int] = {}
+    async with connect() as host:
+        for tool, arguments in (
+            (ASK, {"prompt": "Hi"}),
+            (ASK, {"prompt": "[[fail]]"}),
+            ("search_web", {"question": "News?"}),
+            ("generate_image", {"prompt": "A cat", "n": 2}),
+            ("edit_files", {"instruction": "Add input validation.", "paths": [str(file)]}),
+        ):
+            _, facts, _ = await host.call(tool, **arguments)
+            spent[tool] = spent.get(tool, 0) + (cost(facts["usage"]) if facts.get("usage") else 0)
+            if tool == ASK and "error" not in facts:
+                conversation_id = facts["conversation_id"]
+        _, summary, _ = await host.call("manage_conversations", action="compact", conversation_id=conversation_id)
+        spent["manage_conversations"] = cost(summary["usage"])
+    totals = {total.key: total for total in await archive.usage(bridge, "tool")}
+    assert {tool: total.input_tokens + total.output_tokens for tool, total in totals.items()} == spent
+    assert totals["generate_image"].requests == 2
+    assert totals["edit_files"].requests == len(sent(emulator)) - 6
+    assert await archive.tokens_today(bridge) == sum(spent.values())
+    by_conversation = {total.key: total.requests for total in await archive.usage(bridge, "conversation")}
+    assert by_conversation[conversation_id] == 2
+
+
+async def test_a_store_that_cannot_keep_what_was_spent_costs_no_answer(
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: SqliteStore, usage: object) -> None:
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(SqliteStore, "add_usage", broken)
+    async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
+        outcome = await ask(bridge, Question(prompt="Hi"))
+    assert outcome.text
