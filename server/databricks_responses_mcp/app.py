@@ -191,6 +191,7 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
         assert isinstance(server, BridgeServer)
         server.listed, server.called = anyio.Event(), anyio.Event()
         async with open_bridge() as bridge, anyio.create_task_group() as tasks:
+            bridge.background = tasks
             tasks.start_soon(_warm_up, server.listed)
             tasks.start_soon(_sweep, bridge, server.called)
             yield App(bridge, background=tasks)

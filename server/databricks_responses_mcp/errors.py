@@ -43,6 +43,7 @@ class BridgeError(Exception):
         request_id: the workspace's own id of the failed request, when it gave one.
         partial: what was received before the failure, in the field names of the tool's result
             (``text``, ``response_id``, ``output``, ``images`` …): it may have been paid for.
+        marks: codes and words of the upstream's error that tell what kind it is; for the bridge, never shown.
     """
 
     code: ErrorCode
@@ -53,6 +54,7 @@ class BridgeError(Exception):
     status: int | None = None
     request_id: str | None = None
     partial: dict[str, Any] = field(default_factory=dict)
+    marks: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

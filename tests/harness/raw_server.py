@@ -8,9 +8,11 @@ import anyio
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.workspace.settings import load_settings
 
+LISTING = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 17\r\n\r\n{"endpoints": []}'
+
 
 class RawServer:
-    """Answers every request with the same bytes, keeps the requests and counts connections.
+    """Answers every POST with the same bytes, keeps the requests and counts connections.
 
     Args:
         answer: what every request gets once ``first`` is used up.
@@ -24,6 +26,9 @@ class RawServer:
         self.connections = 0
         self.requests: list[bytes] = []
         self.first: list[bytes] = []
+
+    def _next(self) -> bytes:
+        return self.first.pop(0) if self.first else self.answer
 
     async def serve(self, stream: anyio.abc.SocketStream) -> None:
         self.connections += 1
@@ -41,7 +46,7 @@ class RawServer:
                         if answered == self.each:
                             return
                         answered += 1
-                        await stream.send(self.first.pop(0) if self.first else self.answer)
+                        await stream.send(LISTING if head.startswith(b"GET ") else self._next())
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 return
 
@@ -52,7 +57,14 @@ async def raw_server(answer: bytes, each: int = 1000) -> AsyncIterator[tuple[Raw
     server = RawServer(answer, each)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     server.host = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
-    settings = load_settings({"DATABRICKS_HOST": server.host, "DATABRICKS_TOKEN": "t", "RESPONSES_MCP_STORE": "off"})
+    settings = load_settings(
+        {
+            "DATABRICKS_HOST": server.host,
+            "DATABRICKS_TOKEN": "t",
+            "RESPONSES_MCP_STORE": "off",
+            "RESPONSES_MCP_SURFACE": "responses",
+        }
+    )
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, server.serve)
         async with open_bridge(settings, {}) as bridge:

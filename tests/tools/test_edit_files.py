@@ -52,7 +52,7 @@ class Scripted:
 
     async def edit(self, *answers: bytes, **arguments: Any) -> tuple[dict[str, Any], bool]:
         async with raw_server(DONE) as (server, bridge):
-            server.first = [answer(b'{"endpoints": []}', "application/json"), *answers]
+            server.first = [*answers]
             bridge.settings = bridge.settings.model_copy(update={"allowed_dirs": (self.directory,)})
             async with Client(build_server(lambda: nullcontext(bridge)), mode="2026-07-28") as client:
                 _, facts, failed = await Host(client).call(EDIT, instruction="Change it.", model="m", **arguments)

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 LIST = "list_databricks_models"
 
 
-async def test_endpoints_come_with_state_kind_and_whether_responses_serves_them(connect: Connect, era: str) -> None:
+async def test_a_model_comes_with_how_it_is_reached_and_what_it_can_do(connect: Connect, era: str) -> None:
     async with connect(era) as host:
         content, facts, failed = await host.call(LIST, name_contains="GPT-5-1")
     assert not failed
@@ -18,34 +18,51 @@ async def test_endpoints_come_with_state_kind_and_whether_responses_serves_them(
         "models": [
             {
                 "name": "databricks-gpt-5-1",
-                "state": "READY",
-                "task": "llm/v1/chat",
-                "kind": "pay_per_token",
-                "serves_responses": "yes",
-                "reason": "the workspace lists the Responses API among its API types",
-                "draws": "yes",
+                "class": "native",
+                "surface": "responses",
+                "can": ["text", "images", "image_generation", "web_search", "custom_tools", "structured_output"],
             }
         ],
+        "hidden": 0,
         "default_model": "databricks-gpt-5",
         "default_image_model": "databricks-gpt-5",
     }
     assert content[0].text == (
-        "databricks-gpt-5-1: READY, pay per token, llm/v1/chat; Responses API: yes, draws "
-        "(the workspace lists the Responses API among its API types)\n"
+        "databricks-gpt-5-1: native (responses); text, sees images, draws, searches the web, custom tools, "
+        "answers by schema\n"
         "Default model: databricks-gpt-5. Default image model: databricks-gpt-5."
     )
 
 
-async def test_endpoints_that_do_not_serve_responses_are_counted_and_shown_on_request(
-    connect: Connect, emulator: RunningEmulator
-) -> None:
+async def test_it_is_short_unless_everything_is_asked_for(connect: Connect, emulator: RunningEmulator) -> None:
     async with connect() as host:
         short, few, _ = await host.call(LIST)
-        _, all_, _ = await host.call(LIST, responses_only=False)
-    assert {model["name"] for model in all_["models"]} == set(emulator.state.endpoints)
-    hidden = len(all_["models"]) - len(few["models"])
+        whole, everything, _ = await host.call(LIST, all=True)
+    assert {model["name"] for model in everything["models"]} >= set(emulator.state.endpoints)
+    hidden = len(everything["models"]) - len(few["models"])
+    assert (few["hidden"], everything["hidden"]) == (hidden, 0)
     assert hidden > 0
-    assert f"({hidden} more do not serve the Responses API" in short[0].text
+    assert f"({hidden} more are not shown here; all=true shows everything.)" in short[0].text
+    embedding = next(model for model in everything["models"] if model["name"] == "databricks-gte-large-en")
+    assert (embedding["class"], embedding["can"], embedding["confidence"]) == ("other", [], "listed")
+    assert "its task is llm/v1/embeddings (listed)" in whole[0].text
+
+
+@pytest.mark.parametrize("capability", ["image_generation", "web_search", "custom_tools", "images"])
+async def test_a_capability_narrows_it_down(connect: Connect, capability: str) -> None:
+    async with connect() as host:
+        _, facts, _ = await host.call(LIST, capability=capability)
+    assert facts["models"]
+    assert all(capability in model["can"] for model in facts["models"])
+    assert facts["hidden"] > 0
+
+
+async def test_a_capability_that_there_is_not_is_told_with_those_that_there_are(connect: Connect) -> None:
+    async with connect() as host:
+        _, facts, failed = await host.call(LIST, capability="singing")
+    assert failed
+    assert facts["error"]["code"] == "invalid_argument"
+    assert "web_search" in facts["error"]["hint"]
 
 
 async def test_the_listing_is_asked_for_once_in_a_while_not_on_every_call(

@@ -45,7 +45,7 @@ MISFITS = call(2, "update_file", "a.txt", "@@\n three\n+four\n")
 
 
 async def run(server: RawServer, bridge: Bridge, *answers: bytes, files: dict[str, str] | None = None) -> Edited:
-    server.first = [LISTING, *answers]
+    server.first = [*answers]
     wanted = Edit(instruction="Change it.", files=FILES if files is None else files, root="/r", model="m")
     with anyio.fail_after(20):
         return await edit(bridge, wanted, admit=anything)
@@ -228,7 +228,7 @@ async def test_cancelling_ends_it_at_once() -> None:
                 if "carried out" in message:
                     scope.cancel()
 
-            server.first = [LISTING, response(FITS)]
+            server.first = [response(FITS)]
             wanted = Edit(instruction="Change it.", files=FILES, root="/r", model="m")
             await edit(bridge, wanted, admit=anything, reporter=Reporter(report))
     assert said_so[-1] == "1 operation carried out, 0 failed; the model goes on"

@@ -71,7 +71,7 @@ async def test_an_endpoint_that_refuses_the_list_of_sources_still_answers() -> N
     event = {"type": "response.completed", "response": {"output": [{"type": "web_search_call"}, message]}}
     stream = answer(b"data: " + json.dumps(event).encode() + b"\n\n", "text/event-stream")
     async with raw_server(stream) as (server, bridge):
-        server.first = [refusal + body] * 2  # the first is for the listing of endpoints
+        server.first = [refusal + body]
         got = await search(bridge, Search(question="Who won?", model="m"))
     assert (got.text, got.searched) == ("Found.", True)
     assert ["include" in json.loads(request) for request in server.requests if request] == [True, False]

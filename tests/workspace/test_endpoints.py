@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.workspace.endpoints import Endpoint, gpt_version, parse_endpoints
+from databricks_responses_mcp.workspace.classifying import CAPABILITIES, Judgement, gpt_version
+from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
 
 
 def served(name: str, entity: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -237,6 +238,13 @@ def test_an_entry_is_read_whole() -> None:
                 description="A model.",
                 can_generate_images="yes",
                 images_reason="an OpenAI model on the Responses API; the image_generation tool is among its tools",
+                judged=Judgement(
+                    model_class="native",
+                    surfaces=("responses", "chat"),
+                    reason="an OpenAI GPT that Databricks serves, by its name",
+                    confidence="named",
+                    can=frozenset(CAPABILITIES),
+                ),
             ),
             Endpoint(
                 name="old-fields",
@@ -251,6 +259,14 @@ def test_an_entry_is_read_whole() -> None:
                 description="",
                 can_generate_images="unknown",
                 images_reason="the workspace does not say",
+                judged=Judgement(
+                    model_class="chat",
+                    surfaces=("invocations", "chat"),
+                    reason="a custom model; the workspace does not say what it speaks",
+                    confidence="guessed",
+                    can=frozenset({"text", "structured_output"}),
+                    cannot=frozenset({"image_generation", "web_search", "custom_tools"}),
+                ),
             ),
         ]
     )

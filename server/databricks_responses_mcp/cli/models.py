@@ -13,27 +13,29 @@ from databricks_responses_mcp.cli.printing import harmless, note, write_json, wr
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
 from databricks_responses_mcp.cli.tables import aligned, on_terminal
+from databricks_responses_mcp.workspace.classifying import CAPABILITIES
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.tools.listing import Listing
 
-_HEADINGS = ("NAME", "STATE", "KIND", "PROVIDER", "TASK", "RESPONSES", "DRAWS", "DEFAULT")
-_DISPENSABLE = (_HEADINGS.index("TASK"), _HEADINGS.index("PROVIDER"), _HEADINGS.index("KIND"))
+_HEADINGS = ("NAME", "STATE", "KIND", "PROVIDER", "TASK", "CLASS", "SURFACE", "DRAWS", "DEFAULT")
+_DISPENSABLE = tuple(_HEADINGS.index(name) for name in ("TASK", "PROVIDER", "KIND", "CLASS"))
 
 
-@click.command(cls=SectionedCommand, help="List the serving endpoints of the workspace that the Responses API serves.")
+@click.command(cls=SectionedCommand, help="List the models of the workspace: how each is reached, and what it can do.")
 @click.option("--filter", "name_contains", metavar="TEXT", default="", help="Only those whose name contains it.")
-@click.option("--all", "everything", is_flag=True, help="Those that the Responses API does not serve, too.")
+@click.option("--all", "everything", is_flag=True, help="Endpoints that answer with no text, too.")
+@click.option("--can", metavar="CAPABILITY", type=click.Choice(CAPABILITIES), help="Only those that can do it.")
 @json_option
 @session_options()
-def command(session: SessionOptions, name_contains: str, everything: bool, as_json: bool) -> None:
+def command(session: SessionOptions, name_contains: str, everything: bool, can: str | None, as_json: bool) -> None:
     """List endpoints."""
     with failing_as_json(as_json):
         settings = settings_for_terminal(session)
-        listing = run_async(partial(_list, settings, session, name_contains, everything))
+        listing = run_async(partial(_list, settings, session, name_contains, can, everything))
     if as_json:
-        write_json({**listing.facts(), "hidden": listing.hidden})
+        write_json(listing.facts())
         return
     rows = _rows(listing)
     if not rows:
@@ -43,16 +45,18 @@ def command(session: SessionOptions, name_contains: str, everything: bool, as_js
     else:
         write_out(aligned([_HEADINGS, *rows]))
     if listing.hidden:
-        note(f"{listing.hidden} more do not serve the Responses API; --all shows them.")
+        note(f"{listing.hidden} more are not shown; --all shows those that answer with no text, too.")
 
 
-async def _list(settings: Settings, session: SessionOptions, name_contains: str, everything: bool) -> "Listing":
+async def _list(
+    settings: Settings, session: SessionOptions, name_contains: str, can: str | None, everything: bool
+) -> "Listing":
     # Imported here: what the tools need takes a while to import, and `--help` does not.
     from databricks_responses_mcp.tools.listing import list_models
 
     async with open_session(settings, session) as bridge:
         with phases():
-            return await list_models(bridge, name_contains, responses_only=not everything)
+            return await list_models(bridge, name_contains, capability=can, everything=everything)
 
 
 def _rows(listing: "Listing") -> list[tuple[str, ...]]:
@@ -69,7 +73,8 @@ def _rows(listing: "Listing") -> list[tuple[str, ...]]:
             endpoint.kind.replace("_", " "),
             endpoint.provider or "-",
             endpoint.task or "-",
-            endpoint.serves_responses,
+            endpoint.judged.model_class,
+            endpoint.judged.surfaces[0],
             endpoint.can_generate_images,
             ", ".join(uses) or "-",
         )
@@ -90,7 +95,7 @@ def _table(rows: list[tuple[str, ...]]) -> None:
     colours = {"yes": "green", "no": "red", "unknown": "yellow"}
     for row in rows:
         ready = "green" if row[1] == "READY" else "yellow"
-        styles = ("bold", ready, "", "", "", colours.get(row[5], ""), colours.get(row[6], ""), "cyan")
+        styles = ("bold", ready, "", "", "", "", "", colours.get(row[7], ""), "cyan")
         table.add_row(*(Text(row[column], styles[column]) for column in shown))
     console.print(table)
 

@@ -30,7 +30,7 @@ async def ask_databricks_model(
     files: Annotated[Names, Field(description="Text files to put in the prompt; path:10-20 takes these lines.")] = (),
     reasoning_effort: Annotated[
         Optional[str],
-        Field(description="none, minimal, low, medium, high, xhigh or max. Default: the model's."),
+        Field(description="none to max. Default: the model's."),
     ] = None,
     verbosity: Annotated[Optional[str], Field(description="low, medium or high. Default: the model's.")] = None,
     max_output_tokens: Annotated[
@@ -58,8 +58,8 @@ async def ask_databricks_model(
     mcp_servers: Annotated[
         Names,
         Field(
-            description="MCP servers it may use: configured names, genie[/space], "
-            "functions/catalog/schema[/fn], ai-search/catalog/schema/index, sql, external/connection."
+            description="MCP servers it may use: configured names, or the workspace's, e.g. genie/space, "
+            "functions/catalog/schema, sql."
         ),
     ] = (),
     tool_choice: Annotated[
@@ -75,6 +75,7 @@ async def ask_databricks_model(
         Optional[dict[str, Any]],
         Field(description="Any other parameters of the API, verbatim."),
     ] = None,
+    surface: Annotated[Optional[str], Field(description="E.g. chat. Default: found out.")] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Run one question; see DESCRIPTION."""
@@ -105,6 +106,7 @@ async def ask_databricks_model(
             parallel_tool_calls=parallel_tool_calls,
             max_tool_calls=max_tool_calls,
             extra=extra or {},
+            surface=surface,
         )
         return await ask(app.bridge, question, reporter=watch.reporter, take_picture=watch.take_picture)
 

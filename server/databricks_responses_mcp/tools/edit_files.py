@@ -23,7 +23,7 @@ _MOST_TEXT_BYTES = 8_000_000
 async def edit_files(
     ctx: Context[App],
     instruction: Annotated[str, Field(min_length=1, description="What to change.")],
-    paths: Annotated[Names, Field(description="Files it may see and change; it may make new ones beside them.")] = (),
+    paths: Annotated[Names, Field(description="Files it may see and change.")] = (),
     apply: Annotated[bool, Field(description="true writes the changes; default false only shows them.")] = False,
     model: Annotated[Optional[str], Field(description="Serving endpoint. Default: as configured.")] = None,
     idempotency_key: Key = None,

@@ -13,8 +13,7 @@ from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
 Draw pictures from a prompt, or edit reference images, with an OpenAI model of the workspace.
-Use when a picture is wanted. Saves each as a file and returns its path and a thumbnail. \
-Takes up to minutes. Costs tokens."""
+Use when a picture is wanted. Saves each as a file and returns its path and a thumbnail. Costs tokens."""
 
 
 async def generate_image(
@@ -39,7 +38,7 @@ async def generate_image(
     ] = None,
     save_to: Annotated[Optional[str], Field(description="Folder or file. Default: the configured folder.")] = None,
     conversation_id: Annotated[
-        Optional[str], Field(description="To go on with, pictures too. Default: a new one.")
+        Optional[str], Field(description="To go on with. Default: a new one.")
     ] = None,
     extra: Annotated[
         Optional[dict[str, Any]],

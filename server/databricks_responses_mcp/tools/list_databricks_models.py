@@ -14,27 +14,24 @@ from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
-List the workspace's serving endpoints: state, task, provider, whether the Responses API serves them.
+List the models of the workspace: how each is reached and what it can do.
 Use when a model name is needed, or one was refused. Free."""
 
 
 class ModelFacts(BaseModel):
-    """One serving endpoint."""
+    """One serving endpoint. With ``all``, also state, task, provider, kind, and why we think of it what we think."""
 
     name: str
-    state: str
-    task: Maybe[str] = None
-    provider: Maybe[str] = None
-    kind: Maybe[str] = None
-    serves_responses: str = Field(description="yes, no or unknown")
-    reason: Maybe[str] = Field(None, description="Why we think so.")
-    draws: Maybe[str] = Field(None, description="Fit for generate_image: yes, no or unknown.")
+    model_class: Maybe[str] = Field(None, alias="class", description="native, open, agent, chat or other")
+    surface: Maybe[str] = None
+    can: Maybe[list[str]] = None
 
 
 class ModelList(BaseModel):
     """The endpoints that the caller may see."""
 
     models: Maybe[list[ModelFacts]] = None
+    hidden: Maybe[int] = None
     default_model: Maybe[str] = None
     default_image_model: Maybe[str] = None
     error: Maybe[ErrorFacts] = None
@@ -43,16 +40,22 @@ class ModelList(BaseModel):
 async def list_databricks_models(
     ctx: Context[App],
     name_contains: Annotated[Optional[str], Field(description="Only names with this. Default: all.")] = None,
-    responses_only: Annotated[
-        Optional[bool], Field(description="Only those that may serve the Responses API. Default true.")
+    capability: Annotated[
+        Optional[str],
+        Field(description="E.g. images, image_generation, web_search, custom_tools. Default: any."),
     ] = None,
+    all: Annotated[  # noqa: A002 - what callers call it
+        bool, Field(description="true for everything. Default false.")
+    ] = False,
 ) -> Annotated[CallToolResult, ModelList]:
     """List endpoints; see DESCRIPTION."""
     from databricks_responses_mcp.tools.listing import list_models
 
     app = app_of(ctx)
     try:
-        listing = await list_models(app.bridge, name_contains or "", responses_only=responses_only is not False)
+        listing = await list_models(
+            app.bridge, name_contains or "", capability=capability, everything=all, brief=not all
+        )
     except BridgeError as error:
         failed = error_result(app, error)
         return failed.model_copy(update={"structured_content": {"error": error.as_dict()}})

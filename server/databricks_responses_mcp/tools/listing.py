@@ -3,8 +3,20 @@
 from dataclasses import dataclass
 from typing import Any
 
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.workspace.classifying import CAPABILITIES, Capability
 from databricks_responses_mcp.workspace.endpoints import Endpoint
+
+_SHORT = 30
+_WORDS: dict[Capability, str] = {
+    "text": "text",
+    "images": "sees images",
+    "image_generation": "draws",
+    "web_search": "searches the web",
+    "custom_tools": "custom tools",
+    "structured_output": "answers by schema",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,58 +27,87 @@ class Listing:
     hidden: int
     default_model: str
     default_image_model: str
+    is_whole: bool
 
     def facts(self) -> dict[str, Any]:
         """The structured result."""
         return {
-            "models": [_facts(endpoint) for endpoint in self.endpoints],
+            "models": [_facts(endpoint, whole=self.is_whole) for endpoint in self.endpoints],
+            "hidden": self.hidden,
             "default_model": self.default_model,
             "default_image_model": self.default_image_model,
         }
 
     def words(self) -> str:
         """The same, a line an endpoint."""
-        lines = [_line(endpoint) for endpoint in self.endpoints] or ["No serving endpoint matches."]
+        lines = [_line(endpoint, whole=self.is_whole) for endpoint in self.endpoints]
+        lines = lines or ["No serving endpoint matches."]
         if self.hidden:
-            lines.append(f"({self.hidden} more do not serve the Responses API; responses_only=false shows them.)")
+            lines.append(f"({self.hidden} more are not shown here; all=true shows everything.)")
         lines.append(f"Default model: {self.default_model}. Default image model: {self.default_image_model}.")
         return "\n".join(lines)
 
 
-async def list_models(bridge: Bridge, name_contains: str, *, responses_only: bool) -> Listing:
+async def list_models(
+    bridge: Bridge, name_contains: str, *, capability: str | None = None, everything: bool, brief: bool = False
+) -> Listing:
     """The endpoints whose name contains ``name_contains``, whatever its case.
 
+    Args:
+        capability: only those that are known to have it.
+        everything: those too that answer with no text; and why we think of each what we think.
+        brief: only those that are ready, and of them the first thirty.
+
     Raises:
-        BridgeError: if the workspace cannot be asked.
+        BridgeError: ``invalid_argument`` for a capability that is none; if the workspace cannot be asked.
     """
+    wanted = next((known for known in CAPABILITIES if known == capability), None)
+    if capability is not None and wanted is None:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"There is no capability {capability!r}.",
+            f"Use one of {', '.join(CAPABILITIES)}.",
+        )
     matching = [e for e in await bridge.endpoints.list() if name_contains.lower() in e.name.lower()]
-    shown = [e for e in matching if not responses_only or e.serves_responses != "no"]
+    shown = [e for e in matching if wanted is None or wanted in e.judged.can]
+    if not everything:
+        shown = [e for e in shown if e.judged.model_class != "other"]
+    if brief:
+        shown = [e for e in shown if e.ready][:_SHORT]
     return Listing(
         endpoints=shown,
         hidden=len(matching) - len(shown),
         default_model=bridge.settings.model or await bridge.endpoints.default_text_model(),
         default_image_model=bridge.settings.image_model or await bridge.endpoints.default_image_model(),
+        is_whole=everything,
     )
 
 
-def _facts(endpoint: Endpoint) -> dict[str, Any]:
-    facts = {
+def _facts(endpoint: Endpoint, *, whole: bool) -> dict[str, Any]:
+    judged = endpoint.judged
+    facts: dict[str, Any] = {
         "name": endpoint.name,
-        "state": endpoint.state,
-        "task": endpoint.task,
-        "provider": endpoint.provider,
-        "kind": endpoint.kind,
-        "serves_responses": endpoint.serves_responses,
-        "reason": endpoint.reason,
-        "draws": endpoint.can_generate_images,
+        "class": judged.model_class,
+        "surface": judged.surfaces[0],
+        "can": [capability for capability in CAPABILITIES if capability in judged.can],
     }
+    if whole:
+        facts |= {
+            "state": endpoint.state,
+            "task": endpoint.task,
+            "provider": endpoint.provider,
+            "kind": endpoint.kind,
+            "reason": judged.reason,
+            "confidence": judged.confidence,
+        }
     return {key: value for key, value in facts.items() if value is not None and value != ""}
 
 
-def _line(endpoint: Endpoint) -> str:
+def _line(endpoint: Endpoint, *, whole: bool) -> str:
+    judged = endpoint.judged
+    can = ", ".join(_WORDS[capability] for capability in CAPABILITIES if capability in judged.can)
+    line = f"{endpoint.name}: {judged.model_class} ({judged.surfaces[0]}); {can or 'no text'}"
+    if not whole:
+        return line
     parts = [endpoint.state, endpoint.kind.replace("_", " "), endpoint.provider, endpoint.task]
-    draws = ", draws" if endpoint.can_generate_images == "yes" else ""
-    return (
-        f"{endpoint.name}: {', '.join(part for part in parts if part)}; "
-        f"Responses API: {endpoint.serves_responses}{draws} ({endpoint.reason})"
-    )
+    return f"{line}; {', '.join(part for part in parts if part)}; {judged.reason} ({judged.confidence})"

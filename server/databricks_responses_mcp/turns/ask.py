@@ -19,6 +19,7 @@ from databricks_responses_mcp.turns.converse import Watch, take_turn
 from databricks_responses_mcp.turns.exchange import TakePicture
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.reaching import SURFACE
 from databricks_responses_mcp.turns.schema_answers import fit_to_schema, text_format
 from databricks_responses_mcp.workspace.endpoints import Endpoint, looks_pay_per_token
 from databricks_responses_mcp.workspace.policy import check_parameters
@@ -38,6 +39,7 @@ class Question:
         output_schema: a JSON Schema that the answer must fit.
         conversation_id: an earlier conversation to go on with.
         extra: further parameters of the Responses API, verbatim.
+        surface: which surface to use; None finds it out.
         once: whether the other parameters are for this turn alone, not for those that follow in its conversation.
     """
 
@@ -58,6 +60,7 @@ class Question:
     output_schema: Mapping[str, Any] | None = None
     conversation_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    surface: str | None = None
     once: bool = False
 
 
@@ -156,7 +159,8 @@ async def _parameters(bridge: Bridge, model: str, question: Question) -> dict[st
     _check_tool_types(question.tools, model, endpoint)
     choice = _tool_choice(bridge, question)
     extra = check_parameters(question.extra, endpoint, name=model) if question.extra else {}
-    return build_parameters(
+    forced = {SURFACE: question.surface} if question.surface is not None else {}
+    return forced | build_parameters(
         RequestOptions(
             instructions=question.instructions,
             reasoning_effort=question.reasoning_effort,

@@ -1,13 +1,15 @@
 """What every turn of one process shares: settings, the workspace, what is known of its endpoints."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
     from databricks_responses_mcp.store.interface import Store
     from databricks_responses_mcp.turns.conversations import Conversations
     from databricks_responses_mcp.turns.paying import Spending
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
     from databricks_responses_mcp.workspace.http import WorkspaceClient
     from databricks_responses_mcp.workspace.mcp_servers import McpServers
+    from databricks_responses_mcp.workspace.routing import Router
 
 
 class Bridge:
@@ -22,6 +25,7 @@ class Bridge:
 
     Attributes:
         settings: this process's settings.
+        background: where what nobody waits for is done; None where there is no server.
         without_encrypted_reasoning: endpoints that turned out not to give reasoning that can be sent again.
     """
 
@@ -32,10 +36,12 @@ class Bridge:
         self._credentials: Credentials | None = None
         self._endpoints: EndpointDirectory | None = None
         self._mcp_servers: McpServers | None = None
+        self._router: Router | None = None
         self._store: Store | None = None
         self._conversations: Conversations | None = None
         self._spending: Spending | None = None
         self.without_encrypted_reasoning: set[str] = set()
+        self.background: TaskGroup | None = None
 
     @property
     def store(self) -> "Store":
@@ -88,13 +94,40 @@ class Bridge:
     def endpoints(self) -> "EndpointDirectory":
         """The serving endpoints, remembered for a while."""
         if self._endpoints is None:
+            from databricks_responses_mcp.workspace.discovery import Discovery
             from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
 
-            async def fetch() -> Any:
-                return await self.client.get_json("/api/2.0/serving-endpoints")
+            async def get_json(path: str, params: Mapping[str, str] | None = None) -> Any:
+                return await self.client.get_json(path, params=params)
 
-            self._endpoints = EndpointDirectory(fetch, ttl_seconds=self.settings.endpoints_ttl_seconds)
+            self._endpoints = EndpointDirectory(
+                Discovery(get_json).listing,
+                ttl_seconds=self.settings.endpoints_ttl_seconds,
+                in_background=self._start,
+            )
         return self._endpoints
+
+    def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        """Start what nobody waits for, if there is a place for it."""
+        if self.background is None:
+            return False
+        self.background.start_soon(work)
+        return True
+
+    @property
+    def router(self) -> "Router":
+        """Which surface serves a model."""
+        if self._router is None:
+            from databricks_responses_mcp.workspace.routing import Router
+
+            path = self.settings.responses_path
+            self._router = Router(
+                self.endpoints.get,
+                setting=self.settings.surface,
+                responses_path=path if "responses_path" in self.settings.model_fields_set else None,
+                is_known=lambda: self.endpoints.is_known,
+            )
+        return self._router
 
     @property
     def mcp_servers(self) -> "McpServers":

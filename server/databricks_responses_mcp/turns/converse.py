@@ -11,9 +11,10 @@ from databricks_responses_mcp.responses.request import build_request
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation
-from databricks_responses_mcp.turns.exchange import TakePicture, exchange
+from databricks_responses_mcp.turns.exchange import TakePicture
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.reaching import reach
 from databricks_responses_mcp.turns.replaying import input_of
 from databricks_responses_mcp.turns.sight import current_sight
 from databricks_responses_mcp.turns.tool_secrets import usable_tools
@@ -125,8 +126,8 @@ async def paid_exchange(
     endpoint = model = str(body["model"])
     async with bridge.spending.within_limits(body) as lowered:
         try:
-            outcome = await exchange(
-                bridge.client,
+            outcome = await reach(
+                bridge,
                 body,
                 deadline_seconds=deadline_seconds,
                 reporter=watch.reporter,

@@ -1,7 +1,8 @@
 """One request and its streamed answer, under a deadline, with progress, and with nothing thrown away when it fails."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -13,7 +14,10 @@ from databricks_responses_mcp.turns.outcome import Outcome, outcome_of
 from databricks_responses_mcp.turns.progress import Reporter, TurnProgress
 from databricks_responses_mcp.turns.sight import current_sight
 from databricks_responses_mcp.workspace.advice import event_error
+from databricks_responses_mcp.workspace.event_stream import EventStream
 from databricks_responses_mcp.workspace.http import OnWait, WorkspaceClient
+from databricks_responses_mcp.workspace.surfaces.native import RESPONSES
+from databricks_responses_mcp.workspace.surfaces.surface import Surface
 
 TakePicture = Callable[[Item], Awaitable[None]]
 """Given an ``image_generation_call`` whose picture has arrived whole; takes the base64 out of ``item["result"]``."""
@@ -23,6 +27,8 @@ async def exchange(
     client: WorkspaceClient,
     body: Mapping[str, Any],
     *,
+    surface: Surface = RESPONSES,
+    model: str | None = None,
     deadline_seconds: float,
     reporter: Reporter | None = None,
     label: str = "",
@@ -32,6 +38,8 @@ async def exchange(
     """Send ``body`` and read the answer to its end.
 
     Args:
+        surface: where ``body`` goes, and how the answer is read.
+        model: the serving endpoint that is asked, if the body does not say so.
         deadline_seconds: the most that the whole exchange may take, retries included.
         reporter: told how it goes, if given.
         label: what progress calls this turn; the endpoint's name if empty.
@@ -42,21 +50,22 @@ async def exchange(
         BridgeError: for every failure; ``partial`` holds what had arrived.
     """
     assembler = ResponseAssembler()
-    endpoint = str(body["model"])
+    endpoint = model or str(body["model"])
+    way = _Way(surface, endpoint)
     if (sight := current_sight.get()) is not None:
         sight.see(assembler, endpoint)
     failure: BridgeError | None = None
     with anyio.move_on_after(deadline_seconds) as scope:
         try:
             if reporter is None:
-                await _run(client, body, assembler, on_text, take_picture, None)
+                await _run(client, way, body, assembler, on_text, take_picture, None)
             else:
                 progress = TurnProgress(reporter, assembler, label or endpoint)
                 # An exception must not leave a task group: it would come out wrapped in a group.
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(progress.run)
                     try:
-                        await _run(client, body, assembler, on_text, take_picture, progress)
+                        await _run(client, way, body, assembler, on_text, take_picture, progress)
                     except BridgeError as error:
                         failure = error
                     tasks.cancel_scope.cancel()
@@ -79,8 +88,15 @@ async def exchange(
     return outcome
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    surface: Surface
+    model: str
+
+
 async def _run(
     client: WorkspaceClient,
+    way: _Way,
     body: Mapping[str, Any],
     assembler: ResponseAssembler,
     on_text: Callable[[str], None] | None,
@@ -89,10 +105,13 @@ async def _run(
 ) -> None:
     on_wait: OnWait | None = progress.waiting if progress is not None else None
     speaker: object = None
-    async with client.responses(body, on_wait=on_wait) as stream:
+    surface = way.surface
+    async with client.responses(
+        body, model=way.model, path=surface.path(way.model), is_gateway=surface.is_gateway, on_wait=on_wait
+    ) as stream:
         if progress is not None:
             await progress.opened()
-        async with aclosing(stream.events()) as events:
+        async with aclosing(_events(stream, way)) as events:
             async for event in events:
                 previews = assembler.partial_images
                 item = assembler.feed(event)
@@ -115,6 +134,21 @@ async def _run(
         for picture in pictures_of(assembler.result().output):
             if picture_base64(picture) is not None:
                 await take_picture(picture)
+
+
+async def _events(stream: EventStream, way: _Way) -> AsyncGenerator[Any, None]:
+    """The answer's events, in the words of the Responses API."""
+    async with aclosing(stream.events()) as received:
+        if way.surface.reader is None:
+            async for event in received:
+                yield event
+            return
+        reader = way.surface.reader(way.model)
+        async for chunk in received:
+            for event in reader.feed(chunk):
+                yield event
+        for event in reader.finish():
+            yield event
 
 
 def _failure_of(assembler: ResponseAssembler, outcome: Outcome) -> BridgeError | None:

@@ -27,6 +27,7 @@ class Outcome:
         endpoint: the serving endpoint asked for.
         pending_calls: calls that wait for the caller.
         output: items other than plain messages, as the API gave them, without base64.
+        surface: the surface that answered, if that was not the native Responses API.
         usage: token counts under the API's own names.
         items: all output items, raw.
         conversation_id: how to go on with it.
@@ -39,6 +40,7 @@ class Outcome:
     model: str
     endpoint: str
     response_id: str | None = None
+    surface: str | None = None
     incomplete_reason: str | None = None
     refusal: str = ""
     pending_calls: list[dict[str, Any]] = field(default_factory=list)
@@ -57,6 +59,7 @@ class Outcome:
             "status": self.status,
             "model": self.model,
             "endpoint": self.endpoint,
+            "surface": self.surface,
             "conversation_id": self.conversation_id,
             "response_id": self.response_id,
             "incomplete_reason": self.incomplete_reason,

@@ -87,6 +87,7 @@ def _error(body: ErrorBody, status: int | None, *, model: str | None, host: str 
         _sentence(f"{says}: {detail}" if detail else says),
         _tidy(rule.hint.format(**fill | {"model": fill["model"] or "the endpoint"})),
         retryable=rule.retryable,
+        marks=" ".join([*sorted(body.codes), body.param or "", matched]),
     )
 
 

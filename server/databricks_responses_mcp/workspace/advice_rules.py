@@ -263,8 +263,8 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.NOT_CONFIGURED,
-        "The feature is off in this workspace or region: set RESPONSES_MCP_RESPONSES_PATH to "
-        "/serving-endpoints/responses, or name the model system.ai.<model> on a gateway path.",
+        "The feature is off in this workspace or region: set RESPONSES_MCP_SURFACE to auto, or, for a name that has "
+        "moved to the catalog, name the model system.ai.<model>.",
         "The workspace does not offer the configured API",
         status=501,
     ),

@@ -86,22 +86,28 @@ ACCESS_RULES: tuple[Rule, ...] = (
     # Which surface serves the model.
     rule(
         _E.MODEL_NOT_FOUND,
-        "This workspace has moved to Unity Catalog model services: name the model system.ai.<model> and set "
-        "RESPONSES_MCP_RESPONSES_PATH to /ai-gateway/openai/v1/responses.",
+        "This workspace has moved to Unity Catalog model services: name the model system.ai.<model>, which goes "
+        "through the gateway, or set RESPONSES_MCP_SURFACE to gateway.",
         "The old model name is no longer served",
         text=r"no longer available.{0,80}model services|unity catalog model services",
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Set RESPONSES_MCP_RESPONSES_PATH back to /serving-endpoints/responses.",
-        "The model answers on the Responses API only, and another path is configured",
+        "Set RESPONSES_MCP_SURFACE back to auto, and leave RESPONSES_MCP_RESPONSES_PATH out.",
+        "The model answers on the Responses API only, and another surface was asked",
         text=r"only supports the responses api|use /v1/responses|"
         r"supported api types: \[[^\]]{0,200}openai/v1/responses",
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Choose an OpenAI model (list_databricks_models shows which serve the Responses API), or set "
-        "RESPONSES_MCP_RESPONSES_PATH to /serving-endpoints/open-responses for Claude, Gemini and open models.",
+        "Set RESPONSES_MCP_SURFACE back to auto, or to chat.",
+        "The model answers on Chat Completions only, and another surface was asked",
+        text=r"only supports? (?:the )?chat completions|use /v1/chat/completions",
+    ),
+    rule(
+        _E.UNSUPPORTED_BY_MODEL,
+        "Leave RESPONSES_MCP_SURFACE at auto (list_databricks_models shows how each model is reached), or choose an "
+        "OpenAI model.",
         "The model {model} is not served through this API",
         text=r"native_api_type|api type .{0,120}not supported|supported api types|"
         r"(?:responses api|api) (?:is )?(?:only compatible|not supported|only supported)|"
@@ -109,8 +115,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.NOT_CONFIGURED,
-        "Ask an administrator to turn the preview on, or set RESPONSES_MCP_RESPONSES_PATH to "
-        "/serving-endpoints/responses.",
+        "Ask an administrator to turn the preview on, or set RESPONSES_MCP_SURFACE to auto.",
         "The configured API is not turned on in this workspace",
         text=r"(?:supervisor api|gateway|preview|feature).{0,60}(?:not enabled|disabled|not available|not supported)",
     ),

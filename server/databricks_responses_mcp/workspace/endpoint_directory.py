@@ -2,13 +2,14 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.workspace.endpoints import Endpoint, gpt_version, parse_endpoints
+from databricks_responses_mcp.workspace.classifying import Capability, gpt_version
+from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
 
 FALLBACK_MODEL = "databricks-gpt-5"
 """What is asked when the listing fails or names nothing better: the endpoint that every workspace had first."""
@@ -25,6 +26,8 @@ class EndpointDirectory:
     Args:
         fetch: asks for ``GET /api/2.0/serving-endpoints`` and returns its JSON; raises ``BridgeError``.
         ttl_seconds: how long an answer is remembered.
+        in_background: starts work that nobody waits for, if there is a place for it; what is remembered is then given
+            out at once however old it is, and asked for anew meanwhile.
         clock: seconds, only ever growing.
     """
 
@@ -33,11 +36,14 @@ class EndpointDirectory:
         fetch: Callable[[], Awaitable[Mapping[str, Any]]],
         ttl_seconds: float = 300,
         *,
+        in_background: Callable[[Callable[[], Coroutine[Any, Any, None]]], bool] = lambda _work: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch = fetch
         self._ttl = ttl_seconds
         self._clock = clock
+        self._in_background = in_background
+        self._refreshing = False
         self._lock = anyio.Lock()
         self._known: tuple[Endpoint, ...] | None = None
         self._asked = 0
@@ -51,6 +57,12 @@ class EndpointDirectory:
         Raises:
             BridgeError: when the workspace cannot be asked, or does not answer with a listing.
         """
+        if not refresh and self._known is not None and self._ttl and self._clock() - self._asked_at >= self._ttl:
+            stale = self._known
+            if not self._refreshing and self._in_background(self._refresh):
+                self._refreshing = True
+            if self._refreshing:
+                return stale
         asked_before = self._asked
         async with self._lock:
             # Whoever waited here while another asked has an answer that is newer than its question.
@@ -62,6 +74,20 @@ class EndpointDirectory:
             self._known = await self._ask()
             self._asked_at = asked_at
             return self._known
+
+    async def _refresh(self) -> None:
+        try:
+            await self.list(refresh=True)
+        except BridgeError:
+            # The failure is remembered; the next one who asks is given what is known.
+            self._asked_at = self._clock()
+        finally:
+            self._refreshing = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a listing is remembered, be it old."""
+        return self._known is not None
 
     async def get(self, name: str) -> Endpoint | None:
         """The endpoint of that name; None when there is none, or the workspace cannot be asked. Never raises."""
@@ -79,6 +105,11 @@ class EndpointDirectory:
     async def default_image_model(self) -> str:
         """The endpoint for pictures when none is named: as for text, of those that can probably draw. Never raises."""
         return _best(e for e in await self._list_or_nothing() if e.can_generate_images == "yes")
+
+    async def one_that_can(self, capability: Capability, *, but: str = "") -> str | None:
+        """The endpoint that comes first by the order of the defaults, of those that have a capability. Never raises."""
+        able = [e for e in await self._list_or_nothing() if e.ready and e.name != but and capability in e.judged.can]
+        return max(able, key=_rank).name if able else None
 
     async def _list_or_nothing(self) -> tuple[Endpoint, ...]:
         if self._failure is not None and self._clock() - self._failed_at < _RETRY_SECONDS:

@@ -9,14 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from databricks_responses_mcp.workspace.classifying import Judgement, Signs, gpt_version, judge
+
 Kind = Literal["pay_per_token", "provisioned", "external", "agent", "custom"]
 Serves = Literal["yes", "no", "unknown"]
 
 _RESPONSES_API = "openai/v1/responses"
 _OPENAI_PROVIDERS = frozenset({"openai", "azure-openai", "azure_openai"})
+_API_TYPES = ("api_types", "supported_api_types")
 _SYSTEM_PREFIXES = ("databricks-", "system.ai.")
-# gpt-5, gpt-5-1-codex, gpt-6-1-sol; not gpt-oss-120b, which is an open model.
-_GPT = re.compile(r"(?:^|[-._/])gpt-(\d{1,2})(?:[-.](\d{1,2})(?![\dkb]))?(?![\dkb])", re.IGNORECASE)
 _REASONING = re.compile(r"(?:^|[-._/])o[1-9](?![0-9a-z])", re.IGNORECASE)
 _NOT_TEXT_TASKS = ("embedding", "completions", "rerank", "audio", "image")
 
@@ -38,6 +39,7 @@ class Endpoint:
         description: a sentence or two, as the workspace has it; empty where it has none.
         can_generate_images: whether the ``image_generation`` tool probably works on it.
         images_reason: why we think so, in a sentence.
+        judged: which surfaces serve it and what it can do.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Endpoint:
     description: str
     can_generate_images: Serves
     images_reason: str
+    judged: Judgement
 
 
 def parse_endpoints(payload: Mapping[str, Any]) -> list[Endpoint]:
@@ -71,16 +74,6 @@ def wants_encrypted_reasoning(name: str) -> bool:
     return (version is not None and version >= (5, 0)) or _REASONING.search(name) is not None
 
 
-def gpt_version(name: str) -> tuple[int, int] | None:
-    """The version in an OpenAI GPT's name: ``databricks-gpt-5-1-codex`` is ``(5, 1)``. None for other models."""
-    found = _GPT.search(name)
-    if found is None:
-        return None
-    major, minor = int(found[1]), int(found[2] or 0)
-    # Azure writes gpt-35-turbo for 3.5.
-    return (major // 10, major % 10) if major >= 30 else (major, minor)
-
-
 def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
     name = _text(entry, "name")
     entities = list(_entities(entry))
@@ -89,7 +82,7 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
     )
     provider = next((p for e in entities if (p := _text(_map(e, "external_model"), "provider"))), "")
     kind = _kind(entry, name, task, entities)
-    serves, reason = _serves_responses(name, kind, task, provider.lower(), entities)
+    serves, reason = _serves_responses(name, kind, task, provider.lower(), entities, _api_types(entry, entities))
     openai = provider.lower() in _OPENAI_PROVIDERS or gpt_version(_model_names(name, entities)) is not None
     images, images_reason = _generates_images(name, kind, serves, openai=openai)
     ready, state = _state(entry)
@@ -107,6 +100,17 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
         description=_text(entry, "description") or _text(foundation, "description"),
         can_generate_images=images,
         images_reason=images_reason,
+        judged=judge(
+            Signs(
+                names=_model_names(name, entities),
+                task=task,
+                provider=provider,
+                is_ours=kind in ("pay_per_token", "provisioned"),
+                is_external=kind == "external",
+                is_only_in_catalog=entry.get("via_gateway") is True,
+                api_types=_api_types(entry, entities),
+            )
+        ),
     )
 
 
@@ -132,7 +136,7 @@ def _provisioned(entity: Mapping[str, Any]) -> bool:
 
 
 def _serves_responses(
-    name: str, kind: Kind, task: str, provider: str, entities: list[Mapping[str, Any]]
+    name: str, kind: Kind, task: str, provider: str, entities: list[Mapping[str, Any]], api_types: set[str]
 ) -> tuple[Serves, str]:
     if task == "llm/v1/responses":
         return "yes", "its task is the Responses API"
@@ -140,7 +144,6 @@ def _serves_responses(
         if task.endswith("/responses"):
             return "yes", "an agent that speaks the Responses API"
         return "no", f"an agent whose task is {task}"
-    api_types = {kind for entity in entities for kind in _strings(_map(entity, "foundation_model").get("api_types"))}
     if _RESPONSES_API in api_types:
         return "yes", "the workspace lists the Responses API among its API types"
     if any(word in task for word in _NOT_TEXT_TASKS if word != "completions") or task == "llm/v1/completions":
@@ -203,6 +206,12 @@ def _entities(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         if isinstance(entities, list) and entities:
             yield from (entity for entity in entities if isinstance(entity, Mapping))
             return
+
+
+def _api_types(entry: Mapping[str, Any], entities: list[Mapping[str, Any]]) -> set[str]:
+    """As this listing, or another that was merged in, has them."""
+    places = [entry, *(_map(entity, "foundation_model") for entity in entities)]
+    return {kind for place in places for key in _API_TYPES for kind in _strings(place.get(key))}
 
 
 def _model_names(name: str, entities: list[Mapping[str, Any]]) -> str:

@@ -23,6 +23,10 @@ from databricks_responses_mcp.workspace.tls import Trust, trust_for
 HARD_LIMIT_BYTES = 32 * 1024 * 1024
 """The most that the limit is in one request (``Limit(bytes): 33554432``)."""
 
+SOFT_LIMIT_BYTES = 4_000_000
+"""What the documentation names for foundation, external and agent endpoints; more is often taken."""
+
+_TAGS_HEADER = "Databricks-Ai-Gateway-Request-Tags"
 _OFF_LOOP_BYTES = 512 * 1024
 _ERROR_BODY_BYTES = 1024 * 1024
 _ERROR_BODY_SECONDS = 30
@@ -87,17 +91,30 @@ class WorkspaceClient:
         )
 
     @asynccontextmanager
-    async def responses(self, body: Mapping[str, Any], *, on_wait: OnWait | None = None) -> AsyncIterator[EventStream]:
-        """Send a Responses request and read its answer as it comes.
+    async def responses(
+        self,
+        body: Mapping[str, Any],
+        *,
+        model: str = "",
+        path: str = "",
+        is_gateway: bool = False,
+        on_wait: OnWait | None = None,
+    ) -> AsyncIterator[EventStream]:
+        """Send a model request and read its answer as it comes.
 
         The request is sent again only where the workspace surely did not take it: 429 and 503, a connection that could
         not be made, a kept-alive connection that had gone stale, 401/403 once after fresh credentials. Never after the
         answer has begun, never past the caller's own deadline.
 
+        Args:
+            model: the serving endpoint that is asked; the body's, if not given.
+            path: where it goes, or a whole address; the configured path of the Responses API, if not given.
+            is_gateway: whether the gateway's tags go along.
+
         Raises:
             BridgeError: for every failure, by the error contract.
         """
-        model = str(body.get("model", ""))
+        model = model or str(body.get("model", ""))
         content = await _encode(body)
         if len(content) > HARD_LIMIT_BYTES:
             raise BridgeError(
@@ -105,9 +122,19 @@ class WorkspaceClient:
                 f"The request is {len(content) / 1e6:.1f} MB; the limit is {HARD_LIMIT_BYTES / 1e6:.1f}.",
                 "Send fewer or smaller images and files.",
             )
-        path = self._settings.responses_path
-        async with self._exchange("POST", path, content, model=model, on_wait=on_wait) as response:
-            yield EventStream(response)
+        tags = self._settings.request_tags if is_gateway else None
+        extra = {} if tags is None else {_TAGS_HEADER: tags}
+        where = path or self._settings.responses_path
+        try:
+            async with self._exchange("POST", where, content, model=model, extra=extra, on_wait=on_wait) as response:
+                yield EventStream(response)
+        except BridgeError as error:
+            if len(content) > SOFT_LIMIT_BYTES and error.status in (400, 413, 500) and not error.partial:
+                error.hint = (
+                    f"{error.hint} The request was {len(content) / 1e6:.1f} MB; foundation, external and agent "
+                    f"endpoints may take no more than {SOFT_LIMIT_BYTES / 1e6:.0f}."
+                )
+            raise
 
     @asynccontextmanager
     async def _exchange(
@@ -118,12 +145,15 @@ class WorkspaceClient:
         *,
         model: str | None,
         params: Mapping[str, str] | None = None,
+        extra: Mapping[str, str] | None = None,
         on_wait: OnWait | None = None,
     ) -> AsyncIterator[httpx.Response]:
         attempt = 0
         refreshed = False
         while True:
-            response, wait, error = await self._attempt(method, path, content, model=model, params=params)
+            response, wait, error = await self._attempt(
+                method, path, content, model=model, params=params, extra=extra or {}
+            )
             if response is not None:
                 try:
                     yield response
@@ -146,17 +176,25 @@ class WorkspaceClient:
             await anyio.sleep(wait)
 
     async def _attempt(
-        self, method: str, path: str, content: bytes | None, *, model: str | None, params: Mapping[str, str] | None
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        *,
+        model: str | None,
+        params: Mapping[str, str] | None,
+        extra: Mapping[str, str],
     ) -> tuple[httpx.Response | None, float | None, BridgeError | None]:
         """One request: an answer to read; or the error, with the wait before it may be sent again (None: never)."""
         http = await self._client()
-        headers = dict(await self._credentials.headers())
+        headers = {**await self._credentials.headers(), **extra}
         if content is not None:
             headers["content-type"] = "application/json"
             headers["accept"] = "text/event-stream, application/json"
         journey = _Journey()
+        address = path if path.startswith(("https://", "http://")) else self._origin + path
         request = http.build_request(
-            method, self._origin + path, content=content, headers=headers, params=params, extensions={"trace": journey}
+            method, address, content=content, headers=headers, params=params, extensions={"trace": journey}
         )
         try:
             response = await http.send(request, stream=True)

@@ -18,6 +18,20 @@ from pydantic_core import PydanticCustomError
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.redaction import redact
 
+SURFACE_NAMES = (
+    "auto",
+    "responses",
+    "open-responses",
+    "chat",
+    "invocations",
+    "agent",
+    "agent-invocations",
+    "gateway",
+    "gateway-chat",
+    "supervisor",
+)
+"""What ``surface`` takes: ``auto`` and the keys of ``workspace/surfaces`` that need no address."""
+
 PREFIX = "RESPONSES_MCP_"
 _UNFILLED = re.compile(r"\$\{user_config\.[^{}]*\}")
 _TELLING = "telling"  # the type of errors whose message says what is wrong without showing the value
@@ -97,6 +111,17 @@ class Settings(BaseModel):
         Field(pattern=r"^/[A-Za-z0-9_.\-/]*[A-Za-z0-9_\-]$"),
         Doc("The path of the Responses API on the workspace.", "a path that starts with /"),
     ] = "/serving-endpoints/responses"
+
+    surface: Annotated[
+        str,
+        Field(pattern=rf"^(?:{'|'.join(SURFACE_NAMES)})$"),
+        Doc("How models are reached; auto finds that out for each.", f"one of {', '.join(SURFACE_NAMES)}"),
+    ] = "auto"
+    request_tags: Annotated[
+        str | None,
+        Field(max_length=4000),
+        Doc("Tags for the bill of what goes through Unity Gateway.", 'a JSON object of texts, such as {"team": "a"}'),
+    ] = None
 
     timeout_seconds: Annotated[
         float,
@@ -257,6 +282,18 @@ class Settings(BaseModel):
         Literal["json", "text"],
         Doc("How log lines look.", "json or text"),
     ] = "json"
+
+    @field_validator("request_tags", mode="before")
+    @classmethod
+    def _tags(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        import json
+
+        tags = json.loads(value)
+        if not isinstance(tags, dict) or not all(isinstance(tag, str) for tag in tags.values()):
+            raise ValueError("no object of texts")
+        return json.dumps(tags)
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -1,0 +1,145 @@
+"""Which surface reaches a model: the one asked for, learned in this process, listed by the workspace, or guessed."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.classifying import judge_name
+from databricks_responses_mcp.workspace.endpoints import Endpoint
+from databricks_responses_mcp.workspace.host import is_loopback
+from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey, at
+from databricks_responses_mcp.workspace.surfaces.table import SURFACES
+
+Confidence = Literal["forced", "learned", "listed", "named", "guessed"]
+
+AUTO = "auto"
+CHOICES = (AUTO, *SURFACES)
+
+# What says that a path does not serve a model, rather than that the request is at fault.
+_NO_WAY = re.compile(
+    r"only supports? the responses api|api[_ ]type|not supported for provider|path must be|no such path|"
+    r"unsupported (?:path|surface|route)|endpoint_not_found|resource_does_not_exist",
+    re.IGNORECASE,
+)
+_MARKS = re.compile(
+    r"invalid_parameter_value|not supported|unsupported|unknown (?:field|parameter)|extra inputs|unrecognized|"
+    r"internal_error|does not exist|not found",
+    re.IGNORECASE,
+)
+_APP_HOSTS = (".databricksapps.com", ".azuredatabricksapps.com", ".databricksapps.us")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One surface to try.
+
+    Attributes:
+        reason: why this one, half a sentence.
+    """
+
+    surface: Surface
+    reason: str
+    confidence: Confidence
+
+
+class Router:
+    """Finds ways to models, and remembers which led there.
+
+    Args:
+        look_up: the endpoint of a name, if the workspace lists it; never raises.
+        setting: the configured surface, or ``auto``.
+        is_known: whether looking up needs no request.
+        responses_path: where the native and the agents' dialect are spoken, if that is not the usual place.
+    """
+
+    def __init__(
+        self,
+        look_up: Callable[[str], Awaitable[Endpoint | None]],
+        *,
+        setting: str = AUTO,
+        responses_path: str | None = None,
+        is_known: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._look_up = look_up
+        self._setting = setting
+        self._responses_path = responses_path
+        self._is_known = is_known
+        self._learned: dict[str, SurfaceKey] = {}
+
+    async def ways(self, model: str, *, forced: str | None = None) -> list[Way]:
+        """One way or two, the better first.
+
+        Raises:
+            BridgeError: ``invalid_argument`` if the model is the address of something that is no Databricks App.
+        """
+        if model.startswith(("https://", "http://")):
+            _check_app(model)
+            return [Way(SURFACES["app"], "its name is the address of an App", "forced")]
+        wanted = forced or self._setting
+        if wanted != AUTO:
+            return [Way(self._surface(_key(wanted)), "it was asked for", "forced")]
+        if (learned := self._learned.get(model)) is not None:
+            return [Way(self._surface(learned), "it answered there before", "learned")]
+        judged = judge_name(model)
+        # A name that says enough is not worth waiting for a listing; one that is at hand is better all the same.
+        if judged.confidence != "named" or judged.model_class != "native" or self._is_known():
+            endpoint = await self._look_up(model)
+            judged = endpoint.judged if endpoint is not None else judged
+        return [Way(self._surface(key), judged.reason, judged.confidence) for key in judged.surfaces[:2]]
+
+    def learn(self, model: str, key: SurfaceKey) -> None:
+        """The model has answered there."""
+        self._learned[model] = key
+
+    def unlearn(self, model: str) -> None:
+        """What was learned of the model does not hold any more."""
+        self._learned.pop(model, None)
+
+    def _surface(self, key: SurfaceKey) -> Surface:
+        surface = SURFACES[key]
+        if self._responses_path is None or key not in ("responses", "agent"):
+            return surface
+        # A path of the user's own, such as that of a proxy.
+        return Surface(
+            key=surface.key,
+            speaks=surface.speaks,
+            path=at(self._responses_path),
+            translate=surface.translate,
+            reader=surface.reader,
+        )
+
+
+def leads_elsewhere(error: BridgeError, way: Way) -> bool:
+    """Whether a failure says that this way is the wrong one, so that another may be tried: nothing was billed then.
+
+    Where the workspace itself lists the surface, only a mark of the path counts, not one of a parameter.
+    """
+    if error.partial or error.status not in (400, 404, 500, 501):
+        return False
+    if error.status in (404, 501) or _NO_WAY.search(error.marks):
+        return True
+    return way.confidence in ("named", "guessed") and _MARKS.search(error.marks) is not None
+
+
+def _key(name: str) -> SurfaceKey:
+    for key in SURFACES:
+        if key == name:
+            return key
+    raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"There is no surface {name!r}.", f"Use one of {', '.join(CHOICES)}.")
+
+
+def _check_app(url: str) -> None:
+    """The workspace's token goes to Databricks Apps, and to nobody else."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if is_loopback(host) or (parts.scheme == "https" and host.endswith(_APP_HOSTS)):
+        return
+    raise BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{host or url} is not the address of a Databricks App.",
+        "Name a serving endpoint, or give an App's address, https://….databricksapps.com.",
+    )

@@ -1,0 +1,104 @@
+"""A model is reached on the surface that serves it; another one is tried once, where the first is the wrong way."""
+
+import pytest
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.bridge import Bridge
+
+pytestmark = pytest.mark.anyio
+
+CLAUDE = "databricks-claude-sonnet-4-5"
+WEATHER = {
+    "type": "function",
+    "name": "get_weather",
+    "description": "The weather of a city.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+
+
+def paths(emulator: RunningEmulator) -> list[str]:
+    """Where model requests went, in order."""
+    return [exchange.path for exchange in emulator.state.journal.exchanges if exchange.method == "POST"]
+
+
+async def test_a_native_model_is_asked_natively_and_nothing_is_said_of_it(
+    bridge: Bridge, emulator: RunningEmulator
+) -> None:
+    outcome = await ask(bridge, Question(prompt="[[say hello]]", model="databricks-gpt-5"))
+    assert (outcome.text, outcome.surface) == ("hello", None)
+    assert paths(emulator) == ["/serving-endpoints/responses"]
+
+
+async def test_chat_completions_are_spoken_where_they_are_asked_for(bridge: Bridge, emulator: RunningEmulator) -> None:
+    question = Question(
+        prompt="[[say hello]]", model="databricks-gpt-5", surface="chat", extra={"metadata": {"a": "b"}}
+    )
+    outcome = await ask(bridge, question)
+    assert (outcome.text, outcome.status, outcome.surface) == ("hello", "completed", "chat")
+    assert (outcome.usage or {})["output_tokens"] > 0
+    assert paths(emulator) == ["/serving-endpoints/chat/completions"]
+    assert any("metadata" in note for note in outcome.notes)
+
+
+async def test_a_tool_is_called_and_answered_over_chat_completions(bridge: Bridge, emulator: RunningEmulator) -> None:
+    from databricks_responses_mcp.turns.converse import answer_calls
+
+    question = Question(prompt="Weather in Paris?", model=CLAUDE, surface="chat", tools=[WEATHER])
+    outcome = await ask(bridge, question)
+    (call,) = outcome.pending_calls
+    assert call["name"] == "get_weather"
+    assert outcome.conversation_id is not None
+    after = await answer_calls(bridge, outcome.conversation_id, [{"call_id": call["call_id"], "output": "Sunny."}])
+    assert after.status == "completed"
+    assert after.text
+    assert set(paths(emulator)) == {"/serving-endpoints/chat/completions"}
+
+
+async def test_a_model_that_the_first_surface_does_not_serve_is_reached_on_the_next_and_that_is_learned(
+    bridge: Bridge, emulator: RunningEmulator
+) -> None:
+    emulator.state.faults.add("404")
+    first = await ask(bridge, Question(prompt="[[say one]]", model="databricks-gpt-5"))
+    second = await ask(bridge, Question(prompt="[[say two]]", model="databricks-gpt-5"))
+    assert [(first.text, first.surface), (second.text, second.surface)] == [("one", "chat"), ("two", "chat")]
+    assert paths(emulator) == [
+        "/serving-endpoints/responses",
+        "/serving-endpoints/chat/completions",
+        "/serving-endpoints/chat/completions",
+    ]
+
+
+async def test_when_both_fail_the_first_error_is_told(bridge: Bridge) -> None:
+    with pytest.raises(BridgeError) as caught:
+        await ask(bridge, Question(prompt="Hi", model="no-such-model"))
+    assert caught.value.code is ErrorCode.MODEL_NOT_FOUND
+    assert "no-such-model" in caught.value.message
+
+
+async def test_an_error_of_the_request_is_no_reason_to_go_elsewhere(bridge: Bridge, emulator: RunningEmulator) -> None:
+    emulator.state.faults.add("body:openai:400")
+    with pytest.raises(BridgeError):
+        await ask(bridge, Question(prompt="Hi", model="databricks-gpt-5"))
+    assert paths(emulator) == ["/serving-endpoints/responses"]
+
+
+async def test_what_a_surface_lacks_is_told_with_a_model_that_has_it(bridge: Bridge) -> None:
+    question = Question(prompt="Hi", model=CLAUDE, surface="chat", tools=[{"type": "web_search"}])
+    with pytest.raises(BridgeError) as caught:
+        await ask(bridge, question)
+    assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
+    assert "web search" in caught.value.message or "web_search" in caught.value.message
+    assert "databricks-gpt-5" in caught.value.hint
+
+
+async def test_a_conversation_goes_on_across_surfaces(bridge: Bridge, emulator: RunningEmulator) -> None:
+    first = await ask(bridge, Question(prompt="[[say one]]", model="databricks-gpt-5"))
+    second = await ask(
+        bridge,
+        Question(prompt="[[say two]]", model=CLAUDE, surface="chat", conversation_id=first.conversation_id),
+    )
+    assert second.text == "two"
+    sent = emulator.state.journal.to("/serving-endpoints/chat/completions")[0].body
+    assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "user"]

@@ -1,0 +1,110 @@
+"""Every listing that the workspace answers counts; those that it has not are not asked for twice."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.discovery import Discovery
+from databricks_responses_mcp.workspace.endpoints import parse_endpoints
+
+pytestmark = pytest.mark.anyio
+
+ENDPOINTS = "/api/2.0/serving-endpoints"
+MODELS = "/api/2.0/serving-endpoints:foundation-models"
+SERVICES = "/api/2.1/unity-catalog/model-services"
+
+
+class Workspace:
+    """Answers paths with what it was given; an error is raised."""
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self.answers = dict(answers)
+        self.asked: list[str] = []
+
+    async def get_json(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        self.asked.append(path + (f"?{params['page_token']}" if params and "page_token" in params else ""))
+        answer = self.answers.get(self.asked[-1], self.answers.get(path))
+        if answer is None:
+            raise BridgeError(ErrorCode.MODEL_NOT_FOUND, "no such path", "", status=404)
+        if isinstance(answer, BridgeError):
+            raise answer
+        return answer
+
+
+async def listing(workspace: Workspace) -> dict[str, tuple[str, ...]]:
+    payload = await Discovery(workspace.get_json).listing()
+    return {endpoint.name: endpoint.judged.surfaces for endpoint in parse_endpoints(payload)}
+
+
+CLAUDE = {"name": "databricks-claude", "endpoint_type": "FOUNDATION_MODEL_API"}
+
+
+async def test_one_listing_is_enough() -> None:
+    workspace = Workspace({ENDPOINTS: {"endpoints": [CLAUDE]}})
+    assert await listing(workspace) == {"databricks-claude": ("open-responses", "chat")}
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        {"endpoints": [{"name": "databricks-claude", "api_types": ["openai/v1/responses"]}]},
+        {"foundation_models": [{"name": "system.ai.claude", "api_types": ["openai/v1/responses"]}]},
+        [
+            {
+                "name": "databricks-claude",
+                "config": {"served": [{"foundation_model": {"api_types": ["openai/v1/responses"]}}]},
+            }
+        ],
+    ],
+)
+async def test_the_api_types_of_another_listing_are_believed(models: Any) -> None:
+    workspace = Workspace({ENDPOINTS: {"endpoints": [CLAUDE]}, MODELS: models})
+    assert await listing(workspace) == {"databricks-claude": ("responses",)}
+
+
+async def test_models_that_only_the_catalog_has_go_through_the_gateway() -> None:
+    page = {"name": "model-services/system.ai.grok", "supported_api_types": ["openai/v1/responses"]}
+    known = {"name": "model-services/system.ai.claude", "supported_api_types": ["mlflow/v1/chat/completions"]}
+    workspace = Workspace(
+        {
+            ENDPOINTS: {"endpoints": [CLAUDE]},
+            SERVICES: {"model_services": [known], "next_page_token": "2"},
+            f"{SERVICES}?2": {"model_services": [page]},
+        }
+    )
+    assert await listing(workspace) == {
+        "databricks-claude": ("open-responses", "chat"),
+        "system.ai.grok": ("gateway",),
+    }
+
+
+async def test_a_listing_that_is_not_there_is_not_asked_for_twice() -> None:
+    workspace = Workspace({ENDPOINTS: {"endpoints": []}})
+    discovery = Discovery(workspace.get_json)
+    await discovery.listing()
+    await discovery.listing()
+    assert sorted(workspace.asked) == sorted([ENDPOINTS, ENDPOINTS, MODELS, SERVICES])
+
+
+async def test_a_listing_that_fails_for_now_is_asked_for_again() -> None:
+    away = BridgeError(ErrorCode.UPSTREAM_UNAVAILABLE, "away", "", status=503)
+    workspace = Workspace({ENDPOINTS: {"endpoints": []}, MODELS: away, SERVICES: away})
+    discovery = Discovery(workspace.get_json)
+    await discovery.listing()
+    await discovery.listing()
+    assert workspace.asked.count(MODELS) == 2
+
+
+async def test_without_the_first_listing_there_is_none() -> None:
+    denied = BridgeError(ErrorCode.PERMISSION_DENIED, "no", "", status=403)
+    with pytest.raises(BridgeError) as caught:
+        await Discovery(Workspace({ENDPOINTS: denied, MODELS: []}).get_json).listing()
+    assert caught.value is denied
+
+
+@pytest.mark.parametrize("odd", [[], {}, {"endpoints": 3}, {"a": [1, None, {"name": 4, "api_types": "x"}]}, "text", 7])
+async def test_odd_listings_break_nothing(odd: Any) -> None:
+    workspace = Workspace({ENDPOINTS: {"endpoints": [CLAUDE]}, MODELS: odd, SERVICES: odd})
+    assert await listing(workspace) == {"databricks-claude": ("open-responses", "chat")}

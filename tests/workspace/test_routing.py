@@ -1,0 +1,117 @@
+"""Which surface is tried, which one next, and when neither is."""
+
+import pytest
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
+from databricks_responses_mcp.workspace.routing import CHOICES, Router, Way, leads_elsewhere
+from databricks_responses_mcp.workspace.settings import SURFACE_NAMES
+from databricks_responses_mcp.workspace.surfaces.table import SURFACES
+
+pytestmark = pytest.mark.anyio
+
+
+async def nothing_known(_name: str) -> Endpoint | None:
+    return None
+
+
+async def keys(router: Router, model: str, forced: str | None = None) -> list[str]:
+    return [way.surface.key for way in await router.ways(model, forced=forced)]
+
+
+async def test_the_listing_comes_before_the_name() -> None:
+    (listed,) = parse_endpoints({"endpoints": [{"name": "databricks-gpt-5", "task": "agent/v1/responses"}]})
+
+    async def look_up(_name: str) -> Endpoint | None:
+        return listed
+
+    assert await keys(Router(look_up), "databricks-gpt-5") == ["agent", "agent-invocations"]
+    assert await keys(Router(nothing_known), "databricks-gpt-5") == ["responses", "chat"]
+
+
+async def test_what_was_learned_holds_until_it_does_not() -> None:
+    router = Router(nothing_known)
+    router.learn("m", "chat")
+    assert await keys(router, "m") == ["chat"]
+    assert await keys(router, "m", forced="responses") == ["responses"]
+    router.unlearn("m")
+    assert await keys(router, "m") == ["responses", "chat"]
+
+
+async def test_a_setting_or_an_argument_forces_one() -> None:
+    assert await keys(Router(nothing_known, setting="open-responses"), "m") == ["open-responses"]
+    assert await keys(Router(nothing_known, setting="open-responses"), "m", forced="gateway") == ["gateway"]
+    with pytest.raises(BridgeError, match="no surface 'chatt'"):
+        await Router(nothing_known).ways("m", forced="chatt")
+
+
+async def test_a_path_of_the_users_own_is_where_the_responses_api_is() -> None:
+    router = Router(nothing_known, responses_path="/v1/responses")
+    first, second = await router.ways("m")
+    assert (first.surface.path("m"), second.surface.path("m")) == (
+        "/v1/responses",
+        "/serving-endpoints/chat/completions",
+    )
+    (agent,) = await router.ways("m", forced="agent")
+    assert agent.surface.path("m") == "/v1/responses"
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://my-agent-123.aws.databricksapps.com", "https://my-agent-123.aws.databricksapps.com/responses"),
+        ("https://a.azure.databricksapps.com/", "https://a.azure.databricksapps.com/responses"),
+        ("https://a.databricksapps.com/v2/invocations", "https://a.databricksapps.com/v2/invocations"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/responses"),
+    ],
+)
+async def test_the_address_of_an_app_is_asked_as_an_agent(url: str, path: str) -> None:
+    (way,) = await Router(nothing_known).ways(url)
+    assert (way.surface.key, way.surface.path(url)) == ("app", path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com",
+        "https://databricksapps.com.evil.example",
+        "http://a.databricksapps.com",
+        "https://evil.example/.databricksapps.com",
+        "https://a.databricksapps.com@evil.example",
+    ],
+)
+async def test_the_token_goes_to_no_other_address(url: str) -> None:
+    with pytest.raises(BridgeError) as caught:
+        await Router(nothing_known).ways(url)
+    assert caught.value.code is ErrorCode.INVALID_ARGUMENT
+
+
+def failure(status: int | None, marks: str = "", **more: object) -> BridgeError:
+    return BridgeError(ErrorCode.INVALID_ARGUMENT, "m", "h", status=status, marks=marks, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "sure", "unsure"),
+    [
+        (failure(404), True, True),
+        (failure(501), True, True),
+        (failure(400, "Native_api_type=openai/v1/responses is not supported for provider Amazon Bedrock"), True, True),
+        (failure(400, "Model x only supports the Responses API."), True, True),
+        (failure(400, "INVALID_PARAMETER_VALUE temperature"), False, True),
+        (failure(400, "Unsupported value: 'max'"), False, True),
+        (failure(500, "INTERNAL_ERROR"), False, True),
+        (failure(400, "the prompt is too long"), False, False),
+        (failure(429, "not supported"), False, False),
+        (failure(401, "not supported"), False, False),
+        (failure(None, "not supported"), False, False),
+        (failure(404, partial={"text": "paid for"}), False, False),
+    ],
+)
+async def test_only_marks_of_the_wrong_way_lead_to_another(error: BridgeError, sure: bool, unsure: bool) -> None:
+    surface = SURFACES["responses"]
+    assert leads_elsewhere(error, Way(surface, "", "listed")) is sure
+    assert leads_elsewhere(error, Way(surface, "", "guessed")) is unsure
+
+
+def test_the_setting_names_the_surfaces_that_there_are() -> None:
+    assert set(SURFACE_NAMES) == set(CHOICES) - {"app"}
