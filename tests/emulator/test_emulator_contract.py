@@ -191,12 +191,13 @@ async def test_each_broken_rule_is_refused_by_name(http: httpx.AsyncClient) -> N
             ],
             "claude": [
                 "400 INVALID_PARAMETER_VALUE API type 'openai/v1/responses' is not supported by",
-                "'databricks-claude-sonnet-4-5'. Supported API types: [mlflow/v1/chat/completions]",
+                "'databricks-claude-sonnet-4-5'. Supported API types: [anthropic/v1/messages,",
+                "mlflow/v1/responses, mlflow/v1/chat/completions]",
             ],
             "llama": [
                 "400 INVALID_PARAMETER_VALUE API type 'openai/v1/responses' is not supported by",
-                "'databricks-meta-llama-3-3-70b-instruct'. Supported API types:",
-                "[mlflow/v1/chat/completions]",
+                "'databricks-meta-llama-3-3-70b-instruct'. Supported API types: [mlflow/v1/responses,",
+                "mlflow/v1/chat/completions]",
             ],
             "embeddings": [
                 "400 INVALID_PARAMETER_VALUE API type 'openai/v1/responses' is not supported by",

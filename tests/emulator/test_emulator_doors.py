@@ -90,6 +90,14 @@ async def test_the_catalogue_has_one_of_each_kind(http: httpx.AsyncClient) -> No
             "my-openai-external": ["llm/v1/chat", "READY"],
             "my-anthropic-external": ["llm/v1/chat", "READY"],
             "my-support-agent": ["agent/v1/responses", "READY"],
+            "databricks-gemini-3-1-pro": ["llm/v1/chat", "READY"],
+            "databricks-qwen3-next-80b-a3b-instruct": ["llm/v1/chat", "READY"],
+            "databricks-meta-llama-3-1-8b-instruct": ["llm/v1/chat", "READY"],
+            "databricks-grok-4-7": ["llm/v1/chat", "READY"],
+            "my-azure-openai-external": ["llm/v1/chat", "READY"],
+            "my-supervisor-agent": ["agent/v1/responses", "READY"],
+            "my-chat-agent": ["agent/v2/chat", "READY"],
+            "my-old-chat-agent": ["agent/v1/chat", "READY"],
         }
     )
     chosen = ("databricks-gpt-5", "my-openai-external", "my-support-agent")
@@ -112,7 +120,12 @@ async def test_the_catalogue_has_one_of_each_kind(http: httpx.AsyncClient) -> No
                                 "description": "GPT-5, as the embedded workspace plays it.",
                                 "docs": "https://docs.databricks.com/machine-learning/foundation-model-apis/supported-models",
                                 "ai_gateway_v2_supported": True,
-                                "api_types": ["openai/v1/responses", "mlflow/v1/chat/completions"],
+                                "api_types": [
+                                    "openai/v1/responses",
+                                    "mlflow/v1/responses",
+                                    "mlflow/v1/chat/completions",
+                                    "openai/v1/chat/completions",
+                                ],
                             },
                         }
                     ]
@@ -279,4 +292,6 @@ async def test_an_agent_speaks_its_own_dialect(http: httpx.AsyncClient) -> None:
 async def test_chat_by_invocations_names_the_endpoint_in_the_path(http: httpx.AsyncClient) -> None:
     body = {"messages": [{"role": "user", "content": "[[say Hi]]"}]}
     answer = await http.post("/serving-endpoints/databricks-gpt-oss-120b/invocations", json=body)
-    assert answer.json()["choices"][0]["message"]["content"] == "Hi"
+    content = answer.json()["choices"][0]["message"]["content"]
+    assert [part["type"] for part in content] == ["reasoning", "text"]
+    assert content[1]["text"] == "Hi"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.fault_play import ERROR_BODIES
+from databricks_responses_mcp.emulator.error_bodies import ERROR_BODIES
 from databricks_responses_mcp.emulator.faults import Fault, Faults, parse
 from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
 from oracle import openai_spec
@@ -76,6 +76,24 @@ async def test_a_login_page_and_an_html_error_come_as_such(post: Any) -> None:
 async def test_every_error_body_that_was_seen_can_be_asked_for(post: Any, shape: str) -> None:
     response = await post(fault=f"body:{shape}:418")
     assert (response.status_code, response.text) == (418, ERROR_BODIES[shape](418)[1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "status", "says"),
+    [
+        ("legacy_name", 501, "'databricks-gpt-5' is no longer available. Use Unity Catalog model services (v3)."),
+        ("gateway_off", 501, "AI Gateway is not available in this workspace."),
+        ("permission", 403, "No CAN_QUERY on this endpoint."),
+        ("invalid_token", 400, "Invalid Token"),
+        ("output_guardrail", 400, '"hate": true'),
+        ("too_large", 400, "Limit(bytes): 33554432"),
+        ("wrong_provider", 400, "is not supported for provider Amazon Bedrock"),
+    ],
+)
+async def test_an_error_comes_with_the_status_that_it_has(post: Any, shape: str, status: int, says: str) -> None:
+    response = await post(fault=f"body:{shape}")
+    assert response.status_code == status
+    assert says in response.json()["message"]
 
 
 @pytest.mark.parametrize("fault", ["drop", "cut:0", "cut:3", "close"])

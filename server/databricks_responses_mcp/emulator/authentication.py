@@ -9,7 +9,7 @@ from databricks_responses_mcp.emulator.replies import workspace_error
 
 def check_credentials(authorization: str | None, token: str) -> None:
     """Let the request pass, or raise the workspace's 401 (nothing usable was sent) or 403 (it was wrong)."""
-    sent = _sent_token(authorization)
+    sent = sent_token(authorization)
     if sent is None:
         raise workspace_error(
             401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API."
@@ -18,7 +18,8 @@ def check_credentials(authorization: str | None, token: str) -> None:
         raise workspace_error(403, "PERMISSION_DENIED", "Invalid Token")
 
 
-def _sent_token(authorization: str | None) -> str | None:
+def sent_token(authorization: str | None) -> str | None:
+    """The token in an ``Authorization`` header, if a workspace would look at it."""
     scheme, _, value = (authorization or "").partition(" ")
     value = value.strip()
     if scheme.lower() == "bearer" and value:

@@ -1,11 +1,15 @@
-"""The serving endpoints of the embedded workspace and how its listing shows them."""
+"""What a serving endpoint of the embedded workspace is, and how the listings show it."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["foundation", "external", "agent"]
+AgentStyle = Literal["plain", "supervisor"]
 RESPONSES_API = "openai/v1/responses"
+OPEN_API = "mlflow/v1/responses"
 CHAT_API = "mlflow/v1/chat/completions"
+NATIVE_CHAT_API = "openai/v1/chat/completions"
 
 _CREATED = 1_757_000_000_000  # milliseconds, as the listing has it
 
@@ -24,6 +28,10 @@ class Endpoint:
         api_types: which surfaces serve it.
         custom_tools: whether it takes ``custom`` tools.
         ready: whether it is up.
+        sees: whether it takes images.
+        reasons: whether it can be asked to think first.
+        without_tools: types of hosted tools that it refuses.
+        style: how an agent of the Responses kind writes its answer.
     """
 
     name: str
@@ -35,11 +43,26 @@ class Endpoint:
     api_types: tuple[str, ...] = (RESPONSES_API, CHAT_API)
     custom_tools: bool = False
     ready: bool = True
+    sees: bool = True
+    reasons: bool = True
+    without_tools: tuple[str, ...] = ()
+    style: AgentStyle = "plain"
 
     @property
     def pay_per_token(self) -> bool:
         """Whether the pay-per-token limits apply."""
         return self.kind == "foundation"
+
+    @property
+    def service_name(self) -> str:
+        """The model's name in Unity Catalog, ``system.ai.…``, which the gateway takes."""
+        return f"system.ai.{self.model}"
+
+    @property
+    def chats_without_tools(self) -> bool:
+        """Whether chat completions refuse its tools: GPT from 5.4 on."""
+        version = re.match(r"gpt-(\d+)(?:-(\d+))?\b", self.model) if self.provider == "openai" else None
+        return version is not None and (int(version[1]), int(version[2] or 0)) >= (5, 4)
 
     def listing(self) -> dict[str, Any]:
         """The endpoint as ``GET /api/2.0/serving-endpoints`` shows it."""
@@ -71,14 +94,23 @@ class Endpoint:
             "capabilities": {"function_calling": self.task == "llm/v1/chat"},
         }
 
+    def service(self) -> dict[str, Any]:
+        """The model as ``GET /api/2.1/unity-catalog/model-services`` shows it."""
+        return {
+            "name": f"model-services/{self.service_name}",
+            "comment": self.display_name,
+            "owner": "System user",
+            "supported_api_types": list(self.api_types),
+        }
+
     def _served_entity(self) -> dict[str, Any]:
         if self.kind == "foundation":
             return {
                 "name": self.name,
-                "entity_name": f"system.ai.{self.model}",
+                "entity_name": self.service_name,
                 "entity_version": "1",
                 "foundation_model": {
-                    "name": f"system.ai.{self.model}",
+                    "name": self.service_name,
                     "display_name": self.display_name,
                     "description": f"{self.display_name}, as the embedded workspace plays it.",
                     "docs": "https://docs.databricks.com/machine-learning/foundation-model-apis/supported-models",
@@ -98,73 +130,3 @@ class Endpoint:
             "workload_size": "Small",
             "scale_to_zero_enabled": True,
         }
-
-
-def _gpt(version: str, title: str, *, custom: bool = False, chat: bool = True) -> Endpoint:
-    name = f"gpt-{version}"
-    return Endpoint(
-        name=f"databricks-{name}",
-        kind="foundation",
-        provider="openai",
-        model=name,
-        display_name=title,
-        api_types=(RESPONSES_API, CHAT_API) if chat else (RESPONSES_API,),
-        custom_tools=custom,
-    )
-
-
-def _open(name: str, provider: str, title: str, *, ready: bool = True) -> Endpoint:
-    return Endpoint(
-        name=f"databricks-{name}",
-        kind="foundation",
-        provider=provider,
-        model=name,
-        display_name=title,
-        api_types=(CHAT_API,),
-        ready=ready,
-    )
-
-
-_ENDPOINTS = (
-    _gpt("5", "GPT-5", custom=True),
-    _gpt("5-mini", "GPT-5 mini"),
-    _gpt("5-nano", "GPT-5 nano"),
-    _gpt("5-1", "GPT-5.1", custom=True),
-    _gpt("5-2", "GPT-5.2", custom=True),
-    _gpt("5-3-codex", "GPT-5.3 Codex", chat=False),
-    _gpt("5-4", "GPT-5.4", custom=True),
-    _gpt("5-4-mini", "GPT-5.4 mini"),
-    _gpt("5-5", "GPT-5.5", custom=True),
-    _gpt("5-5-pro", "GPT-5.5 Pro", custom=True, chat=False),
-    _open("claude-sonnet-4-5", "anthropic", "Claude Sonnet 4.5"),
-    _open("meta-llama-3-3-70b-instruct", "meta", "Meta Llama 3.3 70B Instruct"),
-    _open("gpt-oss-120b", "openai-oss", "GPT OSS 120B"),
-    _open("gpt-oss-20b", "openai-oss", "GPT OSS 20B", ready=False),
-    Endpoint(
-        name="databricks-gte-large-en",
-        kind="foundation",
-        provider="alibaba",
-        model="gte-large-en",
-        display_name="GTE Large (English)",
-        task="llm/v1/embeddings",
-        api_types=("mlflow/v1/embeddings",),
-    ),
-    Endpoint("my-openai-external", "external", "openai", "gpt-5", "External GPT-5", custom_tools=True),
-    Endpoint(
-        "my-anthropic-external", "external", "amazon-bedrock", "claude-sonnet-4-5", "External", api_types=(CHAT_API,)
-    ),
-    Endpoint(
-        name="my-support-agent",
-        kind="agent",
-        provider="databricks",
-        model="support_agent",
-        display_name="Support agent",
-        task="agent/v1/responses",
-        api_types=(RESPONSES_API,),
-    ),
-)
-
-
-def default_catalogue() -> dict[str, Endpoint]:
-    """The endpoints of a new embedded workspace, by name."""
-    return {endpoint.name: endpoint for endpoint in _ENDPOINTS}

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from databricks_responses_mcp.emulator.authentication import check_credentials
 from databricks_responses_mcp.emulator.faults import Fault
 from databricks_responses_mcp.emulator.journal import Exchange
-from databricks_responses_mcp.emulator.replies import ApiError, workspace_error
+from databricks_responses_mcp.emulator.replies import ApiError, too_large, workspace_error
 from databricks_responses_mcp.emulator.state import EmulatorState
 
 _log = logging.getLogger(__name__)
@@ -50,8 +50,9 @@ class Incoming:
     Attributes:
         raw: the body.
         path_params: what the route took from the path.
-        faults: what is to go wrong with it.
         exchange: its entry in the journal.
+        faults: what is to go wrong with it.
+        authorization: the credential; it is not in the journal.
     """
 
     state: EmulatorState
@@ -59,6 +60,7 @@ class Incoming:
     path_params: dict[str, str]
     exchange: Exchange
     faults: tuple[Fault, ...] = ()
+    authorization: str | None = None
 
 
 Handler = Callable[[Incoming], Awaitable[Reply]]
@@ -119,17 +121,11 @@ class Route:
             if not self._public:
                 check_credentials(headers.get("authorization"), self._state.token)
             if raw is None:
-                raise workspace_error(
-                    400,
-                    "BAD_REQUEST",
-                    "Server received a request which exceeds maximum allowed content length. "
-                    f"RequestSize(bytes): {headers.get('content-length', 'unknown')}, "
-                    f"Limit(bytes): {self._state.max_request_bytes}",
-                )
+                raise too_large(headers.get("content-length", "unknown"), self._state.max_request_bytes)
             exchange.body = _json_or_none(raw)
-            return await self._handler(
-                Incoming(self._state, raw, scope.get("path_params", {}), exchange, self._faults(headers, scope))
-            )
+            path_params, faults = scope.get("path_params", {}), self._faults(headers, scope)
+            incoming = Incoming(self._state, raw, path_params, exchange, faults, headers.get("authorization"))
+            return await self._handler(incoming)
         except ApiError as error:
             return error_reply(error)
 

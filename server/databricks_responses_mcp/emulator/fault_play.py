@@ -1,63 +1,18 @@
 """Making the asked-for faults happen: instead of an answer, or in its stream."""
 
-import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import anyio
 
+from databricks_responses_mcp.emulator.error_bodies import ERROR_BODIES, HTML, PAGE
 from databricks_responses_mcp.emulator.exchange import Aborted, Incoming, Reply, json_reply
 from databricks_responses_mcp.emulator.faults import Fault, first
 from databricks_responses_mcp.emulator.sse import encode_event
 from databricks_responses_mcp.emulator.writer import Event
 
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
-_HTML = "text/html; charset=utf-8"
-_PAGE = """<!DOCTYPE html><html><head><title>Error {0}</title></head><body><h2>HTTP ERROR {0}</h2>
-<pre>The embedded workspace was told to break. Internal trace: secret-host-10-0-0-1</pre></body></html>"""
-
-
-def _openai(status: int) -> tuple[str, str]:
-    error = {"message": "The model said no.", "type": "invalid_request_error", "param": "input", "code": "some_code"}
-    return "application/json", json.dumps({"error": error})
-
-
-def _nested(status: int) -> tuple[str, str]:
-    _, inner = _openai(status)
-    return "application/json", json.dumps({"error_code": "BAD_REQUEST", "message": inner})
-
-
-def _guardrail(status: int) -> tuple[str, str]:
-    found = {
-        "usage": {"prompt_tokens": 12, "total_tokens": 12},
-        "input_guardrail": [{"flagged": True, "categories": {"violent-crimes": False, "hate": True}}],
-    }
-    return "application/json", json.dumps({"error_code": "BAD_REQUEST", "message": json.dumps(found)})
-
-
-ERROR_BODIES: dict[str, Callable[[int], tuple[str, str]]] = {
-    "openai": _openai,
-    "nested": _nested,
-    "guardrail": _guardrail,
-    "workspace": lambda status: (
-        "application/json",
-        json.dumps({"error_code": "BAD_REQUEST", "message": "It is bad."}),
-    ),
-    "permission": lambda status: (
-        "application/json",
-        json.dumps({"error_code": "PERMISSION_DENIED", "message": "No CAN_QUERY on this endpoint."}),
-    ),
-    "message": lambda status: ("application/json", json.dumps({"message": "Only a message."})),
-    "code_number": lambda status: ("application/json", json.dumps({"error_code": status, "message": "A number."})),
-    "string": lambda status: ("application/json", json.dumps({"error": "Only a string."})),
-    "plain": lambda status: ("text/plain", "RESOURCE_EXHAUSTED: Too much of it."),
-    "html": lambda status: (_HTML, _PAGE.format(status)),
-    "empty": lambda status: ("application/json", ""),
-    "list": lambda status: ("application/json", json.dumps(["unexpected"])),
-    "cut_json": lambda status: ("application/json", '{"error_code": "BAD_REQUEST", "message": "cut in the mid'),
-}
-"""Every shape of error body that was seen of workspaces and of what stands before them."""
 
 
 async def play_before(incoming: Incoming) -> Reply | None:
@@ -81,9 +36,9 @@ def _instead(fault: Fault) -> Reply | None:
         case "status":
             return _status(fault)
         case "login":
-            return Reply(b"", 303, _HTML, {"location": "/login.html?next_url=%2Fserving-endpoints%2Fresponses"})
+            return Reply(b"", 303, HTML, {"location": "/login.html?next_url=%2Fserving-endpoints%2Fresponses"})
         case "html":
-            return Reply(_PAGE.format(fault.status).encode(), fault.status, _HTML)
+            return Reply(PAGE.format(fault.status).encode(), fault.status, HTML)
         case "garbage":
             return Reply(b"\x00\xff\xfethis is no event stream\r\n\r\n}{", 200, "text/event-stream")
         case "body":

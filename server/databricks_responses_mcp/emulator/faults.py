@@ -14,6 +14,8 @@ model take from. Both take this syntax, or JSON with the fields of ``Fault``::
     slow:5         the stream in chunks of 5 bytes               failed:2    response.failed after 2 events
     error_event:2  an `error` event after 2 events               error_chunk:2  data: {"error": "..."} after 2 events
     body:nested    one of the error bodies of ``ERROR_BODIES``   body:plain:404  the same with another status
+    body:legacy_name  501: the old names of models are gone      body:invalid_token  400: a token of another workspace
+    body:guardrail    400 with the flagged categories            body:too_large      400 of the 32 MiB limit
 
 ``a+b`` does both to one request; ``a,b`` queues one after the other; ``x3`` repeats. A header that holds several
 entries is counted over the requests that carry the very same value, and those that come after the last are answered
@@ -32,10 +34,13 @@ FaultKind = Literal[
     "cut", "no_terminal", "malformed", "unknown", "slow", "failed", "error_event", "error_chunk",
 ]  # fmt: skip
 SHAPES = (
-    "openai", "nested", "guardrail", "workspace", "permission", "message", "code_number", "string", "plain", "html",
+    "openai", "nested", "guardrail", "output_guardrail", "workspace", "permission", "invalid_token", "legacy_name",
+    "gateway_off", "wrong_provider", "wrong_surface", "too_large", "message", "code_number", "string", "plain", "html",
     "empty", "list", "cut_json",
 )  # fmt: skip
-"""Shapes of error bodies that ``body`` knows; ``fault_play.ERROR_BODIES`` holds them."""
+"""Shapes of error bodies that ``body`` knows; ``error_bodies.ERROR_BODIES`` holds them."""
+_STATUSES = {"permission": 403, "legacy_name": 501, "gateway_off": 501}
+"""With which status a shape comes if none is asked for; else 400."""
 KINDS: tuple[str, ...] = get_args(FaultKind)
 
 _SHORT = re.compile(r"(?P<name>[a-z_]+|\d{3})(?:x(?P<times>\d+))?(?::(?P<argument>.*))?")
@@ -180,7 +185,7 @@ def _named_fault(name: str, argument: str) -> Fault:
         return Fault("html", status=int(argument or 500))
     if name == "body":
         shape, _, status = argument.partition(":")
-        return Fault("body", shape=shape, status=int(status or 400))
+        return Fault("body", shape=shape, status=int(status or _STATUSES.get(shape, 400)))
     values: dict[str, Any] = {"kind": name, "after": int(argument or 0)}
     return Fault(**values)
 

@@ -1,5 +1,6 @@
 """What the workspace really received: for tests, and for a person who asks what the bridge sends."""
 
+import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,16 @@ class Exchange:
     complete: bool = False
     disconnected: anyio.Event = field(default_factory=anyio.Event)
     finished: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def request_tags(self) -> Any:
+        """What ``Databricks-Ai-Gateway-Request-Tags`` says, read as JSON; ``None`` without it.
+
+        Raises:
+            ValueError: if it is not JSON.
+        """
+        header = self.headers.get("databricks-ai-gateway-request-tags")
+        return None if header is None else json.loads(header)
 
 
 class Journal:

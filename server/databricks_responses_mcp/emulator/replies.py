@@ -43,6 +43,30 @@ def unknown_endpoint(name: str) -> ApiError:
     )
 
 
+def bad_request(message: str) -> ApiError:
+    """A refusal in the platform's most general code, which most of those of single models have."""
+    return workspace_error(400, "BAD_REQUEST", message)
+
+
+def too_large(size: str, limit: int) -> ApiError:
+    """What a body gets that is over the limit; sizes in bytes."""
+    return bad_request(
+        "Server received a request which exceeds maximum allowed content length. "
+        f"RequestSize(bytes): {size}, Limit(bytes): {limit}"
+    )
+
+
+def retired_name(name: str) -> ApiError:
+    """What a workspace that enforces the gateway says of the old names of models."""
+    message = f"'{name}' is no longer available. Use Unity Catalog model services (v3)."
+    return workspace_error(501, "NOT_IMPLEMENTED", message)
+
+
+def turned_off(method: str, path: str) -> ApiError:
+    """What a path of an API gets that this workspace does not have."""
+    return workspace_error(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
+
+
 def wrong_path(path: str) -> ApiError:
     """What any path that the serving API does not know gets."""
     return workspace_error(

@@ -17,6 +17,7 @@ from databricks_responses_mcp.emulator.engines.base import Engine
 from databricks_responses_mcp.emulator.engines.rules import RulesEngine
 from databricks_responses_mcp.emulator.faults import Faults
 from databricks_responses_mcp.emulator.state import EmulatorState, new_token
+from databricks_responses_mcp.emulator.switches import TokenKind
 
 _HOST = "127.0.0.1"
 _CLOSING_SECONDS = 5.0
@@ -41,21 +42,28 @@ class RunningEmulator:
 
 @asynccontextmanager
 async def run_emulator(
-    *, engine: Engine | None = None, port: int = 0, token: str | None = None, faults: Faults | None = None
+    *,
+    engine: Engine | None = None,
+    port: int = 0,
+    token: str | None = None,
+    credential: TokenKind = "personal",
+    faults: Faults | None = None,
 ) -> AsyncIterator[RunningEmulator]:
     """Serve a workspace while the context is open. Open streams are cut when it closes.
 
     Args:
         engine: what writes the text; the rule engine if not given. It is closed with the workspace.
         port: port on 127.0.0.1; any free one if 0.
-        token: the credential to accept; a random one if not given.
+        token: the credential to accept; a random one of the kind ``credential`` if not given.
+        credential: the kind of a random token; apps take OAuth tokens only.
         faults: what is to go wrong.
 
     Raises:
         OSError: if the port is taken.
     """
     engine = engine if engine is not None else RulesEngine()
-    state = EmulatorState(engine=engine, token=token or new_token(), faults=faults if faults is not None else Faults())
+    queue = faults if faults is not None else Faults()
+    state = EmulatorState(engine=engine, token=token or new_token(credential), faults=queue)
     listener = _listen(port)
     server = _Server(state)
     try:

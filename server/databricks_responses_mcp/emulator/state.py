@@ -9,18 +9,21 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.emulator.catalogue import Endpoint, default_catalogue
+from databricks_responses_mcp.emulator.catalogue import Endpoint
+from databricks_responses_mcp.emulator.default_endpoints import default_apps, default_catalogue
 from databricks_responses_mcp.emulator.engines.base import Engine
 from databricks_responses_mcp.emulator.faults import Faults
 from databricks_responses_mcp.emulator.journal import Journal
+from databricks_responses_mcp.emulator.switches import Switches, TokenKind
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 _REMEMBERED = 200
 
 
-def new_token() -> str:
-    """A token in the shape of a personal access token."""
-    return f"dapi-embedded-{secrets.token_hex(16)}"
+def new_token(kind: TokenKind = "personal") -> str:
+    """A token in the shape of its kind. Apps take OAuth tokens only."""
+    shape = "dapi-embedded" if kind == "personal" else "eyJ-embedded"
+    return f"{shape}-{secrets.token_hex(16)}"
 
 
 class Hold:
@@ -56,8 +59,10 @@ class EmulatorState:
         token: the only credential that is accepted.
         faults: what is to go wrong, in order.
         endpoints: serving endpoints by name; may be changed while it runs.
+        apps: Databricks Apps that are agents, by name.
         journal: what was received.
         max_request_bytes: a larger body is refused, as the platform does at 32 MiB; 4 MB is its documented limit.
+        switches: what the workspace has turned on.
         closing: set when the workspace shuts down; open streams end then.
         remembered: what external models remember for ``previous_response_id``: the input items and the output.
     """
@@ -66,8 +71,10 @@ class EmulatorState:
     token: str = field(default_factory=new_token, repr=False)
     faults: Faults = field(default_factory=Faults)
     endpoints: dict[str, Endpoint] = field(default_factory=default_catalogue)
+    apps: dict[str, Endpoint] = field(default_factory=default_apps)
     journal: Journal = field(default_factory=Journal)
     max_request_bytes: int = MAX_REQUEST_BYTES
+    switches: Switches = field(default_factory=Switches)
     closing: anyio.Event = field(default_factory=anyio.Event)
     remembered: OrderedDict[str, list[dict[str, Any]]] = field(default_factory=OrderedDict)
     _hold: Hold | None = None

@@ -146,7 +146,7 @@ def _new_response(request: ResponsesRequest, model: str) -> dict[str, Any]:
         "max_tool_calls": body.max_tool_calls,
         "metadata": body.metadata or {},
         "model": model,
-        "output": [],
+        "output": copy.deepcopy(request.items) if request.echoes else [],
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "presence_penalty": 0.0,
         "previous_response_id": body.previous_response_id,

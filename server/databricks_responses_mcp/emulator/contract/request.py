@@ -14,7 +14,14 @@ from databricks_responses_mcp.emulator.contract.tools import (
     schema_problem,
     strict_schema_problem,
 )
-from databricks_responses_mcp.emulator.replies import ApiError, invalid, model_error, unknown_endpoint, workspace_error
+from databricks_responses_mcp.emulator.replies import (
+    ApiError,
+    invalid,
+    model_error,
+    retired_name,
+    unknown_endpoint,
+    workspace_error,
+)
 from databricks_responses_mcp.emulator.state import EmulatorState
 
 _NOT_STORED = {
@@ -36,6 +43,7 @@ class ResponsesRequest:
         items: the whole input as items, each with its ``type``, including what ``previous_response_id`` recalls.
         tools: as they were sent.
         tool_choice: as it was sent, or ``auto``.
+        echoes: whether the answer begins with the whole input.
     """
 
     body: Body
@@ -43,6 +51,7 @@ class ResponsesRequest:
     items: list[Item]
     tools: list[Tool]
     tool_choice: str | dict[str, Any]
+    echoes: bool = False
 
     @property
     def json_schema(self) -> dict[str, Any] | None:
@@ -90,15 +99,32 @@ def find_endpoint(value: dict[str, Any], state: EmulatorState) -> Endpoint:
     Raises:
         ApiError: 400 without a name, 404 for an unknown one, 400 or 503 for one that is not up.
     """
-    name = read(_WithModel, value).model
-    if not name:
-        raise invalid("model", "It must not be empty.")
+    name = named_model(value)
     endpoint = state.endpoints.get(name)
     if endpoint is None:
         raise unknown_endpoint(name)
+    if endpoint.kind == "foundation" and not state.switches.legacy_names:
+        raise retired_name(name)
+    return require_ready(endpoint)
+
+
+def named_model(value: dict[str, Any]) -> str:
+    """The body's ``model``.
+
+    Raises:
+        ApiError: 400 if it is not there.
+    """
+    name = read(_WithModel, value).model
+    if not name:
+        raise invalid("model", "It must not be empty.")
+    return name
+
+
+def require_ready(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, unless it is not up."""
     if not endpoint.ready:
         raise workspace_error(
-            503, "TEMPORARILY_UNAVAILABLE", f"The endpoint '{name}' is not ready yet. Please try again later."
+            503, "TEMPORARILY_UNAVAILABLE", f"The endpoint '{endpoint.name}' is not ready yet. Please try again later."
         )
     return endpoint
 
@@ -107,12 +133,8 @@ def require_surface(endpoint: Endpoint, api_type: str) -> None:
     """Refuse a request to a surface that does not serve the endpoint."""
     if api_type in endpoint.api_types:
         return
-    if api_type == CHAT_API and RESPONSES_API in endpoint.api_types:
-        raise workspace_error(
-            400,
-            "BAD_REQUEST",
-            f"Model {endpoint.name} only supports the Responses API. Please use /serving-endpoints/responses instead.",
-        )
+    if api_type == CHAT_API and RESPONSES_API in endpoint.api_types and endpoint.kind != "agent":
+        raise responses_only(endpoint)
     if endpoint.kind == "external":
         provider = {"amazon-bedrock": "Amazon Bedrock"}.get(endpoint.provider, endpoint.provider)
         message = f"Native_api_type={api_type} is not supported for provider {provider}"
@@ -124,20 +146,28 @@ def require_surface(endpoint: Endpoint, api_type: str) -> None:
     raise workspace_error(400, "INVALID_PARAMETER_VALUE", message)
 
 
-def read_request(value: dict[str, Any], state: EmulatorState) -> ResponsesRequest:
-    """Apply the contract of ``POST /serving-endpoints/responses``.
+def responses_only(endpoint: Endpoint) -> ApiError:
+    """What chat completions say of a model, or of a use of it, that the Responses API alone serves."""
+    return workspace_error(
+        400,
+        "BAD_REQUEST",
+        f"Model {endpoint.name} only supports the Responses API. Please use /serving-endpoints/responses instead.",
+    )
+
+
+def read_request(value: dict[str, Any], endpoint: Endpoint, state: EmulatorState) -> ResponsesRequest:
+    """Apply the contract of the native Responses API to a request for an endpoint that serves it.
 
     Raises:
         ApiError: whatever the workspace would answer instead.
     """
-    endpoint = find_endpoint(value, state)
-    require_surface(endpoint, RESPONSES_API)
     if endpoint.pay_per_token:
-        _check_pay_per_token(value)
+        refuse_stored(value)
+        _check_tier(value)
     if value.get("input") is None and value.get("previous_response_id") is None:
         raise invalid("input", "Missing required parameter: 'input'.")
     body = read(Body, {"input": []} | value)
-    _check_combinations(body)
+    check_combinations(body)
     recalled = _recall(body, state)
     given = [{"type": "message", "role": "user", "content": body.input}] if isinstance(body.input, str) else body.input
     tools = read_tools(body.tools or [], endpoint)
@@ -150,7 +180,8 @@ def read_request(value: dict[str, Any], state: EmulatorState) -> ResponsesReques
     )
 
 
-def _check_pay_per_token(value: dict[str, Any]) -> None:
+def refuse_stored(value: dict[str, Any]) -> None:
+    """Refuse parameters that need the workspace to store something."""
     for field, why in _NOT_STORED.items():
         if value.get(field) is not None:
             raise workspace_error(
@@ -158,6 +189,9 @@ def _check_pay_per_token(value: dict[str, Any]) -> None:
                 "INVALID_PARAMETER_VALUE",
                 f"The parameter '{field}' is not supported for pay-per-token endpoints: {why}.",
             )
+
+
+def _check_tier(value: dict[str, Any]) -> None:
     tier = value.get("service_tier")
     if tier is not None and tier not in _SERVICE_TIERS:
         raise workspace_error(
@@ -168,7 +202,8 @@ def _check_pay_per_token(value: dict[str, Any]) -> None:
         )
 
 
-def _check_combinations(body: Body) -> None:
+def check_combinations(body: Body) -> None:
+    """Refuse fields that are fine each but not together, and schemas that are none."""
     form = body.text.format if body.text else None
     if form is not None and form.type == "json_schema":
         for field, given in (("name", form.name), ("schema", form.schema_)):

@@ -154,6 +154,9 @@ def _read_tool(tool: Tool, where: str, endpoint: Endpoint) -> None:
                 f"Supported tool types: {', '.join(PAY_PER_TOKEN_TOOLS)}.",
             )
         return
+    if kind in endpoint.without_tools:
+        message = f"Tool type '{kind}' ({where}.type) is not supported for endpoint '{endpoint.name}'."
+        raise workspace_error(400, "INVALID_PARAMETER_VALUE", message)
     if kind == "custom" and not endpoint.custom_tools:
         raise workspace_error(
             400,

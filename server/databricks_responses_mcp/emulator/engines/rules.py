@@ -8,6 +8,7 @@ user message:
     [[refuse]]          a refusal instead of text       [[filter]]      an answer that the content filter has cut
     [[only reasoning]]  incomplete before any text      [[fail]]        the engine breaks down after a few words
     [[no tools]]        no tool is called               [[commentary]]  a `commentary` message before the answer
+    [[approval]]        a supervising agent asks for approval before it does anything
     [[misfit N]]        the first N patches do not fit the file; each that is answered as failed is corrected
 """
 
@@ -22,7 +23,7 @@ from databricks_responses_mcp.emulator.engines.base import ChatMessage, TextRequ
 from databricks_responses_mcp.emulator.schema_filling import fill
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
-_NAMES = "say|words|empty|echo|refuse|filter|only reasoning|fail|no tools|commentary|misfit"
+_NAMES = "say|words|empty|echo|refuse|filter|only reasoning|fail|no tools|commentary|misfit|approval"
 _DIRECTIVE = re.compile(rf"\[\[\s*({_NAMES})\b(.*?)\]\]", re.DOTALL)
 _PIECE = re.compile(r"\s*\S+\s*$|\s*\S+")
 _MOST_WORDS = 100_000

@@ -30,7 +30,7 @@ async def play_commentary(turn: Turn) -> AsyncGenerator[Event]:
 async def play_refusal(turn: Turn) -> AsyncGenerator[Event]:
     """A message that declines."""
     writer = turn.writer
-    item = _new_message("final_answer")
+    item = _new_message(turn, "final_answer")
     index, added = writer.add(item)
     yield added
     part = {"type": "refusal", "refusal": ""}
@@ -46,7 +46,7 @@ async def play_refusal(turn: Turn) -> AsyncGenerator[Event]:
 
 async def _message(turn: Turn, text: AsyncGenerator[str], phase: str) -> AsyncGenerator[Event]:
     writer = turn.writer
-    item = _new_message(phase)
+    item = _new_message(turn, phase)
     index, added = writer.add(item)
     yield added
     part: dict[str, Any] = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
@@ -140,5 +140,9 @@ async def _once(text: str) -> AsyncGenerator[str]:
     yield text
 
 
-def _new_message(phase: str) -> dict[str, Any]:
-    return {"type": "message", "status": "in_progress", "role": "assistant", "phase": phase, "content": []}
+def _new_message(turn: Turn, phase: str) -> dict[str, Any]:
+    item: dict[str, Any] = {"type": "message", "status": "in_progress", "role": "assistant"}
+    # Only OpenAI's own models tell apart what is said before the answer.
+    if turn.request.endpoint.provider == "openai":
+        item["phase"] = phase
+    return item | {"content": []}

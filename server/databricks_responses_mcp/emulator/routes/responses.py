@@ -1,10 +1,18 @@
 """``POST /serving-endpoints/responses``."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from typing import Any
 
 from databricks_responses_mcp.emulator.answering import answer, begin
-from databricks_responses_mcp.emulator.contract.request import find_endpoint, parse_json, read_request
+from databricks_responses_mcp.emulator.catalogue import RESPONSES_API
+from databricks_responses_mcp.emulator.contract.request import (
+    ResponsesRequest,
+    find_endpoint,
+    parse_json,
+    read_request,
+    require_surface,
+)
 from databricks_responses_mcp.emulator.exchange import Aborted, Incoming, Reply, json_reply
 from databricks_responses_mcp.emulator.fault_play import play_before, play_in_stream
 from databricks_responses_mcp.emulator.faults import first
@@ -16,17 +24,27 @@ from databricks_responses_mcp.emulator.writer import Event
 
 
 async def create_response(incoming: Incoming) -> Reply:
-    """Answer, streamed or whole."""
+    """Answer by the endpoint that the body names, streamed or whole."""
+    return await answer_by(incoming, _native_or_agent)
+
+
+async def answer_by(
+    incoming: Incoming, contract: Callable[[Incoming, dict[str, Any]], Awaitable[ResponsesRequest | Reply]]
+) -> Reply:
+    """What all surfaces of the Responses API do: faults first, then the surface's contract, then the answer.
+
+    Args:
+        contract: reads the body by the surface's rules, or gives the whole reply.
+    """
     instead = await play_before(incoming)
     if instead is not None:
         return instead
     state = incoming.state
     if state.current_hold is not None:
         await state.current_hold.wait(0)
-    value = parse_json(incoming.raw)
-    if find_endpoint(value, state).kind == "agent":
-        return await agents.respond(incoming, value)
-    request = read_request(value, state)
+    request = await contract(incoming, parse_json(incoming.raw))
+    if isinstance(request, Reply):
+        return request
     turn = await begin(request, state.engine)
     events = _remembering(turn, state)
     if request.body.stream:
@@ -37,6 +55,14 @@ async def create_response(incoming: Incoming) -> Reply:
     async for event in events:
         last = event
     return json_reply(last["response"])
+
+
+async def _native_or_agent(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest | Reply:
+    endpoint = find_endpoint(value, incoming.state)
+    if endpoint.kind == "agent":
+        return await agents.respond(incoming, endpoint, value)
+    require_surface(endpoint, RESPONSES_API)
+    return read_request(value, endpoint, incoming.state)
 
 
 async def _remembering(turn: Turn, state: EmulatorState) -> AsyncGenerator[Event]:

@@ -1,0 +1,32 @@
+"""What a workspace has turned on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+TokenKind = Literal["personal", "oauth"]
+
+
+@dataclass(slots=True)
+class Switches:
+    """What differs between workspaces; may be changed while one runs.
+
+    Attributes:
+        gateway: the Unity Gateway; without it every ``/ai-gateway`` path answers 501.
+        supervisor: the Responses API of ``/ai-gateway/mlflow/v1``; without it that path answers 404.
+        foundation_models: the listing ``serving-endpoints:foundation-models``; without it 404.
+        model_services: the listing of model services in Unity Catalog; without it 404.
+        legacy_names: whether ``databricks-…`` still names a model; a workspace that enforces the gateway answers 501.
+        open_responses: the path ``open-responses``; without it 404.
+    """
+
+    gateway: bool = True
+    supervisor: bool = False
+    foundation_models: bool = True
+    model_services: bool = True
+    legacy_names: bool = True
+    open_responses: bool = True
+
+
+def token_kind(token: str) -> TokenKind:
+    """What kind of credential a token is, by its shape: personal access tokens begin with ``dapi``."""
+    return "personal" if token.startswith("dapi") else "oauth"
