@@ -186,7 +186,7 @@ def test_a_stream_that_breaks_off_in_a_message_is_cut() -> None:
     assert (status, [item["type"] for item in output]) == ("cut", ["function_call", "function_call_output", "message"])
 
 
-@pytest.mark.parametrize("nothing", [[], [{"trace_id": "tr-1"}], [{"status": "ok"}]])
+@pytest.mark.parametrize("nothing", [[], [{"trace_id": "tr-1"}], [{"status": "ok"}], [done({"id": "m1"})]])
 @pytest.mark.parametrize("marked", [True, False])
 def test_a_stream_without_an_answer_is_no_answer(nothing: list[Any], marked: bool) -> None:
     assert result(*nothing, marked=marked)[:2] == ("cut", [])
@@ -292,3 +292,18 @@ def test_garbage_never_raises(given_events: list[Any], marked: bool) -> None:
         assembler.feed(event)
     assembler.end_of_stream(marked=marked)
     assembler.result()
+
+
+def nested(depth: int, key: str) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = {key: value} if key else [value]
+    return value
+
+
+@pytest.mark.parametrize("key", ["", "predictions", "output", "content", "error", "custom_outputs"])
+def test_what_nests_too_deep_never_raises(key: str) -> None:
+    deep = nested(5000, key)
+    events(deep)
+    events({"output": [{"type": "function_call", "call_id": deep}, {"type": "message", "content": [{"text": deep}]}]})
+    events({"delta": {"role": "tool", "content": deep}}, {"choices": [deep]}, {"messages": [deep]})

@@ -428,3 +428,11 @@ def test_text_is_the_same_however_it_was_cut(text: str, data: st.DataObject) -> 
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     assert result(*(chunk({"content": one}) for one in pieces), STOP)[1] == [message(text)]
+
+
+def test_what_nests_too_deep_never_raises() -> None:
+    deep: Any = {}
+    for _ in range(5000):
+        deep = {"arguments": deep}
+    events(called({"index": 0, "id": "a", "function": {"name": "f", "arguments": deep}}))
+    events(chunk({"content": [{"type": "reasoning", "summary": [{"type": "other", "data": deep}]}]}), {"error": deep})

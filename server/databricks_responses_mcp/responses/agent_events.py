@@ -40,7 +40,7 @@ class AgentEvents:
         """The events that this one makes. Never raises."""
         if isinstance(event, list):
             # A served model answers a batch, here of one.
-            return [made for one in event for made in self.feed(one)]
+            return [made for one in event if isinstance(one, dict) for made in self.feed(one)]
         if not isinstance(event, dict):
             return []
         if self._other is None and not self._writer.started and "type" not in event:
@@ -71,7 +71,7 @@ class AgentEvents:
         predictions = event.get("predictions")
         if kind is None and isinstance(predictions, dict | list):
             for one in predictions if isinstance(predictions, list) else [predictions]:
-                self._take(one if isinstance(one, dict) else {"content": one})
+                self._take_untyped(one if isinstance(one, dict) else {"content": one})
         elif kind in ("error", "response.error") or (kind is None and (event.get("error") or event.get("error_code"))):
             self._writer.fail(event.get("error") or event)
         elif kind is None or kind == "response":

@@ -10,10 +10,12 @@ _CALLS = ("function_call", "function_call_output")
 
 
 def agent_item(item: dict[str, Any]) -> Item | None:
-    """The item with what belongs to its kind, or None if it repeats what the agent was told."""
+    """The item with what belongs to its kind, or None if it is none, or repeats what the agent was told."""
     kind = item.get("type") or ("message" if "content" in item else "")
     if item.get("role") == "tool":
         return output_item(item)
+    if not isinstance(kind, str) or not kind:
+        return None
     if kind != "message":
         return {"status": "completed", **item, "call_id": call_id_of(item)} if kind in _CALLS else item
     if item.get("role") not in (None, "assistant"):

@@ -10,6 +10,7 @@ from typing import Any
 
 from databricks_responses_mcp.responses.event_items import CallItem
 from databricks_responses_mcp.responses.event_writer import EventWriter
+from databricks_responses_mcp.responses.plain_items import as_text
 
 _KNOWN = frozenset({"index", "id", "type", "function"})
 
@@ -43,7 +44,7 @@ class CallPieces:
             call.open()
         arguments = function.get("arguments")
         if isinstance(arguments, Mapping | list):
-            arguments = json.dumps(arguments, ensure_ascii=False, default=str)
+            arguments = as_text(arguments)
         if isinstance(arguments, str) and arguments:
             call.arguments(arguments)
 

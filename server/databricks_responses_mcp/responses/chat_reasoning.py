@@ -8,12 +8,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from databricks_responses_mcp.responses.plain_items import as_text
+
 _MARK = "chat-reasoning:"
 
 
 def sealed(parts: list[dict[str, Any]]) -> str:
     """The ``encrypted_content`` for these content parts."""
-    return _MARK + json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return _MARK + as_text(parts)
 
 
 def unsealed(item: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def _tools(body: Mapping[str, Any], *, strict: bool, messages: Sequence[Message]
 def _allowed(tools: list[Mapping[str, Any]], choice: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str]:
     """The tools that may be used now: the chat API is told of no others."""
     allowed = require_functions(choice.get("tools") or (), "The chat API")
-    names = {tool.get("name") for tool in allowed}
+    names = [tool.get("name") for tool in allowed]
     return [tool for tool in tools if tool.get("name") in names], str(choice.get("mode") or "auto")
 
 

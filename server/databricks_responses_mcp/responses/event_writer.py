@@ -9,6 +9,7 @@ from typing import Any
 
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.chat_usage import response_usage
+from databricks_responses_mcp.responses.plain_items import as_text
 
 Event = dict[str, Any]
 
@@ -122,14 +123,14 @@ class EventWriter:
         if self.ended:
             return
         self.ended = True
-        told = error if isinstance(error, dict) else {"message": str(error)}
+        told = error if isinstance(error, dict) else {"message": as_text(error)}
         message = told.get("message")
         code = told.get("code") if told.get("code") is not None else told.get("error_code")
         param = told.get("param")
         self.write(
             "error",
-            code=None if code is None else str(code),
-            message=message if isinstance(message, str) else str(error),
+            code=None if code is None else as_text(code),
+            message=message if isinstance(message, str) else as_text(error),
             param=param if isinstance(param, str) else None,
             error=error,
         )

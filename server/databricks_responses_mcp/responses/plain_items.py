@@ -29,7 +29,7 @@ def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
     items: list[Item] = []
     pictures = False
     for item in _items_of(value):
-        kind = item.get("type") or ("message" if "role" in item else None)
+        kind = str(item.get("type") or ("message" if "role" in item else None))
         if kind in _PASSING:
             items.append({**item, "type": kind})
         elif kind in _CALLS:
@@ -39,21 +39,26 @@ def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
         elif kind == "image_generation_call":
             pictures = True
         elif kind not in _UNTOLD:
-            raise _untranslatable(item, str(kind), surface)
+            raise _untranslatable(item, kind, surface)
     notes = ["The model was not shown the pictures drawn earlier in this conversation."] if pictures else []
     return items, notes
 
 
 def call_id_of(item: Mapping[str, Any]) -> str:
     """The id that a call and its output share."""
-    return str(item.get("call_id") or item.get("id") or "")
+    return as_text(item.get("call_id") or item.get("id"))
 
 
 def as_text(value: Any) -> str:
     """A value as a model reads it: text as it is, anything else as JSON, nothing as nothing."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except RecursionError:
+        return "[nested too deep to show]"
 
 
 def _items_of(value: Any) -> Iterable[Mapping[str, Any]]:

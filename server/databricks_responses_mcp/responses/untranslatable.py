@@ -38,7 +38,7 @@ def tool_feature(kind: Any) -> str:
 
 def is_native_tool(kind: Any) -> bool:
     """Whether tools of this type are run, or understood, by the native Responses API alone."""
-    return kind in _FEATURES
+    return isinstance(kind, str) and kind in _FEATURES
 
 
 def require_functions(tools: Iterable[Any], surface: str) -> list[Mapping[str, Any]]:
