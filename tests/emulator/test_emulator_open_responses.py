@@ -64,7 +64,6 @@ async def test_the_official_client_is_answered_by_every_maker_whole_and_streamed
 REFUSED: dict[str, dict[str, Any]] = {
     "web search": {"tools": [{"type": "web_search"}]},
     "a custom tool of OpenAI's own": {"model": "databricks-gpt-5", "tools": [{"type": "custom", "name": "c"}]},
-    "strict for Claude": {"tools": [{**FUNCTION, "strict": True}]},
     "what the model wrote, as it came": {
         "input": [USER, {"role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]}, USER]
     },
@@ -108,7 +107,6 @@ async def test_what_it_lacks_is_refused_by_name(http: httpx.AsyncClient) -> None
                 "400 INVALID_PARAMETER_VALUE Tool type 'custom' (tools[0].type) is not supported by the Open",
                 "Responses API. Supported tool types: function.",
             ],
-            "strict for Claude": ["400 BAD_REQUEST tools.0.strict: Extra inputs are not permitted"],
             "what the model wrote, as it came": [
                 "400 INVALID_PARAMETER_VALUE Invalid parameter 'input[1].content[0].type': Invalid value:",
                 "'output_text'. Supported values are: input_text, input_image, input_file.",

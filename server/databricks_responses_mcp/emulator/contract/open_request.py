@@ -25,7 +25,6 @@ _OPENAI_ONLY = (
     "prompt_cache_options",
     "context_management",
     "moderation",
-    "max_tool_calls",
     "top_logprobs",
     "prompt",
     "image",
@@ -87,8 +86,6 @@ def _tools(body: Body, endpoint: Endpoint) -> list[Tool]:
                 f"Tool type {kind!r} (tools[{index}].type) is not supported by the Open Responses API. "
                 "Supported tool types: function.",
             )
-        if tool.get("strict") and endpoint.provider not in ("openai", "xai"):
-            raise bad_request(f"tools.{index}.strict: Extra inputs are not permitted")
     return read_tools(body.tools or [], endpoint)
 
 
