@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import calls, deltas, picture, start_up, store
+from benchmarks import calls, continuing, deltas, picture, start_up, store
 from benchmarks.measuring import Row
 from benchmarks.running import Run
 
@@ -30,4 +30,5 @@ BENCHMARKS = {
     "deltas": Benchmark("reading a stream", deltas.steps, deltas.run),
     "picture": Benchmark("a 20 MB picture", picture.steps, picture.run),
     "store": Benchmark("conversations kept and read", store.steps, store.run),
+    "continue": Benchmark("going on with a long conversation", continuing.steps, continuing.run),
 }

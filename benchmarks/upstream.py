@@ -63,7 +63,8 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ans
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            lines = head.lower().split(b"\r\n")
+            length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
             for piece in answers.to(await reader.readexactly(length)):
                 writer.write(piece)
                 await writer.drain()

@@ -15,6 +15,7 @@ MEASURES = {
     "deltas": "CPU per 1000 deltas, 64 KiB a read",
     "picture": "time, stdio server",
     "store": "CPU per turn kept",
+    "continue": "time beyond it, 200 turns on disk",
 }
 
 
