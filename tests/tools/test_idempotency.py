@@ -6,14 +6,19 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp import Client
+from mcp.client import ClientRequestContext
+from mcp.types import ElicitRequestParams, ElicitResult
 
+from databricks_responses_mcp.app import build_server
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.store.memory import MemoryStore
 from databricks_responses_mcp.store.opening import open_store
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.tools import held
 from databricks_responses_mcp.turns import jobs
-from harness import Connect, Host
+from databricks_responses_mcp.turns.bridge import open_bridge
+from harness import Connect, Host, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -260,3 +265,28 @@ async def test_a_call_that_lost_its_key_meanwhile_does_not_begin(
     assert failed
     assert facts["error"]["retryable"]
     assert requests(emulator) == 0
+
+
+async def test_a_call_whose_user_was_asked_is_one_call_to_its_end(
+    emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
+    asked: list[str] = []
+
+    async def approve(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="accept", content={"approve": True})
+
+    genie = {"type": "mcp", "server_label": "genie", "server_url": "https://mcp.example.com"}
+    call: dict[str, Any] = {"prompt": "Search.", "tools": [genie], "idempotency_key": "once"}
+    settings = settings_for(emulator, tmp_path)
+    results = []
+    for _ in range(2):
+        server = build_server(lambda: open_bridge(settings, {}))
+        with anyio.fail_after(20):
+            async with Client(server, mode=era, elicitation_callback=approve) as client:
+                results += [await Host(client).call(ASK, **call), await Host(client).call(ASK, **call)]
+    first = results[0]
+    assert "mcp_call" in [item["type"] for item in first[1]["output"]]
+    assert [(blocks[0].text, facts) for blocks, facts, _ in results] == [(first[0][0].text, first[1])] * 4
+    assert len(asked) == 1
+    assert requests(emulator) == 2

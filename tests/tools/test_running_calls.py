@@ -247,6 +247,28 @@ async def test_calls_that_the_model_makes_can_be_answered_after_a_hand_over(
     assert "22 degrees" in facts["text"]
 
 
+async def test_an_approval_that_was_asked_for_after_the_hand_over_waits_for_the_host(
+    connect: Connect, emulator: RunningEmulator, era: str
+) -> None:
+    genie = {"type": "mcp", "server_label": "genie", "server_url": "https://mcp.example.com"}
+    async with connect(era, hand_over_seconds=SOON) as host:
+        with emulator.state.hold(3):
+            running = await handed_over(host, prompt="Search.", tools=[genie])
+        blocks, facts, _ = await result_of(host, running["response_id"])
+        approval = facts["pending_calls"][0]["approval_request_id"]
+        assert approval in blocks[0].text
+        with emulator.state.hold(3):
+            running = await handed_over(
+                host,
+                "continue_databricks_model",
+                conversation_id=facts["conversation_id"],
+                outputs=[{"approval_request_id": approval, "approve": True}],
+            )
+        _, facts, _ = await result_of(host, running["response_id"])
+    assert "mcp_call" in [item["type"] for item in facts["output"]]
+    assert "pending_calls" not in facts
+
+
 async def test_another_server_on_the_store_waits_for_a_call_and_cancels_it(
     connect: Connect, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

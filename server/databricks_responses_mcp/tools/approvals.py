@@ -85,14 +85,16 @@ class _State:
         conversation_id: the conversation that waits.
         asked: the approval that each question is about, by the question's key.
         rounds: how often the call has asked.
+        job_id: what the call is kept as, if it has an idempotency key; else empty.
     """
 
     conversation_id: str
     asked: Mapping[str, str]
     rounds: int
+    job_id: str = ""
 
     def encode(self) -> str:
-        return json.dumps([self.conversation_id, dict(self.asked), self.rounds])
+        return json.dumps([self.conversation_id, dict(self.asked), self.rounds, self.job_id])
 
 
 class _Call:
@@ -114,6 +116,7 @@ class _Call:
             outcome, rounds = await self._run(partial(begin, self._watch())), 0
         else:
             outcome, rounds = await self._left_off(state), state.rounds
+            self._held.go_on_as(state.job_id)
             given = self._ctx.input_responses or {}
             answers, why = _answers([(approval, given.get(key)) for key, approval in state.asked.items()])
             if why:
@@ -214,7 +217,7 @@ class _Call:
                 )
                 for key, request in keyed.items()
             },
-            request_state=_State(outcome.conversation_id, asked, rounds).encode(),
+            request_state=_State(outcome.conversation_id, asked, rounds, self._held.job_id).encode(),
         )
 
     async def _ask(self, outcome: Outcome, requests: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
@@ -269,8 +272,7 @@ def _state_of(ctx: Context[App]) -> _State | None:
     # Only what the SDK has unsealed comes here, so it is what was sealed.
     if ctx.request_state is None:
         return None
-    conversation_id, asked, rounds = json.loads(ctx.request_state)
-    return _State(conversation_id, asked, rounds)
+    return _State(*json.loads(ctx.request_state))
 
 
 def _asks_in_results(ctx: Context[App]) -> bool:

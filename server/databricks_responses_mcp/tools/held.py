@@ -63,6 +63,16 @@ class Held:
         self._has_begun = False
 
     @property
+    def job_id(self) -> str:
+        """What the call is kept as from its beginning, if it has a key; else empty."""
+        return self._job_id
+
+    def go_on_as(self, job_id: str) -> None:
+        """Be the same call as an earlier one, which was kept as that."""
+        if self._task is None:
+            self._job_id = job_id
+
+    @property
     def seconds_left(self) -> float:
         """How long the host still waits, by what is known of it."""
         return max(self._end - anyio.current_time(), 0.0)
