@@ -1,6 +1,9 @@
 """Calls that outlive their host's patience: handed over, waited for, looked at, cancelled, found again."""
 
+import json
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +270,31 @@ async def test_an_approval_that_was_asked_for_after_the_hand_over_waits_for_the_
         _, facts, _ = await result_of(host, running["response_id"])
     assert "mcp_call" in [item["type"] for item in facts["output"]]
     assert "pending_calls" not in facts
+
+
+async def test_what_an_mcp_server_is_signed_in_to_with_is_not_told_on_the_way_nor_kept(
+    connect: Connect, emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.05)
+    secret = "tok-3f9c2d71e8"
+    docs = {"url": "https://mcp.example.com", "authorization": secret, "require_approval": "never"}
+    async with connect(hand_over_seconds=SOON, mcp_servers=json.dumps({"docs": docs})) as host, connect() as other:
+        with emulator.state.hold(25):
+            # As if the server had told its own secret.
+            prompt = f"[[say {secret} and more and more and more and more and more]]"
+            running = await handed_over(host, prompt=prompt, mcp_servers=["docs"])
+            here = await words_of(host, running["response_id"])
+            there = await words_of(other, running["response_id"])
+        _, whole, _ = await result_of(host, running["response_id"])
+    assert emulator.state.journal.to("/responses")[0].body["tools"][0]["authorization"] == secret
+    assert secret not in str((here, there, whole))
+    assert there["text"].startswith("[redacted] and more")
+    with closing(sqlite3.connect(tmp_path / "store" / "conversations.db")) as connection:
+        kept = str([connection.execute(f"SELECT * FROM {t}").fetchall() for t in ("jobs", "states", "conversations")])
+        said, items = connection.execute("SELECT said, items FROM turns").fetchone()
+    assert secret not in kept.replace(f"[[say {secret}", "")
+    assert secret in said
+    assert secret not in items
 
 
 async def test_another_server_on_the_store_waits_for_a_call_and_cancels_it(
