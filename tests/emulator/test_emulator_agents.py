@@ -240,7 +240,7 @@ async def test_a_supervisor_asks_for_approval_and_goes_on_with_the_decision(http
 
 @pytest.mark.parametrize("agent", KINDS)
 async def test_a_trace_comes_if_it_is_asked_for(http: httpx.AsyncClient, agent: str) -> None:
-    options = {"databricks_options": {"return_trace": True}}
+    options: dict[str, Any] = {"databricks_options": {"return_trace": True}}
     whole = (await invoke(http, agent, **options)).json()
     streamed = chunks(await invoke(http, agent, stream=True, **options))
     assert "trace" in whole["databricks_output"]

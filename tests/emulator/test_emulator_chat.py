@@ -70,7 +70,7 @@ async def test_calls_come_in_pieces_that_add_up_to_what_comes_whole(official: As
 
 async def test_a_call_is_answered_and_the_conversation_ends_in_text(official: AsyncOpenAI) -> None:
     messages = asked("Rome?")
-    choice = {"type": "function", "function": {"name": "news"}}
+    choice: Any = {"type": "function", "function": {"name": "news"}}
     first = await official.chat.completions.create(
         model=LLAMA, messages=messages, tools=[TOOL, OTHER], tool_choice=choice
     )
