@@ -90,7 +90,19 @@ SHAPES = {
     "not JSON under 200": Answer(200, "ok"),
 }
 
+ECHOED = "{'input': [{'content': 'Error: content policy, maximum context length, reasoning effort not supported'}]}"
+"""What a caller said, with marks of other errors in it; MLflow repeats the request."""
+
 MARKS = {
+    "schema of an agent": Answer(
+        400,
+        {
+            "error_code": "INVALID_PARAMETER_VALUE",
+            "message": f"Failed to predict data '{ECHOED}'. \nError: Failed to enforce schema of data '{ECHOED}' with "
+            "schema '['reasoning': {effort: string (optional)} (optional), 'tools': Array({type: string (required)})]'. "
+            "Error: Invalid properties not defined in the schema found: {'name', 'parameters'}",
+        },
+    ),
     "input guardrail": Answer(
         400, nested({"usage": {}, "input_guardrail": [{"flagged": True, "categories": {"hate": True, "crime": False}}]})
     ),
@@ -357,6 +369,14 @@ def test_every_shape_of_error_body_is_read() -> None:
 def test_every_known_mark_gets_its_code_and_advice() -> None:
     assert {name: told(explain(answer)) for name, answer in MARKS.items()} == snapshot(
         {
+            "schema of an agent": [
+                "code=unsupported_by_model retryable=False status=400",
+                "The agent databricks-gpt-5 does not take that (HTTP 400): Invalid properties not defined",
+                "in the schema found: {'name', 'parameters'}.",
+                "-> Leave out what the message names: an agent takes what the schema has that it was saved",
+                "with. Of function tools that is only the type where MLflow made the schema; such an agent",
+                "brings tools of its own.",
+            ],
             "input guardrail": [
                 "code=content_filtered retryable=False status=400",
                 "The endpoint's input guardrail refused the request for hate.",

@@ -94,6 +94,13 @@ RULES: tuple[Rule, ...] = (
     # Parameters.
     rule(
         _E.UNSUPPORTED_BY_MODEL,
+        "Leave out what the message names: an agent takes what the schema has that it was saved with. Of function tools "
+        "that is only the type where MLflow made the schema; such an agent brings tools of its own.",
+        "The agent {model} does not take that",
+        text=r"not defined in the schema",
+    ),
+    rule(
+        _E.UNSUPPORTED_BY_MODEL,
         "Leave {param} out: pay-per-token endpoints store nothing and run nothing in the background. The bridge keeps "
         "conversations itself; an external-model endpoint (OpenAI, Azure OpenAI) takes the parameter.",
         "The endpoint does not take {param}",

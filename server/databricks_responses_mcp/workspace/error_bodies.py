@@ -14,6 +14,7 @@ from databricks_responses_mcp.workspace.redaction import html_to_text, looks_lik
 _MAX_BODY = 256 * 1024
 _MAX_NESTING = 12
 _CODE_PREFIX = re.compile(r"^\s*(?:(?:HTTP )?\d{3}[\s:\u2014-]{1,4})?([A-Z][A-Z0-9_]{3,60}): *(.*)", re.DOTALL)
+_ECHO = re.compile(r"Failed to (?:predict|enforce schema of) data\b")
 _GUARDRAILS = ("input_guardrail", "output_guardrail")
 
 
@@ -135,7 +136,12 @@ def _walk_text(text: str, found: _Found, depth: int) -> None:
         found.message = rest or stripped
         return
     if stripped:
-        found.message = html_to_text(stripped) if looks_like_html(stripped) else stripped
+        found.message = html_to_text(stripped) if looks_like_html(stripped) else _without_echo(stripped)
+
+
+def _without_echo(text: str) -> str:
+    """What MLflow says of a request, without the request that it repeats: the caller's words are no marks of an error."""
+    return text.rpartition("Error: ")[2].strip() or text if _ECHO.match(text) else text
 
 
 def _walk_mapping(value: Mapping[Any, Any], found: _Found, depth: int) -> None:
