@@ -14,9 +14,9 @@ async def test_a_pipe_gets_aligned_columns(cli: CommandLine) -> None:
     assert await cli.run("models", "--filter", "GPT-5-4", "--model", "databricks-gpt-5-4") == snapshot(
         Ran(
             out="""\
-NAME                     STATE  KIND           PROVIDER  TASK         RESPONSES  DRAWS  DEFAULT
-databricks-gpt-5-4       READY  pay per token  -         llm/v1/chat  yes        yes    ask
-databricks-gpt-5-4-mini  READY  pay per token  -         llm/v1/chat  yes        yes    -
+NAME                     STATE  KIND           PROVIDER  TASK         CLASS   SURFACE    DRAWS  DEFAULT
+databricks-gpt-5-4       READY  pay per token  -         llm/v1/chat  native  responses  yes    ask
+databricks-gpt-5-4-mini  READY  pay per token  -         llm/v1/chat  native  responses  yes    -
 """,
             err="",
             code=0,
@@ -32,12 +32,14 @@ async def test_json_names_endpoints_and_defaults(cli: CommandLine) -> None:
                 "models": [
                     {
                         "name": "databricks-gpt-5-4-mini",
+                        "class": "native",
+                        "surface": "responses",
+                        "can": ["text", "images", "image_generation", "web_search", "structured_output"],
                         "state": "READY",
                         "task": "llm/v1/chat",
                         "kind": "pay_per_token",
-                        "serves_responses": "yes",
                         "reason": "the workspace lists the Responses API among its API types",
-                        "draws": "yes",
+                        "confidence": "listed",
                     }
                 ],
                 "default_model": "databricks-gpt-5",

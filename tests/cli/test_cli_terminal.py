@@ -83,7 +83,7 @@ async def test_a_terminal_gets_a_table(cli: CommandLine) -> None:
         said = await screen.rest()
         assert await process.wait() == 0
     assert said == snapshot("""\
-Name                     State  Kind           Responses  Draws  Default
-databricks-gpt-5-4       READY  pay per token  yes        yes    -      \n\
-databricks-gpt-5-4-mini  READY  pay per token  yes        yes    -      \n\
+Name                     State  Class   Surface    Draws  Default
+databricks-gpt-5-4       READY  native  responses  yes    -      \n\
+databricks-gpt-5-4-mini  READY  native  responses  yes    -      \n\
 """)

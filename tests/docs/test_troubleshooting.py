@@ -149,7 +149,9 @@ PROVOCATIONS |= {
     "The connection breaks": lambda desk: desk.call_ask(fault="cut:3"),
     "The workspace is down": lambda desk: desk.call_ask(fault="503"),
     "No such model": lambda desk: desk.call_ask(model="databricks-gpt5"),
-    "Not served by the Responses API": lambda desk: desk.call_ask(model="databricks-claude-sonnet-4-5"),
+    "Not served by the Responses API": lambda desk: desk.call_ask(
+        model="databricks-claude-sonnet-4-5", surface="responses"
+    ),
     "Not ready": lambda desk: desk.call_ask(model="databricks-gpt-oss-20b"),
     "A rate limit": lambda desk: desk.call_ask(fault="429:40"),
     "The answer stops early": lambda desk: desk.call_ask(prompt="[[words 100]]", max_output_tokens=16),

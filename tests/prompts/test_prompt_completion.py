@@ -47,9 +47,9 @@ async def test_models_are_completed_from_the_listing_which_is_asked_for_once(
 async def test_only_models_that_draw_are_offered_for_pictures(connect: Connect, era: str) -> None:
     async with connect(era) as host:
         offered = await values(host, "illustrate", "model")
-        _, facts, _ = await host.call("list_databricks_models")
+        _, facts, _ = await host.call("list_databricks_models", capability="image_generation")
     assert offered
-    assert set(offered) == {model["name"] for model in facts["models"] if model["draws"] == "yes"}
+    assert set(offered) == {model["name"] for model in facts["models"]}
 
 
 async def test_values_that_are_always_the_same_need_no_workspace(connect: Connect, emulator: RunningEmulator) -> None:

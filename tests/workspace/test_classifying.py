@@ -38,7 +38,7 @@ CHAT_API = "mlflow/v1/chat/completions"
         (Signs(names="e", is_ours=True, api_types=["mlflow/v1/embeddings"]), "other", ("responses",), "listed"),
         (Signs(names="a", task="agent/v1/responses"), "agent", ("agent", "agent-invocations"), "listed"),
         (Signs(names="a", task="agent/v2/responses"), "agent", ("agent", "agent-invocations"), "listed"),
-        (Signs(names="a", task="agent/v1/chat"), "agent", ("invocations", "chat"), "listed"),
+        (Signs(names="a", task="agent/v1/chat"), "agent", ("agent-chat", "chat"), "listed"),
         (Signs(names="x", is_external=True, provider="openai"), "native", ("responses", "chat"), "listed"),
         (Signs(names="x", is_external=True, provider="amazon-bedrock"), "chat", ("chat", "invocations"), "listed"),
         (Signs(names="x", is_external=True, provider="custom"), "chat", ("chat", "responses"), "guessed"),

@@ -37,9 +37,7 @@ async def generate_image(
         Optional[str], Field(description="Image whose transparent parts are to change: path or URL.")
     ] = None,
     save_to: Annotated[Optional[str], Field(description="Folder or file. Default: the configured folder.")] = None,
-    conversation_id: Annotated[
-        Optional[str], Field(description="To go on with. Default: a new one.")
-    ] = None,
+    conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
     extra: Annotated[
         Optional[dict[str, Any]],
         Field(description="Other fields of the image_generation tool, e.g. input_fidelity."),

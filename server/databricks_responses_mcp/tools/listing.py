@@ -55,8 +55,8 @@ async def list_models(
 
     Args:
         capability: only those that are known to have it.
-        everything: those too that answer with no text; and why we think of each what we think.
-        brief: only those that are ready, and of them the first thirty.
+        everything: those too that answer with no text.
+        brief: only those that are ready, and of them the first thirty; without why we think of each what we think.
 
     Raises:
         BridgeError: ``invalid_argument`` for a capability that is none; if the workspace cannot be asked.
@@ -79,7 +79,7 @@ async def list_models(
         hidden=len(matching) - len(shown),
         default_model=bridge.settings.model or await bridge.endpoints.default_text_model(),
         default_image_model=bridge.settings.image_model or await bridge.endpoints.default_image_model(),
-        is_whole=everything,
+        is_whole=not brief,
     )
 
 

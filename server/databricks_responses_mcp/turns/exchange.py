@@ -147,7 +147,7 @@ async def _events(stream: EventStream, way: _Way) -> AsyncGenerator[Any, None]:
         async for chunk in received:
             for event in reader.feed(chunk):
                 yield event
-        for event in reader.finish():
+        for event in reader.finish(marked=stream.marked_end):
             yield event
 
 

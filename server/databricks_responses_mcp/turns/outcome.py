@@ -15,6 +15,8 @@ from databricks_responses_mcp.responses.reading import (
     usage_of,
 )
 
+_OF_AGENTS = ("custom_outputs", "trace_id", "databricks_output")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -29,6 +31,7 @@ class Outcome:
         output: items other than plain messages, as the API gave them, without base64.
         surface: the surface that answered, if that was not the native Responses API.
         usage: token counts under the API's own names.
+        extras: what an agent gave beside its output: ``custom_outputs``, ``trace_id``, ``databricks_output``.
         items: all output items, raw.
         conversation_id: how to go on with it.
         notes: what the bridge has to add.
@@ -47,6 +50,7 @@ class Outcome:
     citations: list[dict[str, Any]] = field(default_factory=list)
     output: list[Item] = field(default_factory=list)
     usage: dict[str, Any] | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     conversation_id: str | None = None
     parsed: tuple[Any, ...] = ()
@@ -69,6 +73,7 @@ class Outcome:
             "output": self.output,
             "usage": self.usage,
             "notes": list(self.notes),
+            **self.extras,
         }
         known = {key: value for key, value in facts.items() if value or key == "text"}
         return {**known, "parsed": self.parsed[0]} if self.parsed else known
@@ -92,6 +97,7 @@ def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
         citations=citations_of(output),
         output=other_items_of(output),
         usage=usage_of(fields),
+        extras={name: fields[name] for name in _OF_AGENTS if fields.get(name)},
         items=output,
         notes=_notes(response),
     )

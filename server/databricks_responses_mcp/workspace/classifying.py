@@ -153,7 +153,7 @@ def _agent_way(task: str) -> tuple[SurfaceKey, ...] | None:
         return None
     if task.endswith("/responses"):
         return "agent", "agent-invocations"
-    return ("agent-invocations", "invocations") if task.endswith("v2/chat") else ("invocations", "chat")
+    return ("agent-chat", "invocations") if task.endswith("v2/chat") else ("agent-chat", "chat")
 
 
 def _listed_way(api_types: Collection[str]) -> tuple[ModelClass, tuple[SurfaceKey, ...], str, Confidence]:

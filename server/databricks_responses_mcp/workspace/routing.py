@@ -87,7 +87,9 @@ class Router:
         if judged.confidence != "named" or judged.model_class != "native" or self._is_known():
             endpoint = await self._look_up(model)
             judged = endpoint.judged if endpoint is not None else judged
-        return [Way(self._surface(key), judged.reason, judged.confidence) for key in judged.surfaces[:2]]
+        ways = [Way(self._surface(key), judged.reason, judged.confidence) for key in judged.surfaces[:2]]
+        # Whoever sets a path means it.
+        return ways[:1] if self._responses_path is not None and ways[0].surface.key in ("responses", "agent") else ways
 
     def learn(self, model: str, key: SurfaceKey) -> None:
         """The model has answered there."""
@@ -120,7 +122,9 @@ def leads_elsewhere(error: BridgeError, way: Way) -> bool:
         return False
     if error.status in (404, 501) or _NO_WAY.search(error.marks):
         return True
-    return way.confidence in ("named", "guessed") and _MARKS.search(error.marks) is not None
+    # A model that failed inside may have been paid for: that is no mark of a wrong way where the name tells the right one.
+    sure = way.confidence == "listed" or (way.confidence == "named" and way.surface.key == "responses")
+    return not sure and way.confidence != "forced" and _MARKS.search(error.marks) is not None
 
 
 def _key(name: str) -> SurfaceKey:

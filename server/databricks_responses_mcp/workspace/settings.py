@@ -26,6 +26,7 @@ SURFACE_NAMES = (
     "invocations",
     "agent",
     "agent-invocations",
+    "agent-chat",
     "gateway",
     "gateway-chat",
     "supervisor",

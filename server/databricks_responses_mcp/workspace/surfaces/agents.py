@@ -1,5 +1,6 @@
 """Agents: those that the workspace serves, and those that run as Databricks Apps."""
 
+from databricks_responses_mcp.responses.agent_chat_request import to_agent_chat
 from databricks_responses_mcp.responses.agent_events import AgentEvents
 from databricks_responses_mcp.responses.agent_request import to_agent
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, at, invocations_of
@@ -16,6 +17,14 @@ AGENT_INVOCATIONS = Surface(
     speaks="the agents' Responses dialect at the endpoint's own path",
     path=invocations_of,
     translate=to_agent,
+    reader=AgentEvents,
+)
+
+AGENT_CHAT = Surface(
+    key="agent-chat",
+    speaks="the chat dialect of agents",
+    path=invocations_of,
+    translate=to_agent_chat,
     reader=AgentEvents,
 )
 

@@ -12,6 +12,7 @@ SurfaceKey = Literal[
     "invocations",
     "agent",
     "agent-invocations",
+    "agent-chat",
     "app",
     "gateway",
     "gateway-chat",
@@ -33,8 +34,8 @@ class Reader(Protocol):
         """The events that one parsed event, or one whole JSON answer, comes to."""
         ...
 
-    def finish(self) -> list[dict[str, Any]]:
-        """Those that are left when the stream has ended."""
+    def finish(self, *, marked: bool = False) -> list[dict[str, Any]]:
+        """Those that are left when the stream has ended; ``marked``: it said so (``[DONE]``)."""
         ...
 
 

@@ -1,6 +1,6 @@
 """All surfaces by key."""
 
-from databricks_responses_mcp.workspace.surfaces.agents import AGENT, AGENT_INVOCATIONS, APP
+from databricks_responses_mcp.workspace.surfaces.agents import AGENT, AGENT_CHAT, AGENT_INVOCATIONS, APP
 from databricks_responses_mcp.workspace.surfaces.chat import CHAT, INVOCATIONS
 from databricks_responses_mcp.workspace.surfaces.gateway import GATEWAY, GATEWAY_CHAT, SUPERVISOR
 from databricks_responses_mcp.workspace.surfaces.native import RESPONSES
@@ -16,6 +16,7 @@ SURFACES: dict[SurfaceKey, Surface] = {
         INVOCATIONS,
         AGENT,
         AGENT_INVOCATIONS,
+        AGENT_CHAT,
         APP,
         GATEWAY,
         GATEWAY_CHAT,
