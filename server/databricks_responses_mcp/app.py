@@ -275,6 +275,21 @@ def _add_resources(server: BridgeServer) -> None:
         return page if end >= len(text) else f"{page}\n\n[{len(text) - end} more: answer://{number}/{end}]"
 
     @server.resource(
+        "model://{name}",
+        name="model",
+        title="Model",
+        description="How a model of the workspace is reached and what it can do, as JSON.",
+        mime_type="application/json",
+    )
+    async def model(name: str, ctx: Context[App, Any]) -> str:
+        from databricks_responses_mcp.tools.listing import model_as_json
+
+        try:
+            return await model_as_json(app_of(ctx).bridge, name)
+        except BridgeError as error:
+            raise ResourceNotFoundError(str(error)) from error
+
+    @server.resource(
         "conversation://{id}",
         name="conversation",
         title="Conversation",

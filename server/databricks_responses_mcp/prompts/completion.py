@@ -35,6 +35,7 @@ VALUES: Mapping[Values, Source] = {
 RESOURCES: Mapping[str, Mapping[str, Source]] = {
     "image://{name}": {"name": picture_names},
     "conversation://{id}": {"id": conversation_ids},
+    "model://{name}": {"name": text_models},
 }
 """Who knows the values of a resource template's variables."""
 

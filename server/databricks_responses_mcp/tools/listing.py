@@ -1,5 +1,6 @@
 """The workspace's endpoints, as a caller is told of them."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +81,22 @@ async def list_models(
         default_model=bridge.settings.model or await bridge.endpoints.default_text_model(),
         default_image_model=bridge.settings.image_model or await bridge.endpoints.default_image_model(),
         is_whole=not brief,
+    )
+
+
+async def model_as_json(bridge: Bridge, name: str) -> str:
+    """Everything that is known of one model.
+
+    Raises:
+        BridgeError: ``model_not_found``; if the workspace cannot be asked.
+    """
+    for endpoint in await bridge.endpoints.list():
+        if endpoint.name == name:
+            return json.dumps(_facts(endpoint, whole=True) | {"surfaces": endpoint.judged.surfaces}, indent=2)
+    raise BridgeError(
+        ErrorCode.MODEL_NOT_FOUND,
+        f"The workspace lists no model {name!r}.",
+        "Call list_databricks_models for those it does.",
     )
 
 

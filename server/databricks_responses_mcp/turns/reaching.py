@@ -18,6 +18,11 @@ SURFACE = "surface"
 """The parameter of ours that forces one; it is not sent."""
 
 _NATIVE = "responses"
+_SIGN_IN = (301, 302, 303, 307, 401, 403)
+_APPS_TAKE_OAUTH = (
+    "Databricks Apps take OAuth tokens only, no personal access tokens: sign in with `databricks auth login` and a "
+    "profile, or as a service principal that may use the App."
+)
 _CAPABILITIES: Mapping[str, Capability] = {
     "custom tools": "custom_tools",
     "web search": "web_search",
@@ -80,6 +85,8 @@ async def reach(
                 raise first from error
             if way is ways[-1] or not leads_elsewhere(error, way):
                 bridge.router.unlearn(model)
+                if way.surface.key == "app" and error.status in _SIGN_IN:
+                    error.hint = _APPS_TAKE_OAUTH
                 raise await _advised(bridge, model, error) from error
             first = error
     assert first is not None

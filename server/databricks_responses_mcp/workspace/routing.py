@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.classifying import judge_name
 from databricks_responses_mcp.workspace.endpoints import Endpoint
 from databricks_responses_mcp.workspace.host import is_loopback
+from databricks_responses_mcp.workspace.surfaces.agents import app_path
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey, at
 from databricks_responses_mcp.workspace.surfaces.table import SURFACES
 
@@ -28,6 +29,7 @@ _MARKS = re.compile(
     r"internal_error|does not exist|not found",
     re.IGNORECASE,
 )
+_APPS = "apps/"
 _APP_HOSTS = (".databricksapps.com", ".azuredatabricksapps.com", ".databricksapps.us")
 
 
@@ -50,6 +52,7 @@ class Router:
     Args:
         look_up: the endpoint of a name, if the workspace lists it; never raises.
         setting: the configured surface, or ``auto``.
+        app_url: the address of the App of a name; raises ``BridgeError``.
         is_known: whether looking up needs no request.
         responses_path: where the native and the agents' dialect are spoken, if that is not the usual place.
     """
@@ -61,11 +64,13 @@ class Router:
         setting: str = AUTO,
         responses_path: str | None = None,
         is_known: Callable[[], bool] = lambda: True,
+        app_url: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         self._look_up = look_up
         self._setting = setting
         self._responses_path = responses_path
         self._is_known = is_known
+        self._app_url = app_url or _no_apps
         self._learned: dict[str, SurfaceKey] = {}
 
     async def ways(self, model: str, *, forced: str | None = None) -> list[Way]:
@@ -77,6 +82,10 @@ class Router:
         if model.startswith(("https://", "http://")):
             _check_app(model)
             return [Way(SURFACES["app"], "its name is the address of an App", "forced")]
+        if model.startswith(_APPS):
+            url = await self._app_url(model.removeprefix(_APPS))
+            _check_app(url)
+            return [Way(replace(SURFACES["app"], path=at(app_path(url))), "its name is that of an App", "forced")]
         wanted = forced or self._setting
         if wanted != AUTO:
             return [Way(self._surface(_key(wanted)), "it was asked for", "forced")]
@@ -122,9 +131,13 @@ def leads_elsewhere(error: BridgeError, way: Way) -> bool:
         return False
     if error.status in (404, 501) or _NO_WAY.search(error.marks):
         return True
-    # A model that failed inside may have been paid for: that is no mark of a wrong way where the name tells the right one.
+    # A model that failed inside may have been paid for: no mark of a wrong way where the name tells the right one.
     sure = way.confidence == "listed" or (way.confidence == "named" and way.surface.key == "responses")
     return not sure and way.confidence != "forced" and _MARKS.search(error.marks) is not None
+
+
+async def _no_apps(name: str) -> str:
+    raise BridgeError(ErrorCode.MODEL_NOT_FOUND, f"There is no App {name!r}.", "Give its address as the model.")
 
 
 def _key(name: str) -> SurfaceKey:
