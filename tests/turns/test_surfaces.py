@@ -102,3 +102,39 @@ async def test_a_conversation_goes_on_across_surfaces(bridge: Bridge, emulator: 
     assert second.text == "two"
     sent = emulator.state.journal.to("/serving-endpoints/chat/completions")[0].body
     assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "user"]
+
+
+async def test_other_models_are_asked_by_open_responses(bridge: Bridge, emulator: RunningEmulator) -> None:
+    outcome = await ask(bridge, Question(prompt="[[say hello]]", model=CLAUDE))
+    assert (outcome.text, outcome.surface) == ("hello", "open-responses")
+    assert paths(emulator) == ["/serving-endpoints/open-responses"]
+
+
+async def test_agents_of_every_kind_answer(bridge: Bridge, emulator: RunningEmulator) -> None:
+    agents = [name for name, endpoint in emulator.state.endpoints.items() if endpoint.task.startswith("agent/")]
+    assert len(agents) >= 3
+    told = {}
+    for name in agents:
+        outcome = await ask(bridge, Question(prompt="[[say hello]]", model=name, extra={"custom_inputs": {"a": 1}}))
+        told[name] = (bool(outcome.text), outcome.status, (outcome.surface or "").partition("-")[0])
+    assert told == dict.fromkeys(agents, (True, "completed", "agent"))
+
+
+async def test_a_name_of_the_catalog_goes_through_the_gateway(bridge: Bridge, emulator: RunningEmulator) -> None:
+    outcome = await ask(bridge, Question(prompt="[[say hello]]", model="system.ai.gpt-5-5"))
+    assert (outcome.text, outcome.surface) == ("hello", "gateway")
+
+
+async def test_pictures_for_a_model_that_sees_none_are_told_with_one_that_does(
+    bridge: Bridge, emulator: RunningEmulator
+) -> None:
+    pixel = (
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+        "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    with pytest.raises(BridgeError) as caught:
+        await ask(
+            bridge, Question(prompt="What is it?", model="databricks-meta-llama-3-3-70b-instruct", images=[pixel])
+        )
+    assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
+    assert "databricks-gpt-5" in caught.value.hint
