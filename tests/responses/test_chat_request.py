@@ -105,12 +105,11 @@ def test_a_request_of_the_bridge_becomes_a_chat_request() -> None:
             "type": "json_schema",
             "json_schema": {"name": "bird", "schema": {"type": "object"}, "strict": True},
         },
-        "reasoning_effort": "high",
         "max_tokens": 900,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    left_out = "metadata, prompt_cache_key, parallel_tool_calls, text.verbosity, reasoning.summary"
+    left_out = "metadata, prompt_cache_key, parallel_tool_calls, text.verbosity, reasoning.effort, reasoning.summary"
     assert notes == [f"Left out of the request, because it means nothing to chat completions: {left_out}."]
 
 
@@ -429,3 +428,9 @@ def test_whatever_the_input_holds_it_is_translated_or_refused(value: Any) -> Non
     except UntranslatableError:
         return
     assert all(message.get("content") or message.get("tool_calls") for message in body["messages"])
+
+
+def test_how_hard_to_think_is_told_to_all_but_claude() -> None:
+    body = {"model": "my-gemini", "input": [user("Hi")], "reasoning": {"effort": "low"}}
+    assert to_chat(body)[0]["reasoning_effort"] == "low"
+    assert "reasoning_effort" not in to_chat({**body, "model": "my-claude"})[0]

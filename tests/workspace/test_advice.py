@@ -133,6 +133,7 @@ MARKS = {
     "responses only": Answer(
         400, {"message": "Model x only supports the Responses API. Please use /serving-endpoints/responses instead."}
     ),
+    "sees no pictures": Answer(400, {"error_code": "BAD_REQUEST", "message": "Model m does not support image input."}),
     "chat only": Answer(
         400, {"message": "Model x only supports the Chat Completions API. Please use /v1/chat/completions instead."}
     ),
@@ -495,6 +496,12 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "The model answers on the Responses API only, and another surface was asked (HTTP 400):",
                 "Model x only supports the Responses API. Please use /serving-endpoints/responses instead.",
                 "-> Set RESPONSES_MCP_SURFACE back to auto, and leave RESPONSES_MCP_RESPONSES_PATH out.",
+            ],
+            "sees no pictures": [
+                "code=unsupported_by_model retryable=False status=400",
+                "The model databricks-gpt-5 sees no pictures (HTTP 400): Model m does not support image",
+                "input.",
+                "-> Leave the pictures out, or use a model that sees them.",
             ],
             "chat only": [
                 "code=unsupported_by_model retryable=False status=400",

@@ -55,7 +55,7 @@ def to_chat(body: Mapping[str, Any], *, strict_tools: bool | None = None) -> tup
     chat: dict[str, Any] = {**asked, "model": model, "messages": messages}
     chat |= _tools(body, strict=bool(_GPT.search(model)) if strict_tools is None else strict_tools, messages=messages)
     chat |= _text(body.get("text"), left_out)
-    chat |= _reasoning(body.get("reasoning"), left_out)
+    chat |= _reasoning(body.get("reasoning"), left_out, takes_effort=_CLAUDE.search(model) is None)
     limit = body.get("max_output_tokens")
     if limit is not None and not chat.keys() & {"max_tokens", "max_completion_tokens"}:
         chat["max_tokens"] = limit
@@ -136,9 +136,11 @@ def _text(text: Any, left_out: list[str]) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def _reasoning(reasoning: Any, left_out: list[str]) -> dict[str, Any]:
+def _reasoning(reasoning: Any, left_out: list[str], *, takes_effort: bool) -> dict[str, Any]:
+    """Claude is told how long to think by ``thinking``, which callers give themselves."""
     if not isinstance(reasoning, Mapping):
         return {}
-    left_out += [f"reasoning.{name}" for name, value in reasoning.items() if name != "effort" and value is not None]
-    effort = reasoning.get("effort")
+    effort = reasoning.get("effort") if takes_effort else None
+    taken = {"effort"} if takes_effort else set()
+    left_out += [f"reasoning.{name}" for name, value in reasoning.items() if name not in taken and value is not None]
     return {} if effort is None else {"reasoning_effort": effort}

@@ -130,6 +130,13 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
+        "Leave the pictures out, or use a model that sees them.",
+        "The model {model} sees no pictures",
+        text=r"(?:does(?: not|n't) support|no support for|unsupported).{0,30}(?:image|vision|multi-?modal)|"
+        r"(?:image|vision) (?:input|content)s? (?:is|are) not supported",
+    ),
+    rule(
+        _E.UNSUPPORTED_BY_MODEL,
         "Pay-per-token endpoints take the tools function, custom (GPT-5 series only), apply_patch, shell, "
         "image_generation, mcp and web_search; leave others out or choose another model.",
         "The model {model} does not take that tool",

@@ -16,6 +16,7 @@ FALLBACK_MODEL = "databricks-gpt-5"
 
 # After a failure the listing is not asked for again at once by each call that needs a default.
 _RETRY_SECONDS = 15.0
+_PATIENCE_SECONDS = 10.0
 # The plain model of a version first; a coding, small or slow variant only where there is nothing else.
 _VARIANTS = (r"-(?:codex|code)\b", r"-pro\b", r"-mini\b", r"-nano\b")
 
@@ -114,10 +115,15 @@ class EndpointDirectory:
     async def _list_or_nothing(self) -> tuple[Endpoint, ...]:
         if self._failure is not None and self._clock() - self._failed_at < _RETRY_SECONDS:
             return self._known or ()
-        try:
-            return await self.list()
-        except BridgeError:
-            return self._known or ()
+        # A listing helps a call; one that hangs must not hold it up.
+        with anyio.move_on_after(_PATIENCE_SECONDS):
+            try:
+                return await self.list()
+            except BridgeError:
+                return self._known or ()
+        self._failed_at = self._clock()
+        self._failure = self._failure or BridgeError(ErrorCode.TIMEOUT, "The listing did not come in time.", "")
+        return self._known or ()
 
     async def _ask(self) -> tuple[Endpoint, ...]:
         try:
