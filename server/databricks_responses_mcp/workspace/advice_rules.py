@@ -94,8 +94,8 @@ RULES: tuple[Rule, ...] = (
     # Parameters.
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Leave out what the message names: an agent takes what the schema has that it was saved with. Of function tools "
-        "that is only the type where MLflow made the schema; such an agent brings tools of its own.",
+        "Leave out what the message names: an agent takes what the schema has that it was saved with. Of function "
+        "tools that is only the type where MLflow made the schema; such an agent brings tools of its own.",
         "The agent {model} does not take that",
         text=r"not defined in the schema",
     ),
