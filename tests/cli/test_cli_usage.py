@@ -186,6 +186,9 @@ word30 word31 word32 word33 word34 word35 word36 word37 word38 word39 word40
 """,
             err="""\
 [Incomplete: the answer reached max_output_tokens. Ask again with a larger max_output_tokens.]
+
+[RESPONSES_MCP_DAILY_TOKEN_BUDGET left 40 tokens for the rest of the day (UTC), and no more for this
+answer.]
 (embedded-rules as databricks-gpt-5, 10 tokens in, 40 tokens out, conversation CONVERSATION)
 """,
             code=0,

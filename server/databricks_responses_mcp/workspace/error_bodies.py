@@ -140,7 +140,7 @@ def _walk_text(text: str, found: _Found, depth: int) -> None:
 
 
 def _without_echo(text: str) -> str:
-    """What MLflow says of a request, without the request that it repeats: the caller's words are no marks of an error."""
+    """What MLflow says of a request, without the request that it repeats: a caller's words are no marks of an error."""
     return text.rpartition("Error: ")[2].strip() or text if _ECHO.match(text) else text
 
 
