@@ -99,7 +99,7 @@ MARKS = {
         {
             "error_code": "INVALID_PARAMETER_VALUE",
             "message": f"Failed to predict data '{ECHOED}'. \nError: Failed to enforce schema of data '{ECHOED}' with "
-            "schema '['reasoning': {effort: string (optional)} (optional), 'tools': Array({type: string (required)})]'. "
+            "schema '['reasoning': {effort: string (optional)}, 'tools': Array({type: string (required)})]'. "
             "Error: Invalid properties not defined in the schema found: {'name', 'parameters'}",
         },
     ),

@@ -1,0 +1,50 @@
+"""Environments of programs from PyPI that want more than one package: installed once into the checkout's cache."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+CACHE = Path(__file__).parents[2] / ".cache" / "pip"
+INSTALL_SECONDS = 900
+
+
+def pip_environment(*requirements: str) -> Path:
+    """The folder of the commands of ``requirements`` (pip's own words), its ``python`` among them.
+
+    A machine without pip skips the test. Another list of requirements gets an environment of its own.
+    """
+    if shutil.which("python3") is None:
+        pytest.skip("pip is needed")
+    digest = hashlib.sha256(" ".join(requirements).encode()).hexdigest()[:8]
+    folder = CACHE / f"{requirements[0].partition('=')[0].partition('[')[0]}-{digest}"
+    with alone(CACHE / f"{folder.name}.lock"):
+        if not (folder / "installed").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+            _run(
+                *("python3", "-m", "pip", "--python", str(folder), "install"),
+                *("--quiet", "--disable-pip-version-check", "--no-input", *requirements),
+            )
+            (folder / "installed").write_text("\n".join(requirements), encoding="utf-8")
+    return folder / "bin"
+
+
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True, timeout=INSTALL_SECONDS, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """One process at a time; the tests run in several."""
+    import fcntl  # not on every system, where these tests are skipped
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,98 @@
+"""The server's process before a server that nobody here wrote, as a host uses it: calls, progress, cancellation."""
+
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from harness.stdio_process import ASK, COMMAND, Raw
+
+CONTINUE = "continue_databricks_model"
+PATIENCE_SECONDS = 120
+"""More than any test needs; a machine of two cores may be busy."""
+
+
+class StdioBridge:
+    """The process, initialized.
+
+    Attributes:
+        raw: its lines.
+        progress: every message of progress so far.
+    """
+
+    def __init__(self, raw: Raw) -> None:
+        self.raw = raw
+        self.progress: list[str] = []
+        self._number = 0
+
+    async def begin(self, tool: str, **arguments: Any) -> int:
+        """Call a tool and do not wait; the number of the call."""
+        self._number += 1
+        call = {"name": tool, "arguments": arguments, "_meta": {"progressToken": self._number}}
+        await self.raw.send({"jsonrpc": "2.0", "id": self._number, "method": "tools/call", "params": call})
+        return self._number
+
+    async def result(self, number: int) -> dict[str, Any]:
+        """The structured content of a call's result, ``isError`` among it."""
+        while True:
+            message = await self._receive()
+            if message.get("id") == number:
+                result = message["result"]
+                assert result["content"][0]["text"]  # what hosts show that know no structure
+                return {**result["structuredContent"], "isError": bool(result.get("isError"))}
+
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool and wait for its result."""
+        return await self.result(await self.begin(tool, **arguments))
+
+    async def ask(self, prompt: str, **arguments: Any) -> dict[str, Any]:
+        """Ask the model that the environment names."""
+        return await self.call(ASK, prompt=prompt, **arguments)
+
+    async def progress_with(self, text: str) -> str:
+        """The first message of progress that has ``text`` in it."""
+        while not any(text in message for message in self.progress):
+            await self._receive()
+        return next(message for message in self.progress if text in message)
+
+    async def cancel(self, number: int) -> None:
+        """What a host sends when its user has had enough."""
+        params = {"requestId": number}
+        await self.raw.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+
+    async def _receive(self) -> dict[str, Any]:
+        message: dict[str, Any] = await self.raw.receive()
+        if message.get("method") == "notifications/progress":
+            self.progress.append(message["params"]["message"])
+        return message
+
+
+@asynccontextmanager
+async def stdio_bridge(origin: str, key: str, tmp_path: Path, **settings: str) -> AsyncIterator[StdioBridge]:
+    """The process for as long as the context lasts.
+
+    Args:
+        settings: what is set besides, by the names of ``RESPONSES_MCP_*`` in small letters.
+    """
+    env = {
+        **{name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP") if name in os.environ},
+        "HOME": str(tmp_path),
+        "DATABRICKS_HOST": origin,
+        "DATABRICKS_TOKEN": key,
+        "RESPONSES_MCP_STORE": "off",
+        **{f"RESPONSES_MCP_{name.upper()}": value for name, value in settings.items()},
+    }
+    process = await anyio.open_process(COMMAND, env=env, stderr=subprocess.PIPE)
+    async with process:
+        try:
+            with anyio.fail_after(PATIENCE_SECONDS):
+                raw = Raw(process)
+                await raw.initialize()
+                yield StdioBridge(raw)
+        finally:
+            if process.returncode is None:
+                process.kill()
