@@ -16,7 +16,8 @@ from databricks_responses_mcp.store.opening import open_store
 from harness.store_records import STATE, a_turn
 from harness.terminal import CommandLine, Ran
 
-pytestmark = pytest.mark.anyio
+# Each starts processes one after the other; tests/stdio has the heart of the matter in the quick suite.
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="terminals and modes of POSIX")
 DAY = 86_400

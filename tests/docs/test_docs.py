@@ -38,10 +38,12 @@ def fences(language: str) -> list[Any]:
 
 
 def manifests() -> list[Any]:
-    """The ready files that hold ``mcpServers``; tests/manifests has the rest of that folder."""
+    """The ready files that hold ``mcpServers``, all alike but the first; tests/manifests has the rest of that folder."""
     files = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "manifests").glob("*/*.json"))}
+    held = [(file, text) for file, text in files.items() if '"mcpServers"' in text]
     return [
-        pytest.param(text, id=str(file.relative_to(ROOT))) for file, text in files.items() if '"mcpServers"' in text
+        pytest.param(text, id=str(file.relative_to(ROOT)), marks=[pytest.mark.slow] if number else [])
+        for number, (file, text) in enumerate(held)
     ]
 
 

@@ -27,6 +27,7 @@ from harness.terminal import CommandLine
 from harness.tls_front import self_signed
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.anyio,
     pytest.mark.skipif(sys.platform == "win32", reason="the page quotes what POSIX systems say"),
 ]
