@@ -38,7 +38,7 @@ def fences(language: str) -> list[Any]:
 
 
 def manifests() -> list[Any]:
-    """The ready files that hold ``mcpServers``, all alike but the first; tests/manifests has the rest of that folder."""
+    """The ready files that hold ``mcpServers``; all are much alike, so that one is enough for every day."""
     files = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "manifests").glob("*/*.json"))}
     held = [(file, text) for file, text in files.items() if '"mcpServers"' in text]
     return [
