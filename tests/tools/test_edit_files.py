@@ -249,3 +249,19 @@ async def test_a_diff_that_is_too_long_for_a_host_is_whole_as_a_resource(connect
     assert len(facts["diff"]) == 400
     assert whole.text.startswith(facts["diff"])
     assert len(whole.text) > 400
+
+
+async def test_an_edit_goes_on_with_what_was_said_before(
+    connect: Connect, emulator: RunningEmulator, source: Path
+) -> None:
+    async with connect() as host:
+        _, asked, _ = await host.call(
+            "ask_databricks_model", prompt="[[say Greetings are warm.]]", instructions="Rhyme."
+        )
+        _, edited, failed = await host.call(
+            EDIT, instruction="Say more.", paths=[str(source)], conversation_id=asked["conversation_id"]
+        )
+    assert (failed, edited["conversation_id"]) == (False, asked["conversation_id"])
+    sent = emulator.state.journal.to("/serving-endpoints/responses")[1].body
+    assert [item.get("role") for item in sent["input"]] == ["user", "assistant", "user"]
+    assert sent["instructions"] == "Rhyme."

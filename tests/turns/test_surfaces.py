@@ -1,11 +1,14 @@
 """A model is reached on the surface that serves it; another one is tried once, where the first is the wrong way."""
 
+from pathlib import Path
+
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import Question, ask
-from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from harness import settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -138,3 +141,46 @@ async def test_pictures_for_a_model_that_sees_none_are_told_with_one_that_does(
         )
     assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
     assert "databricks-gpt-5" in caught.value.hint
+
+
+async def test_a_web_search_where_there_is_none_is_told_with_a_model_that_searches(bridge: Bridge) -> None:
+    question = Question(prompt="News?", model="my-azure-openai-external", tools=[{"type": "web_search"}])
+    with pytest.raises(BridgeError) as caught:
+        await ask(bridge, question)
+    assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
+    assert "In this workspace databricks-gpt-5" in caught.value.hint
+
+
+async def test_a_service_tier_goes_where_it_is_known_and_is_told_elsewhere(bridge: Bridge) -> None:
+    question = Question(prompt="Hi", model=CLAUDE, surface="chat", extra={"service_tier": "priority"})
+    with pytest.raises(BridgeError) as caught:
+        await ask(bridge, question)
+    assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
+    assert "In this workspace databricks-gpt-5" in caught.value.hint
+
+
+async def test_an_app_is_asked_by_its_name_and_takes_oauth_only(emulator: RunningEmulator, tmp_path: Path) -> None:
+    (name, *_) = emulator.state.apps
+    async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
+        with pytest.raises(BridgeError) as caught:
+            await ask(bridge, Question(prompt="Hi", model=f"apps/{name}"))
+    assert "OAuth tokens only" in caught.value.hint
+    async with (
+        run_emulator(credential="oauth") as running,
+        open_bridge(settings_for(running, tmp_path), {}) as bridge,
+    ):
+        outcome = await ask(bridge, Question(prompt="[[say hello]]", model=f"apps/{name}"))
+    assert (outcome.text, outcome.surface) == ("hello", "app")
+
+
+async def test_tags_for_the_bill_go_through_the_gateway_alone(emulator: RunningEmulator, tmp_path: Path) -> None:
+    async with open_bridge(settings_for(emulator, tmp_path, request_tags='{"team": "a"}'), {}) as bridge:
+        await ask(bridge, Question(prompt="Hi", model="databricks-gpt-5"))
+        await ask(bridge, Question(prompt="Hi", model="databricks-gpt-5", surface="gateway"))
+    tags = [exchange.request_tags for exchange in emulator.state.journal.exchanges if exchange.method == "POST"]
+    assert tags == [None, {"team": "a"}]
+
+
+async def test_what_an_agent_gives_beside_its_output_is_in_the_result(bridge: Bridge) -> None:
+    outcome = await ask(bridge, Question(prompt="Hi", model="my-support-agent", extra={"custom_inputs": {"a": 1}}))
+    assert outcome.as_dict()["custom_outputs"] == {"a": 1}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Hand back the outputs of a model's pending_calls and get its next answer.
-Use when a result has pending_calls: carry them out, then give one output for each. Costs tokens."""
+Use when a result has pending_calls: carry them out, give one output for each. Costs tokens."""
 
 
 async def continue_databricks_model(

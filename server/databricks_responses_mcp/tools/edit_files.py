@@ -13,8 +13,8 @@ from databricks_responses_mcp.tools.schema import EditFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
-Have a model of the workspace edit text files; returns a unified diff of its changes.
-Use when another model should work out a change. Writes the files only with apply=true, and then all or none. \
+Have a model of the workspace edit text files; returns a unified diff.
+Use when another model should work out a change. Writes only with apply=true, all files or none. \
 Costs tokens."""
 
 _MOST_TEXT_BYTES = 8_000_000
@@ -26,6 +26,7 @@ async def edit_files(
     paths: Annotated[Names, Field(description="Files it may see and change.")] = (),
     apply: Annotated[bool, Field(description="true writes the changes; default false only shows them.")] = False,
     model: Annotated[Optional[str], Field(description="Serving endpoint. Default: as configured.")] = None,
+    conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, EditFacts]:
     """Edit; see DESCRIPTION."""
@@ -56,7 +57,13 @@ async def edit_files(
                 except BridgeError as error:
                     raise PatchError(str(error)) from error
 
-            wanted = Edit(instruction=instruction, files=staging.texts, root=staging.root.as_posix(), model=model)
+            wanted = Edit(
+                instruction=instruction,
+                files=staging.texts,
+                root=staging.root.as_posix(),
+                model=model,
+                conversation_id=conversation_id,
+            )
             edited = await edit(app.bridge, wanted, admit=admit, reporter=held.reporter)
             facts |= edited.facts()
             if apply and edited.changed and edited.is_whole:

@@ -18,8 +18,8 @@ Use when a picture is wanted. Saves each as a file and returns its path and a th
 
 async def generate_image(
     ctx: Context[App],
-    prompt: Annotated[str, Field(min_length=1, description="What to draw, or what to change in the images.")],
-    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured image model.")] = None,
+    prompt: Annotated[str, Field(min_length=1, description="What to draw, or to change in the images.")],
+    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: as configured.")] = None,
     size: Annotated[Optional[str], Field(description="Such as 1024x1536, or auto. Default: the model's.")] = None,
     quality: Annotated[Optional[str], Field(description="low, medium, high or auto. Default: the model's.")] = None,
     background: Annotated[
@@ -33,10 +33,8 @@ async def generate_image(
         Optional[Annotated[int, Field(ge=1, le=10)]], Field(description="How many pictures, 1 to 10. Default 1.")
     ] = None,
     images: Annotated[Names, Field(description="Images to edit: paths, https or data URLs.")] = (),
-    mask: Annotated[
-        Optional[str], Field(description="Image whose transparent parts are to change: path or URL.")
-    ] = None,
-    save_to: Annotated[Optional[str], Field(description="Folder or file. Default: the configured folder.")] = None,
+    mask: Annotated[Optional[str], Field(description="Path or URL; its transparent parts change.")] = None,
+    save_to: Annotated[Optional[str], Field(description="Folder or file. Default: as configured.")] = None,
     conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
     extra: Annotated[
         Optional[dict[str, Any]],

@@ -32,12 +32,14 @@ class Edit:
         files: texts by name, newlines untranslated; a name is a path with ``/``, relative to ``root``.
         root: the directory that the names are relative to, absolute.
         model: the serving endpoint; None takes the default.
+        conversation_id: an earlier conversation to edit in: the model knows what was said there.
     """
 
     instruction: str
     files: Mapping[str, str]
     root: str = ""
     model: str | None = None
+    conversation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +107,15 @@ async def edit(bridge: Bridge, wanted: Edit, *, admit: Admit, reporter: Reporter
     desk = PatchDesk(wanted.files, root=wanted.root, admit=admit)
     said: list[str] = []
     usage: dict[str, Any] = {}
+    prompt = f"{wanted.instruction}\n\n{shown_files(wanted.files)}".rstrip()
+    # A conversation's own instructions stay as they are.
+    goes_on = wanted.conversation_id is not None
     question = Question(
-        prompt=f"{wanted.instruction}\n\n{shown_files(wanted.files)}".rstrip(),
+        prompt=f"{_INSTRUCTIONS}\n\n{prompt}" if goes_on else prompt,
         model=wanted.model,
-        instructions=_INSTRUCTIONS,
+        instructions=None if goes_on else _INSTRUCTIONS,
         tools=[{"type": "apply_patch"}],
+        conversation_id=wanted.conversation_id,
     )
     steps = 0
     try:

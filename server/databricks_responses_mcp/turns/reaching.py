@@ -32,6 +32,7 @@ _CAPABILITIES: Mapping[str, Capability] = {
     "apply_patch": "custom_tools",
     "shell": "custom_tools",
     "mcp": "web_search",
+    # Both are for pay-per-token models that the native API serves, which is who searches the web.
     "service_tier": "web_search",
 }
 _NAMED = (

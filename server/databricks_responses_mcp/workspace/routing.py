@@ -9,7 +9,6 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.classifying import judge_name
 from databricks_responses_mcp.workspace.endpoints import Endpoint
 from databricks_responses_mcp.workspace.host import is_loopback
-from databricks_responses_mcp.workspace.surfaces.agents import app_path
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey, at
 from databricks_responses_mcp.workspace.surfaces.table import SURFACES
 
@@ -85,7 +84,9 @@ class Router:
         if model.startswith(_APPS):
             url = await self._app_url(model.removeprefix(_APPS))
             _check_app(url)
-            return [Way(replace(SURFACES["app"], path=at(app_path(url))), "its name is that of an App", "forced")]
+            return [
+                Way(replace(SURFACES["app"], path=at(f"{url.rstrip('/')}/responses")), "it is an App's name", "forced")
+            ]
         wanted = forced or self._setting
         if wanted != AUTO:
             return [Way(self._surface(_key(wanted)), "it was asked for", "forced")]
