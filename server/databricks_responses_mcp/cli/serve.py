@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,6 +17,7 @@ from databricks_responses_mcp.cli.lean_sdk import keep_our_logs
 from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.options import SessionOptions, session_options
 from databricks_responses_mcp.cli.session import open_session, settings_of
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.host import is_loopback
 
@@ -40,6 +42,7 @@ def command(session: SessionOptions, http: str | None) -> None:
         anyio.run(_serve_stdio, open_bridge)
         return
     host, port = _address(http)
+    _check_free(host, port)
     anyio.run(_serve_http, build_server(open_bridge), host, port)
 
 
@@ -83,6 +86,26 @@ async def _serve_http(server: BridgeServer, host: str, port: int) -> None:
     gc.freeze()
     gc.enable()
     await server.run_streamable_http_async(host=host, port=port)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Say in words what the web server would only log.
+
+    Raises:
+        BridgeError: ``invalid_argument`` if nobody may listen there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        if sys.platform != "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"The server cannot listen on port {port} of {host}: {error.strerror or error}.",
+                "Choose another one with --http HOST:PORT.",
+            ) from error
 
 
 def _address(text: str) -> tuple[str, int]:
