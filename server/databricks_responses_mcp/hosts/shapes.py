@@ -81,7 +81,7 @@ def codex(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
         entry["env_vars"] = list(forwarded)
     # 10 s by default, which a first start by uvx exceeds: it fetches the server.
     entry["startup_timeout_sec"] = 60
-    # Measured at 300 s, but 60 s and 120 s in earlier versions, which would cut our calls of up to 280 s.
+    # Measured at 300 s, but 60 s and 120 s in earlier versions, which would cut calls that 300 s are enough for.
     entry["tool_timeout_sec"] = 300
     if launch.env:
         entry["env"] = dict(launch.env)

@@ -7,7 +7,7 @@ their documentation, and Zed's from its source. From issues of their projects: t
 a copy of ``AppData`` of its own. Not documented, so not relied on: whether Claude Desktop, Zed, Cline, LM Studio and
 Junie expand variables.
 
-Time limits are raised where a host's own would cut a call of 280 s, which is the longest that ours take.
+Time limits are raised to 300 s where a host's own is shorter: most answers are whole by then.
 """
 
 from pathlib import Path
