@@ -94,6 +94,9 @@ async def test_a_picture_comes_inline_as_a_file_and_as_a_resource(inspector: Ins
     assert [template["uriTemplate"] for template in templates["resourceTemplates"]] == [
         "image://{name}",
         "answer://{number}",
+        "answer://{number}/{start}",
+        "model://{name}",
+        "conversation://{id}",
     ]
     read = await inspector.result("resources/read", "--uri", link["uri"])
     blob = base64.b64encode(file.read_bytes()).decode()
