@@ -184,3 +184,34 @@ async def test_tags_for_the_bill_go_through_the_gateway_alone(emulator: RunningE
 async def test_what_an_agent_gives_beside_its_output_is_in_the_result(bridge: Bridge) -> None:
     outcome = await ask(bridge, Question(prompt="Hi", model="my-support-agent", extra={"custom_inputs": {"a": 1}}))
     assert outcome.as_dict()["custom_outputs"] == {"a": 1}
+
+
+async def test_a_limit_does_not_make_it_forget_the_way(bridge: Bridge, emulator: RunningEmulator) -> None:
+    bridge.router.learn("databricks-gpt-5", "chat")
+    emulator.state.faults.add("413")
+    with pytest.raises(BridgeError):
+        await ask(bridge, Question(prompt="Hi", model="databricks-gpt-5"))
+    await ask(bridge, Question(prompt="Hi", model="databricks-gpt-5"))
+    assert set(paths(emulator)) == {"/serving-endpoints/chat/completions"}
+
+
+async def test_a_conversation_is_summed_up_on_the_surface_that_was_asked_for(
+    bridge: Bridge, emulator: RunningEmulator
+) -> None:
+    from databricks_responses_mcp.turns.compacting import compact
+
+    outcome = await ask(bridge, Question(prompt="[[say one]]", model="databricks-gpt-5", surface="chat"))
+    assert outcome.conversation_id is not None
+    assert (await compact(bridge, outcome.conversation_id)).surface == "chat"
+    assert set(paths(emulator)) == {"/serving-endpoints/chat/completions"}
+    sent = [exchange.body for exchange in emulator.state.journal.exchanges if exchange.method == "POST"]
+    assert not any("surface" in (body or {}) for body in sent)
+
+
+async def test_what_the_second_surface_had_begun_to_say_is_not_lost(bridge: Bridge, emulator: RunningEmulator) -> None:
+    emulator.state.faults.add("404")
+    emulator.state.faults.add("cut:4")
+    with pytest.raises(BridgeError) as caught:
+        await ask(bridge, Question(prompt="[[say one two three four five]]", model="databricks-gpt-5"))
+    assert caught.value.code is ErrorCode.UPSTREAM_UNAVAILABLE
+    assert caught.value.partial["text"]

@@ -13,6 +13,7 @@ from databricks_responses_mcp.turns.converse import Watch, paid_exchange, reads_
 from databricks_responses_mcp.turns.joining import total_usage
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.reaching import SURFACE
 from databricks_responses_mcp.turns.replaying import input_of
 from databricks_responses_mcp.workspace.advice_rules import TOO_LONG
 
@@ -22,7 +23,7 @@ what was decided and found out, names, numbers, code and wording that still matt
 small talk and detours. Write only the summary."""
 _MOST_SPLITS = 4
 _GIVEN = "This is a summary of the conversation so far:\n\n{summary}"
-_KEPT = frozenset({"instructions", "max_output_tokens", "temperature", "top_p", "reasoning", "service_tier"})
+_KEPT = frozenset({"instructions", "max_output_tokens", "temperature", "top_p", "reasoning", "service_tier", SURFACE})
 """Parameters that go along: no tools are called for a summary, and it fits no schema."""
 
 

@@ -18,6 +18,7 @@ SURFACE = "surface"
 """The parameter of ours that forces one; it is not sent."""
 
 _NATIVE = "responses"
+_PAID = ("text", "output", "pending_calls", "usage")
 _SIGN_IN = (301, 302, 303, 307, 401, 403)
 _APPS_TAKE_OAUTH = (
     "Databricks Apps take OAuth tokens only, no personal access tokens: sign in with `databricks auth login` and a "
@@ -83,9 +84,12 @@ async def reach(
             raise first or await _unsupported(bridge, model, way, error) from error
         except BridgeError as error:
             if first is not None:
-                raise first from error
+                # One that had begun to answer is paid for: what arrived and its usage must not be lost.
+                raise (error if any(map(error.partial.get, _PAID)) else first) from error
             if way is ways[-1] or not leads_elsewhere(error, way):
-                bridge.router.unlearn(model)
+                # A limit or a broken line says nothing about the way.
+                if way.confidence == "learned" and leads_elsewhere(error, way):
+                    bridge.router.unlearn(model)
                 if way.surface.key == "app" and error.status in _SIGN_IN:
                     error.hint = _APPS_TAKE_OAUTH
                 raise await _advised(bridge, model, error) from error
