@@ -75,6 +75,10 @@ async def test_the_address_of_an_app_is_asked_as_an_agent(url: str, path: str) -
         "http://a.databricksapps.com",
         "https://evil.example/.databricksapps.com",
         "https://a.databricksapps.com@evil.example",
+        "https://user:word@a.databricksapps.com",
+        "https://evil.example\\.databricksapps.com",
+        "https://a.databricksapps.com:port",
+        "https://[::1",
     ],
 )
 async def test_the_token_goes_to_no_other_address(url: str) -> None:

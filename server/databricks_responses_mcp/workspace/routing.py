@@ -152,12 +152,20 @@ def _check_app(url: str) -> None:
     """The workspace's token goes to Databricks Apps, and to nobody else."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    if is_loopback(host) or (parts.scheme == "https" and host.endswith(_APP_HOSTS)):
+    host, safe = "", False
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # refuses one that is no number
+        host = (parts.hostname or "").lower()
+        # A user name in an address would be sent instead of the token.
+        plain = "@" not in parts.netloc and re.fullmatch(r"[a-z0-9.:-]+", host) is not None
+        safe = plain and (is_loopback(host) or (parts.scheme == "https" and host.endswith(_APP_HOSTS)))
+    except ValueError:
+        host = ""
+    if safe:
         return
     raise BridgeError(
         ErrorCode.INVALID_ARGUMENT,
-        f"{host or url} is not the address of a Databricks App.",
+        f"{host or 'That'} is not the address of a Databricks App.",
         "Name a serving endpoint, or give an App's address, https://….databricksapps.com.",
     )
