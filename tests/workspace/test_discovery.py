@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import anyio
 import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
@@ -108,3 +109,35 @@ async def test_without_the_first_listing_there_is_none() -> None:
 async def test_odd_listings_break_nothing(odd: Any) -> None:
     workspace = Workspace({ENDPOINTS: {"endpoints": [CLAUDE]}, MODELS: odd, SERVICES: odd})
     assert await listing(workspace) == {"databricks-claude": ("open-responses", "chat")}
+
+
+async def test_a_name_that_is_no_text_hides_no_other_endpoint() -> None:
+    workspace = Workspace({ENDPOINTS: {"endpoints": [{"name": ["a"]}, {"name": {}}, None, CLAUDE]}, MODELS: []})
+    payload = await Discovery(workspace.get_json).listing()
+    assert CLAUDE in payload["endpoints"]
+
+
+async def test_a_listing_asked_for_in_the_background_takes_nothing_down_with_it() -> None:
+    from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
+
+    answers: list[Any] = [{"endpoints": [CLAUDE]}, TypeError("odd")]
+    now = 0.0
+
+    async def fetch() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with anyio.create_task_group() as tasks:
+
+        def start(work: Any) -> bool:
+            tasks.start_soon(work)
+            return True
+
+        directory = EndpointDirectory(fetch, 1, in_background=start, clock=lambda: now)
+        first = await directory.list()
+        now = 5.0
+        assert await directory.list() == first
+    assert not answers
+    assert await directory.list() == first

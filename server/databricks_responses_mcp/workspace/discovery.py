@@ -111,11 +111,9 @@ def _merged(endpoints: Any, found: Mapping[str, list[Mapping[str, Any]]]) -> Any
             name = _name(entry)
             if name and (listed := _api_types(entry)):
                 kinds.setdefault(_served_name(name), set()).update(listed)
-    names = {entry.get("name") for entry in endpoints if isinstance(entry, Mapping)}
+    names = {_endpoint_name(entry) for entry in endpoints}
     known = [
-        {**entry, "api_types": sorted(kinds[entry["name"]])}
-        if isinstance(entry, Mapping) and entry.get("name") in kinds
-        else entry
+        {**entry, "api_types": sorted(kinds[_endpoint_name(entry)])} if _endpoint_name(entry) in kinds else entry
         for entry in endpoints
     ]
     return [*known, *_only_in_catalog(found.get(_MODEL_SERVICES, []), names)]
@@ -132,6 +130,11 @@ def _only_in_catalog(services: list[Mapping[str, Any]], names: set[Any]) -> Iter
                 "state": {"ready": "READY"},
                 VIA_GATEWAY: True,
             }
+
+
+def _endpoint_name(entry: Any) -> str:
+    name = entry.get("name") if isinstance(entry, Mapping) else None
+    return name if isinstance(name, str) else ""
 
 
 def _name(entry: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The workspace's endpoints, remembered for a while, and which of them answers when a call names none."""
 
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -10,6 +11,8 @@ import anyio
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.classifying import Capability, gpt_version
 from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
+
+logger = logging.getLogger(__name__)
 
 FALLBACK_MODEL = "databricks-gpt-5"
 """What is asked when the listing fails or names nothing better: the endpoint that every workspace had first."""
@@ -81,6 +84,9 @@ class EndpointDirectory:
             await self.list(refresh=True)
         except BridgeError:
             # The failure is remembered; the next one who asks is given what is known.
+            self._asked_at = self._clock()
+        except Exception:  # nobody waits for it, and what it runs in is the whole server's
+            logger.exception("asking for the endpoints in the background failed")
             self._asked_at = self._clock()
         finally:
             self._refreshing = False
