@@ -47,6 +47,7 @@ class Conversation:
         unkept: how many of the newest turns the store has not got.
         unreadable: up to which turn the endpoint could not read its encrypted reasoning any more.
         turn: held while a turn is under way: two at once would lose one.
+        counted: how much of its weight the table that it is in has counted.
     """
 
     conversation_id: str
@@ -60,6 +61,7 @@ class Conversation:
     unkept: int = 0
     unreadable: int = 0
     turn: anyio.Lock = field(default_factory=anyio.Lock)
+    counted: int = 0
     _weighed: tuple[int, int] = (0, 0)
 
     @property
@@ -186,6 +188,7 @@ class Conversations:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._by_id: OrderedDict[str, Conversation] = OrderedDict()
+        self._held = 0
 
     def new(self, endpoint: str, parameters: Mapping[str, Any]) -> Conversation:
         """A conversation that nobody knows yet: it can be found once it is kept."""
@@ -211,6 +214,7 @@ class Conversations:
                 if self._by_id.get(conversation_id) is not conversation:
                     continue
                 await self._bring_up_to_date(conversation)
+                self._hold(conversation)
                 self._forget_some()
                 yield conversation
                 return
@@ -233,15 +237,14 @@ class Conversations:
             except Exception as error:  # a defect of the store is no reason to lose what was paid for
                 logger.exception("keeping a turn failed")
                 notes = (_unkept(f"The store failed ({type(error).__name__})."),)
-        self._by_id[conversation.conversation_id] = conversation
-        self._by_id.move_to_end(conversation.conversation_id)
+        self._hold(conversation)
         self._forget_some()
         return notes
 
     def forget(self, conversation_ids: Sequence[str]) -> None:
         """Have no more of these in memory: they were deleted."""
         for conversation_id in conversation_ids:
-            self._by_id.pop(conversation_id, None)
+            self._let_go(conversation_id)
 
     async def _commit(self, conversation: Conversation) -> tuple[str, ...]:
         notes: tuple[str, ...] = ()
@@ -271,7 +274,7 @@ class Conversations:
     def _part_from(self, conversation: Conversation) -> str:
         """Make a conversation one of its own, because the other of its id has gone on without it."""
         old = conversation.conversation_id
-        self._by_id.pop(old, None)
+        self._let_go(old)
         conversation.conversation_id = _new_id()
         conversation.unkept = len(conversation.history)
         return f"Somebody else went on with {old} meanwhile: this turn begins {conversation.conversation_id}, a copy."
@@ -287,7 +290,7 @@ class Conversations:
         except (StoreError, TimeoutError) as error:
             if known:
                 return  # as it was when it was last here; whoever went on with it meanwhile is found when keeping
-            self._by_id.pop(conversation_id, None)
+            self._let_go(conversation_id)
             reason = str(error) or f"the store did not answer within {_LOAD_SECONDS:.0f} s."
             raise BridgeError(
                 ErrorCode.INTERNAL,
@@ -296,7 +299,7 @@ class Conversations:
                 retryable=True,
             ) from error
         if stored is None:
-            self._by_id.pop(conversation_id, None)
+            self._let_go(conversation_id)
             raise BridgeError(
                 ErrorCode.NOT_FOUND,
                 f"There is no conversation {conversation_id!r}.",
@@ -307,14 +310,30 @@ class Conversations:
 
     def _forget_some(self) -> None:
         """Let go of the oldest that are not in use, when they get too many or too large."""
-        held = sum(conversation.weight for conversation in self._by_id.values())
         # Those that the store has first: of the others this is all there is.
-        for conversation in sorted(self._by_id.values(), key=lambda known: known.unkept > 0):
-            if len(self._by_id) <= _MOST_IN_MEMORY and held <= _MOST_CHARACTERS:
+        for with_unkept in (False, True):
+            if len(self._by_id) <= _MOST_IN_MEMORY and self._held <= _MOST_CHARACTERS:
                 return
-            if not conversation.turn.locked():
-                del self._by_id[conversation.conversation_id]
-                held -= conversation.weight
+            for conversation in list(self._by_id.values()):
+                if len(self._by_id) <= _MOST_IN_MEMORY and self._held <= _MOST_CHARACTERS:
+                    return
+                if not conversation.turn.locked() and (conversation.unkept > 0) == with_unkept:
+                    self._let_go(conversation.conversation_id)
+
+    def _hold(self, conversation: Conversation) -> None:
+        """Have a conversation in memory, as the newest, and count what it holds."""
+        if self._by_id.get(conversation.conversation_id) is not conversation:
+            self._let_go(conversation.conversation_id)
+            self._by_id[conversation.conversation_id] = conversation
+            conversation.counted = 0
+        self._by_id.move_to_end(conversation.conversation_id)
+        weight = conversation.weight
+        self._held += weight - conversation.counted
+        conversation.counted = weight
+
+    def _let_go(self, conversation_id: str) -> None:
+        if (conversation := self._by_id.pop(conversation_id, None)) is not None:
+            self._held -= conversation.counted
 
 
 def _weight(value: Any) -> int:
