@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.deadlines import DEADLINE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 MEASURES = {
     "start-up": "time to tools/list, 2026-07-28",
@@ -26,7 +28,7 @@ def benchmarks(*arguments: str) -> str:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=DEADLINE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

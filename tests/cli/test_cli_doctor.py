@@ -14,6 +14,7 @@ from databricks_responses_mcp.cli.checks import Examination
 from databricks_responses_mcp.cli.findings import Finding
 from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.emulator.server import RunningEmulator
+from harness.deadlines import DEADLINE_SECONDS
 from harness.terminal import Answering, CommandLine, folded
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +46,7 @@ def examine(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Examine:
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         examination = Examination(SessionOptions({"host": host}, embedded=False, engine=None), report, call=call)
-        with anyio.fail_after(30):
+        with anyio.fail_after(DEADLINE_SECONDS):
             await examination.run()
         code = examination.failure.value if examination.failure is not None else None
         lines = [f"{f.status} {f.name}: {f.detail}{' -> ' if f.hint else ''}{f.hint}" for f in found]

@@ -18,6 +18,7 @@ from mcp import Client
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from harness import Host, npm
+from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import environment
 
 pytestmark = [pytest.mark.anyio, pytest.mark.conformance]
@@ -69,7 +70,7 @@ async def test_every_check_that_a_revision_scores_is_passed(
 ) -> None:
     async with _serving(emulator, tmp_path) as url:
         command = ["conformance", "server", "--url", url, "--requirements", revision, "-o", str(tmp_path / "verdicts")]
-        with anyio.fail_after(120):
+        with anyio.fail_after(DEADLINE_SECONDS):
             done = await anyio.run_process(
                 command, env={**os.environ, "PATH": path}, check=False, stderr=subprocess.STDOUT
             )
@@ -97,7 +98,7 @@ async def _serving(emulator: RunningEmulator, tmp_path: Path) -> AsyncIterator[s
     async with process:
         try:
             assert process.stdout is not None
-            with anyio.fail_after(60):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 url = (await process.stdout.receive()).decode().strip()
                 async with Client(url) as client:
                     _, facts, failed = await Host(client).call("ask_databricks_model", prompt="[[say ready]]")

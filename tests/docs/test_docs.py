@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HOSTS = ROOT / "docs" / "hosts"
@@ -66,7 +68,7 @@ def workspace() -> Iterator[dict[str, str]]:
         yield json.loads(process.stdout.readline())
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=DEADLINE_SECONDS)
 
 
 def environment(workspace: dict[str, str], home: Path) -> dict[str, str]:
@@ -100,7 +102,7 @@ def test_every_command_of_the_documentation_runs(code: str, workspace: dict[str,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LONG_DEADLINE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -139,7 +141,7 @@ def test_every_registration_that_is_shown_or_shipped_starts_a_server(
         process.stdin.flush()
         answers = [json.loads(process.stdout.readline()) for _ in range(2)]
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(DEADLINE_SECONDS) == 0
         process.stdout.close()
         assert answers[1]["result"]["structuredContent"]["text"] == "registered"
 
@@ -199,7 +201,7 @@ def test_the_readmes_first_command_does_everything_on_a_fresh_machine(tmp_path: 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=LONG_DEADLINE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

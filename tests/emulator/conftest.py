@@ -9,6 +9,7 @@ import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
+from harness.deadlines import DEADLINE_SECONDS
 
 Post = Callable[..., Awaitable[httpx.Response]]
 
@@ -27,7 +28,7 @@ async def official(emulator: RunningEmulator) -> AsyncIterator[AsyncOpenAI]:
     plain = DefaultAsyncHttpxClient(verify=False)
     base_url = f"{emulator.host}/serving-endpoints"
     async with AsyncOpenAI(
-        api_key=emulator.token, base_url=base_url, max_retries=0, timeout=20, http_client=plain
+        api_key=emulator.token, base_url=base_url, max_retries=0, timeout=DEADLINE_SECONDS, http_client=plain
     ) as client:
         yield client
 
@@ -36,7 +37,9 @@ async def official(emulator: RunningEmulator) -> AsyncIterator[AsyncOpenAI]:
 async def http(emulator: RunningEmulator) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client with a valid token."""
     headers = {"authorization": f"Bearer {emulator.token}"}
-    async with httpx.AsyncClient(base_url=emulator.host, headers=headers, timeout=20, verify=False) as client:
+    async with httpx.AsyncClient(
+        base_url=emulator.host, headers=headers, timeout=DEADLINE_SECONDS, verify=False
+    ) as client:
         yield client
 
 

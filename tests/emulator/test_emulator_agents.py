@@ -11,6 +11,7 @@ from inline_snapshot import snapshot
 from openai import AsyncOpenAI
 
 from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -303,7 +304,9 @@ async def signed_in() -> AsyncIterator[tuple[RunningEmulator, httpx.AsyncClient]
     """A workspace whose token is of the OAuth kind, and a client of it."""
     async with run_emulator(credential="oauth") as running:
         headers = {"authorization": f"Bearer {running.token}"}
-        async with httpx.AsyncClient(base_url=running.host, headers=headers, verify=False) as client:
+        async with httpx.AsyncClient(
+            base_url=running.host, headers=headers, verify=False, timeout=DEADLINE_SECONDS
+        ) as client:
             yield running, client
 
 

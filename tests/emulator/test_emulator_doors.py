@@ -10,6 +10,7 @@ from inline_snapshot import snapshot
 from openai import AsyncOpenAI
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
+from harness.deadlines import DEADLINE_SECONDS
 from oracle import openai_spec
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ async def test_a_bearer_token_or_basic_with_user_token_opens_and_nothing_else_do
         "another scheme": f"Digest {token}",
     }
     answers: dict[str, Any] = {}
-    async with httpx.AsyncClient(verify=False, base_url=emulator.host) as client:
+    async with httpx.AsyncClient(verify=False, timeout=DEADLINE_SECONDS, base_url=emulator.host) as client:
         for name, credential in credentials.items():
             headers = {"authorization": credential} if credential else {"api-key": token}
             response = await client.get("/api/2.0/serving-endpoints", headers=headers)
@@ -215,7 +216,7 @@ async def test_unknown_paths_and_methods_say_so_as_databricks_does(http: httpx.A
 
 
 async def test_the_well_known_path_answers_before_anybody_has_a_token(emulator: RunningEmulator) -> None:
-    async with httpx.AsyncClient(verify=False, base_url=emulator.host) as client:
+    async with httpx.AsyncClient(verify=False, timeout=DEADLINE_SECONDS, base_url=emulator.host) as client:
         assert (await client.get("/.well-known/databricks-config")).status_code == 404
 
 

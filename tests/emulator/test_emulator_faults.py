@@ -11,6 +11,7 @@ from inline_snapshot import snapshot
 from databricks_responses_mcp.emulator.error_bodies import ERROR_BODIES
 from databricks_responses_mcp.emulator.faults import Fault, Faults, parse
 from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
+from harness.deadlines import DEADLINE_SECONDS
 from oracle import openai_spec
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +50,10 @@ async def test_the_queue_and_the_setting_fail_the_next_requests_and_then_no_more
     async with run_emulator(faults=Faults("429x2", "500"), token="dapi-known") as emulator:
         emulator.state.faults.add(Fault("html", status=502))
         async with httpx.AsyncClient(
-            verify=False, base_url=emulator.host, headers={"authorization": "Bearer dapi-known"}
+            verify=False,
+            timeout=DEADLINE_SECONDS,
+            base_url=emulator.host,
+            headers={"authorization": "Bearer dapi-known"},
         ) as client:
             body = {"model": "databricks-gpt-5", "input": "Hi"}
             statuses = [(await client.post("/serving-endpoints/responses", json=body)).status_code for _ in range(5)]

@@ -11,6 +11,7 @@ from inline_snapshot import snapshot
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
+from harness.deadlines import DEADLINE_SECONDS
 from oracle import openai_spec
 
 pytestmark = pytest.mark.anyio
@@ -171,7 +172,9 @@ async def test_a_workspace_that_enforces_the_gateway_knows_the_new_names_alone(
 
 
 async def test_an_api_key_header_is_no_credential(emulator: RunningEmulator) -> None:
-    async with httpx.AsyncClient(base_url=emulator.host, headers={"api-key": emulator.token}, verify=False) as client:
+    async with httpx.AsyncClient(
+        base_url=emulator.host, headers={"api-key": emulator.token}, verify=False, timeout=DEADLINE_SECONDS
+    ) as client:
         assert (await client.post(f"{NATIVE}/responses", json={})).status_code == 401
 
 

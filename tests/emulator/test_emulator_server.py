@@ -10,6 +10,7 @@ import pytest
 
 from databricks_responses_mcp.emulator.engines.base import TextRequest
 from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +57,10 @@ class Broken:
 def client_of(emulator: RunningEmulator) -> httpx.AsyncClient:
     """A client with the workspace's token."""
     return httpx.AsyncClient(
-        verify=False, base_url=emulator.host, headers={"authorization": f"Bearer {emulator.token}"}, timeout=10
+        verify=False,
+        base_url=emulator.host,
+        headers={"authorization": f"Bearer {emulator.token}"},
+        timeout=DEADLINE_SECONDS,
     )
 
 
@@ -68,7 +72,7 @@ async def test_the_journal_keeps_what_was_received_without_credentials(emulator:
     assert (exchange.body, exchange.status, exchange.complete) == ({**BODY, "stream": False}, 200, True)
     assert exchange.headers["x-mine"] == "1"
     assert not {"authorization", "cookie"} & set(exchange.headers)
-    with anyio.fail_after(5):
+    with anyio.fail_after(DEADLINE_SECONDS):
         await exchange.finished.wait()
     assert not exchange.disconnected.is_set()
 
@@ -76,7 +80,7 @@ async def test_the_journal_keeps_what_was_received_without_credentials(emulator:
 async def test_a_client_that_leaves_in_the_stream_is_noticed_and_the_engine_let_go() -> None:
     engine = Endless()
     async with run_emulator(engine=engine) as emulator, client_of(emulator) as client:
-        with anyio.fail_after(5):
+        with anyio.fail_after(DEADLINE_SECONDS):
             async with client.stream("POST", RESPONSES, json=BODY) as response:
                 async for line in response.aiter_lines():
                     if "output_text.delta" in line:
@@ -94,16 +98,16 @@ async def test_a_client_that_leaves_before_the_answer_is_noticed(emulator: Runni
     with emulator.state.hold():
         async with client_of(emulator) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: client.post(RESPONSES, json={**BODY, "stream": stream}))
-            with anyio.fail_after(5):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 exchange = await emulator.state.journal.wait_for()
             tasks.cancel_scope.cancel()
-        with anyio.fail_after(5):
+        with anyio.fail_after(DEADLINE_SECONDS):
             await exchange.disconnected.wait()
 
 
 async def test_an_answer_is_held_at_the_event_asked_for_until_it_is_released(emulator: RunningEmulator) -> None:
     async with client_of(emulator) as client:
-        with emulator.state.hold(after_events=3) as hold, anyio.fail_after(5):
+        with emulator.state.hold(after_events=3) as hold, anyio.fail_after(DEADLINE_SECONDS):
             async with client.stream("POST", RESPONSES, json=BODY) as response:
                 await hold.reached.wait()
                 (exchange,) = emulator.state.journal.to("/responses")
@@ -117,7 +121,7 @@ async def test_the_nth_request_can_be_awaited(emulator: RunningEmulator) -> None
     async with client_of(emulator) as client, anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: client.post(RESPONSES, json={**BODY, "input": "one"}))
         tasks.start_soon(lambda: client.post(RESPONSES, json={**BODY, "input": "two"}))
-        with anyio.fail_after(5):
+        with anyio.fail_after(DEADLINE_SECONDS):
             second = await emulator.state.journal.wait_for(2)
     assert second.number == 2
 
@@ -135,9 +139,9 @@ async def test_it_leaves_with_streams_open() -> None:
         async with run_emulator(engine=engine) as emulator:
             client = client_of(emulator)
             tasks.start_soon(read, client)
-            with anyio.fail_after(5):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await emulator.state.journal.wait_for()
-        with anyio.fail_after(5):
+        with anyio.fail_after(DEADLINE_SECONDS):
             await ended.wait()
         await client.aclose()
 
@@ -151,7 +155,7 @@ async def test_it_leaves_when_its_caller_is_cancelled() -> None:
             ready.set()
             await anyio.sleep_forever()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve)
             await ready.wait()
@@ -206,7 +210,7 @@ async def main():
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     async with run_emulator() as emulator:
         assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
-        async with httpx.AsyncClient(verify=False, base_url=emulator.host) as client:
+        async with httpx.AsyncClient(verify=False, timeout=DEADLINE_SECONDS, base_url=emulator.host) as client:
             await client.get("/")
             try:
                 await client.post("/serving-endpoints/responses", headers={"authorization": f"Bearer {emulator.token}",

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from databricks_responses_mcp.emulator.server import run_emulator
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +49,9 @@ async def test_no_surface_breaks() -> None:
     async with run_emulator(credential="oauth") as emulator:
         emulator.state.switches.supervisor = True
         headers = {"authorization": f"Bearer {emulator.token}"}
-        async with httpx.AsyncClient(base_url=emulator.host, headers=headers, verify=False) as client:
+        async with httpx.AsyncClient(
+            base_url=emulator.host, headers=headers, verify=False, timeout=DEADLINE_SECONDS
+        ) as client:
             for path, model, field, value, stream in random.Random(1).sample(attacks, 700):
                 question = [{"role": "user", "content": "Hi"}]
                 body = {"model": model, "stream": stream, "input": question, "messages": question}

@@ -12,10 +12,8 @@ from pathlib import Path
 import anyio
 from anyio.abc import Process
 
+from harness.deadlines import DEADLINE_SECONDS
 from harness.terminal import Ran
-
-SECONDS = 120
-"""After which a host has failed; none takes that long unless it hangs."""
 
 
 @dataclass
@@ -46,7 +44,7 @@ class Account:
         file.write_text(text, encoding="utf-8")
         return file
 
-    async def run(self, *argv: str, seconds: float = SECONDS, **environ: str) -> Ran:
+    async def run(self, *argv: str, seconds: float = DEADLINE_SECONDS, **environ: str) -> Ran:
         """Run a command to its end, with nothing on its stdin."""
         pipe = subprocess.PIPE
         async with self.started(
@@ -66,7 +64,7 @@ class Account:
     async def started(
         self,
         *argv: str,
-        seconds: float = SECONDS,
+        seconds: float = DEADLINE_SECONDS,
         stdin: int = subprocess.PIPE,
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,

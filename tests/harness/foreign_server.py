@@ -11,7 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-START_SECONDS = 120
+from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
+
+_GRACE_SECONDS = 10
+"""How long a server has to end by itself before it is killed."""
+
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT")
 
 
@@ -85,9 +89,9 @@ def free_port() -> int:
 def _wait_until_ready(server: ForeignServer, path: str) -> None:
     request = urllib.request.Request(server.origin + path, headers={"authorization": f"Bearer {server.key}"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(START_SECONDS * 10):
+    for _ in range(LONG_DEADLINE_SECONDS * 10):
         with suppress(OSError):  # of which HTTP errors are some: not yet
-            opener.open(request, timeout=10).close()
+            opener.open(request, timeout=DEADLINE_SECONDS).close()
             return
         with suppress(subprocess.TimeoutExpired):
             server.process.wait(0.1)
@@ -100,7 +104,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, 15)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(10)
+        process.wait(_GRACE_SECONDS)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, 9)
-    process.wait(10)
+    process.wait(DEADLINE_SECONDS)

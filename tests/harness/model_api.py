@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol, Self
 
+from harness.deadlines import DEADLINE_SECONDS
+
 LAST_WORDS = "That was it."
 """What the model says when it has called its tools."""
 
@@ -83,7 +85,7 @@ class StandIn:
         finally:
             model._server.shutdown()
             model._server.server_close()
-            model._thread.join(timeout=10)
+            model._thread.join(timeout=DEADLINE_SECONDS)
 
     def will_call(self, *calls: ToolCall) -> None:
         """From now on every conversation is these calls, one after the other, and then the last words."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.deadlines import LONG_DEADLINE_SECONDS
+
 CACHE = Path(__file__).parents[2] / ".cache" / "npm"
 NODE = "node@24.21.0"
 """What the tools run on: some need a newer Node than machines have."""
@@ -34,7 +36,7 @@ def npm_bin(*packages: str) -> Path:
                 ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", *packages],
                 cwd=folder,
                 check=True,
-                timeout=600,
+                timeout=LONG_DEADLINE_SECONDS,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.deadlines import LONG_DEADLINE_SECONDS
+
 CACHE = Path(__file__).parents[2] / ".cache" / "pip"
-INSTALL_SECONDS = 900
 
 
 def pip_environment(*requirements: str) -> Path:
@@ -36,7 +37,7 @@ def pip_environment(*requirements: str) -> Path:
 
 
 def _run(*argv: str) -> None:
-    subprocess.run(argv, check=True, timeout=INSTALL_SECONDS, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    subprocess.run(argv, check=True, timeout=LONG_DEADLINE_SECONDS, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.deadlines import LONG_DEADLINE_SECONDS
+
 CACHE = Path(__file__).parents[2] / ".cache" / "pip"
 UV = "uv==0.13.9"
 
@@ -38,4 +40,4 @@ def wheel_of(project: Path, folder: Path) -> Path:
 
 
 def _run(*argv: str) -> None:
-    subprocess.run(argv, check=True, timeout=600, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    subprocess.run(argv, check=True, timeout=LONG_DEADLINE_SECONDS, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from harness.deadlines import DEADLINE_SECONDS
 
 _NOBODY = 65534
 _SETTINGS = {
@@ -78,7 +81,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             ],
             folder,
         )
-        assert initialised.wait(60) == 0, (folder / "log").read_text(encoding="utf-8", errors="replace")
+        assert initialised.wait(DEADLINE_SECONDS) == 0, (folder / "log").read_text(encoding="utf-8", errors="replace")
         port = _free_port()
         settings = {**_SETTINGS, "port": str(port)}
         server = _start(
@@ -93,10 +96,10 @@ def postgres_server() -> Iterator[PostgresServer]:
             with suppress(ProcessLookupError):
                 server.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
             try:
-                server.wait(20)
+                server.wait(DEADLINE_SECONDS)
             except subprocess.TimeoutExpired:
                 server.kill()
-                server.wait(5)
+                server.wait(DEADLINE_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -140,7 +143,8 @@ def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
 
 def _wait_until_ready(programs: Path, port: int, server: subprocess.Popen[bytes], folder: Path) -> None:
     log = folder / "log"
-    for _ in range(200):
+    until = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < until:
         ready = subprocess.run(
             [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"], check=False
         )

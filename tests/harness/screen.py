@@ -9,10 +9,10 @@ import anyio
 import pyte
 
 from harness.account import Account
+from harness.deadlines import DEADLINE_SECONDS
 
 ESCAPE = "\x1b"
 _ROWS, _COLUMNS = 40, 120
-_SECONDS = 30
 
 
 class Screen:
@@ -40,7 +40,7 @@ class Screen:
         Raises:
             AssertionError: when it does not come.
         """
-        with anyio.move_on_after(_SECONDS):
+        with anyio.move_on_after(DEADLINE_SECONDS):
             while text not in self.shown():
                 await anyio.wait_readable(self._terminal)
                 try:

@@ -9,11 +9,10 @@ from typing import Any
 
 import anyio
 
+from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, Raw
 
 CONTINUE = "continue_databricks_model"
-PATIENCE_SECONDS = 120
-"""More than any test needs; a machine of two cores may be busy."""
 
 
 class StdioBridge:
@@ -89,7 +88,7 @@ async def stdio_bridge(origin: str, key: str, tmp_path: Path, **settings: str) -
     process = await anyio.open_process(COMMAND, env=env, stderr=subprocess.PIPE)
     async with process:
         try:
-            with anyio.fail_after(PATIENCE_SECONDS):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 raw = Raw(process)
                 await raw.initialize()
                 yield StdioBridge(raw)

@@ -14,6 +14,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
+from harness.deadlines import LONG_DEADLINE_SECONDS
 
 ASK = "ask_databricks_model"
 COMMAND = [sys.executable, "-m", "databricks_responses_mcp"]
@@ -74,7 +75,7 @@ async def server(env: dict[str, str], *arguments: str) -> AsyncIterator[Raw]:
     process = await anyio.open_process([*COMMAND, *arguments], env=env, stderr=subprocess.PIPE)
     async with process:
         try:
-            with anyio.fail_after(30):
+            with anyio.fail_after(LONG_DEADLINE_SECONDS):
                 yield Raw(process)
         finally:
             if process.returncode is None:

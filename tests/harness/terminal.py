@@ -13,14 +13,13 @@ from pathlib import Path
 import anyio
 from anyio.abc import Process
 
+from harness.deadlines import DEADLINE_SECONDS
+
 _REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")
 _CONVERSATION_ID = re.compile(r"\bconv_[0-9a-f]{16}\b")
 
 Answering = Callable[[bytes], AbstractAsyncContextManager[str]]
 """Starts a server that answers every request with the same bytes; gives its address."""
-
-SECONDS = 60
-"""After which a test has failed; nothing takes that long unless it hangs."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class CommandLine:
 
     async def run(self, *arguments: str, stdin: bytes = b"", **environ: str) -> Ran:
         """Run a command to its end; an empty value takes a variable away."""
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(DEADLINE_SECONDS):
             done = await anyio.run_process(
                 self.argv(*arguments), input=stdin, check=False, env=self.with_environ(environ), cwd=self.directory
             )
@@ -87,7 +86,7 @@ class CommandLine:
             env=self.with_environ(environ),
             cwd=self.directory,
         )
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(DEADLINE_SECONDS):
             try:
                 yield process
             finally:

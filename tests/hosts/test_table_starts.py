@@ -15,6 +15,7 @@ from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import servers
 from databricks_responses_mcp.hosts.table import HOSTS
+from harness.deadlines import DEADLINE_SECONDS
 from harness.terminal import CommandLine
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +50,7 @@ async def test_a_host_that_starts_its_entry_gets_an_answer(known: Host, home: Pa
         args=list(server.launch.args),
         env={**environ, **server.launch.env, "PATH": ""},
     )
-    with anyio.fail_after(60):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with Client(stdio_client(launched), mode="legacy") as client:
             result = await client.call_tool("ask_databricks_model", {"prompt": "Reply with the word: pomegranate"})
     assert not result.is_error

@@ -18,6 +18,7 @@ from harness.account import Account
 from harness.anthropic_api import AnthropicApi, tool_results
 from harness.claude_code import ClaudeCode
 from harness.codex import PACKAGE as CODEX
+from harness.deadlines import DEADLINE_SECONDS
 from harness.gemini_cli import PACKAGE as GEMINI
 from harness.model_api import StandIn, ToolCall
 from harness.npm import npm_bin, npm_path
@@ -185,5 +186,5 @@ def launch(unpacked: Path, form: dict[str, str]) -> Any:
 
 async def warm(account: Account) -> None:
     """What a first start has to download is there: hosts give a server seconds to start."""
-    with anyio.fail_after(100):
+    with anyio.fail_after(DEADLINE_SECONDS):
         assert (await account.run("uvx", SERVER.distribution, "--version")).code == 0

@@ -16,6 +16,7 @@ import pytest
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.fetching import Fetched, fetch, is_public
 from databricks_responses_mcp.media.images_in import load_image
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 Picture = Callable[..., bytes]
@@ -263,10 +264,10 @@ async def test_a_body_without_end_is_cut_at_the_limit(web_server: Start) -> None
             hung_up.set()
 
     web.answers["/x"] = endless
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         error = await failure(f"{web.url}/x", allow_private=True)
         assert error.code is ErrorCode.TOO_LARGE
-        assert await anyio.to_thread.run_sync(hung_up.wait, 10)
+        assert await anyio.to_thread.run_sync(hung_up.wait, DEADLINE_SECONDS)
 
 
 async def test_a_decompression_bomb_is_cut_at_the_limit(web_server: Start) -> None:
@@ -311,9 +312,9 @@ async def test_a_damaged_body_is_never_taken_for_whole(
 async def test_a_server_that_never_answers_ends_at_the_deadline(web_server: Start) -> None:
     web = web_server(False)
     release = threading.Event()
-    web.answers["/x"] = lambda _: release.wait(20) and None
+    web.answers["/x"] = lambda _: release.wait(DEADLINE_SECONDS) and None
     try:
-        with anyio.fail_after(10):
+        with anyio.fail_after(DEADLINE_SECONDS):
             error = await failure(f"{web.url}/x", allow_private=True, deadline_seconds=0.2)
     finally:
         release.set()
@@ -330,12 +331,12 @@ async def test_cancelling_closes_the_connection(web_server: Start) -> None:
             gone.set()
 
     web.answers["/x"] = wait_for_the_end
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: fetch(f"{web.url}/x", max_bytes=ROOM, allow_private=True))
-            assert await anyio.to_thread.run_sync(started.wait, 5)
+            assert await anyio.to_thread.run_sync(started.wait, DEADLINE_SECONDS)
             group.cancel_scope.cancel()
-        assert await anyio.to_thread.run_sync(gone.wait, 5)
+        assert await anyio.to_thread.run_sync(gone.wait, DEADLINE_SECONDS)
 
 
 async def test_a_host_that_does_not_listen_is_unavailable() -> None:

@@ -18,6 +18,7 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.pictures import SavedPicture, decode_base64, save_picture, slug
+from harness.deadlines import DEADLINE_SECONDS
 
 Picture = Callable[..., bytes]
 RESERVED = {"con", "prn", "aux", "nul", *(f"{device}{n}" for device in ("com", "lpt") for n in range(10))}
@@ -105,7 +106,7 @@ def test_many_at_once_under_one_name_all_survive(tmp_path: Path) -> None:
     start = threading.Barrier(8)
 
     def save(n: int) -> SavedPicture:
-        start.wait(10)
+        start.wait(DEADLINE_SECONDS)
         return save_picture(b"picture %d" % (n // 2), tmp_path / "same.png", "x")
 
     with ThreadPoolExecutor(8) as pool:

@@ -17,6 +17,7 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.text_files import TextFile, read_text_file, read_text_files, render_files
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 Picture = Callable[..., bytes]
@@ -169,7 +170,7 @@ async def test_the_lines_of_an_enormous_file_are_not_counted(tmp_path: Path) -> 
     with (tmp_path / "huge.txt").open("wb") as file:
         file.write(b"one\ntwo\nthree\n" * 9000)
         file.truncate(1 << 40)
-    with anyio.fail_after(20):
+    with anyio.fail_after(DEADLINE_SECONDS):
         read = await read_text_file("huge.txt:2", max_bytes=ROOM, base=tmp_path)
     assert read == TextFile("huge.txt", "two\n", 2, 2, None, "utf-8")
 
@@ -184,7 +185,7 @@ async def test_cancelling_ends_the_reading_of_an_enormous_file(tmp_path: Path) -
     with (tmp_path / "huge.txt").open("wb") as file:
         file.write(b"text\n" * 20_000)
         file.truncate(1 << 36)
-    with anyio.fail_after(20):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: read_text_file("huge.txt:999999999", max_bytes=ROOM, base=tmp_path))
             while not is_reading():

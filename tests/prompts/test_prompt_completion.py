@@ -10,16 +10,24 @@ import pytest
 from mcp.types import Completion, CompletionArgument, PromptReference, ResourceTemplateReference
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
-from databricks_responses_mcp.prompts import completion
+from databricks_responses_mcp.prompts import completion, endpoint_names
 from databricks_responses_mcp.prompts.completion import ranked
 from databricks_responses_mcp.tools.state import App
 from databricks_responses_mcp.turns.bridge import Bridge
 from harness import Connect, Host
+from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import answer, raw_server
 
 pytestmark = pytest.mark.anyio
 
 LISTING = "/api/2.0/serving-endpoints"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who types is offered nothing rather than kept waiting; on a busy machine the tests wait."""
+    monkeypatch.setattr(completion, "DEADLINE_SECONDS", DEADLINE_SECONDS)
+    monkeypatch.setattr(endpoint_names, "_WAIT_SECONDS", DEADLINE_SECONDS)
 
 
 async def completed(host: Host, prompt: str, argument: str, typed: str = "") -> Completion:
@@ -111,7 +119,7 @@ async def test_a_listing_that_is_no_listing_is_no_failure() -> None:
 async def test_a_slow_workspace_is_offered_from_at_the_next_key(
     emulator: RunningEmulator, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("databricks_responses_mcp.prompts.endpoint_names._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(endpoint_names, "_WAIT_SECONDS", 0.05)
     released, asked = anyio.Event(), anyio.Event()
     fetch = bridge.endpoints._fetch
 
@@ -121,7 +129,7 @@ async def test_a_slow_workspace_is_offered_from_at_the_next_key(
         return await fetch()
 
     monkeypatch.setattr(bridge.endpoints, "_fetch", slowly)
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as background:
             app = App(bridge, background=background)
             assert await _models(bridge, app) == []
@@ -145,7 +153,7 @@ async def test_a_source_that_hangs_or_breaks_is_no_suggestion(
     typed = CompletionArgument(name="id", value="")
     monkeypatch.setattr(completion, "DEADLINE_SECONDS", 0.05)
     nothing = Completion(values=[], total=0, has_more=False)
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         monkeypatch.setattr(completion, "RESOURCES", {template.uri: {"id": hang}})
         assert await completion.complete(App(bridge), template, typed) == nothing
         monkeypatch.setattr(completion, "RESOURCES", {template.uri: {"id": break_}})

@@ -9,6 +9,7 @@ from mcp.types import PromptReference
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.prompts.catalogue import PROMPTS, written_prompt
+from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import COMMAND, environment
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +22,7 @@ async def test_a_host_of_either_era_lists_completes_and_gets_prompts(
         command=COMMAND[0], args=COMMAND[1:], env=environment(emulator, tmp_path), cwd=tmp_path
     )
     arguments = {"question": "Why is the sky blue?"}
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with Client(parameters, mode=era) as client:
             listed = await client.list_prompts()
             got = await client.get_prompt("second_opinion", arguments)

@@ -16,6 +16,7 @@ from databricks_responses_mcp.tools.published import published_tools
 from harness.account import Account
 from harness.anthropic_api import AnthropicApi, texts, tool_results
 from harness.claude_code import PREFIX, ClaudeCode
+from harness.deadlines import DEADLINE_SECONDS
 from harness.model_api import LAST_WORDS, StandIn, ToolCall
 from harness.screen import ESCAPE, on_screen
 from harness.terminal import Ran
@@ -408,7 +409,7 @@ async def test_claude_code_cancels_the_request_to_the_workspace_when_its_time_fo
             await claude.converse(ToolCall(ASK, {"prompt": "One."}), ToolCall(ASK, {"prompt": "[[say two]]"}))
         )
 
-    with anyio.fail_after(90), emulator.state.hold(after_events=3) as hold:
+    with anyio.fail_after(DEADLINE_SECONDS), emulator.state.hold(after_events=3) as hold:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(converse)
             first = await emulator.state.journal.wait_for(1)

@@ -16,6 +16,7 @@ from databricks_responses_mcp.hosts.description import SERVER
 from databricks_responses_mcp.prompts.catalogue import written_prompt
 from databricks_responses_mcp.tools.published import published_tools
 from harness.account import Account
+from harness.deadlines import DEADLINE_SECONDS
 from harness.gemini_api import GeminiApi, declarations
 from harness.gemini_cli import GeminiCli
 from harness.model_api import StandIn, ToolCall
@@ -307,7 +308,7 @@ async def test_gemini_cancels_the_request_to_the_workspace_when_it_gives_a_call_
     async def converse() -> None:
         told.extend(await gemini.converse(ToolCall(ASK, {"prompt": "One."}), ToolCall(ASK, {"prompt": "[[say two]]"})))
 
-    with anyio.fail_after(90), emulator.state.hold(after_events=3) as hold:
+    with anyio.fail_after(DEADLINE_SECONDS), emulator.state.hold(after_events=3) as hold:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(converse)
             first = await emulator.state.journal.wait_for(1)

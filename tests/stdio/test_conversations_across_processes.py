@@ -15,6 +15,7 @@ import pytest
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.turns.jobs import STALE_SECONDS
+from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, Raw, environment, server
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +60,7 @@ class Talker:
             await process.stdin.aclose()
         else:
             process.send_signal(signal.SIGTERM if how == "SIGTERM" else signal.SIGKILL)
-        with anyio.fail_after(15):
+        with anyio.fail_after(DEADLINE_SECONDS):
             await process.wait()
 
 
@@ -114,7 +115,7 @@ async def test_a_running_call_whose_process_ended_is_interrupted_and_made_no_sec
                 async with server(env(emulator, tmp_path)) as other:
                     await (await begun(other)).words_of(running["response_id"])
             await host.end(how)
-            with anyio.fail_after(10):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await emulator.state.journal.to("/responses")[0].disconnected.wait()
     if how == "SIGKILL":
         _let_time_pass(tmp_path)
@@ -147,7 +148,7 @@ async def test_on_a_full_disk_the_answer_comes_all_the_same_with_a_warning(
     process = await anyio.open_process(limited, env=env(emulator, tmp_path), stderr=subprocess.PIPE)
     async with process:
         host = await begun(Raw(process))
-        with anyio.fail_after(30):
+        with anyio.fail_after(DEADLINE_SECONDS):
             notes: list[str] = []
             texts: list[str] = []
             for prompt in ("Two " + "x" * 50_000, "Three"):
@@ -182,7 +183,7 @@ async def test_whenever_the_server_is_killed_every_turn_that_was_answered_is_the
     answered: list[str] = []
     asked = 0
     conversation_id: str | None = None
-    with anyio.fail_after(240):
+    with anyio.fail_after(LONG_DEADLINE_SECONDS):
         for round_number in range(12):
             async with server(env(emulator, tmp_path)) as raw:
                 host = await begun(raw)

@@ -15,6 +15,7 @@ from mcp.types import ElicitRequestParams, ElicitResult
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from harness import Host
+from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import COMMAND, environment
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +53,7 @@ async def test_both_eras_are_served_over_http_and_foreign_hosts_are_refused(
     command = [sys.executable, "-m", "databricks_responses_mcp", "serve", "--http", f"127.0.0.1:{port}"]
     async with await anyio.open_process(command, env=env, stderr=subprocess.DEVNULL) as process:
         try:
-            with anyio.fail_after(30):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await listening(port)
                 url = f"http://127.0.0.1:{port}/mcp"
                 for mode in ("legacy", "2026-07-28"):
@@ -61,12 +62,12 @@ async def test_both_eras_are_served_over_http_and_foreign_hosts_are_refused(
                         _, facts, failed = await host.call("ask_databricks_model", prompt=f"[[say {mode}]]")
                         assert (failed, facts["text"]) == (False, mode)
                         assert host.progress
-                async with httpx.AsyncClient() as http:
+                async with httpx.AsyncClient(timeout=DEADLINE_SECONDS) as http:
                     foreign = await http.post(url, headers={"host": "evil.example.com"}, json={})
                     assert foreign.status_code == 421
         finally:
             process.terminate()
-            with anyio.move_on_after(10, shield=True):
+            with anyio.move_on_after(DEADLINE_SECONDS, shield=True):
                 await process.wait()
 
 
@@ -92,7 +93,7 @@ async def test_the_user_is_asked_for_approvals_over_http_in_either_era(
     command = [*COMMAND, "serve", "--http", f"127.0.0.1:{port}"]
     async with await anyio.open_process(command, env=env, stderr=subprocess.DEVNULL) as process:
         try:
-            with anyio.fail_after(30):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await listening(port)
                 address = f"http://127.0.0.1:{port}/mcp"
                 async with Client(address, mode=era, elicitation_callback=approve) as client:

@@ -9,6 +9,7 @@ from mcp import Client, StdioServerParameters
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from harness import Host
+from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, environment
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +42,7 @@ async def test_every_call_is_carried_out_and_its_output_used(
         command=COMMAND[0], args=COMMAND[1:], env=environment(emulator, tmp_path), cwd=tmp_path
     )
     answers: dict[str, bool] = {}
-    with anyio.fail_after(60):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with Client(parameters, mode=era) as client:
             host = Host(client)
             for name, (prompt, tool, output, expected) in STEPS.items():

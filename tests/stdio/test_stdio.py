@@ -12,6 +12,7 @@ from mcp import Client, StdioServerParameters
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.tools.registry import all_tools
 from harness import Host
+from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, environment, server, stderr_of
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +22,7 @@ async def test_a_host_of_either_era_lists_asks_and_draws(emulator: RunningEmulat
     parameters = StdioServerParameters(
         command=COMMAND[0], args=COMMAND[1:], env=environment(emulator, tmp_path), cwd=tmp_path
     )
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with Client(parameters, mode=era) as client:
             host = Host(client)
             tools = await client.list_tools()

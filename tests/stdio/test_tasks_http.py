@@ -16,6 +16,7 @@ from mcp import StdioServerParameters
 from mcp.shared.inbound import encode_header_value
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
+from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, environment, server
 from harness.tasks_client import IDENTIFIER, TaskHost, task_client
 
@@ -37,7 +38,7 @@ def meta(*extensions: str) -> dict[str, Any]:
 @asynccontextmanager
 async def serving(emulator: RunningEmulator, tmp_path: Path, **more: str) -> AsyncIterator[str]:
     """``serve --http``, as a process; yields its address."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(DEADLINE_SECONDS):
         # The conformance suite's server is ours, and prints the address that it got; here it needs no fixtures of it.
         async with await anyio.open_process(
             [sys.executable, str(Path(__file__).parents[1] / "conformance" / "server.py")],
@@ -60,7 +61,7 @@ async def post(url: str, method: str, params: dict[str, Any], *extensions: str, 
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta(*extensions)}}
-    async with httpx.AsyncClient(timeout=20) as http:
+    async with httpx.AsyncClient(timeout=DEADLINE_SECONDS) as http:
         return await http.post(url, json=body, headers=sent)
 
 
@@ -116,7 +117,7 @@ async def test_a_task_over_pipes_survives_its_server_being_killed(emulator: Runn
     env = environment(emulator, tmp_path, RESPONSES_MCP_HAND_OVER_SECONDS="0.05")
     parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=env, cwd=tmp_path)
     begin = {"name": ASK, "arguments": {"prompt": "[[words 30]]"}, "_meta": meta(IDENTIFIER)}
-    with anyio.fail_after(40):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with server(env) as raw:
             with emulator.state.hold():
                 finished = (await raw.ask(1, "tools/call", **begin))["result"]["taskId"]

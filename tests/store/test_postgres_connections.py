@@ -14,6 +14,7 @@ from databricks_responses_mcp.store import postgres as postgres_store
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.opening import open_store
 from databricks_responses_mcp.store.schema import VERSION
+from harness.deadlines import DEADLINE_SECONDS
 from harness.postgres_server import PostgresServer
 from harness.store_records import STATE, a_turn
 from harness.tls_front import tls_front
@@ -42,7 +43,7 @@ def one(admin: psycopg.Connection[tuple[object, ...]], sql: str) -> object:
 
 
 async def until(admin: psycopg.Connection[tuple[object, ...]], sql: str) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         while not one(admin, sql):
             await anyio.lowlevel.checkpoint()
 
@@ -97,7 +98,7 @@ async def test_a_cancelled_call_leaves_nothing_behind_on_the_server(
     store = open_store(url)
     await store.add_turn("conv", a_turn(1), STATE, title="")
 
-    with psycopg.connect(url) as holder, anyio.fail_after(10):
+    with psycopg.connect(url) as holder, anyio.fail_after(DEADLINE_SECONDS):
         holder.execute("SELECT 1 FROM databricks_responses_mcp.conversations FOR UPDATE")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: store.add_turn("conv", a_turn(2), STATE, title=""))

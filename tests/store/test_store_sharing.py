@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from databricks_responses_mcp.store.interface import Store, TurnConflictError
+from harness.deadlines import DEADLINE_SECONDS
 from harness.postgres_server import PostgresServer
 from harness.store_records import STATE, a_job, a_turn
 
@@ -139,7 +140,7 @@ def test_processes_that_start_at_once_make_one_store_and_get_each_turn_and_key_o
         child.stdin.write("\n")
         child.stdin.flush()
 
-    lines = Counter(line for child in children for line in child.communicate(timeout=60)[0].splitlines())
+    lines = Counter(line for child in children for line in child.communicate(timeout=DEADLINE_SECONDS)[0].splitlines())
 
     assert [child.returncode for child in children] == [0, 0, 0]
     assert lines == Counter(f"{what} {number}" for what in ("turn", "key") for number in range(1, 26))

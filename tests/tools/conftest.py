@@ -14,6 +14,7 @@ from databricks_responses_mcp.app import BridgeServer, build_server
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.turns.bridge import open_bridge
 from harness import settings_for
+from harness.deadlines import DEADLINE_SECONDS
 from harness.tasks_client import TaskHost, TaskHosts, task_client
 
 
@@ -38,7 +39,7 @@ def task_hosts(emulator: RunningEmulator, tmp_path: Path) -> TaskHosts:
         if add is not None:
             add(server)
         who = Implementation(name=client_name, version="1")
-        with anyio.fail_after(20):
+        with anyio.fail_after(DEADLINE_SECONDS):
             async with task_client(server, client_info=who, elicitation_callback=nobody_asks) as client:
                 yield TaskHost(client)
 

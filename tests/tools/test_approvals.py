@@ -19,6 +19,8 @@ from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.tools.approvals import MOST_ROUNDS
 from databricks_responses_mcp.turns.bridge import open_bridge
 from harness import Host, settings_for
+from harness.clock import settable_clock
+from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 from harness.stdio_process import COMMAND, environment
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +74,7 @@ def hosts(emulator: RunningEmulator, tmp_path: Path) -> Connected:
     async def connected(era: str, user: User | None = None, **overrides: object) -> AsyncIterator[Host]:
         settings = settings_for(emulator, tmp_path, **{"mcp_servers": json.dumps(SERVERS), **overrides})
         server = build_server(lambda: open_bridge(settings, {"TICKETS_TOKEN": SECRET}))
-        with anyio.fail_after(20):
+        with anyio.fail_after(LONG_DEADLINE_SECONDS):  # some tests set the clock forward by minutes
             async with Client(server, mode=era, elicitation_callback=user) as client:
                 yield Host(client)
 
@@ -191,8 +193,13 @@ async def test_a_user_who_does_not_answer_is_not_waited_for(hosts: Connected, em
 
 
 async def test_the_deadline_of_the_call_bounds_the_wait_too(hosts: Connected) -> None:
-    async with hosts("legacy", User("hang"), timeout_seconds=1) as host:
-        _, facts, _ = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
+    user = User("hang")
+    seconds = 2.0 * DEADLINE_SECONDS
+    async with hosts("legacy", user, timeout_seconds=seconds, approval_timeout_seconds=3600) as host:
+        with settable_clock() as clock:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(clock.advance_once, user.was_asked.is_set, seconds)
+                _, facts, _ = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
     assert "The user did not answer" in facts["notes"][0]
 
 
@@ -453,7 +460,7 @@ async def test_a_process_asks_over_its_pipes_and_logs_no_secret(
     parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=env, cwd=tmp_path)
     user = User(True)
     log = tmp_path / "stderr.log"
-    with log.open("w", encoding="utf-8") as errlog, anyio.fail_after(30):
+    with log.open("w", encoding="utf-8") as errlog, anyio.fail_after(DEADLINE_SECONDS):
         transport = stdio_client(parameters, errlog=errlog)
         async with Client(transport, mode=era, elicitation_callback=user) as client:
             result = await Host(client).call(ASK, prompt="Search.", mcp_servers=["tickets", "sql"])

@@ -11,6 +11,7 @@ from PIL import Image
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from harness import Connect
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -225,7 +226,7 @@ async def test_progress_is_told_to_a_host_that_asks_for_it(connect: Connect) -> 
 async def test_a_host_that_cancels_closes_the_upstream_connection(
     connect: Connect, emulator: RunningEmulator, era: str
 ) -> None:
-    with anyio.fail_after(10), emulator.state.hold(after_events=3) as hold:
+    with anyio.fail_after(DEADLINE_SECONDS), emulator.state.hold(after_events=3) as hold:
         async with connect(era) as host:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(lambda: host.call(ASK, prompt="Hi"))
@@ -245,7 +246,7 @@ async def test_two_hundred_calls_at_once_all_get_their_own_answer(connect: Conne
             _, facts, _ = await host.call(ASK, prompt=f"[[say number {number}]]")
             answers[number] = facts["text"]
 
-        with anyio.fail_after(60):
+        with anyio.fail_after(DEADLINE_SECONDS):
             async with anyio.create_task_group() as tasks:
                 for number in range(200):
                     tasks.start_soon(one, number)

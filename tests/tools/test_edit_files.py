@@ -14,6 +14,7 @@ from mcp import Client, StdioServerParameters
 from databricks_responses_mcp.app import build_server
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from harness import Connect, Host
+from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import answer, raw_server
 from harness.stdio_process import COMMAND, environment
 
@@ -142,7 +143,7 @@ async def test_it_works_over_pipes_in_both_eras(
     project.mkdir()
     source.rename(project / "greet.py")
     parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=env, cwd=project)
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with Client(parameters, mode=era) as client:
             # No setting: the working directory is a project.
             _, facts, failed = await Host(client).call(EDIT, instruction="[[misfit 1]]", paths=["greet.py"], apply=True)
@@ -210,7 +211,7 @@ async def test_a_file_that_changed_while_the_model_worked_is_left_alone_and_the_
                     got["result"] = await host.call(EDIT, instruction="x", paths=[str(source)], apply=True)
 
                 tasks.start_soon(edit)
-                with anyio.fail_after(20):
+                with anyio.fail_after(DEADLINE_SECONDS):
                     await hold.reached.wait()
                 source.write_text("def greet():\n    return 'from the user'\n")
                 hold.release()

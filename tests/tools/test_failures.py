@@ -10,7 +10,10 @@ from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import ErrorCode
 from databricks_responses_mcp.tools import ask_databricks_model
 from databricks_responses_mcp.tools.registry import all_tools
+from databricks_responses_mcp.turns import progress
 from harness import Connect
+from harness.clock import settable_clock
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -75,10 +78,18 @@ async def test_model_not_found_names_the_model_and_where_to_look(connect: Connec
     assert "list_databricks_models" in error["hint"]
 
 
-async def test_timeout_keeps_what_arrived(connect: Connect, emulator: RunningEmulator) -> None:
-    with emulator.state.hold(after_events=6):
-        async with connect(timeout_seconds=1) as host:
-            content, facts, failed = await host.call(ASK, prompt="[[say one two three four]]")
+async def test_timeout_keeps_what_arrived(
+    connect: Connect, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_NEWS_SECONDS", 0.01)
+    seconds = 2.0 * DEADLINE_SECONDS
+    async with connect("legacy", timeout_seconds=seconds, hand_over_seconds=3600) as host:
+        with emulator.state.hold(after_events=6), settable_clock() as clock:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(
+                    clock.advance_once, lambda: any("one two" in message for _, message in host.progress), seconds
+                )
+                content, facts, failed = await host.call(ASK, prompt="[[say one two three four]]")
     assert failed
     assert (facts["error"]["code"], facts["text"]) == ("timeout", "one two")
     assert content[0].text.endswith("Received before that:\none two")

@@ -15,6 +15,7 @@ from PIL import Image
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from harness import Connect
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -120,7 +121,7 @@ async def test_a_budget_of_nothing_leaves_the_link(connect: Connect) -> None:
 async def test_several_pictures_are_asked_for_at_once_and_share_the_budget(
     connect: Connect, emulator: RunningEmulator
 ) -> None:
-    with anyio.fail_after(20), emulator.state.hold(after_events=1) as hold:
+    with anyio.fail_after(DEADLINE_SECONDS), emulator.state.hold(after_events=1) as hold:
         async with connect("legacy", inline_image_bytes=60_000) as host, anyio.create_task_group() as tasks:
             results: list[Any] = []
 

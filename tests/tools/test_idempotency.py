@@ -19,6 +19,8 @@ from databricks_responses_mcp.tools import held
 from databricks_responses_mcp.turns import jobs
 from databricks_responses_mcp.turns.bridge import open_bridge
 from harness import Connect, Host, settings_for
+from harness.clock import settable_clock
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +35,7 @@ def requests(emulator: RunningEmulator) -> int:
 
 async def ended(host: Host, **arguments: Any) -> tuple[list[Any], dict[str, Any], bool]:
     """Call again with the same key until it has ended."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(DEADLINE_SECONDS):
         while True:
             result = await host.call(ASK, **arguments)
             if result[1].get("status") != "running":
@@ -173,11 +175,14 @@ async def test_a_call_that_the_workspace_refused_frees_its_key_also_after_a_hand
         _, facts, failed = await host.call(ASK, **KEYED)
         assert not failed
         late = {**KEYED, "idempotency_key": "late"}
-    emulator.state.faults.add("delay:0.2+400")
+    emulator.state.faults.add(f"delay:{DEADLINE_SECONDS}+400")
     async with connect(hand_over_seconds=SOON) as host:
-        _, running, _ = await host.call(ASK, **late)
-        assert running["status"] == "running"
-        with anyio.fail_after(20):
+        with settable_clock() as clock:
+            _, running, _ = await host.call(ASK, **late)
+            assert running["status"] == "running"
+            await emulator.state.journal.wait_for(3)
+            clock.advance(DEADLINE_SECONDS)
+        with anyio.fail_after(DEADLINE_SECONDS):
             while True:
                 _, told, failed = await host.call("get_response", response_id=running["response_id"])
                 if told["status"] != "running":
@@ -199,10 +204,10 @@ async def test_a_call_that_its_host_cancelled_before_the_model_began_frees_its_k
                     await host.call(ASK, **KEYED)
 
                 tasks.start_soon(call)
-                with anyio.fail_after(10):
+                with anyio.fail_after(DEADLINE_SECONDS):
                     await hold.reached.wait()
                 tasks.cancel_scope.cancel()
-            with anyio.fail_after(10):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await emulator.state.journal.to("/responses")[0].disconnected.wait()
         _, facts, failed = await ended(host, **KEYED)
     assert not failed
@@ -282,7 +287,7 @@ async def test_a_call_whose_user_was_asked_is_one_call_to_its_end(
     results = []
     for _ in range(2):
         server = build_server(lambda: open_bridge(settings, {}))
-        with anyio.fail_after(20):
+        with anyio.fail_after(DEADLINE_SECONDS):
             async with Client(server, mode=era, elicitation_callback=approve) as client:
                 results += [await Host(client).call(ASK, **call), await Host(client).call(ASK, **call)]
     first = results[0]

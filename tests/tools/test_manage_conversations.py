@@ -12,6 +12,7 @@ from mcp.types import ResourceTemplateReference
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from harness import Connect, Host
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +103,7 @@ async def test_a_conversation_is_compacted_also_when_that_takes_longer_than_the_
         with emulator.state.hold(3):
             _, running, _ = await host.call(MANAGE, action="compact", conversation_id=dogs)
             assert running["status"] == "running"
-        with anyio.fail_after(20):
+        with anyio.fail_after(DEADLINE_SECONDS):
             while running["status"] == "running":
                 blocks, running, _ = await host.call("get_response", response_id=running.get("response_id", ""))
     assert blocks[0].text.startswith("This summary stands for the earlier turns from now on:")

@@ -16,14 +16,19 @@ from databricks_responses_mcp.store.opening import open_store
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.tools import asking_again
 from databricks_responses_mcp.tools.held import patience_with
-from databricks_responses_mcp.turns import jobs
+from databricks_responses_mcp.turns import jobs, progress
 from harness import Connect, Host
+from harness.clock import settable_clock
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
 ASK = "ask_databricks_model"
 GET = "get_response"
 SOON = 0.05
+LATE = 2.0 * DEADLINE_SECONDS
+"""When nothing is handed over by itself, but only when the clock is set forward."""
+
 AFTER_WORDS = 9
 """Events of an answer, some words among them."""
 
@@ -40,7 +45,7 @@ async def handed_over(host: Host, tool: str = ASK, **arguments: Any) -> dict[str
 
 async def result_of(host: Host, response_id: str, **arguments: Any) -> tuple[list[Any], dict[str, Any], bool]:
     """Ask with `get_response` until the call has ended."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(DEADLINE_SECONDS):
         while True:
             blocks, facts, failed = await host.call(GET, response_id=response_id, **arguments)
             if facts.get("status") != "running":
@@ -49,7 +54,7 @@ async def result_of(host: Host, response_id: str, **arguments: Any) -> tuple[lis
 
 async def words_of(host: Host, response_id: str, fact: str = "text") -> dict[str, Any]:
     """Look until the held call's words, or another fact, have arrived."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(DEADLINE_SECONDS):
         while True:
             _, facts, failed = await host.call(GET, response_id=response_id, wait_seconds=0)
             assert not failed
@@ -58,12 +63,18 @@ async def words_of(host: Host, response_id: str, fact: str = "text") -> dict[str
 
 
 async def test_a_long_call_comes_back_running_with_what_it_has_and_how_to_go_on(
-    connect: Connect, emulator: RunningEmulator, era: str
+    connect: Connect, emulator: RunningEmulator, era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Long enough for the first words to arrive in; the rest cannot.
-    async with connect(era, hand_over_seconds=1.5 if era == "legacy" else SOON) as host:
-        with emulator.state.hold(AFTER_WORDS):
-            blocks, facts, failed = await host.call(ASK, prompt="[[words 200]]")
+    monkeypatch.setattr(progress, "_NEWS_SECONDS", 0.01)
+    # Over the older protocol the client is told meanwhile that words have come; then they must be in the result.
+    async with connect(era, hand_over_seconds=LATE if era == "legacy" else SOON) as host:
+        with emulator.state.hold(AFTER_WORDS), settable_clock() as clock:
+            async with anyio.create_task_group() as tasks:
+                if era == "legacy":
+                    tasks.start_soon(
+                        clock.advance_once, lambda: any("word2" in message for _, message in host.progress), LATE
+                    )
+                blocks, facts, failed = await host.call(ASK, prompt="[[words 200]]")
             assert not failed
             assert facts["status"] == "running"
             assert facts["response_id"].startswith("job_")
@@ -134,7 +145,7 @@ async def test_cancelling_closes_the_connection_and_gives_what_had_come(
             running = await handed_over(host)
             await words_of(host, running["response_id"])
             blocks, facts, failed = await host.call(GET, response_id=running["response_id"], cancel=True)
-            with anyio.fail_after(10):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await emulator.state.journal.to("/responses")[0].disconnected.wait()
         _, again, _ = await host.call(GET, response_id=running["response_id"])
         _, listed, _ = await host.call("manage_conversations", action="list")
@@ -188,11 +199,11 @@ async def test_pictures_come_with_their_thumbnails(connect: Connect, emulator: R
 async def test_a_picture_that_was_saved_is_told_of_when_the_rest_is_cancelled(
     connect: Connect, emulator: RunningEmulator
 ) -> None:
-    async with connect(hand_over_seconds=0.001) as host:
-        asked: dict[str, Any] = {"prompt": "Draw a cat.", "tools": [{"type": "image_generation"}]}
-        _, whole, _ = await host.call(ASK, **asked)
-        await result_of(host, whole["response_id"])
-        events = emulator.state.journal.to("/responses")[0].events_sent
+    asked: dict[str, Any] = {"prompt": "Draw a cat.", "tools": [{"type": "image_generation"}]}
+    async with connect() as host:
+        await host.call(ASK, **asked)
+    events = emulator.state.journal.to("/responses")[0].events_sent
+    async with connect(hand_over_seconds=SOON) as host:
         with emulator.state.hold(events - 2):
             running = await handed_over(host, **asked)
             await words_of(host, running["response_id"], "images")
@@ -306,13 +317,13 @@ async def test_another_server_on_the_store_waits_for_a_call_and_cancels_it(
             first = await handed_over(host)
             _, facts, _ = await other.call(GET, response_id=first["response_id"], wait_seconds=0)
             assert facts["status"] == "running"
-        _, facts, _ = await other.call(GET, response_id=first["response_id"])
+        _, facts, _ = await result_of(other, first["response_id"])
         assert facts["text"].endswith("word200")
         with emulator.state.hold(AFTER_WORDS):
             second = await handed_over(host)
             await words_of(host, second["response_id"])
             _, facts, _ = await other.call(GET, response_id=second["response_id"], cancel=True)
-            with anyio.fail_after(10):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await emulator.state.journal.to("/responses")[1].disconnected.wait()
     assert facts["status"] == "cancelled"
     assert facts["text"].startswith("word1")
@@ -325,7 +336,7 @@ async def test_a_call_whose_server_ended_says_interrupted_with_what_had_come(
         async with connect(hand_over_seconds=SOON) as host:
             running = await handed_over(host)
             await words_of(host, running["response_id"])
-        with anyio.fail_after(10):
+        with anyio.fail_after(DEADLINE_SECONDS):
             await emulator.state.journal.to("/responses")[0].disconnected.wait()
     async with connect() as host:
         blocks, facts, failed = await host.call(GET, response_id=running["response_id"])
@@ -360,10 +371,10 @@ async def test_a_host_that_cancels_before_the_hand_over_closes_the_connection_an
                     await host.call(ASK, prompt="[[words 200]]")
 
                 tasks.start_soon(call)
-                with anyio.fail_after(10):
+                with anyio.fail_after(DEADLINE_SECONDS):
                     await hold.reached.wait()
                     tasks.cancel_scope.cancel()
-            with anyio.fail_after(10):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await emulator.state.journal.to("/responses")[0].disconnected.wait()
             _, listed, _ = await host.call("manage_conversations", action="list")
             assert listed["total"] == 0
@@ -372,7 +383,7 @@ async def test_a_host_that_cancels_before_the_hand_over_closes_the_connection_an
 async def test_many_calls_run_at_once_and_each_gets_its_own(connect: Connect, emulator: RunningEmulator) -> None:
     count = 20
     results: dict[int, str] = {}
-    async with connect(hand_over_seconds=0.3) as host:
+    async with connect(hand_over_seconds=SOON) as host:
         running: dict[int, str] = {}
 
         async def begin(number: int) -> None:
@@ -421,9 +432,10 @@ async def test_a_finished_call_is_not_held_in_memory_for_ever(
         return await stored_job(app, job_id)
 
     monkeypatch.setattr(asking_again, "stored_job", told)
-    async with connect(hand_over_seconds=0.001) as host:
+    async with connect(hand_over_seconds=SOON) as host:
         for number in range(6):
-            running = await handed_over(host, prompt=f"[[say {number}]]")
+            with emulator.state.hold():
+                running = await handed_over(host, prompt=f"[[say {number}]]")
             await result_of(host, running["response_id"])
             kept.append(running["response_id"])
         texts = [(await host.call(GET, response_id=job_id))[1]["text"] for job_id in kept]

@@ -14,6 +14,7 @@ from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.tools.tasks import TaskPolicy
 from databricks_responses_mcp.turns.bridge import open_bridge
 from harness import Connect, settings_for
+from harness.deadlines import DEADLINE_SECONDS
 from harness.tasks_client import IDENTIFIER, TaskHosts, ask, shape
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +34,7 @@ def without_ids(result: dict[str, Any]) -> Any:
 
 
 async def test_a_call_that_ends_soon_is_answered_as_for_any_host(task_hosts: TaskHosts, connect: Connect) -> None:
-    async with connect() as plain, task_hosts(hand_over_seconds=10) as host:
+    async with connect() as plain, task_hosts(hand_over_seconds=DEADLINE_SECONDS) as host:
         answered = await host.call(ASK, prompt="[[say soon]]")
         content, facts, failed = await plain.call(ASK, prompt="[[say soon]]")
     dumped = [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in content]
@@ -184,7 +185,7 @@ async def test_a_failed_call_is_a_completed_task_whose_result_says_so(
 async def test_a_call_that_its_host_gives_up_before_it_is_a_task_ends(
     task_hosts: TaskHosts, emulator: RunningEmulator
 ) -> None:
-    async with task_hosts(hand_over_seconds=15) as host:
+    async with task_hosts(hand_over_seconds=DEADLINE_SECONDS) as host:
         with emulator.state.hold(after_events=3) as hold:
             async with anyio.create_task_group() as calling:
                 calling.start_soon(lambda: host.call(ASK, prompt="Hi"))

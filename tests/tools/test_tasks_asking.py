@@ -23,6 +23,7 @@ from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.tools.state import App
 from databricks_responses_mcp.tools.tasks import TaskPolicy
 from databricks_responses_mcp.tools.tasks_running import hand_over
+from harness.deadlines import DEADLINE_SECONDS
 from harness.tasks_client import OVER, TaskHost, TaskHosts
 
 pytestmark = pytest.mark.anyio
@@ -103,7 +104,7 @@ async def test_an_answer_that_is_none_is_refused_and_the_question_stays(
 
 
 async def test_a_user_who_is_asked_soon_is_asked_without_a_task(task_hosts: TaskHosts) -> None:
-    async with task_hosts(hand_over_seconds=10) as host:
+    async with task_hosts(hand_over_seconds=DEADLINE_SECONDS) as host:
         asked = await host.call(ASK, prompt="Search.", mcp_servers=["sql"])
     assert asked["resultType"] == "input_required"
     assert list(asked["inputRequests"]) == ["approval_1"]

@@ -15,6 +15,7 @@ from databricks_responses_mcp.turns.compacting import compact
 from databricks_responses_mcp.turns.converse import answer_calls
 from databricks_responses_mcp.turns.transcript import as_markdown
 from harness import settings_for
+from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import RawServer, answer, raw_server
 
 pytestmark = pytest.mark.anyio
@@ -97,7 +98,7 @@ async def test_a_summary_that_was_not_finished_changes_nothing(bridge: Bridge, e
     with emulator.state.hold(4) as hold:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(compact, bridge, conversation_id)
-            with anyio.fail_after(10):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await hold.reached.wait()
             tasks.cancel_scope.cancel()
     await ask(bridge, Question(prompt="And now? [[no tools]]", conversation_id=conversation_id))

@@ -21,6 +21,7 @@ from databricks_responses_mcp.turns.converse import answer_calls
 from databricks_responses_mcp.turns.draw import Drawing, draw
 from databricks_responses_mcp.turns.outcome import Outcome
 from harness import settings_for
+from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import RawServer, answer, raw_server
 
 pytestmark = pytest.mark.anyio
@@ -134,7 +135,7 @@ async def test_two_that_go_on_at_once_lose_nothing(bridge: Bridge, emulator: Run
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(go_on, bridge, "Here")
                 tasks.start_soon(go_on, other, "There")
-                with anyio.fail_after(10):
+                with anyio.fail_after(DEADLINE_SECONDS):
                     await emulator.state.journal.wait_for(3)
                 tasks.start_soon(_release, emulator)
         kept = {
@@ -170,7 +171,7 @@ async def test_a_call_that_waited_while_its_conversation_became_a_copy_goes_on_w
     async with another(emulator, tmp_path) as other, anyio.create_task_group() as tasks:
         with emulator.state.hold(3) as hold:
             tasks.start_soon(go_on, "Here")
-            with anyio.fail_after(10):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await hold.reached.wait()
             # What begins now is not held.
             with emulator.state.hold(1_000_000):
@@ -310,7 +311,7 @@ async def test_a_turn_that_is_cancelled_is_not_half_kept(bridge: Bridge, emulato
     with emulator.state.hold(5) as hold:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(say, bridge, "Two", first.conversation_id)
-            with anyio.fail_after(10):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await hold.reached.wait()
             tasks.cancel_scope.cancel()
     await say(bridge, "Three", first.conversation_id)
@@ -432,7 +433,7 @@ async def test_deleting_a_conversation_that_is_being_gone_on_with_keeps_the_turn
     async with anyio.create_task_group() as tasks:
         with emulator.state.hold(3) as hold:
             tasks.start_soon(go_on)
-            with anyio.fail_after(10):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await hold.reached.wait()
             await archive.delete(bridge, await archive.to_delete(bridge, first.conversation_id, None))
     (second,) = outcomes

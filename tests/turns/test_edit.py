@@ -11,6 +11,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.edit import MOST_STEPS, Edit, Edited, edit, shown_files
 from databricks_responses_mcp.turns.progress import Reporter
+from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import RawServer, answer, raw_server
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +48,7 @@ MISFITS = call(2, "update_file", "a.txt", "@@\n three\n+four\n")
 async def run(server: RawServer, bridge: Bridge, *answers: bytes, files: dict[str, str] | None = None) -> Edited:
     server.first = [*answers]
     wanted = Edit(instruction="Change it.", files=FILES if files is None else files, root="/r", model="m")
-    with anyio.fail_after(20):
+    with anyio.fail_after(DEADLINE_SECONDS):
         return await edit(bridge, wanted, admit=anything)
 
 
@@ -220,7 +221,7 @@ async def test_a_failure_of_the_first_turn_has_nothing_to_keep() -> None:
 async def test_cancelling_ends_it_at_once() -> None:
     never = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     async with raw_server(never) as (server, bridge):
-        with anyio.fail_after(20), anyio.CancelScope() as scope:
+        with anyio.fail_after(DEADLINE_SECONDS), anyio.CancelScope() as scope:
             said_so = []
 
             async def report(value: float, message: str) -> None:

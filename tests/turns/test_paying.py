@@ -14,6 +14,7 @@ from databricks_responses_mcp.turns import archive
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from harness import Connect, settings_for
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +113,7 @@ async def test_calls_at_once_share_what_is_left(emulator: RunningEmulator, tmp_p
 
                 for _ in range(4):
                     tasks.start_soon(call)
-                with anyio.fail_after(10):
+                with anyio.fail_after(DEADLINE_SECONDS):
                     await emulator.state.journal.wait_for(3)
                     await one_was_refused.wait()
                 hold = emulator.state.current_hold
@@ -133,7 +134,7 @@ async def test_what_was_reserved_is_free_again_when_a_call_ends_however(
         with emulator.state.hold(2) as hold:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ask, bridge, Question(prompt="Hi"))
-                with anyio.fail_after(10):
+                with anyio.fail_after(DEADLINE_SECONDS):
                     await hold.reached.wait()
                 tasks.cancel_scope.cancel()
         await ask(bridge, Question(prompt="Hi", max_output_tokens=90_000))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.deadlines import DEADLINE_SECONDS
 from harness.foreign_server import ForeignServer
 from harness.upstream_checks import (
     CHAT_PATHS,
@@ -32,7 +33,7 @@ def journal(server: ForeignServer) -> list[dict[str, Any]]:
     request = urllib.request.Request(
         f"{server.origin}/__aimock/journal", headers={"authorization": f"Bearer {server.key}"}
     )
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as response:
         entries: list[dict[str, Any]] = json.load(response)
     return entries
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from harness.deadlines import DEADLINE_SECONDS
+
 
 @dataclass
 class TokenService:
@@ -54,7 +56,7 @@ def token_service() -> Iterator[TokenService]:
                 service.authorizations.append(self.headers.get("authorization", ""))
                 self.rfile.read(int(self.headers.get("content-length", 0)))
                 service.waiting.set()
-                service.gate.wait(60)
+                service.gate.wait(DEADLINE_SECONDS)
             status, body = service.answer(self.path)
             self.send_response(status)
             self.send_header("content-type", "application/json")

@@ -6,6 +6,7 @@ import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +74,7 @@ async def test_many_calls_at_once_ask_the_workspace_once() -> None:
     workspace = Workspace(entry("a"))
     directory = EndpointDirectory(workspace.fetch)
     workspace.gate = anyio.Event()
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as tasks:
             for _ in range(50):
                 tasks.start_soon(directory.list)
@@ -86,7 +87,7 @@ async def test_a_cancelled_question_leaves_the_others_to_ask_again() -> None:
     workspace = Workspace(entry("a"))
     directory = EndpointDirectory(workspace.fetch)
     workspace.gate = anyio.Event()
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(directory.list)
             await anyio.wait_all_tasks_blocked()

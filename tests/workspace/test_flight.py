@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from databricks_responses_mcp.workspace.flight import Flight
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -15,7 +16,7 @@ async def test_everyone_who_waits_gets_the_one_result() -> None:
 
     def work() -> str:
         calls.append(threading.current_thread())
-        gate.wait(10)
+        gate.wait(DEADLINE_SECONDS)
         return "done"
 
     flight = Flight(work, "test")
@@ -23,7 +24,7 @@ async def test_everyone_who_waits_gets_the_one_result() -> None:
     async def wait() -> None:
         results.append(await flight.result())
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
                 tasks.start_soon(wait)
@@ -41,21 +42,21 @@ async def test_an_exception_reaches_everyone_who_waits() -> None:
         raise LookupError("lost")
 
     flight = Flight(work, "test")
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         for _ in range(2):
             with pytest.raises(LookupError, match="lost"):
                 await flight.result()
 
 
 async def test_a_call_that_asks_to_exit_fails_instead() -> None:
-    with anyio.fail_after(10), pytest.raises(RuntimeError, match="SystemExit"):
+    with anyio.fail_after(DEADLINE_SECONDS), pytest.raises(RuntimeError, match="SystemExit"):
         await Flight(sys.exit, "test").result()
 
 
 async def test_a_cancelled_wait_leaves_the_call_to_the_others() -> None:
     gate = threading.Event()
-    flight = Flight(lambda: gate.wait(10), "test")
-    with anyio.fail_after(10):
+    flight = Flight(lambda: gate.wait(DEADLINE_SECONDS), "test")
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(flight.result)
             await anyio.wait_all_tasks_blocked()
@@ -75,7 +76,9 @@ def test_a_call_that_never_ends_does_not_keep_the_process() -> None:
         "    print('left')\n"
         "anyio.run(main)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=True
+    )
     assert done.stdout == "left\n"
     assert done.stderr == ""
 
@@ -96,5 +99,7 @@ def test_a_call_that_outlives_its_event_loop_ends_in_silence() -> None:
         "    print(await flights[0].result())\n"
         "anyio.run(again)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=True
+    )
     assert (done.stdout, done.stderr) == ("True\n", "")

@@ -14,6 +14,7 @@ from databricks_responses_mcp.workspace import event_stream as event_stream_modu
 from databricks_responses_mcp.workspace import http as http_module
 from databricks_responses_mcp.workspace.settings import load_settings
 from harness import settings_for
+from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import answer, raw_server
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +65,7 @@ async def test_a_wait_that_the_callers_deadline_does_not_allow_is_not_begun(
     bridge: Bridge, emulator: RunningEmulator
 ) -> None:
     emulator.state.faults.add("429:none")
-    with anyio.fail_after(20):
+    with anyio.fail_after(DEADLINE_SECONDS):
         error = await failure(bridge)
     assert (error.code, error.retryable, error.status) == (ErrorCode.RATE_LIMITED, True, 429)
     assert len(emulator.state.journal.to("/responses")) == 1
@@ -139,7 +140,7 @@ async def test_a_request_over_the_hard_limit_is_refused_before_it_is_sent(
 
 
 async def test_leaving_the_stream_closes_the_connection_at_once(bridge: Bridge, emulator: RunningEmulator) -> None:
-    with anyio.fail_after(5), emulator.state.hold(after_events=2) as hold:
+    with anyio.fail_after(DEADLINE_SECONDS), emulator.state.hold(after_events=2) as hold:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(types, bridge)
             await hold.reached.wait()
@@ -223,7 +224,7 @@ async def test_a_kept_connection_that_closes_after_working_on_the_request_is_not
 async def test_an_error_whose_body_never_ends_is_told_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_module, "_ERROR_BODY_SECONDS", 0.05)
     hanging = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{"
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with raw_server(hanging) as (_, bridge):
             error = await failure(bridge)
     assert (error.code, error.status) == (ErrorCode.UPSTREAM_ERROR, 500)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databricks_responses_mcp.workspace.redaction import clean, html_to_text, redact
+from harness.deadlines import DEADLINE_SECONDS
 
 HEX = "0123456789abcdef0123456789abcdef"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
@@ -96,4 +97,4 @@ def test_no_input_makes_redaction_slow() -> None:
         "        text = (a + b) * (4_000 // len(a + b))\n"
         "        redact(text), clean(text), html_to_text(text)\n"
     )
-    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", program], timeout=DEADLINE_SECONDS, check=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from databricks_responses_mcp.workspace.sdk_children import ContainedSubprocess
+from harness.deadlines import DEADLINE_SECONDS
 
 contained = ContainedSubprocess(timeout_seconds=30)
 ECHO = "import sys; sys.stdout.write(repr(sys.stdin.read()))"
@@ -66,4 +67,4 @@ def test_no_child_outlives_us() -> None:
         "threading.Thread(target=run, args=(child,), daemon=True).start()\n"
         "while not sdk_children._running: pass\n"
     )
-    subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, timeout=DEADLINE_SECONDS, check=True)

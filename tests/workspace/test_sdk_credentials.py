@@ -18,6 +18,8 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.credentials import Credentials, credentials_for
 from databricks_responses_mcp.workspace.host import WorkspaceHost
 from databricks_responses_mcp.workspace.settings import load_settings
+from harness.clock import settable_clock
+from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 
 if TYPE_CHECKING:
     from conftest import TokenService
@@ -42,7 +44,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch, **environ: str) -> Credentials:
 
 
 async def refusal(credentials: Credentials) -> BridgeError:
-    with anyio.fail_after(30), pytest.raises(BridgeError) as caught:
+    with anyio.fail_after(LONG_DEADLINE_SECONDS), pytest.raises(BridgeError) as caught:
         await credentials.headers()
     return caught.value
 
@@ -62,7 +64,7 @@ def principal(service: "TokenService") -> dict[str, str]:
 
 async def test_a_service_principal_signs_in(token_service: "TokenService", monkeypatch: pytest.MonkeyPatch) -> None:
     robot = credentials(monkeypatch, **principal(token_service))
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         assert await robot.headers() == {"Authorization": "Bearer token-1", "X-Databricks-Workspace-Id": "4711"}
         assert await robot.host() == WorkspaceHost(token_service.url, "4711")
     assert robot.describe == "environment (oauth-m2m)"
@@ -76,7 +78,7 @@ async def test_many_calls_at_once_sign_in_once(token_service: "TokenService", mo
     async def call() -> None:
         given.append((await robot.headers())["Authorization"])
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as tasks:
             for _ in range(100):
                 tasks.start_soon(call)
@@ -88,7 +90,7 @@ async def test_many_calls_at_once_sign_in_once(token_service: "TokenService", mo
 
 async def test_refreshing_signs_in_anew(token_service: "TokenService", monkeypatch: pytest.MonkeyPatch) -> None:
     robot = credentials(monkeypatch, **principal(token_service))
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         await robot.headers()
         assert await robot.refresh() is True
         assert (await robot.headers())["Authorization"] == "Bearer token-2"
@@ -117,12 +119,15 @@ async def test_a_token_service_that_hangs_is_left_and_asked_anew_later(
 ) -> None:
     """The SDK waits for it without any limit, and holds a lock meanwhile."""
     token_service.gate.clear()
-    robot = credentials(monkeypatch, **principal(token_service), RESPONSES_MCP_AUTH_TIMEOUT_SECONDS="1")
-    error = await refusal(robot)
+    seconds = 2 * DEADLINE_SECONDS
+    robot = credentials(monkeypatch, **principal(token_service), RESPONSES_MCP_AUTH_TIMEOUT_SECONDS=str(seconds))
+    with settable_clock() as clock:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(clock.advance_once, token_service.waiting.is_set, seconds)
+            error = await refusal(robot)
     assert (error.code, error.retryable) == (ErrorCode.TIMEOUT, True)
-    assert token_service.waiting.is_set()
     token_service.gate.set()
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         assert (await robot.headers())["Authorization"].startswith("Bearer token-")
 
 
@@ -131,7 +136,7 @@ async def test_a_cancelled_call_leaves_the_sign_in_to_the_others(
 ) -> None:
     token_service.gate.clear()
     robot = credentials(monkeypatch, **principal(token_service))
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(robot.headers)
             await anyio.to_thread.run_sync(token_service.waiting.wait)
@@ -150,7 +155,7 @@ async def test_a_host_that_never_answers_holds_nobody(silent_host: str, monkeypa
 
 async def test_a_host_that_refuses_connections_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {"DATABRICKS_HOST": "http://127.0.0.1:9", "DATABRICKS_CLIENT_ID": "x", "DATABRICKS_CLIENT_SECRET": "y"}
-    error = await refusal(credentials(monkeypatch, **environ, RESPONSES_MCP_AUTH_TIMEOUT_SECONDS="20"))
+    error = await refusal(credentials(monkeypatch, **environ, RESPONSES_MCP_AUTH_TIMEOUT_SECONDS=str(DEADLINE_SECONDS)))
     assert told(error) == snapshot(
         [
             "upstream_unavailable",
@@ -193,7 +198,7 @@ async def test_the_default_profile_is_found(
     (home / ".databrickscfg").write_text(f"[DEFAULT]\nhost = {token_service.url}/?o=9\ntoken = dapi-file\n")
     user = credentials(monkeypatch)
     assert user.describe == "Databricks unified authentication"
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         assert (await user.headers())["Authorization"] == "Bearer dapi-file"
         assert (await user.host()).origin == token_service.url
     assert user.describe == "profile DEFAULT (pat)"
@@ -207,7 +212,7 @@ async def test_a_named_profile_of_a_file_elsewhere_is_used(
     file.write_text(f"[dev]\nhost = {token_service.url}\nclient_id = robot\nclient_secret = s\n")
     user = credentials(monkeypatch, DATABRICKS_CONFIG_FILE=str(file), DATABRICKS_CONFIG_PROFILE="dev")
     assert user.describe == "profile dev"
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         assert (await user.headers())["Authorization"] == "Bearer token-1"
     assert user.describe == "profile dev (oauth-m2m)"
 
@@ -364,7 +369,7 @@ async def test_the_databricks_cli_signs_in(
     token = json.dumps({"access_token": "from-cli", "token_type": "Bearer", "expiry": FUTURE})
     program("databricks", cli(home, token_service, f"echo \"$@\" >> {home}/asked\necho '{token}'"))
     user = credentials(monkeypatch, DATABRICKS_CONFIG_PROFILE="dev")
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         assert (await user.headers())["Authorization"] == "Bearer from-cli"
         assert (await user.headers())["Authorization"] == "Bearer from-cli"
     assert user.describe == "profile dev (databricks-cli)"
@@ -414,13 +419,13 @@ async def test_all_headers_of_an_azure_service_principal_are_sent(
         "DATABRICKS_HOST": "https://adb-1.2.azuredatabricks.net",
         # Nobody is asked what host this is: the SDK offers the Azure CLI for names of Azure only.
         "HTTPS_PROXY": "http://127.0.0.1:9",
-        "RESPONSES_MCP_AUTH_TIMEOUT_SECONDS": "20",
+        "RESPONSES_MCP_AUTH_TIMEOUT_SECONDS": str(DEADLINE_SECONDS),
         "DATABRICKS_AUTH_TYPE": "azure-cli",
         "DATABRICKS_AZURE_RESOURCE_ID": "/subscriptions/s/resourceGroups/g/workspaces/w",
         "ARM_TENANT_ID": "tenant",
     }
     robot = credentials(monkeypatch, **environ)
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         headers = await robot.headers()
     assert {name: value.replace(claims, "claims") for name, value in headers.items()} == snapshot(
         {
@@ -469,5 +474,7 @@ def test_a_sign_in_that_hangs_does_not_keep_the_process(silent_host: str, monkey
         "    print('left')\n"
         "anyio.run(main)\n"
     )
-    done = subprocess.run([sys.executable, "-c", ours], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ours], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=True
+    )
     assert done.stdout == "left\n"

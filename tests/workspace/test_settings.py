@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.settings import load_settings, settings_help
+from harness.deadlines import DEADLINE_SECONDS
 
 
 def test_nothing_configured_gives_the_defaults() -> None:
@@ -266,7 +267,9 @@ def test_loading_the_settings_imports_nothing_heavy() -> None:
         "print([m for m in ('databricks.sdk', 'platformdirs', 'requests', 'PIL', 'rich', 'httpx', 'difflib')"
         " if m in sys.modules])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 

@@ -19,6 +19,7 @@ from databricks_responses_mcp.emulator.engines.download import fetch, find_cache
 from databricks_responses_mcp.emulator.engines.index_source import indexes, pip_settings
 from databricks_responses_mcp.emulator.engines.pip_source import FetchStoppedError
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from harness.deadlines import DEADLINE_SECONDS
 
 
 def contents(root: Path) -> set[str]:
@@ -149,14 +150,14 @@ def test_two_processes_at_once_fetch_one_wheel(index: Any, tmp_path: Path) -> No
     )
     fields = json.dumps(dataclasses.asdict(wheel))
     both_started = threading.Event()
-    index.before_file = lambda: both_started.wait(20)
+    index.before_file = lambda: both_started.wait(DEADLINE_SECONDS)
     processes = [
         subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "cache"), fields], stdout=subprocess.PIPE)
         for _ in range(2)
     ]
     assert [process.stdout.readline() for process in processes if process.stdout] == [b"ready\n"] * 2
     both_started.set()
-    outputs = [process.communicate(timeout=20)[0].decode().strip() for process in processes]
+    outputs = [process.communicate(timeout=DEADLINE_SECONDS)[0].decode().strip() for process in processes]
     assert outputs == [str(tmp_path / "cache" / directory_name([wheel]))] * 2
     assert index.files_fetched() == [wheel.filename]
 
@@ -167,7 +168,7 @@ def test_a_fetch_that_is_stopped_ends_pip_and_leaves_nothing_to_be_mistaken(inde
 
     def hang() -> None:
         stop.set()
-        released.wait(20)
+        released.wait(DEADLINE_SECONDS)
 
     index.before_file = hang
     with pytest.raises(FetchStoppedError):

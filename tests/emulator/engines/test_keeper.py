@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from databricks_responses_mcp.emulator.engines import keeper
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the local engine runs on Linux only")
 
@@ -55,7 +56,7 @@ def test_the_server_ends_with_the_pipe_even_if_it_ignores_being_asked(setup: str
         assert process.stdin is not None
         process.stdin.close()
         assert has_ended(server)
-    assert process.wait(15) in {128 + signal.SIGTERM, 128 + signal.SIGKILL}
+    assert process.wait(DEADLINE_SECONDS) in {128 + signal.SIGTERM, 128 + signal.SIGKILL}
 
 
 def test_the_server_ends_with_a_keeper_that_is_killed(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_its_log_keeps_the_end_of_a_lot_of_output(tmp_path: Path) -> None:
     loud = [sys.executable, "-c", "for n in range(200_000): print(n)"]
     arguments = [sys.executable, keeper.__file__, str(os.getpid()), str(tmp_path / "log"), *loud]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE) as process:
-        assert process.wait(15) == 0
+        assert process.wait(DEADLINE_SECONDS) == 0
     log = (tmp_path / "log").read_bytes()
     assert log.endswith(b"199998\n199999\n")
     assert len(log) < 512 * 1024
@@ -98,5 +99,5 @@ def test_its_log_keeps_the_end_of_a_lot_of_output(tmp_path: Path) -> None:
 def test_a_server_that_cannot_be_started_is_told_in_the_log(tmp_path: Path) -> None:
     arguments = [sys.executable, keeper.__file__, str(os.getpid()), str(tmp_path / "log"), "/nowhere/server"]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE) as process:
-        assert process.wait(15) == 127
+        assert process.wait(DEADLINE_SECONDS) == 127
     assert (tmp_path / "log").read_text() == "cannot start /nowhere/server: No such file or directory\n"

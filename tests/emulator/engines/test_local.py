@@ -31,6 +31,7 @@ from databricks_responses_mcp.emulator.engines.llama_server import usable_cores
 from databricks_responses_mcp.emulator.engines.local import LocalEngine
 from databricks_responses_mcp.emulator.engines.openai_compatible import OpenAICompatibleEngine
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -68,13 +69,13 @@ def handle_of_server(cache: Path) -> Iterator[int]:
 
 
 def has_ended(handle: int) -> bool:
-    return bool(select.select([handle], [], [], 15)[0])
+    return bool(select.select([handle], [], [], DEADLINE_SECONDS)[0])
 
 
 @pytest.fixture
 async def engine(engine_cache: Path) -> AsyncIterator[LocalEngine]:
     engine = LocalEngine(engine_cache)
-    with anyio.fail_after(300):
+    with anyio.fail_after(LONG_DEADLINE_SECONDS):
         await engine.start()
     yield engine
     await engine.aclose()
@@ -117,7 +118,7 @@ async def test_a_server_that_does_not_start_is_told_with_the_end_of_its_log(
     monkeypatch.setattr(local, "supported", lambda: None)
     monkeypatch.setattr(local, "find_cached", lambda _: directory)
     engine = LocalEngine(tmp_path)
-    with anyio.fail_after(15), pytest.raises(BridgeError) as raised:
+    with anyio.fail_after(DEADLINE_SECONDS), pytest.raises(BridgeError) as raised:
         await said(engine, ask("Hello"))
     await engine.aclose()
     assert raised.value.message == ("The local model's server ended with status 3. The end of its log: no such model")
@@ -132,7 +133,7 @@ async def test_closing_during_the_download_ends_it(index: Any, tmp_path: Path) -
 
     def hang() -> None:
         begun.set()
-        released.wait(20)
+        released.wait(DEADLINE_SECONDS)
 
     index.before_file = hang
     engine = LocalEngine(tmp_path / "cache")
@@ -143,11 +144,11 @@ async def test_closing_during_the_download_ends_it(index: Any, tmp_path: Path) -
             await engine.start()
         errors.append(raised.value.code)
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(start)
             tasks.start_soon(start)
-            assert await anyio.to_thread.run_sync(begun.wait, 10)
+            assert await anyio.to_thread.run_sync(begun.wait, DEADLINE_SECONDS)
             await engine.aclose()
     released.set()
     assert errors == [ErrorCode.CANCELLED] * 2
@@ -204,7 +205,7 @@ class TestTheRealModel:
             async def one() -> None:
                 answers.append(await said(engine, ask("Say hello.", max_output_tokens=8)))
 
-            with anyio.fail_after(120):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 async with anyio.create_task_group() as tasks:
                     for _ in range(20):
                         tasks.start_soon(one)
@@ -212,7 +213,7 @@ class TestTheRealModel:
             assert len(servers(engine_cache)) == 1
 
     async def test_leaving_in_the_middle_frees_its_place_at_once(self, engine: LocalEngine) -> None:
-        with anyio.fail_after(60):
+        with anyio.fail_after(DEADLINE_SECONDS):
             for _ in range(6):  # More often than there are places.
                 async with aclosing(engine.stream(ask("Write a very long story.", max_output_tokens=2000))) as pieces:
                     async for _piece in pieces:
@@ -249,7 +250,7 @@ class TestTheRealModel:
             async for _ in engine.stream(ask("Write a very long story.", max_output_tokens=2000)):
                 await engine.aclose()
 
-        with handle_of_server(engine_cache) as handle, anyio.fail_after(20):
+        with handle_of_server(engine_cache) as handle, anyio.fail_after(DEADLINE_SECONDS):
             with pytest.raises(BridgeError) as raised:
                 await read_and_close()
             assert has_ended(handle)
@@ -269,7 +270,7 @@ class TestTheRealModel:
         command = [sys.executable, "-c", program, str(engine_cache)]
         async with await anyio.open_process(command, stdout=subprocess.PIPE, stderr=None) as process:
             assert process.stdout is not None
-            with anyio.fail_after(30):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 assert await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", 99) == b"ready"
             with handle_of_server(engine_cache) as handle:
                 process.kill()
@@ -287,10 +288,10 @@ class TestTheRealModel:
         engine = LocalEngine(tmp_path, progress)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(engine.start)
-            with anyio.fail_after(60):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 await begun.wait()
             tasks.cancel_scope.cancel()
-        with anyio.fail_after(300):
+        with anyio.fail_after(LONG_DEADLINE_SECONDS):
             await engine.start()
         assert find_cached(tmp_path) is not None
         fetched = [done for name, done, _ in calls if name == LOCAL_ENGINE[0].distribution]

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from databricks_responses_mcp.emulator.engines.base import ChatMessage, TextRequest
 from databricks_responses_mcp.emulator.engines.openai_compatible import OpenAICompatibleEngine
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -183,7 +184,7 @@ async def test_an_answer_in_one_piece_is_taken(server: Server) -> None:
 
 async def test_a_server_that_keeps_the_connection_open_after_the_end_is_not_waited_for(server: Server) -> None:
     server.answer, server.hang_after = [delta("Hi there."), delta(None, "stop")], True
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         assert await said(OpenAICompatibleEngine(server.url)) == "Hi there."
 
 
@@ -286,7 +287,7 @@ async def test_a_proxy_of_the_environment_is_not_used_on_this_machine(
 async def test_a_caller_who_leaves_closes_the_connection(server: Server) -> None:
     server.answer, server.hang_after = [delta("Hi ")], True
     engine = OpenAICompatibleEngine(server.url + "#m")
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with anyio.create_task_group() as tasks, aclosing(engine):
             started = anyio.Event()
 
@@ -297,7 +298,7 @@ async def test_a_caller_who_leaves_closes_the_connection(server: Server) -> None
             tasks.start_soon(read)
             await started.wait()
             tasks.cancel_scope.cancel()
-        assert await anyio.to_thread.run_sync(server.left.wait, 5)
+        assert await anyio.to_thread.run_sync(server.left.wait, DEADLINE_SECONDS)
 
 
 async def test_a_kept_connection_that_the_server_has_closed_is_replaced() -> None:
