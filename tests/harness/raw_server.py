@@ -52,8 +52,8 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(answer: bytes, each: int = 1000) -> AsyncIterator[tuple[RawServer, Bridge]]:
-    """A server of a few lines, and the bridge to it."""
+async def raw_server(answer: bytes, each: int = 1000, **overrides: object) -> AsyncIterator[tuple[RawServer, Bridge]]:
+    """A server of a few lines, and the bridge to it; ``overrides`` are settings."""
     server = RawServer(answer, each)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     server.host = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
@@ -63,7 +63,8 @@ async def raw_server(answer: bytes, each: int = 1000) -> AsyncIterator[tuple[Raw
             "DATABRICKS_TOKEN": "t",
             "RESPONSES_MCP_STORE": "off",
             "RESPONSES_MCP_SURFACE": "responses",
-        }
+        },
+        overrides,
     )
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, server.serve)

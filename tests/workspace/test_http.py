@@ -1,6 +1,8 @@
 """HTTP with the workspace: what is sent again, what never is, and what a failure says."""
 
+import gzip
 import socket
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.turns.exchange import exchange
 from databricks_responses_mcp.workspace import event_stream as event_stream_module
 from databricks_responses_mcp.workspace import http as http_module
 from databricks_responses_mcp.workspace.settings import load_settings
@@ -195,29 +198,10 @@ async def test_calls_one_after_another_use_one_connection() -> None:
         assert server.connections == 1
 
 
-async def test_a_kept_connection_that_closes_on_the_next_request_is_replaced_unnoticed() -> None:
-    async with raw_server(answer(STREAM, "text/event-stream"), each=1) as (server, bridge):
-        for _ in range(3):
-            await call(bridge)
-        assert server.connections == 3
-
-
 async def test_a_new_connection_that_closes_on_its_first_request_is_not_tried_again() -> None:
     async with raw_server(b"", each=0) as (server, bridge):
         error = await failure(bridge)
         assert (error.code, error.retryable, server.connections) == (ErrorCode.UPSTREAM_UNAVAILABLE, True, 1)
-        assert "billed" in error.message
-
-
-async def test_a_kept_connection_that_closes_after_working_on_the_request_is_not_tried_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # Any time at all counts as work here: the server's refusal is never quick enough.
-    monkeypatch.setattr(http_module, "_REFUSED_WITHIN_SECONDS", 0.0)
-    async with raw_server(answer(STREAM, "text/event-stream"), each=1) as (server, bridge):
-        await call(bridge)
-        error = await failure(bridge)
-        assert (error.code, server.connections) == (ErrorCode.UPSTREAM_UNAVAILABLE, 1)
         assert "billed" in error.message
 
 
@@ -248,3 +232,55 @@ async def test_events_that_never_end_are_refused_instead_of_filling_the_memory(
     async with raw_server(endless) as (_, bridge):
         error = await failure(bridge)
     assert error.code == ErrorCode.TOO_LARGE
+
+
+async def test_a_stream_without_end_stops_at_the_limit_with_its_text_and_a_code() -> None:
+    delta = b'data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"word "}\n\n'
+    async with raw_server(answer(delta * 1000, "text/event-stream"), max_answer_bytes=20_000) as (_, bridge):
+        with pytest.raises(BridgeError) as caught:
+            await exchange(bridge.client, BODY, deadline_seconds=30)
+    error = caught.value
+    assert (error.code, error.retryable) == (ErrorCode.TOO_LARGE, False)
+    assert "RESPONSES_MCP_MAX_ANSWER_BYTES" in error.hint
+    assert set(error.partial["text"].split()) == {"word"}
+    assert 1000 < len(error.partial["text"]) < 20_000
+
+
+async def test_a_json_answer_without_end_stops_at_the_limit() -> None:
+    endless = answer(b'{"output": "' + b"x" * 100_000, "application/json")
+    async with raw_server(endless, max_answer_bytes=20_000) as (_, bridge):
+        assert (await failure(bridge)).code == ErrorCode.TOO_LARGE
+
+
+def bomb() -> bytes:
+    """Fifty megabytes of text in a few hundred bytes."""
+    return gzip.compress(gzip.compress(b"data: " + b"x" * 50_000_000 + b"\n\n"))
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"500 Internal Server Error"])
+@pytest.mark.parametrize("encoding", [b"gzip, gzip", b"br", b"GZIP"])
+async def test_an_answer_compressed_without_being_asked_for_is_never_unpacked(
+    status: bytes, encoding: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpack(*_: object) -> object:
+        raise AssertionError("unpacked")
+
+    monkeypatch.setattr(zlib, "decompressobj", unpack)
+    body = bomb()
+    head = b"HTTP/1.1 %s\r\nContent-Type: text/event-stream\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n"
+    async with raw_server(head % (status, encoding, len(body)) + body) as (server, bridge):
+        error = await failure(bridge)
+        assert (error.code, error.status) == (ErrorCode.UPSTREAM_ERROR, int(status[:3]))
+        assert len(server.requests) == 1
+
+
+async def test_a_proxy_password_with_a_slash_is_told_by_its_setting_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:hunter22/x@proxy.example:8080")
+    settings = load_settings({"DATABRICKS_HOST": "https://workspace.example.com", "DATABRICKS_TOKEN": "t"})
+    async with open_bridge(settings, {}) as bridge:
+        error = await failure(bridge)
+    assert error.code == ErrorCode.NOT_CONFIGURED
+    assert "hunter22" not in f"{error} {error.__cause__} {error.__context__}"
+    assert "HTTPS_PROXY" in error.hint

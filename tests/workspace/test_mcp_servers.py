@@ -9,7 +9,9 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.workspace.credentials import TokenCredentials
+from databricks_responses_mcp.workspace.access import Access
+from databricks_responses_mcp.workspace.apps import Apps
+from databricks_responses_mcp.workspace.credentials import Credentials, TokenCredentials
 from databricks_responses_mcp.workspace.host import WorkspaceHost
 from databricks_responses_mcp.workspace.managed_mcp import managed_label
 from databricks_responses_mcp.workspace.mcp_server_entries import read_entries
@@ -27,7 +29,23 @@ GITHUB = {
     "require_approval": {"never": {"tool_names": ["search"]}},
     "description": "Issues and code.",
 }
-CREDENTIALS = TokenCredentials(WorkspaceHost("https://adb-1.2.azuredatabricks.net"), "dapi-workspace")
+WORKSPACE = "https://adb-1.2.azuredatabricks.net"
+APP = "https://mcp-tickets-1.2.azure.databricksapps.com"
+
+
+def access_of(credentials: Credentials) -> Access:
+    """Access to a workspace with one App."""
+
+    async def get_json(_path: str, **_: object) -> Any:
+        return {"apps": [{"name": "mcp-tickets", "url": APP}]}
+
+    async def origin() -> str:
+        return (await credentials.host()).origin
+
+    return Access(credentials, Apps(get_json, origin))
+
+
+ACCESS = access_of(TokenCredentials(WorkspaceHost(WORKSPACE), "dapi-workspace"))
 
 
 def servers(configured: Mapping[str, Any], **environ: str) -> McpServers:
@@ -40,7 +58,7 @@ def settings(value: str) -> Settings:
 
 async def test_a_configured_server_becomes_a_tool_with_its_secrets_filled_in() -> None:
     known = servers({"github": GITHUB}, GITHUB_TOKEN=f" Bearer {SECRET}\n", TEAM="red")
-    assert await known.resolve(["github", "github"], CREDENTIALS) == snapshot(
+    assert await known.resolve(["github", "github"], ACCESS) == snapshot(
         [
             {
                 "type": "mcp",
@@ -58,7 +76,7 @@ async def test_a_configured_server_becomes_a_tool_with_its_secrets_filled_in() -
 
 async def test_a_server_with_an_address_alone_asks_for_every_approval() -> None:
     known = servers({"docs": {"url": "https://mcp.example.com"}})
-    assert await known.resolve(["docs"], CREDENTIALS) == [
+    assert await known.resolve(["docs"], ACCESS) == [
         {
             "type": "mcp",
             "server_label": "docs",
@@ -84,7 +102,7 @@ async def test_a_server_with_an_address_alone_asks_for_every_approval() -> None:
 async def test_a_server_of_the_workspace_is_reached_with_the_workspaces_own_token(
     name: str, label: str, path: str
 ) -> None:
-    (tool,) = await servers({}).resolve([name], CREDENTIALS)
+    (tool,) = await servers({}).resolve([name], ACCESS)
     assert tool == {
         "type": "mcp",
         "server_label": label,
@@ -96,13 +114,13 @@ async def test_a_server_of_the_workspace_is_reached_with_the_workspaces_own_toke
 
 async def test_the_configuration_says_what_a_server_of_the_workspace_may_do() -> None:
     known = servers({"sql": {"allowed_tools": ["read"], "require_approval": "never"}})
-    (tool,) = await known.resolve(["sql"], CREDENTIALS)
+    (tool,) = await known.resolve(["sql"], ACCESS)
     assert (tool["allowed_tools"], tool["require_approval"]) == (["read"], "never")
 
 
 async def test_an_address_shared_by_workspaces_is_told_which_one_is_meant() -> None:
     credentials = TokenCredentials(WorkspaceHost("https://shared.databricks.com", "42"), "dapi-workspace")
-    (tool,) = await servers({}).resolve(["sql"], credentials)
+    (tool,) = await servers({}).resolve(["sql"], access_of(credentials))
     assert tool["headers"] == {"X-Databricks-Workspace-Id": "42"}
 
 
@@ -112,9 +130,25 @@ async def test_a_workspace_signed_in_to_without_a_token_says_so() -> None:
             return {"Authorization": "Basic dXNlcjpwYXNz"}
 
     with pytest.raises(BridgeError) as caught:
-        await servers({}).resolve(["sql"], Basic(WorkspaceHost("https://a.example.com"), "t"))
+        await servers({}).resolve(["sql"], access_of(Basic(WorkspaceHost("https://a.example.com"), "t")))
     assert caught.value.code == ErrorCode.NOT_CONFIGURED
     assert "dXNlcjpwYXNz" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["authorization", "headers"])
+@pytest.mark.parametrize("value", ["${DATABRICKS_TOKEN}", "Bearer dapi-workspace", "${DATABRICKS_CLIENT_SECRET}"])
+async def test_what_signs_in_to_the_workspace_is_told_to_its_own_servers_alone(field: str, value: str) -> None:
+    given = {"authorization": value} if field == "authorization" else {"headers": {"X-Token": value}}
+    environ = {"DATABRICKS_TOKEN": "dapi-workspace", "DATABRICKS_CLIENT_SECRET": "dose-of-a-principal"}
+    elsewhere = ("https://mcp.example.com", "http://127.0.0.1:9", "https://other-1.2.azure.databricksapps.com/mcp")
+    for url in elsewhere:
+        with pytest.raises(BridgeError) as caught:
+            await servers({"mine": {"url": url, **given}}, **environ).resolve(["mine"], ACCESS)
+        assert caught.value.code is ErrorCode.NOT_CONFIGURED
+        assert "dapi" not in str(caught.value)
+    for url in (f"{WORKSPACE}/api/2.0/mcp/sql", f"{APP}/mcp"):
+        (tool,) = await servers({"mine": {"url": url, **given}}, **environ).resolve(["mine"], ACCESS)
+        assert tool["server_url"] == url
 
 
 def test_no_two_servers_of_the_workspace_share_a_label() -> None:
@@ -140,7 +174,7 @@ def test_an_unknown_name_is_told_what_there_is(name: str) -> None:
 @pytest.mark.parametrize("value", [{}, {"GITHUB_TOKEN": "  "}, {"GITHUB_TOKEN": f"{SECRET}\nX-Evil: 1", "TEAM": "a"}])
 async def test_a_secret_that_is_not_there_or_cannot_be_sent_is_named_and_never_shown(value: dict[str, str]) -> None:
     with pytest.raises(BridgeError) as caught:
-        await servers({"github": GITHUB}, **value).resolve(["github"], CREDENTIALS)
+        await servers({"github": GITHUB}, **value).resolve(["github"], ACCESS)
     assert caught.value.code == ErrorCode.NOT_CONFIGURED
     assert "GITHUB_TOKEN" in caught.value.message
     assert SECRET not in str(caught.value)

@@ -54,37 +54,34 @@ async def test_a_path_of_the_users_own_is_where_the_responses_api_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "path"),
-    [
-        ("https://my-agent-123.aws.databricksapps.com", "https://my-agent-123.aws.databricksapps.com/responses"),
-        ("https://a.azure.databricksapps.com/", "https://a.azure.databricksapps.com/responses"),
-        ("https://a.databricksapps.com/v2/invocations", "https://a.databricksapps.com/v2/invocations"),
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/responses"),
-    ],
+    "model", ["apps/my-agent", "https://my-agent-1.aws.databricksapps.com", "http://127.0.0.1:1/x"]
 )
-async def test_the_address_of_an_app_is_asked_as_an_agent(url: str, path: str) -> None:
-    (way,) = await Router(nothing_known).ways(url)
-    assert (way.surface.key, way.surface.path(url)) == ("app", path)
+async def test_an_app_is_asked_where_the_workspace_says_that_it_is(model: str) -> None:
+    asked: list[str] = []
+
+    async def app_url(named: str) -> str:
+        asked.append(named)
+        return "https://an-app.databricksapps.com/responses"
+
+    (way,) = await Router(nothing_known, app_url=app_url).ways(model)
+    assert (way.surface.key, way.surface.path(model)) == ("app", "https://an-app.databricksapps.com/responses")
+    assert asked == [model]
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "https://example.com",
-        "https://databricksapps.com.evil.example",
-        "http://a.databricksapps.com",
-        "https://evil.example/.databricksapps.com",
-        "https://a.databricksapps.com@evil.example",
-        "https://user:word@a.databricksapps.com",
-        "https://evil.example\\.databricksapps.com",
-        "https://a.databricksapps.com:port",
-        "https://[::1",
-    ],
+    "model", ["", " ", ".", "..", "apps/..", "apps/.", "a/../b", "../x", "a\\..\\b", "https://x/../y", "a\nb", "a\x00"]
 )
-async def test_the_token_goes_to_no_other_address(url: str) -> None:
+@pytest.mark.parametrize("forced", [None, "invocations", "app"])
+async def test_a_name_that_leads_to_another_path_is_refused(model: str, forced: str | None) -> None:
     with pytest.raises(BridgeError) as caught:
-        await Router(nothing_known).ways(url)
+        await Router(nothing_known).ways(model, forced=forced)
     assert caught.value.code is ErrorCode.INVALID_ARGUMENT
+
+
+async def test_the_surface_of_apps_is_nothing_for_a_model_that_is_none() -> None:
+    (way,) = await Router(nothing_known).ways("@evil.example/x", forced="app")
+    with pytest.raises(BridgeError, match="names no App"):
+        way.surface.path("@evil.example/x")
 
 
 def failure(status: int | None, marks: str = "", **more: object) -> BridgeError:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -108,18 +107,6 @@ class Bridge:
             )
         return self._endpoints
 
-    async def _app_url(self, name: str) -> str:
-        """Where a Databricks App is."""
-        from urllib.parse import quote
-
-        app = await self.client.get_json(f"/api/2.0/apps/{quote(name, safe='')}")
-        url = app.get("url") if isinstance(app, Mapping) else None
-        if not isinstance(url, str) or not url:
-            raise BridgeError(
-                ErrorCode.MODEL_NOT_FOUND, f"The App {name!r} has no address.", "Deploy it, or name another model."
-            )
-        return url
-
     def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         """Start what nobody waits for, if there is a place for it."""
         if self.background is None:
@@ -139,7 +126,7 @@ class Bridge:
                 setting=self.settings.surface,
                 responses_path=path if "responses_path" in self.settings.model_fields_set else None,
                 is_known=lambda: self.endpoints.is_known,
-                app_url=self._app_url,
+                app_url=self.client.apps.request_url,
             )
         return self._router
 

@@ -68,7 +68,7 @@ async def take_turn(
     parameters, left_out = usable_tools({**conversation.parameters, **(once or {})})
     if conversation.mcp_servers:
         async with clock.bounds("signing in to the MCP servers"):
-            servers = await bridge.mcp_servers.resolve(conversation.mcp_servers, bridge.credentials)
+            servers = await bridge.mcp_servers.resolve(conversation.mcp_servers, bridge.client.access)
         parameters = {**parameters, "tools": [*parameters.get("tools", ()), *servers]}
         if (sight := current_sight.get()) is not None:
             sight.secrets = secrets_of(servers)

@@ -11,7 +11,9 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.payloads import parse_json
 from databricks_responses_mcp.responses.sse import EventTooLargeError, ServerSentEvent, SSEDecoder
 
-MAX_EVENT_BYTES = 256 * 1024 * 1024
+MAX_EVENT_BYTES = 128 * 1024 * 1024
+"""The most that one event may be."""
+
 _DRAIN_SECONDS = 0.05
 _SPACE = b" \t\r\n"
 
@@ -20,11 +22,17 @@ class EventStream:
     """The events of one answer, read as they arrive.
 
     Server-sent events and a plain JSON body are told apart by the content type and, where that lies, by the first byte.
+
+    Args:
+        response: with a body that is not compressed.
+        max_bytes: the most that is read of it.
     """
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, max_bytes: int) -> None:
         self._response = response
-        self._body = response.aiter_bytes()
+        # Never unpacked: a few kilobytes of nested gzip are gigabytes.
+        self._body = response.aiter_raw()
+        self._max_bytes = max_bytes
         self.malformed = 0
         """How many events could not be parsed and were passed over."""
         self.marked_end = False
@@ -72,9 +80,13 @@ class EventStream:
         return (first and first in b"deir:") or "json" not in self._response.headers.get("content-type", "")
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
+        left = self._max_bytes
         try:
             async for chunk in self._body:
-                yield chunk
+                yield chunk[:left]
+                left -= len(chunk)
+                if left < 0:
+                    raise _too_large(f"it is larger than {self._max_bytes} bytes")
         except httpx.TimeoutException as exc:
             raise BridgeError(
                 ErrorCode.TIMEOUT,
@@ -101,9 +113,7 @@ class EventStream:
                     if (event := self._parse(sse)) is not None:
                         yield event
         except EventTooLargeError as exc:
-            raise BridgeError(
-                ErrorCode.TOO_LARGE, f"The answer cannot be held: {exc}.", "Ask for less at once."
-            ) from exc
+            raise _too_large(str(exc)) from exc
         for sse in decoder.finish():
             if (event := self._parse(sse)) is not None:
                 yield event
@@ -129,8 +139,6 @@ class EventStream:
         body = bytearray(head)
         async for chunk in chunks:
             body += chunk
-            if len(body) > MAX_EVENT_BYTES:
-                raise BridgeError(ErrorCode.TOO_LARGE, "The answer is too large to hold.", "Ask for less at once.")
         try:
             return parse_json(body)
         except ValueError as exc:
@@ -140,3 +148,11 @@ class EventStream:
                 "Check that DATABRICKS_HOST is the workspace's own address and that no proxy answers in its place.",
                 status=self._response.status_code,
             ) from exc
+
+
+def _too_large(why: str) -> BridgeError:
+    return BridgeError(
+        ErrorCode.TOO_LARGE,
+        f"The workspace's answer was not read to its end: {why}.",
+        "Ask for less at once, or raise RESPONSES_MCP_MAX_ANSWER_BYTES; what had arrived is kept in this result.",
+    )

@@ -85,8 +85,8 @@ def normalise_host(raw: str) -> WorkspaceHost:
 
 
 def is_loopback(name: str) -> bool:
-    """Whether a host name or address means this machine."""
-    if name == "localhost" or name.endswith(".localhost"):
+    """Whether a host name or address means this machine. Names below ``localhost`` go wherever the resolver says."""
+    if name == "localhost":
         return True
     try:
         return ipaddress.ip_address(name).is_loopback

@@ -1,8 +1,9 @@
-"""HTTP with the workspace: one connection pool, credentials on each request, retries where they are safe."""
+"""HTTP with the workspace: credentials on each request, retries where they are safe, limits on what comes back."""
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -10,15 +11,15 @@ import anyio.to_thread
 import httpx
 from pydantic_core import to_json
 
-from databricks_responses_mcp import __version__
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.payloads import parse_json
+from databricks_responses_mcp.workspace.access import Access
 from databricks_responses_mcp.workspace.advice import upstream_error
+from databricks_responses_mcp.workspace.apps import Apps
 from databricks_responses_mcp.workspace.credentials import Credentials
 from databricks_responses_mcp.workspace.event_stream import EventStream
-from databricks_responses_mcp.workspace.redaction import clean
 from databricks_responses_mcp.workspace.settings import Settings
-from databricks_responses_mcp.workspace.tls import Trust, trust_for
+from databricks_responses_mcp.workspace.transport import Delivery, SendError, Transport, send, unasked_encoding
 
 HARD_LIMIT_BYTES = 32 * 1024 * 1024
 """The most that the limit is in one request (``Limit(bytes): 33554432``)."""
@@ -26,16 +27,15 @@ HARD_LIMIT_BYTES = 32 * 1024 * 1024
 SOFT_LIMIT_BYTES = 4_000_000
 """What the documentation names for foundation, external and agent endpoints; more is often taken."""
 
+MAX_LISTING_BYTES = 32 * 1024 * 1024
+"""The most that is read of one page of a listing."""
+
 _TAGS_HEADER = "Databricks-Ai-Gateway-Request-Tags"
 _OFF_LOOP_BYTES = 512 * 1024
 _ERROR_BODY_BYTES = 1024 * 1024
 _ERROR_BODY_SECONDS = 30
 _LIST_SECONDS = 60
 _DEFAULT_RATE_LIMIT_SECONDS = 30.0
-_REFUSED_WITHIN_SECONDS = 0.25
-# Reasoning may be silent for as long as model serving lets a request run (297 s), so reading has no shorter limit.
-_TIMEOUT = httpx.Timeout(connect=10, read=310, write=60, pool=None)
-_LIMITS = httpx.Limits(max_connections=512, max_keepalive_connections=64, keepalive_expiry=60)
 
 _MOST_WAIT_SECONDS = 150.0
 """Longer than that nobody is made to wait for a second try: the error says when to come back."""
@@ -44,28 +44,66 @@ OnWait = Callable[[str, float], Awaitable[None]]
 """Told before a wait: why, and for how many seconds."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """One request to be sent.
+
+    Attributes:
+        target: a path of the workspace, or the whole address of an App.
+    """
+
+    method: str
+    target: str
+    content: bytes | None = None
+    params: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    model: str | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it changes and costs nothing, so that it may be sent again although it may have been read."""
+        return self.method == "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """An attempt without an answer.
+
+    Attributes:
+        error: what the caller is told in the end.
+        wait: seconds before the request may be sent again; None for never.
+        fresh: whether it must then go on a connection of its own, and for the last time.
+    """
+
+    error: BridgeError
+    wait: float | None = None
+    fresh: bool = False
+
+
 class WorkspaceClient:
     """The workspace's HTTP API. Use as an async context manager; one per process serves all calls.
 
     Args:
         settings: limits and paths.
         credentials: where host and headers come from; asked on every request.
+
+    Attributes:
+        apps: the workspace's Apps.
+        access: gives out the credentials, for the workspace's own addresses and its Apps alone.
     """
 
     def __init__(self, settings: Settings, credentials: Credentials) -> None:
         self._settings = settings
-        self._credentials = credentials
-        self._http: httpx.AsyncClient | None = None
+        self.apps = Apps(self.get_json, self._ask_origin)
+        self.access = Access(credentials, self.apps)
+        self._transport = Transport()
         self._origin = ""
-        self._opening = anyio.Lock()
 
     async def __aenter__(self) -> "WorkspaceClient":
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        await self._transport.aclose()
 
     async def get_json(self, path: str, *, params: Mapping[str, str] | None = None) -> Any:
         """The JSON that ``GET path`` answers with.
@@ -74,8 +112,9 @@ class WorkspaceClient:
             BridgeError: for every failure, by the error contract.
         """
         with anyio.move_on_after(_LIST_SECONDS) as scope:
-            async with self._exchange("GET", path, None, model=None, params=params) as response:
-                body = await self._read(response, 64 * 1024 * 1024)
+            request = _Request(method="GET", target=path, params=params)
+            async with self._exchange(request) as response:
+                body = await _read(response, MAX_LISTING_BYTES)
             try:
                 return parse_json(body)
             except ValueError as exc:
@@ -103,12 +142,13 @@ class WorkspaceClient:
         """Send a model request and read its answer as it comes.
 
         The request is sent again only where the workspace surely did not take it: 429 and 503, a connection that could
-        not be made, a kept-alive connection that had gone stale, 401/403 once after fresh credentials. Never after the
-        answer has begun, never past the caller's own deadline.
+        not be made, 401/403 once after fresh credentials. Never where it may have been read: a connection that breaks
+        after the request was written ends the call. Never past the caller's own deadline.
 
         Args:
             model: the serving endpoint that is asked; the body's, if not given.
-            path: where it goes, or a whole address; the configured path of the Responses API, if not given.
+            path: where it goes: a path of the workspace, or the whole address of an App that the workspace has
+                confirmed; the configured path of the Responses API, if not given.
             is_gateway: whether the gateway's tags go along.
 
         Raises:
@@ -124,10 +164,20 @@ class WorkspaceClient:
             )
         tags = self._settings.request_tags if is_gateway else None
         extra = {} if tags is None else {_TAGS_HEADER: tags}
-        where = path or self._settings.responses_path
+        request = _Request(
+            method="POST",
+            target=path or self._settings.responses_path,
+            content=content,
+            headers={
+                "content-type": "application/json",
+                "accept": "text/event-stream, application/json",
+                **extra,
+            },
+            model=model,
+        )
         try:
-            async with self._exchange("POST", where, content, model=model, extra=extra, on_wait=on_wait) as response:
-                yield EventStream(response)
+            async with self._exchange(request, on_wait=on_wait) as response:
+                yield EventStream(response, self._settings.max_answer_bytes)
         except BridgeError as error:
             if len(content) > SOFT_LIMIT_BYTES and error.status in (400, 413, 500) and not error.partial:
                 error.hint = (
@@ -137,95 +187,71 @@ class WorkspaceClient:
             raise
 
     @asynccontextmanager
-    async def _exchange(
-        self,
-        method: str,
-        path: str,
-        content: bytes | None,
-        *,
-        model: str | None,
-        params: Mapping[str, str] | None = None,
-        extra: Mapping[str, str] | None = None,
-        on_wait: OnWait | None = None,
-    ) -> AsyncIterator[httpx.Response]:
+    async def _exchange(self, request: _Request, *, on_wait: OnWait | None = None) -> AsyncIterator[httpx.Response]:
         attempt = 0
-        refreshed = False
+        refreshed = fresh = False
         while True:
-            response, wait, error = await self._attempt(
-                method, path, content, model=model, params=params, extra=extra or {}
-            )
-            if response is not None:
-                try:
-                    yield response
-                finally:
-                    with anyio.CancelScope(shield=True), anyio.move_on_after(2):
-                        await response.aclose()
-                return
-            assert error is not None
+            # Anew each time: signing in again may have read another host from the configuration.
+            address = await self.access.address(request.target)
+            async with self._transport.connections(address, fresh=fresh) as connections:
+                outcome = await self._attempt(connections, request, address)
+                if isinstance(outcome, httpx.Response):
+                    try:
+                        yield outcome
+                    finally:
+                        await _close(outcome)
+                    return
+            error = outcome.error
             # By code as well: a wrong token may be a 400 that says "Invalid Token".
             if (error.status in (401, 403) or error.code is ErrorCode.UNAUTHENTICATED) and not refreshed:
                 refreshed = True
-                if await self._credentials.refresh():
-                    self._origin = (await self._credentials.host()).origin
+                if await self.access.refresh():
                     continue
-            if wait is None or attempt >= self._settings.max_retries or not _fits(wait):
+            if outcome.wait is None or fresh or attempt >= self._settings.max_retries or not _fits(outcome.wait):
                 raise error
+            fresh = outcome.fresh
             attempt += 1
             if on_wait is not None:
-                await on_wait(error.code.value.replace("_", " "), wait)
-            await anyio.sleep(wait)
+                await on_wait(error.code.value.replace("_", " "), outcome.wait)
+            await anyio.sleep(outcome.wait)
 
     async def _attempt(
-        self,
-        method: str,
-        path: str,
-        content: bytes | None,
-        *,
-        model: str | None,
-        params: Mapping[str, str] | None,
-        extra: Mapping[str, str],
-    ) -> tuple[httpx.Response | None, float | None, BridgeError | None]:
-        """One request: an answer to read; or the error, with the wait before it may be sent again (None: never)."""
-        http = await self._client()
-        headers = {**await self._credentials.headers(), **extra}
-        if content is not None:
-            headers["content-type"] = "application/json"
-            headers["accept"] = "text/event-stream, application/json"
-        journey = _Journey()
-        address = path if path.startswith(("https://", "http://")) else self._origin + path
-        request = http.build_request(
-            method, address, content=content, headers=headers, params=params, extensions={"trace": journey}
-        )
+        self, connections: httpx.AsyncClient, request: _Request, address: str
+    ) -> httpx.Response | _Refusal:
+        """Send a request once: gives an answer to read, or why there is none."""
+        headers = {**await self.access.headers_for(address), **request.headers}
+        self._origin = await self.access.origin()
         try:
-            response = await http.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
-            return None, _backoff(1.0), _unreachable(self._origin, exc)
-        except httpx.ProxyError as exc:
-            raise _wrong_proxy(exc) from exc
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as exc:
-            stale = journey.was_stale()
-            return None, 0.0 if stale else None, _broken(exc, sent=not stale)
-        except httpx.TimeoutException as exc:
-            raise BridgeError(
-                ErrorCode.TIMEOUT,
-                "The workspace took the request and did not begin to answer in time.",
-                "Ask again, or ask for less at once; the request may have been billed.",
-                retryable=True,
-            ) from exc
-        except httpx.HTTPError as exc:
-            raise _broken(exc, sent=True) from exc
-        if response.status_code == 200:
-            return response, None, None
-        return None, *await self._refusal(response, model)
+            response = await send(
+                connections,
+                request.method,
+                address,
+                headers=headers,
+                content=request.content,
+                params=request.params,
+            )
+        except SendError as failure:
+            return _refused(request, failure)
+        encoding = unasked_encoding(response)
+        if response.status_code != 200:
+            return await self._refusal(response, request.model, readable=encoding is None)
+        if encoding is None:
+            return response
+        await _close(response)
+        raise BridgeError(
+            ErrorCode.UPSTREAM_ERROR,
+            f"The answer came compressed ({encoding}), which was not asked for, and was not read.",
+            "Check that DATABRICKS_HOST is the workspace's own address and that no proxy compresses answers.",
+            status=response.status_code,
+        )
 
-    async def _refusal(self, response: httpx.Response, model: str | None) -> tuple[float | None, BridgeError]:
+    async def _refusal(self, response: httpx.Response, model: str | None, *, readable: bool) -> _Refusal:
         body = b""
         try:
             with anyio.move_on_after(_ERROR_BODY_SECONDS):
-                body = await self._read(response, _ERROR_BODY_BYTES)
+                body = await _read(response, _ERROR_BODY_BYTES) if readable else b""
         finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(2):
-                await response.aclose()
+            await _close(response)
         error = upstream_error(
             status=response.status_code, headers=response.headers, body=body, model=model, host=self._origin
         )
@@ -238,85 +264,38 @@ class WorkspaceClient:
                 wait += random.uniform(0, min(1.0, asked / 10))  # noqa: S311 - jitter
         elif response.status_code == 503:
             wait = error.retry_after_seconds if error.retry_after_seconds is not None else _backoff(2.0)
-        return wait, error
+        return _Refusal(error, wait)
 
-    async def _read(self, response: httpx.Response, limit: int) -> bytes:
-        body = bytearray()
-        try:
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) >= limit:
-                    break
-        except httpx.HTTPError:
-            # The status says enough; a body that cannot be read must not hide it.
-            return bytes(body)
-        return bytes(body)
-
-    async def _client(self) -> httpx.AsyncClient:
-        if self._http is not None:
-            return self._http
-        async with self._opening:
-            if self._http is None:
-                host = await self._credentials.host()
-                self._origin = host.origin
-                trust = await trust_for(host.origin)
-                self._http = _open_client(trust)
-            return self._http
+    async def _ask_origin(self) -> str:
+        return await self.access.origin()
 
 
-class _Journey:
-    """Follows one request through httpcore (its trace): onto which connection, and whether it left."""
-
-    __slots__ = ("_opened", "_sent_at")
-
-    def __init__(self) -> None:
-        self._opened = False
-        self._sent_at: float | None = None
-
-    async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
-        if name == "connection.connect_tcp.started":
-            self._opened = True
-        elif name == "http11.send_request_body.complete":
-            self._sent_at = anyio.current_time()
-
-    def was_stale(self) -> bool:
-        """Whether the connection was a kept one that the other side had closed: then nobody read the request.
-
-        Into a closed connection a request can still be written; the refusal comes back at once. A server that takes its
-        time before it closes has read the request, and may have worked on it.
-        """
-        if self._opened:
-            return False
-        return self._sent_at is None or anyio.current_time() - self._sent_at < _REFUSED_WITHIN_SECONDS
+def _refused(request: _Request, failure: SendError) -> _Refusal:
+    """Decide whether a request that got no answer is sent again."""
+    if failure.delivery is Delivery.NOT_SENT:
+        return _Refusal(failure.error, _backoff(1.0))
+    if request.is_repeatable and failure.error.code is not ErrorCode.TIMEOUT:
+        return _Refusal(failure.error, 0.0, fresh=True)
+    return _Refusal(failure.error)
 
 
-def _open_client(trust: Trust) -> httpx.AsyncClient:
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    """The body as far as it comes, at most a little more than ``limit`` bytes."""
+    body = bytearray()
     try:
-        return httpx.AsyncClient(
-            timeout=_TIMEOUT,
-            limits=_LIMITS,
-            follow_redirects=False,
-            verify=trust.context,
-            # A proxy of the environment has no business between us and a server on this machine.
-            trust_env=not trust.loopback,
-            headers={
-                "user-agent": f"databricks-responses-mcp/{__version__}",
-                # Compression would hold events back until a block is full.
-                "accept-encoding": "identity",
-            },
-        )
-    except (ImportError, ValueError) as exc:
-        # A proxy URL of a kind that httpx does not take, or takes only with more packages.
-        raise _wrong_proxy(exc) from exc
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) >= limit:
+                break
+    except httpx.HTTPError:
+        # The status says enough; a body that cannot be read must not hide it.
+        return bytes(body)
+    return bytes(body)
 
 
-def _wrong_proxy(exc: Exception) -> BridgeError:
-    return BridgeError(
-        ErrorCode.NOT_CONFIGURED,
-        f"The proxy of the environment cannot be used ({clean(str(exc), 200) or type(exc).__name__}).",
-        "Correct HTTPS_PROXY or ALL_PROXY (http:// or https://, with its credentials if it wants any), or name the "
-        "workspace's host in NO_PROXY.",
-    )
+async def _close(response: httpx.Response) -> None:
+    with anyio.CancelScope(shield=True), anyio.move_on_after(2):
+        await response.aclose()
 
 
 async def _encode(body: Mapping[str, Any]) -> bytes:
@@ -340,21 +319,3 @@ def _fits(wait: float) -> bool:
 
 def _backoff(base: float) -> float:
     return base * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, nothing to guess
-
-
-def _unreachable(origin: str, exc: httpx.HTTPError) -> BridgeError:
-    reason = str(exc) or type(exc).__name__
-    hint = "Check DATABRICKS_HOST, the network and any proxy; `databricks-responses-mcp doctor` shows where it stops."
-    if "CERTIFICATE" in reason.upper():
-        hint = "A proxy that inspects TLS may be in the way: point SSL_CERT_FILE at its certificate authority."
-    return BridgeError(ErrorCode.UPSTREAM_UNAVAILABLE, f"Cannot reach {origin}: {reason[:300]}.", hint, retryable=True)
-
-
-def _broken(exc: httpx.HTTPError, *, sent: bool) -> BridgeError:
-    billed = " It may have been processed and billed." if sent else ""
-    return BridgeError(
-        ErrorCode.UPSTREAM_UNAVAILABLE,
-        f"The workspace closed the connection before it answered ({type(exc).__name__}).{billed}",
-        "Ask again.",
-        retryable=True,
-    )

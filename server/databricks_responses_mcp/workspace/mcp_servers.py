@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.workspace.credentials import WORKSPACE_ID_HEADER, Credentials
+from databricks_responses_mcp.workspace.access import Access
+from databricks_responses_mcp.workspace.credentials import WORKSPACE_ID_HEADER
 from databricks_responses_mcp.workspace.managed_mcp import MANAGED_FORMS, managed_label, managed_path
 from databricks_responses_mcp.workspace.mcp_server_entries import REFERENCE, McpServerEntry
 
@@ -37,14 +38,14 @@ class McpServers:
         """
         return {name: self._label(name) for name in names}
 
-    async def resolve(self, names: Sequence[str], credentials: Credentials) -> list[dict[str, Any]]:
+    async def resolve(self, names: Sequence[str], access: Access) -> list[dict[str, Any]]:
         """The ``mcp`` tools of a request, secrets in them: made for one request, never to be kept.
 
         Raises:
             BridgeError: ``invalid_argument`` for an unknown name; ``not_configured`` for a secret that is not there;
                 what signing in to the workspace raises.
         """
-        return [await self._tool(name, label, credentials) for name, label in self.labels(names).items()]
+        return [await self._tool(name, label, access) for name, label in self.labels(names).items()]
 
     def _label(self, name: str) -> str:
         entry = self._entries.get(name)
@@ -60,7 +61,7 @@ class McpServers:
             "RESPONSES_MCP_MCP_SERVERS adds others.",
         )
 
-    async def _tool(self, name: str, label: str, credentials: Credentials) -> dict[str, Any]:
+    async def _tool(self, name: str, label: str, access: Access) -> dict[str, Any]:
         entry = self._entries.get(name) or McpServerEntry()
         tool: dict[str, Any] = {"type": "mcp", "server_label": label}
         if entry.url is not None:
@@ -70,14 +71,35 @@ class McpServers:
                 tool["authorization"] = _bare(self._filled(entry.authorization, name, "authorization"))
             if entry.headers:
                 tool["headers"] = {key: self._filled(value, name, key) for key, value in entry.headers.items()}
+            await self._check_receiver(
+                name, entry.url, [tool.get("authorization", ""), *tool.get("headers", {}).values()], access
+            )
         else:
-            tool |= await _workspace_access(name, credentials)
+            tool |= await _workspace_access(name, access)
         if entry.allowed_tools is not None:
             tool["allowed_tools"] = list(entry.allowed_tools)
         tool["require_approval"] = entry.require_approval
         if entry.description:
             tool["server_description"] = entry.description
         return tool
+
+    async def _check_receiver(self, name: str, url: str, values: Iterable[str], access: Access) -> None:
+        """Refuse to tell a server outside of the workspace what signs in to the workspace."""
+        ours = [
+            secret
+            for key in _WORKSPACE_SECRETS
+            if len(secret := self._environ.get(key, "").strip()) >= _SHORTEST_SECRET
+        ]
+        for value in values:
+            if not value or not (any(secret in value for secret in ours) or await access.holds_token(value)):
+                continue
+            if not await access.may_hold_token(url):
+                raise BridgeError(
+                    ErrorCode.NOT_CONFIGURED,
+                    f"The MCP server {name!r} is not on the workspace, and would be given what signs in to it.",
+                    "Give it a credential of its own. The workspace's token goes to the workspace and its Apps alone.",
+                )
+            return
 
     def _filled(self, text: str, name: str, where: str) -> str:
         """``text`` with the environment's values in it."""
@@ -120,12 +142,16 @@ def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
 
 
 _SHORTEST_SECRET = 6
+_WORKSPACE_SECRETS = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET", "DATABRICKS_PASSWORD", "ARM_CLIENT_SECRET")
 _WORKSPACE_ID = "X-Databricks-Workspace-Id"
 
 
-async def _workspace_access(name: str, credentials: Credentials) -> dict[str, Any]:
+async def _workspace_access(name: str, access: Access) -> dict[str, Any]:
     """Address and token of a server of the workspace, valid now."""
-    headers = await credentials.headers()
+    path = managed_path(name)
+    assert path is not None
+    url = await access.address(path)
+    headers = await access.headers_for(url)
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise BridgeError(
@@ -133,11 +159,9 @@ async def _workspace_access(name: str, credentials: Credentials) -> dict[str, An
             f"The workspace is signed in to without a token, so the model cannot be let into its MCP server {name!r}.",
             "Sign in with OAuth or a personal access token.",
         )
-    path = managed_path(name)
-    assert path is not None
-    access: dict[str, Any] = {"server_url": (await credentials.host()).origin + path, "authorization": token.strip()}
+    signed: dict[str, Any] = {"server_url": url, "authorization": token.strip()}
     workspace = headers.get(WORKSPACE_ID_HEADER)
-    return {**access, "headers": {WORKSPACE_ID_HEADER: workspace}} if workspace else access
+    return {**signed, "headers": {WORKSPACE_ID_HEADER: workspace}} if workspace else signed
 
 
 def _bare(authorization: str) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.apps import NAME_PREFIX
 from databricks_responses_mcp.workspace.classifying import judge_name
 from databricks_responses_mcp.workspace.endpoints import Endpoint
-from databricks_responses_mcp.workspace.host import is_loopback
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey, at
 from databricks_responses_mcp.workspace.surfaces.table import SURFACES
 
@@ -28,8 +28,6 @@ _MARKS = re.compile(
     r"internal_error|does not exist|not found",
     re.IGNORECASE,
 )
-_APPS = "apps/"
-_APP_HOSTS = (".databricksapps.com", ".azuredatabricksapps.com", ".databricksapps.us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,8 @@ class Router:
     Args:
         look_up: the endpoint of a name, if the workspace lists it; never raises.
         setting: the configured surface, or ``auto``.
-        app_url: the address of the App of a name; raises ``BridgeError``.
+        app_url: where an App is asked that is named by ``apps/NAME`` or its address; raises ``BridgeError`` for what is
+            no App of the workspace.
         is_known: whether looking up needs no request.
         responses_path: where the native and the agents' dialect are spoken, if that is not the usual place.
     """
@@ -76,17 +75,13 @@ class Router:
         """One way or two, the better first.
 
         Raises:
-            BridgeError: ``invalid_argument`` if the model is the address of something that is no Databricks App.
+            BridgeError: ``invalid_argument`` for a name that no model can have, and for an address that is not that of
+                an App of the workspace.
         """
-        if model.startswith(("https://", "http://")):
-            _check_app(model)
-            return [Way(SURFACES["app"], "its name is the address of an App", "forced")]
-        if model.startswith(_APPS):
-            url = await self._app_url(model.removeprefix(_APPS))
-            _check_app(url)
-            return [
-                Way(replace(SURFACES["app"], path=at(f"{url.rstrip('/')}/responses")), "it is an App's name", "forced")
-            ]
+        _check_name(model)
+        if model.startswith(("https://", "http://", NAME_PREFIX)):
+            url = await self._app_url(model)
+            return [Way(replace(SURFACES["app"], path=at(url)), "it names an App", "forced")]
         wanted = forced or self._setting
         if wanted != AUTO:
             return [Way(self._surface(_key(wanted)), "it was asked for", "forced")]
@@ -138,7 +133,7 @@ def leads_elsewhere(error: BridgeError, way: Way) -> bool:
 
 
 async def _no_apps(name: str) -> str:
-    raise BridgeError(ErrorCode.MODEL_NOT_FOUND, f"There is no App {name!r}.", "Give its address as the model.")
+    raise BridgeError(ErrorCode.MODEL_NOT_FOUND, f"There is no App {name!r}.", "Name a serving endpoint.")
 
 
 def _key(name: str) -> SurfaceKey:
@@ -148,24 +143,11 @@ def _key(name: str) -> SurfaceKey:
     raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"There is no surface {name!r}.", f"Use one of {', '.join(CHOICES)}.")
 
 
-def _check_app(url: str) -> None:
-    """The workspace's token goes to Databricks Apps, and to nobody else."""
-    from urllib.parse import urlsplit
-
-    host, safe = "", False
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # refuses one that is no number
-        host = (parts.hostname or "").lower()
-        # A user name in an address would be sent instead of the token.
-        plain = "@" not in parts.netloc and re.fullmatch(r"[a-z0-9.:-]+", host) is not None
-        safe = plain and (is_loopback(host) or (parts.scheme == "https" and host.endswith(_APP_HOSTS)))
-    except ValueError:
-        host = ""
-    if safe:
-        return
-    raise BridgeError(
-        ErrorCode.INVALID_ARGUMENT,
-        f"{host or 'That'} is not the address of a Databricks App.",
-        "Name a serving endpoint, or give an App's address, https://….databricksapps.com.",
-    )
+def _check_name(model: str) -> None:
+    """Refuse a name that would lead to another path of the workspace than that of a model."""
+    if not model.strip() or any(part in (".", "..") for part in re.split(r"[/\\]", model)) or not model.isprintable():
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{model[:100]!r} cannot be the name of a model.",
+            "Name a serving endpoint (list_databricks_models shows them), or an App as apps/NAME.",
+        )

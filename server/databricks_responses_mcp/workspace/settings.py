@@ -178,6 +178,14 @@ class Settings(BaseModel):
             "a whole number, 0 or more",
         ),
     ] = None
+    max_answer_bytes: Annotated[
+        int,
+        Field(ge=1000, le=10**11),
+        Doc(
+            "The most that is read of one answer of the workspace, in bytes; what had arrived by then is kept.",
+            "a whole number, 1000 or more",
+        ),
+    ] = 256_000_000
     max_text_tokens: Annotated[
         int,
         Field(ge=100, le=10_000_000),

@@ -1,5 +1,6 @@
 """Agents: those that the workspace serves, and those that run as Databricks Apps."""
 
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.agent_chat_request import to_agent_chat
 from databricks_responses_mcp.responses.agent_events import AgentEvents
 from databricks_responses_mcp.responses.agent_request import to_agent
@@ -29,16 +30,18 @@ AGENT_CHAT = Surface(
 )
 
 
-def app_path(url: str) -> str:
-    """Where an agent that runs as an App is asked: its address with ``/responses``, unless it has a path."""
-    address = url.rstrip("/")
-    return address if "/" in address.partition("://")[2] else f"{address}/responses"
+def _no_address(model: str) -> str:
+    raise BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{model[:100]!r} names no App, and the surface app reaches nothing else.",
+        "Name the App as apps/NAME, or leave the surface out.",
+    )
 
 
 APP = Surface(
     key="app",
     speaks="the agents' Responses dialect, at an App",
-    path=app_path,
+    path=_no_address,
     translate=to_agent,
     reader=AgentEvents,
 )

@@ -1,0 +1,94 @@
+"""The workspace's credentials, given out only for addresses that they may be sent to.
+
+This is the one place where a request, or an MCP server, gets the workspace's token from: everything that sends it asks
+here, with the address that it is for.
+"""
+
+from collections.abc import Mapping
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.apps import Apps, read_address
+from databricks_responses_mcp.workspace.credentials import Credentials
+
+_SHORTEST_TOKEN = 8
+
+
+class Access:
+    """Signs requests in, to the workspace's own origin and to Apps that the workspace has confirmed.
+
+    Args:
+        credentials: of the workspace.
+        apps: what the workspace says of its Apps.
+    """
+
+    def __init__(self, credentials: Credentials, apps: Apps) -> None:
+        self._credentials = credentials
+        self._apps = apps
+
+    async def origin(self) -> str:
+        """Scheme, host and port of the workspace.
+
+        Raises:
+            BridgeError: what signing in raises, where only that tells the address.
+        """
+        return (await self._credentials.host()).origin
+
+    async def address(self, target: str) -> str:
+        """The whole address of a path of the workspace, or of an App's address; one for `headers_for`.
+
+        Raises:
+            BridgeError: ``invalid_argument`` for every other target.
+        """
+        if target.startswith("/"):
+            if any(part in (".", "..") for part in target.partition("?")[0].split("/")) or "\\" in target:
+                raise _refused("The path")
+            return await self.origin() + target
+        address = read_address(target)
+        if address is None or not self._apps.is_confirmed(address):
+            raise _refused(address.origin if address is not None else "The address")
+        return target
+
+    async def headers_for(self, address: str) -> Mapping[str, str]:
+        """All headers that sign a request to an address in, valid now.
+
+        Raises:
+            BridgeError: ``invalid_argument`` for an address that they may not be sent to; what signing in raises.
+        """
+        if not address.startswith(f"{await self.origin()}/"):
+            app = read_address(address)
+            if app is None or not self._apps.is_confirmed(app):
+                raise _refused(app.origin if app is not None else "The address")
+        return await self._credentials.headers()
+
+    async def may_hold_token(self, url: str) -> bool:
+        """Whether the workspace's token may be told to an MCP server at ``url``.
+
+        Raises:
+            BridgeError: what signing in, and asking the workspace for its Apps, raise.
+        """
+        if url.startswith(f"{await self.origin()}/"):
+            return True
+        address = read_address(url)
+        return address is not None and await self._apps.confirm(address)
+
+    async def holds_token(self, text: str) -> bool:
+        """Whether a text holds what signs in to the workspace.
+
+        Raises:
+            BridgeError: what signing in raises.
+        """
+        authorization = (await self._credentials.headers()).get("Authorization", "")
+        token = authorization.partition(" ")[2].strip() or authorization
+        return len(token) >= _SHORTEST_TOKEN and token in text
+
+    async def refresh(self) -> bool:
+        """Forget what was obtained; False when it could only be the same again."""
+        return await self._credentials.refresh()
+
+
+def _refused(what: str) -> BridgeError:
+    return BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{what} is neither on the workspace nor one of its Apps, so nothing was sent there.",
+        "Name a serving endpoint of the workspace, or an App of it as apps/NAME.",
+    )

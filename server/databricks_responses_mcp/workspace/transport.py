@@ -1,0 +1,190 @@
+"""Connections to the workspace: how requests leave, and how far one got that failed.
+
+The rest of the package decides by `Delivery` whether a request may be sent again, never by the errors of a library, so
+that another transport has only these to tell apart.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from enum import Enum
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+
+from databricks_responses_mcp import __version__
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.host import is_loopback
+from databricks_responses_mcp.workspace.redaction import clean
+from databricks_responses_mcp.workspace.tls import Trust, trust_for
+
+# Reasoning may be silent for as long as model serving lets a request run (297 s), so reading has no shorter limit.
+_TIMEOUT = httpx.Timeout(connect=10, read=310, write=60, pool=None)
+_LIMITS = httpx.Limits(max_connections=512, max_keepalive_connections=64, keepalive_expiry=60)
+_ONE_REQUEST = httpx.Limits(max_connections=1, max_keepalive_connections=0)
+_PLAIN = ("", "identity")
+
+
+class Delivery(Enum):
+    """How far a request got that was not answered."""
+
+    NOT_SENT = "not sent"
+    """No byte of it left: there was no connection to send it on."""
+    MAYBE_READ = "maybe read"
+    """Some of it may have been read, and worked on."""
+
+
+class SendError(Exception):
+    """A request that got no answer.
+
+    Attributes:
+        error: what the caller is told.
+        delivery: how far it got.
+    """
+
+    def __init__(self, error: BridgeError, delivery: Delivery) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.delivery = delivery
+
+
+class Transport:
+    """The connections of one process to its workspace. They are opened at the first request, and kept."""
+
+    def __init__(self) -> None:
+        self._opening = anyio.Lock()
+        # By scheme and by whether it is this machine: that decides on certificates and on the environment's proxies.
+        self._kept: dict[tuple[str, bool], httpx.AsyncClient] = {}
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        while self._kept:
+            await self._kept.popitem()[1].aclose()
+
+    @asynccontextmanager
+    async def connections(self, address: str, *, fresh: bool) -> AsyncIterator[httpx.AsyncClient]:
+        """What sends requests to an address.
+
+        A connection that the other side has closed meanwhile is not used: that is seen before anything is written.
+
+        Args:
+            fresh: on a connection of its own, closed at the end; else on one that is kept, if there is one.
+
+        Raises:
+            BridgeError: ``not_configured`` for a proxy that cannot be used.
+        """
+        if not fresh:
+            yield await self._keeper_for(address)
+            return
+        async with _open_client(await _trust(address), _ONE_REQUEST) as client:
+            yield client
+
+    async def _keeper_for(self, address: str) -> httpx.AsyncClient:
+        parts = urlsplit(address)
+        kind = (parts.scheme, is_loopback(parts.hostname or ""))
+        known = self._kept.get(kind)
+        if known is not None:
+            return known
+        async with self._opening:
+            if kind not in self._kept:
+                self._kept[kind] = _open_client(await _trust(address), _LIMITS)
+            return self._kept[kind]
+
+
+async def send(
+    client: httpx.AsyncClient,
+    method: str,
+    address: str,
+    *,
+    headers: Mapping[str, str],
+    content: bytes | None = None,
+    params: Mapping[str, str] | None = None,
+) -> httpx.Response:
+    """Send one request; returns when the head of its answer is there. Redirects are not followed.
+
+    Raises:
+        SendError: if there is no answer.
+        BridgeError: ``not_configured`` for a proxy that refuses.
+    """
+    try:
+        request = client.build_request(method, address, content=content, headers=headers, params=params)
+        return await client.send(request, stream=True)
+    except httpx.ProxyError as exc:
+        raise _wrong_proxy(exc) from exc
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+        raise SendError(_unreachable(_origin(address), exc), Delivery.NOT_SENT) from exc
+    except httpx.TimeoutException as exc:
+        error = BridgeError(
+            ErrorCode.TIMEOUT,
+            "The workspace took the request and did not begin to answer in time.",
+            "Ask again, or ask for less at once; the request may have been billed.",
+            retryable=True,
+        )
+        raise SendError(error, Delivery.MAYBE_READ) from exc
+    except httpx.HTTPError as exc:
+        # A connection that broke cannot tell whether what was written to it was read first.
+        error = BridgeError(
+            ErrorCode.UPSTREAM_UNAVAILABLE,
+            f"The workspace closed the connection before it answered ({type(exc).__name__}). The request may have "
+            "been processed and billed, so it was not sent again.",
+            "Ask again.",
+            retryable=True,
+        )
+        raise SendError(error, Delivery.MAYBE_READ) from exc
+
+
+def unasked_encoding(response: httpx.Response) -> str | None:
+    """The compression of an answer that was to have none; a few kilobytes of it can unpack to gigabytes."""
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    return None if encoding in _PLAIN else clean(encoding, 80)
+
+
+def _open_client(trust: Trust, limits: httpx.Limits) -> httpx.AsyncClient:
+    try:
+        return httpx.AsyncClient(
+            timeout=_TIMEOUT,
+            limits=limits,
+            follow_redirects=False,
+            verify=trust.context,
+            # A proxy of the environment has no business between us and a server on this machine.
+            trust_env=not trust.loopback,
+            headers={
+                "user-agent": f"databricks-responses-mcp/{__version__}",
+                # Compression would hold events back until a block is full.
+                "accept-encoding": "identity",
+            },
+        )
+    except (ImportError, ValueError) as exc:
+        # A proxy URL of a kind that httpx does not take, or takes only with more packages.
+        raise _wrong_proxy(exc) from exc
+    except httpx.InvalidURL:
+        # Raised below, without this error: its text repeats the URL from the middle of the password on.
+        pass
+    raise _wrong_proxy(None)
+
+
+async def _trust(address: str) -> Trust:
+    return await trust_for(_origin(address))
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _wrong_proxy(exc: Exception | None) -> BridgeError:
+    why = "its URL cannot be read" if exc is None else clean(str(exc), 200) or type(exc).__name__
+    return BridgeError(
+        ErrorCode.NOT_CONFIGURED,
+        f"The proxy of the environment cannot be used ({why}).",
+        "Correct HTTPS_PROXY or ALL_PROXY (http:// or https://; special characters of its password as %XX), or name "
+        "the workspace's host in NO_PROXY.",
+    )
+
+
+def _unreachable(origin: str, exc: httpx.HTTPError) -> BridgeError:
+    reason = clean(str(exc), 300) or type(exc).__name__
+    hint = "Check DATABRICKS_HOST, the network and any proxy; `databricks-responses-mcp doctor` shows where it stops."
+    if "CERTIFICATE" in reason.upper():
+        hint = "A proxy that inspects TLS may be in the way: point SSL_CERT_FILE at its certificate authority."
+    return BridgeError(ErrorCode.UPSTREAM_UNAVAILABLE, f"Cannot reach {origin}: {reason}.", hint, retryable=True)
