@@ -121,8 +121,12 @@ class BridgeServer(MCPServer[App]):
         from databricks_responses_mcp.media.formats import sniff
 
         contents = await super().read_resource(uri, context)
-        if isinstance(contents, InputRequiredResult) or not str(uri).startswith("image:"):
+        if isinstance(contents, InputRequiredResult):
             return contents
+        if not str(uri).startswith("image:"):
+            assert context is not None
+            secrets = app_of(context).bridge.settings.secrets
+            return [replace(content, content=secrets.remove_from(content.content)) for content in contents]
         return [
             replace(content, mime_type=image_format.mime_type if (image_format := sniff(content.content)) else _RAW)
             if isinstance(content.content, bytes)

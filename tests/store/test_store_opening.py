@@ -22,9 +22,8 @@ pytestmark = pytest.mark.anyio
         (None, "SqliteStore"),
         ("off", "MemoryStore"),
         (" OFF ", "MemoryStore"),
-        ("store.db", "SqliteStore"),
+        (str(Path.cwd() / "store.db"), "SqliteStore"),
         ("~/store.db", "SqliteStore"),
-        ("C:\\Users\\me\\store.db", "SqliteStore"),
         ("postgres://me@db.example/db", "PostgresStore"),
         ("PostgreSQL://me@db.example/db", "PostgresStore"),
     ],
@@ -33,15 +32,33 @@ def test_a_setting_means_one_kind_of_store(setting: str | None, kind: str) -> No
     assert type(open_store(setting)).__name__ == kind
 
 
-@pytest.mark.parametrize("setting", ["", "  ", "mysql://me:hunter2@db.example/db", "file:///tmp/x", "a\0b"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "",
+        "  ",
+        "mysql://me:hunter2@db.example/db",
+        "postgresq://me:hunter2@db.example/db",
+        "postgres:/me:hunter2@db.example/db",
+        "postgresql//me:hunter2@db.example/db",
+        "postgresql:me:hunter2@db.example/db",
+        "'postgresql://me:hunter2@db.example/db'",
+        "me:hunter2@db.example:5432/db",
+        "/tmp/postgresql://me:hunter2@db.example/db",
+        "file:///tmp/x",
+        "store.db",
+        "/tmp/a\0b",
+    ],
+)
 def test_what_names_no_store_is_refused_without_repeating_it(setting: str) -> None:
     with pytest.raises(BridgeError) as refused:
         open_store(setting)
 
     assert refused.value.code is ErrorCode.INVALID_ARGUMENT
     assert str(refused.value) == (
-        "RESPONSES_MCP_STORE names no store."
-        " Set it to the path of a file, to a postgresql:// URL, to off, or leave it unset."
+        "RESPONSES_MCP_STORE names no store: it is neither an absolute path nor a URL that is understood. "
+        "Set it to the absolute path of a file, to postgresql://user:password@host:5432/database, to off, or leave it "
+        "unset."
     )
 
 

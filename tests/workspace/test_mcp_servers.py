@@ -15,7 +15,8 @@ from databricks_responses_mcp.workspace.credentials import Credentials, TokenCre
 from databricks_responses_mcp.workspace.host import WorkspaceHost
 from databricks_responses_mcp.workspace.managed_mcp import managed_label
 from databricks_responses_mcp.workspace.mcp_server_entries import read_entries
-from databricks_responses_mcp.workspace.mcp_servers import McpServers, secrets_of, without_secrets
+from databricks_responses_mcp.workspace.mcp_servers import McpServers
+from databricks_responses_mcp.workspace.secret_values import SecretValues
 from databricks_responses_mcp.workspace.settings import Settings, load_settings
 
 pytestmark = pytest.mark.anyio
@@ -48,8 +49,8 @@ def access_of(credentials: Credentials) -> Access:
 ACCESS = access_of(TokenCredentials(WorkspaceHost(WORKSPACE), "dapi-workspace"))
 
 
-def servers(configured: Mapping[str, Any], **environ: str) -> McpServers:
-    return McpServers(read_entries(json.dumps(configured)), environ)
+def servers(configured: Mapping[str, Any], secrets: SecretValues | None = None, **environ: str) -> McpServers:
+    return McpServers(read_entries(json.dumps(configured)), environ, secrets or SecretValues())
 
 
 def settings(value: str) -> Settings:
@@ -232,12 +233,26 @@ def test_the_setting_is_never_shown() -> None:
     assert SECRET not in repr(read_entries(literal.mcp_servers.get_secret_value() if literal.mcp_servers else ""))
 
 
-def test_what_an_upstream_repeats_of_a_secret_is_taken_out() -> None:
-    tools = [{"authorization": SECRET, "headers": {"X-Short": "a"}}]
-    told = {"error": f"401 for Bearer {SECRET}", "list": [SECRET], "n": 1, "pair": (SECRET, None)}
-    assert without_secrets(told, secrets_of(tools)) == {
+async def test_what_an_upstream_repeats_of_a_servers_secrets_is_taken_out() -> None:
+    secrets = SecretValues()
+    entry = {
+        "url": "https://x.example",
+        "authorization": "${TOKEN}",
+        "headers": {"X-Key": "odd key/7", "Accept": "application/json", "X-Short": "a"},
+    }
+    await servers({"mine": entry}, secrets, TOKEN=SECRET).resolve(["mine"], ACCESS)
+    told = {
+        "error": f"401 for Bearer {SECRET}",
+        "list": [SECRET],
+        "n": 1,
+        "pair": (SECRET, None),
+        "odd key/7": "odd+key",
+    }
+    assert secrets.remove_from(told) == {
         "error": "401 for Bearer [redacted]",
         "list": ["[redacted]"],
         "n": 1,
         "pair": ("[redacted]", None),
+        "[redacted]": "odd+key",
     }
+    assert secrets.remove("application/json a odd%20key%2F7") == "application/json a [redacted]"

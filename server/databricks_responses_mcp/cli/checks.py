@@ -43,7 +43,6 @@ class Examination:
         self._options = options
         self._report = report
         self._call = call
-        self._secret = ""
         self._settings: Settings | None = None
         self._bridge: Bridge | None = None
         self._origin = ""
@@ -118,12 +117,8 @@ class Examination:
 
     async def _tell(self, finding: Finding) -> None:
         self._reported.add(finding.name)
-        detail, hint = (self._without_secrets(text) for text in (finding.detail, finding.hint))
+        detail, hint = (self._options.secrets.remove(redact(text)) for text in (finding.detail, finding.hint))
         await self._report(Finding(finding.name, finding.status, detail, hint, finding.code))
-
-    def _without_secrets(self, text: str) -> str:
-        text = redact(text)
-        return text.replace(self._secret, "***") if len(self._secret) > 3 else text
 
     # The checks.
 
@@ -133,7 +128,6 @@ class Examination:
 
     async def _read_settings(self) -> str:
         self._settings = settings = settings_for_terminal(self._options)
-        self._secret = settings.token.get_secret_value().strip() if settings.token else ""
         names = {doc.env.removeprefix("RESPONSES_MCP_").lower(): doc.env for doc in settings_help()}
         given = [names.get(name.removesuffix("_setting"), name) for name in settings.model_fields_set]
         given = [name for name in given if name.startswith("RESPONSES_MCP_")]

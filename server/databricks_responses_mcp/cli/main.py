@@ -1,7 +1,9 @@
 """The commands, each imported when it is called for."""
 
 import importlib
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -10,6 +12,8 @@ from databricks_responses_mcp import __version__
 from databricks_responses_mcp.cli.failing import exit_code_of
 from databricks_responses_mcp.cli.help import EXIT_CODES_HELP
 from databricks_responses_mcp.cli.lean_sdk import defer_wire_models
+from databricks_responses_mcp.cli.redacted_streams import redacted_streams
+from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 COMMANDS = {
     "serve": "Serve MCP over stdio (the default), or over HTTP.",
@@ -65,14 +69,25 @@ def run(argv: Sequence[str]) -> int:
         click.echo(
             "Speaking MCP on stdin and stdout, for a host to use; `--help` lists the commands for people.", err=True
         )
+    secrets = SecretValues()
+    secrets.add_environment(os.environ)
+    with redacted_streams(secrets, stdout=arguments[0] != "serve"):
+        return _run(arguments, secrets)
+
+
+def _run(arguments: list[str], secrets: SecretValues) -> int:
     try:
-        result = commands.main(args=arguments, prog_name="databricks-responses-mcp", standalone_mode=False)
+        result = commands.main(args=arguments, prog_name="databricks-responses-mcp", standalone_mode=False, obj=secrets)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0
     except BaseException as error:
         code = exit_code_of(error)
-        if code is None:
+        if code is not None:
+            return code
+        if isinstance(error, SystemExit):
             raise
-        return code
+        # Here, not by the interpreter: its traceback would show secrets that are in the error's text.
+        traceback.print_exception(error)
+        return 1
     return result if isinstance(result, int) else 0

@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import click
 
 from databricks_responses_mcp.cli.help import SETTINGS, WORKSPACE, SectionedOption
+from databricks_responses_mcp.workspace.secret_values import SecretValues
 from databricks_responses_mcp.workspace.settings import PREFIX, SettingDoc, settings_help
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -22,11 +23,13 @@ class SessionOptions:
         overrides: settings given as options, by setting name.
         embedded: start a workspace on this machine instead of using a real one.
         engine: what answers in the embedded workspace; None chooses.
+        secrets: what the command's output must not show.
     """
 
     overrides: dict[str, object]
     embedded: bool
     engine: str | None
+    secrets: SecretValues = field(default_factory=SecretValues)
 
 
 def session_options(*, without: Collection[str] = ()) -> Callable[[_F], _F]:
@@ -59,7 +62,12 @@ def _options(docs: dict[str, SettingDoc], *, asks: bool = True) -> Callable[[_F]
     def decorate(function: _F) -> _F:
         def with_session(**given: Any) -> Any:
             overrides = {name: given.pop(name) for name in docs}
-            session = SessionOptions(overrides, given.pop("embedded", False), given.pop("engine", None))
+            session = SessionOptions(
+                overrides,
+                given.pop("embedded", False),
+                given.pop("engine", None),
+                click.get_current_context().ensure_object(SecretValues),
+            )
             if session.engine is not None and not session.embedded:
                 raise click.UsageError("--engine goes with --embedded.")
             return function(session=session, **given)

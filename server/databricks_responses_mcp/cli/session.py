@@ -32,7 +32,7 @@ def settings_of(options: SessionOptions) -> Settings:
         BridgeError: ``invalid_argument``, naming every wrong one.
     """
     forget_unfilled(os.environ)
-    return load_settings(os.environ, options.overrides)
+    return load_settings(os.environ, options.overrides, options.secrets)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store.interface import Store
@@ -41,11 +40,17 @@ def _own_file() -> Path:
 
 
 def _path(setting: str) -> Path:
-    # A drive letter looks like a scheme of one letter.
-    if not setting.strip() or "\0" in setting or (len(urlsplit(setting).scheme) > 1 and "://" in setting):
+    """The file that a setting names; never a folder that is named with the password of a mistyped URL."""
+    text = setting.strip()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # no home directory
+        path = Path(text)
+    if "\0" in text or "://" in text or not path.is_absolute():
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            "RESPONSES_MCP_STORE names no store.",
-            "Set it to the path of a file, to a postgresql:// URL, to off, or leave it unset.",
+            "RESPONSES_MCP_STORE names no store: it is neither an absolute path nor a URL that is understood.",
+            "Set it to the absolute path of a file, to postgresql://user:password@host:5432/database, to off, or leave "
+            "it unset.",
         )
-    return Path(setting).expanduser()
+    return path

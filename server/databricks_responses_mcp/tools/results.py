@@ -47,6 +47,7 @@ def answer_result(
         facts: the result contract's fields.
         blocks: pictures and links, put after the text.
     """
+    facts = app.bridge.settings.secrets.remove_from(facts)
 
     def make(characters: int) -> CallToolResult:
         capped = _cap_text(app, facts, characters)
@@ -60,6 +61,7 @@ def error_result(
     app: App, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
 ) -> CallToolResult:
     """A failed call, with what had been received; ``lead`` as in `answer_result`, of what came before the failure."""
+    app.bridge.settings.secrets.remove_from_error(error)
     facts = {"status": "failed", **error.partial, "error": error.as_dict()}
     head = f"{error.code.value}: {error}"
 

@@ -116,7 +116,9 @@ def reporter_of(ctx: Context[App]) -> Reporter | None:
     if meta is None or meta.get("progress_token") is None:
         return None
 
+    secrets = app_of(ctx).bridge.settings.secrets
+
     async def report(value: float, message: str) -> None:
-        await ctx.report_progress(value, None, message)
+        await ctx.report_progress(value, None, secrets.remove(message))
 
     return Reporter(report)

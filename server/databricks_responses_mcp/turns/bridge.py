@@ -31,6 +31,7 @@ class Bridge:
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
+        settings.secrets.add_environment(environ)
         self._environ = environ
         self._client: WorkspaceClient | None = None
         self._credentials: Credentials | None = None
@@ -139,7 +140,7 @@ class Bridge:
 
             setting = self.settings.mcp_servers
             entries = {} if setting is None else read_entries(setting.get_secret_value())
-            self._mcp_servers = McpServers(entries, self._environ)
+            self._mcp_servers = McpServers(entries, self._environ, self.settings.secrets)
         return self._mcp_servers
 
     async def aclose(self) -> None:

@@ -20,7 +20,6 @@ from databricks_responses_mcp.turns.sight import current_sight
 from databricks_responses_mcp.turns.tool_secrets import usable_tools
 from databricks_responses_mcp.workspace.advice_rules import TOO_LONG, UNREADABLE_REASONING
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
-from databricks_responses_mcp.workspace.mcp_servers import secrets_of, without_secrets
 
 _ENCRYPTED = "reasoning.encrypted_content"
 _LEFT_OUT = (
@@ -70,8 +69,6 @@ async def take_turn(
         async with clock.bounds("signing in to the MCP servers"):
             servers = await bridge.mcp_servers.resolve(conversation.mcp_servers, bridge.client.access)
         parameters = {**parameters, "tools": [*parameters.get("tools", ()), *servers]}
-        if (sight := current_sight.get()) is not None:
-            sight.secrets = secrets_of(servers)
     outcome: Outcome | None = None
     encrypted = conversation.endpoint not in bridge.without_encrypted_reasoning
     while outcome is None:
@@ -91,14 +88,11 @@ async def take_turn(
             if asked != parameters and _refuses_include(error, parameters):
                 encrypted = False
                 continue
-            _veil(error, servers)
             _advise(error, conversation)
             raise
     if not encrypted:
         # It was the reason, so it is known from now on: a request without it has worked.
         bridge.without_encrypted_reasoning.add(conversation.endpoint)
-    if servers:
-        outcome = _veiled(outcome, servers)
     conversation.add(said, outcome)
     notes = await bridge.conversations.keep(conversation)
     if (sight := current_sight.get()) is not None:
@@ -229,18 +223,3 @@ async def answer_calls(
         return await fit_to_schema(
             bridge, conversation, outcome, conversation.output_schema, watch=watch, deadline_seconds=clock.left
         )
-
-
-def _veil(error: BridgeError, servers: Sequence[dict[str, Any]]) -> None:
-    """Take out of an error what an upstream repeated of the servers' secrets."""
-    if servers:
-        secrets = secrets_of(servers)
-        error.message, error.hint, error.partial = without_secrets((error.message, error.hint, error.partial), secrets)
-
-
-def _veiled(outcome: Outcome, servers: Sequence[dict[str, Any]]) -> Outcome:
-    """The outcome, should a server have said its own secrets in what it gave the model."""
-    secrets = secrets_of(servers)
-    names = ("text", "refusal", "pending_calls", "citations", "output", "items", "notes")
-    changed: dict[str, Any] = {name: without_secrets(getattr(outcome, name), secrets) for name in names}
-    return replace(outcome, **changed)

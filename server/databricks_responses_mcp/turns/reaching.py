@@ -11,6 +11,7 @@ from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.exchange import TakePicture, exchange
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.sight import current_sight
 from databricks_responses_mcp.workspace.classifying import Capability
 from databricks_responses_mcp.workspace.routing import Way, leads_elsewhere
 
@@ -18,6 +19,19 @@ SURFACE = "surface"
 """The parameter of ours that forces one; it is not sent."""
 
 _NATIVE = "responses"
+_FROM_UPSTREAM = (
+    "text",
+    "model",
+    "response_id",
+    "incomplete_reason",
+    "refusal",
+    "pending_calls",
+    "citations",
+    "output",
+    "extras",
+    "items",
+    "notes",
+)
 _PAID = ("text", "output", "pending_calls", "usage")
 _SIGN_IN = (301, 302, 303, 307, 401, 403)
 _APPS_TAKE_OAUTH = (
@@ -58,10 +72,41 @@ async def reach(
 ) -> Outcome:
     """As `exchange`, on the surface that serves the model; ``outcome.surface`` says which.
 
+    What an upstream repeats of this process's secrets is taken out, before it is kept or shown.
+
     Raises:
         BridgeError: every failure of `exchange`, of the first surface if both fail; ``unsupported_by_model`` for what
             the surface cannot do, naming a model of the workspace that can.
     """
+    secrets = bridge.settings.secrets
+    if (sight := current_sight.get()) is not None:
+        sight.secrets = secrets
+    try:
+        outcome = await _reach(
+            bridge,
+            body,
+            deadline_seconds=deadline_seconds,
+            reporter=reporter,
+            label=label,
+            on_text=on_text,
+            take_picture=take_picture,
+        )
+    except BridgeError as error:
+        secrets.remove_from_error(error)
+        raise
+    return replace(outcome, **secrets.remove_from({name: getattr(outcome, name) for name in _FROM_UPSTREAM}))
+
+
+async def _reach(
+    bridge: Bridge,
+    body: Mapping[str, Any],
+    *,
+    deadline_seconds: float,
+    reporter: Reporter | None,
+    label: str,
+    on_text: Callable[[str], None] | None,
+    take_picture: TakePicture | None,
+) -> Outcome:
     clock = Clock(deadline_seconds)
     model = str(body["model"])
     wanted = {key: value for key, value in body.items() if key != SURFACE}

@@ -1,12 +1,11 @@
 """What can be seen of a call from outside while it goes on: as far as its answers have come."""
 
-from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from databricks_responses_mcp.responses.assembly import ResponseAssembler
 from databricks_responses_mcp.turns.outcome import outcome_of
-from databricks_responses_mcp.workspace.mcp_servers import without_secrets
+from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 current_sight: ContextVar["Sight | None"] = ContextVar("current_sight", default=None)
 """That of the call which is running."""
@@ -22,7 +21,7 @@ class Sight:
 
     def __init__(self) -> None:
         self.conversation_id: str | None = None
-        self.secrets: Sequence[str] = ()
+        self.secrets = SecretValues()
         self._streams: list[tuple[ResponseAssembler, str]] = []
 
     def see(self, assembler: ResponseAssembler, endpoint: str) -> None:
@@ -37,8 +36,7 @@ class Sight:
     @property
     def tail(self) -> str:
         """The end of the text of the newest answer."""
-        tail: str = without_secrets(self._streams[-1][0].tail if self._streams else "", self.secrets)
-        return tail
+        return self.secrets.remove(self._streams[-1][0].tail if self._streams else "")
 
     def facts(self) -> dict[str, Any]:
         """What has arrived, in the result contract's fields: the words of all answers, the rest of the newest."""
@@ -52,5 +50,4 @@ class Sight:
             facts.pop(name, None)
         if self.conversation_id is not None:
             facts["conversation_id"] = self.conversation_id
-        shown: dict[str, Any] = without_secrets(facts, self.secrets)
-        return shown
+        return self.secrets.remove_from(facts)

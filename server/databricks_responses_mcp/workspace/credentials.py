@@ -112,6 +112,7 @@ def credentials_for(settings: Settings, environ: Mapping[str, str] = os.environ)
     """
     host = normalise_host(settings.host) if settings.host else None
     token = settings.token.get_secret_value() if settings.token else None
+    settings.secrets.add(token)
     kind = environ.get("DATABRICKS_AUTH_TYPE", "").strip()
     if host and token and not settings.profile and _only_token(kind, environ):
         return TokenCredentials(host, token, workspace_id=environ.get("DATABRICKS_WORKSPACE_ID", "").strip() or None)

@@ -116,7 +116,7 @@ class WorkspaceClient:
             async with self._exchange(request) as response:
                 body = await _read(response, MAX_LISTING_BYTES)
             try:
-                return parse_json(body)
+                return self._settings.secrets.remove_from(parse_json(body))
             except ValueError as exc:
                 raise upstream_error(
                     status=response.status_code, headers=response.headers, body=body, model=None, host=self._origin

@@ -14,6 +14,7 @@ from databricks_responses_mcp.workspace.access import Access
 from databricks_responses_mcp.workspace.credentials import WORKSPACE_ID_HEADER
 from databricks_responses_mcp.workspace.managed_mcp import MANAGED_FORMS, managed_label, managed_path
 from databricks_responses_mcp.workspace.mcp_server_entries import REFERENCE, McpServerEntry
+from databricks_responses_mcp.workspace.secret_values import SHORTEST_SECRET, SecretValues
 
 _HINT = "Set it in the environment of this server's process, where the MCP host starts it."
 
@@ -24,11 +25,15 @@ class McpServers:
     Args:
         entries: the configured ones, by name.
         environ: where ``${NAME}`` of their secrets is looked up, at each call.
+        secrets: told what the servers are signed in to with.
     """
 
-    def __init__(self, entries: Mapping[str, McpServerEntry], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, entries: Mapping[str, McpServerEntry], environ: Mapping[str, str], secrets: SecretValues
+    ) -> None:
         self._entries = entries
         self._environ = environ
+        self._secrets = secrets
 
     def labels(self, names: Iterable[str]) -> dict[str, str]:
         """The ``server_label`` of each name. Always the same for the same name: replayed items speak of it.
@@ -71,9 +76,11 @@ class McpServers:
                 tool["authorization"] = _bare(self._filled(entry.authorization, name, "authorization"))
             if entry.headers:
                 tool["headers"] = {key: self._filled(value, name, key) for key, value in entry.headers.items()}
-            await self._check_receiver(
-                name, entry.url, [tool.get("authorization", ""), *tool.get("headers", {}).values()], access
-            )
+            headers: Mapping[str, str] = tool.get("headers", {})
+            self._secrets.add(tool.get("authorization"))
+            self._secrets.add(*(value for key, value in headers.items() if key.lower() not in _PLAIN_HEADERS))
+            told = [tool.get("authorization", ""), *headers.values()]
+            await self._check_receiver(name, entry.url, told, access)
         else:
             tool |= await _workspace_access(name, access)
         if entry.allowed_tools is not None:
@@ -86,9 +93,7 @@ class McpServers:
     async def _check_receiver(self, name: str, url: str, values: Iterable[str], access: Access) -> None:
         """Refuse to tell a server outside of the workspace what signs in to the workspace."""
         ours = [
-            secret
-            for key in _WORKSPACE_SECRETS
-            if len(secret := self._environ.get(key, "").strip()) >= _SHORTEST_SECRET
+            secret for key in _WORKSPACE_SECRETS if len(secret := self._environ.get(key, "").strip()) >= SHORTEST_SECRET
         ]
         for value in values:
             if not value or not (any(secret in value for secret in ours) or await access.holds_token(value)):
@@ -115,35 +120,9 @@ class McpServers:
         return re.sub(REFERENCE, value_of, text)
 
 
-def secrets_of(tools: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """What must never be shown of tools that `McpServers.resolve` made."""
-    found = [tool.get("authorization") for tool in tools]
-    for tool in tools:
-        for name, value in (tool.get("headers") or {}).items():
-            if name.lower() != _WORKSPACE_ID.lower():
-                found.append(value)
-    # An upstream may repeat a token without the word before it.
-    found += [value.partition(" ")[2] for value in found if isinstance(value, str)]
-    # What is short is no secret, and taking it out would maim innocent words.
-    return tuple(value for value in found if isinstance(value, str) and len(value) >= _SHORTEST_SECRET)
-
-
-def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
-    """A JSON value without the secrets, wherever in it some upstream repeated them."""
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, "[redacted]")
-        return value
-    if isinstance(value, dict):
-        return {key: without_secrets(item, secrets) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(without_secrets(item, secrets) for item in value)
-    return value
-
-
-_SHORTEST_SECRET = 6
+# Headers that say nothing secret; taking their values out of answers would maim them.
+_PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent", WORKSPACE_ID_HEADER.lower()})
 _WORKSPACE_SECRETS = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET", "DATABRICKS_PASSWORD", "ARM_CLIENT_SECRET")
-_WORKSPACE_ID = "X-Databricks-Workspace-Id"
 
 
 async def _workspace_access(name: str, access: Access) -> dict[str, Any]:

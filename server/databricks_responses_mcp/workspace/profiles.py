@@ -7,6 +7,9 @@ from pathlib import Path
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.host import normalise_host
 
+SECRET_KEYS = ("token", "client_secret", "azure_client_secret", "password", "google_credentials")
+"""What of a profile must not be shown."""
+
 _SETTINGS_SECTION = "__settings__"
 # In the SDK a variable of the environment wins over the profile, attribute by attribute: a profile's own way to sign in
 # beside DATABRICKS_TOKEN becomes a mixture of two workspaces.

@@ -20,7 +20,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.credentials import SIGN_IN_VARIABLES, WORKSPACE_ID_HEADER, checked_token
 from databricks_responses_mcp.workspace.flight import Flight
 from databricks_responses_mcp.workspace.host import WorkspaceHost, normalise_host
-from databricks_responses_mcp.workspace.profiles import check_profile, config_path, read_profile
+from databricks_responses_mcp.workspace.profiles import SECRET_KEYS, check_profile, config_path, read_profile
 from databricks_responses_mcp.workspace.sdk_errors import WAYS_TO_SIGN_IN, sign_in_error
 from databricks_responses_mcp.workspace.settings import Settings
 
@@ -59,6 +59,7 @@ class SdkCredentials:
         self._profile = settings.profile
         self._token = checked_token(settings.token.get_secret_value()) if settings.token else None
         self._timeout = settings.auth_timeout_seconds
+        self._secrets = settings.secrets
         self._verbose = settings.log_level == "DEBUG"
         self._flight: Flight[_SignedIn] | None = None
         self._deadline = 0.0
@@ -143,7 +144,9 @@ class SdkCredentials:
             with self._guard:
                 if self._generation == generation:
                     self._config = config
+        self._secrets.add(*(getattr(config, name, None) for name in SECRET_KEYS))
         headers = dict(config.authenticate())
+        self._secrets.add(*(value for name, value in headers.items() if name.lower() != WORKSPACE_ID_HEADER.lower()))
         host = self._host_of(config)
         if host.workspace_id:
             headers.setdefault(WORKSPACE_ID_HEADER, host.workspace_id)
@@ -153,7 +156,9 @@ class SdkCredentials:
         """What can be told without the SDK, and what it would resolve without a word."""
         if self._profile:
             origin = self._given_host.origin if self._given_host else None
-            check_profile(self._profile, read_profile(self._profile, self._environ), origin, self._token)
+            profile = read_profile(self._profile, self._environ)
+            self._secrets.add(*(profile.get(name) for name in SECRET_KEYS))
+            check_profile(self._profile, profile, origin, self._token)
             return
         if self._given_host or self._is_set(*_INSIDE_DATABRICKS, "DATABRICKS_AZURE_RESOURCE_ID"):
             return

@@ -12,11 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.redaction import redact
+from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 SURFACE_NAMES = (
     "auto",
@@ -349,6 +350,13 @@ class Settings(BaseModel):
             raise ValueError("no list")
         return tuple(_absolute_path(Path(part)) for part in parts if str(part).strip())
 
+    _secrets: SecretValues = PrivateAttr(default_factory=SecretValues)
+
+    @property
+    def secrets(self) -> SecretValues:
+        """What must not be shown: what the settings hold, and what signing in with them gives."""
+        return self._secrets
+
     @cached_property
     def image_dir(self) -> Path:
         """Where pictures are written: the setting, else a folder among the user's pictures. Not created here."""
@@ -374,15 +382,22 @@ def _absolute_path(path: Path) -> Path:
 def load_settings(
     environ: Mapping[str, str] = os.environ,
     overrides: Mapping[str, object] | None = None,
+    secrets: SecretValues | None = None,
 ) -> Settings:
     """Read the settings from the environment.
 
     An empty variable counts as unset. ``overrides`` (by setting name, as from flags) win; ``None`` in them is unset.
     No file is read but the one that ``mcp_servers`` may name.
 
+    Args:
+        secrets: given the secrets among them, and kept as `Settings.secrets`.
+
     Raises:
         BridgeError: ``invalid_argument``, naming every wrong value at once, or every unknown ``RESPONSES_MCP_*`` name.
     """
+    secrets = SecretValues() if secrets is None else secrets
+    secrets.add_environment(environ)
+    secrets.add_url(str((overrides or {}).get("store") or ""))
     known = {doc.env: name for name, doc in _fields()}
     problems = list(_unknown_names(environ, set(known)))
     values: dict[str, object] = {}
@@ -399,11 +414,12 @@ def load_settings(
     except ValidationError as error:
         problems.extend(_explain(error, values, shown))
     else:
+        settings._secrets = secrets
         if not problems:
             return settings
     raise BridgeError(
         ErrorCode.INVALID_ARGUMENT,
-        "Wrong settings: " + "; ".join(problems) + ".",
+        secrets.remove("Wrong settings: " + "; ".join(problems) + "."),
         "Correct or remove them where the server's environment is configured; --help lists every setting.",
     )
 

@@ -1,0 +1,142 @@
+"""The secrets that this process knows, by value: they are taken out of every text that leaves it, whatever their shape.
+
+Text that came from elsewhere may hold other secrets as well; those are known by their shape alone (`redaction`).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
+
+from databricks_responses_mcp.errors import BridgeError
+
+T = TypeVar("T")
+
+REDACTED = "[redacted]"
+
+SHORTEST_SECRET = 6
+"""Characters. Taking out what is shorter would maim innocent words."""
+
+_MOST = 500
+# A user name alone may be a token, if it is long.
+_SHORTEST_TOKEN = 16
+_PATH = re.compile(r"[/~.]|[A-Za-z]:[\\/](?!/)")
+_NAMES = re.compile(
+    r"(?:DATABRICKS|ARM|AZURE|GOOGLE|PG|RESPONSES_MCP)\w*?(?:TOKEN|SECRET|PASSWORD|PASSWD|API_KEY|CREDENTIALS)", re.I
+)
+_URLS = re.compile(r"(?:https?|all|ftp|no)_proxy|DATABRICKS_HOST|RESPONSES_MCP_STORE", re.I)
+_PARAMETER = re.compile(r"(?:^|[?&\s])(?:ssl)?password\s*=\s*('[^']*'|[^\s&]+)", re.I)
+
+
+class SecretValues:
+    """Values that must not be shown. Safe to add to from other threads.
+
+    The newest 500 forms are kept: a token that is renewed every hour is forgotten after some days.
+    """
+
+    def __init__(self) -> None:
+        # Replaced as a whole, so that readers in other threads see the old or the new one. Longest first.
+        self._forms: tuple[str, ...] = ()
+        self._newest: tuple[str, ...] = ()
+
+    @property
+    def longest(self) -> int:
+        """How many characters the longest form has."""
+        return len(self._forms[0]) if self._forms else 0
+
+    def add(self, *values: str | None) -> None:
+        """Add values as they are used, and as they look in URLs, JSON and Python's quotes; None is passed over."""
+        forms: list[str] = []
+        for value in values:
+            forms += _forms(value) if value is not None else ()
+        added = [form for form in dict.fromkeys(forms) if form not in self._newest]
+        if added:
+            self._newest = (*self._newest, *added)[-_MOST:]
+            self._forms = tuple(sorted(self._newest, key=len, reverse=True))
+
+    def add_url(self, text: str | None) -> None:
+        """Add the credentials in a URL, also in one that is mistyped; `password=` in connection strings too."""
+        if not text or _PATH.match(text):
+            return
+        # Where the password ends is not certain if it holds what it should not: both readings are secrets, and so are
+        # its parts, since an error of a parser may repeat one.
+        for end in {text.find("@"), text.rfind("@")} - {-1}:
+            user = re.sub(r"^[^/@:]*:?/{1,3}|^[^/@:]*:(?=[^/@:]*:)", "", text[:end])
+            name, colon, password = user.partition(":")
+            if colon:
+                self.add(password, *re.split(r"[/?#:@]", password))
+            elif len(name) >= _SHORTEST_TOKEN:
+                self.add(name)
+        self.add(*(found[1].strip("'") for found in _PARAMETER.finditer(text)))
+
+    def add_environment(self, environ: Mapping[str, str]) -> None:
+        """Add what the environment holds of tokens, passwords and secrets that this program uses."""
+        for name, value in environ.items():
+            if _URLS.fullmatch(name):
+                self.add_url(value)
+            elif _NAMES.fullmatch(name):
+                self.add(value)
+
+    def remove(self, text: str) -> str:
+        """The text without them."""
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, REDACTED)
+        return text
+
+    def beginning_at_end(self, text: str) -> int:
+        """How many characters at the end of a text may be the beginning of a secret; 0 for none."""
+        # The first character rules out almost every place at once.
+        starts = {form[0] for form in self._forms}
+        for at in range(max(len(text) - self.longest + 1, 0), len(text)):
+            if text[at] in starts and any(form.startswith(text[at:]) for form in self._forms):
+                return len(text) - at
+        return 0
+
+    def remove_from(self, value: T) -> T:
+        """A JSON value without them, in its keys as well; itself if it holds none."""
+        return self._removed(value) if self._forms else value
+
+    def remove_from_error(self, error: BridgeError) -> BridgeError:
+        """The same error, changed."""
+        error.message, error.hint = self.remove(error.message), self.remove(error.hint)
+        error.partial = self.remove_from(error.partial)
+        return error
+
+    def _removed(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.remove(value)
+        if isinstance(value, dict):
+            return {self._removed(key): self._removed(item) for key, item in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(map(self._removed, value))
+        return value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretValues) and self._newest == other._newest
+
+    __hash__ = None  # type: ignore[assignment] # it changes
+
+    def __repr__(self) -> str:
+        return f"SecretValues({len(self._forms)} forms)"
+
+
+def _forms(value: str) -> list[str]:
+    bare = re.sub(r"^(?:Bearer|Basic)\s+", "", value.strip(), flags=re.IGNORECASE)
+    if len(bare) < SHORTEST_SECRET:
+        return []
+    plain = unquote(bare)
+    return [
+        form
+        for form in (
+            bare,
+            plain,
+            quote(bare, safe=""),
+            quote(plain, safe=""),
+            json.dumps(bare)[1:-1],
+            json.dumps(bare, ensure_ascii=False)[1:-1],
+            repr(bare)[1:-1],
+        )
+        if len(form) >= SHORTEST_SECRET
+    ]
