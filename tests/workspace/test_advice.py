@@ -1,4 +1,5 @@
 import json
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -111,6 +112,22 @@ MARKS = {
     ),
     "guardrail, personal data": Answer(400, nested({"input_guardrail": [{"flagged": True, "pii_detection": True}]})),
     "redirect to login": Answer(303, "", {"location": "/login"}),
+    "redirect to another host": Answer(307, "", {"location": "https://other.example:8443/serving-endpoints/x?token=a"}),
+    "redirect to another path": Answer(308, "<html><title>Moved</title></html>", {"location": "/api/v2"}),
+    "redirect to nowhere": Answer(301, "", {"location": "https://[x"}),
+    "redirect without target": Answer(302),
+    "tokens disabled": Answer(
+        403, {"error_code": "PERMISSION_DENIED", "message": "API tokens are disabled for user 1234567890123456"}
+    ),
+    "tokens not allowed": Answer(401, {"message": "Personal access tokens are not allowed in this workspace."}),
+    "page of a proxy": Answer(
+        502,
+        "<html><head><title>gw-17.corp.example: 502</title></head><body><h1>upstream 10.0.0.7:8443 failed</h1>"
+        "<pre>at com.example.Gateway.forward(Gateway.java:42)</pre></body></html>",
+    ),
+    "page that refuses the token": Answer(403, "<html><body><pre>Invalid access token</pre></body></html>"),
+    "page after words in JSON": Answer(500, {"message": "Upstream said <html><h1>10.0.0.7</h1></html>"}),
+    "wait in words": Answer(429, {"message": "Rate limit reached. Please try again in 1m2.5s."}),
     "proxy": Answer(407),
     "wrong path": Answer(404, "Path must be of form /serving-endpoints/<endpoint_name>/invocations"),
     "ip list": Answer(403, "Source IP address: 1.2.3.4 is blocked by Databricks IP ACL for workspace: 123"),
@@ -281,23 +298,25 @@ def test_every_shape_of_error_body_is_read() -> None:
             ],
             "html with pre": [
                 "code=upstream_error retryable=True status=500",
-                "The workspace failed inside (HTTP 500): java.lang.Oops.",
+                "The workspace failed inside (HTTP 500): an HTML page instead of an answer.",
                 "-> Ask again; if it happens every time, the model may not be served on this path:",
                 "list_databricks_models shows which are.",
             ],
             "html with title": [
                 "code=upstream_unavailable retryable=True status=502",
-                "The workspace is not available at the moment (HTTP 502): 502 Bad Gateway.",
+                "The workspace is not available at the moment (HTTP 502): an HTML page instead of an",
+                "answer.",
                 "-> Ask again in a moment.",
             ],
             "html without words": [
                 "code=upstream_unavailable retryable=True status=503",
-                "The workspace is not available at the moment (HTTP 503): a web page instead of an answer.",
+                "The workspace is not available at the moment (HTTP 503): an HTML page instead of an",
+                "answer.",
                 "-> Ask again in a moment.",
             ],
             "html inside JSON": [
                 "code=upstream_error retryable=True status=500",
-                "The workspace failed inside (HTTP 500): Upstream broke.",
+                "The workspace failed inside (HTTP 500): an HTML page instead of an answer.",
                 "-> Ask again; if it happens every time, the model may not be served on this path:",
                 "list_databricks_models shows which are.",
             ],
@@ -352,7 +371,7 @@ def test_every_shape_of_error_body_is_read() -> None:
             "page instead of JSON": [
                 "code=not_configured retryable=False status=200",
                 "https://dbc-a1.cloud.databricks.com answered with a sign-in page instead of the API's",
-                "answer (HTTP 200): Databricks - Sign In.",
+                "answer (HTTP 200): an HTML page instead of an answer.",
                 "-> Use the workspace's own address as DATABRICKS_HOST, not a custom URL or a Databricks",
                 "App: those sign in with a browser or OAuth and take no personal access token.",
             ],
@@ -395,10 +414,80 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
             ],
             "redirect to login": [
                 "code=not_configured retryable=False status=303",
-                "https://dbc-a1.cloud.databricks.com answered with a redirect to a sign-in page instead of",
-                "the API's answer (HTTP 303): See Other.",
+                "https://dbc-a1.cloud.databricks.com answered with a redirect to a sign-in page,",
+                "https://dbc-a1.cloud.databricks.com/login, instead of the API's answer (HTTP 303).",
                 "-> Use the workspace's own address as DATABRICKS_HOST, not a custom URL or a Databricks",
                 "App: those sign in with a browser or OAuth and take no personal access token.",
+            ],
+            "redirect to another host": [
+                "code=not_configured retryable=False status=307",
+                "https://dbc-a1.cloud.databricks.com answered with a redirect to",
+                "https://other.example:8443/serving-endpoints/x (HTTP 307), which is not followed.",
+                "-> If https://other.example:8443 is the workspace, set DATABRICKS_HOST (or the profile's",
+                "host) to it; else ask whoever runs the network or a proxy in between why it answers for",
+                "the workspace.",
+            ],
+            "redirect to another path": [
+                "code=not_configured retryable=False status=308",
+                "https://dbc-a1.cloud.databricks.com answered with a redirect to",
+                "https://dbc-a1.cloud.databricks.com/api/v2 (HTTP 308), which is not followed.",
+                "-> If the API has moved there, set RESPONSES_MCP_RESPONSES_PATH to that path; else ask",
+                "whoever runs the network or a proxy in between why it answers for the workspace.",
+            ],
+            "redirect to nowhere": [
+                "code=not_configured retryable=False status=301",
+                "https://dbc-a1.cloud.databricks.com answered with a redirect that names no target (HTTP",
+                "301).",
+                "-> Check DATABRICKS_HOST, or ask whoever runs the network or a proxy in between why it",
+                "answers for the workspace.",
+            ],
+            "redirect without target": [
+                "code=not_configured retryable=False status=302",
+                "https://dbc-a1.cloud.databricks.com answered with a redirect that names no target (HTTP",
+                "302).",
+                "-> Check DATABRICKS_HOST, or ask whoever runs the network or a proxy in between why it",
+                "answers for the workspace.",
+            ],
+            "tokens disabled": [
+                "code=unauthenticated retryable=False status=403",
+                "This workspace takes no personal access tokens (HTTP 403): API tokens are disabled for",
+                "user 1234567890123456.",
+                "-> Sign in with OAuth: run `databricks auth login`, unset DATABRICKS_TOKEN and set",
+                "DATABRICKS_CONFIG_PROFILE to the profile that it made; or set DATABRICKS_CLIENT_ID and",
+                "DATABRICKS_CLIENT_SECRET of a service principal.",
+            ],
+            "tokens not allowed": [
+                "code=unauthenticated retryable=False status=401",
+                "This workspace takes no personal access tokens (HTTP 401): Personal access tokens are not",
+                "allowed in this workspace.",
+                "-> Sign in with OAuth: run `databricks auth login`, unset DATABRICKS_TOKEN and set",
+                "DATABRICKS_CONFIG_PROFILE to the profile that it made; or set DATABRICKS_CLIENT_ID and",
+                "DATABRICKS_CLIENT_SECRET of a service principal.",
+            ],
+            "page of a proxy": [
+                "code=upstream_unavailable retryable=True status=502",
+                "The workspace is not available at the moment (HTTP 502): an HTML page instead of an",
+                "answer.",
+                "-> Ask again in a moment.",
+            ],
+            "page that refuses the token": [
+                "code=unauthenticated retryable=False status=403",
+                "The workspace does not know the token (HTTP 403): an HTML page instead of an answer.",
+                "-> The token has expired or belongs to another workspace: make a new one in the workspace",
+                "that DATABRICKS_HOST names, and check that no DATABRICKS_CONFIG_PROFILE points elsewhere.",
+                "`databricks-responses-mcp doctor` shows which check fails.",
+            ],
+            "page after words in JSON": [
+                "code=upstream_error retryable=True status=500",
+                "The workspace failed inside (HTTP 500): an HTML page instead of an answer.",
+                "-> Ask again; if it happens every time, the model may not be served on this path:",
+                "list_databricks_models shows which are.",
+            ],
+            "wait in words": [
+                "code=rate_limited retryable=True retry_after_seconds=62.5 status=429",
+                "The endpoint's rate limit is reached (HTTP 429): Rate limit reached. Please try again in",
+                "1m2.5s.",
+                "-> Wait and ask again, or use another endpoint.",
             ],
             "proxy": [
                 "code=not_configured retryable=False status=407",
@@ -894,6 +983,37 @@ def test_every_row_of_the_table_is_reached() -> None:
 )
 def test_the_wait_that_a_header_asks_for_is_read(headers: dict[str, str], seconds: float | None) -> None:
     assert explain(Answer(429, "", headers)).retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Limit 30000, Used 22999, Requested 12528. Please try again in 11.054s. Visit the page.", 11.054),
+        ("Please retry after 7 seconds.", 7.0),
+        ("Retry in 250ms", 0.25),
+        ("try again in 6m0s", 360.0),
+        ("Try again in 1 minute 30 seconds", 90.0),
+        ("wait for 2 hours", 7200.0),
+        ("Wait 20 milliseconds", 0.02),
+        ("the limit resets in 1h1m1s", 3661.0),
+        ("try again in 999999999 hours", 86400.0),
+        ("Please try again later.", None),
+        ("Retry with 3 messages", None),
+        ("you asked 5 seconds too late", None),
+    ],
+)
+def test_the_wait_that_is_told_in_words_alone_is_read(message: str, seconds: float | None) -> None:
+    error = event_error({"type": "error", "error": {"code": "rate_limit_exceeded", "message": message}})
+    assert (error.code, error.retry_after_seconds) == (ErrorCode.RATE_LIMITED, seconds)
+    assert explain(Answer(429, {"message": message})).retry_after_seconds == seconds
+    # What is told in a field counts more.
+    assert explain(Answer(429, {"message": message}, {"retry-after": "3"})).retry_after_seconds == 3
+
+
+@pytest.mark.parametrize("answer", [answer for answer in MARKS.values() if "<html" in str(answer.body)])
+def test_a_page_is_called_a_page_and_nothing_of_it_is_shown(answer: Answer) -> None:
+    error = explain(answer)
+    assert not re.search(r"10\.0\.0|corp|Gateway|Moved|Invalid access", f"{error} {error.as_dict()}")
 
 
 @pytest.mark.parametrize("wait", [-1, True, "soon", None, 1e9, 10**400, "NaN"])

@@ -301,9 +301,10 @@ PROFILES = (
             snapshot(
                 [
                     "not_configured",
-                    "accounts.cloud.databricks.com is the account console, not a workspace: it serves no",
-                    "models.",
-                    "-> Set DATABRICKS_HOST to the address in the browser's bar when the workspace is open:",
+                    "The profile dev of ~/.databrickscfg is wrong. accounts.cloud.databricks.com is the account",
+                    "console, not a workspace: it serves no models.",
+                    "-> Correct `host` under [dev], or run `databricks auth login --profile dev`. It is the",
+                    "address in the browser's bar when the workspace is open:",
                     "https://dbc-a1b2c3d4-e5f6.cloud.databricks.com (AWS),",
                     "https://adb-1234567890123456.7.azuredatabricks.net (Azure) or",
                     "https://1234567890123456.7.gcp.databricks.com (Google Cloud).",

@@ -12,6 +12,7 @@ from databricks_responses_mcp.turns.exchange import TakePicture, exchange
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.sight import current_sight
+from databricks_responses_mcp.workspace.advice import SIGN_IN_PAGE
 from databricks_responses_mcp.workspace.classifying import Capability
 from databricks_responses_mcp.workspace.routing import Way, leads_elsewhere
 
@@ -33,7 +34,7 @@ _FROM_UPSTREAM = (
     "notes",
 )
 _PAID = ("text", "output", "pending_calls", "usage")
-_SIGN_IN = (301, 302, 303, 307, 401, 403)
+_UNAUTHENTICATED = (401, 403)
 _APPS_TAKE_OAUTH = (
     "Databricks Apps take OAuth tokens only, no personal access tokens: sign in with `databricks auth login` and a "
     "profile, or as a service principal that may use the App."
@@ -135,7 +136,7 @@ async def _reach(
                 # A limit or a broken line says nothing about the way.
                 if way.confidence == "learned" and leads_elsewhere(error, way):
                     bridge.router.unlearn(model)
-                if way.surface.key == "app" and error.status in _SIGN_IN:
+                if way.surface.key == "app" and (error.status in _UNAUTHENTICATED or SIGN_IN_PAGE in error.marks):
                     error.hint = _APPS_TAKE_OAUTH
                 raise await _advised(bridge, model, error) from error
             first = error

@@ -81,6 +81,11 @@ class Access:
         token = authorization.partition(" ")[2].strip() or authorization
         return len(token) >= _SHORTEST_TOKEN and token in text
 
+    @property
+    def profile(self) -> str | None:
+        """The profile that one is signed in with, as far as is known."""
+        return self._credentials.profile
+
     async def refresh(self) -> bool:
         """Forget what was obtained; False when it could only be the same again."""
         return await self._credentials.refresh()

@@ -13,7 +13,7 @@ _NEW_TOKEN = (
     "names, and check that no DATABRICKS_CONFIG_PROFILE points elsewhere. " + DOCTOR
 )
 SIGN_IN = "Sign in again (`databricks auth login`), or give a valid DATABRICKS_TOKEN. " + DOCTOR
-_OWN_ADDRESS = (
+OWN_ADDRESS = (
     "Use the workspace's own address as DATABRICKS_HOST, not a custom URL or a Databricks App: those sign in with a "
     "browser or OAuth and take no personal access token."
 )
@@ -22,13 +22,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
     # The address and the way there.
     rule(
         _E.NOT_CONFIGURED,
-        _OWN_ADDRESS,
-        "{host} answered with a redirect to a sign-in page instead of the API's answer",
-        status=(301, 302, 303, 307, 308),
-    ),
-    rule(
-        _E.NOT_CONFIGURED,
-        _OWN_ADDRESS,
+        OWN_ADDRESS,
         "{host} answered with a sign-in page instead of the API's answer",
         status=200,
         text=r"\b(?:sign|log)[ -]?in\b",
@@ -54,6 +48,16 @@ ACCESS_RULES: tuple[Rule, ...] = (
         status=(401, 403),
     ),
     # Who is asking.
+    rule(
+        _E.UNAUTHENTICATED,
+        "Sign in with OAuth: run `databricks auth login`, unset DATABRICKS_TOKEN and set DATABRICKS_CONFIG_PROFILE to "
+        "the profile that it made; or set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET of a service principal.",
+        "This workspace takes no personal access tokens",
+        text=r"(?:api|personal access) tokens? (?:are|is|has been|have been|was|were) "
+        r"(?:disabled|turned off|not (?:allowed|enabled|permitted|supported))|"
+        r"(?:disabled|not allowed|not permitted).{0,40}personal access tokens?",
+        status=(400, 401, 403),
+    ),
     rule(
         _E.PERMISSION_DENIED,
         "Sign in with an OAuth token that has the scope model-serving or all-apis.",

@@ -50,6 +50,11 @@ class Credentials(Protocol):
         ...
 
     @property
+    def profile(self) -> str | None:
+        """The profile of ``~/.databrickscfg`` that the credentials come from, as far as is known."""
+        ...
+
+    @property
     def describe(self) -> str:
         """How one signs in, for a person: ``token from DATABRICKS_TOKEN``, ``profile DEFAULT (databricks-cli)``."""
         ...
@@ -91,6 +96,11 @@ class TokenCredentials:
     async def host(self) -> WorkspaceHost:
         """The given host."""
         return self._host
+
+    @property
+    def profile(self) -> str | None:
+        """None: host and token were given."""
+        return None
 
     @property
     def describe(self) -> str:

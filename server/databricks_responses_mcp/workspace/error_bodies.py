@@ -6,7 +6,7 @@ Pure parsing; what to make of it is `databricks_responses_mcp.workspace.advice`.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from databricks_responses_mcp.workspace.redaction import html_to_text, looks_like_html
@@ -30,7 +30,8 @@ class ErrorBody:
         limit_type: which budget was exceeded, if the body said so.
         categories: what a guardrail flagged; empty when no guardrail spoke.
         guardrail: whether a guardrail refused, ``input`` or ``output``.
-        is_html: the body was a page; ``message`` is its title or preformatted text.
+        is_html: what it said was an HTML page. ``message`` then is the page's title or preformatted text: it tells
+            what kind of error this is, and is not for showing, since pages name hosts and hold traces.
         is_sse: the body was an event stream.
     """
 
@@ -54,6 +55,7 @@ class _Found:
     limit_type: str | None = None
     categories: list[str] = field(default_factory=list)
     guardrail: str | None = None
+    is_html: bool = False
 
     def frozen(self) -> ErrorBody:
         return ErrorBody(
@@ -64,6 +66,7 @@ class _Found:
             limit_type=self.limit_type,
             categories=tuple(dict.fromkeys(self.categories)),
             guardrail=self.guardrail,
+            is_html=self.is_html,
         )
 
 
@@ -76,11 +79,9 @@ def parse_error_body(body: bytes) -> ErrorBody:
         value = _loads(text)
         if value is not None:
             return parse_error_value(value)
-    if looks_like_html(text):
-        return ErrorBody(message=html_to_text(text), is_html=True)
     if text.startswith(("data:", "event:", ":")):
         found = _from_sse(text)
-        return ErrorBody(**{**_as_kwargs(found), "is_sse": True})
+        return replace(found, is_sse=True)
     return parse_error_value(text)
 
 
@@ -89,10 +90,6 @@ def parse_error_value(value: object) -> ErrorBody:
     found = _Found()
     _walk(value, found, 0)
     return found.frozen()
-
-
-def _as_kwargs(body: ErrorBody) -> dict[str, Any]:
-    return {name: getattr(body, name) for name in ErrorBody.__dataclass_fields__}
 
 
 def _from_sse(text: str) -> ErrorBody:
@@ -133,10 +130,12 @@ def _walk_text(text: str, found: _Found, depth: int) -> None:
         if rest[:1] in ("{", "["):
             _walk_text(rest, found, depth + 1)
             return
-        found.message = rest or stripped
+        found.is_html = looks_like_html(rest)
+        found.message = html_to_text(rest) if found.is_html else rest or stripped
         return
     if stripped:
-        found.message = html_to_text(stripped) if looks_like_html(stripped) else _without_echo(stripped)
+        found.is_html = looks_like_html(stripped)
+        found.message = html_to_text(stripped) if found.is_html else _without_echo(stripped)
 
 
 def _without_echo(text: str) -> str:

@@ -253,7 +253,12 @@ class WorkspaceClient:
         finally:
             await _close(response)
         error = upstream_error(
-            status=response.status_code, headers=response.headers, body=body, model=model, host=self._origin
+            status=response.status_code,
+            headers=response.headers,
+            body=body,
+            model=model,
+            host=self._origin,
+            profile=self.access.profile,
         )
         wait: float | None = None
         if response.status_code == 429:

@@ -1,11 +1,15 @@
 """``~/.databrickscfg``: what a named profile says, to explain a conflict that the SDK would resolve without a word."""
 
+import codecs
 import configparser
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.workspace.host import normalise_host
+from databricks_responses_mcp.workspace.host import EXAMPLES, WorkspaceHost, normalise_host
+
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 SECRET_KEYS = ("token", "client_secret", "azure_client_secret", "password", "google_credentials")
 """What of a profile must not be shown."""
@@ -25,6 +29,41 @@ def config_path(environ: Mapping[str, str]) -> Path:
         return path
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The file of profiles, read.
+
+    Attributes:
+        profiles: what each profile says, by name.
+        is_plain: whether other programs can read it, too: UTF-8 without a byte order mark.
+    """
+
+    profiles: Mapping[str, Mapping[str, str]]
+    is_plain: bool
+
+
+def read_config_file(environ: Mapping[str, str]) -> ConfigFile:
+    """Read the file of profiles, in UTF-8 or UTF-16. Reads a file: call it off the event loop.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        BridgeError: ``not_configured``, if it cannot be read.
+    """
+    parser = configparser.RawConfigParser(default_section="\0", interpolation=None)
+    try:
+        data = config_path(environ).read_bytes()
+        # Windows' editors and shells write byte order marks and UTF-16.
+        encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+        parser.read_string(data.decode(encoding))
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        # Not echoed: an error of the parser quotes the line, which may hold a token.
+        raise unreadable(error, environ) from None
+    profiles = {name: dict(parser.items(name)) for name in parser.sections() if name != _SETTINGS_SECTION}
+    return ConfigFile(profiles, is_plain=encoding == "utf-8")
+
+
 def read_profile(name: str, environ: Mapping[str, str]) -> dict[str, str]:
     """What the profile ``name`` says. Reads a file: call it off the event loop.
 
@@ -32,27 +71,21 @@ def read_profile(name: str, environ: Mapping[str, str]) -> dict[str, str]:
         BridgeError: ``not_configured``, when there is no such profile or the file cannot be read.
     """
     path = config_path(environ)
-    parser = configparser.RawConfigParser(default_section="\0", interpolation=None)
     try:
-        with path.open(encoding="utf-8") as file:
-            parser.read_file(file)
+        profiles = read_config_file(environ).profiles
     except FileNotFoundError:
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
             f"The profile {name} is configured, but there is no file {path.name} to find it in.",
             f"Run `databricks auth login --profile {name}`, or unset DATABRICKS_CONFIG_PROFILE.",
         ) from None
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        # Not echoed: an error of the parser quotes the line, which may hold a token.
-        raise unreadable(error, environ) from None
-    if not parser.has_section(name) or name == _SETTINGS_SECTION:
-        names = [section for section in parser.sections() if section != _SETTINGS_SECTION]
+    if name not in profiles:
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
-            f"There is no profile {name} in {path.name}; it has {', '.join(names[:20]) or 'none'}.",
+            f"There is no profile {name} in {path.name}; it has {', '.join([*profiles][:20]) or 'none'}.",
             f"Correct DATABRICKS_CONFIG_PROFILE, or run `databricks auth login --profile {name}`.",
         )
-    return dict(parser.items(name))
+    return dict(profiles[name])
 
 
 def unreadable(error: Exception, environ: Mapping[str, str]) -> BridgeError:
@@ -66,6 +99,23 @@ def unreadable(error: Exception, environ: Mapping[str, str]) -> BridgeError:
     )
 
 
+def host_of_profile(name: str, host: str) -> WorkspaceHost:
+    """The host that a profile names.
+
+    Raises:
+        BridgeError: ``not_configured``, naming the profile, if it is none.
+    """
+    try:
+        return normalise_host(host)
+    except BridgeError as error:
+        raise BridgeError(
+            error.code,
+            f"The profile {name} of ~/.databrickscfg is wrong. {error.message}",
+            f"Correct `host` under [{name}], or run `databricks auth login --profile {name}`. It is the address in the "
+            f"browser's bar when the workspace is open: {EXAMPLES}.",
+        ) from None
+
+
 def check_profile(name: str, profile: Mapping[str, str], host: str | None, token: str | None) -> None:
     """Refuse a profile that contradicts what is configured beside it.
 
@@ -73,7 +123,7 @@ def check_profile(name: str, profile: Mapping[str, str], host: str | None, token
         BridgeError: ``not_configured``, naming both sides.
     """
     theirs = profile.get("host", "").strip()
-    origin = normalise_host(theirs).origin if theirs else None
+    origin = host_of_profile(name, theirs).origin if theirs else None
     if host and origin and origin != host:
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -20,13 +20,21 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.credentials import SIGN_IN_VARIABLES, WORKSPACE_ID_HEADER, checked_token
 from databricks_responses_mcp.workspace.flight import Flight
 from databricks_responses_mcp.workspace.host import WorkspaceHost, normalise_host
-from databricks_responses_mcp.workspace.profiles import SECRET_KEYS, check_profile, config_path, read_profile
+from databricks_responses_mcp.workspace.profiles import (
+    SECRET_KEYS,
+    check_profile,
+    config_path,
+    host_of_profile,
+    read_config_file,
+    read_profile,
+)
 from databricks_responses_mcp.workspace.sdk_errors import WAYS_TO_SIGN_IN, sign_in_error
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from databricks.sdk.core import Config
 
+_DEFAULT = "DEFAULT"
 # Where the SDK finds credentials without any of our settings: inside a Databricks notebook, job or served model.
 _INSIDE_DATABRICKS = ("DATABRICKS_RUNTIME_VERSION", "IS_IN_DB_MODEL_SERVING_ENV", "IS_IN_DATABRICKS_MODEL_SERVING_ENV")
 _PROGRAMS = {"databricks-cli": "databricks", "azure-cli": "az"}
@@ -37,6 +45,7 @@ class _SignedIn:
     headers: Mapping[str, str]
     host: WorkspaceHost
     describe: str
+    profile: str | None
 
 
 class SdkCredentials:
@@ -90,6 +99,11 @@ class SdkCredentials:
         self._forget()
         # A personal token in a profile comes back as it was, unless someone edits the file meanwhile.
         return last is None or not last.describe.endswith(("(pat)", "(basic)"))
+
+    @property
+    def profile(self) -> str | None:
+        """The profile that is signed in with, once that is known."""
+        return self._last.profile if self._last is not None else self._profile
 
     @property
     def describe(self) -> str:
@@ -150,7 +164,9 @@ class SdkCredentials:
         host = self._host_of(config)
         if host.workspace_id:
             headers.setdefault(WORKSPACE_ID_HEADER, host.workspace_id)
-        return _SignedIn(headers, host, self._description(config))
+        profile = self._profile_of(config)
+        describe = f"profile {profile} ({config.auth_type})" if profile else f"environment ({config.auth_type})"
+        return _SignedIn(headers, host, describe, profile)
 
     def _check(self) -> None:
         """What can be told without the SDK, and what it would resolve without a word."""
@@ -182,15 +198,33 @@ class SdkCredentials:
         from databricks.sdk.core import Config
 
         return Config(
-            host=self._given_host.origin if self._given_host else None,
-            token=self._token,
-            profile=self._profile,
+            **self._sources(),
             product="databricks-responses-mcp",
             product_version=__version__,
             # Both are for the question, asked before anything else, what kind of host this is. It may go unanswered.
             http_timeout_seconds=min(10.0, self._timeout / 4),
             retry_timeout_seconds=max(1, min(3, int(self._timeout / 20))),
         )
+
+    def _sources(self) -> dict[str, Any]:
+        """What the SDK is told of host, token and profile.
+
+        It reads the file of profiles as plain UTF-8 alone: from one that is not, what the profile says is handed over.
+        """
+        given: dict[str, Any] = {"host": self._given_host.origin if self._given_host else None, "token": self._token}
+        name = self._profile or (None if self._given_host else _DEFAULT)
+        try:
+            file = read_config_file(self._environ)
+        except (FileNotFoundError, BridgeError):
+            # What is wrong with it was told before, where it is needed.
+            return {**given, "profile": self._profile}
+        if file.is_plain or name is None or name not in file.profiles:
+            return {**given, "profile": self._profile}
+        from databricks.sdk.core import Config
+
+        known = {attribute.name for attribute in Config.attributes()}
+        told = {key: value for key, value in file.profiles[name].items() if key in known and value.strip()}
+        return {**told, **{key: value for key, value in given.items() if value is not None}}
 
     def _host_of(self, config: "Config") -> WorkspaceHost:
         given = self._given_host
@@ -201,15 +235,16 @@ class SdkCredentials:
                     "There is a way to sign in, but no workspace to sign in to.",
                     "Set DATABRICKS_HOST, or put `host = …` in the profile.",
                 )
-            given = normalise_host(config.host)
+            profile = self._profile_of(config)
+            given = normalise_host(config.host) if profile is None else host_of_profile(profile, config.host)
         # Older versions of the SDK know nothing of workspace ids.
         return WorkspaceHost(given.origin, given.workspace_id or getattr(config, "workspace_id", None) or None)
 
-    def _description(self, config: "Config") -> str:
+    def _profile_of(self, config: "Config") -> str | None:
         profile = self._profile or config.profile
         if profile is None and self._given_host is None and config_path(self._environ).exists():
-            profile = "DEFAULT"
-        return f"profile {profile} ({config.auth_type})" if profile else f"environment ({config.auth_type})"
+            return _DEFAULT
+        return profile
 
     # Back on the event loop.
 
@@ -223,6 +258,7 @@ class SdkCredentials:
         return sign_in_error(
             error,
             target=target,
+            profile=self._profile or "",
             kind=kind,
             environ=self._environ,
             missing_program=program is not None and shutil.which(program) is None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.profiles import unreadable
-from databricks_responses_mcp.workspace.redaction import clean
+from databricks_responses_mcp.workspace.redaction import clean, looks_like_html
 
 WAYS_TO_SIGN_IN = (
     "Set DATABRICKS_HOST and DATABRICKS_TOKEN, or name a profile of ~/.databrickscfg in DATABRICKS_CONFIG_PROFILE, or "
@@ -34,7 +34,7 @@ _ROWS = (
         r"invalid url 'none'",
         ErrorCode.UPSTREAM_UNAVAILABLE,
         "The workspace did not say where to sign in: it cannot be reached, or the address is not a workspace's",
-        "Check DATABRICKS_HOST, the network and any proxy. " + _DOCTOR,
+        "Check {host}, the network and any proxy. " + _DOCTOR,
         retryable=True,
         quoted=False,
     ),
@@ -50,7 +50,7 @@ _ROWS = (
         r"connectionerror",
         ErrorCode.UPSTREAM_UNAVAILABLE,
         "The workspace could not be reached to sign in",
-        "Check DATABRICKS_HOST, the network and any proxy. " + _DOCTOR,
+        "Check {host}, the network and any proxy. " + _DOCTOR,
         retryable=True,
     ),
     _Row(
@@ -75,7 +75,7 @@ _ROWS = (
         r"oauth-m2m:|invalid_client|client authentication failed|unauthorized_client",
         ErrorCode.UNAUTHENTICATED,
         "The service principal was not accepted",
-        "Check DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET, and that the principal belongs to this workspace.",
+        "Check {principal}, and that the principal belongs to this workspace.",
     ),
     _Row(
         r"cannot configure default credentials",
@@ -97,13 +97,20 @@ _PROGRAMS = {
 
 
 def sign_in_error(
-    error: BaseException, *, target: str, kind: str, environ: Mapping[str, str], missing_program: bool
+    error: BaseException,
+    *,
+    target: str,
+    profile: str = "",
+    kind: str,
+    environ: Mapping[str, str],
+    missing_program: bool,
 ) -> BridgeError:
     """Explain why the SDK could not sign in.
 
     Args:
         error: what it raised.
         target: how ``databricks auth login`` names this workspace: ``--profile X`` or ``--host URL``.
+        profile: the profile that is signed in with, if one was named: then it is to blame, not the environment.
         kind: the kind of sign-in that was asked for, if any, e.g. ``azure-cli``.
         environ: the environment, to name the file of profiles.
         missing_program: the program that ``kind`` needs is not installed.
@@ -139,7 +146,7 @@ def sign_in_error(
             return BridgeError(
                 row.code,
                 _join(row.says, text if row.quoted else ""),
-                row.hint.format(target=target).replace("  ", " "),
+                row.hint.format(target=target, **_blamed(profile)).replace("  ", " "),
                 row.retryable,
             )
     return BridgeError(
@@ -149,12 +156,25 @@ def sign_in_error(
     )
 
 
+def _blamed(profile: str) -> dict[str, str]:
+    """Where host and service principal were configured, as hints name it."""
+    if profile:
+        return {
+            "host": f"the host of the profile {profile}",
+            "principal": f"client_id and client_secret of the profile {profile}",
+        }
+    return {"host": "DATABRICKS_HOST", "principal": "DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET"}
+
+
 def _join(says: str, text: str) -> str:
     return f"{says}: {text.rstrip('. ')}." if text else f"{says}."
 
 
 def _telling_part(text: str) -> str:
     """The SDK's message without the dump of its configuration, links and this machine's paths."""
+    if looks_like_html(text):
+        # The SDK quotes the page of a proxy, which is for nobody here.
+        text = f"{text[: text.find('<')].strip(' :')} (an HTML page)"
     text = re.split(r"\. (?:Config|Env): |, please check https?://", text, maxsplit=1)[0]
     text = re.sub(r"(?:default auth: |validate: |resolve: )", "", text)
     text = re.sub(r"(?<![\w/:.])(?:~|[A-Za-z]:)?(?:[\\/][\w.@ \-]{1,64}?){1,16}[\\/]([\w.\-]+)", r"\1", text)
