@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from databricks_responses_mcp.emulator.server import RunningEmulator
 from harness import Connect
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +40,30 @@ async def test_a_file_outside_is_refused_with_the_setting_that_opens_it(
     async with connect(allowed_dirs="*") as host:
         _, facts, failed = await host.call(tool, prompt="Hi", **absolute)
     assert not failed
+
+
+@pytest.mark.parametrize(
+    ("tool", "argument"),
+    [("ask_databricks_model", "files"), ("ask_databricks_model", "images"), ("edit_files", "paths")],
+)
+async def test_a_file_of_secrets_is_not_sent_and_the_refusal_names_the_setting_that_opens_it(
+    connect: Connect, emulator: RunningEmulator, tmp_path: Path, tool: str, argument: str
+) -> None:
+    secret = tmp_path / ".env"
+    if argument == "images":
+        Image.new("RGBA", (8, 8)).save(secret, "PNG")
+    else:
+        secret.write_text("TOKEN=secret\n")
+    words = {"instruction" if tool == "edit_files" else "prompt": "Hi"}
+    for dirs in ((tmp_path,), "*"):
+        async with connect(allowed_dirs=dirs) as host:
+            _, facts, failed = await host.call(tool, **words, **{argument: [str(secret)]})
+        assert (failed, facts["error"]["code"]) == (True, "permission_denied")
+        assert "RESPONSES_MCP_ALLOW_SECRET_FILES" in facts["error"]["hint"]
+    assert emulator.state.journal.to("/responses") == []
+    async with connect(allow_secret_files=True) as host:
+        _, facts, failed = await host.call(tool, **words, **{argument: [str(secret)]})
+    assert not failed, facts
 
 
 async def test_a_picture_that_was_drawn_can_be_gone_on_with_wherever_files_are_closed(

@@ -108,7 +108,7 @@ async def _ask(
 
     spent_for.set("ask")
     # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
-    settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*"})
+    settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*", "allow_secret_files": True})
     async with open_session(settings, session, start_engine=True) as bridge:
         app = App(bridge)
         if go_on:

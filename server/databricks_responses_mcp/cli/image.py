@@ -102,7 +102,7 @@ async def _image(
 
     spent_for.set("image")
     # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
-    settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*"})
+    settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*", "allow_secret_files": True})
     # Here a relative path means the directory one is in, whichever that is.
     target = None if save_to is None else _target(save_to)
     async with open_session(settings, session, start_engine=True) as bridge:

@@ -1,17 +1,23 @@
-"""Which local files a host's model may have read and changed: those under allowed directories, wherever links lead."""
+"""Which local files a host's model may have read: those under allowed directories, wherever links lead, no secrets."""
 
 import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import printable, shown
+from databricks_responses_mcp.media.file_names import as_typed
 from databricks_responses_mcp.media.local_files import open_regular
+from databricks_responses_mcp.media.secret_files import is_secret_file
 
 SETTING = "RESPONSES_MCP_ALLOWED_DIRS"
+SECRETS_SETTING = "RESPONSES_MCP_ALLOW_SECRET_FILES"
+_MAX_ENTRIES = 20_000
+"""How many entries of one directory are compared with a name that is not there as it was given."""
 
 _WALKS = os.open in os.supports_dir_fd
 _FOLDER_FLAGS = (
@@ -26,19 +32,21 @@ class AllowedPaths:
     """The directories whose files may be used. Everything here touches the disk: call it in a worker thread.
 
     Args:
-        roots: absolute directories, which need not exist; None allows everything.
+        roots: absolute directories, which need not exist; None allows all of them.
+        secrets: whether files that usually hold secrets may be used too.
     """
 
-    def __init__(self, roots: Sequence[Path] | None) -> None:
+    def __init__(self, roots: Sequence[Path] | None, *, secrets: bool = False) -> None:
         self.roots = None if roots is None else tuple(roots)
+        self.secrets = secrets
 
     def also(self, root: Path) -> "AllowedPaths":
         """The same with one more directory."""
-        return self if self.roots is None else AllowedPaths((*self.roots, root))
+        return self if self.roots is None else AllowedPaths((*self.roots, root), secrets=self.secrets)
 
     def has(self, path: Path) -> bool:
         """Whether an absolute path leads under an allowed directory."""
-        return self.roots is None or self._root_of(_real(path)) is not None
+        return self.roots is None or self.root_of(real_path(path)) is not None
 
     def check(self, path: Path, reference: str) -> Path:
         """Where an absolute path really leads, which is under an allowed directory. It need not exist.
@@ -46,12 +54,42 @@ class AllowedPaths:
         Raises:
             BridgeError: ``permission_denied``, in the same words whether there is such a file or not.
         """
-        if self.roots is None:
-            return path
-        real = _real(path)
-        if self._root_of(real) is None:
+        real = path if self.roots is None and self.secrets else real_path(path)
+        if self.roots is not None and self.root_of(real) is None:
             raise self._refused(reference)
-        return real
+        if not self.secrets and (is_secret_file(path) or is_secret_file(real)):
+            raise BridgeError(
+                ErrorCode.PERMISSION_DENIED,
+                f"{shown(reference)} may not be used: by its name it holds passwords, keys or other secrets, and what "
+                "is read goes to the model.",
+                f"Leave it out, or copy the parts without secrets to another file; {SECRETS_SETTING}=true allows it.",
+            )
+        return real if self.roots is not None else path
+
+    def locate(self, path: Path, reference: str) -> Path:
+        """The path itself, or the one file that its name means: as macOS writes names, which nobody types.
+
+        Accents may be composed or not, and any kind of space may stand for another. Only what is under an allowed
+        directory is looked through.
+
+        Raises:
+            BridgeError: as ``check`` does.
+        """
+        self.check(path, reference)
+        if os.path.lexists(path):
+            return path
+        found = Path(path.anchor)
+        for name in path.parts[1:]:
+            exact = found / name
+            if name != ".." and not os.path.lexists(exact) and self.has(found):
+                typed = as_typed(name)
+                fitting = [entry for entry in _entries(found) if as_typed(entry) == typed]
+                if len(fitting) != 1:
+                    return path
+                exact = found / fitting[0]
+            found = exact
+        self.check(found, reference)
+        return found
 
     def check_plain(self, path: Path, reference: str) -> Path:
         """As ``check``, for a file that is to be changed: no link may lie on the way from the allowed directory to it.
@@ -60,9 +98,9 @@ class AllowedPaths:
             BridgeError: ``permission_denied``.
         """
         real = self.check(path, reference)
-        root = None if self.roots is None else self._root_of(real)
+        root = None if self.roots is None else self.root_of(real)
         for part in (path, *path.parents):
-            if root is not None and _same(_real(part), root):
+            if root is not None and _same(real_path(part), root):
                 break
             if part.is_symlink():
                 raise BridgeError(
@@ -72,7 +110,7 @@ class AllowedPaths:
                 )
             if root is None:
                 break
-        return real if root is not None else _real(path.parent) / path.name
+        return real if root is not None else real_path(path.parent) / path.name
 
     def open(self, path: Path, reference: str) -> tuple[BinaryIO, int]:
         """Open a regular file for reading; returns it, unbuffered, and its size in bytes.
@@ -82,9 +120,9 @@ class AllowedPaths:
         Raises:
             BridgeError: ``permission_denied``, and as ``open_regular`` does.
         """
+        real = self.check(path, reference)
         if self.roots is None:
             return open_regular(path, reference)
-        real = self.check(path, reference)
         if _WALKS:
             return open_regular(real, reference, opener=self._open_without_links)
         file, size = open_regular(real, reference)
@@ -105,7 +143,7 @@ class AllowedPaths:
         """
         if not _WALKS:
             return None
-        root = Path(real.anchor) if self.roots is None else self._root_of(real)
+        root = Path(real.anchor) if self.roots is None else self.root_of(real)
         if root is None:
             raise PermissionError(f"{real} is outside")
         descriptor = os.open(root, _FOLDER_FLAGS)
@@ -119,17 +157,17 @@ class AllowedPaths:
 
     def _open_without_links(self, path: str, flags: int) -> int:
         real = Path(path)
-        folder = self.open_folder(real.parent) if self._root_of(real) != real else None
+        folder = self.open_folder(real.parent) if self.root_of(real) != real else None
         try:
             return os.open(path if folder is None else real.name, flags | getattr(os, "O_NOFOLLOW", 0), dir_fd=folder)
         finally:
             if folder is not None:
                 os.close(folder)
 
-    def _root_of(self, real: Path) -> Path | None:
+    def root_of(self, real: Path) -> Path | None:
         """The allowed directory, links resolved, that a resolved path is in."""
         for root in self.roots or ():
-            resolved = _real(root)
+            resolved = real_path(root)
             if _same(real, resolved) or Path(os.path.normcase(real)).is_relative_to(os.path.normcase(resolved)):
                 return resolved
         return None
@@ -149,7 +187,7 @@ class AllowedPaths:
         )
 
 
-EVERYTHING = AllowedPaths(None)
+EVERYTHING = AllowedPaths(None, secrets=True)
 """For a person who names files by hand."""
 
 
@@ -177,10 +215,19 @@ def default_roots() -> tuple[Path, ...]:
     return (here,)
 
 
-def _real(path: Path) -> Path:
+def real_path(path: Path) -> Path:
+    """Where a path leads, links resolved; it need not exist."""
     # Not Path.resolve, which raises for a circle of links before Python 3.13.
     return Path(os.path.realpath(path))
 
 
 def _same(one: Path, other: Path) -> bool:
     return os.path.normcase(one) == os.path.normcase(other)
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in islice(entries, _MAX_ENTRIES)]
+    except OSError:
+        return []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio.to_thread
 
 from databricks_responses_mcp.media.images_in import load_images
-from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths, default_roots
+from databricks_responses_mcp.media.path_policy import AllowedPaths, default_roots
 from databricks_responses_mcp.media.text_files import read_text_files, render_files
 from databricks_responses_mcp.tools.state import App
 
@@ -16,10 +16,11 @@ _MOST_IMAGE_BYTES = 24_000_000
 
 async def allowed_paths(app: App) -> AllowedPaths:
     """Where local files may be used: as configured, else in the working directory if that is a project."""
-    configured = app.bridge.settings.allowed_dirs
-    if configured == "*":
-        return EVERYTHING
-    return AllowedPaths(await anyio.to_thread.run_sync(default_roots) if configured is None else configured)
+    settings = app.bridge.settings
+    roots = settings.allowed_dirs
+    if roots is None:
+        roots = await anyio.to_thread.run_sync(default_roots)
+    return AllowedPaths(None if roots == "*" else roots, secrets=settings.allow_secret_files)
 
 
 async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> str:

@@ -204,11 +204,19 @@ class Settings(BaseModel):
     allowed_dirs: Annotated[
         tuple[Path, ...] | Literal["*"] | None,
         Doc(
-            "The directories whose files and pictures may be read, and files changed, by tools.",
+            "The directories whose files and pictures may be read, and files changed and pictures saved, by tools.",
             "absolute paths or ones that start with ~, separated by : (on Windows by ;), or * for everything",
             default="the working directory, unless it is /, a home, or the folder of temporary files",
         ),
     ] = None
+    allow_secret_files: Annotated[
+        bool,
+        Doc(
+            "Whether tools may read files that usually hold secrets: .env, keys, credentials, what is in .git.",
+            "true or false",
+            default="false",
+        ),
+    ] = False
 
     image_dir_setting: Annotated[
         Path | None,
