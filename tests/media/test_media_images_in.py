@@ -5,12 +5,16 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 import pytest
+from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.images_in import InputImage, load_image, load_images
+from databricks_responses_mcp.media.path_policy import AllowedPaths
+from databricks_responses_mcp.media.several import MAX_REFERENCES
 
 pytestmark = pytest.mark.anyio
 Picture = Callable[..., bytes]
@@ -209,7 +213,52 @@ async def test_images_too_large_together_are_refused(tmp_path: Path, picture: Pi
     with pytest.raises(BridgeError) as caught:
         await load_images(["a.png"] * 3, max_bytes=ROOM, max_total_bytes=200_000, base=tmp_path)
     assert caught.value.code is ErrorCode.TOO_LARGE
-    assert caught.value.message.endswith("kB together; 200.0 kB can be sent.")
+    assert caught.value.message == "The 3 images have more than 200.0 kB together, which is all that can be sent."
+
+
+async def test_an_image_that_is_named_150_times_is_read_once(
+    tmp_path: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    opened = []
+    real = AllowedPaths.open
+
+    def counting(self: AllowedPaths, path: Path, reference: str) -> tuple[BinaryIO, int]:
+        opened.append(reference)
+        return real(self, path, reference)
+
+    monkeypatch.setattr(AllowedPaths, "open", counting)
+    names = ["a.png", "./a.png", str(tmp_path / "a.png")] * 50
+    images = await load_images(names, max_bytes=ROOM, base=tmp_path)
+    assert (len(images), len({id(image) for image in images}), opened) == (150, 1, ["a.png"])
+
+
+async def test_reading_ends_as_soon_as_there_is_too_much(
+    tmp_path: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = picture(size=(300, 300), noise=True)
+    for number in range(100):
+        (tmp_path / f"{number}.png").write_bytes(data)
+    opened = []
+    real = AllowedPaths.open
+
+    def counting(self: AllowedPaths, path: Path, reference: str) -> tuple[BinaryIO, int]:
+        opened.append(reference)
+        return real(self, path, reference)
+
+    monkeypatch.setattr(AllowedPaths, "open", counting)
+    with pytest.raises(BridgeError) as caught:
+        await load_images(
+            [f"{n}.png" for n in range(100)], max_bytes=ROOM, max_total_bytes=3 * len(data), base=tmp_path
+        )
+    assert caught.value.code is ErrorCode.TOO_LARGE
+    assert len(opened) <= 12  # what is allowed, and what was being read at once
+
+
+async def test_more_references_than_anybody_means_are_refused_before_any_is_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(BridgeError) as caught:
+        await load_images(["absent.png"] * (MAX_REFERENCES + 1), max_bytes=ROOM, base=tmp_path)
+    assert caught.value.message == snapshot("1001 images were named; one call takes 1000.")
 
 
 async def test_no_images_are_no_images() -> None:

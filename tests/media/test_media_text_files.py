@@ -256,14 +256,29 @@ async def test_all_failures_are_told_at_once_and_order_is_kept(tmp_path: Path) -
 
 
 async def test_files_too_large_together_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("x" * 600)
-    assert len(await read_text_files(["a"] * 2, max_bytes=ROOM, max_total_bytes=1200, base=tmp_path)) == 2
+    for name in "ab":
+        (tmp_path / name).write_text("x" * 600)
+    assert len(await read_text_files(["a", "b"], max_bytes=ROOM, max_total_bytes=1200, base=tmp_path)) == 2
     with pytest.raises(BridgeError) as caught:
-        await read_text_files(["a"] * 2, max_bytes=ROOM, max_total_bytes=1199, base=tmp_path)
+        await read_text_files(["a", "b"], max_bytes=ROOM, max_total_bytes=1199, base=tmp_path)
     assert (caught.value.code, caught.value.message) == (
         ErrorCode.TOO_LARGE,
-        "The 2 files have 1.2 kB together; 1.2 kB can be sent.",
+        "The 2 files have more than 1.2 kB together, which is all that can be sent.",
     )
+
+
+async def test_a_file_that_is_named_many_times_is_read_and_sent_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x" * 600)
+    names = ["a", "./a", str(tmp_path / "a")] * 300
+    files = await read_text_files(names, max_bytes=ROOM, max_total_bytes=1000, base=tmp_path)
+    assert [file.name for file in files] == ["a"]
+
+
+async def test_of_many_failures_the_first_are_told_and_the_rest_counted(tmp_path: Path) -> None:
+    with pytest.raises(BridgeError) as caught:
+        await read_text_files([f"absent-{n}" for n in range(500)], max_bytes=ROOM, base=tmp_path)
+    assert caught.value.message.endswith(" And 490 more.")
+    assert len(caught.value.message) < 4000
 
 
 def test_files_are_put_in_fences_with_their_names_and_lines() -> None:

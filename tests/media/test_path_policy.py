@@ -47,8 +47,12 @@ async def test_what_is_under_an_allowed_directory_is_read_by_every_name_it_has(p
         "src/a.txt:1-1",
         "../project/src/a.txt",
     ]
-    files = await read_text_files(names, max_bytes=1000, base=project, allowed=AllowedPaths([project]))
-    assert [file.text for file in files] == ["inside\n"] * len(names)
+    allowed = AllowedPaths([project])
+    for name in names:
+        assert (await read_text_file(name, max_bytes=1000, base=project, allowed=allowed)).text == "inside\n"
+    # Together they are one file, and a range of it.
+    files = await read_text_files(names, max_bytes=1000, base=project, allowed=allowed)
+    assert [(file.name, file.first_line) for file in files] == [("src/a.txt", None), ("src/a.txt", 1)]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """How this room words its failures: a reference shown safely, several failures told as one."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 _SHOWN_LENGTH = 160
+_MAX_LISTED = 10
+"""How many failures of one call are told one by one."""
 
 
 def shown(reference: str) -> str:
@@ -25,8 +28,13 @@ def shown(reference: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text on one line, anything that does not print replaced."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """The text on one line, anything that does not print replaced.
+
+    Spaces of all kinds stay what they are: macOS writes them into file names, and a name that is shown can be copied.
+    """
+    return "".join(
+        c if c.isprintable() or unicodedata.category(c) == "Zs" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def in_units(count: int) -> str:
@@ -44,10 +52,12 @@ def together(errors: Sequence[BridgeError], total: int, kind: str) -> BridgeErro
     if len(errors) == 1:
         return errors[0]
     codes = {error.code for error in errors}
-    listed = " ".join(f"({number}) {error.message}" for number, error in enumerate(errors, 1))
+    listed = " ".join(f"({number}) {error.message}" for number, error in enumerate(errors[:_MAX_LISTED], 1))
+    if len(errors) > _MAX_LISTED:
+        listed += f" And {len(errors) - _MAX_LISTED} more."
     return BridgeError(
         codes.pop() if len(codes) == 1 else ErrorCode.INVALID_ARGUMENT,
         f"{len(errors)} of {total} {kind} cannot be used: {listed}",
-        " ".join(dict.fromkeys(error.hint for error in errors)),
+        " ".join(list(dict.fromkeys(error.hint for error in errors))[:_MAX_LISTED]),
         retryable=all(error.retryable for error in errors),
     )

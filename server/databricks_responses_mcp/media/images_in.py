@@ -25,7 +25,7 @@ from databricks_responses_mcp.media.formats import (
 )
 from databricks_responses_mcp.media.local_files import read_bounded, resolve
 from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
-from databricks_responses_mcp.media.several import read_all
+from databricks_responses_mcp.media.several import Sum, read_all
 
 _ACCEPTED_NAMES = "PNG, JPEG, WEBP or a GIF that is not animated"
 _LONGEST_FILE_NAME = 255
@@ -115,15 +115,14 @@ async def load_images(
     async def load(reference: str) -> InputImage:
         return await load_image(reference, max_bytes=max_bytes, allow_private=allow_private, base=base, allowed=allowed)
 
-    images = await read_all(references, load, "images")
-    total = sum(image.bytes for image in images)
-    if max_total_bytes is not None and total > max_total_bytes:
-        raise BridgeError(
-            ErrorCode.TOO_LARGE,
-            f"The {len(images)} images have {in_units(total)} together; {in_units(max_total_bytes)} can be sent.",
-            "Send fewer or smaller images.",
-        )
-    return images
+    limit = Sum[InputImage](
+        max_bytes=max_total_bytes,
+        size=lambda image: image.bytes,
+        hint="Send fewer or smaller images.",
+        counts_repeats=True,
+    )
+    images = await read_all(references, load, "images", limit, base=base)
+    return [images[reference] for reference in references]
 
 
 def too_large(reference: str, size: int | None, max_bytes: int) -> BridgeError:
@@ -142,7 +141,7 @@ def _is_bare_base64(reference: str) -> bool:
 
 
 def _from_file(reference: str, max_bytes: int, base: Path | None, allowed: AllowedPaths) -> InputImage:
-    path = resolve(reference, base)
+    path = allowed.locate(resolve(reference, base), reference)
     file, size = allowed.open(path, reference)
     with file:
         if size > max_bytes:

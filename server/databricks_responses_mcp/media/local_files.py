@@ -10,26 +10,52 @@ from urllib.parse import unquote, urlsplit
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import printable, shown
+from databricks_responses_mcp.media.file_names import MAX_PATH_BYTES, is_too_long
+
+_SANDBOXES = ("/mnt/user-data/", "/mnt/data/", "/home/claude/", "sandbox:")
+"""Where hosts put uploads and results of their own model: in a container of theirs, not on this machine."""
 
 
 def resolve(reference: str, base: Path | None) -> Path:
     """The path that a reference means: absolute, ``~``, ``file://`` or relative to ``base`` (default: the cwd).
 
     Raises:
-        BridgeError: ``invalid_argument`` if it cannot be a path on this machine.
+        BridgeError: ``invalid_argument`` if it cannot be a path on this machine; ``not_found`` if it is one of the
+            host's own sandbox.
     """
     text = reference.strip()
     try:
         if text[:5].lower() == "file:":
             text = _from_file_url(text, reference)
+        _refuse_sandbox(text, reference)
         if not text or "\0" in text:
             raise ValueError("empty or with a NUL")
-        path = Path(text).expanduser()
-        return (base or Path.cwd()) / path
+        path = (base or Path.cwd()) / Path(text).expanduser()
+        if len(os.fsencode(path)) > MAX_PATH_BYTES or any(is_too_long(part) for part in path.parts):
+            raise ValueError("too long")
+        return path
     except (ValueError, RuntimeError, OSError) as error:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT, f"{shown(reference)} is not a path on this machine.", "Give an absolute path."
         ) from error
+
+
+def _refuse_sandbox(text: str, reference: str) -> None:
+    """Refuse what is meant for the host's sandbox, unless this machine has such a directory.
+
+    Raises:
+        BridgeError: ``not_found``.
+    """
+    plain = text.replace("\\", "/")
+    sandbox = next((start for start in _SANDBOXES if plain.startswith(start)), None)
+    if sandbox is None or Path(sandbox).is_dir():
+        return
+    raise BridgeError(
+        ErrorCode.NOT_FOUND,
+        f"{shown(reference)} is a path in the host's own sandbox, which is another machine: this server cannot read "
+        "or write there.",
+        "Ask the user where the file is on their computer and give that path, or put its text into the prompt.",
+    )
 
 
 def _from_file_url(text: str, reference: str) -> str:

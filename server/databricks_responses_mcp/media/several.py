@@ -1,41 +1,118 @@
-"""Several references read at once, their failures told together."""
+"""Several references read at once: each file once, added up while reading, and their failures told together."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
 
 import anyio
+import anyio.to_thread
 
-from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.media.failures import together
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.failures import in_units, together
+from databricks_responses_mcp.media.local_files import resolve
+from databricks_responses_mcp.media.path_policy import real_path
 
 T = TypeVar("T")
 
+MAX_REFERENCES = 1000
+"""How many files or images one call may name."""
 _AT_ONCE = 4
 
 
-async def read_all(references: Sequence[str], read: Callable[[str], Awaitable[T]], kind: str) -> list[T]:
-    """What ``read`` makes of each reference, in their order.
+@dataclass(frozen=True, kw_only=True)
+class Sum(Generic[T]):
+    """How much may be read in one call.
+
+    Attributes:
+        max_bytes: the most that all results may have together; None for no limit.
+        size: bytes of one result.
+        hint: what to do when there is more.
+        counts_repeats: whether a result counts each time it is named, because it is sent each time.
+    """
+
+    max_bytes: int | None
+    size: Callable[[T], int]
+    hint: str
+    counts_repeats: bool
+
+
+async def read_all(
+    references: Sequence[str],
+    read: Callable[[str], Awaitable[T]],
+    kind: str,
+    limit: Sum[T],
+    *,
+    base: Path | None = None,
+) -> dict[str, T]:
+    """Read what each reference means; references to the same file are read once and share one result.
 
     Args:
-        kind: what they are, in the plural, for the error.
+        kind: what they are, in the plural, for errors.
+        limit: reading ends as soon as the results have more.
+        base: what relative paths are relative to; the working directory if None.
+
+    Returns:
+        the results by reference, in the order of their first mention.
 
     Raises:
-        BridgeError: what is wrong with all of them, in one error.
+        BridgeError: what is wrong with all of them, in one error; ``too_large`` above ``limit``; ``invalid_argument``
+            for more than `MAX_REFERENCES`.
     """
-    results: dict[int, T] = {}
-    errors: dict[int, BridgeError] = {}
-    turn = anyio.Semaphore(_AT_ONCE)
+    if len(references) > MAX_REFERENCES:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{len(references)} {kind} were named; one call takes {MAX_REFERENCES}.",
+            "Name only those that matter.",
+        )
+    keys = await anyio.to_thread.run_sync(_keys, references, base, abandon_on_cancel=True)
+    results: dict[str, T] = {}
+    errors: dict[str, BridgeError] = {}
+    total = 0
+    free = anyio.Semaphore(_AT_ONCE)
 
-    async def one(index: int, reference: str) -> None:
-        async with turn:
+    async def one(key: str, named: Sequence[str]) -> None:
+        nonlocal total
+        async with free:
             try:
-                results[index] = await read(reference)
+                result = await read(named[0])
             except BridgeError as error:
-                errors[index] = error
+                errors[key] = error
+                return
+            total += limit.size(result) * (len(named) if limit.counts_repeats else 1)
+            if limit.max_bytes is not None and total > limit.max_bytes:
+                group.cancel_scope.cancel()
+                return
+            results[key] = result
 
+    by_key: dict[str, list[str]] = {}
+    for reference, key in zip(references, keys, strict=True):
+        by_key.setdefault(key, []).append(reference)
     async with anyio.create_task_group() as group:
-        for index, reference in enumerate(references):
-            group.start_soon(one, index, reference)
+        for key, named in by_key.items():
+            group.start_soon(one, key, named)
+    if limit.max_bytes is not None and total > limit.max_bytes:
+        results.clear()
+        raise BridgeError(
+            ErrorCode.TOO_LARGE,
+            f"The {len(references)} {kind} have more than {in_units(limit.max_bytes)} together, which is all that can "
+            "be sent.",
+            limit.hint,
+        )
     if errors:
-        raise together([errors[index] for index in sorted(errors)], len(references), kind)
-    return [results[index] for index in range(len(references))]
+        raise together([errors[key] for key in by_key if key in errors], len(references), kind)
+    return {reference: results[key] for reference, key in zip(references, keys, strict=True)}
+
+
+def _keys(references: Sequence[str], base: Path | None) -> list[str]:
+    """For each reference, what is the same for all that mean the same file."""
+    return [_key(reference.strip(), base) for reference in references]
+
+
+def _key(reference: str, base: Path | None) -> str:
+    if reference[:5].lower() in ("data:", "http:", "https"):
+        return reference
+    try:
+        return str(real_path(resolve(reference, base)))
+    except (BridgeError, OSError, ValueError):
+        return reference

@@ -176,7 +176,7 @@ def _original(reference: str, allowed: AllowedPaths, max_bytes: int) -> Original
             f"{shown(reference)} goes up with “..”, which is refused for files that are to be changed.",
             "Name the file by its own path.",
         )
-    path = allowed.check_plain(path, reference)
+    path = allowed.check_plain(allowed.locate(path, reference), reference)
     file, size = allowed.open(path, reference)
     with file:
         data = b"" if size > max_bytes else read_bounded(file, max_bytes, reference)

@@ -18,7 +18,7 @@ from databricks_responses_mcp.media.failures import in_units, printable, shown
 from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, sniff
 from databricks_responses_mcp.media.local_files import resolve
 from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
-from databricks_responses_mcp.media.several import read_all
+from databricks_responses_mcp.media.several import Sum, read_all
 
 _COUNTED_BYTES = 64 * 1024 * 1024
 """A file larger than this is not read past the range just to count its lines."""
@@ -97,7 +97,7 @@ async def read_text_files(
     base: Path | None = None,
     allowed: AllowedPaths = EVERYTHING,
 ) -> list[TextFile]:
-    """Read several files at once, as ``read_text_file`` does; the result has the order of ``references``.
+    """Read several files at once, as ``read_text_file`` does, in the order of ``references``; each of them once.
 
     Raises:
         BridgeError: what is wrong with all of them, in one error; ``too_large`` if together they have more than
@@ -107,15 +107,14 @@ async def read_text_files(
     async def read(reference: str) -> TextFile:
         return await read_text_file(reference, max_bytes=max_bytes, base=base, allowed=allowed)
 
-    files = await read_all(references, read, "files")
-    total = sum(len(file.text.encode()) for file in files) if max_total_bytes is not None else 0
-    if max_total_bytes is not None and total > max_total_bytes:
-        raise BridgeError(
-            ErrorCode.TOO_LARGE,
-            f"The {len(files)} files have {in_units(total)} together; {in_units(max_total_bytes)} can be sent.",
-            "Send fewer files, or the lines that matter, as in notes.txt:1-200.",
-        )
-    return files
+    limit = Sum[TextFile](
+        max_bytes=max_total_bytes,
+        size=lambda file: len(file.text.encode("utf-8", "surrogatepass")),
+        hint="Send fewer files, or the lines that matter, as in notes.txt:1-200.",
+        counts_repeats=False,
+    )
+    files = await read_all(references, read, "files", limit, base=base)
+    return list({id(file): file for file in files.values()}.values())
 
 
 def render_files(files: Sequence[TextFile]) -> str:
@@ -144,12 +143,12 @@ def _read(reference: str, max_bytes: int, base: Path | None, allowed: AllowedPat
     name, span = reference, None
     path = resolve(reference, base)
     # Before anything is looked at: how a path is refused must not tell whether there is such a file.
-    allowed.check(path, reference)
+    path = allowed.locate(path, reference)
     wanted = _RANGE.fullmatch(reference)
     # A file of that very name wins; "C:10" is a file of drive C on Windows.
     if wanted and not os.path.lexists(path) and not (os.name == "nt" and len(wanted["path"]) == 1):
         name = wanted["path"]
-        path = resolve(name, base)
+        path = allowed.locate(resolve(name, base), reference)
         span = _span(wanted, reference)
     file, size = allowed.open(path, reference if span is None else name)
     try:
