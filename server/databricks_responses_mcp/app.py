@@ -196,9 +196,10 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
         server.listed, server.called = anyio.Event(), anyio.Event()
         async with open_bridge() as bridge, anyio.create_task_group() as tasks:
             bridge.background = tasks
-            tasks.start_soon(_warm_up, server.listed)
+            app = App(bridge, background=tasks)
+            tasks.start_soon(_warm_up, app, server.listed)
             tasks.start_soon(_sweep, bridge, server.called)
-            yield App(bridge, background=tasks)
+            yield app
             tasks.cancel_scope.cancel()
 
     tasks = TasksExtension()
@@ -335,11 +336,15 @@ async def _sweep(bridge: Bridge, called: anyio.Event) -> None:
         await anyio.sleep(_SWEEP_EVERY_SECONDS)
 
 
-async def _warm_up(listed: anyio.Event) -> None:
-    """Import what the first call will need, in a thread, once nobody waits for the list of tools any more."""
+async def _warm_up(app: App, listed: anyio.Event) -> None:
+    """Do what can wait until nobody waits for the list of tools any more, in a thread.
+
+    What the first call will need is imported, and what a killed server was writing is undone.
+    """
     await listed.wait()
     await anyio.sleep(0.02)
     await anyio.to_thread.run_sync(_import_for_calls, abandon_on_cancel=True)
+    await anyio.to_thread.run_sync(lambda: app.write_journal.recover())
 
 
 def _import_for_calls() -> None:

@@ -12,6 +12,7 @@ from databricks_responses_mcp.media.images_in import load_image
 from databricks_responses_mcp.media.path_policy import AllowedPaths
 from databricks_responses_mcp.media.staging import Staging
 from databricks_responses_mcp.media.text_files import read_text_file
+from databricks_responses_mcp.media.write_journal import WriteJournal
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +35,13 @@ async def test_a_name_that_macos_writes_otherwise_is_found(tmp_path: Path, on_di
     allowed = AllowedPaths([tmp_path])
     for reference in (typed, f"{typed}:1-2", str(tmp_path / typed)):
         assert (await read_text_file(reference, max_bytes=99, base=tmp_path, allowed=allowed)).text == "one\ntwo\n"
-    staging = await Staging.read([str(tmp_path / typed)], allowed=allowed, max_bytes=99, max_total_bytes=99)
+    staging = await Staging.read(
+        [str(tmp_path / typed)],
+        allowed=allowed,
+        max_bytes=99,
+        max_total_bytes=99,
+        journal=WriteJournal(tmp_path / "journal"),
+    )
     assert list(staging.texts.values()) == ["one\ntwo\n"]
 
 

@@ -13,6 +13,7 @@ from databricks_responses_mcp.media.path_policy import AllowedPaths
 from databricks_responses_mcp.media.secret_files import is_secret_file
 from databricks_responses_mcp.media.staging import Staging
 from databricks_responses_mcp.media.text_files import read_text_files
+from databricks_responses_mcp.media.write_journal import WriteJournal
 
 pytestmark = pytest.mark.anyio
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
@@ -133,7 +134,13 @@ async def test_a_directory_that_is_allowed_does_not_open_the_secrets_in_it_and_n
         for read in (
             read_text_files([".env"], max_bytes=1000, base=tmp_path, allowed=AllowedPaths(roots)),
             load_images(["id_rsa"], max_bytes=1000, base=tmp_path, allowed=AllowedPaths(roots).also(tmp_path)),
-            Staging.read([str(tmp_path / ".env")], allowed=AllowedPaths(roots), max_bytes=1000, max_total_bytes=1000),
+            Staging.read(
+                [str(tmp_path / ".env")],
+                allowed=AllowedPaths(roots),
+                max_bytes=1000,
+                max_total_bytes=1000,
+                journal=WriteJournal(tmp_path / "journal"),
+            ),
         ):
             with pytest.raises(BridgeError, match="RESPONSES_MCP_ALLOW_SECRET_FILES"):
                 await read

@@ -5,6 +5,7 @@ import itertools
 import os
 import stat
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
-from databricks_responses_mcp.media.staging import _NOT_ON_WINDOWS, Staging
+from databricks_responses_mcp.media.staging import Staging
+from databricks_responses_mcp.media.write_journal import WriteJournal
 
 pytestmark = pytest.mark.anyio
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX links and permission bits")
@@ -27,9 +29,27 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-async def read(root: Path | None, *references: str, max_bytes: int = 10_000, max_total_bytes: int = 50_000) -> Staging:
+async def read(
+    root: Path | None,
+    *references: str,
+    new: Sequence[str] = (),
+    max_bytes: int = 10_000,
+    max_total_bytes: int = 50_000,
+) -> Staging:
     allowed = EVERYTHING if root is None else AllowedPaths([root])
-    return await Staging.read(references, allowed=allowed, max_bytes=max_bytes, max_total_bytes=max_total_bytes)
+    return await Staging.read(
+        references,
+        allowed=allowed,
+        journal=journal_of(root),
+        max_bytes=max_bytes,
+        max_total_bytes=max_total_bytes,
+        new=new,
+    )
+
+
+def journal_of(root: Path | None) -> WriteJournal:
+    """A journal beside the project."""
+    return WriteJournal((root or Path.cwd()).parent / "journal")
 
 
 async def refusal(root: Path | None, *references: str, **limits: int) -> tuple[ErrorCode, str]:
@@ -99,7 +119,7 @@ async def test_files_are_named_by_where_they_are_in_the_project(project: Path, t
 
 async def test_without_any_file_or_project_there_is_no_place_for_new_ones() -> None:
     with pytest.raises(BridgeError, match="RESPONSES_MCP_ALLOWED_DIRS"):
-        await Staging.read([], allowed=AllowedPaths([]), max_bytes=1, max_total_bytes=1)
+        await Staging.read([], allowed=AllowedPaths([]), journal=journal_of(None), max_bytes=1, max_total_bytes=1)
 
 
 async def test_what_cannot_be_edited_is_refused_before_anything_is_sent(project: Path) -> None:
@@ -352,9 +372,3 @@ async def test_what_cannot_even_be_put_back_is_told_with_the_place_of_its_conten
     kept = next(name for name in left if name.endswith(".old"))
     assert left == {"a": b"A\n", "b": b"b\n", kept: b"a\n"}
     assert f"could not be put back: a (its content is in {kept} beside it)" in caught.value.message
-
-
-@pytest.mark.parametrize("name", ["a:b", "con", "nul.txt", "x/COM1.py", "a.", "a /b", "a|b"])
-def test_names_that_windows_reads_otherwise_are_known(name: str) -> None:
-    assert _NOT_ON_WINDOWS.search(name)
-    assert not _NOT_ON_WINDOWS.search("src/console/connect.py")

@@ -132,7 +132,7 @@ diff --git a/a.txt b/a.txt
 """,
             "operations": [
                 {"type": "update_file", "path": "a.txt", "status": "failed"},
-                {"type": "update_file", "path": "a.txt", "status": "completed"},
+                {"type": "update_file", "path": "a.txt", "status": "previewed"},
             ],
         }
     )
@@ -204,7 +204,7 @@ diff --git a/a.txt b/a.txt
 -two
 +TWO
 """,
-            "operations": [{"type": "update_file", "path": "a.txt", "status": "completed"}],
+            "operations": [{"type": "update_file", "path": "a.txt", "status": "previewed"}],
             "usage": {"input_tokens": 10, "output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 1}},
         }
     )

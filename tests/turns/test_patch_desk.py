@@ -149,13 +149,13 @@ async def test_who_admits_has_the_last_word() -> None:
 async def test_a_guess_is_told_to_the_model_and_in_the_operation() -> None:
     work = desk(a="  one\ntwo\n")
     answer = await work.carry_out(call("update_file", "a", "@@\n one\n+x\n"))
-    assert (answer["output"], work.operations[0].as_dict()) == snapshot(
+    assert (answer["output"], work.operations[0].as_dict("previewed")) == snapshot(
         (
             "Done. Hunk 1 was applied at line 1 by ignoring indentation.",
             {
                 "type": "update_file",
                 "path": "a",
-                "status": "completed",
+                "status": "previewed",
                 "notes": ["Hunk 1 was applied at line 1 by ignoring indentation."],
             },
         )
@@ -195,3 +195,39 @@ async def test_no_path_whatever_makes_a_name_that_leaves_the_directory(path: str
     for name in work.after.keys() - FILES.keys():
         assert not name.startswith("/")
         assert ".." not in name.split("/")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {},
+        {"type": "update_file"},
+        {"type": ["update_file"], "path": {"a": 1}, "diff": 3},
+        {"type": "create_file", "path": 5, "diff": None},
+        {"type": None, "path": None},
+        "text",
+        None,
+        {"type": "delete_file", "path": "\ud800"},
+        {"type": "create_file", "path": "x" * 5000, "diff": "+x\n"},
+    ],
+)
+async def test_an_operation_of_an_odd_shape_is_answered_as_failed_and_can_be_told(operation: Any) -> None:
+    work = PatchDesk({"a": "one\n"}, root="/r", admit=too_long)
+    answer = await work.carry_out({"type": "apply_patch_call", "call_id": "c", "operation": operation})
+    assert answer["status"] == "failed"
+    (told,) = [operation.as_dict("previewed") for operation in work.operations]
+    assert {"type", "path", "status", "error"} <= told.keys()
+    assert work.after == {"a": "one\n"}
+    assert len(told["path"].encode()) < 13_000
+
+
+async def too_long(name: str, text: str | None) -> None:
+    if len(name) > 255:
+        raise PatchError("the name is too long")
+
+
+async def test_a_name_is_known_without_the_kind_of_its_spaces_and_accents() -> None:
+    work = desk(**{"at\u202f9 re\u0301sume\u0301.txt": "one\n"})
+    answer = await work.carry_out(call("update_file", "at 9 résumé.txt", "@@\n-one\n+two\n"))
+    assert answer["status"] == "completed"
+    assert work.after == {"at\u202f9 re\u0301sume\u0301.txt": "two\n"}

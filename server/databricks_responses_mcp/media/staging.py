@@ -4,7 +4,7 @@ import codecs
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,9 @@ from databricks_responses_mcp.media.failures import in_units, shown, together
 from databricks_responses_mcp.media.local_files import read_bounded, resolve
 from databricks_responses_mcp.media.path_policy import SETTING, AllowedPaths
 from databricks_responses_mcp.media.replacing import Change, change_files
+from databricks_responses_mcp.media.several import MAX_REFERENCES
+from databricks_responses_mcp.media.write_journal import WriteJournal
+from databricks_responses_mcp.media.write_policy import WritePolicy
 
 _MARK = "\ufeff"
 # The order matters: the mark of UTF-32 little-endian begins with that of UTF-16.
@@ -28,10 +31,6 @@ _MARKED = (
 # Any bytes at all make some Windows-1252, so there control codes decide.
 _NOT_IN_TEXT = {"cp1252": re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")}
 _NUL = re.compile("\0")
-# Streams, devices, and endings that Windows drops: each would write another file than the one that was named.
-_NOT_ON_WINDOWS = re.compile(
-    r"[:*?\"<>|]|[ .](/|$)|(^|/)(con|prn|aux|nul|com\d|lpt\d)\s*(\.[^/]*)?(/|$)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,52 +41,76 @@ class Original:
         path: where it really is.
         text: its whole content, a byte order mark included, newlines untranslated.
         encoding: Python's name of it; encodes ``text`` back to the same bytes.
-        digest: SHA-256 of its bytes.
+        digest: SHA-256 of its bytes, in hexadecimal.
     """
 
     path: Path
     text: str
     encoding: str
-    digest: bytes
+    digest: str
 
 
 class Staging:
     """The files of one edit. Names are paths with ``/``, relative to ``root`` where they are under it.
 
     Attributes:
-        root: the directory that names are relative to, and that new files go to.
+        root: the directory that names are relative to.
         originals: the files by name, in the order in which they were given.
+        wanted: the names of the new files that the caller asked for.
     """
 
-    def __init__(self, allowed: AllowedPaths, root: Path, originals: Mapping[str, Original]) -> None:
-        self._allowed = allowed
+    def __init__(
+        self,
+        policy: WritePolicy,
+        journal: WriteJournal,
+        root: Path,
+        originals: Mapping[str, Original],
+        wanted: Sequence[str] = (),
+    ) -> None:
+        self._policy = policy
+        self._journal = journal
         self.root = root
         self.originals = dict(originals)
+        self.wanted = tuple(wanted)
 
     @classmethod
     async def read(
-        cls, references: Sequence[str], *, allowed: AllowedPaths, max_bytes: int, max_total_bytes: int
+        cls,
+        references: Sequence[str],
+        *,
+        allowed: AllowedPaths,
+        journal: WriteJournal,
+        max_bytes: int,
+        max_total_bytes: int,
+        new: Sequence[str] = (),
     ) -> "Staging":
-        """Read all files to be edited.
+        """Read all files to be edited; first, a write that was interrupted is undone.
 
         Args:
             references: paths: absolute, ``~``, ``file://`` or relative to the working directory; without ``..``.
             allowed: where files may be read and written.
+            journal: where writes are recorded while they go on.
             max_bytes: the most that one file may have.
             max_total_bytes: the most that all of them may have.
+            new: paths, as ``references``, of files that may be created. Others may be created under the directories
+                of these and of the files to be edited, if no part of their path begins with a dot.
 
         Raises:
-            BridgeError: what is wrong with all of them, in one error: ``permission_denied`` (outside, links),
-                ``invalid_argument`` (``..``, a directory, not text), ``not_found``, ``too_large``.
+            BridgeError: what is wrong with all of them, in one error: ``permission_denied`` (outside, links, git's),
+                ``invalid_argument`` (``..``, a directory, not text, a new file that exists), ``not_found``,
+                ``too_large``.
         """
-        return await anyio.to_thread.run_sync(
-            _read, references, allowed, max_bytes, max_total_bytes, abandon_on_cancel=True
-        )
+        files = _Files(allowed, journal, max_bytes, max_total_bytes)
+        return await anyio.to_thread.run_sync(files.read, references, new, abandon_on_cancel=True)
 
     @property
     def texts(self) -> dict[str, str]:
         """The texts by name."""
         return {name: original.text for name, original in self.originals.items()}
+
+    def unasked(self, names: Iterable[str]) -> list[str]:
+        """Those of ``names`` that are new files which the caller did not ask for."""
+        return sorted(name for name in names if name not in self.originals and name not in self.wanted)
 
     async def admit(self, name: str, text: str | None) -> None:
         """Check that a file could be written as this text; None stands for a deletion.
@@ -97,19 +120,22 @@ class Staging:
         """
         await anyio.to_thread.run_sync(self._admit, name, text)
 
-    async def write(self, texts: Mapping[str, str]) -> None:
+    async def write(self, texts: Mapping[str, str]) -> str:
         """Bring the disk to these texts: all files that differ, or none; those that are not in it are deleted.
+
+        Returns:
+            what could not be made sure of, in a sentence; empty as a rule.
 
         Raises:
             BridgeError: as `change_files` does; nothing was changed then.
         """
         # Not abandoned when the call is cancelled: it is over soon, and half of it is what must not be.
-        await anyio.to_thread.run_sync(self._write, dict(texts))
+        return await anyio.to_thread.run_sync(self._write, dict(texts))
 
     def _admit(self, name: str, text: str | None) -> None:
         original = self.originals.get(name)
         if original is None:
-            path = self._new_path(name)
+            path = self._policy.check_new(self.root / name, name)
             if os.path.lexists(path):
                 raise BridgeError(
                     ErrorCode.INVALID_ARGUMENT,
@@ -125,7 +151,7 @@ class Staging:
         if text is not None:
             _encoded(name, text, original)
 
-    def _write(self, texts: dict[str, str]) -> None:
+    def _write(self, texts: dict[str, str]) -> str:
         changes: list[Change] = []
         for name in [*self.originals, *sorted(texts.keys() - self.originals.keys())]:
             original, text = self.originals.get(name), texts.get(name)
@@ -133,42 +159,105 @@ class Staging:
                 continue
             data = None if text is None else _encoded(name, text, original)
             if original is None:
-                changes.append(Change(self._new_path(name), name, data, None))
+                changes.append(Change(self.root / name, name, data, None))
             else:
                 changes.append(Change(original.path, name, data, original.digest))
-        change_files(changes, self._allowed)
+        return change_files(changes, self._policy, self._journal)
 
-    def _new_path(self, name: str) -> Path:
-        if os.name == "nt" and _NOT_ON_WINDOWS.search(name):
+
+class _Files:
+    """Reads the files of one edit; blocks."""
+
+    def __init__(self, allowed: AllowedPaths, journal: WriteJournal, max_bytes: int, max_total_bytes: int) -> None:
+        self._allowed = allowed
+        self._policy = WritePolicy(allowed)
+        self._journal = journal
+        self._max_bytes = max_bytes
+        self._max_total_bytes = max_total_bytes
+
+    def read(self, references: Sequence[str], new: Sequence[str]) -> Staging:
+        if len(references) + len(new) > MAX_REFERENCES:
             raise BridgeError(
-                ErrorCode.INVALID_ARGUMENT, f"{shown(name)} is no file name on Windows.", "Have another name used."
+                ErrorCode.INVALID_ARGUMENT,
+                f"{len(references) + len(new)} files were named; one call takes {MAX_REFERENCES}.",
+                "Name only those that matter.",
             )
-        return self._allowed.check_plain(self.root / name, name)
-
-
-def _read(references: Sequence[str], allowed: AllowedPaths, max_bytes: int, max_total_bytes: int) -> Staging:
-    read: dict[Path, Original] = {}
-    errors: list[BridgeError] = []
-    for reference in references:
-        try:
-            original = _original(reference, allowed, max_bytes)
-            read.setdefault(original.path, original)
-        except BridgeError as error:
-            errors.append(error)
-    if errors:
-        raise together(errors, len(references), "files")
-    total = sum(len(original.text) for original in read.values())
-    if total > max_total_bytes:
-        raise BridgeError(
-            ErrorCode.TOO_LARGE,
-            f"The {len(read)} files have {in_units(total)} together; {in_units(max_total_bytes)} can be sent.",
-            "Edit fewer files at once.",
+        self._journal.recover()
+        read, wanted = self._named(references, new)
+        root = _root(self._allowed, [*read, *wanted])
+        # Without any named file, the directory that the server was started in is what the edit is about.
+        folders = [path.parent for path in (*read, *wanted)] or [root]
+        return Staging(
+            self._policy.limited(folders, wanted),
+            self._journal,
+            root,
+            {_name(path, root): original for path, original in read.items()},
+            [_name(path, root) for path in wanted],
         )
-    root = _root(allowed, list(read))
-    return Staging(allowed, root, {_name(path, root): original for path, original in read.items()})
+
+    def _named(self, references: Sequence[str], new: Sequence[str]) -> tuple[dict[Path, Original], list[Path]]:
+        read: dict[Path, Original] = {}
+        wanted: list[Path] = []
+        errors: list[BridgeError] = []
+        total = 0
+        for reference in references:
+            try:
+                path = self._existing(reference)
+                if path in read:
+                    continue
+                read[path] = self._original(path, reference)
+            except BridgeError as error:
+                errors.append(error)
+                continue
+            total += len(read[path].text)
+            if total > self._max_total_bytes:
+                raise BridgeError(
+                    ErrorCode.TOO_LARGE,
+                    f"The {len(references)} files have more than {in_units(self._max_total_bytes)} together, which is "
+                    "all that can be sent.",
+                    "Edit fewer files at once.",
+                )
+        for reference in new:
+            try:
+                wanted.append(self._new(reference))
+            except BridgeError as error:
+                errors.append(error)
+        if errors:
+            raise together(errors, len(references) + len(new), "files")
+        return read, list(dict.fromkeys(wanted))
+
+    def _existing(self, reference: str) -> Path:
+        path = _resolved(reference)
+        return self._policy.check_existing(self._allowed.locate(path, reference), reference)
+
+    def _new(self, reference: str) -> Path:
+        path = _resolved(reference)
+        path = self._policy.limited([], [path]).check_new(path, reference)
+        if os.path.lexists(path):
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{shown(reference)} exists already, so it is not a new file.",
+                "Give it in `paths`.",
+            )
+        return path
+
+    def _original(self, path: Path, reference: str) -> Original:
+        max_bytes = self._max_bytes
+        file, size = self._allowed.open(path, reference)
+        with file:
+            data = b"" if size > max_bytes else read_bounded(file, max_bytes, reference)
+        if max(size, len(data)) > max_bytes:
+            raise BridgeError(
+                ErrorCode.TOO_LARGE,
+                f"{shown(reference)} has {in_units(max(size, len(data)))}; a file to edit may have "
+                f"{in_units(max_bytes)}.",
+                "Raise RESPONSES_MCP_MAX_FILE_BYTES if the model can take so much, or edit it otherwise.",
+            )
+        text, encoding = _decoded(data, reference)
+        return Original(path, text, encoding, hashlib.sha256(data).hexdigest())
 
 
-def _original(reference: str, allowed: AllowedPaths, max_bytes: int) -> Original:
+def _resolved(reference: str) -> Path:
     path = resolve(reference, None)
     if ".." in path.parts:
         raise BridgeError(
@@ -176,18 +265,7 @@ def _original(reference: str, allowed: AllowedPaths, max_bytes: int) -> Original
             f"{shown(reference)} goes up with “..”, which is refused for files that are to be changed.",
             "Name the file by its own path.",
         )
-    path = allowed.check_plain(allowed.locate(path, reference), reference)
-    file, size = allowed.open(path, reference)
-    with file:
-        data = b"" if size > max_bytes else read_bounded(file, max_bytes, reference)
-    if max(size, len(data)) > max_bytes:
-        raise BridgeError(
-            ErrorCode.TOO_LARGE,
-            f"{shown(reference)} has {in_units(max(size, len(data)))}; a file to edit may have {in_units(max_bytes)}.",
-            "Raise RESPONSES_MCP_MAX_FILE_BYTES if the model can take so much, or edit it otherwise.",
-        )
-    text, encoding = _decoded(bytes(data), reference)
-    return Original(path, text, encoding, hashlib.sha256(data).digest())
+    return path
 
 
 def _decoded(data: bytes, reference: str) -> tuple[str, str]:

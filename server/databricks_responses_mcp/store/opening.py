@@ -33,6 +33,16 @@ def open_store(setting: str | None, *, owner: str = "", password: Callable[[], A
     return SqliteStore(_own_file() if setting is None else _path(setting), owner)
 
 
+def local_directory(setting: str | None) -> Path:
+    """The directory on this machine that is ours for the user's data: that of the store's file, if it is a file.
+
+    Raises:
+        BridgeError: ``invalid_argument`` as `open_store` does.
+    """
+    is_file = setting is not None and setting.strip().lower() != "off" and "://" not in setting
+    return _path(setting).parent if setting is not None and is_file else _own_file().parent
+
+
 def _own_file() -> Path:
     from platformdirs import user_data_dir
 

@@ -1,30 +1,47 @@
 """The tool ``edit_files``."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
+from databricks_responses_mcp.tools.previews import MAX_PREVIEWS, EditPreview
 from databricks_responses_mcp.tools.schema import EditFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
 
+if TYPE_CHECKING:
+    from databricks_responses_mcp.media.staging import Staging
+    from databricks_responses_mcp.turns.edit import Edited
+
 DESCRIPTION = """\
 Have a model of the workspace edit text files; returns a unified diff.
-Use when another model should work out a change. Writes only with apply=true, all files or none. \
-Costs tokens."""
+Use when another model should work out a change. Writes only with apply=true, all files or none; a change that was \
+shown is written as it is with apply=true and its preview_id, for free. Costs tokens."""
 
 _MOST_TEXT_BYTES = 8_000_000
 
 
 async def edit_files(
     ctx: Context[App],
-    instruction: Annotated[str, Field(min_length=1, description="What to change.")],
+    instruction: Annotated[
+        Optional[str], Field(description="What to change. Needed unless preview_id is given.")
+    ] = None,
     paths: Annotated[Names, Field(description="Files it may see and change.")] = (),
-    apply: Annotated[bool, Field(description="true writes the changes; default false only shows them.")] = False,
+    new_paths: Annotated[
+        Names,
+        Field(description="Files it may create. Any other new file is only shown at first, even with apply=true."),
+    ] = (),
+    apply: Annotated[
+        bool, Field(description="true writes the changes; default false only shows them and gives a preview_id.")
+    ] = False,
+    preview_id: Annotated[
+        Optional[str],
+        Field(description="Of an earlier result: with apply=true, that diff is written exactly; no model is asked."),
+    ] = None,
     model: Annotated[Optional[str], Field(description="Serving endpoint. Default: as configured.")] = None,
     conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
     idempotency_key: Key = None,
@@ -39,13 +56,23 @@ async def edit_files(
 
     app = app_of(ctx)
     held = current_call.get()
+    if preview_id is None and instruction is None:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            "edit_files needs an instruction, or the preview_id of an earlier result.",
+            "Say in `instruction` what to change.",
+        )
 
     async def work() -> dict[str, Any]:
+        if preview_id is not None:
+            return await _from_preview(app, preview_id, apply=apply)
         facts: dict[str, Any] = {}
         try:
             staging = await Staging.read(
                 paths,
+                new=new_paths,
                 allowed=await allowed_paths(app),
+                journal=app.write_journal,
                 max_bytes=app.bridge.settings.max_file_bytes,
                 max_total_bytes=_MOST_TEXT_BYTES,
             )
@@ -58,36 +85,122 @@ async def edit_files(
                     raise PatchError(str(error)) from error
 
             wanted = Edit(
-                instruction=instruction,
+                instruction=instruction or "",
                 files=staging.texts,
+                new_files=staging.wanted,
                 root=staging.root.as_posix(),
                 model=model,
                 conversation_id=conversation_id,
             )
             edited = await edit(app.bridge, wanted, admit=admit, reporter=held.reporter)
             facts |= edited.facts()
-            if apply and edited.changed and edited.is_whole:
-                await staging.write(edited.after)
-                facts["applied"] = True
-            elif apply and edited.changed:
-                note = "Nothing was written, because the model did not finish its work or left an operation failed."
-                facts["notes"] = [*facts.get("notes", []), note]
+            await _settle(app, staging, edited, facts, apply=apply)
         except BridgeError as error:
             if error.partial or "diff" in facts:
-                error.partial = {**facts, **error.partial}
+                error.partial = {**facts, **error.partial, "status": "failed"}
+                _conclude(error.partial, "not_written")
             raise
         return facts
 
     return await held.result(work, plainly, lead=lead_of)
 
 
+async def _settle(app: App, staging: "Staging", edited: "Edited", facts: dict[str, Any], *, apply: bool) -> None:
+    """Write what a model made of the files, or keep it as a preview; ``facts`` say which.
+
+    Raises:
+        BridgeError: as `change_files` does if it cannot be written.
+    """
+    if not edited.changed:
+        return
+    if not edited.is_whole:
+        _conclude(facts, "not_written" if apply else "previewed")
+        if apply:
+            _note(facts, "Nothing was written, because the model did not finish its work or left an operation failed.")
+        return
+    unasked = staging.unasked(edited.created)
+    preview = EditPreview(staging, edited.after, facts)
+    if apply and not unasked:
+        await _write(preview, facts)
+        return
+    facts["preview_id"] = app.previews.keep(preview)
+    if apply:
+        facts |= {"status": "incomplete", "incomplete_reason": "new_files_to_confirm"}
+        _note(facts, f"Nothing was written yet: new_paths does not name these new files: {', '.join(unasked)}.")
+
+
+async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, Any]:
+    """The result of an earlier edit that was only shown, which is written now if it is to be.
+
+    Raises:
+        BridgeError: ``not_found`` if there is none of that id; as `change_files` does if it cannot be written.
+    """
+    preview = app.previews.get(preview_id)
+    if preview is None:
+        raise BridgeError(
+            ErrorCode.NOT_FOUND,
+            f"There is no preview {preview_id[:80]!r}: the newest {MAX_PREVIEWS} are kept in memory, until the server "
+            "ends.",
+            "Call edit_files again with instruction and paths.",
+        )
+    # What that call said and cost was told in its result.
+    facts = {key: value for key, value in preview.facts.items() if key not in ("text", "usage", "output", "notes")}
+    facts |= {"status": "completed", "applied": False, "preview_id": preview_id}
+    facts.pop("incomplete_reason", None)
+    if not apply:
+        return facts
+    async with preview.lock:
+        if preview.is_written:
+            _conclude(facts, "written")
+            _note(facts, "It had been written before; nothing was done now.")
+        else:
+            try:
+                await _write(preview, facts)
+            except BridgeError as error:
+                _conclude(facts, "not_written")
+                error.partial = {**facts, "status": "failed"}
+                raise
+    del facts["preview_id"]
+    return facts
+
+
+async def _write(preview: EditPreview, facts: dict[str, Any]) -> None:
+    """Write an edit, and say so in its facts."""
+    problem = await preview.staging.write(preview.after)
+    preview.is_written = True
+    _conclude(facts, "written")
+    if problem:
+        _note(facts, problem)
+
+
+def _conclude(facts: dict[str, Any], status: str) -> None:
+    """Say what became of the operations that fit: ``previewed``, ``written`` or ``not_written``."""
+    facts["applied"] = status == "written"
+    facts["operations"] = [
+        operation if operation["status"] == "failed" else {**operation, "status": status}
+        for operation in facts.get("operations", [])
+    ]
+
+
+def _note(facts: dict[str, Any], note: str) -> None:
+    facts["notes"] = [*facts.get("notes", []), note]
+
+
 def lead_of(facts: dict[str, Any]) -> str:
     """What became of the files, in words."""
     lines = [_line(operation) for operation in facts.get("operations", [])]
+    if new := facts.get("new_files"):
+        created = "Created" if facts.get("applied") else "Would be created"
+        lines.append(f"{created}: {', '.join(new)}")
     if diff := facts.get("diff"):
         state = "These changes were written" if facts.get("applied") else "Nothing was written; the changes would be"
         fence = "`" * (3 + ("```" in diff) * 3)
         lines.append(f"{state} (paths are relative to {facts.get('directory', '')}):\n{fence}diff\n{diff}{fence}")
+    if "preview_id" in facts and "error" not in facts:
+        lines.append(
+            "To write exactly this, once the user agrees, call edit_files with apply=true and "
+            f'preview_id "{facts["preview_id"]}". No model is asked again.'
+        )
     return "\n".join(lines)
 
 

@@ -63,6 +63,8 @@ def error_result(
     """A failed call, with what had been received; ``lead`` as in `answer_result`, of what came before the failure."""
     app.bridge.settings.secrets.remove_from_error(error)
     facts = {"status": "failed", **error.partial, "error": error.as_dict()}
+    if facts["status"] == "completed":  # what came before the failure may have been
+        facts["status"] = "failed"
     head = f"{error.code.value}: {error}"
 
     def make(characters: int) -> CallToolResult:

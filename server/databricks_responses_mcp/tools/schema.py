@@ -109,7 +109,7 @@ class OperationFacts(BaseModel):
 
     type: str = Field(description="create_file, update_file or delete_file")
     path: str
-    status: str = Field(description="completed or failed")
+    status: str = Field(description="previewed, written, not_written or failed")
     error: Maybe[str] = None
     notes: Maybe[list[str]] = None
 
@@ -122,6 +122,8 @@ class EditFacts(TurnFacts):
     diff_uri: Maybe[str] = Field(None, description="The whole, if cut here.")
     operations: Maybe[list[OperationFacts]] = None
     applied: Maybe[bool] = Field(None, description="Files were changed.")
+    preview_id: Maybe[str] = Field(None, description="Give it with apply=true to write this diff.")
+    new_files: Maybe[list[str]] = Field(None, description="Files that are created.")
     directory: Maybe[str] = Field(None, description="What paths are relative to.")
 
 

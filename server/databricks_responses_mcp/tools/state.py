@@ -4,15 +4,18 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from anyio import CapacityLimiter
 from anyio.abc import TaskGroup
 from mcp.server.mcpserver import Context
 
+from databricks_responses_mcp.tools.previews import EditPreviews
 from databricks_responses_mcp.tools.unfinished import UnfinishedCalls
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.progress import Reporter
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.media.gallery import PictureGallery
+    from databricks_responses_mcp.media.write_journal import WriteJournal
     from databricks_responses_mcp.turns.jobs import Jobs
 
 _LONG_TEXTS_CHARACTERS = 32_000_000
@@ -73,17 +76,30 @@ class App:
         bridge: the workspace.
         long_texts: whole answers that were cut for the host.
         unsaved: pictures that could not be written.
+        previews: edits that were shown and not written.
         unfinished: calls whose host asks its user something.
+        thumbnails: lets one thumbnail be made at a time: each may take the memory of a whole picture.
         background: runs what outlives a call, until the server ends; None where there is no server.
     """
 
     bridge: Bridge
     long_texts: LongTexts = field(default_factory=LongTexts)
     unsaved: UnsavedPictures = field(default_factory=UnsavedPictures)
+    previews: EditPreviews = field(default_factory=EditPreviews)
     unfinished: UnfinishedCalls = field(default_factory=UnfinishedCalls)
+    thumbnails: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     background: TaskGroup | None = None
     _gallery: "PictureGallery | None" = None
     _jobs: "Jobs | None" = None
+
+    @property
+    def write_journal(self) -> "WriteJournal":
+        """Where writes to the user's files are recorded while they go on: beside the store."""
+        from databricks_responses_mcp.media.write_journal import WriteJournal
+        from databricks_responses_mcp.store.opening import local_directory
+
+        store = self.bridge.settings.store
+        return WriteJournal(local_directory(None if store is None else store.get_secret_value()) / "writes")
 
     @property
     def jobs(self) -> "Jobs":

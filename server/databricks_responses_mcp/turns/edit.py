@@ -1,7 +1,7 @@
 """Editing files with ``apply_patch``: operations are tried, answered with what came of them, and corrected."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ class Edit:
     Attributes:
         files: texts by name, newlines untranslated; a name is a path with ``/``, relative to ``root``.
         root: the directory that the names are relative to, absolute.
+        new_files: names of files that the caller wants created.
         model: the serving endpoint; None takes the default.
         conversation_id: an earlier conversation to edit in: the model knows what was said there.
     """
@@ -38,6 +39,7 @@ class Edit:
     instruction: str
     files: Mapping[str, str]
     root: str = ""
+    new_files: Sequence[str] = ()
     model: str | None = None
     conversation_id: str | None = None
 
@@ -51,6 +53,7 @@ class Edited:
         text: everything that the model said.
         after: texts by name, of all files that there are now.
         changed: names of the files that were changed, made or deleted.
+        created: names of those that are new.
         diff: the changes as a unified diff.
         operations: what the model asked for, in order.
         unresolved: those of them that failed and were not corrected.
@@ -62,6 +65,7 @@ class Edited:
     text: str
     after: Mapping[str, str]
     changed: list[str]
+    created: list[str]
     diff: str
     operations: list[Operation]
     unresolved: list[Operation]
@@ -79,18 +83,23 @@ class Edited:
         for name in ("output", "pending_calls", "citations"):  # the operations say it
             facts.pop(name, None)
         facts |= _facts(self.text, self.diff, self.operations, self.usage)
+        if self.created:
+            facts["new_files"] = self.created
         if self.is_stopped:
             # The model waits for an answer that nobody but this edit could give.
             facts.pop("conversation_id", None)
             note = f"The model was asked {MOST_STEPS} times, which is the most, and was not done."
-            facts |= {
-                "status": "incomplete",
-                "incomplete_reason": "max_steps",
-                "notes": [*facts.get("notes", []), note],
-            }
+            _make_incomplete(facts, "max_steps", note)
         elif not self.operations:
             facts["notes"] = [*facts.get("notes", []), "The model proposed no change."]
+        elif self.unresolved and self.outcome.status == "completed":
+            paths = ", ".join(dict.fromkeys(repr(operation.path) for operation in self.unresolved))
+            _make_incomplete(facts, "failed_operations", f"Operations that failed were not corrected: {paths}.")
         return facts
+
+
+def _make_incomplete(facts: dict[str, Any], reason: str, note: str) -> None:
+    facts |= {"status": "incomplete", "incomplete_reason": reason, "notes": [*facts.get("notes", []), note]}
 
 
 async def edit(bridge: Bridge, wanted: Edit, *, admit: Admit, reporter: Reporter | None = None) -> Edited:
@@ -107,7 +116,7 @@ async def edit(bridge: Bridge, wanted: Edit, *, admit: Admit, reporter: Reporter
     desk = PatchDesk(wanted.files, root=wanted.root, admit=admit)
     said: list[str] = []
     usage: dict[str, Any] = {}
-    prompt = f"{wanted.instruction}\n\n{shown_files(wanted.files)}".rstrip()
+    prompt = "\n\n".join(part for part in (wanted.instruction, _wanted(wanted), shown_files(wanted.files)) if part)
     # A conversation's own instructions stay as they are.
     goes_on = wanted.conversation_id is not None
     question = Question(
@@ -149,6 +158,7 @@ async def edit(bridge: Bridge, wanted: Edit, *, admit: Admit, reporter: Reporter
         text=_joined(said),
         after=desk.after,
         changed=desk.changed,
+        created=desk.created,
         diff=await desk.diff(),
         operations=desk.operations,
         unresolved=desk.unresolved,
@@ -160,6 +170,10 @@ async def edit(bridge: Bridge, wanted: Edit, *, admit: Admit, reporter: Reporter
 def shown_files(files: Mapping[str, str]) -> str:
     """The files for a model: each line as it stands, but for carriage returns, in fences that no text can close."""
     return "\n\n".join(_shown(name, text) for name, text in files.items())
+
+
+def _wanted(edit: Edit) -> str:
+    return f"New files that are wanted: {', '.join(edit.new_files)}" if edit.new_files else ""
 
 
 def _shown(name: str, text: str) -> str:
@@ -180,7 +194,7 @@ def _facts(text: str, diff: str, operations: list[Operation], usage: dict[str, A
     facts: dict[str, Any] = {
         "text": text,
         "diff": diff,
-        "operations": [operation.as_dict() for operation in operations],
+        "operations": [operation.as_dict("previewed") for operation in operations],
     }
     return {**facts, "usage": usage} if usage else facts
 

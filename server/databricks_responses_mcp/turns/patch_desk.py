@@ -1,5 +1,6 @@
 """Where the operations of ``apply_patch`` calls are carried out: on texts in memory, never on the disk."""
 
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ Admit = Callable[[str, str | None], Awaitable[None]]
 
 _LARGE = 50_000
 _MOST_NAMES = 20
+_MAX_NAME = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,22 @@ class Operation:
     error: str = ""
     notes: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        """The result contract's fields; what is empty is absent."""
-        facts = {
+    def as_dict(self, status: str) -> dict[str, Any]:
+        """The result contract's fields; what is empty is absent, but for the type, the path and the status.
+
+        Args:
+            status: of an operation that fits; one that does not is ``failed``.
+        """
+        facts: dict[str, Any] = {
             "type": self.type,
             "path": self.path,
-            "status": "failed" if self.error else "completed",
-            "error": self.error,
-            "notes": list(self.notes),
+            "status": "failed" if self.error else status,
         }
-        return {key: value for key, value in facts.items() if value}
+        if self.error:
+            facts["error"] = self.error
+        if self.notes:
+            facts["notes"] = list(self.notes)
+        return facts
 
 
 class PatchDesk:
@@ -71,10 +79,10 @@ class PatchDesk:
             return _no_such_tool(call)
         asked = call.get("operation")
         operation = asked if isinstance(asked, Mapping) else {}
-        kind, path = str(operation.get("type")), str(operation.get("path") or "")
+        kind, path = _name_of(operation.get("type")), _name_of(operation.get("path"))
         try:
             path = self._name(path)
-            notes = await self._perform(kind, path, str(operation.get("diff") or ""))
+            notes = await self._perform(kind, path, _text(operation.get("diff")))
         except PatchError as error:
             self.operations.append(Operation(kind, path, error=str(error)))
             return {"call_id": call.get("call_id"), "status": "failed", "output": f"Nothing was changed: {error}"}
@@ -86,6 +94,11 @@ class PatchDesk:
         """Operations that failed and were not followed by one on the same file that did not."""
         last = {operation.path: operation for operation in self.operations}
         return [operation for operation in last.values() if operation.error]
+
+    @property
+    def created(self) -> list[str]:
+        """The names of the files that are new, in order."""
+        return sorted(self.after.keys() - self.before.keys())
 
     @property
     def changed(self) -> list[str]:
@@ -135,6 +148,9 @@ class PatchDesk:
         plain = path.strip().replace("\\", "/").removeprefix(self._root)
         parts = [part for part in plain.split("/") if part not in ("", ".")]
         name = "/".join(parts)
+        alike = [known for known in self.after if _plain(known) == _plain(name)]
+        if name not in self.after and len(alike) == 1:
+            return alike[0]
         if not name or not name.isprintable():
             raise PatchError(f"{path!r} is not the path of a file. {self._names()}")
         if ".." in parts or plain.startswith(("/", "~")) or plain[1:2] == ":":
@@ -151,6 +167,23 @@ async def _applied(text: str, diff: str, mode: Mode) -> PatchResult:
     if len(text) + len(diff) < _LARGE:
         return apply_diff(text, diff, mode)
     return await anyio.to_thread.run_sync(apply_diff, text, diff, mode, abandon_on_cancel=True)
+
+
+def _text(value: Any) -> str:
+    """What should be a text, and need not be one: a model wrote it."""
+    return value if isinstance(value, str) else "" if value is None else repr(value)
+
+
+def _name_of(value: Any) -> str:
+    """The same of a name, which is repeated in results: without what no encoding has, and not longer than paths are."""
+    if not isinstance(value, str):
+        return ""
+    return value[:_MAX_NAME].encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def _plain(name: str) -> str:
+    """The name without what models lose of it: the kind of a space, and whether accents are composed."""
+    return unicodedata.normalize("NFKC", name)
 
 
 def _no_such_tool(call: Mapping[str, Any]) -> Item:

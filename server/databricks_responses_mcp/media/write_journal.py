@@ -1,0 +1,329 @@
+"""What a killed process was writing: recorded before it is begun, and undone by whoever comes next.
+
+Each write that goes on has a file of JSON lines in the journal's directory, which is the user's own: a project cannot
+forge one. Its process holds a lock on it, which ends with the process, however that ends. Whoever starts or writes next
+undoes what is recorded in files that nobody holds any more. A line ``done`` says that nothing is left to undo but to
+remove the copies.
+"""
+
+import json
+import logging
+import os
+import re
+import secrets
+import stat
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from databricks_responses_mcp.media.folders import Folder, Folders
+from databricks_responses_mcp.media.path_policy import AllowedPaths
+
+logger = logging.getLogger(__name__)
+
+_SUFFIX = ".jsonl"
+_COPY = re.compile(r"\.databricks-responses-mcp-[0-9a-f]{12}\.(new|old|part)")
+_MAX_BYTES = 16_000_000
+_MAX_AGE_SECONDS = 30 * 24 * 3600
+_MAX_ATTEMPTS = 20
+_LOCK_OFFSET = 1 << 30  # a lock on Windows keeps others from reading what it covers
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of one file, and the copies beside it while that is done.
+
+    Attributes:
+        folder: its directory, links resolved.
+        name: its name there.
+        before: SHA-256 of its content in hexadecimal; None if it is new.
+        after: the same of its new content; None if it is deleted.
+        new: the name of the copy with the new content; empty if it is deleted.
+        old: the name of the copy with the former content; empty if it is new.
+    """
+
+    folder: str
+    name: str
+    before: str | None
+    after: str | None
+    new: str
+    old: str
+
+
+def copy_name(kind: str) -> str:
+    """A name for a copy beside a file: ``new``, ``old`` or ``part``."""
+    return f".databricks-responses-mcp-{secrets.token_hex(6)}.{kind}"
+
+
+def roll_back(step: Step, folder: Folder) -> bool:
+    """Bring a file back to what it was, and remove the copies.
+
+    Returns:
+        False if somebody else has changed it since: then it stays as it is, and the copy of the former content too.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    status = folder.status(step.name)
+    now = folder.digest(step.name) if status is not None and stat.S_ISREG(status.mode) else None
+    is_undone = True
+    if step.before is None:
+        copy = folder.status(step.new)
+        if now is not None and now == step.after and (copy is None or status == copy):
+            folder.unlink(step.name)
+    elif folder.status(step.old) is not None and now != step.before:
+        if (status is not None and now != step.after) or folder.digest(step.old) != step.before:
+            is_undone = False
+        else:
+            folder.replace(step.old, step.name)
+    remove_copies(step, folder, keep_old=not is_undone)
+    return is_undone
+
+
+def remove_copies(step: Step, folder: Folder, *, keep_old: bool = False) -> None:
+    """Remove what was written beside a file."""
+    for name in (step.new, "" if keep_old else step.old):
+        if name:
+            folder.discard(name)
+
+
+class Entry:
+    """The record of one write while it goes on; lines are on the disk when a method returns.
+
+    Attributes:
+        problem: why it cannot be kept, in a sentence; empty if it is kept.
+    """
+
+    def __init__(self, descriptor: int | None, problem: str = "") -> None:
+        self._descriptor = descriptor
+        self.problem = problem
+
+    def begin_edit(self, steps: Sequence[Step], made: Sequence[Path]) -> None:
+        """Record what is going to be changed, and the directories that are going to be created."""
+        self._add({"steps": [asdict(step) for step in steps], "made": [str(path) for path in made]})
+
+    def begin_file(self, folder: Path, copy: str) -> None:
+        """Record a file that is going to be written under a temporary name."""
+        self._add({"folder": str(folder), "copy": copy})
+
+    def claim(self, folder: Path, name: str) -> None:
+        """Record an empty file that keeps a name for a file to come."""
+        self._add({"folder": str(folder), "claim": name})
+
+    def finish(self) -> None:
+        """Record that everything is as it is to be."""
+        self._add({"done": True})
+
+    def _add(self, line: dict[str, Any]) -> None:
+        if self._descriptor is None:
+            return
+        data = memoryview(json.dumps(line).encode() + b"\n")
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._descriptor = None
+            self.problem = _problem(error)
+
+
+class WriteJournal:
+    """The records of writes, in a directory that need not exist. Everything here touches the disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @contextmanager
+    def entry(self) -> Iterator[Entry]:
+        """A record for one write; first, what others have left is undone. It is removed at the end.
+
+        A disk that does not take it is no reason not to write: `Entry.problem` says so then.
+        """
+        self.recover()
+        try:
+            path, descriptor = self._create()
+        except OSError as error:
+            logger.warning("a write is not recorded: %s", error)
+            yield Entry(None, _problem(error))
+            return
+        try:
+            yield Entry(descriptor)
+        finally:
+            self._remove(path, descriptor)
+
+    def recover(self) -> list[str]:
+        """Undo what killed processes have left; the paths of the files that are as before again, or were removed."""
+        try:
+            paths = sorted(self.directory.iterdir())
+        except OSError:
+            return []
+        recovered: list[str] = []
+        for path in paths:
+            if path.suffix == _SUFFIX:
+                with suppress(OSError):
+                    recovered += self._recover(path)
+        if recovered:
+            logger.warning("an interrupted write was undone: %s", ", ".join(map(ascii, recovered)))
+        return recovered
+
+    def _create(self) -> tuple[Path, int]:
+        """A new file that this process holds.
+
+        Raises:
+            OSError: there can be none.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self.directory / f"{secrets.token_hex(8)}{_SUFFIX}"
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+            try:
+                descriptor = os.open(path, flags, 0o600)
+            except FileNotFoundError:
+                continue  # another process has removed the empty directory
+            # Another process may have taken the new file for one of a dead process, and removed it.
+            if _lock(descriptor) and os.fstat(descriptor).st_nlink > 0:
+                return path, descriptor
+            self._remove(path, descriptor)
+        raise OSError("the file system has no locks")
+
+    def _remove(self, path: Path, descriptor: int) -> None:
+        if sys.platform == "win32":
+            os.close(descriptor)  # what is open cannot be removed there
+            with suppress(OSError):
+                path.unlink()
+        else:
+            with suppress(OSError):
+                path.unlink()
+            os.close(descriptor)
+        with suppress(OSError):
+            self.directory.rmdir()
+
+    def _recover(self, path: Path) -> list[str]:
+        flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags)
+        if not _lock(descriptor) or os.fstat(descriptor).st_nlink == 0:
+            os.close(descriptor)
+            return []
+        try:
+            lines = _lines(descriptor)
+            age = time.time() - os.fstat(descriptor).st_mtime
+            recovered, is_undone = _undo(lines)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if is_undone or age > _MAX_AGE_SECONDS:
+            self._remove(path, descriptor)
+        else:
+            os.close(descriptor)
+        return recovered
+
+
+def _undo(lines: Sequence[dict[str, Any]]) -> tuple[list[str], bool]:
+    """Undo recorded lines; what was undone, and whether nothing is left to do."""
+    is_done = any(line.get("done") is True for line in lines)
+    recovered: list[str] = []
+    is_undone = True
+    with Folders(AllowedPaths(None, secrets=True)) as folders:
+        for line in reversed(lines):
+            try:
+                if "steps" in line:
+                    recovered += _undo_edit(line, folders, is_done=is_done)
+                elif "folder" in line:
+                    recovered += _undo_file(line, folders)
+            except FileNotFoundError:
+                continue  # its directory is gone, and with it what was to be undone
+            except OSError as error:
+                logger.warning("an interrupted write cannot be undone: %s", error)
+                is_undone = False
+            except (KeyError, TypeError, ValueError) as error:
+                logger.warning("a record of a write is damaged: %s", type(error).__name__)
+    return recovered, is_undone
+
+
+def _undo_edit(line: dict[str, Any], folders: Folders, *, is_done: bool) -> list[str]:
+    recovered: list[str] = []
+    problem: OSError | None = None
+    for fields in reversed(line["steps"]):
+        step = Step(**fields)
+        if not all(_COPY.fullmatch(name) for name in (step.new, step.old) if name):
+            raise ValueError("not a name of ours")
+        path = Path(step.folder)
+        try:
+            folder = folders.get(path)
+            if is_done:
+                remove_copies(step, folder)
+            elif roll_back(step, folder):
+                recovered.append(str(path / step.name))
+            else:
+                logger.warning("%r was changed since: its former content is in %r", str(path / step.name), step.old)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problem = error
+    if not is_done:
+        folders.remove([Path(path) for path in line["made"]])
+    if problem is not None:
+        raise problem
+    return recovered
+
+
+def _undo_file(line: dict[str, Any], folders: Folders) -> list[str]:
+    path = Path(line["folder"])
+    folder = folders.get(path)
+    if "claim" in line:
+        status = folder.status(line["claim"])
+        if status is not None and stat.S_ISREG(status.mode) and status.size == 0:
+            folder.discard(line["claim"])
+        return []
+    if _COPY.fullmatch(line["copy"]) and folder.status(line["copy"]) is not None:
+        folder.unlink(line["copy"])
+        return [str(path / line["copy"])]
+    return []
+
+
+def _lines(descriptor: int) -> list[dict[str, Any]]:
+    """The lines that were written whole."""
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        file.seek(0)
+        data = file.read(_MAX_BYTES)
+    lines: list[dict[str, Any]] = []
+    for text in data.split(b"\n")[:-1]:
+        try:
+            line = json.loads(text)
+        except ValueError:
+            break
+        if isinstance(line, dict):
+            lines.append(line)
+    return lines
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a file without waiting; the lock ends with the process. False if it is locked, or cannot be."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(descriptor, _LOCK_OFFSET, os.SEEK_SET)
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            finally:
+                os.lseek(descriptor, 0, os.SEEK_SET)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _problem(error: OSError) -> str:
+    return (
+        "The files are written, but no record of it could be kept while that was done "
+        f"({error.strerror or error}): had the server been killed just then, some of them might have been left "
+        "as they were."
+    )

@@ -1,0 +1,62 @@
+"""Edits that were shown and not written: kept so that exactly what was shown can be written later."""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.media.staging import Staging
+
+MAX_PREVIEWS = 50
+MAX_PREVIEW_CHARACTERS = 32_000_000
+"""How much text all previews of one server may hold: the files as they were read, and as they would be."""
+
+
+@dataclass(eq=False)
+class EditPreview:
+    """An edit that can be written as it was shown.
+
+    Attributes:
+        staging: the files as they were read.
+        after: texts by name, of all files that there would be.
+        facts: the result that showed it.
+        is_written: whether it was written.
+        lock: held while it is written.
+    """
+
+    staging: "Staging"
+    after: Mapping[str, str]
+    facts: Mapping[str, Any]
+    is_written: bool = False
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+    @property
+    def characters(self) -> int:
+        """How much text it holds."""
+        return sum(map(len, self.staging.texts.values())) + sum(map(len, self.after.values()))
+
+
+class EditPreviews:
+    """Previews by id, in memory: until the server ends, the newest `MAX_PREVIEWS` within `MAX_PREVIEW_CHARACTERS`."""
+
+    def __init__(self) -> None:
+        self._previews: OrderedDict[str, EditPreview] = OrderedDict()
+
+    def keep(self, preview: EditPreview) -> str:
+        """Remember a preview; returns its id, which cannot be guessed."""
+        preview_id = f"preview_{secrets.token_urlsafe(12)}"
+        self._previews[preview_id] = preview
+        while len(self._previews) > 1 and (
+            len(self._previews) > MAX_PREVIEWS
+            or sum(kept.characters for kept in self._previews.values()) > MAX_PREVIEW_CHARACTERS
+        ):
+            self._previews.popitem(last=False)
+        return preview_id
+
+    def get(self, preview_id: str) -> EditPreview | None:
+        """The preview, if it is still kept."""
+        return self._previews.get(preview_id)
