@@ -4,6 +4,8 @@ import base64
 import hashlib
 import io
 import json
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ from mcp.types import INVALID_PARAMS
 from PIL import Image
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.tools import taking
+from databricks_responses_mcp.tools.state import App
+from databricks_responses_mcp.tools.taking import PictureTaker
+from databricks_responses_mcp.turns.bridge import Bridge
 from harness import Connect
 from harness.deadlines import DEADLINE_SECONDS
 
@@ -192,6 +198,101 @@ async def test_save_to_names_a_folder_or_a_file_and_nothing_is_overwritten(conne
     assert base64.b64decode(resource.blob) == saved.read_bytes()
     assert str(saved) in file["notes"][0]
     assert file["notes"][0] in content[0].text
+
+
+FORBIDDEN = [
+    "/etc/cat.png",
+    "/etc",
+    "~/.ssh",
+    "~/.config/autostart/cat.png",
+    "../cat.png",
+    "../elsewhere",
+    ".git/hooks",
+    ".git/hooks/pre-commit.png",
+    ".GIT/cat.png",
+    ".claude",
+    "pictures/.hidden/cat.png",
+    ".cat.png",
+    "x" * 300 + ".png",
+    "out/cat.png",
+]
+
+
+@pytest.mark.parametrize("save_to", FORBIDDEN)
+async def test_save_to_leads_nowhere_else_and_that_is_told_before_anything_is_paid_for(
+    connect: Connect, emulator: RunningEmulator, tmp_path: Path, save_to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    (project / "pictures").mkdir(parents=True)
+    (project / "out").symlink_to(tmp_path)
+    monkeypatch.chdir(project)
+    async with connect(allowed_dirs=(project,), image_dir=tmp_path / "drawn") as host:
+        _, facts, failed = await host.call(DRAW, prompt="A cat", size="256x256", save_to=save_to)
+    assert (failed, facts["error"]["code"]) == (
+        True,
+        "invalid_argument" if save_to.startswith("x") else "permission_denied",
+    )
+    assert emulator.state.journal.to("/responses") == []
+    assert [p.name for p in tmp_path.rglob("*.png")] == []
+    assert not (project / ".git").exists()
+
+
+@pytest.mark.parametrize("dirs", ["project", "*", ()])
+async def test_what_was_saved_can_be_read_back_as_an_image(
+    connect: Connect, tmp_path: Path, dirs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    drawn = tmp_path / ".share" / "drawn"  # it may be under a name with a dot: somebody configured it
+    async with connect(allowed_dirs=(project,) if dirs == "project" else dirs, image_dir=drawn) as host:
+        paths = []
+        for save_to in ("", "sub", "sub/cat.png", str(drawn / "deep")):
+            _, saved, failed = await host.call(DRAW, prompt="A cat", size="256x256", save_to=save_to)
+            assert not failed, saved
+            paths.append(saved["images"][0]["path"])
+        _, again, failed = await host.call(DRAW, prompt="Bluer", images=paths, size="256x256")
+    assert not failed, again
+    here = drawn if dirs == () else project
+    assert [Path(path).parent for path in paths] == [drawn, here / "sub", here / "sub", drawn / "deep"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"#!/bin/sh\nrm -rf ~\n", b"<svg onload='x()'/>", b"\x89PNG\r\n\x1a\n#!/bin/sh\n", b"\xff\xd8\xff"]
+)
+async def test_bytes_that_are_no_picture_are_not_written_but_stay_readable(
+    tmp_path: Path, data: bytes, bridge: Bridge
+) -> None:
+    app = App(bridge)
+    taker = PictureTaker(app, "x", save_to="sub/cat.png")
+    bridge.settings = bridge.settings.model_copy(update={"allowed_dirs": (tmp_path,), "image_dir_setting": tmp_path})
+    await taker.prepare()
+    await taker({"type": "image_generation_call", "result": base64.b64encode(data).decode()})
+    facts = taker.extend({})
+    assert "path" not in facts["images"][0]
+    assert app.unsaved.get(facts["images"][0]["uri"].partition("://")[2]) == data
+    assert "is not written to the disk: it is no PNG, JPEG, WEBP or GIF" in facts["notes"][0]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_one_thumbnail_is_made_at_a_time(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, most = 0, 0
+    lock = threading.Lock()
+
+    def counting(source: Any, *, budget_bytes: int) -> None:
+        nonlocal busy, most
+        with lock:
+            busy += 1
+            most = max(most, busy)
+        threading.Event().wait(0.02)
+        with lock:
+            busy -= 1
+
+    monkeypatch.setattr(taking, "make_thumbnail", counting)
+    async with connect() as host, anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(partial(host.call, DRAW, prompt="A cat", size="256x256", n=4))
+    assert most == 1
 
 
 async def test_a_disk_that_takes_nothing_does_not_lose_a_picture_that_was_paid_for(

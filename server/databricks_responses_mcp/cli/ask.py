@@ -113,7 +113,7 @@ async def _ask(
         app = App(bridge)
         if go_on:
             conversation_id = await archive.newest(bridge)
-        taker = PictureTaker(app, prompt)
+        taker = PictureTaker(app, prompt, is_free=True)
         question = Question(
             prompt=await prompt_with_files(app, prompt, files),
             images=await image_urls(app, images),

@@ -107,7 +107,7 @@ async def _image(
     target = None if save_to is None else _target(save_to)
     async with open_session(settings, session, start_engine=True) as bridge:
         app = App(bridge)
-        taker = PictureTaker(app, prompt, save_to=target, count=given["count"])
+        taker = PictureTaker(app, prompt, save_to=target, count=given["count"], is_free=True)
         references = await image_urls(app, [*images, *([mask] if mask is not None else [])])
         drawing = Drawing(
             prompt=prompt,

@@ -4,18 +4,19 @@ import errno
 import hashlib
 import os
 import re
-import secrets
-import stat
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media import base64_data
 from databricks_responses_mcp.media.failures import printable
-from databricks_responses_mcp.media.formats import IMAGE_SUFFIXES, Buffer, dimensions, sniff
+from databricks_responses_mcp.media.folders import Folder, Folders
+from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, IMAGE_SUFFIXES, Buffer, dimensions, sniff
+from databricks_responses_mcp.media.write_journal import Entry, WriteJournal, copy_name
+from databricks_responses_mcp.media.write_policy import WritePolicy
 
 SLUG_LENGTH = 48
 _CHUNK = 1 << 20
@@ -96,7 +97,14 @@ def slug(prompt: str) -> str:
     return f"{words}-picture" if words in _WINDOWS_RESERVED else words
 
 
-def save_picture(data: Buffer, directory: Path, prompt: str) -> SavedPicture:
+def save_picture(
+    data: Buffer,
+    directory: Path,
+    prompt: str,
+    *,
+    policy: WritePolicy | None = None,
+    journal: WriteJournal | None = None,
+) -> SavedPicture:
     """Write a picture under a name made of its prompt and its hash; blocks, so call it in a worker thread.
 
     ``directory`` is created if need be. It may also name a file (anything with a picture's suffix that is not an
@@ -104,26 +112,44 @@ def save_picture(data: Buffer, directory: Path, prompt: str) -> SavedPicture:
     The file appears whole or not at all. An existing file is never overwritten: if it has the same content it is the
     result, else the new one gets a number. ``data`` is hashed and written in place, without a copy.
 
+    Args:
+        policy: where files may be created; what is no picture that a model takes is refused then. None is for a
+            person who names the place by hand.
+        journal: where the write is recorded while it goes on.
+
     Raises:
-        BridgeError: ``internal``, with what the disk said and which setting moves the pictures.
+        BridgeError: ``internal``, with what the disk said and which setting moves the pictures; ``permission_denied``
+            or ``invalid_argument`` if the policy does not allow the place; ``upstream_error`` for what is no picture.
     """
     image_format = sniff(data)
     extension = image_format.extension if image_format else ".bin"
     view = memoryview(data).cast("B")
-    digest = hashlib.sha256(view).hexdigest()
     size = dimensions(view) or (None, None)
+    if policy is not None and (image_format not in ACCEPTED_FORMATS or size[0] is None):
+        raise BridgeError(
+            ErrorCode.UPSTREAM_ERROR,
+            "What the model sent is not written to the disk: it is no PNG, JPEG, WEBP or GIF.",
+            "Ask for the picture again.",
+            retryable=True,
+        )
+    digest = hashlib.sha256(view).hexdigest()
 
     requested: Path | None = None
     try:
         directory = directory.expanduser().absolute()
-        if directory.suffix.lower() in IMAGE_SUFFIXES and not directory.is_dir():
+        if names_a_picture(directory):
             requested, directory = directory, directory.parent
             keeps = _same_type(requested.suffix.lower(), extension)
             stem, suffix = requested.stem, requested.suffix if keeps else extension
         else:
             stem, suffix = f"{slug(prompt)}-{digest[:10]}", extension
-        directory.mkdir(parents=True, exist_ok=True)
-        path = _write(view, directory, stem, suffix, digest)
+        if policy is not None:
+            directory = policy.check_new(directory / f"{stem}{suffix}", str(directory)).parent
+            requested = requested and directory / requested.name
+        with ExitStack() as stack:
+            folder = _folder(directory, policy, stack)
+            entry = stack.enter_context(journal.entry()) if journal is not None else None
+            path = folder.path / _write(view, folder, stem, suffix, digest, entry)
     except OSError as error:
         raise _disk_failure(error, directory) from error
     except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that does not exist
@@ -144,28 +170,44 @@ def save_picture(data: Buffer, directory: Path, prompt: str) -> SavedPicture:
     )
 
 
+def names_a_picture(path: Path) -> bool:
+    """Whether a path is that of a file to save a picture to, rather than of a directory. Touches the disk."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
+
+
+def _folder(directory: Path, policy: WritePolicy | None, stack: ExitStack) -> Folder:
+    """The directory, created if it is not there."""
+    if policy is not None:
+        return stack.enter_context(Folders(policy.allowed)).make(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    return Folder(directory, None)
+
+
 def _same_type(suffix: str, extension: str) -> bool:
     aliases = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tif": ".tiff", ".heif": ".heic"}
     return aliases.get(suffix, suffix) == extension
 
 
-def _write(view: memoryview, directory: Path, stem: str, suffix: str, digest: str) -> Path:
-    names = _candidates(directory, stem, suffix)
+def _write(view: memoryview, folder: Folder, stem: str, suffix: str, digest: str, entry: Entry | None) -> str:
+    """Write the picture under the first of its names that is free, or has the same content; gives that name."""
+    names = _candidates(stem, suffix)
     target = next(names)
-    if _holds(target, len(view), digest):
+    if _holds(folder, target, len(view), digest):
         return target
-    temporary = directory / f".{secrets.token_hex(8)}.part"
+    temporary = copy_name("part")
+    if entry is not None:
+        entry.begin_file(folder.path, temporary)
     try:
-        _write_new_file(temporary, view)
+        _write_new_file(folder, temporary, view)
         while True:
             try:
-                _publish(temporary, target)
+                _publish(folder, temporary, target, entry)
             except FileExistsError:
-                if _holds(target, len(view), digest):
+                if _holds(folder, target, len(view), digest):
                     return target
                 target = next(names)
             else:
-                _sync_directory(directory)
+                _sync_directory(folder.path)
                 return target
     except StopIteration as error:
         raise BridgeError(
@@ -174,19 +216,17 @@ def _write(view: memoryview, directory: Path, stem: str, suffix: str, digest: st
             "Save it under another name.",
         ) from error
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        folder.discard(temporary)
 
 
-def _candidates(directory: Path, stem: str, suffix: str) -> Iterator[Path]:
-    yield directory / f"{stem}{suffix}"
+def _candidates(stem: str, suffix: str) -> Iterator[str]:
+    yield f"{stem}{suffix}"
     for number in range(2, _MOST_NUMBERS):
-        yield directory / f"{stem}-{number}{suffix}"
+        yield f"{stem}-{number}{suffix}"
 
 
-def _write_new_file(path: Path, view: memoryview) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    descriptor = os.open(path, flags, 0o666)  # the user's umask decides who may read, as for any file of theirs
+def _write_new_file(folder: Folder, name: str, view: memoryview) -> None:
+    descriptor = folder.create(name, 0o666)  # the user's umask decides who may read, as for any file of theirs
     try:
         written = 0
         while written < len(view):
@@ -196,25 +236,23 @@ def _write_new_file(path: Path, view: memoryview) -> None:
         os.close(descriptor)
 
 
-def _publish(temporary: Path, target: Path) -> None:
+def _publish(folder: Folder, temporary: str, target: str, entry: Entry | None) -> None:
     """Give the finished file its name, or raise FileExistsError if something has that name."""
     if os.name == "nt":
-        temporary.rename(target)  # Windows refuses an existing target
+        folder.rename(temporary, target)
         return
-    try:
-        os.link(temporary, target)
+    if folder.link(temporary, target):
         return
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES):
-            raise
     # A file system without hard links (FAT, some network ones): claim the name, then replace our own empty claim.
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    if entry is not None:
+        if folder.status(target) is not None:
+            raise FileExistsError(target)
+        entry.claim(folder.path, target)
+    os.close(folder.create(target, 0o666))
     try:
-        temporary.replace(target)
+        folder.replace(temporary, target)
     except OSError:
-        target.unlink(missing_ok=True)
+        folder.discard(target)
         raise
 
 
@@ -229,14 +267,11 @@ def _sync_directory(directory: Path) -> None:
             os.close(descriptor)
 
 
-def _holds(path: Path, size: int, digest: str) -> bool:
-    """Whether the path is a regular file with just this content."""
+def _holds(folder: Folder, name: str, size: int, digest: str) -> bool:
+    """Whether there is a regular file of that name with just this content."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        status = folder.status(name)
+        return status is not None and status.size == size and folder.digest(name) == digest
     except OSError:
         return False
 

@@ -34,7 +34,9 @@ async def generate_image(
     ] = None,
     images: Annotated[Names, Field(description="Images to edit: paths, https or data URLs.")] = (),
     mask: Annotated[Optional[str], Field(description="Path or URL; its transparent parts change.")] = None,
-    save_to: Annotated[Optional[str], Field(description="Folder or file. Default: as configured.")] = None,
+    save_to: Annotated[
+        Optional[str], Field(description="Folder or file in the project. Default: as configured.")
+    ] = None,
     conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
     extra: Annotated[
         Optional[dict[str, Any]],
@@ -54,6 +56,7 @@ async def generate_image(
     taker = PictureTaker(app, prompt, save_to=save_to, count=n or 1)
 
     async def work() -> dict[str, Any]:
+        await taker.prepare()
         references = await image_urls(app, [*images, *([mask] if mask is not None else [])])
         drawing = Drawing(
             prompt=prompt,

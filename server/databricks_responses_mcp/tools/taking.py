@@ -12,27 +12,40 @@ import anyio
 import anyio.to_thread
 from mcp.types import ContentBlock, ImageContent, ResourceLink
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.media.formats import dimensions, sniff
+from databricks_responses_mcp.media.local_files import resolve
 from databricks_responses_mcp.media.memory import return_large_blocks
-from databricks_responses_mcp.media.pictures import decode_base64, save_picture
+from databricks_responses_mcp.media.path_policy import AllowedPaths
+from databricks_responses_mcp.media.pictures import decode_base64, names_a_picture, save_picture
 from databricks_responses_mcp.media.thumbnails import Thumbnail, make_thumbnail
+from databricks_responses_mcp.media.write_policy import WritePolicy
 from databricks_responses_mcp.responses.assembly import Item, picture_base64
 from databricks_responses_mcp.responses.payloads import Payload
+from databricks_responses_mcp.tools.prompting import allowed_paths
 from databricks_responses_mcp.tools.state import App
 from databricks_responses_mcp.turns.jobs import Ended
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Taken:
-    """One picture, kept."""
+    """One picture, kept.
+
+    Attributes:
+        facts: of it, in the result contract's fields.
+        link: by which it can be read whole.
+        source: what its thumbnail is made of; None if there is none to be made, or it was.
+        problem: what the caller must know of it.
+        thumbnail: to be shown inline.
+    """
 
     facts: dict[str, Any]
-    thumbnail: ImageContent | None
     link: ResourceLink
+    source: bytes | Path | None = None
     problem: str = ""
+    thumbnail: ImageContent | None = None
 
 
 class PictureTaker:
@@ -41,17 +54,36 @@ class PictureTaker:
     Args:
         app: where settings and the gallery are.
         prompt: names the files.
-        save_to: a folder or a file name; None is the configured folder.
+        save_to: a folder or a file name; None is the configured folder. `prepare` has to be awaited then.
         count: how many pictures share the result's inline budget.
+        is_free: whether a person named ``save_to`` by hand: then it may be anywhere.
     """
 
-    def __init__(self, app: App, prompt: str, *, save_to: str | None = None, count: int = 1) -> None:
+    def __init__(
+        self, app: App, prompt: str, *, save_to: str | None = None, count: int = 1, is_free: bool = False
+    ) -> None:
         return_large_blocks()
+        image_dir = app.bridge.settings.image_dir
         self._app = app
         self._prompt = prompt
-        self._target = _target(app.bridge.settings.image_dir, save_to)
+        self._save_to = save_to
+        self._target = image_dir if save_to is None or not is_free else Path(save_to)
+        self._policy = None if is_free else WritePolicy(AllowedPaths([image_dir], secrets=True))
         self._budget = app.bridge.settings.inline_image_bytes // count
         self.taken: list[Taken] = []
+
+    async def prepare(self) -> None:
+        """Find out where pictures go, before anything is paid for.
+
+        Raises:
+            BridgeError: ``permission_denied`` if nothing may be saved there; ``invalid_argument`` if it is no path.
+        """
+        if self._save_to is None or self._policy is None:
+            return
+        image_dir = self._app.bridge.settings.image_dir
+        policy = WritePolicy((await allowed_paths(self._app)).also(image_dir), configured=(image_dir,))
+        self._target = await anyio.to_thread.run_sync(_checked_target, self._save_to, image_dir, policy)
+        self._policy = policy
 
     async def __call__(self, item: Item) -> None:
         """Decode, save and shrink one picture off the event loop; its base64 leaves ``item``."""
@@ -65,6 +97,10 @@ class PictureTaker:
             taken = await anyio.to_thread.run_sync(self._take, holder, item)
         item["picture"] = taken.facts.get("path") or taken.facts.get("uri")
         self.taken.append(taken)
+        # Not shielded, and one at a time in the whole server: a small file may unfold to hundreds of megabytes.
+        thumbnail = await anyio.to_thread.run_sync(self._thumbnail, taken.source, limiter=self._app.thumbnails)
+        taken.source = None
+        taken.thumbnail = None if thumbnail is None else _image(thumbnail)
 
     def blocks(self) -> Sequence[ContentBlock]:
         """Thumbnails and links, in order."""
@@ -107,7 +143,7 @@ class PictureTaker:
             return self._unreadable(raw, extra)
         del source
         try:
-            saved = save_picture(data, self._target, self._prompt)
+            saved = save_picture(data, self._target, self._prompt, policy=self._policy, journal=self._app.write_journal)
         except BridgeError as error:
             return self._unsaved(data, str(error), extra)
         except Exception as error:
@@ -119,10 +155,8 @@ class PictureTaker:
             **_shape(saved.mime_type, (saved.width, saved.height), saved.bytes, saved.sha256),
             **extra,
         }
-        del data
-        thumbnail = self._thumbnail(saved.path)
         problem = f"{saved.requested_path} was asked for; the picture is {saved.path}." if saved.requested_path else ""
-        return Taken(facts, None if thumbnail is None else _image(thumbnail), _link(facts, saved.path.name), problem)
+        return Taken(facts, _link(facts, saved.path.name), saved.path, problem)
 
     def _unsaved(self, data: bytes, reason: str, extra: dict[str, Any]) -> Taken:
         image_format = sniff(data)
@@ -135,10 +169,11 @@ class PictureTaker:
             f"The picture was drawn and paid for, but could not be saved: {reason} "
             f"It stays readable as {facts['uri']} while this server runs."
         )
-        thumbnail = self._thumbnail(data)
-        return Taken(facts, None if thumbnail is None else _image(thumbnail), _link(facts, name), problem)
+        return Taken(facts, _link(facts, name), data, problem)
 
-    def _thumbnail(self, source: bytes | Path) -> Thumbnail | None:
+    def _thumbnail(self, source: bytes | Path | None) -> Thumbnail | None:
+        if source is None:
+            return None
         try:
             return make_thumbnail(source, budget_bytes=self._budget)
         except Exception:  # a picture without a thumbnail is better than none
@@ -149,7 +184,7 @@ class PictureTaker:
         name = f"unreadable-{hashlib.sha256(raw).hexdigest()[:10]}.txt"
         facts = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
         problem = f"The model sent a picture that is not valid base64; what it sent is kept as {facts['uri']}."
-        return Taken(facts, None, _link(facts, name), problem)
+        return Taken(facts, _link(facts, name), None, problem)
 
 
 async def blocks_again(app: App, images: Iterable[Mapping[str, Any]]) -> list[ContentBlock]:
@@ -171,31 +206,26 @@ async def blocks_again(app: App, images: Iterable[Mapping[str, Any]]) -> list[Co
     blocks: list[ContentBlock] = []
     for facts in images:
         if "path" in facts:
-            blocks += await anyio.to_thread.run_sync(make, facts)
+            blocks += await anyio.to_thread.run_sync(make, facts, limiter=app.thumbnails)
     return blocks
 
 
-def _target(configured: Path, save_to: str | None) -> Path:
-    """Where pictures go: found out before anything is paid for.
+def _checked_target(save_to: str, image_dir: Path, policy: WritePolicy) -> Path:
+    """The folder or file that ``save_to`` means.
 
     Raises:
-        BridgeError: ``invalid_argument`` if a relative path has nothing to be relative to.
+        BridgeError: ``permission_denied`` if nothing may be saved there; ``invalid_argument`` if it is no path.
     """
-    if save_to is None:
-        return configured
-    target = Path(save_to)
-    if target.is_absolute() or save_to.startswith("~"):
-        return target
     try:
-        here = Path.cwd()
-        # Hosts without a project start servers in the root or the home: nobody means those by a relative path.
-        return (configured if here in (Path(here.anchor), Path.home()) else here) / target
-    except (OSError, RuntimeError) as error:
-        raise BridgeError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"save_to {save_to!r} is relative, and this server has no working directory.",
-            "Give an absolute path.",
-        ) from error
+        here: Path | None = Path.cwd()
+    except OSError:
+        here = None
+    # Hosts without a project start servers in the root or the home: nobody means those by a relative path.
+    if here is None or here in (Path(here.anchor), Path.home()) or not policy.allowed.has(here):
+        here = image_dir
+    path = resolve(save_to, here)
+    policy.check_new(path if names_a_picture(path) else path / "picture.png", save_to)
+    return path
 
 
 def _decoded(source: Payload | str) -> bytes | None:
