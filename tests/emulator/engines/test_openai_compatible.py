@@ -301,6 +301,48 @@ async def test_a_caller_who_leaves_closes_the_connection(server: Server) -> None
         assert await anyio.to_thread.run_sync(server.left.wait, DEADLINE_SECONDS)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip, gzip\r\ncontent-length: 40\r\n\r\n" + b"\x1f\x8b" * 20,
+    ],
+    ids=["closed", "half a status line", "compressed"],
+)
+async def test_a_question_that_was_read_is_not_sent_again_and_no_answer_is_unpacked(reply: bytes) -> None:
+    models = json.dumps({"data": [{"id": "m"}]}).encode()
+    asked: list[bytes] = []
+    done = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        listening.settimeout(0.05)
+        while not done.is_set():
+            try:
+                connection = listening.accept()[0]
+            except TimeoutError:
+                continue
+            with connection:
+                connection.settimeout(10)
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    request += connection.recv(65536)
+                asked.append(request[:4])
+                head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(models)
+                connection.sendall(head + models if request.startswith(b"GET") else reply)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        try:
+            with pytest.raises(BridgeError):
+                await said(OpenAICompatibleEngine(f"http://127.0.0.1:{listening.getsockname()[1]}"))
+        finally:
+            done.set()
+            thread.join()
+    assert asked.count(b"POST") == 1
+
+
 async def test_a_kept_connection_that_the_server_has_closed_is_replaced() -> None:
     """The server answers one request on a connection, keeps it as if for more, and closes it at the next."""
     body = json.dumps({"data": [{"id": "m"}]}).encode()
@@ -318,7 +360,7 @@ async def test_a_kept_connection_that_the_server_has_closed_is_replaced() -> Non
                 head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(answer)}\r\n\r\n"
                 connection.sendall(head.encode() + answer)
                 if asked.startswith(b"GET"):
-                    connection.recv(65536)  # The next request arrives, and finds the door closed.
+                    connection.recv(65536)  # The next request, or the end, comes, and the connection closes.
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, args=(listening,))

@@ -113,8 +113,9 @@ class ChatCompletions:
                 headers={**self._headers, "accept-encoding": "identity"},
                 trust_env=self._trust_env,
                 verify=self._verify,
-                # One idle connection at most, so that a second try after a stale one gets a fresh one.
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=1, keepalive_expiry=4.0),
+                # None is kept: a request on one that the server has closed meanwhile would have to be sent again,
+                # though it may have been read, and paid for.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             )
         return self._client
 
@@ -140,24 +141,20 @@ class ChatCompletions:
         try:
             headers = {"content-type": "application/json"} if body is not None else {}
             request = self._http().build_request(method, url, content=_encode(body), headers=headers, timeout=timeout)
-            response = await self._send(request)
+            response = await self._http().send(request, stream=True)
         except httpx.TimeoutException as error:
             raise self._failure(ErrorCode.TIMEOUT, "did not answer in time", []) from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._failure(ErrorCode.UPSTREAM_UNAVAILABLE, "cannot be reached", []) from error
         try:
+            if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+                # A few kilobytes of it can unpack to gigabytes.
+                raise self._failure(ErrorCode.UPSTREAM_ERROR, "compressed its answer without being asked to", [])
             if response.status_code != 200:
                 await self._refused(response, path)
             yield response
         finally:
             await response.aclose()
-
-    async def _send(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await self._http().send(request, stream=True)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            # A kept connection that the server had closed in the meantime. Writing text again changes nothing.
-            return await self._http().send(request, stream=True)
 
     def _failure(self, code: ErrorCode, what: str, said: list[str]) -> BridgeError:
         return BridgeError(
