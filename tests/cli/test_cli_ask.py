@@ -75,6 +75,12 @@ three
     )
 
 
+async def test_json_loses_no_character_where_the_encoding_of_stdout_has_few(cli: CommandLine) -> None:
+    ran = await cli.run("ask", "[[say zwölf 😀 \u202f]]", "--json", PYTHONIOENCODING="cp1252")
+    assert json.loads(ran.out)["text"] == "zwölf 😀 \u202f"
+    assert ran.out.isascii()
+
+
 async def test_json_has_every_fact_and_nothing_is_streamed(cli: CommandLine) -> None:
     ran = await cli.run("ask", "-", "--json", stdin=b"[[commentary]] hello")
     facts = json.loads(ran.out)

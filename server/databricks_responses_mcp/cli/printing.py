@@ -32,10 +32,16 @@ def is_stuck() -> bool:
 
 
 def prepare_streams() -> None:
-    """Let no character that the terminal's encoding does not have end a command."""
+    """Let no character that the terminal's encoding does not have end a command.
+
+    Into a file or a pipe Windows would have its old code page, which has few characters; there it is UTF-8, unless
+    ``PYTHONIOENCODING`` says otherwise.
+    """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
+            if sys.platform == "win32" and not stream.isatty() and not os.environ.get("PYTHONIOENCODING"):
+                reconfigure(encoding="utf-8")
             reconfigure(errors="replace")
 
 
@@ -74,8 +80,12 @@ async def write_out_aside(text: str) -> None:
 
 
 def write_json(value: Any) -> None:
-    """Write a value to stdout as JSON, for machines and people."""
-    write_out(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """Write a value to stdout as JSON, for machines and people.
+
+    Where the encoding of stdout does not have every character, they are written as JSON's escapes: nothing is lost.
+    """
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
+    write_out(json.dumps(value, ensure_ascii=encoding != "utf8", indent=2) + "\n")
 
 
 def note(text: str, **style: Any) -> None:
