@@ -179,6 +179,16 @@ async def test_a_200_that_is_no_answer_is_an_upstream_error_without_its_text(bod
         assert "Sign in" not in str(error)
 
 
+@pytest.mark.parametrize("status", [b"301 Moved Permanently", b"303 See Other", b"307 Temporary Redirect"])
+async def test_a_redirect_is_not_followed(status: bytes) -> None:
+    async with raw_server(answer(STREAM, "text/event-stream")) as (elsewhere, _):
+        head = b"HTTP/1.1 %b\r\nLocation: %b/stolen\r\nContent-Length: 0\r\n\r\n" % (status, elsewhere.host.encode())
+        async with raw_server(head) as (server, bridge):
+            error = await failure(bridge)
+    assert (elsewhere.connections, len(server.requests)) == (0, 1)
+    assert not error.retryable
+
+
 async def call(bridge: Bridge) -> None:
     """One call as a turn makes it: to the terminal event, then what is left."""
     async with bridge.client.responses(BODY) as stream:
