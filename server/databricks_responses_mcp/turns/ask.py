@@ -165,7 +165,7 @@ async def _parameters(bridge: Bridge, model: str, question: Question) -> dict[st
             instructions=question.instructions,
             reasoning_effort=question.reasoning_effort,
             verbosity=question.verbosity,
-            max_output_tokens=_max_output_tokens(bridge, question),
+            max_output_tokens=question.max_output_tokens,
             temperature=question.temperature,
             top_p=question.top_p,
             tools=question.tools,
@@ -254,11 +254,3 @@ def _check_tool_types(tools: Sequence[Mapping[str, Any]], model: str, endpoint: 
             f"{model} does not take tools of type {', '.join(foreign)}.",
             f"Pay-per-token endpoints take {', '.join(NATIVE_TYPES)}; an external-model endpoint takes every type.",
         )
-
-
-def _max_output_tokens(bridge: Bridge, question: Question) -> int | None:
-    # Rate limits reserve output tokens up front: a request without a maximum reserves the model's largest.
-    if question.max_output_tokens is not None or "max_output_tokens" in question.extra:
-        return question.max_output_tokens
-    default, most = bridge.settings.default_max_output_tokens or None, bridge.settings.max_output_tokens
-    return default if most is None or default is None else min(default, most)

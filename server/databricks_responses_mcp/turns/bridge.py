@@ -27,6 +27,7 @@ class Bridge:
         settings: this process's settings.
         background: where what nobody waits for is done; None where there is no server.
         without_encrypted_reasoning: endpoints that turned out not to give reasoning that can be sent again.
+        without_default_cap: endpoints that turned out not to take the `max_output_tokens` that the bridge adds.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
@@ -42,6 +43,7 @@ class Bridge:
         self._conversations: Conversations | None = None
         self._spending: Spending | None = None
         self.without_encrypted_reasoning: set[str] = set()
+        self.without_default_cap: set[str] = set()
         self.background: TaskGroup | None = None
 
     @property

@@ -9,7 +9,7 @@ from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
-from databricks_responses_mcp.turns.converse import Watch, paid_exchange, reads_no_reasoning
+from databricks_responses_mcp.turns.converse import Watch, default_cap, paid_exchange, reads_no_reasoning
 from databricks_responses_mcp.turns.joining import total_usage
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
@@ -84,6 +84,7 @@ class _Summing:
 
     async def _whole(self, items: Sequence[Item]) -> Outcome:
         parameters = {name: value for name, value in self.conversation.parameters.items() if name in _KEPT}
+        parameters |= default_cap(self.bridge, self.conversation.endpoint, parameters)
         outcome = await paid_exchange(
             self.bridge,
             build_request(self.conversation.endpoint, [*items, *Prompt(text=_ASK).items()], parameters),

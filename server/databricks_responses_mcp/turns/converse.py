@@ -22,6 +22,12 @@ from databricks_responses_mcp.workspace.advice_rules import TOO_LONG, UNREADABLE
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 
 _ENCRYPTED = "reasoning.encrypted_content"
+_CAP = "max_output_tokens"
+_CAP_NAMES = (_CAP, "max_tokens", "max_completion_tokens")
+_CAP_IS_NEEDED = (
+    "The bridge added max_output_tokens: without it RESPONSES_MCP_MAX_OUTPUT_TOKENS and "
+    "RESPONSES_MCP_DAILY_TOKEN_BUDGET could not be kept."
+)
 _LEFT_OUT = (
     "The model was not given the MCP servers {labels}: what they are signed in to with is never kept, and this process "
     "does not know it. Pass `tools` again to let it use them."
@@ -71,8 +77,11 @@ async def take_turn(
         parameters = {**parameters, "tools": [*parameters.get("tools", ()), *servers]}
     outcome: Outcome | None = None
     encrypted = conversation.endpoint not in bridge.without_encrypted_reasoning
+    capped = True
     while outcome is None:
-        asked = {**parameters, **(_include(conversation.endpoint, parameters) if encrypted else {})}
+        ours = _include(conversation.endpoint, parameters) if encrypted else {}
+        cap = default_cap(bridge, conversation.endpoint, parameters) if capped else {}
+        asked = {**parameters, **ours, **cap}
         items = [*await input_of(conversation, asked), *said]
         try:
             outcome = await paid_exchange(
@@ -85,11 +94,18 @@ async def take_turn(
         except BridgeError as error:
             if reads_no_reasoning(conversation, error):
                 continue
-            if asked != parameters and _refuses_include(error, parameters):
+            if cap and _refuses_cap(error):
+                if bridge.settings.max_output_tokens is None and bridge.settings.daily_token_budget is None:
+                    capped = False
+                    continue
+                error.hint = f"{error.hint} {_CAP_IS_NEEDED}"
+            if ours and _refuses_include(error, parameters):
                 encrypted = False
                 continue
             _advise(error, conversation)
             raise
+    if not capped:
+        bridge.without_default_cap.add(conversation.endpoint)
     if not encrypted:
         # It was the reason, so it is known from now on: a request without it has worked.
         bridge.without_encrypted_reasoning.add(conversation.endpoint)
@@ -138,6 +154,22 @@ async def paid_exchange(
         finally:
             await bridge.spending.record(usage, endpoint=endpoint, model=model, conversation_id=conversation_id)
     return outcome
+
+
+def default_cap(bridge: Bridge, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``max_output_tokens`` of a request whose caller gave none, where the endpoint takes it.
+
+    Rate limits reserve output tokens up front: a request without a maximum reserves the model's largest.
+    """
+    default, most = bridge.settings.default_max_output_tokens, bridge.settings.max_output_tokens
+    if not default or _CAP in parameters or endpoint in bridge.without_default_cap:
+        return {}
+    return {_CAP: default if most is None else min(default, most)}
+
+
+def _refuses_cap(error: BridgeError) -> bool:
+    """Whether a request was refused for its ``max_output_tokens``, under the name of whichever surface."""
+    return _is_refusal(error) and any(name in error.marks for name in _CAP_NAMES)
 
 
 def _include(endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One request and its streamed answer, under a deadline, with progress, and with nothing thrown away when it fails."""
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from databricks_responses_mcp.workspace.event_stream import EventStream
 from databricks_responses_mcp.workspace.http import OnWait, WorkspaceClient
 from databricks_responses_mcp.workspace.surfaces.native import RESPONSES
 from databricks_responses_mcp.workspace.surfaces.surface import Surface
+
+_OF_ANSWERS = frozenset({"type", "object", "output", "choices"})
+"""What an answer of a language model, or a piece of one, has at least one of."""
 
 TakePicture = Callable[[Item], Awaitable[None]]
 """Given an ``image_generation_call`` whose picture has arrived whole; takes the base64 out of ``item["result"]``."""
@@ -141,14 +145,39 @@ async def _events(stream: EventStream, way: _Way) -> AsyncGenerator[Any, None]:
     async with aclosing(stream.events()) as received:
         if way.surface.reader is None:
             async for event in received:
+                _check_is_answer(event, way.model)
                 yield event
             return
         reader = way.surface.reader(way.model)
         async for chunk in received:
+            _check_is_answer(chunk, way.model)
             for event in reader.feed(chunk):
                 yield event
         for event in reader.finish(marked=stream.marked_end):
             yield event
+
+
+def _check_is_answer(received: Any, model: str) -> None:
+    """Refuse what a custom model of the workspace answers that speaks no API of language models.
+
+    Raises:
+        BridgeError: ``unsupported_by_model``, with what the model predicted as its text: it was paid for.
+    """
+    if not isinstance(received, dict) or "predictions" not in received or _OF_ANSWERS & received.keys():
+        return
+    predictions = received["predictions"]
+    if isinstance(predictions, list) and all(isinstance(item, str) for item in predictions):
+        text = "\n".join(predictions)
+    else:
+        text = json.dumps(predictions, ensure_ascii=False)
+    raise BridgeError(
+        ErrorCode.UNSUPPORTED_BY_MODEL,
+        f'{model} answered {{"predictions": …}}: it is a custom model with a schema of its own, which speaks neither '
+        "the Responses API nor Chat Completions.",
+        "The same will come again. Ask it with its own schema (`databricks serving-endpoints query`), or log it anew "
+        "as a chat model or an agent (MLflow ChatModel, ResponsesAgent).",
+        partial={"text": text, "status": "failed", "model": model, "endpoint": model},
+    )
 
 
 def _failure_of(assembler: ResponseAssembler, outcome: Outcome) -> BridgeError | None:
