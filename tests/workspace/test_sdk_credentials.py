@@ -15,11 +15,13 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_responses_mcp.workspace.credentials import Credentials, credentials_for
 from databricks_responses_mcp.workspace.host import WorkspaceHost
 from databricks_responses_mcp.workspace.settings import load_settings
 from harness.clock import settable_clock
 from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
+from harness.raw_server import raw_server
 
 if TYPE_CHECKING:
     from conftest import TokenService
@@ -479,3 +481,79 @@ def test_a_sign_in_that_hangs_does_not_keep_the_process(silent_host: str, monkey
         [sys.executable, "-c", ours], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=True
     )
     assert done.stdout == "left\n"
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-marked"]
+
+
+def encoded(text: str, encoding: str) -> bytes:
+    """The text as editors and shells of Windows write files."""
+    marked = encoding == "utf-16-be-marked"
+    return b"\xfe\xff" + text.encode("utf-16-be") if marked else text.encode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", ["dev", None])
+async def test_a_file_of_profiles_is_read_in_the_encodings_of_windows(
+    home: Path, monkeypatch: pytest.MonkeyPatch, token_service: "TokenService", encoding: str, name: str | None
+) -> None:
+    section = name or "DEFAULT"
+    text = (
+        f"[other]\nhost = https://x.example.com\n[{section}]\r\nhost = {token_service.url}\r\ntoken = dapi-prüfung\r\n"
+    )
+    (home / ".databrickscfg").write_bytes(encoded(text.replace("prüfung", "pruefung"), encoding))
+    reader = credentials(monkeypatch, **({"DATABRICKS_CONFIG_PROFILE": name} if name else {}))
+    with anyio.fail_after(DEADLINE_SECONDS):
+        assert (await reader.headers())["Authorization"] == "Bearer dapi-pruefung"
+        assert (await reader.host()).origin == token_service.url
+    assert reader.profile == section
+    assert reader.describe == f"profile {section} (pat)"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_a_service_principal_in_such_a_file_signs_in(
+    home: Path, monkeypatch: pytest.MonkeyPatch, token_service: "TokenService", encoding: str
+) -> None:
+    text = f"[dev]\nhost = {token_service.url}\nclient_id = robot\nclient_secret = robots-secret\nunknown = 1\n"
+    (home / ".databrickscfg").write_bytes(encoded(text, encoding))
+    reader = credentials(monkeypatch, DATABRICKS_CONFIG_PROFILE="dev")
+    with anyio.fail_after(DEADLINE_SECONDS):
+        assert (await reader.headers())["Authorization"] == "Bearer token-1"
+
+
+async def test_what_is_wrong_with_a_profile_is_told_of_the_profile(
+    home: Path, monkeypatch: pytest.MonkeyPatch, token_service: "TokenService"
+) -> None:
+    token_service.refuse = True
+    text = f"[dev]\nhost = {token_service.url}\nclient_id = robot\nclient_secret = robots-secret\n"
+    (home / ".databrickscfg").write_text(text)
+    error = await refusal(credentials(monkeypatch, DATABRICKS_CONFIG_PROFILE="dev"))
+    assert told(error) == snapshot(
+        [
+            "unauthenticated",
+            "The service principal was not accepted: invalid_client: Client authentication failed.",
+            "-> Check client_id and client_secret of the profile dev, and that the principal belongs to",
+            "this workspace.",
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", ["dev", None])
+async def test_a_token_of_a_profile_that_is_refused_blames_the_profile(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    body = json.dumps({"error_code": "403", "message": "Invalid access token."})
+    refused = f"HTTP/1.1 403 x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    async with raw_server(refused.encode()) as (server, _):
+        text = f"[{name or 'DEFAULT'}]\nhost = {server.host}\ntoken = dapi-of-the-profile\n"
+        (home / ".databrickscfg").write_text(text)
+        environ = {"DATABRICKS_CONFIG_PROFILE": name} if name else {}
+        async with open_bridge(load_settings(environ), environ) as bridge:
+            with anyio.fail_after(DEADLINE_SECONDS), pytest.raises(BridgeError) as caught:
+                async with bridge.client.responses({"model": "m", "input": []}):
+                    pass
+    error = caught.value
+    assert error.code is ErrorCode.UNAUTHENTICATED
+    assert f"profile {name or 'DEFAULT'} of ~/.databrickscfg" in error.hint
+    assert f"databricks auth login --profile {name or 'DEFAULT'}" in error.hint
+    assert "DATABRICKS_TOKEN" not in error.hint

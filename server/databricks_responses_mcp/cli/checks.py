@@ -144,8 +144,10 @@ class Examination:
         if raw is None:
             raise NotApplicableError(source)
         from databricks_responses_mcp.workspace.host import normalise_host
+        from databricks_responses_mcp.workspace.profiles import host_of_profile
 
-        host = normalise_host(raw)
+        profile = None if self._bridge.settings.host else self._bridge.settings.profile or "DEFAULT"
+        host = normalise_host(raw) if profile is None else host_of_profile(profile, raw)
         self._origin = host.origin
         written = "" if raw.strip() == host.origin else f", which is how {raw.strip()[:120]!r} is understood"
         workspace = f", workspace {host.workspace_id}" if host.workspace_id else ""

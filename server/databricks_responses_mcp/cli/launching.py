@@ -1,6 +1,5 @@
 """What a host is told to start: the program that runs this, and how it signs in."""
 
-import configparser
 import os
 import shlex
 import shutil
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.description import SERVER
-from databricks_responses_mcp.workspace.profiles import config_path, read_profile, unreadable
+from databricks_responses_mcp.workspace.profiles import config_path, read_config_file, read_profile
 from databricks_responses_mcp.workspace.redaction import redact
 
 PORTABLE = ("uvx", SERVER.distribution)
@@ -152,15 +151,11 @@ def profiles(environ: Mapping[str, str]) -> list[str]:
     Raises:
         BridgeError: ``not_configured``, if the file is there and cannot be read.
     """
-    parser = configparser.RawConfigParser(default_section="\0", interpolation=None)
     try:
-        with config_path(environ).open(encoding="utf-8") as file:
-            parser.read_file(file)
+        found = read_config_file(environ).profiles
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        raise unreadable(error, environ) from None
-    return [name for name in parser.sections() if name != "__settings__" and parser.items(name)]
+    return [name for name, values in found.items() if values]
 
 
 def parse_variables(given: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:

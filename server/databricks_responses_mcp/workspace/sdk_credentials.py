@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -224,6 +225,8 @@ class SdkCredentials:
 
         known = {attribute.name for attribute in Config.attributes()}
         told = {key: value for key, value in file.profiles[name].items() if key in known and value.strip()}
+        # DATABRICKS_CONFIG_PROFILE would make it read the file all the same: it is shown a place without one.
+        told["config_file"] = str(Path(os.devnull) / "none")
         return {**told, **{key: value for key, value in given.items() if value is not None}}
 
     def _host_of(self, config: "Config") -> WorkspaceHost:
