@@ -1,15 +1,19 @@
 """Pictures: real files of the size, format and looks that were asked for."""
 
 import base64
+import random
 from io import BytesIO
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from databricks_responses_mcp.emulator.drawing.scene import Scene, read_scene
 from databricks_responses_mcp.emulator.pictures import Drawing, draw
 
 pytestmark = pytest.mark.anyio
+
+BOAT = "boat (178, 62, 56)"
 
 
 def opened(data: bytes) -> Image.Image:
@@ -78,6 +82,67 @@ async def test_a_picture_in_the_prompt_makes_it_an_edit_and_one_in_the_history_t
     looks = [(item["action"], item["size"], item["quality"]) for item in (shown, again, fresh)]
     assert looks == [("edit", "48x32", "medium"), ("edit", "48x32", "medium"), ("generate", "64x64", "low")]
     assert opened(base64.b64decode(shown["result"])).size == (48, 32)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shown"),
+    [
+        ("A red fox in the snow", "fox (206, 64, 48), snow, snow"),
+        ("three BIRDS over the sea at night", "bird (70, 118, 178) x3, meadow, night, water"),
+        (
+            "a black cat, a house and 99999 boats",
+            "boat (178, 62, 56), cat (62, 58, 70), house (196, 120, 86), meadow, water",
+        ),
+        ("northern lights", "meadow, night, aurora"),
+        ("a foggy city", "city, fog"),
+        ("Umsatz nach Monat \U0001f600 \ud800 \x00", "meadow"),
+    ],
+)
+def test_a_scene_shows_what_the_prompt_names(prompt: str, shown: str) -> None:
+    scene = read_scene(prompt, random.Random(1))
+    assert described(scene, prompt) == shown
+
+
+async def test_a_prompt_of_any_kind_is_drawn() -> None:
+    prompts = ["", " ", "\x00\x1b[2J", "\ud83d", "fox " * 50_000, "9" * 5000 + " foxes", "狐", "a" * 100_000]
+    sizes = {opened((await draw(Drawing(prompt, size="128x128", quality="low"))).data).size for prompt in prompts}
+    assert sizes == {(128, 128)}
+
+
+async def test_a_named_subject_is_seen_against_nothing() -> None:
+    named, unnamed = [
+        opened((await draw(Drawing(prompt, size="96x96", background="transparent"))).data).getchannel("A")
+        for prompt in ("a fox", "something")
+    ]
+    assert [channel.getextrema() for channel in (named, unnamed)] == [(0, 255), (0, 255)]
+
+
+async def test_an_edit_without_a_mask_keeps_the_picture_and_changes_its_light() -> None:
+    source = Image.new("RGB", (96, 96), (200, 200, 200))
+    source.paste((20, 20, 20), (0, 0, 48, 96))
+    night = opened((await draw(Drawing("the same at night", sources=(encoded(source),)))).data).convert("L")
+    left, right = night.crop((4, 4, 40, 80)), night.crop((56, 4, 92, 80))
+    darkest, brightest = (average(part) for part in (left, right))
+    assert darkest < brightest < 150
+
+
+def described(scene: Scene, prompt: str) -> str:
+    """What of a scene the prompt decided, in words."""
+    counts = {figure: scene.figures.count(figure) for figure in scene.figures}
+    figures = [
+        f"{figure.subject.draw.__name__.removeprefix('draw_')} {figure.colour}{f' x{count}' if count > 1 else ''}"
+        for figure, count in counts.items()
+    ]
+    lot = read_scene("", random.Random(1))
+    facts = [scene.land, *([scene.hour] if scene.hour != lot.hour else [])]
+    facts += [name for name in ("water", "aurora") if getattr(scene, name)]
+    return ", ".join([*sorted(figures), *facts, *([scene.weather] if scene.weather != "clear" else [])])
+
+
+def average(picture: Image.Image) -> float:
+    """The mean level of a grey picture."""
+    data = picture.tobytes()
+    return sum(data) / len(data)
 
 
 def encoded(image: Image.Image) -> bytes:

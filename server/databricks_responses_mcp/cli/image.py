@@ -105,7 +105,8 @@ async def _image(
     settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*", "allow_secret_files": True})
     # Here a relative path means the directory one is in, whichever that is.
     target = None if save_to is None else _target(save_to)
-    async with open_session(settings, session, start_engine=True) as bridge:
+    # The engine is not started: a picture is drawn without it.
+    async with open_session(settings, session) as bridge:
         app = App(bridge)
         taker = PictureTaker(app, prompt, save_to=target, count=given["count"], is_free=True)
         references = await image_urls(app, [*images, *([mask] if mask is not None else [])])

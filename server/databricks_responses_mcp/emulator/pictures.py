@@ -1,7 +1,6 @@
-"""Pictures drawn from a prompt: the same prompt draws the same picture, another prompt another one. No model paints."""
+"""Pictures drawn from a prompt by rule, without a model: the same prompt draws the same picture."""
 
 import hashlib
-import math
 import random
 import re
 from dataclasses import dataclass
@@ -15,11 +14,13 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-_DEFAULT_SIZE = (1024, 1024)
-_SHAPES = {"low": 6, "medium": 10, "high": 16, "auto": 10}
-_JPEG_QUALITY = 90
+    from databricks_responses_mcp.emulator.drawing.canvas import Canvas
+    from databricks_responses_mcp.emulator.drawing.scene import Scene
 
-Colour = tuple[int, int, int]
+_DEFAULT_SIZE = (1024, 1024)
+_DETAIL = {"low": 0.5, "medium": 1.0, "high": 1.5, "auto": 1.0}
+_ADDING = frozenset({"add", "with", "put", "draw", "place", "include", "insert"})
+_JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,15 @@ class Drawing:
     """What to draw.
 
     Attributes:
-        prompt: draws and is written small in a corner.
+        prompt: decides the scene, and is written small in a corner.
         size: ``WIDTHxHEIGHT`` in pixels, or ``auto``.
-        quality: ``low``, ``medium``, ``high`` or ``auto``: more of it, more shapes.
-        background: ``transparent`` leaves the ground out.
+        quality: ``low``, ``medium``, ``high`` or ``auto``: more of it, more details and smoother edges.
+        background: ``transparent`` leaves sky and land out.
         output_format: ``png``, ``jpeg`` or ``webp``.
         output_compression: 0 to 100, for jpeg and webp.
-        sources: pictures to edit, encoded; the last is the one that is painted on.
-        mask: encoded; where it is transparent the source is painted on.
+        sources: pictures to edit, encoded; the last is the one that is changed: its light and its weather become those
+            of the prompt.
+        mask: encoded; where it is transparent the prompt's scene takes the place of the source.
     """
 
     prompt: str
@@ -70,33 +72,50 @@ async def draw(drawing: Drawing, partials: int = 0) -> Drawn:
 
 def _draw(drawing: Drawing, partials: int) -> Drawn:
     try:
-        picture = _paint(drawing)
+        sources = [_decoded(data) for data in drawing.sources]
+        mask = None if drawing.mask is None else _decoded(drawing.mask).getchannel("A")
     except (OSError, ValueError, SyntaxError) as error:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT, "A picture to edit could not be decoded.", "Send it whole."
         ) from error
+    picture = _paint(drawing, sources, mask)
     unfinished = tuple(
         _encode(_unfinished(picture, (number + 1) / (partials + 1)), drawing) for number in range(partials)
     )
     return Drawn(_encode(picture, drawing), unfinished, f"{picture.width}x{picture.height}")
 
 
-def _paint(drawing: Drawing) -> "Picture":
+def _decoded(data: bytes) -> "Picture":
     from PIL import Image
 
-    chance = random.Random(hashlib.sha256(drawing.prompt.encode()).digest())  # noqa: S311 - repeatable, not secret
-    sources = [Image.open(BytesIO(data)).convert("RGBA") for data in drawing.sources]
+    with Image.open(BytesIO(data)) as picture:
+        return picture.convert("RGBA")
+
+
+def _paint(drawing: Drawing, sources: "list[Picture]", mask: "Picture | None") -> "Picture":
+    from databricks_responses_mcp.emulator.drawing.canvas import Canvas
+    from databricks_responses_mcp.emulator.drawing.landscape import paint, paint_figures
+    from databricks_responses_mcp.emulator.drawing.scene import read_scene
+
+    digest = hashlib.sha256(drawing.prompt.encode(errors="surrogatepass")).digest()
+    chance = random.Random(digest)  # noqa: S311 - repeatable, not secret
     size = _size(drawing.size, sources)
-    palette = _palette(chance)
-    ground = _gradient(size, palette[0], palette[1], chance)
-    if drawing.background == "transparent":
-        ground.putalpha(0)
-    for _ in range(_SHAPES.get(drawing.quality, _SHAPES["auto"])):
-        _add_shape(ground, chance.choice(palette), chance)
+    scene = read_scene(drawing.prompt, chance)
+    canvas = Canvas(size, fine=drawing.quality != "low")
+    if sources and mask is None:
+        picture = _retouched(sources, scene, drawing.prompt, canvas, chance)
+    elif drawing.background == "transparent" and not sources:
+        paint_figures(canvas, scene.with_a_figure(), chance)
+        picture = canvas.finished()
+    else:
+        paint(canvas, scene, chance, _DETAIL.get(drawing.quality, _DETAIL["auto"]))
+        picture = canvas.finished()
+        if sources and mask is not None:
+            picture = _painted_in(sources[-1], picture, mask)
     if sources:
-        ground = _edited(sources, ground, drawing.mask)
-    _sign(ground, drawing.prompt)
-    return ground
+        _add_insets(picture, sources[:-1])
+    _sign(picture, drawing.prompt)
+    return picture
 
 
 def _size(size: str, sources: "list[Picture]") -> tuple[int, int]:
@@ -105,91 +124,59 @@ def _size(size: str, sources: "list[Picture]") -> tuple[int, int]:
     return sources[-1].size if sources else _DEFAULT_SIZE
 
 
-def _palette(chance: random.Random) -> list[Colour]:
-    """Five colours that go together: neighbours on the wheel and one from across it."""
-    import colorsys
+def _retouched(
+    sources: "list[Picture]", scene: "Scene", prompt: str, canvas: "Canvas", chance: random.Random
+) -> "Picture":
+    """The last source in the light and the weather of the prompt, with what the prompt wants added."""
+    from PIL import Image, ImageEnhance
 
-    start = chance.random()
-    places = [0.0, 0.08, 0.16, 0.24, 0.55]
-    tones = [
-        colorsys.hls_to_rgb((start + place) % 1, chance.uniform(0.4, 0.72), chance.uniform(0.55, 0.9))
-        for place in places
-    ]
-    return [(round(red * 255), round(green * 255), round(blue * 255)) for red, green, blue in tones]
+    from databricks_responses_mcp.emulator.drawing.landscape import paint_figures, paint_weather
+    from databricks_responses_mcp.emulator.drawing.scene import tint_of
+
+    colour, share = tint_of(prompt, scene, chance)
+    picture = sources[-1].resize(canvas.size)
+    if scene.land == "snow":
+        picture = ImageEnhance.Color(picture).enhance(0.45)
+    tinted = Image.blend(picture.convert("RGB"), Image.new("RGB", canvas.size, colour), share)
+    tinted.putalpha(picture.getchannel("A"))
+    if set(re.findall(r"\w+", prompt.lower())) & _ADDING:
+        paint_figures(canvas, scene, chance)
+    paint_weather(canvas, scene, chance, 1.0)
+    tinted.alpha_composite(canvas.finished())
+    return tinted
 
 
-def _gradient(size: tuple[int, int], start: Colour, end: Colour, chance: random.Random) -> "Picture":
+def _painted_in(source: "Picture", paint: "Picture", mask: "Picture") -> "Picture":
+    """The source, painted over where the mask, a channel of opacity, is transparent."""
     from PIL import Image
 
-    # Drawn small and stretched: a smooth gradient costs nothing that way.
-    small = Image.new("RGBA", (16, 16))
-    turn = chance.uniform(0, 2 * math.pi)
-    for x in range(16):
-        for y in range(16):
-            share = 0.5 + ((x - 7.5) * math.cos(turn) + (y - 7.5) * math.sin(turn)) / 22
-            mixed = [round(one + (other - one) * share) for one, other in zip(start, end, strict=True)]
-            small.putpixel((x, y), (mixed[0], mixed[1], mixed[2], 255))
-    return small.resize(size, Image.Resampling.BICUBIC)
+    return Image.composite(source.resize(paint.size), paint, mask.resize(paint.size))
 
 
-def _add_shape(ground: "Picture", colour: Colour, chance: random.Random) -> None:
-    """A disc, a polygon or an arc, drawn on a tile at twice its size for smooth edges."""
-    from PIL import Image, ImageDraw
-
-    radius = max(2, round(chance.uniform(0.05, 0.28) * min(ground.size)))
-    x, y = chance.randrange(ground.width), chance.randrange(ground.height)
-    fill = (*colour, chance.randint(90, 200))
-    tile = Image.new("RGBA", (4 * radius, 4 * radius), (*colour, 0))
-    pen = ImageDraw.Draw(tile)
-    box = (1, 1, 4 * radius - 2, 4 * radius - 2)
-    match chance.randrange(3):
-        case 0:
-            pen.ellipse(box, fill=fill)
-        case 1:
-            pen.regular_polygon(
-                (2 * radius, 2 * radius, 2 * radius - 2), chance.randint(3, 6), chance.uniform(0, 360), fill=fill
-            )
-        case _:
-            begin, span = chance.randint(0, 360), chance.randint(60, 300)
-            pen.arc(box, begin, begin + span, fill=fill, width=max(1, radius // 3))
-    tile = tile.resize((2 * radius, 2 * radius), Image.Resampling.BOX)
-    left, top = x - radius, y - radius
-    # Compositing takes no negative place: cut off what lies outside.
-    tile = tile.crop((max(0, -left), max(0, -top), tile.width, tile.height))
-    ground.alpha_composite(tile, (max(0, left), max(0, top)))
-
-
-def _edited(sources: "list[Picture]", paint: "Picture", mask: bytes | None) -> "Picture":
-    """The last source painted over where the mask is open (all of it, thinly, without one); the others as insets."""
-    from PIL import Image
-
-    base = sources[-1].resize(paint.size)
-    if mask is None:
-        edited = Image.blend(base, paint, 0.4)
-    else:
-        closed = Image.open(BytesIO(mask)).convert("RGBA").getchannel("A").resize(paint.size)
-        edited = Image.composite(base, paint, closed)
-    side = max(1, min(paint.size) // 6)
-    for number, source in enumerate(sources[:-1][:6]):
-        edited.paste(source.resize((side, side)), (number * side, 0))
-    return edited
+def _add_insets(picture: "Picture", sources: "list[Picture]") -> None:
+    """Show the other sources small, along the upper edge."""
+    side = max(1, min(picture.size) // 6)
+    for number, source in enumerate(sources[:6]):
+        picture.paste(source.resize((side, side)), (number * side, 0))
 
 
 def _sign(picture: "Picture", prompt: str) -> None:
     from PIL import Image, ImageDraw, ImageFont
 
-    if min(picture.size) < 64:
+    if min(picture.size) < 128:
         return
-    font = ImageFont.load_default(size=max(10, min(picture.size) // 36))
+    side = min(picture.size)
+    font = ImageFont.load_default(size=max(9, side // 52))
     text = " ".join(prompt.split())[:90] or "(no prompt)"
     layer = Image.new("RGBA", picture.size, (0, 0, 0, 0))
     pen = ImageDraw.Draw(layer)
-    margin = picture.width // 40
+    margin = side // 48
     while len(text) > 8 and pen.textlength(text, font=font) > picture.width - 2 * margin:
         text = text[: len(text) * 9 // 10 - 1] + "…"
-    place = (margin, picture.height - margin)
-    pen.rectangle(pen.textbbox(place, text, font=font, anchor="ls"), fill=(0, 0, 0, 90))
-    pen.text(place, text, font=font, anchor="ls", fill=(255, 255, 255, 230))
+    place = (picture.width - margin, picture.height - margin)
+    shade = max(1, side // 700)
+    pen.text((place[0] + shade, place[1] + shade), text, font=font, anchor="rs", fill=(0, 0, 0, 110))
+    pen.text(place, text, font=font, anchor="rs", fill=(255, 255, 255, 190))
     picture.alpha_composite(layer)
 
 

@@ -49,6 +49,8 @@ class Turn:
             temperature=body.temperature,
             top_p=body.top_p,
             json_schema=self.request.json_schema,
+            played=tuple(self.notes),
+            after_outputs=bool(self.conversation.outputs),
         )
 
 

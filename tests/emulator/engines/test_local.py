@@ -90,6 +90,13 @@ async def test_nothing_is_fetched_or_started_before_it_is_used(tmp_path: Path) -
     assert not (tmp_path / "cache").exists()
 
 
+async def test_after_a_hosted_tool_no_model_is_fetched_or_asked(tmp_path: Path) -> None:
+    engine = LocalEngine(cache_dir=tmp_path)
+    request = ask("A red fox", played=("image_generation drew a picture.", "search of genie gave a made-up output."))
+    assert await said(engine, request) == "image_generation drew a picture. search of genie gave a made-up output."
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_a_closed_engine_says_so(tmp_path: Path) -> None:
     engine = LocalEngine(tmp_path / "cache")
     await engine.aclose()

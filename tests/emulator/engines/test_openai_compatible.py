@@ -182,6 +182,13 @@ async def test_an_answer_in_one_piece_is_taken(server: Server) -> None:
     assert await said(OpenAICompatibleEngine(server.url)) == "Hi there."
 
 
+async def test_after_a_tool_that_was_only_played_one_sentence_is_taken(server: Server) -> None:
+    server.answer, server.hang_after = [delta("I drew "), delta("it. Now "), delta("I go on")], True
+    request = TextRequest("m", HELLO.messages, played=("image_generation drew a picture.",))
+    with anyio.fail_after(10):
+        assert await said(OpenAICompatibleEngine(server.url), request) == "I drew it."
+
+
 async def test_a_server_that_keeps_the_connection_open_after_the_end_is_not_waited_for(server: Server) -> None:
     server.answer, server.hang_after = [delta("Hi there."), delta(None, "stop")], True
     with anyio.fail_after(DEADLINE_SECONDS):

@@ -1,4 +1,4 @@
-"""The seam between the emulator's contract layer and whatever writes its text."""
+"""The interface between the emulator's contract layer and whatever writes its text."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +24,9 @@ class TextRequest:
         temperature: sent only if the caller gave it.
         top_p: sent only if the caller gave it.
         json_schema: the JSON Schema the text must fit, if one was asked for.
+        played: sentences about the hosted tools that were played for this answer; the last message says the same. Since
+            nothing was really searched or painted, a model has nothing to add: an engine writes one sentence or none.
+        after_outputs: whether the text follows outputs of the client's own tools.
     """
 
     model: str
@@ -32,6 +35,8 @@ class TextRequest:
     temperature: float | None = None
     top_p: float | None = None
     json_schema: dict[str, object] | None = None
+    played: Sequence[str] = ()
+    after_outputs: bool = False
 
 
 class Engine(Protocol):

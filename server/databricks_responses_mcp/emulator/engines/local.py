@@ -15,6 +15,7 @@ from databricks_responses_mcp.emulator.engines.fitting import fit
 from databricks_responses_mcp.emulator.engines.llama_server import SLOTS, LlamaServer
 from databricks_responses_mcp.emulator.engines.pip_source import FetchStoppedError
 from databricks_responses_mcp.emulator.engines.progress import Progress
+from databricks_responses_mcp.emulator.engines.sentences import first_sentence
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 DEFAULT_MAX_TOKENS = 512
@@ -68,9 +69,15 @@ class LocalEngine:
         A conversation too long for the model is shortened, and the answer begins with a line about it (not where
         JSON was asked for). A server that died is started again, once for a request.
 
+        After a hosted tool the model is not asked (nor fetched) at all: what was played is told instead, because so
+        small a model would contradict it at length. After the client's own tools it gets one sentence.
+
         Raises:
             BridgeError: as ``start``; or the server died while it wrote, with the end of its log.
         """
+        if request.played and request.json_schema is None:
+            yield " ".join(request.played)
+            return
         async with self._slots:
             for last_try in (False, True):
                 server = await self._running()
@@ -176,7 +183,10 @@ async def _answer(server: LlamaServer, request: TextRequest) -> AsyncGenerator[s
     if fitted.note is not None and request.json_schema is None:
         yield f"{fitted.note}\n\n"
     shown = replace(request, messages=fitted.messages)
-    async with aclosing(server.chat.stream("SmolLM2-135M-Instruct", shown, max_tokens=max_tokens)) as pieces:
+    text = server.chat.stream("SmolLM2-135M-Instruct", shown, max_tokens=max_tokens)
+    if request.after_outputs and request.json_schema is None:
+        text = first_sentence(text)
+    async with aclosing(text) as pieces:
         async for piece in pieces:
             yield piece
 

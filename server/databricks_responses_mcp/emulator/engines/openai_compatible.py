@@ -11,6 +11,7 @@ import anyio
 
 from databricks_responses_mcp.emulator.engines.base import TextRequest
 from databricks_responses_mcp.emulator.engines.chat_completions import ChatCompletions
+from databricks_responses_mcp.emulator.engines.sentences import first_sentence
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 API_KEY_VARIABLE = "RESPONSES_MCP_ENGINE_API_KEY"
@@ -48,9 +49,16 @@ class OpenAICompatibleEngine:
         await self._resolved_model()
 
     async def stream(self, request: TextRequest) -> AsyncGenerator[str]:
-        """The answer in pieces. Raises ``BridgeError`` if the server cannot be reached, refuses or breaks off."""
+        """The answer in pieces; after a hosted tool that was only played, its first sentence.
+
+        Raises:
+            BridgeError: the server cannot be reached, refuses or breaks off.
+        """
         model = await self._resolved_model()
-        async with aclosing(self._chat.stream(model, request, max_tokens=request.max_output_tokens)) as pieces:
+        text = self._chat.stream(model, request, max_tokens=request.max_output_tokens)
+        if request.played and request.json_schema is None:
+            text = first_sentence(text)
+        async with aclosing(text) as pieces:
             async for piece in pieces:
                 yield piece
 
