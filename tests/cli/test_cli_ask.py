@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,9 +15,16 @@ from databricks_responses_mcp.cli.main import run
 from databricks_responses_mcp.cli.prompt import read_prompt
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError
-from harness.terminal import CommandLine, Ran, interrupt
+from harness.terminal import CommandLine, Ran, interrupt, without_ids
 
 pytestmark = pytest.mark.anyio
+
+WEATHER = {
+    "type": "function",
+    "name": "get_weather",
+    "parameters": {"type": "object", "properties": {}},
+    "strict": False,
+}
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
 
@@ -199,7 +207,7 @@ not exist, or you have no permission to see it.",
                 err="""\
 model_not_found: The workspace has no serving endpoint gpt-99 (HTTP 404): The endpoint 'gpt-99' does
 not exist, or you have no permission to see it.
-  Call `databricks-responses-mcp models` for the names that exist here. Request id: REQUEST.
+  Run `databricks-responses-mcp models` for the names that exist here. Request id: REQUEST.
 """,
                 code=5,
             ),
@@ -217,9 +225,64 @@ DATABRICKS_HOST names, and check that no DATABRICKS_CONFIG_PROFILE points elsewh
     )
 
 
+async def test_a_schema_tools_and_mcp_servers_are_options(cli: CommandLine, emulator: RunningEmulator) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}},
+        "required": ["name"],
+        "additionalProperties": False,
+    }
+    (cli.directory / "schema.json").write_text("\ufeff" + json.dumps(schema), encoding="utf-8")
+    (cli.directory / "tools.json").write_text(json.dumps([WEATHER]), encoding="utf-8")
+    ran = await cli.run(
+        "ask", "[[no tools]] one name", "--schema", "schema.json", "--tool", "web_search", "--tool", "tools.json"
+    )
+    assert (isinstance(json.loads(ran.out)["name"], str), ran.code) == (True, 0)
+    servers = json.dumps({"tickets": {"url": "https://mcp.example.com/mcp"}})
+    with_server = await cli.run(
+        "ask",
+        "[[no tools]] hi",
+        "--mcp-server",
+        "tickets",
+        "--tool",
+        json.dumps(WEATHER),
+        RESPONSES_MCP_MCP_SERVERS=servers,
+    )
+    assert with_server.code == 0, with_server.err
+    first, second = (exchange.body for exchange in emulator.state.journal.to("/responses"))
+    assert [tool["type"] for tool in first["tools"]] == ["web_search", "function"]
+    assert first["text"]["format"]["schema"] == schema
+    assert [tool.get("server_label", tool.get("name")) for tool in second["tools"]] == ["get_weather", "tickets"]
+
+
+async def test_a_call_that_waits_is_shown_with_what_a_terminal_can_do_about_it(cli: CommandLine) -> None:
+    ran = await cli.run("ask", "What is the weather?", "--tool", json.dumps(WEATHER))
+    assert Ran(ran.out, re.sub(r"call_[0-9a-f]{24}", "CALL", ran.err), ran.code).folded() == snapshot(
+        Ran(
+            out="",
+            err="""\
+[The model waits for the output of this call]
+- {"type": "function_call", "call_id": "CALL", "name": "get_weather", "arguments": "{}"}
+This command shows calls and carries none out. An MCP host hands outputs back with
+continue_databricks_model and conversation_id CONVERSATION.
+(embedded-rules as databricks-gpt-5, 10 tokens in, 2 tokens out, conversation CONVERSATION)
+""",
+            code=0,
+        )
+    )
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("--schema", "no-such-file.json"),
+        ("--schema", "[1]"),
+        ("--schema", "{broken"),
+        ("--schema", "\0"),
+        ("--schema", "/"),
+        ("--tool", "web_serch"),
+        ("--tool", "[]"),
+        ("--tool", "[1]"),
         ("--timeout-seconds", "soon"),
         ("--extra", "[1]"),
         ("--extra", '{"a": NaN}'),
@@ -292,16 +355,73 @@ async def test_a_reader_that_leaves_ends_the_call_without_a_word(cli: CommandLin
     assert (first, said, code) == (b"word1", b"", 141)
 
 
-@posix
-async def test_ctrl_c_closes_the_connection_to_the_workspace(cli: CommandLine, emulator: RunningEmulator) -> None:
-    with emulator.state.hold(after_events=7) as hold:
-        async with cli.started("ask", "[[words 50]]") as process:
-            await hold.reached.wait()
-            interrupt(process)
-            code = await process.wait()
-            await emulator.state.journal.to("/responses")[0].disconnected.wait()
+async def interrupted(
+    cli: CommandLine,
+    emulator: RunningEmulator,
+    *arguments: str,
+    after_events: int = 7,
+    until: bytes = b"word3",
+    **environ: str,
+) -> Ran:
+    """``ask`` with Ctrl-C pressed once ``until`` is on stdout, in the middle of the answer."""
+    with emulator.state.hold(after_events=after_events) as hold:
+        async with cli.started("ask", *arguments, **environ) as process:
+            assert process.stdout is not None
             assert process.stderr is not None
-            assert (code, b"".join([chunk async for chunk in process.stderr])) == (130, b"\n")
+            out = b""
+            await hold.reached.wait()
+            while until not in out:
+                out += await process.stdout.receive()
+            interrupt(process)
+            err = b"".join([chunk async for chunk in process.stderr])
+            out += b"".join([chunk async for chunk in process.stdout])
+            code = await process.wait()
+            await emulator.state.journal.to("/responses")[-1].disconnected.wait()
+    return Ran(without_ids(out.decode()), without_ids(err.decode()), code)
+
+
+@posix
+async def test_ctrl_c_keeps_what_came_and_the_conversation_goes_on_from_there(
+    cli: CommandLine, emulator: RunningEmulator
+) -> None:
+    ran = await interrupted(cli, emulator, "[[words 50]]")
+    assert ran.folded() == snapshot(
+        Ran(
+            out="word1 word2 word3\n",
+            err="""\
+[Interrupted] --continue goes on from here. What it cost is not known, because the workspace tells
+that at the end of an answer; about 4 tokens of the answer came.
+(embedded-rules as databricks-gpt-5, conversation CONVERSATION)
+""",
+            code=130,
+        )
+    )
+    again = await cli.run("ask", "--continue", "[[say And on.]]")
+    assert (again.out, again.code) == ("And on.\n", 0)
+    sent = emulator.state.journal.to("/responses")[-1].body["input"]
+    assert [(item["role"], item["content"][0]["text"]) for item in sent] == [
+        ("user", "[[words 50]]"),
+        ("assistant", "word1 word2 word3"),
+        ("user", "[[say And on.]]"),
+    ]
+
+
+@posix
+async def test_ctrl_c_where_nothing_is_kept_says_so(cli: CommandLine, emulator: RunningEmulator) -> None:
+    ran = await interrupted(cli, emulator, "[[words 50]]", RESPONSES_MCP_STORE="off")
+    assert (ran.out, ran.code) == ("word1 word2 word3\n", 130)
+    assert "[Interrupted] The turn is not kept" in ran.err
+
+
+@posix
+async def test_ctrl_c_before_the_first_word_ends_the_command_and_keeps_nothing(
+    cli: CommandLine, emulator: RunningEmulator
+) -> None:
+    ran = await interrupted(cli, emulator, "[[words 50]]", after_events=2, until=b"")
+    assert ran == snapshot(
+        Ran(out="", err="Interrupted before the model had said anything; the question is not kept.\n", code=130)
+    )
+    assert (await cli.run("ask", "--continue", "hi")).code == 5
 
 
 @posix
@@ -351,7 +471,7 @@ async def test_embedded_needs_nothing_and_says_what_answers(bare: CommandLine) -
             out="hello\n",
             err="""\
 databricks-responses-mcp: Answers come from fixed rules, not from a model, as asked for.
-(embedded-rules as databricks-gpt-5-5, 10 tokens in, 1 tokens out, conversation CONVERSATION)
+(embedded-rules as databricks-gpt-5-5, 10 tokens in, 1 token out, conversation CONVERSATION)
 """,
             code=0,
         )

@@ -1,7 +1,10 @@
 """A terminal that a command is started on: what it writes there, and what is typed. Of POSIX alone."""
 
+import fcntl
 import os
 import pty
+import struct
+import termios
 
 import anyio
 import anyio.to_thread
@@ -12,12 +15,17 @@ from harness.terminal import without_ids
 class Screen:
     """A terminal that a command writes to.
 
+    Args:
+        columns: how wide it is; 0 says nothing, as a terminal whose size nobody has set.
+
     Attributes:
         theirs: the command's end, to be closed here once it has started.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int = 0) -> None:
         self.ours, self.theirs = pty.openpty()
+        if columns:
+            fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.seen = b""
 
     async def until(self, text: bytes) -> None:

@@ -1,21 +1,38 @@
 """``ask``: what the tool ``ask_databricks_model`` does, from a terminal."""
 
+import json
+import signal
 import sys
+import threading
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import anyio
 import click
 
-from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json
+from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json, for_people
 from databricks_responses_mcp.cli.help import SectionedCommand
-from databricks_responses_mcp.cli.options import FiniteRange, SessionOptions, json_object, json_option, session_options
+from databricks_responses_mcp.cli.options import (
+    ASKING,
+    READING,
+    FiniteRange,
+    SessionOptions,
+    complete_files,
+    json_object,
+    json_option,
+    schema_value,
+    session_options,
+    tool_values,
+)
 from databricks_responses_mcp.cli.phases import Phases, phases
-from databricks_responses_mcp.cli.printing import AnswerPrinter, note, sign, write_json
+from databricks_responses_mcp.cli.printing import AnswerPrinter, counted, note, sign, write_json
 from databricks_responses_mcp.cli.prompt import read_prompt
-from databricks_responses_mcp.cli.running import run_async
+from databricks_responses_mcp.cli.running import INTERRUPTED as INTERRUPTED_CODE
+from databricks_responses_mcp.cli.running import StoppedError, run_async
 from databricks_responses_mcp.cli.session import forget_what_is_old, open_session, settings_for_terminal
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.turns.outcome import INTERRUPTED
 from databricks_responses_mcp.workspace.settings import Settings
 
 _HELP = """\
@@ -29,7 +46,13 @@ PROMPT is taken from the argument; what is piped in comes after it. `-` takes wh
   git diff | databricks-responses-mcp ask "Write a commit message."
   databricks-responses-mcp ask "What is wrong?" -f app.py:1-40 -i screen.png
   databricks-responses-mcp ask --continue "And in French?"
+  databricks-responses-mcp ask "Name three colours." --schema colours.json
+
+Ctrl-C ends the answer where it is and keeps it: --continue goes on from there.
 """
+
+_LAST_WORDS_SECONDS = 2.0
+"""How long after Ctrl-C the reader of stdout has to take the rest."""
 
 
 @click.command(cls=SectionedCommand, help=_HELP)
@@ -41,13 +64,20 @@ PROMPT is taken from the argument; what is piped in comes after it. `-` takes wh
 @click.option("--continue", "go_on", is_flag=True, help="Go on with the newest conversation.")
 @click.option("--instructions", metavar="TEXT", help="System instructions.")
 @click.option(
-    "-i", "--image", "images", multiple=True, metavar="PATH|URL", help="Image to show; may be given several times."
+    "-i",
+    "--image",
+    "images",
+    multiple=True,
+    shell_complete=complete_files,
+    metavar="PATH|URL",
+    help="Image to show; may be given several times.",
 )
 @click.option(
     "-f",
     "--file",
     "files",
     multiple=True,
+    shell_complete=complete_files,
     metavar="PATH[:FROM-TO]",
     help="Text file to put in the prompt, or these lines of it; may be given several times.",
 )
@@ -64,9 +94,35 @@ PROMPT is taken from the argument; what is piped in comes after it. `-` takes wh
     "--temperature", type=FiniteRange(0, 2), metavar="T", help="0 to 2; reasoning models refuse it. Default: not sent."
 )
 @click.option("--top-p", type=FiniteRange(0, 1), metavar="P", help="0 to 1. Default: not sent.")
+@click.option(
+    "--schema",
+    "output_schema",
+    callback=schema_value,
+    shell_complete=complete_files,
+    metavar="FILE|JSON",
+    help="JSON Schema that the answer must fit: a file, or the schema itself.",
+)
+@click.option(
+    "--tool",
+    "tools",
+    multiple=True,
+    callback=tool_values,
+    shell_complete=complete_files,
+    metavar="NAME|FILE|JSON",
+    help="Tool that the model may use: web_search, image_generation, apply_patch or shell; or definitions as the "
+    "Responses API takes them, one or a list, as JSON or in a file. May be given several times.",
+)
+@click.option(
+    "--mcp-server",
+    "mcp_servers",
+    multiple=True,
+    metavar="NAME",
+    help="MCP server of RESPONSES_MCP_MCP_SERVERS or of the workspace whose tools the model may use; may be given "
+    "several times.",
+)
 @click.option("--extra", callback=json_object, metavar="JSON", help="Any other Responses API parameters, as an object.")
 @json_option
-@session_options(without=("model", "max_output_tokens"))
+@session_options((*ASKING, *READING, "image_dir", "mcp_servers"), without=("model", "max_output_tokens", "mcp_servers"))
 def command(session: SessionOptions, prompt: str | None, as_json: bool, **given: Any) -> int:
     """Ask once; the exit code says how it went."""
     if given["go_on"] and given["conversation_id"] is not None:
@@ -79,6 +135,8 @@ def command(session: SessionOptions, prompt: str | None, as_json: bool, **given:
     if extras:
         note(extras)
     sign(facts)
+    if facts.get("incomplete_reason") == INTERRUPTED:
+        return INTERRUPTED_CODE
     declined = facts.get("refusal") or facts.get("incomplete_reason") == "content_filter"
     return EXIT_CODES[ErrorCode.CONTENT_FILTERED] if declined else 0
 
@@ -99,7 +157,6 @@ async def _ask(
     """The result contract's fields, and what a reader of the text alone would miss."""
     # Imported here: what the tools need takes a while to import, and `--help` does not.
     from databricks_responses_mcp.tools.prompting import image_urls, prompt_with_files
-    from databricks_responses_mcp.tools.results import words
     from databricks_responses_mcp.tools.state import App
     from databricks_responses_mcp.tools.taking import PictureTaker
     from databricks_responses_mcp.turns import archive
@@ -122,37 +179,121 @@ async def _ask(
             **given,
         )
         with phases() as shown:
-            facts = await _answer(app, question, taker, shown, as_json=as_json)
+            facts = await _interruptible(partial(_answer, app, question, taker, shown, as_json=as_json))
         facts = archive.lasting(bridge, facts)
         await forget_what_is_old(bridge)
-        lead, text = taker.lead(), str(facts.get("text", ""))
-        if not text:
-            return facts, words(facts, lead)
-        rest = words(facts, "").removeprefix(text).strip("\n")
-        return facts, "\n\n".join(part for part in (lead, rest) if part)
+        return facts, "\n\n".join(part for part in (taker.lead(), *_beside_the_text(facts)) if part)
 
 
-async def _answer(app: Any, question: Any, taker: Any, shown: Phases, *, as_json: bool) -> dict[str, Any]:
+def _beside_the_text(facts: dict[str, Any]) -> list[str]:
+    """What a reader of the text alone would miss, in the words of a terminal."""
+    from databricks_responses_mcp.tools.results import words
+
+    text = str(facts.get("text", ""))
+    calls = facts.get("pending_calls", [])
+    interrupted = facts.get("incomplete_reason") == INTERRUPTED
+    hidden = ("pending_calls", *(("status",) if interrupted else ()))
+    rest = words({key: value for key, value in facts.items() if key not in hidden}, "")
+    parts = [] if calls and not text else [for_people(rest.removeprefix(text).strip("\n"))]
+    if calls:
+        parts.append(_calls_in_words(calls, facts))
+    if interrupted:
+        parts.append(_interruption_in_words(facts))
+    return parts
+
+
+def _calls_in_words(calls: list[dict[str, Any]], facts: dict[str, Any]) -> str:
+    shown = [{key: value for key, value in call.items() if key != "answer_with"} for call in calls]
+    waits = "this call" if len(calls) == 1 else f"these {len(calls)} calls"
+    how = (
+        "This command shows calls and carries none out. An MCP host hands outputs back with "
+        f"continue_databricks_model and conversation_id {facts.get('conversation_id', '(not kept)')}."
+    )
+    lines = [f"- {json.dumps(call, ensure_ascii=False)}" for call in shown]
+    return "\n".join([f"[The model waits for the output of {waits}]", *lines, how])
+
+
+def _interruption_in_words(facts: dict[str, Any]) -> str:
+    kept = "--continue goes on from here." if "conversation_id" in facts else "The turn is not kept: the store is off."
+    if "usage" in facts:
+        return f"[Interrupted] {kept}"
+    # The API's own estimate: four characters a token.
+    received = max(1, len(str(facts.get("text", ""))) // 4)
+    return (
+        f"[Interrupted] {kept} What it cost is not known, because the workspace tells that at the end of an answer; "
+        f"about {counted(received, 'token')} of the answer came."
+    )
+
+
+async def _interruptible(work: Callable[[anyio.Event, anyio.Event], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Run ``work``; Ctrl-C ends the answer where it is, or, before anything was said and the second time, the command.
+
+    Args:
+        work: given an event that ends the answer once it is set, and one to set when the model begins to speak.
+    """
+    stop, spoken = anyio.Event(), anyio.Event()
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        return await work(stop, spoken)  # no signals can be received here: Ctrl-C ends the command
+    results: list[dict[str, Any]] = []
+    aborted = False
+
+    async def watch(scope: anyio.CancelScope) -> None:
+        nonlocal aborted
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                if stop.is_set() or not spoken.is_set():
+                    aborted = True
+                    scope.cancel()
+                stop.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch, tasks.cancel_scope)
+        results.append(await work(stop, spoken))
+        tasks.cancel_scope.cancel()
+    if not results or aborted:
+        note("Interrupted before the model had said anything; the question is not kept.")
+        raise StoppedError
+    return results[0]
+
+
+async def _answer(
+    app: Any,
+    question: Any,
+    taker: Any,
+    shown: Phases,
+    stop: anyio.Event,
+    spoken: anyio.Event,
+    *,
+    as_json: bool,
+) -> dict[str, Any]:
     from databricks_responses_mcp.turns.ask import ask
 
     reporter = shown.reporter()
-    if as_json:
-        outcome = await ask(app.bridge, question, reporter=reporter, take_picture=taker)
-        facts: dict[str, Any] = taker.extend(outcome.as_dict())
-        return facts
     # On a screen the line makes place for the answer; beside a file it goes on telling how far that is.
     printer = AnswerPrinter(shown.clear if sys.stdout is not None and sys.stdout.isatty() else lambda: None)
+
+    def take(piece: str) -> None:
+        spoken.set()
+        if not as_json:
+            printer.take(piece)
+
     failure: BridgeError | None = None
-    facts = {}
+    facts: dict[str, Any] = {}
+    same = True
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(printer.run)
         try:
-            outcome = await ask(app.bridge, question, reporter=reporter, on_text=printer.take, take_picture=taker)
+            outcome = await ask(app.bridge, question, reporter=reporter, on_text=take, take_picture=taker, stop=stop)
             facts = taker.extend(outcome.as_dict())
         except BridgeError as error:
             failure = taker.attach(error)
             facts = failure.partial
-        same = await printer.finish(str(facts.get("text", "")))
+        if not as_json:
+            # After Ctrl-C nobody may be there any more who reads.
+            with anyio.move_on_after(_LAST_WORDS_SECONDS if stop.is_set() else None) as scope:
+                same = await printer.finish(str(facts.get("text", "")))
+            if scope.cancelled_caught:
+                raise StoppedError
         tasks.cancel_scope.cancel()
     shown.clear()
     if not same:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json
-from databricks_responses_mcp.cli.help import EXIT_CODES_HELP, SectionedCommand
+from databricks_responses_mcp.cli.help import EXIT_CODES_HELP, NamingContext, SectionedCommand
 from databricks_responses_mcp.cli.options import (
+    ASKING,
     FiniteRange,
     SessionOptions,
     json_option,
@@ -20,7 +21,7 @@ from databricks_responses_mcp.cli.options import (
     store_options,
 )
 from databricks_responses_mcp.cli.phases import phases
-from databricks_responses_mcp.cli.printing import note, sign, write_json, write_out
+from databricks_responses_mcp.cli.printing import counted, note, sign, write_json, write_out
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
 from databricks_responses_mcp.cli.tables import Column, aligned, write_table
@@ -34,16 +35,18 @@ _T = TypeVar("_T")
 _DAYS = FiniteRange(0, 36_500)
 _COLUMNS = (
     Column(heading="Id", style="bold"),
-    Column(heading="Model", style="cyan"),
-    Column(heading="Turns", numbers=True),
-    Column(heading="Tokens", numbers=True),
-    Column(heading="Age", style="dim"),
+    Column(heading="Model", style="cyan", rank=3),
+    Column(heading="Turns", numbers=True, rank=2),
+    Column(heading="Tokens", numbers=True, rank=4),
+    Column(heading="Age", style="dim", rank=1),
     Column(heading="Title", elastic=True),
 )
 
 
 class _Conversations(click.Group):
     """Commands of which ``list`` need not be named."""
+
+    context_class = NamingContext
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
@@ -133,7 +136,7 @@ def export(session: SessionOptions, conversation_id: str, format_: str, output: 
 )
 @click.argument("conversation_id", metavar="ID")
 @json_option
-@session_options()
+@session_options(ASKING, without=("model",))
 def compact(session: SessionOptions, conversation_id: str, as_json: bool) -> None:
     """Compact."""
     with failing_as_json(as_json):
@@ -262,7 +265,7 @@ def _agreed(meant: "Sequence[ConversationSummary]") -> bool:
 def _cells(summary: "ConversationSummary") -> tuple[str, ...]:
     from databricks_responses_mcp.turns.transcript import age_of
 
-    waits = f" [{summary.waiting} calls wait]" if summary.waiting else ""
+    waits = f" [{counted(summary.waiting, 'call')} waiting]" if summary.waiting else ""
     return (
         summary.conversation_id,
         summary.model,

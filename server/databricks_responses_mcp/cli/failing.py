@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import click
 
 from databricks_responses_mcp.cli.printing import OutputClosedError, harmless, write_json
-from databricks_responses_mcp.cli.running import INTERRUPTED, TERMINATED, TerminatedError
+from databricks_responses_mcp.cli.running import INTERRUPTED, TERMINATED, StoppedError, TerminatedError
+from databricks_responses_mcp.cli.wrapping import wrapped
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 EXIT_CODES = {
@@ -36,8 +37,25 @@ _COMMANDS = {
     "list_databricks_models": "models",
     "manage_conversations": "conversations",
     "ask_databricks_model": "ask",
+    "generate_image": "image",
+    "search_web": "search",
+    "edit_files": "edit",
 }
-_TOOL = re.compile(rf"`?({'|'.join(_COMMANDS)})`?(?: with action (\w+))?((?: with| and) this conversation_id)?")
+_OPTIONS = {
+    "max_output_tokens": "--max-output-tokens",
+    "reasoning_effort": "--reasoning-effort",
+    "output_schema": "--schema",
+    "conversation_id": "--conversation",
+    "mcp_servers": "--mcp-server",
+    "allowed_domains": "--domain",
+    "save_to": "--save-to",
+    "output_format": "--output-format",
+    "top_p": "--top-p",
+}
+_TOOL = re.compile(
+    rf"([Cc]all )?`?\b({'|'.join(_COMMANDS)})\b`?(?: with action (\w+))?((?: with| and) this conversation_id)?"
+)
+_ARGUMENT = re.compile(rf"`?\b(?<!-)({'|'.join(_OPTIONS)})\b`?")
 
 
 def first_of(error: BaseException) -> BaseException:
@@ -54,7 +72,7 @@ def exit_code_of(error: BaseException) -> int | None:
     if isinstance(error, BridgeError):
         tell(error)
         return EXIT_CODES[error.code]
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+    if isinstance(error, KeyboardInterrupt | StoppedError | click.Abort):
         return INTERRUPTED
     if isinstance(error, TerminatedError):
         return TERMINATED
@@ -68,27 +86,30 @@ def exit_code_of(error: BaseException) -> int | None:
 
 def tell(error: BridgeError) -> None:
     """The error on stderr: what happened, and on the next line what to do."""
-    click.echo(f"{click.style(error.code.value, fg='red')}: {harmless(error.message)}", err=True)
-    more = [_for_people(error.hint)]
+    head = wrapped(f"{error.code.value}: {harmless(error.message)}", sys.stderr)
+    # Coloured when its lines are broken: escape sequences take no room.
+    click.echo(click.style(error.code.value, fg="red") + head.removeprefix(error.code.value), err=True)
+    more = [for_people(error.hint)]
     if error.retry_after_seconds is not None:
         more.append(f"Retry after {error.retry_after_seconds:g} s.")
     if error.request_id:
         more.append(f"Request id: {error.request_id}.")
     if advice := " ".join(part for part in more if part):
-        click.echo(f"  {harmless(advice)}", err=True)
+        click.echo(wrapped(f"  {harmless(advice)}", sys.stderr), err=True)
     for picture in error.partial.get("images", []):
         click.echo(f"  Kept from before that: {picture.get('path') or picture.get('uri')}", err=True)
 
 
-def _for_people(hint: str) -> str:
-    """Hints are written for a host's model, which has tools instead of commands."""
+def for_people(text: str) -> str:
+    """Hints are written for a host's model, which has tools and arguments instead of commands and options."""
 
     def command(match: re.Match[str]) -> str:
-        tool, action, this = match.groups()
+        verb, tool, action, this = match.groups()
         which = ("ID" if action else "--conversation ID") if this else ""
-        return f"`{' '.join(filter(None, ('databricks-responses-mcp', _COMMANDS[tool], action, which)))}`"
+        run = {"Call ": "Run ", "call ": "run "}.get(verb or "", "")
+        return f"{run}`{' '.join(filter(None, ('databricks-responses-mcp', _COMMANDS[tool], action, which)))}`"
 
-    return _TOOL.sub(command, hint)
+    return _ARGUMENT.sub(lambda match: f"`{_OPTIONS[match[1]]}`", _TOOL.sub(command, text))
 
 
 @contextmanager

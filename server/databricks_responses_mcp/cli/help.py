@@ -1,6 +1,6 @@
 """How a command's help is laid out: its own options first, then how it reaches a workspace, then every setting."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -10,15 +10,23 @@ WORKSPACE = "Workspace"
 SETTINGS = "Settings"
 
 EXIT_CODES_HELP = """\
-Exit codes: 0 done; 1 defect, or a file could not be written; 2 wrong argument or setting; 3 not configured; 4 not
-signed in or not allowed; 5 no such model, or it cannot do that; 6 refused by the model or a content filter; 7 rate
-limit or budget; 8 workspace unreachable or failing; 9 out of time; 130 interrupted; 141 output closed; 143
-terminated."""
+Exit codes: 0 done; 1 defect, an edit left unfinished, or a file that could not be written; 2 wrong argument or
+setting; 3 not configured; 4 not signed in or not allowed; 5 no such model, or it cannot do that; 6 refused by the
+model or a content filter; 7 rate limit or budget; 8 workspace unreachable or failing; 9 out of time; 130 interrupted;
+141 output closed; 143 terminated."""
 
 _INTRODUCTIONS: Mapping[str, str] = {
     SETTINGS: "Each is also an environment variable, named in brackets; the option wins. A token is taken from the "
     "environment only: DATABRICKS_TOKEN.",
 }
+
+
+_HYPHEN = "\u2011"
+"""The hyphen at which no line is broken; it stands for the usual one until the help is written."""
+
+
+def _unbreakable(text: str) -> str:
+    return text.replace("-", _HYPHEN)
 
 
 class SectionedOption(click.Option):
@@ -29,8 +37,32 @@ class SectionedOption(click.Option):
         self.section = section
 
 
+class WholeNames(click.HelpFormatter):
+    """Breaks lines between words alone: names have hyphens, and one that is broken cannot be copied."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        super().write_usage(_unbreakable(prog), _unbreakable(args), prefix)
+
+    def write_text(self, text: str) -> None:
+        super().write_text(_unbreakable(text))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl([(term, _unbreakable(text)) for term, text in rows], col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        return super().getvalue().replace(_HYPHEN, "-")
+
+
+class NamingContext(click.Context):
+    """A context whose help keeps names whole."""
+
+    formatter_class = WholeNames
+
+
 class SectionedCommand(click.Command):
     """A command whose help has its options in sections, and ends with the exit codes."""
+
+    context_class = NamingContext
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("epilog", EXIT_CODES_HELP)

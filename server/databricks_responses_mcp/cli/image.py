@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json, tell
+from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json, for_people, tell
 from databricks_responses_mcp.cli.help import SectionedCommand
-from databricks_responses_mcp.cli.options import SessionOptions, json_object, json_option, session_options
+from databricks_responses_mcp.cli.options import (
+    DRAWING,
+    SessionOptions,
+    complete_files,
+    json_object,
+    json_option,
+    session_options,
+)
 from databricks_responses_mcp.cli.phases import Phases, phases
-from databricks_responses_mcp.cli.printing import note, write_json, write_out
+from databricks_responses_mcp.cli.printing import note, sign, write_json, write_out
 from databricks_responses_mcp.cli.prompt import read_prompt
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.cli.session import forget_what_is_old, open_session, settings_for_terminal
@@ -34,6 +41,9 @@ goes to stderr, where the terminal can show it.
 """
 
 
+_BY_RULE = "The embedded workspace draws by rule, not with a model."
+
+
 @click.command(cls=SectionedCommand, help=_HELP)
 @click.argument("prompt", required=False)
 @click.option(
@@ -52,16 +62,32 @@ goes to stderr, where the terminal can show it.
 @click.option("--output-compression", type=click.IntRange(0, 100), metavar="N", help="0 to 100, for jpeg and webp.")
 @click.option("-n", "count", type=click.IntRange(1, 10), default=1, metavar="N", help="How many, 1 to 10. Default: 1.")
 @click.option(
-    "-i", "--image", "images", multiple=True, metavar="PATH|URL", help="Image to edit; may be given several times."
+    "-i",
+    "--image",
+    "images",
+    multiple=True,
+    shell_complete=complete_files,
+    metavar="PATH|URL",
+    help="Image to edit; may be given several times.",
 )
-@click.option("--mask", metavar="PATH|URL", help="Image whose transparent parts are to be changed.")
-@click.option("--save-to", metavar="PATH", help="Folder or file to save to. Default: $RESPONSES_MCP_IMAGE_DIR.")
+@click.option(
+    "--mask",
+    shell_complete=complete_files,
+    metavar="PATH|URL",
+    help="Image whose transparent parts are to be changed.",
+)
+@click.option(
+    "--save-to",
+    shell_complete=complete_files,
+    metavar="PATH",
+    help="Folder or file to save to. Default: $RESPONSES_MCP_IMAGE_DIR.",
+)
 @click.option(
     "--extra", callback=json_object, metavar="JSON", help="Other fields of the image_generation tool, as JSON."
 )
 @click.option("--preview/--no-preview", default=True, help="Show the picture in the terminal, if it can. Default: do.")
 @json_option
-@session_options(without=("model", "image_model"))
+@session_options(DRAWING, without=("image_model",))
 def command(session: SessionOptions, prompt: str | None, as_json: bool, preview: bool, **given: Any) -> int:
     """Draw; the exit code says how it went."""
     with failing_as_json(as_json):
@@ -106,7 +132,7 @@ async def _image(
     # Here a relative path means the directory one is in, whichever that is.
     target = None if save_to is None else _target(save_to)
     # The engine is not started: a picture is drawn without it.
-    async with open_session(settings, session) as bridge:
+    async with open_session(settings, session, announced=_BY_RULE) as bridge:
         app = App(bridge)
         taker = PictureTaker(app, prompt, save_to=target, count=given["count"], is_free=True)
         references = await image_urls(app, [*images, *([mask] if mask is not None else [])])
@@ -166,8 +192,9 @@ def _target(save_to: str) -> str:
 def _show(paths: list[str]) -> None:
     from databricks_responses_mcp.cli.preview import show
 
-    for path in paths:
-        show(Path(path))
+    reasons = {show(Path(path)): None for path in paths}
+    for reason in filter(None, reasons):
+        note(f"No preview: {reason}.")
 
 
 def _tell(facts: dict[str, Any]) -> None:
@@ -178,8 +205,7 @@ def _tell(facts: dict[str, Any]) -> None:
         note(f"{shape}{picture.get('mime_type', '')}, {picture['bytes']} bytes{drawn}")
     for text in (facts.get("text"), *facts.get("notes", [])):
         if text:
-            note(text)
+            note(for_people(str(text)))
     usage = facts.get("usage") or {}
-    tokens = f", {usage['output_tokens']} tokens out" if "output_tokens" in usage else ""
-    conversation = f", conversation {facts['conversation_id']}" if "conversation_id" in facts else ""
-    note(f"({facts.get('model', '')} as {facts.get('endpoint', '')}{tokens}{conversation})")
+    # What a picture costs is what was written; the input is the prompt.
+    sign({**facts, "usage": {key: usage[key] for key in ("output_tokens",) if key in usage}})

@@ -10,7 +10,7 @@ import click
 
 from databricks_responses_mcp import __version__
 from databricks_responses_mcp.cli.failing import exit_code_of
-from databricks_responses_mcp.cli.help import EXIT_CODES_HELP
+from databricks_responses_mcp.cli.help import EXIT_CODES_HELP, NamingContext
 from databricks_responses_mcp.cli.lean_sdk import defer_wire_models
 from databricks_responses_mcp.cli.redacted_streams import redacted_streams
 from databricks_responses_mcp.workspace.secret_values import SecretValues
@@ -18,6 +18,8 @@ from databricks_responses_mcp.workspace.secret_values import SecretValues
 COMMANDS = {
     "serve": "Serve MCP over stdio (the default), or over HTTP.",
     "ask": "Ask a model; the answer goes to stdout.",
+    "search": "Search the web; answer and sources go to stdout.",
+    "edit": "Have files edited; the diff goes to stdout.",
     "image": "Draw a picture; its path goes to stdout.",
     "models": "List the workspace's serving endpoints.",
     "conversations": "List, show, export, compact or delete what is kept.",
@@ -28,8 +30,15 @@ COMMANDS = {
 }
 
 
+_OF_THE_GROUP = ("-h", "--help", "-V", "--version")
+_COMPLETION = "_DATABRICKS_RESPONSES_MCP_COMPLETE"
+"""The variable by which a shell asks for completion; click makes its name of the program's."""
+
+
 class _Commands(click.Group):
     """Commands by name, imported only when they run or their own help is shown."""
+
+    context_class = NamingContext
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -54,7 +63,7 @@ class _Commands(click.Group):
     epilog=EXIT_CODES_HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-@click.version_option(__version__, prog_name="databricks-responses-mcp")
+@click.version_option(__version__, "-V", "--version", prog_name="databricks-responses-mcp")
 def commands() -> None:
     """The group that all commands hang in."""
 
@@ -63,9 +72,9 @@ def run(argv: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     arguments = list(argv)
     # Hosts start the server with no command, or with nothing but its options.
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in _OF_THE_GROUP):
         arguments.insert(0, "serve")
-    if not argv and sys.stdin is not None and sys.stdin.isatty():
+    if not argv and sys.stdin is not None and sys.stdin.isatty() and _COMPLETION not in os.environ:
         click.echo(
             "Speaking MCP on stdin and stdout, for a host to use; `--help` lists the commands for people.", err=True
         )

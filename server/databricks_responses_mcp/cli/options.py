@@ -4,13 +4,21 @@ import json
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from databricks_responses_mcp.cli.help import SETTINGS, WORKSPACE, SectionedOption
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 from databricks_responses_mcp.workspace.settings import PREFIX, SettingDoc, settings_help
+
+NAMED_TOOLS = ("web_search", "image_generation", "apply_patch", "shell")
+"""The tools of the Responses API that need no definition."""
+
+_MOST_JSON_BYTES = 4_000_000
+"""The largest file of JSON that an option names."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -32,14 +40,71 @@ class SessionOptions:
     secrets: SecretValues = field(default_factory=SecretValues)
 
 
-def session_options(*, without: Collection[str] = ()) -> Callable[[_F], _F]:
+_CONNECTION = (
+    "host",
+    "profile",
+    "responses_path",
+    "surface",
+    "request_tags",
+    "timeout_seconds",
+    "max_retries",
+    "auth_timeout_seconds",
+)
+_KEEPING = ("store", "store_days", "store_max_bytes")
+_LOGS = ("log_level", "log_format")
+LISTING = (
+    "host",
+    "profile",
+    "model",
+    "image_model",
+    "surface",
+    "timeout_seconds",
+    "max_retries",
+    "auth_timeout_seconds",
+)
+"""The settings of a command that lists models."""
+
+ASKING = (
+    *_CONNECTION,
+    "model",
+    "default_max_output_tokens",
+    "max_output_tokens",
+    "daily_token_budget",
+    *_KEEPING,
+)
+"""The settings of a command that asks a model."""
+
+READING = ("max_file_bytes", "max_image_bytes", "allow_private_urls")
+"""The settings of a command that shows a model files and pictures."""
+
+DRAWING = (
+    *_CONNECTION,
+    "image_model",
+    "daily_token_budget",
+    "image_dir",
+    "max_image_bytes",
+    "allow_private_urls",
+    *_KEEPING,
+)
+"""The settings of a command that draws."""
+
+
+def session_options(uses: Collection[str] | None = None, *, without: Collection[str] = ()) -> Callable[[_F], _F]:
     """Add the shared options; the command gets them as one ``session`` argument.
 
     Args:
+        uses: the settings that the command heeds, besides those of logging; None for all.
         without: settings that get no option, because the command has one of its own of that name.
     """
     # A secret on a command line can be read by everybody on the machine: it comes from the environment alone.
-    return _options({name: doc for name, doc in _docs().items() if name not in {"token", "engine_api_key", *without}})
+    hidden = {"token", "engine_api_key", *without}
+    return _options(
+        {
+            name: doc
+            for name, doc in _docs().items()
+            if name not in hidden and (uses is None or name in uses or name in _LOGS)
+        }
+    )
 
 
 def store_options(*more: str) -> Callable[[_F], _F]:
@@ -116,6 +181,65 @@ def engine_option(*, section: str) -> Callable[[_F], _F]:
 def json_option(function: _F) -> _F:
     """``--json``, as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print everything that is known, as JSON.")(function)
+
+
+def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """An option's shell completion: names of files."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def json_or_file(value: str) -> Any:
+    """The JSON that an option gives, as it stands or in the file that it names.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    text = value.strip()
+    where = "this"
+    if not text.startswith(("{", "[")):
+        where = value
+        try:
+            with Path(value).expanduser().open("rb") as file:
+                data = file.read(_MOST_JSON_BYTES + 1)
+            if len(data) > _MOST_JSON_BYTES:
+                raise click.BadParameter(f"{value} is larger than {_MOST_JSON_BYTES // 1_000_000} MB.")
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise click.BadParameter(f"{value} is not text in UTF-8.") from error
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no path"
+            raise click.BadParameter(f"{value} is neither JSON nor a file that can be read: {reason}.") from error
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"{where} is not JSON: {error}.") from error
+
+
+def schema_value(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    """An option's callback: a JSON Schema, from a file or as it stands."""
+    if value is None:
+        return None
+    schema = json_or_file(value)
+    if not isinstance(schema, dict):
+        raise click.BadParameter('a schema is a JSON object, such as \'{"type": "object"}\'.')
+    return schema
+
+
+def tool_values(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[dict[str, Any]]:
+    """An option's callback: tool definitions, each the name of a tool of the API, a file or JSON."""
+    tools: list[dict[str, Any]] = []
+    for value in values:
+        if value in NAMED_TOOLS:
+            tools.append({"type": value})
+            continue
+        read = json_or_file(value)
+        listed = read if isinstance(read, list) else [read]
+        if not listed or not all(isinstance(tool, dict) for tool in listed):
+            raise click.BadParameter(
+                f"it takes {', '.join(NAMED_TOOLS)}, or tool definitions: a JSON object, or a list of them."
+            )
+        tools += listed
+    return tools
 
 
 def json_object(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dict[str, Any] | None:

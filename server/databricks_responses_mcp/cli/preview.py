@@ -21,10 +21,16 @@ _KITTY_CHUNK = 4096
 _OPAQUE = 128
 
 
-def show(path: Path) -> None:
-    """Show a saved picture on stderr, if that is a terminal that can; nothing happens otherwise."""
-    if not sys.stderr.isatty() or (protocol := protocol_of(os.environ)) is None:
-        return
+def show(path: Path) -> str:
+    """Show a saved picture on stderr, if that is a terminal that can.
+
+    Returns:
+        Why it is not shown, for the person at the terminal; empty if it is, or if nobody is there.
+    """
+    if not sys.stderr.isatty():
+        return ""
+    if (protocol := protocol_of(os.environ)) is None:
+        return _reason(os.environ)
     from PIL import Image
 
     terminal = shutil.get_terminal_size()
@@ -33,10 +39,24 @@ def show(path: Path) -> None:
         with Image.open(path) as picture:
             shown = render(picture, protocol, room)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return  # it is on disk as the model made it; a look at it is a courtesy
-    if shown:
-        sys.stderr.write(shown)
-        sys.stderr.flush()
+        return "the file cannot be decoded here; it is as the model made it"
+    if not shown:
+        return "the terminal is too small"
+    sys.stderr.write(shown)
+    sys.stderr.flush()
+    return ""
+
+
+def _reason(environ: Mapping[str, str]) -> str:
+    """Why `protocol_of` knows no way."""
+    if environ.get("TERM") == "dumb":
+        return "TERM is dumb"
+    if environ.get("NO_COLOR"):
+        return "NO_COLOR is set, and the terminal names no protocol for pictures"
+    return (
+        "the terminal names no protocol for pictures (kitty, iTerm2) and no 24-bit colour; "
+        "if it has that, set COLORTERM=truecolor"
+    )
 
 
 def protocol_of(environ: Mapping[str, str]) -> Protocol | None:

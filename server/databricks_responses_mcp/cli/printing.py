@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import click
 
+from databricks_responses_mcp.cli.wrapping import Wrapper, columns_of, wrapped
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 # Control characters could rewrite the screen, the clipboard or the title: a terminal gets none from a model.
@@ -89,20 +90,25 @@ def write_json(value: Any) -> None:
 
 
 def note(text: str, **style: Any) -> None:
-    """Say something about the answer: dim, on stderr."""
-    click.echo(click.style(harmless(text), **(style or {"dim": True})), err=True)
+    """Say something about the answer: dim, on stderr; broken at words on a terminal."""
+    click.echo(click.style(wrapped(harmless(text), sys.stderr), **(style or {"dim": True})), err=True)
 
 
 def sign(facts: dict[str, Any], *more: str) -> None:
     """Say on stderr who answered, what it cost, and in which conversation."""
     model, endpoint = facts.get("model", ""), facts.get("endpoint", "")
-    who = model if model == endpoint else f"{model} as {endpoint}"
+    who = [model if model == endpoint else f"{model} as {endpoint}"] if model else []
     conversation = [f"conversation {facts['conversation_id']}"] if "conversation_id" in facts else []
-    note(f"({', '.join([who, *_tokens(facts.get('usage') or {}), *conversation, *more])})")
+    note(f"({', '.join([*who, *_tokens(facts.get('usage') or {}), *conversation, *more])})")
+
+
+def counted(count: int, word: str) -> str:
+    """A number and a word for what is counted: ``1 turn``, ``2 turns``."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 class AnswerPrinter:
-    """Writes an answer to stdout while it arrives.
+    """Writes an answer to stdout while it arrives; on a terminal its lines are broken at words.
 
     Args:
         before_first: called before the first character is written.
@@ -115,6 +121,8 @@ class AnswerPrinter:
         self._news = anyio.Event()
         self._idle = anyio.Event()
         self._idle.set()
+        columns = columns_of(sys.stdout)
+        self._wrapper = None if columns is None else Wrapper(columns)
 
     def take(self, piece: str) -> None:
         """A piece of the answer has arrived."""
@@ -137,7 +145,9 @@ class AnswerPrinter:
             if not self._written:
                 self._before_first()
             self._written.append(text)
-            await write_out_aside(text)
+            shown = text if self._wrapper is None else self._wrapper.feed(harmless(text))
+            if shown:
+                await write_out_aside(shown)
             if not self._pending:
                 self._idle.set()
 
@@ -157,12 +167,14 @@ class AnswerPrinter:
         if written and not written.endswith("\n"):
             self.take("\n")
             await self._idle.wait()
+        if self._wrapper is not None and (held_back := self._wrapper.finish()):
+            await write_out_aside(held_back)
         return same
 
 
 def _tokens(usage: dict[str, Any]) -> list[str]:
     parts = [
-        f"{usage[key]} tokens {word}"
+        f"{usage[key]} token{'' if usage[key] == 1 else 's'} {word}"
         for key, word in (("input_tokens", "in"), ("output_tokens", "out"))
         if key in usage
     ]

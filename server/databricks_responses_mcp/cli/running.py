@@ -21,6 +21,10 @@ class TerminatedError(Exception):
     """SIGTERM came; what the command had open has been closed."""
 
 
+class StoppedError(Exception):
+    """Ctrl-C came while a command watched for it itself; what the command had open has been closed."""
+
+
 def run_async(function: Callable[[], Awaitable[T]]) -> T:
     """Run a command's asynchronous part.
 
@@ -35,8 +39,14 @@ def run_async(function: Callable[[], Awaitable[T]]) -> T:
         if is_stuck():
             # A thread waits for a reader of stdout that reads no more: the interpreter would wait for it for ever.
             sys.stderr.flush()
-            os._exit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else TERMINATED)
+            os._exit(INTERRUPTED if _is_of_ctrl_c(error) else TERMINATED)
         raise
+
+
+def _is_of_ctrl_c(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup((KeyboardInterrupt, StoppedError)) is not None
+    return isinstance(error, KeyboardInterrupt | StoppedError)
 
 
 async def _supervised(function: Callable[[], Awaitable[T]]) -> T:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.cli.printing import prepare_streams
+from databricks_responses_mcp.cli.wrapping import wrapped
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.workspace.settings import Settings, load_settings
 from databricks_responses_mcp.workspace.unfilled import forget_unfilled
@@ -37,12 +38,13 @@ def settings_of(options: SessionOptions) -> Settings:
 
 @asynccontextmanager
 async def open_session(
-    settings: Settings, options: SessionOptions, *, start_engine: bool = False
+    settings: Settings, options: SessionOptions, *, start_engine: bool = False, announced: str = ""
 ) -> AsyncIterator[Bridge]:
     """The workspace that the options name; an embedded one runs as long as the context.
 
     Args:
         start_engine: fetch and start what answers in an embedded workspace now, not at the first question.
+        announced: what the person is told of an embedded workspace instead of which engine answers.
 
     Raises:
         BridgeError: if the embedded workspace cannot be started.
@@ -58,7 +60,9 @@ async def open_session(
 
     with stderr_progress() as progress:
         chosen = choose_engine(options.engine, progress=progress)
-        print(f"databricks-responses-mcp: {chosen.note}", file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
+        # On a terminal broken at words.
+        told = wrapped(f"databricks-responses-mcp: {announced or chosen.note}", sys.stderr)
+        print(told, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
         async with run_emulator(engine=chosen.engine) as emulator:
             if start_engine and isinstance(chosen.engine, Startable):
                 await chosen.engine.start()

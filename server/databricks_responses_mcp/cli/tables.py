@@ -1,13 +1,17 @@
 """Tables: in colour where somebody looks at them, plain columns in a pipe."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from databricks_responses_mcp.cli.printing import harmless, write_out
+from databricks_responses_mcp.cli.wrapping import columns_of
 
 _GAP = 2
 _LEAST = 8
+_LEAST_PROSE = 16
+"""Before prose becomes narrower, other columns are left out."""
+
 _LEAST_BAR = 4
 LONGEST_BAR = 20
 """Characters."""
@@ -22,14 +26,19 @@ class Column:
     Attributes:
         heading: in capitals in a pipe.
         style: its colour on a terminal.
+        styles: the colours of certain values, which win.
         numbers: set to the right.
-        elastic: cut, with an ellipsis, where the terminal is too narrow for all.
+        elastic: cut, with an ellipsis, where the terminal is too narrow for all. Only for prose: an id or a name
+            that is cut is of no use.
+        rank: where the terminal is too narrow, the columns of the highest rank are left out first; 0 always stays.
     """
 
     heading: str
     style: str = ""
+    styles: Mapping[str, str] = field(default_factory=dict)
     numbers: bool = False
     elastic: bool = False
+    rank: int = 0
 
 
 def on_terminal() -> bool:
@@ -68,31 +77,51 @@ def write_table(
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    columns_there = columns_of(sys.stdout) or _LEAST
+    everything = [(column.heading, *row) for column, row in zip(columns, zip(*clean, strict=True), strict=True)]
+    widths = [max(map(cell_len, cells)) for cells in everything]
+    shown = _that_fit(columns, widths, columns_there)
+    taken = sum(widths[index] + _GAP for index in shown if not columns[index].elastic)
+    room = columns_there - taken
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
-    cells = [(column.heading, *row) for column, row in zip(columns, zip(*clean, strict=True), strict=True)]
-    widths = [max(map(cell_len, column)) for column in cells]
-    # Rich would make all columns narrower alike.
-    taken = sum(width + _GAP for width, column in zip(widths, columns, strict=True) if not column.elastic)
-    room = console.width - taken
-    for column, width in zip(columns, widths, strict=True):
+    for index in shown:
+        column = columns[index]
         table.add_column(
             column.heading,
             justify="right" if column.numbers else "left",
             no_wrap=True,
             overflow="ellipsis",
-            width=min(width, max(room, _LEAST)) if column.elastic else width,
+            width=min(widths[index], max(room, _LEAST)) if column.elastic else widths[index],
         )
     bars = shares if room >= _LEAST_BAR else ()
     if bars:
         table.add_column("", width=min(room, LONGEST_BAR), no_wrap=True)
     for number, row in enumerate(clean):
         last = bool(total) and number == len(rows)
-        texts = [Text(cell, "bold" if last else column.style) for cell, column in zip(row, columns, strict=True)]
+        texts = [
+            Text(row[index], "bold" if last else columns[index].styles.get(row[index], columns[index].style))
+            for index in shown
+        ]
         if bars and not last:
             texts.append(Text(bar(bars[number], min(room, LONGEST_BAR)), "cyan"))
         table.add_row(*texts)
-    console.print(table)
+    # Wider than the terminal if need be: it goes on in the next line, and every id and name is whole. (Without a height
+    # rich takes a terminal that says it is dumb for 80 columns wide.)
+    needed = taken + sum(_LEAST + _GAP for index in shown if columns[index].elastic)
+    Console(width=max(columns_there, needed), height=25).print(table, soft_wrap=False)
+
+
+def _that_fit(columns: Sequence[Column], widths: Sequence[int], available: int) -> list[int]:
+    """The columns that a terminal has room for."""
+    shown = list(range(len(columns)))
+
+    def needed() -> int:
+        least = (min(widths[index], _LEAST_PROSE) if columns[index].elastic else widths[index] for index in shown)
+        return sum(width + _GAP for width in least) - _GAP
+
+    while needed() > available and (most := max(columns[index].rank for index in shown)) > 0:
+        shown = [index for index in shown if columns[index].rank != most]
+    return shown
 
 
 def bar(share: float, width: int) -> str:

@@ -82,11 +82,11 @@ async def _read(settings: "Settings", session: SessionOptions, by: Grouping, day
 def _table(by: Grouping, totals: Sequence[UsageTotal]) -> None:
     columns = [
         Column(heading=by.capitalize(), style="bold"),
-        Column(heading="Requests", numbers=True),
-        Column(heading="Input", numbers=True),
-        Column(heading="Cached", style="dim", numbers=True),
-        Column(heading="Output", numbers=True),
-        Column(heading="Reasoning", style="dim", numbers=True),
+        Column(heading="Requests", numbers=True, rank=2),
+        Column(heading="Input", numbers=True, rank=1),
+        Column(heading="Cached", style="dim", numbers=True, rank=3),
+        Column(heading="Output", numbers=True, rank=1),
+        Column(heading="Reasoning", style="dim", numbers=True, rank=4),
         Column(heading="Tokens", numbers=True),
     ]
     rows = [[total.key or "(none)", *_cells(total)] for total in totals]

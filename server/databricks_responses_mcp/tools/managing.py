@@ -111,7 +111,8 @@ async def _compact(app: App, conversation_id: str) -> CallToolResult:
 
 def _lines(summaries: Sequence[ConversationSummary]) -> str:
     return "\n".join(
-        f"- {summary.conversation_id}: {summary.title} ({summary.model}, {summary.turns} turns, "
+        f"- {summary.conversation_id}: {summary.title} ({summary.model}, "
+        f"{summary.turns} turn{'s' * (summary.turns != 1)}, "
         f"{summary.input_tokens + summary.output_tokens} tokens, {age_of(summary.updated_at)} ago"
         f"{f', {summary.waiting} calls wait' if summary.waiting else ''})"
         for summary in summaries

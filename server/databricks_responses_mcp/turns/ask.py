@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.native_tools import (
     NATIVE_TYPES,
@@ -17,7 +19,7 @@ from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
 from databricks_responses_mcp.turns.converse import Watch, take_turn
 from databricks_responses_mcp.turns.exchange import TakePicture
-from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.outcome import INTERRUPTED, Outcome
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.reaching import SURFACE
 from databricks_responses_mcp.turns.schema_answers import fit_to_schema, text_format
@@ -84,15 +86,19 @@ async def ask(
     on_text: Callable[[str], None] | None = None,
     take_picture: TakePicture | None = None,
     deadline_seconds: float | None = None,
+    stop: anyio.Event | None = None,
 ) -> Outcome:
     """Ask, and read the whole answer; the conversation can be gone on with.
+
+    Args:
+        stop: once it is set, the answer ends where it is; that turn is kept, as incomplete.
 
     Raises:
         BridgeError: for every failure, by the error contract.
     """
     _check_question(bridge, question)
     clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
-    watch = Watch(reporter=reporter, on_text=on_text, take_picture=take_picture)
+    watch = Watch(reporter=reporter, on_text=on_text, take_picture=take_picture, stop=stop)
     if question.conversation_id is None:
         async with clock.bounds("looking up the model"):
             conversation, named = await _new_conversation(bridge, question)
@@ -119,7 +125,7 @@ async def _turn(
     said = Prompt(text=question.prompt, images=question.images).items()
     once = named if question.once else {}
     outcome = await take_turn(bridge, conversation, said, once=once, watch=watch, deadline_seconds=clock.left)
-    if question.output_schema is None:
+    if question.output_schema is None or outcome.incomplete_reason == INTERRUPTED:
         return outcome
     return await fit_to_schema(
         bridge, conversation, outcome, question.output_schema, watch=watch, deadline_seconds=clock.left

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import anyio
+
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.answers import answer_items, answer_problems
 from databricks_responses_mcp.responses.assembly import Item
@@ -42,11 +44,13 @@ class Watch:
         reporter: told how it goes.
         on_text: given each piece of text as it arrives.
         take_picture: given each picture as soon as it is whole.
+        stop: once it is set, the answer ends where it is and is kept as incomplete.
     """
 
     reporter: Reporter | None = None
     on_text: Callable[[str], None] | None = None
     take_picture: TakePicture | None = None
+    stop: anyio.Event | None = None
 
 
 async def take_turn(
@@ -144,6 +148,7 @@ async def paid_exchange(
                 label=label,
                 on_text=watch.on_text,
                 take_picture=watch.take_picture,
+                stop=watch.stop,
             )
             usage, model = outcome.usage, outcome.model
             if lowered and outcome.incomplete_reason == "max_output_tokens":

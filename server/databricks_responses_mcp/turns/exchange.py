@@ -11,7 +11,7 @@ import anyio
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.assembly import Item, ResponseAssembler, picture_base64, text_delta
 from databricks_responses_mcp.responses.reading import pictures_of
-from databricks_responses_mcp.turns.outcome import Outcome, outcome_of
+from databricks_responses_mcp.turns.outcome import Outcome, interrupted, outcome_of
 from databricks_responses_mcp.turns.progress import Reporter, TurnProgress
 from databricks_responses_mcp.turns.sight import current_sight
 from databricks_responses_mcp.workspace.advice import event_error
@@ -38,6 +38,7 @@ async def exchange(
     label: str = "",
     on_text: Callable[[str], None] | None = None,
     take_picture: TakePicture | None = None,
+    stop: anyio.Event | None = None,
 ) -> Outcome:
     """Send ``body`` and read the answer to its end.
 
@@ -49,9 +50,11 @@ async def exchange(
         label: what progress calls this turn; the endpoint's name if empty.
         on_text: given each piece of text as it arrives; several messages are parted by a blank line.
         take_picture: given each picture as soon as it is whole.
+        stop: once it is set, reading ends, and the outcome is ``incomplete`` with what had arrived.
 
     Raises:
-        BridgeError: for every failure; ``partial`` holds what had arrived.
+        BridgeError: for every failure; ``partial`` holds what had arrived. ``cancelled`` if it was stopped before the
+            model had said anything.
     """
     assembler = ResponseAssembler()
     endpoint = model or str(body["model"])
@@ -61,13 +64,16 @@ async def exchange(
     failure: BridgeError | None = None
     with anyio.move_on_after(deadline_seconds) as scope:
         try:
-            if reporter is None:
+            if reporter is None and stop is None:
                 await _run(client, way, body, assembler, on_text, take_picture, None)
             else:
-                progress = TurnProgress(reporter, assembler, label or endpoint)
+                progress = TurnProgress(reporter, assembler, label or endpoint) if reporter is not None else None
                 # An exception must not leave a task group: it would come out wrapped in a group.
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(progress.run)
+                    if progress is not None:
+                        tasks.start_soon(progress.run)
+                    if stop is not None:
+                        tasks.start_soon(_cancel_when, stop, tasks.cancel_scope)
                     try:
                         await _run(client, way, body, assembler, on_text, take_picture, progress)
                     except BridgeError as error:
@@ -84,12 +90,19 @@ async def exchange(
             retryable=True,
         )
     outcome = outcome_of(assembler.result(), endpoint)
+    if failure is None and stop is not None and stop.is_set() and not assembler.finished:
+        return interrupted(outcome)
     failure = failure or _failure_of(assembler, outcome)
     if failure is not None:
         if assembler.events:
             failure.partial = {**outcome.as_dict(), **failure.partial}
         raise failure
     return outcome
+
+
+async def _cancel_when(event: anyio.Event, scope: anyio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What one turn came to, in the terms of the result contract."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.assembly import AssembledResponse, Item
 from databricks_responses_mcp.responses.mending import mended
 from databricks_responses_mcp.responses.reading import (
@@ -14,6 +15,9 @@ from databricks_responses_mcp.responses.reading import (
     text_of,
     usage_of,
 )
+
+INTERRUPTED = "interrupted"
+"""The ``incomplete_reason`` of an answer that the caller ended."""
 
 _OF_AGENTS = ("custom_outputs", "trace_id", "databricks_output")
 
@@ -101,6 +105,50 @@ def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
         items=output,
         notes=_notes(response),
     )
+
+
+def interrupted(outcome: Outcome) -> Outcome:
+    """An answer that the caller ended: what was said so far, without calls that nobody can answer any more.
+
+    Raises:
+        BridgeError: ``cancelled`` if nothing had been said; there is nothing then to go on from.
+    """
+    said = [item for item in outcome.items if text_of([item]) or _is_drawn(item)]
+    if not said:
+        raise BridgeError(
+            ErrorCode.CANCELLED,
+            "The answer was interrupted before the model had said anything; the question is not kept.",
+            "Ask again. What the workspace charges for it is not known here.",
+            partial={"usage": outcome.usage} if outcome.usage else {},
+        )
+    items = [_ended_early(item) if item.get("type") == "message" else item for item in said]
+    return replace(
+        outcome,
+        text=text_of(items),
+        status="incomplete",
+        incomplete_reason=INTERRUPTED,
+        pending_calls=[],
+        citations=citations_of(items),
+        output=other_items_of(items),
+        items=items,
+    )
+
+
+def _ended_early(message: Item) -> Item:
+    """A message that can be sent again: the API wants fields that a part has only once it is done."""
+    content = message.get("content")
+    if isinstance(content, list):
+        content = [
+            {"annotations": [], "logprobs": [], **part}
+            if isinstance(part, dict) and part.get("type") == "output_text"
+            else part
+            for part in content
+        ]
+    return {**message, "status": "incomplete", "content": content}
+
+
+def _is_drawn(item: Item) -> bool:
+    return item.get("type") == "image_generation_call" and bool(item.get("picture") or item.get("result"))
 
 
 def _notes(response: AssembledResponse) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import anyio
+
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.untranslatable import UntranslatableError
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -70,6 +72,7 @@ async def reach(
     label: str = "",
     on_text: Callable[[str], None] | None = None,
     take_picture: TakePicture | None = None,
+    stop: anyio.Event | None = None,
 ) -> Outcome:
     """As `exchange`, on the surface that serves the model; ``outcome.surface`` says which.
 
@@ -125,6 +128,7 @@ async def _reach(
                 label=label,
                 on_text=on_text,
                 take_picture=take_picture,
+                stop=stop,
             )
         except UntranslatableError as error:
             raise first or await _unsupported(bridge, model, way, error) from error
@@ -154,6 +158,7 @@ async def _go(
     label: str,
     on_text: Callable[[str], None] | None,
     take_picture: TakePicture | None,
+    stop: anyio.Event | None,
 ) -> Outcome:
     surface = way.surface
     sent, left_out = (dict(wanted), []) if surface.translate is None else surface.translate(wanted)
@@ -167,6 +172,7 @@ async def _go(
         label=label,
         on_text=on_text,
         take_picture=take_picture,
+        stop=stop,
     )
     if way.confidence != "forced":
         bridge.router.learn(str(wanted["model"]), surface.key)

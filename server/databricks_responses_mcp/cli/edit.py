@@ -1,0 +1,167 @@
+"""``edit``: what the tool ``edit_files`` does, from a terminal."""
+
+import os
+import sys
+from functools import partial
+from typing import Any
+
+import click
+
+from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json, for_people
+from databricks_responses_mcp.cli.help import SectionedCommand
+from databricks_responses_mcp.cli.options import (
+    ASKING,
+    SessionOptions,
+    complete_files,
+    json_option,
+    session_options,
+)
+from databricks_responses_mcp.cli.phases import phases
+from databricks_responses_mcp.cli.printing import harmless, note, sign, write_json, write_out
+from databricks_responses_mcp.cli.prompt import read_prompt
+from databricks_responses_mcp.cli.running import run_async
+from databricks_responses_mcp.cli.session import forget_what_is_old, open_session, settings_for_terminal
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.settings import Settings
+
+_HELP = """\
+Have a model edit text files. The diff goes to stdout, what the model says about it to stderr. Nothing is written
+without --apply; with it, all files are, or none.
+
+INSTRUCTION is taken from the argument; what is piped in comes after it. FILES are what the model sees and may change;
+new files go beside them.
+
+\b
+  databricks-responses-mcp edit "Add type hints." app.py
+  databricks-responses-mcp edit "Add type hints." app.py --apply
+  pytest | databricks-responses-mcp edit "Make this pass." app.py test_app.py
+"""
+_MOST_TEXT_BYTES = 8_000_000
+_UNFINISHED = 1
+
+
+@click.command(cls=SectionedCommand, help=_HELP)
+@click.argument("instruction")
+@click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=complete_files)
+@click.option("--apply", is_flag=True, help="Write the changes. Default: only show them.")
+@click.option(
+    "-m", "--model", metavar="NAME", help="Serving endpoint. Default: $RESPONSES_MCP_MODEL, else the newest GPT."
+)
+@click.option("--conversation", "conversation_id", metavar="ID", help="Edit in this conversation.")
+@json_option
+@session_options((*ASKING, "max_file_bytes"), without=("model",))
+def command(session: SessionOptions, instruction: str, as_json: bool, **given: Any) -> int:
+    """Edit once; the exit code says how it went."""
+    try:
+        with failing_as_json(as_json):
+            settings = settings_for_terminal(session)
+            facts, whole = run_async(partial(_edit, settings, session, read_prompt(instruction), **given))
+    except BridgeError as error:
+        if not as_json:
+            _tell(error.partial, whole=False)
+        raise
+    if as_json:
+        write_json(facts)
+    else:
+        _tell(facts, whole=whole)
+    sign(facts)
+    if facts.get("refusal") or facts.get("incomplete_reason") == "content_filter":
+        return EXIT_CODES[ErrorCode.CONTENT_FILTERED]
+    return 0 if whole else _UNFINISHED
+
+
+async def _edit(
+    settings: Settings,
+    session: SessionOptions,
+    instruction: str,
+    *,
+    files: tuple[str, ...],
+    apply: bool,
+    model: str | None,
+    conversation_id: str | None,
+) -> tuple[dict[str, Any], bool]:
+    """The result contract's fields, and whether the model came to its end without a failed operation.
+
+    Raises:
+        BridgeError: for every failure; ``partial`` holds the diff as far as it came.
+    """
+    # Imported here: what a turn needs takes a while to import, and `--help` does not.
+    from databricks_responses_mcp.media.path_policy import EVERYTHING
+    from databricks_responses_mcp.media.staging import Staging
+    from databricks_responses_mcp.patching import PatchError
+    from databricks_responses_mcp.turns import archive
+    from databricks_responses_mcp.turns.edit import Edit, edit
+    from databricks_responses_mcp.turns.paying import spent_for
+
+    spent_for.set("edit")
+    async with open_session(settings, session) as bridge:
+        # Any file may be named: a person does so, not a model.
+        staging = await Staging.read(
+            files, allowed=EVERYTHING, max_bytes=settings.max_file_bytes, max_total_bytes=_MOST_TEXT_BYTES
+        )
+        facts: dict[str, Any] = {"directory": str(staging.root), "applied": False}
+
+        async def admit(name: str, text: str | None) -> None:
+            try:
+                await staging.admit(name, text)
+            except BridgeError as error:
+                raise PatchError(str(error)) from error
+
+        wanted = Edit(
+            instruction=instruction,
+            files=staging.texts,
+            root=staging.root.as_posix(),
+            model=model,
+            conversation_id=conversation_id,
+        )
+        try:
+            with phases() as shown:
+                edited = await edit(bridge, wanted, admit=admit, reporter=shown.reporter())
+            facts = archive.lasting(bridge, {**facts, **edited.facts()})
+            if apply and edited.changed and edited.is_whole:
+                await staging.write(edited.after)
+                facts["applied"] = True
+        except BridgeError as error:
+            error.partial = {**facts, **error.partial} if error.partial or "diff" in facts else {}
+            raise
+        await forget_what_is_old(bridge)
+        return facts, edited.is_whole
+
+
+def _tell(facts: dict[str, Any], *, whole: bool) -> None:
+    if diff := facts.get("diff"):
+        write_out(_coloured(harmless(diff)) if _in_colour() else diff)
+    if text := facts.get("text"):
+        note(str(text))
+    for operation in facts.get("operations", []):
+        if problem := operation.get("error"):
+            note(f"{operation.get('type')} {operation.get('path')}: {operation.get('status')}. {problem}", fg="red")
+    for said in facts.get("notes", []):
+        note(f"[{for_people(str(said))}]")
+    if not diff:
+        return
+    if facts.get("applied"):
+        note(f"Written; paths are relative to {facts['directory']}.", fg="green")
+    elif whole:
+        note("Nothing is written yet: --apply writes what the model proposes then, which is asked anew.", fg="yellow")
+    else:
+        note("Nothing was written: the model did not finish, or an operation failed.", fg="yellow")
+
+
+def _in_colour() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _coloured(diff: str) -> str:
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    lines: list[str] = []
+    for line in diff.splitlines(keepends=True):
+        body = line.rstrip("\n")
+        if body.startswith(("+++", "---", "diff ", "new file", "deleted file")):
+            styled = click.style(body, bold=True)
+        elif body[:1] in colours:
+            styled = click.style(body, fg=colours[body[0]])
+        else:
+            styled = body
+        lines.append(styled + line[len(body) :])
+    return "".join(lines)

@@ -1,0 +1,115 @@
+"""``search``: what the tool ``search_web`` does, from a terminal."""
+
+import sys
+from functools import partial
+from typing import Any
+
+import click
+
+from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json, for_people
+from databricks_responses_mcp.cli.help import SectionedCommand
+from databricks_responses_mcp.cli.options import ASKING, SessionOptions, json_option, session_options
+from databricks_responses_mcp.cli.phases import phases
+from databricks_responses_mcp.cli.printing import note, sign, write_json, write_out
+from databricks_responses_mcp.cli.prompt import read_prompt
+from databricks_responses_mcp.cli.running import run_async
+from databricks_responses_mcp.cli.session import forget_what_is_old, open_session, settings_for_terminal
+from databricks_responses_mcp.cli.wrapping import wrapped
+from databricks_responses_mcp.errors import ErrorCode
+from databricks_responses_mcp.workspace.settings import Settings
+
+_HELP = """\
+Search the web with a model of the workspace. The answer, with numbered sources, goes to stdout; who answered goes to
+stderr. QUESTION is taken from the argument; what is piped in comes after it.
+
+\b
+  databricks-responses-mcp search "What is new in Apache Spark?"
+  databricks-responses-mcp search "Photon limits" --domain docs.databricks.com
+"""
+
+
+_MADE_UP = "The embedded workspace searches no web: what it finds is made up."
+
+
+@click.command(cls=SectionedCommand, help=_HELP)
+@click.argument("question", required=False)
+@click.option(
+    "-m", "--model", metavar="NAME", help="Serving endpoint. Default: $RESPONSES_MCP_MODEL, else the newest GPT."
+)
+@click.option("--domain", "domains", multiple=True, metavar="NAME", help="Only this site; may be given several times.")
+@click.option(
+    "--context-size",
+    type=click.Choice(["low", "medium", "high"]),
+    help="How much of what is found the model reads. Default: medium.",
+)
+@click.option("--conversation", "conversation_id", metavar="ID", help="Ask in this conversation.")
+@json_option
+@session_options(ASKING, without=("model",))
+def command(session: SessionOptions, question: str | None, as_json: bool, **given: Any) -> int:
+    """Search once; the exit code says how it went."""
+    with failing_as_json(as_json):
+        settings = settings_for_terminal(session)
+        facts = run_async(partial(_search, settings, session, read_prompt(question), **given))
+    if as_json:
+        write_json(facts)
+    else:
+        _tell(facts)
+    sign(facts)
+    declined = facts.get("refusal") or facts.get("incomplete_reason") == "content_filter"
+    return EXIT_CODES[ErrorCode.CONTENT_FILTERED] if declined else 0
+
+
+async def _search(
+    settings: Settings,
+    session: SessionOptions,
+    question: str,
+    *,
+    model: str | None,
+    domains: tuple[str, ...],
+    context_size: str | None,
+    conversation_id: str | None,
+) -> dict[str, Any]:
+    """The result contract's fields."""
+    # Imported here: what a turn needs takes a while to import, and `--help` does not.
+    from databricks_responses_mcp.turns import archive
+    from databricks_responses_mcp.turns.paying import spent_for
+    from databricks_responses_mcp.turns.search import Search, search
+
+    spent_for.set("search")
+    wanted = Search(
+        question=question,
+        model=model,
+        allowed_domains=domains,
+        context_size=context_size,
+        conversation_id=conversation_id,
+    )
+    # The engine is not started: what the embedded workspace finds is made up without it.
+    async with open_session(settings, session, announced=_MADE_UP) as bridge:
+        with phases() as shown:
+            found = await search(bridge, wanted, reporter=shown.reporter())
+        facts = archive.lasting(bridge, found.facts())
+        await forget_what_is_old(bridge)
+        return facts
+
+
+def _tell(facts: dict[str, Any]) -> None:
+    from databricks_responses_mcp.tools.results import words
+
+    text = str(facts.get("text", ""))
+    sources = _sources(facts)
+    answer = "\n\n".join(part for part in (text, sources) if part)
+    if answer:
+        write_out(wrapped(f"{answer}\n", sys.stdout))
+    hidden = ("citations", "output", "sources")
+    rest = words({key: value for key, value in facts.items() if key not in hidden}, "").removeprefix(text).strip("\n")
+    if rest:
+        note(for_people(rest))
+
+
+def _sources(facts: dict[str, Any]) -> str:
+    """The sources that the answer's marks name, a line each."""
+    lines: dict[str, None] = {}
+    for citation in facts.get("citations", []):
+        title = f"{citation['title']}: " if citation.get("title") else ""
+        lines[f"[{citation['number']}] {title}{citation['url']}"] = None
+    return "\n".join(["Sources:", *lines]) if lines else ""
