@@ -3,11 +3,12 @@
 import base64
 import io
 import re
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from databricks_responses_mcp.cli.preview import protocol_of, render
+from databricks_responses_mcp.cli.preview import protocol_of, render, show
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,31 @@ from databricks_responses_mcp.cli.preview import protocol_of, render
 )
 def test_the_protocol_is_the_one_that_the_terminal_tells_of(environ: dict[str, str], protocol: str | None) -> None:
     assert protocol_of(environ) == protocol
+
+
+@pytest.mark.parametrize(
+    ("environ", "reason"),
+    [
+        ({"TERM": "dumb"}, "TERM is dumb"),
+        ({"NO_COLOR": "1"}, "NO_COLOR is set"),
+        ({"TERM": "xterm-256color"}, "COLORTERM=truecolor"),
+        ({"COLORTERM": "truecolor"}, "the file cannot be decoded"),
+    ],
+)
+def test_where_no_picture_is_shown_the_person_is_told_why(
+    environ: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("TERM", "NO_COLOR", "COLORTERM", "TERM_PROGRAM", "KITTY_WINDOW_ID", "LC_TERMINAL", "TMUX", "STY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    (tmp_path / "fox.png").write_bytes(b"no picture")
+    assert reason in show(tmp_path / "fox.png")
+
+
+def test_where_nobody_looks_nothing_is_said(tmp_path: Path) -> None:
+    assert show(tmp_path / "fox.png") == ""
 
 
 def noise(width: int, height: int) -> Image.Image:

@@ -153,11 +153,11 @@ async def test_a_terminal_gets_bars(spent: CommandLine) -> None:
         said = await screen.rest()
         assert await process.wait() == 0
     assert said == snapshot("""\
-Tool                  Requests  Input  Cached  Output  Reasoning  Tokens        \n\
-ask_databricks_model         2  4,010       0   2,500          0   6,510  ██████
-(none)                       1     10       0       5          2      15        \n\
-image                        1     10       3       5          0      15        \n\
-total                        4  4,030       3   2,510          2   6,540        \n\
+Tool                  Requests  Input  Cached  Output  Reasoning  Tokens                      \n\
+ask_databricks_model         2  4,010       0   2,500          0   6,510  ████████████████████
+(none)                       1     10       0       5          2      15                      \n\
+image                        1     10       3       5          0      15                      \n\
+total                        4  4,030       3   2,510          2   6,540                      \n\
 \x1b[2mToday: ██████████░░░░░░░░░░ 4,515 of 9,030 tokens are spent, 4,515 are left until midnight UTC.\x1b[0m
 """)
 
@@ -185,7 +185,8 @@ word16 word17 word18 word19 word20 word21 word22 word23 word24 word25 word26 wor
 word30 word31 word32 word33 word34 word35 word36 word37 word38 word39 word40
 """,
             err="""\
-[Incomplete: the answer reached max_output_tokens. Ask again with a larger max_output_tokens.]
+[Incomplete: the answer reached `--max-output-tokens`. Ask again with a larger
+`--max-output-tokens`.]
 
 [RESPONSES_MCP_DAILY_TOKEN_BUDGET left 40 tokens for the rest of the day (UTC), and no more for this
 answer.]
