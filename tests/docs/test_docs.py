@@ -186,6 +186,14 @@ def test_every_error_code_is_explained() -> None:
     assert [code for code in ErrorCode if f"| `{code.value}` | " not in text.partition("## Exit codes")[0]] == []
 
 
+def test_every_directive_of_the_rules_is_explained() -> None:
+    from databricks_responses_mcp.emulator.engines.rules import DIRECTIVES
+
+    text = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^\| `\[\[([a-z ]+?)(?: [A-Z\d]+)?\]\]` \|", text, re.MULTILINE)
+    assert sorted(explained) == sorted(DIRECTIVES)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the page shows POSIX shell")
 def test_the_readmes_first_command_does_everything_on_a_fresh_machine(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from databricks_responses_mcp.cli.printing import counted, note, sign, write_jso
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
 from databricks_responses_mcp.cli.tables import Column, aligned, write_table
+from databricks_responses_mcp.cli.wrapping import wrapped
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
 
@@ -98,7 +99,7 @@ def show(session: SessionOptions, conversation_id: str, as_json: bool) -> None:
     """Print."""
     with failing_as_json(as_json):
         text = _written(session, conversation_id, as_json=as_json)
-    write_out(text)
+    write_out(text if as_json else wrapped(text, sys.stdout))
 
 
 @command.command(
@@ -144,7 +145,7 @@ def compact(session: SessionOptions, conversation_id: str, as_json: bool) -> Non
     if as_json:
         write_json(facts)
         return
-    write_out(f"{facts['text']}\n")
+    write_out(wrapped(f"{facts['text']}\n", sys.stdout))
     for said in facts.get("notes", []):
         note(said)
     sign(facts)

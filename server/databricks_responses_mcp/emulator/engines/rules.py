@@ -23,8 +23,23 @@ from databricks_responses_mcp.emulator.engines.base import ChatMessage, TextRequ
 from databricks_responses_mcp.emulator.schema_filling import fill
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
-_NAMES = "say|words|empty|echo|refuse|filter|only reasoning|fail|no tools|commentary|misfit|approval"
-_DIRECTIVE = re.compile(rf"\[\[\s*({_NAMES})\b(.*?)\]\]", re.DOTALL)
+DIRECTIVES = (
+    "say",
+    "words",
+    "empty",
+    "echo",
+    "refuse",
+    "filter",
+    "only reasoning",
+    "fail",
+    "no tools",
+    "commentary",
+    "misfit",
+    "approval",
+)
+"""Their names."""
+
+_DIRECTIVE = re.compile(rf"\[\[\s*({'|'.join(DIRECTIVES)})\b(.*?)\]\]", re.DOTALL)
 _PIECE = re.compile(r"\s*\S+\s*$|\s*\S+")
 _MOST_WORDS = 100_000
 _HONEST = "No model was asked: this is the embedded workspace's rule engine."
