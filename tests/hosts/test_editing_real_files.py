@@ -376,7 +376,7 @@ def test_lists_in_lists_get_their_new_member_at_the_outer_dash() -> None:
         (
             "json",
             "[" * 100_000,
-            snapshot("JSON at line 1, column 152: more than 150 levels."),
+            snapshot("JSON at line 1, column 102: more than 100 levels."),
         ),
         (
             "toml",

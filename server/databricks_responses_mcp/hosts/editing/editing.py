@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, Protocol
 
+from databricks_responses_mcp.hosts.editing.bounds import check_size, check_values, plain_children
 from databricks_responses_mcp.hosts.editing.failures import cannot_edit
 from databricks_responses_mcp.hosts.editing.paths import Named, Place, follow, is_named, nest
 
@@ -32,7 +33,7 @@ def read_entry(text: str, format: Format, place: Place) -> Any | None:  # noqa: 
     Raises:
         BridgeError: invalid_argument, if the text is not of its format.
     """
-    return follow(_editor(format).load(text.removeprefix(_BOM)), place)
+    return follow(_load(format, text.removeprefix(_BOM)), place)
 
 
 def set_entry(text: str, format: Format, place: Place, entry: dict[str, Any]) -> str:  # noqa: A002
@@ -50,11 +51,11 @@ def set_entry(text: str, format: Format, place: Place, entry: dict[str, Any]) ->
     last = place[-1]
     if isinstance(last, Named):
         entry = entry if is_named(entry, last) else {last.key: last.value, **entry, last.key: last.value}
-    before = editor.load(body)
+    before = _load(format, body)
     if _same(follow(before, place), entry):
         return text
     after = editor.put(body, place, entry)
-    _check(editor, format, after, _with(before, place, entry), place)
+    _check(format, after, _with(before, place, entry), place)
     return bom + after
 
 
@@ -66,16 +67,24 @@ def remove_entry(text: str, format: Format, place: Place) -> str:  # noqa: A002
     """
     bom, body = _split(text)
     editor = _editor(format)
-    before = editor.load(body)
+    before = _load(format, body)
     if follow(before, place) is None:
         return text
     after = editor.drop(body, place)
-    _check(editor, format, after, _without(before, place), place)
+    _check(format, after, _without(before, place), place)
     return bom + after
 
 
 def _split(text: str) -> tuple[str, str]:
     return (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
+
+
+def _load(language: Format, text: str) -> Any:
+    """The text as plain data, within the limits of `bounds`."""
+    check_size(text, language)
+    data = _editor(language).load(text)
+    check_values(data, plain_children)
+    return data
 
 
 def _editor(language: Format) -> Editor:
@@ -92,10 +101,10 @@ def _editor(language: Format) -> Editor:
     return yaml_editor
 
 
-def _check(editor: Editor, language: Format, text: str, expected: Any, place: Place) -> None:
+def _check(language: Format, text: str, expected: Any, place: Place) -> None:
     """Nothing is handed out that would not be read as what was meant."""
     # A table that is only implied by the entry in it goes with it.
-    if not _same(_pruned(editor.load(text), place), _pruned(expected, place)):
+    if not _same(_pruned(_load(language, text), place), _pruned(expected, place)):
         raise cannot_edit(language, place, "it is written in a way that the editor does not know")
 
 

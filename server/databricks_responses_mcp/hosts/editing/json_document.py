@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.hosts.editing.bounds import MAX_DEPTH, MAX_VALUES, too_much
 from databricks_responses_mcp.hosts.editing.failures import cannot_parse, position
 
 _TRIVIA = re.compile(r"(?:\s+|//[^\r\n]*|/\*[\s\S]*?\*/)*+")
@@ -18,7 +19,6 @@ _HEXADECIMAL = re.compile(r"([+-]?)0[xX]([0-9a-fA-F]{1,4000})")
 _NUMBER = re.compile(r"[+-]?(?:Infinity|NaN|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)", re.ASCII)
 _LITERALS = {"true": True, "false": False, "null": None}
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
-_DEEPEST = 150
 
 
 @dataclass(slots=True)
@@ -82,6 +82,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.count = 0
 
     def failure(self, why: str) -> BridgeError:
         return cannot_parse("json", *position(self.text, self.at), why)
@@ -99,8 +100,11 @@ class _Reader:
         return True
 
     def value(self, depth: int) -> Node:
-        if depth > _DEEPEST:
-            raise self.failure(f"more than {_DEEPEST} levels")
+        if depth > MAX_DEPTH:
+            raise self.failure(f"more than {MAX_DEPTH} levels")
+        self.count += 1
+        if self.count > MAX_VALUES:
+            raise too_much(f"it has more than {MAX_VALUES:,} values")
         start = self.at
         if self.take("{"):
             return self.container(Node("object", start), "}", depth)

@@ -7,7 +7,8 @@ one that is exact needs Node.js.
 import re
 from typing import Any
 
-from databricks_responses_mcp.hosts.editing.failures import position, wrong_kind
+from databricks_responses_mcp.hosts.editing.bounds import MAX_DUPLICATES
+from databricks_responses_mcp.hosts.editing.failures import cannot_edit, position, wrong_kind
 from databricks_responses_mcp.hosts.editing.json_document import Child, Node, parse
 from databricks_responses_mcp.hosts.editing.json_layout import Layout
 from databricks_responses_mcp.hosts.editing.paths import Named, Place, is_named, nest
@@ -58,9 +59,11 @@ def put(text: str, place: Place, entry: Any) -> str:
 
 def drop(text: str, place: Place) -> str:
     """The text without the entry, nor older ones of the same name that would count then."""
-    while (found := _locate(text, place)) is not None:
+    for _ in range(MAX_DUPLICATES):
+        if (found := _locate(text, place)) is None:
+            return text
         text = splice(text, _remove(text, *found))
-    return text
+    raise cannot_edit("json", place, f"it stands there more than {MAX_DUPLICATES} times")
 
 
 def _locate(text: str, place: Place) -> tuple[Node, int] | None:

@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from databricks_responses_mcp.hosts.editing.bounds import MAX_KEY_PARTS, too_much
 from databricks_responses_mcp.hosts.editing.failures import cannot_parse, position
 
 _KEY = re.compile(r"""[ \t]*([A-Za-z0-9_-]+|"(?:[^"\\\r\n]|\\.)*"|'[^'\r\n]*')[ \t]*(\.?)""")
@@ -19,6 +20,9 @@ _TOKEN = re.compile(
     r"|'[^'\r\n]*'"
     r"|#[^\r\n]*|[\[{]|[\]}]|\r?\n|[^\"'#\[\]{}\r\n]+|\r"
 )
+_BLANKS = re.compile(r"[ \t]*+")
+# Starts at the first part alone, and takes nothing back: a search is linear.
+_LONG_KEY = re.compile(rf"""(?<![\w.-])(?:(?:[\w-]++|"[^"\r\n]*+"|'[^'\r\n]*+')[ \t]*+\.[ \t]*+){{{MAX_KEY_PARTS}}}""")
 _WHERE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _AT_END = " (at end of document)"
 
@@ -50,6 +54,8 @@ def load(text: str) -> dict[str, Any]:
     Raises:
         BridgeError: invalid_argument, with the line and column.
     """
+    if _LONG_KEY.search(text):
+        raise too_much(f"it has a key of more than {MAX_KEY_PARTS} parts")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -78,8 +84,8 @@ def statements(text: str) -> list[Statement]:
             at = _skip_line(text, end)
         else:
             path, equals = _key(text, at)
-            value = equals + 1
-            value += len(text[value:]) - len(text[value:].lstrip(" \t"))
+            blanks = _BLANKS.match(text, equals + 1)
+            value = blanks.end() if blanks is not None else equals + 1
             end = _value_end(text, value)
             found.append(Statement("pair", (*within, *path), within, at, value, end))
             at = _skip_line(text, end)

@@ -83,8 +83,9 @@ def _owned(found: list[Statement], path: Path) -> list[Statement]:
 def _runs(found: list[Statement], owned: list[Statement]) -> list[list[Statement]]:
     """Those that follow one another without another between them."""
     runs: list[list[Statement]] = []
+    members = {id(one) for one in owned}
     for index, one in enumerate(found):
-        if one in owned:
+        if id(one) in members:
             if runs and index and found[index - 1] is runs[-1][-1]:
                 runs[-1].append(one)
             else:

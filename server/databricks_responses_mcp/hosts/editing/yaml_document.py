@@ -1,18 +1,24 @@
 """Where everything stands in a YAML text: ruamel's nodes, and the tokens that tell where their content ends."""
 
+import warnings
 from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.hosts.editing.bounds import check_size, check_values
 from databricks_responses_mcp.hosts.editing.failures import cannot_parse, position
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
     from ruamel.yaml.nodes import Node
 
 
+# What ruamel lets through besides its own errors: a tag such as `!!bool x` ends in a KeyError, `!!int ""` in an
+# IndexError.
+_MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 # ruamel's own words for a key that stands twice show both values, and one may be a secret.
 _KNOWN = {
     "DuplicateKeyError": "this key stands here for the second time",
@@ -71,15 +77,12 @@ def parse(text: str) -> Document:
     Raises:
         BridgeError: invalid_argument, with the line and column.
     """
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        root = _yaml().compose(text)
+    check_size(text, "yaml")
+    with _parsing(text):
+        _, root = _compose(text)
         tokens = [
             Token(type(token).__name__, token.start_mark.index, token.end_mark.index) for token in _yaml().scan(text)
         ]
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise _failure(text, error) from None
     return Document(text, root, [token for token in tokens if token.start < token.end])
 
 
@@ -94,12 +97,45 @@ def load(text: str) -> Any:
     Raises:
         BridgeError: invalid_argument, with the line and column.
     """
+    check_size(text, "yaml")
+    with _parsing(text):
+        construct, root = _compose(text)
+        return None if root is None else construct(root)
+
+
+@contextmanager
+def _parsing(text: str) -> Iterator[None]:
+    """Turns every failure of ruamel's into the one error for a text that is not YAML."""
     from ruamel.yaml.error import YAMLError
 
     try:
-        return _yaml().load(text)
-    except (YAMLError, ValueError, RecursionError, TypeError) as error:
+        yield
+    except (YAMLError, *_MALFORMED) as error:
         raise _failure(text, error) from None
+
+
+def _compose(text: str) -> "tuple[Callable[[Node], Any], Node | None]":
+    """The nodes of a text, and what makes data of them.
+
+    Checked before data is made: a few lines of merged aliases (``<<: [*a, *a]``) can stand for billions of pairs.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of anchors that are used again, which is allowed
+        constructor, parser = _yaml().get_constructor_parser(text)
+        try:
+            root = constructor.composer.get_single_node()
+        finally:
+            parser.dispose()
+    if root is not None:
+        check_values(root, _node_children)
+    return constructor.construct_document, root
+
+
+def _node_children(node: Any) -> Iterable[Any]:
+    value = getattr(node, "value", None)
+    if not isinstance(value, list):
+        return ()
+    return (child for member in value for child in (member if isinstance(member, tuple) else (member,)))
 
 
 def _yaml() -> "YAML":
@@ -123,7 +159,7 @@ def _yaml() -> "YAML":
     return yaml
 
 
-def _failure(text: str, error: "YAMLError | Exception") -> BridgeError:
+def _failure(text: str, error: Exception) -> BridgeError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     index = getattr(error, "position", None)
     if mark is not None:

@@ -7,6 +7,7 @@ indentation and quotes elsewhere.
 import json
 from typing import TYPE_CHECKING, Any
 
+from databricks_responses_mcp.hosts.editing.bounds import MAX_DUPLICATES
 from databricks_responses_mcp.hosts.editing.failures import cannot_edit, position, wrong_kind
 from databricks_responses_mcp.hosts.editing.paths import Named, Place, nest
 from databricks_responses_mcp.hosts.editing.splices import (
@@ -63,7 +64,7 @@ def put(text: str, place: Place, entry: Any) -> str:
 
 def drop(text: str, place: Place) -> str:
     """The text without the entry."""
-    while True:
+    for _ in range(MAX_DUPLICATES):
         document = parse(text)
         node = document.root
         holder, index = None, None
@@ -77,6 +78,7 @@ def drop(text: str, place: Place) -> str:
             return text
         changes = _remove(document, holder, index)
         text = splice(text, changes)
+    raise cannot_edit("yaml", place, f"it stands there more than {MAX_DUPLICATES} times")
 
 
 def _kind(node: "Node") -> str:

@@ -1,0 +1,80 @@
+"""What a configuration file may demand of the program that reads it: size, nesting, number of values.
+
+A project's file may come from anybody. Everything that a text can make grow is bounded here, before and after it is
+parsed, so that reading it ends within seconds and no later step recurses too deeply.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+
+MAX_CHARACTERS: Final = {"json": 20_000_000, "toml": 1_000_000, "yaml": 200_000}
+"""Characters of a text. The parsers of TOML and YAML are slower than JSON's, and hosts' files in them are small."""
+
+MAX_DEPTH: Final = 100
+"""Levels of tables and lists."""
+
+MAX_VALUES: Final = 200_000
+"""Values of a text, each alias of YAML counted as often as it is used."""
+
+MAX_KEY_PARTS: Final = 64
+"""Parts of a dotted key of TOML, whose parser takes quadratic time for them."""
+
+MAX_DUPLICATES: Final = 50
+"""Entries of one name that are removed at once."""
+
+_MAX_NUMBER_BITS = 4096
+
+
+def check_size(text: str, language: str) -> None:
+    """Refuse a text that is too long to be parsed.
+
+    Raises:
+        BridgeError: invalid_argument.
+    """
+    most = MAX_CHARACTERS[language]
+    if len(text) > most:
+        raise too_much(f"it has more than {most:,} characters")
+
+
+def check_values(root: Any, children: Callable[[Any], Iterable[Any]]) -> None:
+    """Refuse a tree with too many values or levels; shared subtrees count each time, and a circle has no end.
+
+    Args:
+        children: the values that a value holds; keys need not be among them.
+
+    Raises:
+        BridgeError: invalid_argument.
+    """
+    count = 0
+    levels = [iter((root,))]
+    while levels:
+        for value in levels[-1]:
+            count += 1
+            if count > MAX_VALUES:
+                raise too_much(f"it has more than {MAX_VALUES:,} values")
+            if len(levels) > MAX_DEPTH + 1:
+                raise too_much(f"it has more than {MAX_DEPTH} levels")
+            if isinstance(value, int) and value.bit_length() > _MAX_NUMBER_BITS:
+                raise too_much("it has a number with more than a thousand digits")
+            levels.append(iter(children(value)))
+            break
+        else:
+            levels.pop()
+
+
+def plain_children(value: Any) -> Iterable[Any]:
+    """What a value of plain data holds."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple | set) else ()
+
+
+def too_much(why: str) -> BridgeError:
+    """The error for a text that exceeds a limit."""
+    return BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"The file is not read: {why}.",
+        "Make it smaller, or move it away; nothing was written.",
+    )
