@@ -138,6 +138,9 @@ async def test_the_token_is_written_to_a_users_file_when_asked_for(account: Comm
 
 
 async def test_a_token_that_is_taken_out_is_not_left_in_the_backup(account: CommandLine, home: Path) -> None:
+    file = home / ".config" / "Claude" / "claude_desktop_config.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"mcpServers": {"other": {"command": "x"}}}', encoding="utf-8")
     await account.run("install", "claude-desktop", "--token-in-file")
     ran = await account.run("install", "claude-desktop", "--uninstall")
     assert (ran.code, "Backup" in ran.out) == (0, True)

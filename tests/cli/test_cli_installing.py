@@ -33,9 +33,9 @@ def writing(monkeypatch: pytest.MonkeyPatch, file: Path, times: int) -> Callable
     read = installing.read_config
     reads = 0
 
-    def reading(path: Path) -> str:
+    def reading(path: Path, *, within: Path | None = None) -> str:
         nonlocal reads
-        text = read(path)
+        text = read(path, within=within)
         reads += 1
         if reads <= times:
             file.write_text(json.dumps({"numStartups": reads, "mcpServers": {}}), encoding="utf-8")

@@ -293,7 +293,8 @@ def test_line_endings_and_other_servers_stay(known: Host) -> None:
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
 @pytest.mark.parametrize("forwarded", [(), ("DATABRICKS_TOKEN",)], ids=["profile", "token"])
 def test_taking_it_out_restores_the_file(known: Host, forwarded: tuple[str, ...]) -> None:
-    assert unregister(known, merge(known, forwarded)) == EXISTING[known.key]
+    before = EXISTING[known.key]
+    assert unregister(known, merge(known, forwarded), original=before) == before
 
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)

@@ -83,7 +83,8 @@ def _look(machine: Machine, project: Path) -> list[tuple[Host, list[Place], Brid
         failed: BridgeError | None = None
         for file, shared in files_of(host, machine, project):
             try:
-                places += [Place(file, server, shared) for server in registrations(host, file)]
+                within = project if shared else None
+                places += [Place(file, server, shared) for server in registrations(host, file, within=within)]
             except BridgeError as error:
                 failed = error
         if host.is_used(machine) or (places and host.is_present(machine)):

@@ -148,7 +148,7 @@ def _told(done: Any, order: Any, *, here: bool) -> Iterator[str]:
         "registered": f"registered as {done.name} in {done.file}",
         "updated": f"changed in {done.file}",
         "unchanged": f"already registered in {done.file}, nothing changed",
-        "removed": f"taken out of {done.file}",
+        "removed": f"taken out of {done.file}" + (", which held nothing else and is deleted" if done.deleted else ""),
         "absent": f"not registered in {done.file}, nothing changed",
     }
     yield f"{host.title}: {words[done.action]}"
@@ -174,7 +174,8 @@ def _list(machine: Machine, project: Path, *, as_json: bool) -> None:
             scope = "project" if shared else "user"
             try:
                 places += [
-                    {"scope": scope, "name": server.name, "file": str(file)} for server in registrations(host, file)
+                    {"scope": scope, "name": server.name, "file": str(file)}
+                    for server in registrations(host, file, within=project if shared else None)
                 ]
             except BridgeError as error:
                 facts["error"] = error.as_dict()

@@ -1,21 +1,31 @@
 """Registering the server with one host: what is written, what is refused, what is told."""
 
+import os
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from databricks_responses_mcp.cli.launching import PORTABLE, SignIn, secret_variables, secret_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.hosts.config_file import read_config, write_config
+from databricks_responses_mcp.hosts.config_file import backups_of, delete_config, read_config, write_config
 from databricks_responses_mcp.hosts.description import SERVER, Launch
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.registration import Registered, merged, register, servers, unregister
+from databricks_responses_mcp.hosts.registration import (
+    Registered,
+    merged,
+    register,
+    says_nothing,
+    servers,
+    unregister,
+)
 
 _GIT_SECONDS = 10
+# What a repository's own configuration could have git run while it reads the index; these win over it.
+_HARMLESS_GIT = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.pager=cat")
 _TRIES = 3
 
 
@@ -53,6 +63,7 @@ class Done:
         file: the host's file.
         shared: whether it is a project's file.
         backup: where the file is as it was before; None if nothing was kept.
+        deleted: whether the file was deleted, because it held nothing else.
         launch: what the host starts now; None if nothing.
     """
 
@@ -62,6 +73,7 @@ class Done:
     name: str
     shared: bool = False
     backup: Path | None = None
+    deleted: bool = False
     launch: Launch | None = None
 
     @property
@@ -79,6 +91,7 @@ class Done:
             "file": str(self.file),
             "name": self.name,
             "backup": str(self.backup) if self.backup else None,
+            "deleted": self.deleted or None,
             "command": [self.launch.command, *self.launch.args] if self.launch else None,
             "next": self.next,
         }
@@ -125,7 +138,7 @@ def install(host: Host, machine: Machine, order: Order) -> Done:
     new = _entry(host, machine, order)
     for attempt in range(_TRIES):
         # Read again each time: some hosts write to their file all the while.
-        text = read_config(file)
+        text = read_config(file, within=order.project)
         old = _existing(host, text, file, order)
         entry = merged(old.entry if old is not None and old.launch is not None else None, new)
         with naming(file):
@@ -133,13 +146,15 @@ def install(host: Host, machine: Machine, order: Order) -> Done:
         if old is not None and old.entry == entry and changed == text:
             return Done(host=host, action="unchanged", file=file, name=order.name, launch=host.launch_of(entry))
         try:
-            backup = write_config(file, changed, previous=text)
+            backup = write_config(file, changed, previous=text, within=order.project)
         except BridgeError as error:
             if not error.retryable or attempt == _TRIES - 1:
                 raise
             continue
         action = "registered" if old is None else "updated"
         _hide_secrets(backup, old)
+        # The first shows what was there before any registration, the last undoes this one.
+        _delete_backups(backups_of(file)[1:-1])
         return Done(
             host=host,
             action=action,
@@ -159,15 +174,22 @@ def uninstall(host: Host, machine: Machine, order: Order) -> Done:
         BridgeError: as `install`.
     """
     file = file_of(host, machine, order.project)
-    text = read_config(file)
+    text = read_config(file, within=order.project)
     old = _existing(host, text, file, order)
     if old is None:
         return Done(host=host, action="absent", file=file, name=order.name)
+    earlier = backups_of(file)
+    original = _original(host, earlier)
     with naming(file):
-        changed = unregister(host, text, name=order.name)
-    backup = write_config(file, changed, previous=text)
+        changed = unregister(host, text, name=order.name, original=original)
+    done = Done(host=host, action="removed", file=file, name=order.name)
+    if original is None and says_nothing(host, changed) and not file.is_symlink():
+        delete_config(file, previous=text, keep=_folders_to_keep(machine, order.project), within=order.project)
+        return replace(done, deleted=True)
+    backup = write_config(file, changed, previous=text, within=order.project)
     _hide_secrets(backup, old)
-    return Done(host=host, action="removed", file=file, name=order.name, backup=backup)
+    _delete_backups(earlier)
+    return replace(done, backup=backup)
 
 
 def preview(host: Host, machine: Machine, order: Order) -> tuple[Path, str]:
@@ -177,7 +199,7 @@ def preview(host: Host, machine: Machine, order: Order) -> tuple[Path, str]:
         BridgeError: as `install`.
     """
     file = file_of(host, machine, order.project)
-    text = read_config(file)
+    text = read_config(file, within=order.project)
     old = _existing(host, text, file, order)
     entry = merged(old.entry if old is not None and old.launch is not None else None, _entry(host, machine, order))
     return file, register(
@@ -194,14 +216,38 @@ def files_of(host: Host, machine: Machine, project: Path) -> list[tuple[Path, bo
     )
 
 
-def registrations(host: Host, file: Path) -> list[Registered]:
-    """The entries of a file that start this server.
+def registrations(host: Host, file: Path, *, within: Path | None = None) -> list[Registered]:
+    """Return the entries of a file that start this server.
+
+    Args:
+        within: the project that the file is one of; links that lead out of it are not followed.
 
     Raises:
         BridgeError: the file cannot be read.
     """
     with naming(file):
-        return [server for server in servers(host, read_config(file)) if server.is_ours]
+        return [server for server in servers(host, read_config(file, within=within)) if server.is_ours]
+
+
+def _original(host: Host, backups: Sequence[Path]) -> str | None:
+    """The text from before the first registration, which the oldest backup has; None if there was no file then."""
+    try:
+        text = read_config(backups[0]) if backups else None
+        return None if text is None or any(server.is_ours for server in servers(host, text)) else text
+    except BridgeError:
+        return None
+
+
+def _delete_backups(backups: Sequence[Path]) -> None:
+    for backup in backups:
+        with suppress(OSError):  # what cannot be deleted does no harm
+            backup.unlink()
+
+
+def _folders_to_keep(machine: Machine, project: Path | None) -> list[Path]:
+    """Folders that are not install's to delete, even if nothing is left in them."""
+    named = (machine.folder(name) for name in ("XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"))
+    return [machine.home, *(folder for folder in (*named, project) if folder is not None)]
 
 
 def _hide_secrets(backup: Path | None, old: Registered | None) -> None:
@@ -230,7 +276,8 @@ def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
     words = order.command if order.project is None else order.portable
     secret = [*secret_variables(env), *(["A secret in the command"] if secret_words(words) else [])]
     if secret:
-        _refuse_shared(host, file_of(host, machine, order.project), secret, project=order.project is not None)
+        file = file_of(host, machine, order.project)
+        _refuse_shared(host, file, machine, secret, project=order.project is not None)
     return host.entry(Launch(command=words[0], args=words[1:], env=env), name=order.name, forwarded=forwarded)
 
 
@@ -253,8 +300,8 @@ def _existing(host: Host, text: str, file: Path, order: Order) -> Registered | N
     return old
 
 
-def _refuse_shared(host: Host, file: Path, secret: list[str], *, project: bool) -> None:
-    if not project and not is_committed(file):
+def _refuse_shared(host: Host, file: Path, machine: Machine, secret: list[str], *, project: bool) -> None:
+    if not project and not is_committed(file, machine):
         return
     why = f"is {host.title}'s file for a project, which is made to be shared" if project else "is kept in git"
     raise BridgeError(
@@ -266,21 +313,38 @@ def _refuse_shared(host: Host, file: Path, secret: list[str], *, project: bool) 
     )
 
 
-def is_committed(file: Path) -> bool:
+def is_committed(file: Path, machine: Machine) -> bool:
     """Whether a file stands in a git work tree that does not ignore it; a link counts as what it leads to."""
     file = file.resolve()
     folder = next((parent for parent in file.parents if (parent / ".git").exists()), None)
     if folder is None:
         return False
+    git = machine.which("git")
+    if git is None:
+        return True  # not known to be ignored
     try:
         ignored = subprocess.run(  # noqa: S603 - fixed arguments
-            ["git", "-C", str(folder), "check-ignore", "--quiet", "--", str(file)],  # noqa: S607
+            [str(git), *_HARMLESS_GIT, "-C", str(folder), "check-ignore", "--quiet", "--", str(file)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             timeout=_GIT_SECONDS,
             check=False,
+            env=_git_environment(machine),
         )
     except (OSError, subprocess.SubprocessError):
-        return True  # not known to be ignored
+        return True
     return ignored.returncode != 0
+
+
+def _git_environment(machine: Machine) -> dict[str, str]:
+    """The user's variables without git's own, which may point elsewhere, and with no way to fetch a missing object."""
+    own = {name: value for name, value in machine.environ.items() if not name.upper().startswith("GIT_")}
+    return {
+        **own,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+    }

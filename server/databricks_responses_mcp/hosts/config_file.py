@@ -7,29 +7,37 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 _LARGEST = 20_000_000
+_BACKUP = re.compile(r"\.(\d{8}T\d{6}Z)(?:-(\d{1,6}))?\.databricks-backup")
+_NO_BACKUP = ("", 0)
 _REPLACE_TRIES = 10
 _REPLACE_PAUSE = 0.05
 _LOCK_SECONDS = 5.0
 
 
-def read_config(path: Path) -> str:
-    """The file's text with its line endings and byte order mark as they are; "" if there is no file.
+def read_config(path: Path, *, within: Path | None = None) -> str:
+    """Return the file's text with its line endings and byte order mark as they are; "" if there is no file.
+
+    Args:
+        within: a folder that the file must be in, links followed.
 
     Raises:
-        BridgeError: invalid_argument, if it is a folder, not UTF-8 or too large; permission_denied, if it may not be
-            read; internal, if the disk fails.
+        BridgeError: invalid_argument, if it is a folder, not UTF-8, too large, or outside of ``within``;
+            permission_denied, if it may not be read; internal, if the disk fails.
     """
+    if within is not None:
+        path = _resolve(path, within)
     try:
         regular = stat.S_ISREG(path.stat().st_mode)  # a pipe would be waited for
         data = path.read_bytes() if regular else None
@@ -51,14 +59,15 @@ def read_config(path: Path) -> str:
         ) from None
 
 
-def write_config(path: Path, text: str, *, previous: str) -> Path | None:
-    """Puts a text in place of the file's, at once; other programs see the old file or the new one, never a part.
+def write_config(path: Path, text: str, *, previous: str, within: Path | None = None) -> Path | None:
+    """Put a text in place of the file's, at once; other programs see the old file or the new one, never a part.
 
     A link is followed, so it stays a link; folders are made; mode and, where possible, owner are kept; a new file can
     be read by its user alone. The old file is kept beside the new one as ``NAME.TIME.databricks-backup``.
 
     Args:
         previous: what `read_config` gave; a file that says something else by now is left alone.
+        within: a folder that the file must be in, links followed.
 
     Returns:
         The backup; None if there was no file, or nothing to change.
@@ -67,7 +76,7 @@ def write_config(path: Path, text: str, *, previous: str) -> Path | None:
         BridgeError: with the old file whole: invalid_argument, as `read_config` does, or if the file was changed in the
             meantime (then `retryable`); permission_denied, if it may not be written; internal, if the disk fails.
     """
-    target = _resolve(path)
+    target = _resolve(path, within)
     _expect_unchanged(target, previous)
     there = target.exists()
     if there and text == previous:
@@ -95,12 +104,65 @@ def write_config(path: Path, text: str, *, previous: str) -> Path | None:
     return backup
 
 
-def _resolve(path: Path) -> Path:
+def delete_config(path: Path, *, previous: str, keep: Collection[Path], within: Path | None = None) -> None:
+    """Delete a file and its backups, and the folders that are empty then, up to the first that is not.
+
+    Args:
+        previous: as `write_config` takes it.
+        keep: folders that stay, empty or not, and so do those that they are in.
+        within: as `write_config` takes it.
+
+    Raises:
+        BridgeError: as `write_config` does.
+    """
+    target = _resolve(path, within)
+    try:
+        with _locked(target):
+            _expect_unchanged(target, previous)
+            target.unlink(missing_ok=True)
+            for backup in backups_of(target):
+                backup.unlink(missing_ok=True)
+    except OSError as error:
+        raise _failed("write", path, error) from None
+    kept = {_resolve(folder, None) for folder in keep}
+    for folder in target.parents:
+        if folder in kept:
+            return
+        try:
+            folder.rmdir()
+        except OSError:  # not empty
+            return
+
+
+def backups_of(path: Path) -> list[Path]:
+    """Return the backups that stand beside a file, the oldest first."""
+    target = _resolve(path, None)
+    try:
+        found = [(_order(file, target.name), file) for file in target.parent.iterdir()]
+    except OSError:
+        return []
+    return [file for order, file in sorted(found) if order != _NO_BACKUP]
+
+
+def _order(file: Path, name: str) -> tuple[str, int]:
+    """Time and number of a backup of the file of that name."""
+    found = _BACKUP.fullmatch(file.name.removeprefix(name)) if file.name.startswith(name) else None
+    return (found[1], int(found[2] or 1)) if found is not None else _NO_BACKUP
+
+
+def _resolve(path: Path, within: Path | None) -> Path:
     """The file itself, behind all links."""
     try:
-        return path.resolve()
+        target = path.resolve()
     except (OSError, RuntimeError):  # links in a circle, before Python 3.13
         raise _failed("read", path, OSError(errno.ELOOP, "")) from None
+    if within is not None and not target.is_relative_to(within.resolve()):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{path} is a link that leads out of {within}, to {target}.",
+            "Remove the link, or leave --project out to write the user's own file; nothing was written.",
+        )
+    return target
 
 
 def _expect_unchanged(path: Path, previous: str) -> None:
@@ -157,7 +219,10 @@ def _back_up(target: Path, previous: str) -> Path:
     """A copy beside the file, under a name that is not taken."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     mode = stat.S_IMODE(target.stat().st_mode) & 0o666
-    for count in range(1, 1000):
+    earlier = [_order(backup, target.name) for backup in backups_of(target)]
+    # Never a number below one that is there: the names are in the order of time.
+    first = max((number for time_, number in earlier if time_ == moment), default=0) + 1
+    for count in range(first, first + 1000):
         number = f"-{count}" if count > 1 else ""
         backup = target.with_name(f"{target.name}.{moment}{number}.databricks-backup")
         try:
@@ -201,25 +266,49 @@ def _sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(target: Path) -> Iterator[None]:
-    """One writer of ours at a time, from the last look at the old file to the new one's place.
+    """Let one writer of ours at a time in, from the last look at the old file to the new one's place.
 
-    Where locks do not work it goes on without one; a hung writer is not waited for longer than some seconds.
+    Where locks do not work it goes on without one; a hung writer is not waited for longer than some seconds. The lock
+    file is deleted by its last user, so that nothing stays behind.
     """
     digest = hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
     user = os.getuid() if sys.platform != "win32" else ""
     try:
         lock = Path(tempfile.gettempdir()) / f"databricks-responses-mcp-{user}-{digest}.lock"
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        handle, held = _acquire(lock)
     except OSError:
         yield
         return
     try:
-        deadline = time.monotonic() + _LOCK_SECONDS
-        while not _try_lock(handle) and time.monotonic() < deadline:
-            time.sleep(0.01)
         yield
     finally:
+        if sys.platform == "win32":  # an open file cannot be deleted there
+            os.close(handle)
+        if held:
+            with contextlib.suppress(OSError):
+                lock.unlink()
+        if sys.platform != "win32":
+            os.close(handle)
+
+
+def _acquire(lock: Path) -> tuple[int, bool]:
+    """The open lock file, and whether it could be locked in time."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        while not (locked := _try_lock(handle)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        # Its last user may have deleted it meanwhile: then whoever comes next would lock another file.
+        if not locked or sys.platform == "win32" or _is_same_file(handle, lock):
+            return handle, locked
         os.close(handle)
+
+
+def _is_same_file(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _try_lock(handle: int) -> bool:

@@ -1,11 +1,13 @@
 """The machine that hosts are looked for on: its platform, its home folder, its environment. Tests have others."""
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+_PATHEXT = ".COM;.EXE;.BAT;.CMD"
+"""Windows' own default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,21 @@ class Machine:
         return path if path.is_absolute() or self.platform == "win32" else None
 
     def which(self, command: str, path: str | None = None) -> Path | None:
-        """Where a command is, on ``path`` or else on the user's PATH."""
-        found = shutil.which(command, path=self.environ.get("PATH", "") if path is None else path)
-        return Path(found) if found else None
+        """Where a command is, on ``path`` or else on the user's PATH; relative folders there are passed over.
+
+        Unlike `shutil.which`, which on Windows looks in the current folder first: that may be anybody's project.
+        """
+        if os.path.dirname(command):  # noqa: PTH120 - "./command" has one, and a Path has lost it
+            return self._program(Path(command))
+        folders = (self.environ.get("PATH", "") if path is None else path).split(os.pathsep)
+        absolute = (Path(folder.strip('"')) for folder in folders if os.path.isabs(folder.strip('"')))  # noqa: PTH117
+        return next((found for folder in absolute if (found := self._program(folder / command)) is not None), None)
+
+    def _program(self, path: Path) -> Path | None:
+        """The program of that path; on Windows its ending (``.exe``, or npm's ``.cmd``) may be left out."""
+        names = [path]
+        if self.platform == "win32":
+            endings = [ending.lower() for ending in self.environ.get("PATHEXT", _PATHEXT).split(";") if ending]
+            given = [path] if path.suffix.lower() in endings else []
+            names = [*given, *(path.with_name(path.name + ending) for ending in endings)]
+        return next((name for name in names if name.is_file() and os.access(name, os.X_OK)), None)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.hosts.description import SERVER, Launch
 from databricks_responses_mcp.hosts.editing import Named, Place, read_entry, remove_entry, set_entry
 from databricks_responses_mcp.hosts.host import Host
@@ -96,9 +97,15 @@ def register(
     return text
 
 
-def unregister(host: Host, text: str, *, name: str = SERVER.key) -> str:
-    """The text without the entry, and without what was asked for it alone."""
+def unregister(host: Host, text: str, *, name: str = SERVER.key, original: str | None = None) -> str:
+    """The text without the entry, without what was asked for it alone, and without the tables that are empty then.
+
+    Args:
+        original: the text from before the first registration, if it is known: empty tables that it has stay.
+    """
     removed = read_entry(text, host.format, place_of(host, name))
+    if removed is None:
+        return text
     text = remove_entry(text, host.format, place_of(host, name))
     if host.asks is not None:
         beside = host.asks(())
@@ -106,4 +113,28 @@ def unregister(host: Host, text: str, *, name: str = SERVER.key) -> str:
         for asked in dict.fromkeys(_ASKED.findall(str(removed))):
             if f"${{input:{asked}}}" not in remaining:
                 text = remove_entry(text, host.format, (*beside.within, Named(beside.by, asked)))
+        text = _without_empty(host, text, beside.within, original)
+    return _without_empty(host, text, host.within, original)
+
+
+def says_nothing(host: Host, text: str) -> bool:
+    """Whether a file holds nothing that anybody wrote: it is empty, or as the host's new files begin."""
+    return text.removeprefix("\ufeff").strip() in ("", "{}", host.new_file.strip())
+
+
+def _without_empty(host: Host, text: str, within: Sequence[str], original: str | None) -> str:
+    for depth in range(len(within), 0, -1):
+        place: Place = tuple(within[:depth])
+        if read_entry(text, host.format, place) not in ({}, []):
+            return text
+        if original is not None and _has(host, original, place):
+            return text
+        text = remove_entry(text, host.format, place)
     return text
+
+
+def _has(host: Host, text: str, place: Place) -> bool:
+    try:
+        return read_entry(text, host.format, place) is not None
+    except BridgeError:  # a backup of a file that was damaged then
+        return False
