@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+SEE_DOCTOR = "`databricks-responses-mcp doctor` shows which check fails."
+"""The sentence of a hint that sends its reader to ``doctor``; always this one, so that ``doctor`` can leave it out."""
+
 
 class ErrorCode(StrEnum):
     """Why a call failed. A closed set: hosts and scripts may branch on it."""

@@ -69,7 +69,7 @@ async def test_a_workspace_where_all_is_well_passes_every_check(cli: CommandLine
 ✓ host: http://HOST from DATABRICKS_HOST
 ✓ network: 127.0.0.1 takes connections
 ✓ sign-in: token from DATABRICKS_TOKEN; accepted
-✓ endpoints: 26 may be listed, 15 of them serve the Responses API
+✓ endpoints: 26 may be listed, 25 of them answer with text
 ✓ model: databricks-gpt-5, from RESPONSES_MCP_MODEL, is READY
 ✓ image model: databricks-gpt-5-5, the default here, is READY
 ✓ call: embedded-rules answered, 16 tokens out
@@ -256,8 +256,7 @@ async def test_a_wrong_token_is_not_shown(examine: Examine) -> None:
             """\
 failed sign-in: The workspace does not know the token (HTTP 403): Invalid Token. -> The token has
 expired or belongs to another workspace: make a new one in the workspace that DATABRICKS_HOST names,
-and check that no DATABRICKS_CONFIG_PROFILE points elsewhere. `databricks-responses-mcp doctor`
-shows which check fails.\
+and check that no DATABRICKS_CONFIG_PROFILE points elsewhere.\
 """,
             "unauthenticated",
         )
@@ -273,8 +272,7 @@ async def test_who_may_not_list_endpoints_may_still_ask_one(examine: Examine, an
                 [
                     """\
 failed endpoints: The workspace does not allow it (HTTP 403): User may not list endpoints. -> Ask an
-administrator for access, e.g. CAN QUERY on the endpoint. `databricks-responses-mcp doctor` shows
-which check fails.\
+administrator for access, e.g. CAN QUERY on the endpoint.\
 """,
                     "skipped model: databricks-gpt-5: endpoints may not be listed, so the call will tell",
                     "skipped image model: databricks-gpt-5: endpoints may not be listed, so the call will tell",
@@ -362,4 +360,62 @@ async def test_a_folder_that_cannot_be_written_to_is_told(examine: Examine, tmp_
             ],
             "invalid_argument",
         )
+    )
+
+
+async def test_the_call_keeps_no_conversation_and_counts_under_doctor(cli: CommandLine) -> None:
+    assert (await cli.run("ask", "[[say first]]")).code == 0
+    assert (await cli.run("doctor")).code == 0
+    listed = json.loads((await cli.run("conversations", "list", "--json")).out)
+    assert [conversation["title"] for conversation in listed["conversations"]] == ["[[say first]]"]
+    spent = json.loads((await cli.run("usage", "--by", "tool", "--json")).out)
+    assert {group["tool"]: group["requests"] for group in spent["groups"]} == {"ask": 1, "doctor": 1}
+    assert next(group["output_tokens"] for group in spent["groups"] if group["tool"] == "doctor") > 0
+    assert (await cli.run("ask", "--continue", "[[say second]]")).code == 0
+    (continued,) = json.loads((await cli.run("conversations", "list", "--json")).out)["conversations"]
+    assert (continued["title"], continued["turns"]) == ("[[say first]]", 2)
+
+
+async def test_what_ask_can_reach_the_doctor_can(examine: Examine) -> None:
+    lines, code = await examine(RESPONSES_MCP_MODEL="databricks-claude-sonnet-4-5")
+    assert (lines, code) == ([], None)
+
+
+async def test_doctor_does_not_advise_doctor(examine: Examine, answering: Answering) -> None:
+    async with answering(HTML % (b"500 Internal Server Error", b"")) as origin:
+        lines, _ = await examine(host=origin)
+    assert lines[0].startswith("failed endpoints:")
+    assert "doctor" not in "".join(lines)
+
+
+async def test_the_option_profile_wins_over_the_environment_and_the_conflict_is_shown(
+    cli: CommandLine, home: Path, emulator: RunningEmulator
+) -> None:
+    (home / ".databrickscfg").write_text(
+        f"[mine]\nhost = {emulator.host}\ntoken = {emulator.token}\n", encoding="utf-8"
+    )
+    other = {
+        "DATABRICKS_HOST": "https://dbc-other.cloud.databricks.com",
+        "DATABRICKS_TOKEN": "dapi00000000000000000000",
+    }
+    ran = await cli.run("doctor", "--profile", "mine", "--json", **other)
+    report = json.loads(ran.out)
+    host = next(check for check in report["checks"] if check["name"] == "host")
+    assert report["ok"]
+    assert folded(host["detail"].replace(emulator.host, "HOST")) == snapshot("""\
+HOST from the profile mine of .databrickscfg; --profile takes the place of DATABRICKS_HOST, which is
+'https://dbc-other.cloud.databricks.com'
+""")
+    both = await cli.run("doctor", "--json", **{**other, "DATABRICKS_CONFIG_PROFILE": "mine"})
+    failed = [check for check in json.loads(both.out)["checks"] if check["status"] == "failed"]
+    assert [(check["name"], folded(check["detail"].replace(emulator.host, "HOST"))) for check in failed] == snapshot(
+        [
+            (
+                "host",
+                """\
+Two workspaces are configured: the profile mine is for HOST, and DATABRICKS_HOST is
+https://dbc-other.cloud.databricks.com.
+""",
+            )
+        ]
     )

@@ -361,12 +361,12 @@ def test_every_shape_of_error_body_is_read() -> None:
             "unknown status": [
                 "code=upstream_error retryable=True status=599",
                 "The workspace failed (HTTP 599): odd.",
-                "-> Ask again; if it stays, `databricks-responses-mcp doctor` shows which check fails.",
+                "-> Ask again. `databricks-responses-mcp doctor` shows which check fails.",
             ],
             "teapot": [
                 "code=upstream_error retryable=True status=418",
                 "The workspace failed (HTTP 418): I'm a Teapot.",
-                "-> Ask again; if it stays, `databricks-responses-mcp doctor` shows which check fails.",
+                "-> Ask again. `databricks-responses-mcp doctor` shows which check fails.",
             ],
             "page instead of JSON": [
                 "code=not_configured retryable=False status=200",

@@ -164,7 +164,7 @@ async def test_a_host_that_refuses_connections_is_told(monkeypatch: pytest.Monke
             "The workspace did not say where to sign in: it cannot be reached, or the address is not a",
             "workspace's.",
             "-> Check DATABRICKS_HOST, the network and any proxy. `databricks-responses-mcp doctor`",
-            "shows where it stops.",
+            "shows which check fails.",
         ]
     )
 

@@ -1,5 +1,6 @@
 """The doctor's checks, in order: each needs some of those before it, and says what it found or what to fix."""
 
+import os
 import platform
 from collections.abc import Awaitable, Callable
 from difflib import get_close_matches
@@ -13,8 +14,8 @@ from databricks_responses_mcp import __version__
 from databricks_responses_mcp.cli.failing import first_of
 from databricks_responses_mcp.cli.findings import Finding, NotApplicableError
 from databricks_responses_mcp.cli.options import SessionOptions
-from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.cli.session import open_session, replaced_by_profile, settings_for_terminal
+from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.redaction import redact
 from databricks_responses_mcp.workspace.settings import Settings, settings_help
@@ -43,6 +44,7 @@ class Examination:
         self._options = options
         self._report = report
         self._call = call
+        self._replaced: dict[str, str] = {}
         self._settings: Settings | None = None
         self._bridge: Bridge | None = None
         self._origin = ""
@@ -112,7 +114,8 @@ class Examination:
             self._blocked.add(name)
             self.failure = self.failure or error.code
             wait = error.retry_after_seconds
-            hint = error.hint if wait is None else f"{error.hint} Retry after {wait:g} s."
+            hint = error.hint.replace(SEE_DOCTOR, "").strip()  # this is the doctor
+            hint = hint if wait is None else f"{hint} Retry after {wait:g} s."
             await self._tell(Finding(name, "failed", error.message, hint, error.code))
 
     async def _tell(self, finding: Finding) -> None:
@@ -127,6 +130,7 @@ class Examination:
         return f"{__version__} on Python {platform.python_version()}, mcp {version('mcp')}, {system}"
 
     async def _read_settings(self) -> str:
+        self._replaced = replaced_by_profile(self._options, os.environ)
         self._settings = settings = settings_for_terminal(self._options)
         names = {doc.env.removeprefix("RESPONSES_MCP_").lower(): doc.env for doc in settings_help()}
         given = [names.get(name.removesuffix("_setting"), name) for name in settings.model_fields_set]
@@ -134,7 +138,7 @@ class Examination:
         return f"valid; set are {', '.join(sorted(given))}" if given else "valid, all defaults"
 
     async def _find_host(self) -> str:
-        from databricks_responses_mcp.cli.network import configured_host
+        from databricks_responses_mcp.cli.network import configured_host, examine_profile
 
         assert self._bridge is not None
         option = bool(self._options.overrides.get("host"))
@@ -149,9 +153,19 @@ class Examination:
         profile = None if self._bridge.settings.host else self._bridge.settings.profile or "DEFAULT"
         host = normalise_host(raw) if profile is None else host_of_profile(profile, raw)
         self._origin = host.origin
+        settings = self._bridge.settings
+        if settings.profile:
+            await anyio.to_thread.run_sync(partial(examine_profile, settings, host.origin))
         written = "" if raw.strip() == host.origin else f", which is how {raw.strip()[:120]!r} is understood"
         workspace = f", workspace {host.workspace_id}" if host.workspace_id else ""
-        return f"{host.origin}{workspace} from {source}{written}"
+        return f"{host.origin}{workspace} from {source}{written}{self._set_aside()}"
+
+    def _set_aside(self) -> str:
+        """What of the environment ``--profile`` takes the place of, where that is another workspace."""
+        other = self._replaced.get("DATABRICKS_HOST", "")
+        if not other or other.strip().rstrip("/") == self._origin:
+            return ""
+        return f"; --profile takes the place of DATABRICKS_HOST, which is {other.strip()[:120]!r}"
 
     async def _sign_in(self) -> str:
         bridge = self._of_bridge()
@@ -179,8 +193,8 @@ class Examination:
                 ) from error
             raise error
         endpoints = await self._of_bridge().endpoints.list()
-        able = sum(endpoint.serves_responses == "yes" for endpoint in endpoints)
-        return f"{len(endpoints)} may be listed, {able} of them serve the Responses API"
+        able = sum(endpoint.judged.model_class != "other" for endpoint in endpoints)
+        return f"{len(endpoints)} may be listed, {able} of them answer with text"
 
     async def _find_model(self) -> str:
         bridge = self._of_bridge()
@@ -227,23 +241,33 @@ class Examination:
                 f"{name} ({source}) is {endpoint.state}.",
                 "Wait until it is READY, or choose another one.",
             )
-        if endpoint.serves_responses == "no" and bridge.settings.responses_path == _DEFAULT_PATH:
+        if endpoint.judged.model_class == "other" and bridge.settings.responses_path == _DEFAULT_PATH:
             raise BridgeError(
                 ErrorCode.UNSUPPORTED_BY_MODEL,
-                f"{name} ({source}) is not served by the Responses API: {endpoint.reason}.",
+                f"{name} ({source}) answers with no text: {endpoint.judged.reason}.",
                 _MISSING_ADVICE,
             )
-        return f"{name}, {source}, is {endpoint.state}"
+        surface = endpoint.judged.surfaces[0]
+        reached = "" if surface == "responses" else f", reached through the surface {surface}"
+        return f"{name}, {source}, is {endpoint.state}{reached}"
 
     async def _ask(self) -> str:
         if not self._call:
             raise NotApplicableError("not made, as asked for")
-        from databricks_responses_mcp.turns.ask import Question, ask
+        from databricks_responses_mcp.responses.request import Prompt, build_request
+        from databricks_responses_mcp.turns.converse import Watch, paid_exchange
+        from databricks_responses_mcp.turns.paying import spent_for
 
         bridge = self._of_bridge()
-        question = Question(prompt="Reply with: OK", model=self._model or None, max_output_tokens=_SMALLEST_ANSWER)
-        deadline = min(bridge.settings.timeout_seconds, _MOST_SECONDS)
-        outcome = await ask(bridge, question, deadline_seconds=deadline)
+        spent_for.set("doctor")
+        # A request of its own, not a turn: a conversation would be the one that `ask --continue` continues.
+        items = Prompt(text="Reply with: OK").items()
+        outcome = await paid_exchange(
+            bridge,
+            build_request(self._model, items, {"max_output_tokens": _SMALLEST_ANSWER}),
+            watch=Watch(),
+            deadline_seconds=min(bridge.settings.timeout_seconds, _MOST_SECONDS),
+        )
         spent = (outcome.usage or {}).get("output_tokens")
         cost = f", {spent} tokens out" if spent is not None else ""
         return f"{outcome.model} answered{cost}"

@@ -15,7 +15,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 from databricks_responses_mcp.cli.findings import NotApplicableError
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.credentials import SIGN_IN_VARIABLES
-from databricks_responses_mcp.workspace.profiles import config_path, read_profile
+from databricks_responses_mcp.workspace.profiles import check_profile, config_path, read_profile
 from databricks_responses_mcp.workspace.sdk_errors import WAYS_TO_SIGN_IN
 from databricks_responses_mcp.workspace.settings import Settings
 from databricks_responses_mcp.workspace.tls import trust_for
@@ -58,6 +58,22 @@ def configured_host(
             "Set DATABRICKS_HOST to the workspace's address as well.",
         )
     raise BridgeError(ErrorCode.NOT_CONFIGURED, "No Databricks workspace is configured.", WAYS_TO_SIGN_IN)
+
+
+def examine_profile(settings: Settings, origin: str, *, environ: Mapping[str, str] = os.environ) -> None:
+    """Refuse a profile that contradicts what is set beside it.
+
+    Reads ``~/.databrickscfg``: call it in a thread.
+
+    Args:
+        origin: of the workspace that is configured.
+
+    Raises:
+        BridgeError: ``not_configured``, naming both sides.
+    """
+    if settings.profile:
+        token = settings.token.get_secret_value() if settings.token else None
+        check_profile(settings.profile, read_profile(settings.profile, environ), origin, token)
 
 
 async def reach(origin: str) -> str:

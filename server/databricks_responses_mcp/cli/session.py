@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol, runtime_checkable
 
@@ -27,13 +27,23 @@ class Startable(Protocol):
 
 
 def settings_of(options: SessionOptions) -> Settings:
-    """The settings of a command.
+    """Read the settings of a command; ``--profile`` takes the place of variables that name another way to sign in.
 
     Raises:
         BridgeError: ``invalid_argument``, naming every wrong one.
     """
     forget_unfilled(os.environ)
+    for name in replaced_by_profile(options, os.environ):
+        # Of this process, not only of the settings: the Databricks SDK and the programs it starts read them too.
+        del os.environ[name]
     return load_settings(os.environ, options.overrides, options.secrets)
+
+
+def replaced_by_profile(options: SessionOptions, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that an option ``--profile`` takes the place of, with their values."""
+    if not options.overrides.get("profile"):
+        return {}
+    return {name: environ[name] for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN") if environ.get(name, "").strip()}
 
 
 @asynccontextmanager

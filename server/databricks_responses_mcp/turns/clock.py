@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
 
 
 class Clock:
@@ -40,7 +40,6 @@ class Clock:
             raise BridgeError(
                 ErrorCode.TIMEOUT,
                 f"The {self._seconds:.0f} s of this call ran out while {doing}.",
-                "Check that the workspace answers (`databricks-responses-mcp doctor`), or raise "
-                "RESPONSES_MCP_TIMEOUT_SECONDS.",
+                f"Check that the workspace answers, or raise RESPONSES_MCP_TIMEOUT_SECONDS. {SEE_DOCTOR}",
                 retryable=True,
             )

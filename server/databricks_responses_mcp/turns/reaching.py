@@ -94,6 +94,7 @@ async def reach(
             label=label,
             on_text=on_text,
             take_picture=take_picture,
+            stop=stop,
         )
     except BridgeError as error:
         secrets.remove_from_error(error)
@@ -110,6 +111,7 @@ async def _reach(
     label: str,
     on_text: Callable[[str], None] | None,
     take_picture: TakePicture | None,
+    stop: anyio.Event | None,
 ) -> Outcome:
     clock = Clock(deadline_seconds)
     model = str(body["model"])

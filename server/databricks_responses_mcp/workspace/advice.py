@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.advice_rule import Rule
 from databricks_responses_mcp.workspace.advice_rules import OTHER_EVENT, OTHER_STATUS, find_rule
 from databricks_responses_mcp.workspace.advice_rules_access import OWN_ADDRESS
@@ -37,7 +37,7 @@ SIGN_IN_PAGE = "SIGN_IN_PAGE"
 
 PROFILE_SIGN_IN = (
     "These credentials come from the profile {profile} of ~/.databrickscfg: sign in again with `databricks auth login "
-    "--profile {profile}`, or correct its token. `databricks-responses-mcp doctor` shows which check fails."
+    "--profile {profile}`, or correct its token. " + SEE_DOCTOR
 )
 _MATCHED = 4_000
 

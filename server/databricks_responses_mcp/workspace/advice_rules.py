@@ -346,7 +346,7 @@ def find_rule(status: int | None, body: ErrorBody, text: str) -> Rule | None:
     return next((row for row in RULES if row.fits(status, body, text)), None)
 
 
-OTHER_STATUS = rule(_E.UPSTREAM_ERROR, "Ask again; if it stays, " + DOCTOR, "The workspace failed", retryable=True)
+OTHER_STATUS = rule(_E.UPSTREAM_ERROR, "Ask again. " + DOCTOR, "The workspace failed", retryable=True)
 """For a status that no row knows."""
 
 OTHER_EVENT = rule(_E.UPSTREAM_ERROR, "Ask again.", "The model stopped with an error", retryable=True)

@@ -3,11 +3,11 @@
 Rows with more marks stand above rows with fewer.
 """
 
-from databricks_responses_mcp.errors import ErrorCode
+from databricks_responses_mcp.errors import SEE_DOCTOR, ErrorCode
 from databricks_responses_mcp.workspace.advice_rule import Rule, rule
 
 _E = ErrorCode
-DOCTOR = "`databricks-responses-mcp doctor` shows which check fails."
+DOCTOR = SEE_DOCTOR
 _NEW_TOKEN = (
     "The token has expired or belongs to another workspace: make a new one in the workspace that DATABRICKS_HOST "
     "names, and check that no DATABRICKS_CONFIG_PROFILE points elsewhere. " + DOCTOR

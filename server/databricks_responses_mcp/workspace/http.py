@@ -11,7 +11,7 @@ import anyio.to_thread
 import httpx
 from pydantic_core import to_json
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
 from databricks_responses_mcp.responses.payloads import parse_json
 from databricks_responses_mcp.workspace.access import Access
 from databricks_responses_mcp.workspace.advice import upstream_error
@@ -125,7 +125,7 @@ class WorkspaceClient:
         raise BridgeError(
             ErrorCode.TIMEOUT,
             f"The workspace did not answer GET {path} within {_LIST_SECONDS} s.",
-            "Check the network and DATABRICKS_HOST; `databricks-responses-mcp doctor` shows where it stops.",
+            "Check the network and DATABRICKS_HOST. " + SEE_DOCTOR,
             retryable=True,
         )
 

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.profiles import unreadable
 from databricks_responses_mcp.workspace.redaction import clean, looks_like_html
 
@@ -27,14 +27,13 @@ class _Row:
     quoted: bool = True
 
 
-_DOCTOR = "`databricks-responses-mcp doctor` shows where it stops."
 _ROWS = (
     _Row(
         # The SDK goes on without the answer that it needs, and stumbles over the address that it does not have.
         r"invalid url 'none'",
         ErrorCode.UPSTREAM_UNAVAILABLE,
         "The workspace did not say where to sign in: it cannot be reached, or the address is not a workspace's",
-        "Check {host}, the network and any proxy. " + _DOCTOR,
+        "Check {host}, the network and any proxy. " + SEE_DOCTOR,
         retryable=True,
         quoted=False,
     ),
@@ -50,7 +49,7 @@ _ROWS = (
         r"connectionerror",
         ErrorCode.UPSTREAM_UNAVAILABLE,
         "The workspace could not be reached to sign in",
-        "Check {host}, the network and any proxy. " + _DOCTOR,
+        "Check {host}, the network and any proxy. " + SEE_DOCTOR,
         retryable=True,
     ),
     _Row(
@@ -152,7 +151,7 @@ def sign_in_error(
     return BridgeError(
         ErrorCode.UNAUTHENTICATED,
         _join("Signing in to the workspace failed", text),
-        f"Sign in again, e.g. `databricks auth login {target}`. " + _DOCTOR,
+        f"Sign in again, e.g. `databricks auth login {target}`. " + SEE_DOCTOR,
     )
 
 

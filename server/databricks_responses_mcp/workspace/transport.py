@@ -13,7 +13,7 @@ import anyio
 import httpx
 
 from databricks_responses_mcp import __version__
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.host import is_loopback
 from databricks_responses_mcp.workspace.redaction import clean
 from databricks_responses_mcp.workspace.tls import Trust, trust_for
@@ -184,7 +184,7 @@ def _wrong_proxy(exc: Exception | None) -> BridgeError:
 
 def _unreachable(origin: str, exc: httpx.HTTPError) -> BridgeError:
     reason = clean(str(exc), 300) or type(exc).__name__
-    hint = "Check DATABRICKS_HOST, the network and any proxy; `databricks-responses-mcp doctor` shows where it stops."
+    hint = "Check DATABRICKS_HOST, the network and any proxy. " + SEE_DOCTOR
     if "CERTIFICATE" in reason.upper():
         hint = "A proxy that inspects TLS may be in the way: point SSL_CERT_FILE at its certificate authority."
     return BridgeError(ErrorCode.UPSTREAM_UNAVAILABLE, f"Cannot reach {origin}: {reason}.", hint, retryable=True)
