@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from databricks_responses_mcp.visible import LINES, visible
+
 SEE_DOCTOR = "`databricks-responses-mcp doctor` shows which check fails."
 """The sentence of a hint that sends its reader to ``doctor``; always this one, so that ``doctor`` can leave it out."""
 
@@ -60,15 +62,15 @@ class BridgeError(Exception):
     marks: str = field(default="", repr=False)
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        return visible(f"{self.message} {self.hint}".strip(), keep=LINES)
 
     def as_dict(self) -> dict[str, Any]:
         """The ``error`` object of a structured result; fields that are not known are absent."""
         error: dict[str, Any] = {
             "code": self.code.value,
-            "message": self.message,
+            "message": visible(self.message, keep=LINES),
             "retryable": self.retryable,
-            "hint": self.hint,
+            "hint": visible(self.hint, keep=LINES),
         }
         if self.retry_after_seconds is not None:
             error["retry_after_seconds"] = self.retry_after_seconds

@@ -119,7 +119,7 @@ def test_an_error_wrapped_by_task_groups_keeps_its_exit_code(
     error = BridgeError(code, "It \x1b[31mfailed.", "Do this.", retry_after_seconds=2)
     group = BaseExceptionGroup("outer", [ExceptionGroup("inner", [error])])
     assert exit_code_of(group) == EXIT_CODES[code]
-    assert capsys.readouterr().err == f"{code.value}: It [31mfailed.\n  Do this. Retry after 2 s.\n"
+    assert capsys.readouterr().err == f"{code.value}: It \\x1b[31mfailed.\n  Do this. Retry after 2 s.\n"
 
 
 def test_other_ends_have_theirs() -> None:

@@ -28,6 +28,7 @@ from databricks_responses_mcp.cli.tables import Column, aligned, write_table
 from databricks_responses_mcp.cli.wrapping import wrapped
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.visible import visible
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.store.records import ConversationSummary
@@ -278,9 +279,7 @@ def _cells(summary: "ConversationSummary") -> tuple[str, ...]:
 
 
 def _names(summaries: "Sequence[ConversationSummary]") -> str:
-    from databricks_responses_mcp.cli.printing import harmless
-
-    return aligned([(summary.conversation_id, harmless(summary.title)) for summary in summaries])
+    return aligned([(visible(summary.conversation_id), visible(summary.title)) for summary in summaries])
 
 
 def _facts(summaries: "Sequence[ConversationSummary]") -> list[dict[str, Any]]:

@@ -10,9 +10,10 @@ from databricks_responses_mcp.cli.findings import Finding
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import SessionOptions, session_options
 from databricks_responses_mcp.cli.phases import phases
-from databricks_responses_mcp.cli.printing import harmless, prepare_streams, write_json, write_out_aside
+from databricks_responses_mcp.cli.printing import prepare_streams, write_json, write_out_aside
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.errors import ErrorCode
+from databricks_responses_mcp.visible import LINES, visible
 
 _HELP = """\
 Check everything that a call needs, one line a check: versions, settings, the workspace's address, the way there,
@@ -60,4 +61,4 @@ def _line(finding: Finding) -> str:
     except (UnicodeEncodeError, LookupError):
         mark = _PLAIN_MARKS[finding.status]
     hint = f"  {finding.hint}\n" if finding.hint else ""
-    return f"{mark} {finding.name}: {harmless(finding.detail)}\n{harmless(hint)}"
+    return f"{mark} {finding.name}: {visible(finding.detail, keep=LINES)}\n{visible(hint, keep=LINES)}"

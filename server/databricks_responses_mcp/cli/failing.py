@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import click
 
-from databricks_responses_mcp.cli.printing import OutputClosedError, harmless, write_json
+from databricks_responses_mcp.cli.printing import OutputClosedError, write_json
 from databricks_responses_mcp.cli.running import INTERRUPTED, TERMINATED, StoppedError, TerminatedError
 from databricks_responses_mcp.cli.wrapping import wrapped
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.visible import LINES, visible
 
 EXIT_CODES = {
     ErrorCode.INVALID_ARGUMENT: 2,
@@ -86,7 +87,7 @@ def exit_code_of(error: BaseException) -> int | None:
 
 def tell(error: BridgeError) -> None:
     """The error on stderr: what happened, and on the next line what to do."""
-    head = wrapped(f"{error.code.value}: {harmless(error.message)}", sys.stderr)
+    head = wrapped(f"{error.code.value}: {visible(error.message, keep=LINES)}", sys.stderr)
     # Coloured when its lines are broken: escape sequences take no room.
     click.echo(click.style(error.code.value, fg="red") + head.removeprefix(error.code.value), err=True)
     more = [for_people(error.hint)]
@@ -95,9 +96,10 @@ def tell(error: BridgeError) -> None:
     if error.request_id:
         more.append(f"Request id: {error.request_id}.")
     if advice := " ".join(part for part in more if part):
-        click.echo(wrapped(f"  {harmless(advice)}", sys.stderr), err=True)
+        click.echo(wrapped(f"  {visible(advice, keep=LINES)}", sys.stderr), err=True)
     for picture in error.partial.get("images", []):
-        click.echo(f"  Kept from before that: {picture.get('path') or picture.get('uri')}", err=True)
+        kept = visible(str(picture.get("path") or picture.get("uri")))
+        click.echo(f"  Kept from before that: {kept}", err=True)
 
 
 def for_people(text: str) -> str:

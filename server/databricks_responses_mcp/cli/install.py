@@ -11,11 +11,13 @@ import click
 from databricks_responses_mcp.cli.failing import EXIT_CODES, tell
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.printing import note, prepare_streams, write_json, write_out
+from databricks_responses_mcp.cli.tables import aligned
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.hosts.description import SERVER
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.table import HOSTS, find_host
+from databricks_responses_mcp.visible import visible
 
 _KEYS = [host.key for host in HOSTS]
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
@@ -100,7 +102,7 @@ def _do(hosts: list[Host], machine: Machine, project: Path | None, *, as_json: b
             continue
         results.append(done.as_dict())
         if not as_json:
-            write_out("".join(f"{line}\n" for line in _told(done, order, here=host.is_present(machine))))
+            write_out("".join(f"{visible(line)}\n" for line in _told(done, order, here=host.is_present(machine))))
     if as_json and not given["printed"]:
         write_json({"ok": code == 0, "hosts": results})
     return code
@@ -189,10 +191,7 @@ def _list(machine: Machine, project: Path, *, as_json: bool) -> None:
         if "error" in facts:
             where = where or facts["error"]["message"]
         rows.append((facts["host"], facts["title"], "yes" if facts["present"] else "no", where or "-"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        write_out("  ".join(cells).rstrip() + "\n")
+    write_out(aligned([[visible(cell) for cell in row] for row in rows]))
 
 
 def _chosen(keys: tuple[str, ...]) -> list[Host]:

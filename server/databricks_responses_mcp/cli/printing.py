@@ -14,6 +14,7 @@ import click
 
 from databricks_responses_mcp.cli.wrapping import Wrapper, columns_of, wrapped
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.visible import LINES, visible
 
 # Control characters could rewrite the screen, the clipboard or the title: a terminal gets none from a model.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -91,7 +92,7 @@ def write_json(value: Any) -> None:
 
 def note(text: str, **style: Any) -> None:
     """Say something about the answer: dim, on stderr; broken at words on a terminal."""
-    click.echo(click.style(wrapped(harmless(text), sys.stderr), **(style or {"dim": True})), err=True)
+    click.echo(click.style(wrapped(visible(text, keep=LINES), sys.stderr), **(style or {"dim": True})), err=True)
 
 
 def sign(facts: dict[str, Any], *more: str) -> None:

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from databricks_responses_mcp.cli.printing import harmless, write_out
+from databricks_responses_mcp.cli.printing import write_out
 from databricks_responses_mcp.cli.wrapping import columns_of
+from databricks_responses_mcp.visible import visible
 
 _GAP = 2
 _LEAST = 8
@@ -67,7 +68,7 @@ def write_table(
         total: a last row, set apart.
         shares: for each row how long, 0 to 1, a bar behind it is on a terminal that has room for one.
     """
-    clean = [[" ".join(harmless(cell).split()) for cell in row] for row in (*rows, *([total] if total else []))]
+    clean = [[visible(" ".join(cell.split())) for cell in row] for row in (*rows, *([total] if total else []))]
     if not on_terminal():
         write_out(aligned([[column.heading.upper() for column in columns], *clean]))
         return

@@ -12,6 +12,7 @@ from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.previews import MAX_PREVIEWS, EditPreview
 from databricks_responses_mcp.tools.schema import EditFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
+from databricks_responses_mcp.visible import visible
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.media.staging import Staging
@@ -205,7 +206,7 @@ def lead_of(facts: dict[str, Any]) -> str:
 
 
 def _line(operation: dict[str, Any]) -> str:
-    line = f"{operation['type']} {operation['path']}: {operation['status']}"
+    line = f"{operation['type']} {visible(str(operation['path']))}: {operation['status']}"
     details = " ".join([operation.get("error", ""), *operation.get("notes", [])]).strip()
     return f"{line}. {details}" if details else line
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.visible import visible
 from databricks_responses_mcp.workspace.classifying import CAPABILITIES, Capability
 from databricks_responses_mcp.workspace.endpoints import Endpoint
 
@@ -45,7 +46,8 @@ class Listing:
         lines = lines or ["No serving endpoint matches."]
         if self.hidden:
             lines.append(f"({self.hidden} more are not shown here; all=true shows everything.)")
-        lines.append(f"Default model: {self.default_model}. Default image model: {self.default_image_model}.")
+        model, image_model = visible(self.default_model), visible(self.default_image_model)
+        lines.append(f"Default model: {model}. Default image model: {image_model}.")
         return "\n".join(lines)
 
 
@@ -123,8 +125,9 @@ def _facts(endpoint: Endpoint, *, whole: bool) -> dict[str, Any]:
 def _line(endpoint: Endpoint, *, whole: bool) -> str:
     judged = endpoint.judged
     can = ", ".join(_WORDS[capability] for capability in CAPABILITIES if capability in judged.can)
-    line = f"{endpoint.name}: {judged.model_class} ({judged.surfaces[0]}); {can or 'no text'}"
+    line = f"{visible(endpoint.name)}: {judged.model_class} ({judged.surfaces[0]}); {can or 'no text'}"
     if not whole:
         return line
     parts = [endpoint.state, endpoint.kind.replace("_", " "), endpoint.provider, endpoint.task]
-    return f"{line}; {', '.join(part for part in parts if part)}; {judged.reason} ({judged.confidence})"
+    told = ", ".join(visible(part) for part in parts if part)
+    return f"{line}; {told}; {visible(judged.reason)} ({judged.confidence})"

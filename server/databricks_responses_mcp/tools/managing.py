@@ -16,6 +16,7 @@ from databricks_responses_mcp.turns import archive
 from databricks_responses_mcp.turns.compacting import compact
 from databricks_responses_mcp.turns.jobs import Ended
 from databricks_responses_mcp.turns.transcript import age_of, as_json, as_markdown, facts_of
+from databricks_responses_mcp.visible import visible
 
 ACTIONS = ("list", "show", "export", "compact", "delete")
 _SHOWN = 20
@@ -111,7 +112,7 @@ async def _compact(app: App, conversation_id: str) -> CallToolResult:
 
 def _lines(summaries: Sequence[ConversationSummary]) -> str:
     return "\n".join(
-        f"- {summary.conversation_id}: {summary.title} ({summary.model}, "
+        f"- {visible(summary.conversation_id)}: {visible(summary.title)} ({visible(summary.model)}, "
         f"{summary.turns} turn{'s' * (summary.turns != 1)}, "
         f"{summary.input_tokens + summary.output_tokens} tokens, {age_of(summary.updated_at)} ago"
         f"{f', {summary.waiting} calls wait' if summary.waiting else ''})"

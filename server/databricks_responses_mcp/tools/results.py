@@ -11,6 +11,7 @@ from pydantic import PrivateAttr
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.fitting import CHARACTERS_PER_TOKEN, fitted
 from databricks_responses_mcp.tools.state import App
+from databricks_responses_mcp.visible import visible
 
 _ITEM_CHARACTERS = 2000
 
@@ -181,7 +182,7 @@ def _citation_words(facts: dict[str, Any]) -> list[str]:
     for citation in facts.get("citations", []):
         url = citation.get("url") or citation.get("filename") or citation.get("file_id")
         mark = f"[{citation['number']}]" if "number" in citation else "-"
-        line = f"{mark} {citation.get('title') or url}: {url}" if url else ""
+        line = f"{mark} {visible(str(citation.get('title') or url))}: {visible(str(url))}" if url else ""
         if line and line not in lines:
             lines.append(line)
     return ["Sources:\n" + "\n".join(lines)] if lines else []

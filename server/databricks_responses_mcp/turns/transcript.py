@@ -10,6 +10,7 @@ from typing import Any
 
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.store.records import ConversationSummary, StoredConversation, Turn
+from databricks_responses_mcp.visible import visible
 
 _DATA_CHARACTERS = 100
 
@@ -22,7 +23,10 @@ def as_json(conversation: StoredConversation) -> str:
 def as_markdown(conversation: StoredConversation) -> str:
     """What was said, who said it and when."""
     state = conversation.state
-    parts = [f"# {conversation.title}", f"`{conversation.conversation_id}`, {_counted(conversation.turns)}"]
+    parts = [
+        f"# {visible(conversation.title)}",
+        f"`{visible(conversation.conversation_id)}`, {_counted(conversation.turns)}",
+    ]
     if instructions := state.parameters.get("instructions"):
         parts.append(f"**Instructions**\n\n{instructions}")
     for turn in conversation.turns:
@@ -70,9 +74,9 @@ def _counted(turns: Sequence[Turn]) -> str:
 def _turn(turn: Turn) -> list[str]:
     parts = [f"## {turn.number}. You ({moment(turn.created_at)})", *_items(turn.said)]
     if turn.items:
-        parts += [f"## {turn.number}. {turn.model}", *_items(turn.items)]
+        parts += [f"## {turn.number}. {visible(turn.model)}", *_items(turn.items)]
     if turn.status != "completed":
-        parts.append(f"*{turn.status}*")
+        parts.append(f"*{visible(turn.status)}*")
     return parts
 
 
@@ -90,9 +94,10 @@ def _item(item: Item) -> str:
         texts = [str(part.get("text", "")) for part in summary if isinstance(part, dict)] if summary else []
         return "\n".join(f"> {line}" for text in texts for line in text.splitlines())
     if kind == "image_generation_call":
-        return f"![picture](<{item.get('picture')}>)" if item.get("picture") else "*a picture that was not finished*"
+        picture = item.get("picture")
+        return f"![picture](<{visible(str(picture))}>)" if picture else "*a picture that was not finished*"
     shown = {key: value for key, value in item.items() if key not in ("type", "id", "status", "encrypted_content")}
-    return f"**{kind}**\n\n{_fenced(json.dumps(_short(shown), ensure_ascii=False, indent=2))}"
+    return f"**{visible(str(kind))}**\n\n{_fenced(json.dumps(_short(shown), ensure_ascii=False, indent=2))}"
 
 
 def _part(part: Any) -> str:
@@ -100,8 +105,9 @@ def _part(part: Any) -> str:
         return str(part)
     if part.get("type") == "input_image":
         url = str(part.get("image_url", ""))
-        return f"*a picture, {len(url)} characters*" if url.startswith("data:") else f"![picture](<{url}>)"
-    return str(part.get("text") or part.get("refusal") or part.get("transcript") or f"*{part.get('type')}*")
+        return f"*a picture, {len(url)} characters*" if url.startswith("data:") else f"![picture](<{visible(url)}>)"
+    text = part.get("text") or part.get("refusal") or part.get("transcript")
+    return str(text or f"*{visible(str(part.get('type')))}*")
 
 
 def _short(value: Any) -> Any:
