@@ -98,6 +98,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "tools.md": {"tools": tools_reference, "prompts": prompts_reference, "resources": resources_reference},
     "errors.md": {"exit-codes": exit_codes},
     "long-calls.md": {"patience": patience.patience_table},
+    "command-line.md": {"portable": host_pages.portable_part},
     "hosts/README.md": {"hosts": host_pages.hosts_table},
     **{
         f"hosts/{host.key}.md": {

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
 
-from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED, SERVER, ready_launch
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.limits import KNOWN, HostLimits
 from databricks_responses_mcp.hosts.machine import Machine
@@ -12,7 +12,7 @@ from databricks_responses_mcp.hosts.table import HOSTS
 from databricks_responses_mcp.tools.held import patience_with
 
 ROOT = Path(__file__).parents[1]
-UVX = Launch(command="uvx", args=(SERVER.distribution,), env={"DATABRICKS_CONFIG_PROFILE": "DEFAULT"})
+READY = ready_launch()
 """What the ready files start; a test compares them with these pages."""
 
 _MACHINES = {
@@ -37,8 +37,8 @@ _TOLD = (
 
 
 def ready_file(host: Host) -> str:
-    """What `install` would write where there was no file, on any machine that has uv."""
-    return register(host, host.new_file, host.entry(UVX))
+    """What `install --project` would write where there was no file."""
+    return register(host, host.new_file, host.entry(READY))
 
 
 def manifest_of(host: Host) -> Path:
@@ -62,7 +62,7 @@ def hosts_table() -> str:
     """All hosts, a row each."""
     rows = ["| host | in one step | by hand | one click | a call may take | proven by |", "|---|---|---|---|---|---|"]
     for host in HOSTS:
-        manifest, link, test = manifest_of(host), host.link(UVX), real_test(host)
+        manifest, link, test = manifest_of(host), host.link(READY) if RELEASED else None, real_test(host)
         rows.append(
             f"| [{host.title}]({host.key}.md) | `{SERVER.distribution} install {host.key}` "
             f"| [{manifest.name}](../../{manifest.relative_to(ROOT).as_posix()}) "
@@ -83,7 +83,7 @@ def install_part(host: Host) -> str:
         f"{'; '.join(options)}. Then: {_after(host)}",
         _about_secrets(host),
     ]
-    if (link := host.link(UVX)) is not None:
+    if RELEASED and (link := host.link(READY)) is not None:
         parts.append(f"Or in one click: [add it to {host.title}]({link.web}) (started with `uvx`, profile `DEFAULT`).")
     if host.add_command:
         parts.append(f"Its own way to register a server is `{host.add_command}`.")
@@ -101,10 +101,21 @@ def file_part(host: Host) -> str:
         rows.append(f"| in a project | `{host.project_file}` |")
     manifest = manifest_of(host).relative_to(ROOT).as_posix()
     more = (
-        f"The same as a [ready file](../../{manifest}). `uvx` comes with [uv](https://docs.astral.sh/uv/); `install` "
-        "writes the path of the program that is installed instead."
+        f"The same as a [ready file](../../{manifest}). {_portable_comes_from()}; `install` writes the path of the "
+        "program that is installed instead."
     )
     return "\n\n".join(["\n".join(rows), f"```{host.format}\n{ready_file(host).rstrip()}\n```", more])
+
+
+def portable_part() -> str:
+    """What a project's file starts, for the page of the command line."""
+    return f"The portable command is `{' '.join(PORTABLE)}`: {_portable_comes_from()}."
+
+
+def _portable_comes_from() -> str:
+    if RELEASED:
+        return "`uvx` comes with [uv](https://docs.astral.sh/uv/)"
+    return f"`{SERVER.distribution}` must be installed and on the host's PATH, as it is not on PyPI yet"
 
 
 def limits_part(host: Host) -> str:

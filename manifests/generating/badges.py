@@ -3,30 +3,36 @@
 from urllib.parse import quote
 
 from databricks_responses_mcp.hosts import links
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.description import RELEASED, SERVER, ready_launch
 from databricks_responses_mcp.hosts.table import HOSTS
-from generating.rendering import UVX
 
 _COLOURS = {"VS Code": "0098FF", "VS Code Insiders": "24bfa5", "Cursor": "000000", "goose": "32353b"}
 _COLOUR = "5b4ee5"
 
 
-def one_click() -> dict[str, str]:
-    """The web address behind each badge, by the host's title."""
+def one_click(*, released: bool = RELEASED) -> dict[str, str]:
+    """Return the web address behind each badge, by the host's title; nothing before the release.
+
+    A click would register the command by its bare name, which a host of the desktop seldom finds.
+    """
     found: dict[str, str] = {}
+    launch = ready_launch(released=released)
     for host in HOSTS:
-        if (link := host.link(UVX)) is None:
+        if not released or (link := host.link(launch)) is None:
             continue
         found[host.title] = link.web
         if host.key == "vscode":
-            insiders = links.vscode(SERVER.key, UVX, scheme="vscode-insiders")
+            insiders = links.vscode(SERVER.key, launch, scheme="vscode-insiders")
             found[f"{host.title} Insiders"] = insiders.web
     return found
 
 
-def badges() -> str:
-    """The badges, in Markdown."""
-    return "\n".join(f"[![Install in {title}]({_picture(title)})]({link})" for title, link in one_click().items())
+def badges(*, released: bool = RELEASED) -> str:
+    """Return the badges, in Markdown; before the release, a line that says when there will be some."""
+    if not released:
+        return "*Not on PyPI yet: get the source, as below. Badges that install it in one click come with the release.*"
+    clicks = one_click(released=released)
+    return "\n".join(f"[![Install in {title}]({_picture(title)})]({link})" for title, link in clicks.items())
 
 
 def _picture(title: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from databricks_responses_mcp.hosts.description import SERVER, Variable
 from generating.icon import icon_png
-from generating.rendering import UVX, as_json, as_text, form_values
+from generating.rendering import NEEDED, READY, as_json, as_text, form_values
 
 PLUGIN = "databricks-models"
 # Tools are called mcp__plugin_PLUGIN_SERVER__TOOL, and models take 64 characters: both names must be short.
@@ -26,7 +26,7 @@ def plugin_files() -> dict[str, bytes]:
         "keywords": list(SERVER.keywords),
         "userConfig": {variable.key: _option(variable) for variable in SERVER.variables},
     }
-    server = {"command": UVX.command, "args": list(UVX.args), "env": form_values()}
+    server = {"command": READY.command, "args": list(READY.args), "env": form_values()}
     return {
         ".claude-plugin/plugin.json": as_json(manifest),
         ".claude-plugin/icon.png": icon_png(),
@@ -41,7 +41,7 @@ def plugin_files() -> dict[str, bytes]:
             f"claude plugin install {PLUGIN}@{MARKETPLACE} --config profile=DEFAULT",
             "```",
             "",
-            "It needs [uv](https://docs.astral.sh/uv/), and a profile of the Databricks CLI or a host and a token:",
+            f"For it {NEEDED}; it takes a profile of the Databricks CLI, or a host and a token:",
             "",
             "| option | what it is |",
             "|---|---|",

@@ -4,7 +4,7 @@ from typing import Any
 
 from databricks_responses_mcp.hosts.description import SERVER
 from databricks_responses_mcp.tools.published import published_tools
-from generating.rendering import UVX, as_json, as_text
+from generating.rendering import READY, as_json, as_text
 
 
 def extension_files() -> dict[str, bytes]:
@@ -15,7 +15,7 @@ def extension_files() -> dict[str, bytes]:
         "description": SERVER.summary,
         "contextFileName": "GEMINI.md",
         # What the settings hold is put in the server's environment.
-        "mcpServers": {SERVER.key: {"command": UVX.command, "args": list(UVX.args)}},
+        "mcpServers": {SERVER.key: {"command": READY.command, "args": list(READY.args)}},
         "settings": [
             {
                 "name": variable.title,

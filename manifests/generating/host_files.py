@@ -6,14 +6,14 @@ from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import register
 from databricks_responses_mcp.hosts.table import HOSTS
-from generating.rendering import UVX
+from generating.rendering import READY
 
 _MACHINES = [Machine(platform, Path("~"), {}) for platform in ("linux", "darwin", "win32")]
 
 
 def host_files() -> dict[str, bytes]:
     """The files, by host and name."""
-    return {file_of(host): register(host, host.new_file, host.entry(UVX)).encode() for host in HOSTS}
+    return {file_of(host): register(host, host.new_file, host.entry(READY)).encode() for host in HOSTS}
 
 
 def file_of(host: Host) -> str:

@@ -1,11 +1,16 @@
 """The table of everything here."""
 
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED, SERVER
 from databricks_responses_mcp.hosts.table import HOSTS
 from generating.badges import one_click
 from generating.claude_code import MARKETPLACE, PLUGIN
 from generating.host_files import file_of, user_files
-from generating.rendering import as_text
+from generating.rendering import NEEDED, as_text
+
+_IN_REGISTRY = (
+    "| MCP registry | [server.json](mcp-registry/server.json) | `mcp-publisher publish` in its folder, once the "
+    "version is on PyPI |"
+)
 
 
 def index() -> bytes:
@@ -24,8 +29,8 @@ def index() -> bytes:
         "",
         "Everything here is made by `python manifests/generate.py` from the server's one description; edit that.",
         f"`{SERVER.distribution} install HOST` puts the same entry into the host's own file and leaves the rest of the",
-        "file alone. The files start the server with `uvx`, so [uv](https://docs.astral.sh/uv/) must be installed, and",
-        "sign in with the profile `DEFAULT` of `~/.databrickscfg`; none holds a secret.",
+        f"file alone. The files start the server as `{' '.join(PORTABLE)}`, so {NEEDED},",
+        "and sign in with the profile `DEFAULT` of `~/.databrickscfg`; none holds a secret.",
         "",
         "| host | file | where it goes for a user | in a project | in one click |",
         "|---|---|---|---|---|",
@@ -43,8 +48,7 @@ def index() -> bytes:
         f"`codex plugin add {PLUGIN}@{MARKETPLACE}`; it has no form, so the profile `DEFAULT` is used |",
         "| Gemini CLI | [extension](gemini-cli/extension) | "
         "`gemini extensions install manifests/gemini-cli/extension` |",
-        "| MCP registry | [server.json](mcp-registry/server.json) | `mcp-publisher publish` in its folder, once the "
-        "version is on PyPI |",
+        *([_IN_REGISTRY] if RELEASED else []),
         f"| Docker | [Dockerfile](../Dockerfile) | `docker build -t {SERVER.distribution} .` |",
         f"| Docker's MCP catalog | [entry](docker) | goes to `servers/{SERVER.distribution}` there, with the released "
         "commit in `source.commit` |",

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from databricks_responses_mcp.hosts.description import SERVER, Variable
+from databricks_responses_mcp.hosts.description import RELEASED, SERVER, Variable
 from generating.rendering import as_json
 
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
 
 
-def registry_files() -> dict[str, bytes]:
-    """The file that ``mcp-publisher publish`` takes."""
-    return {"server.json": as_json(_server())}
+def registry_files(*, released: bool = RELEASED) -> dict[str, bytes]:
+    """Return the file that ``mcp-publisher publish`` takes; none before there is a package that it can name."""
+    return {"server.json": as_json(_server())} if released else {}
 
 
 def ownership_mark() -> str:

@@ -3,10 +3,17 @@
 import json
 from typing import Any
 
-from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.description import RELEASED, SERVER, ready_launch
 
-UVX = Launch(command="uvx", args=(SERVER.distribution,), env={"DATABRICKS_CONFIG_PROFILE": "DEFAULT"})
-"""How hosts start the server wherever uv is installed: nothing is installed by hand, and no secret is in a file."""
+READY = ready_launch()
+"""How the files here start the server."""
+
+NEEDED = (
+    "[uv](https://docs.astral.sh/uv/) must be installed"
+    if RELEASED
+    else f"`{SERVER.distribution}` must be installed and on the PATH"
+)
+"""What that takes."""
 
 ISSUES = f"{SERVER.repository}/issues"
 

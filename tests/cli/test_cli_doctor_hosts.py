@@ -11,6 +11,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.cli.host_checks import examine_hosts
+from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED
 from databricks_responses_mcp.hosts.machine import Machine
 from harness.terminal import CommandLine, folded
 
@@ -180,32 +181,54 @@ ok in Cursor: registered as databricks in ~/project/.cursor/mcp.json; starts
     assert not (home / "ran").exists()
 
 
-async def test_uvx_in_a_projects_file_is_run_if_it_is_there(home: Path) -> None:
+async def test_the_portable_command_in_a_projects_file_is_run_if_it_is_there(home: Path) -> None:
     project = home / "project"
     (home / ".cursor").mkdir()
-    write(project / ".cursor" / "mcp.json", {"command": "uvx", "args": [OWN, "--embedded"]})
+    write(project / ".cursor" / "mcp.json", {"command": PORTABLE[0], "args": [*PORTABLE[1:], "--embedded"]})
     missing = await findings(home, project)
     program(
-        home / "bin" / "uvx",
-        "import sys; assert sys.argv[1:] == ['databricks-responses-mcp', '--version']\n"
+        home / "bin" / PORTABLE[0],
+        f"import sys; assert sys.argv[1:] == {[*PORTABLE[1:], '--version']}\n"
         "print('databricks-responses-mcp, version 0.1.0')",
     )
     assert (missing, await findings(home, project, PATH=str(home / "bin"))) == snapshot(
         (
             [
                 """\
-failed in Cursor: registered as databricks in ~/project/.cursor/mcp.json: it starts uvx, which is
-not there, or not on the PATH -> Install uv, which has uvx.\
+failed in Cursor: registered as databricks in ~/project/.cursor/mcp.json: it starts
+databricks-responses-mcp, which is not there, or not on the PATH -> Install databricks-responses-mcp
+on this machine.\
 """
             ],
             [
                 """\
-ok in Cursor: registered as databricks in ~/project/.cursor/mcp.json; starts ~/bin/uvx, version
-0.1.0\
+ok in Cursor: registered as databricks in ~/project/.cursor/mcp.json; starts
+~/bin/databricks-responses-mcp, version 0.1.0\
 """
             ],
         )
     )
+
+
+async def test_before_the_release_nothing_is_fetched_by_its_name(home: Path) -> None:
+    project = home / "project"
+    (home / ".cursor").mkdir()
+    for file in (home / ".cursor" / "mcp.json", project / ".cursor" / "mcp.json"):
+        write(file, {"command": "uvx", "args": [OWN]})
+    program(home / "bin" / "uvx", f"open({str(home / 'ran')!r}, 'w')")
+    assert RELEASED or await findings(home, project, PATH=str(home / "bin")) == snapshot(
+        [
+            """\
+failed in Cursor: registered as databricks in ~/.cursor/mcp.json: it has uvx fetch
+databricks-responses-mcp from PyPI, where it is not yet: code of whoever registers that name would
+run; registered as databricks in ~/project/.cursor/mcp.json: it has uvx fetch
+databricks-responses-mcp from PyPI, where it is not yet: code of whoever registers that name would
+run -> `databricks-responses-mcp install cursor` writes a command that is on this machine.
+`databricks-responses-mcp install cursor --project` writes a command that is on this machine.\
+"""
+        ]
+    )
+    assert RELEASED or not (home / "ran").exists()
 
 
 async def test_a_projects_file_of_a_host_that_is_not_there_is_no_finding(home: Path) -> None:

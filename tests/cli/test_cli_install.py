@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.hosts.description import Launch
+from databricks_responses_mcp.hosts.description import PORTABLE, Launch
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import register
 from databricks_responses_mcp.hosts.table import HOSTS
@@ -115,7 +115,7 @@ async def test_every_project_file_has_the_command_that_works_everywhere(account:
     ran = await account.run("install", *keys, "--project")
     assert (ran.err, ran.code) == ("", 0)
     written = files(home / "project")
-    launch = Launch(command="uvx", args=("databricks-responses-mcp",))
+    launch = Launch(command=PORTABLE[0], args=PORTABLE[1:])
     expected = {
         str(host.project_file): register(host, host.new_file, host.entry(launch))
         for host in HOSTS

@@ -80,8 +80,8 @@ async def test_a_project_says_which_workspace_if_nobody_has_a_profile(account: C
 {
   "mcpServers": {
     "databricks": {
-      "command": "uvx",
-      "args": ["databricks-responses-mcp"],
+      "command": "databricks-responses-mcp",
+      "args": [],
       "env": {
         "DATABRICKS_HOST": "https://dbc-1.cloud.databricks.com",
         "DATABRICKS_TOKEN": "${env:DATABRICKS_TOKEN}"
@@ -92,8 +92,8 @@ async def test_a_project_says_which_workspace_if_nobody_has_a_profile(account: C
 {
   "context_servers": {
     "databricks": {
-      "command": "uvx",
-      "args": ["databricks-responses-mcp"],
+      "command": "databricks-responses-mcp",
+      "args": [],
       "env": {
         "DATABRICKS_HOST": "https://dbc-1.cloud.databricks.com"
       },
@@ -108,8 +108,8 @@ async def test_a_project_says_which_workspace_if_nobody_has_a_profile(account: C
 {
   "mcpServers": {
     "databricks": {
-      "command": "uvx",
-      "args": ["databricks-responses-mcp"]
+      "command": "databricks-responses-mcp",
+      "args": []
     }
   }
 }

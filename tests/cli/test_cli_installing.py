@@ -16,6 +16,8 @@ from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.table import find_host
 
+COMMAND = ("uvx", "databricks-responses-mcp")
+
 
 def host(key: str) -> Host:
     found = find_host(key)
@@ -48,7 +50,7 @@ def writing(monkeypatch: pytest.MonkeyPatch, file: Path, times: int) -> Callable
 def test_what_the_host_writes_meanwhile_is_kept(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     file = machine.home / ".claude.json"
     reads = writing(monkeypatch, file, 2)
-    done = install(host("claude-code"), machine, Order())
+    done = install(host("claude-code"), machine, Order(command=COMMAND))
     assert (done.action, reads()) == ("registered", 3)
     assert json.loads(file.read_text(encoding="utf-8")) == snapshot(
         {
@@ -62,7 +64,7 @@ def test_a_host_that_never_stops_writing_is_told(machine: Machine, monkeypatch: 
     file = machine.home / ".claude.json"
     writing(monkeypatch, file, 99)
     with pytest.raises(BridgeError) as caught:
-        install(host("claude-code"), machine, Order())
+        install(host("claude-code"), machine, Order(command=COMMAND))
     assert (caught.value.retryable, caught.value.message.replace(str(machine.home), "~")) == (
         True,
         "~/.claude.json was changed by another program in the meantime.",
@@ -75,7 +77,7 @@ def test_a_file_of_another_form_is_left_alone(text: str, machine: Machine) -> No
     file = machine.home / ".claude.json"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(BridgeError) as caught:
-        install(host("claude-code"), machine, Order())
+        install(host("claude-code"), machine, Order(command=COMMAND))
     assert str(file) in caught.value.message
     assert "line 1" in caught.value.message
     assert file.read_text(encoding="utf-8") == text
@@ -85,9 +87,9 @@ def test_a_file_of_another_form_is_left_alone(text: str, machine: Machine) -> No
 def test_a_file_without_anything_is_filled(text: str, machine: Machine) -> None:
     file = machine.home / ".claude.json"
     file.write_text(text, encoding="utf-8")
-    assert install(host("claude-code"), machine, Order()).action == "registered"
-    assert install(host("claude-code"), machine, Order()).action == "unchanged"
-    assert uninstall(host("claude-code"), machine, Order()).action == "removed"
+    assert install(host("claude-code"), machine, Order(command=COMMAND)).action == "registered"
+    assert install(host("claude-code"), machine, Order(command=COMMAND)).action == "unchanged"
+    assert uninstall(host("claude-code"), machine, Order(command=COMMAND)).action == "removed"
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write anywhere")
@@ -95,7 +97,7 @@ def test_a_folder_that_may_not_be_written_to_is_named(machine: Machine) -> None:
     machine.home.chmod(0o500)
     try:
         with pytest.raises(BridgeError) as caught:
-            install(host("claude-code"), machine, Order())
+            install(host("claude-code"), machine, Order(command=COMMAND))
     finally:
         machine.home.chmod(0o700)
     assert str(machine.home) in caught.value.message
@@ -104,14 +106,14 @@ def test_a_folder_that_may_not_be_written_to_is_named(machine: Machine) -> None:
 def test_a_folder_in_the_files_place_is_named(machine: Machine) -> None:
     (machine.home / ".claude.json").mkdir()
     with pytest.raises(BridgeError) as caught:
-        install(host("claude-code"), machine, Order())
+        install(host("claude-code"), machine, Order(command=COMMAND))
     assert ".claude.json" in caught.value.message
 
 
 def test_a_second_name_stands_beside_the_first(machine: Machine) -> None:
-    install(host("continue"), machine, Order(name="one"))
-    install(host("continue"), machine, Order(name="two"))
-    uninstall(host("continue"), machine, Order(name="one"))
+    install(host("continue"), machine, Order(name="one", command=COMMAND))
+    install(host("continue"), machine, Order(name="two", command=COMMAND))
+    uninstall(host("continue"), machine, Order(name="one", command=COMMAND))
     assert host("continue").user_file(machine).read_text(encoding="utf-8") == snapshot("""\
 name: Local Config
 version: 1.0.0

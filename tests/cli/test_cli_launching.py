@@ -1,11 +1,18 @@
 """Which command a host is told to start: this installation, absolutely, or uvx where that is what ran."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.cli.launching import given_command, own_command, secret_variables
+from databricks_responses_mcp.cli.launching import (
+    given_command,
+    installed_from,
+    is_unreleased_name,
+    own_command,
+    secret_variables,
+)
 from databricks_responses_mcp.errors import BridgeError
 
 
@@ -55,9 +62,10 @@ def test_what_uvx_made_for_one_run_is_not_registered_but_uvx(folder: str, tmp_pa
     prefix = tmp_path / "uv" / folder / "a1b2"
     script = program(prefix / "bin" / "databricks-responses-mcp")
     uvx = program(tmp_path / "bin" / "uvx")
-    on_path = own_command(script, str(prefix), sys.executable, {"PATH": str(tmp_path / "bin")})
-    beside_uv = own_command(script, str(prefix), sys.executable, {"PATH": "", "UV": str(tmp_path / "bin" / "uv")})
-    nowhere = own_command(script, str(prefix), sys.executable, {"PATH": ""})
+    started = partial(own_command, script, str(prefix), sys.executable, released=True)
+    on_path = started({"PATH": str(tmp_path / "bin")})
+    beside_uv = started({"PATH": "", "UV": str(tmp_path / "bin" / "uv")})
+    nowhere = started({"PATH": ""})
     assert (on_path, beside_uv, nowhere) == (
         (uvx, "databricks-responses-mcp"),
         (uvx, "databricks-responses-mcp"),
@@ -69,9 +77,44 @@ def test_what_pipx_made_for_one_run_is_not_registered_but_pipx(tmp_path: Path) -
     prefix = tmp_path / "pipx" / ".cache" / "abc"
     script = program(prefix / "bin" / "databricks-responses-mcp")
     pipx = program(tmp_path / "bin" / "pipx")
-    assert own_command(script, str(prefix), sys.executable, {"PATH": str(tmp_path / "bin")}) == (
-        *(pipx, "run", "databricks-responses-mcp"),
+    started = partial(own_command, script, str(prefix), sys.executable, {"PATH": str(tmp_path / "bin")})
+    assert started(released=True) == (pipx, "run", "databricks-responses-mcp")
+    assert started(source="/src") == (pipx, "run", "--spec", "/src", "databricks-responses-mcp")
+
+
+def test_before_the_release_what_was_made_for_one_run_is_started_from_its_source_or_not_at_all(tmp_path: Path) -> None:
+    prefix = tmp_path / "uv" / "archive-v0" / "a1b2"
+    script = program(prefix / "bin" / "databricks-responses-mcp")
+    started = partial(own_command, script, str(prefix), sys.executable, {"PATH": ""}, released=False)
+    assert started(source="git+https://host/it@abc") == (
+        *("uvx", "--from", "git+https://host/it@abc", "databricks-responses-mcp"),
     )
+    with pytest.raises(BridgeError, match="not on PyPI"):
+        started(source=None)
+
+
+def test_this_installation_knows_the_folder_it_was_installed_from() -> None:
+    assert installed_from() == str(Path(__file__).parents[2])
+
+
+@pytest.mark.parametrize(
+    ("words", "fetches"),
+    [
+        ("uvx databricks-responses-mcp", True),
+        ("/home/me/.local/bin/uvx databricks-responses-mcp==0.1 --embedded", True),
+        ("uv tool run databricks-responses-mcp", True),
+        ("pipx run databricks-responses-mcp", True),
+        ("uvx --from /src databricks-responses-mcp", False),
+        ("uvx --from=git+https://host/it databricks-responses-mcp", False),
+        ("uvx --index https://mine databricks-responses-mcp", False),
+        ("databricks-responses-mcp", False),
+        ("python -m databricks_responses_mcp", False),
+    ],
+)
+def test_a_command_that_would_fetch_the_name_from_pypi_is_known(words: str, fetches: bool) -> None:
+    assert is_unreleased_name(words.split(), {}, released=False) is fetches
+    assert not is_unreleased_name(words.split(), {}, released=True)
+    assert not is_unreleased_name(words.split(), {"UV_FIND_LINKS": "/wheels"}, released=False)
 
 
 def test_a_command_of_ones_own_is_looked_up_for_a_users_file_alone(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What tests with the official tools share: this checkout as if it had been published, and an empty account."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,5 +41,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
 def account(emulator: RunningEmulator, tmp_path: Path, published: Published) -> Account:
     """An empty account on a machine that has uv."""
     server_env = environment(emulator, tmp_path / "home")
-    own = {"PATH": f"{published.bin}{os.pathsep}{os.environ['PATH']}", **published.environ}
+    # Before the release the command that is installed is started, and uv afterwards.
+    folders = [str(published.bin), str(Path(sys.executable).parent), os.environ["PATH"]]
+    own = {"PATH": os.pathsep.join(folders), **published.environ}
     return Account(home=tmp_path / "home", server_env=server_env, environ=own)

@@ -14,15 +14,16 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 import pytest
 import yaml
 
-from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.description import RELEASED, SERVER, ready_launch
 from databricks_responses_mcp.hosts.registration import servers
 from databricks_responses_mcp.hosts.table import HOSTS
 from databricks_responses_mcp.prompts.catalogue import PROMPTS
 from databricks_responses_mcp.tools.published import NAMES
+from harness.generated import generated
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
-PORTABLE = Launch(command="uvx", args=(SERVER.distribution,), env={"DATABRICKS_CONFIG_PROFILE": "DEFAULT"})
+BADGE = r"\[!\[Install in ([^\]]+)\]\([^)]+\)\]\(([^)]+)\)"
 SECRET = re.compile(r"dapi\w|Bearer |\btoken\b.{0,4}[:=].{0,4}\w{20}", re.IGNORECASE)
 
 
@@ -41,19 +42,46 @@ def test_everything_generated_is_current() -> None:
 def test_each_host_has_a_ready_file_that_starts_the_server_without_a_secret(host: Any) -> None:
     (file,) = (file for file in (MANIFESTS / host.key).iterdir() if file.is_file())
     text = file.read_text(encoding="utf-8")
-    assert [(server.name, server.launch) for server in servers(host, text)] == [(SERVER.key, PORTABLE)]
+    assert [(server.name, server.launch) for server in servers(host, text)] == [(SERVER.key, ready_launch())]
     assert SECRET.search(text) is None
 
 
 def test_every_one_click_link_registers_what_the_ready_files_do() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    links = dict(re.findall(r"\[!\[Install in ([^\]]+)\]\([^)]+\)\]\(([^)]+)\)", readme))
+    links = dict(re.findall(BADGE, generated("badges", "badges(released=True)")))
     assert list(links) == ["VS Code", "VS Code Insiders", "Cursor", "goose", "LM Studio", "Kiro"]
     found = {title: registered(title, link) for title, link in links.items()}
     entry = {"command": "uvx", "args": [SERVER.distribution], "env": {"DATABRICKS_CONFIG_PROFILE": "DEFAULT"}}
     # goose asks for the values of variables instead of taking them.
     assert found.pop("goose") == {"cmd": "uvx", "arg": SERVER.distribution, "env": "DATABRICKS_CONFIG_PROFILE=Profile"}
     assert found == dict.fromkeys(found, (SERVER.key, entry))
+
+
+def test_before_the_release_nothing_names_the_distribution_to_a_program_that_would_fetch_it() -> None:
+    folders = (MANIFESTS, ROOT / "docs", ROOT / ".claude-plugin")
+    files = [ROOT / "README.md", *(file for folder in folders for file in folder.rglob("*"))]
+    texts = {
+        file: file.read_text(encoding="utf-8")
+        for file in files
+        if file.is_file() and file.suffix in (".md", ".json", ".toml", ".yaml")
+    }
+    fetches = re.compile(rf"""(?:uvx|pipx run)(?:[\s"',:=\[\]]|args)*{SERVER.distribution}""")
+    found = [file.relative_to(ROOT).as_posix() for file, text in texts.items() if fetches.search(text)]
+    assert RELEASED or (found, re.findall(BADGE, texts[ROOT / "README.md"])) == ([], [])
+
+
+def test_one_setting_makes_everything_start_the_release() -> None:
+    made = "b''.join(host_files().values()).decode()"
+    assert generated("host_files", made, released=True).count("uvx") == len(HOSTS)
+    assert (generated("host_files", made).count("uvx") > 0) == RELEASED
+    assert '"uvx"' in generated("claude_code", "plugin_files()['.mcp.json'].decode()", released=True)
+    assert '"uvx"' in generated("gemini_cli", "extension_files()['gemini-extension.json'].decode()", released=True)
+    assert "server.json" in generated("index", "index().decode()", released=True)
+    assert generated("badges", "badges()", released=True) == generated("badges", "badges(released=True)")
+    assert generated("mcp_registry", "*registry_files()", released=True) == "server.json\n"
+
+
+def test_before_the_release_there_is_nothing_to_hand_to_the_registry() -> None:
+    assert (MANIFESTS / "mcp-registry").exists() == RELEASED
 
 
 def registered(title: str, link: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from databricks_responses_mcp import __version__
+from harness.generated import generated
 
 ROOT = Path(__file__).parents[2]
 RANGE = re.compile(r"[\^~<>=*|]|\.x\b|\blatest\b| - ")
@@ -15,7 +16,7 @@ RANGE = re.compile(r"[\^~<>=*|]|\.x\b|\blatest\b| - ")
 
 @pytest.fixture(scope="module")
 def server() -> Any:
-    return json.loads((ROOT / "manifests/mcp-registry/server.json").read_text(encoding="utf-8"))
+    return json.loads(generated("mcp_registry", "registry_files(released=True)['server.json'].decode()"))
 
 
 def test_its_name_is_one_that_the_registry_takes(server: Any) -> None:

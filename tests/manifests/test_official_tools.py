@@ -13,7 +13,7 @@ import pytest
 
 from databricks_responses_mcp import __version__
 from databricks_responses_mcp.emulator.server import RunningEmulator
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.description import PORTABLE, SERVER
 from harness.account import Account
 from harness.anthropic_api import AnthropicApi, tool_results
 from harness.claude_code import ClaudeCode
@@ -107,7 +107,7 @@ async def test_claude_code_validates_and_installs_the_plugin_and_its_model_calls
         installed = await claude.run("plugin", "install", PLUGIN, *filled_in)
         assert installed.code == 0, installed
         listed = await claude.run("mcp", "list")
-        assert "plugin:databricks-models:models: uvx databricks-responses-mcp - ✔ Connected" in listed.out, listed
+        assert f"plugin:databricks-models:models: {' '.join(PORTABLE)} - ✔ Connected" in listed.out, listed
         settings = (account.home / ".claude" / "settings.json").read_text(encoding="utf-8")
         assert emulator.host in settings
         assert emulator.token not in settings
@@ -127,7 +127,7 @@ async def test_codex_installs_the_same_plugin(account: Account) -> None:
     (server,) = json.loads((await account.run("codex", "mcp", "list", "--json")).out)
     assert (server["name"], server["enabled"]) == ("models", True)
     launched = server["transport"]
-    assert (launched["type"], launched["command"], launched["args"]) == ("stdio", "uvx", [SERVER.distribution])
+    assert (launched["type"], launched["command"], launched["args"]) == ("stdio", PORTABLE[0], list(PORTABLE[1:]))
     # It has no form: the server takes these for fields that were left empty.
     assert launched["env"] == {variable.name: f"${{user_config.{variable.key}}}" for variable in SERVER.variables}
 
@@ -144,7 +144,7 @@ async def test_gemini_cli_validates_and_installs_the_extension_and_reaches_the_s
     assert installed.code == 0, installed
     # Gemini CLI keeps the machine's certificates from servers, so uv must have all it needs.
     listed = await account.run("gemini", "mcp", "list", UV_OFFLINE="1")
-    line = "✓ databricks (from databricks-responses-mcp): uvx databricks-responses-mcp (stdio) - Connected"
+    line = f"✓ databricks (from databricks-responses-mcp): {' '.join(PORTABLE)} (stdio) - Connected"
     assert line in listed.out + listed.err, listed
 
 

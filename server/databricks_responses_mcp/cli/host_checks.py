@@ -14,9 +14,9 @@ import anyio.to_thread
 from databricks_responses_mcp import __version__
 from databricks_responses_mcp.cli.findings import Finding
 from databricks_responses_mcp.cli.installing import files_of, registrations
-from databricks_responses_mcp.cli.launching import PORTABLE, own_command
+from databricks_responses_mcp.cli.launching import installed_from, is_unreleased_name, own_command
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED, SERVER, Launch
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import Registered, server_at
@@ -132,13 +132,21 @@ async def _try(host: Host, place: Place, launch: Launch, machine: Machine) -> tu
         await anyio.to_thread.run_sync(partial(read_profile, profile, environ))
     if "${" in launch.command:
         return f"starts {launch.command}, which only {host.title} can resolve", ""
-    found = await anyio.to_thread.run_sync(partial(machine.which, launch.command))
     again = f"`{SERVER.distribution} install {host.key}{' --project' if place.shared else ''}`"
+    if is_unreleased_name((launch.command, *launch.args), {**machine.environ, **launch.env}):
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"it has {launch.command} fetch {SERVER.distribution} from PyPI, where it is not yet: code of whoever "
+            "registers that name would run.",
+            f"{again} writes a command that is on this machine.",
+        )
+    found = await anyio.to_thread.run_sync(partial(machine.which, launch.command))
     if found is None:
+        needed = "Install uv, which has uvx." if RELEASED else f"Install {SERVER.distribution} on this machine."
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
             f"it starts {launch.command}, which is not there, or not on the PATH.",
-            f"{again} writes a command that is." if not place.shared else "Install uv, which has uvx.",
+            needed if place.shared else f"{again} writes a command that is.",
         )
     hint = ""
     if host.bare_path and not Path(launch.command).is_absolute():
@@ -192,5 +200,10 @@ def _cannot_start(message: str) -> BridgeError:
 
 def _is_trusted(launch: Launch, machine: Machine) -> bool:
     words = (launch.command, *launch.args)
-    own = own_command(sys.argv[0], sys.prefix, sys.executable, machine.environ)
-    return words[: len(PORTABLE)] == PORTABLE or words[: len(own)] == own
+    if words[: len(PORTABLE)] == PORTABLE:
+        return True
+    try:
+        own = own_command(sys.argv[0], sys.prefix, sys.executable, machine.environ, source=installed_from())
+    except BridgeError:  # this runs from an environment that was made for one run
+        return False
+    return words[: len(own)] == own

@@ -13,7 +13,7 @@ from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.printing import note, prepare_streams, write_json, write_out
 from databricks_responses_mcp.cli.tables import aligned
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED, SERVER
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.table import HOSTS, find_host
@@ -36,7 +36,8 @@ HOST: {", ".join(_KEYS)}.
   databricks-responses-mcp install codex --project --print
 
 The server signs in by a profile of ~/.databrickscfg, so no secret is written. A project's file gets the command
-`uvx databricks-responses-mcp`, which works on every machine that has uv, and never a secret.
+`{" ".join(PORTABLE)}`, which works on every machine that has {"uv" if RELEASED else "it installed"},
+and never a secret.
 """
 
 
@@ -127,11 +128,14 @@ def _order(project: Path | None, **given: Any) -> Any:
         sign_in = launching.shared_sign_in(os.environ)
     else:
         sign_in = launching.default_sign_in(os.environ)
-    portable: tuple[str, ...] = launching.PORTABLE
-    command = launching.own_command(sys.argv[0], sys.prefix, sys.executable, os.environ)
+    command = portable = PORTABLE
     if given["own"]:
         portable = launching.given_command(given["own"], os.environ, absolute=False)
         command = launching.given_command(given["own"], os.environ, absolute=True)
+    elif project is None:
+        command = launching.own_command(
+            sys.argv[0], sys.prefix, sys.executable, os.environ, source=launching.installed_from()
+        )
     return Order(
         name=given["name"],
         command=(*command, *arguments),

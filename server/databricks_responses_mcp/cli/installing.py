@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from databricks_responses_mcp.cli.launching import PORTABLE, SignIn, secret_variables, secret_words
+from databricks_responses_mcp.cli.launching import SignIn, secret_variables, secret_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.config_file import backups_of, delete_config, read_config, write_config
-from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.description import PORTABLE, SERVER, Launch
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import (

@@ -1,22 +1,28 @@
 """What a host is told to start: the program that runs this, and how it signs in."""
 
+import json
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.description import RELEASED, SERVER
+from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.workspace.profiles import config_path, read_config_file, read_profile
 from databricks_responses_mcp.workspace.redaction import redact
 
-PORTABLE = ("uvx", SERVER.distribution)
-"""What starts the server on any machine that has uv."""
-
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "CREDENTIAL")
+# What has uv and pipx fetch the server from elsewhere than PyPI.
+_SOURCE_OPTIONS = frozenset(
+    ("--from", "--spec", "--directory", "--project", "--with-editable", "--index", "--default-index", "--index-url")
+) | {"-i", "--find-links", "-f", "--extra-index-url", "--pip-args"}
+_SOURCE_VARIABLES = ("UV_FIND_LINKS", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 # Folders that uv and pipx make for one run, and delete.
 _EPHEMERAL_OF_UV = ("archive-v", "environments-v", "builds-v")
 
@@ -38,27 +44,78 @@ class SignIn:
     secret: bool = False
 
 
-def own_command(argv0: str, prefix: str, executable: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The command that starts this very installation, absolute: hosts have another PATH than a shell.
+def installed_from() -> str | None:
+    """Return what this distribution was installed from, as ``uvx --from`` takes it; None if it was from an index."""
+    try:
+        origin = json.loads(distribution(SERVER.distribution).read_text("direct_url.json") or "null")
+    except (PackageNotFoundError, ValueError):
+        return None
+    url = origin.get("url") if isinstance(origin, dict) else None
+    if not isinstance(url, str) or not url:
+        return None
+    if isinstance(vcs := origin.get("vcs_info"), dict):
+        commit = f"@{vcs['commit_id']}" if vcs.get("commit_id") else ""
+        return f"{vcs.get('vcs', 'git')}+{url}{commit}"
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
+
+
+def own_command(
+    argv0: str,
+    prefix: str,
+    executable: str,
+    environ: Mapping[str, str],
+    *,
+    source: str | None = None,
+    released: bool = RELEASED,
+) -> tuple[str, ...]:
+    """Return the command that starts this very installation, absolute: hosts have another PATH than a shell.
 
     Args:
         argv0: what this process was started as.
         prefix: the folder of its Python environment.
         executable: its Python.
+        source: as `installed_from`; for an environment that uv or pipx made for one run.
+        released: whether such an environment can be made again by the distribution's name alone.
+
+    Raises:
+        BridgeError: ``not_configured``, if a host could not start this installation again.
     """
     parts = Path(prefix).parts
-    path = environ.get("PATH", "")
+    machine = Machine(sys.platform, Path(), environ)
     if any(part.startswith(_EPHEMERAL_OF_UV) for part in parts):
         beside = Path(environ["UV"]).with_name("uvx") if environ.get("UV") else None
-        found = shutil.which("uvx", path=path) or (shutil.which(str(beside)) if beside else None) or "uvx"
-        return (os.path.abspath(found) if os.path.dirname(found) else found, *PORTABLE[1:])  # noqa: PTH100, PTH120 - links stay
+        found = machine.which("uvx") or (machine.which(str(beside)) if beside else None)
+        uvx = os.path.abspath(found) if found else "uvx"  # noqa: PTH100 - links stay
+        return (uvx, *_by_name("--from", source, released=released))
     if "pipx" in parts and ".cache" in parts:
-        return (shutil.which("pipx", path=path) or "pipx", "run", SERVER.distribution)
+        return (str(machine.which("pipx") or "pipx"), "run", *_by_name("--spec", source, released=released))
     for candidate in (Path(argv0), Path(executable).with_name(SERVER.distribution)):
         for script in (candidate, candidate.with_name(f"{candidate.name}.exe")):
             if script.stem == SERVER.distribution and script.is_file():
                 return (os.path.abspath(script),)  # noqa: PTH100 - a link, such as uv's in ~/.local/bin, outlives updates
     return (os.path.abspath(executable), "-m", "databricks_responses_mcp")  # noqa: PTH100
+
+
+def _by_name(option: str, source: str | None, *, released: bool) -> tuple[str, ...]:
+    """What uv and pipx are told to run."""
+    if source is not None:
+        return (option, source, SERVER.distribution)
+    if released:
+        return (SERVER.distribution,)
+    raise BridgeError(
+        ErrorCode.NOT_CONFIGURED,
+        f"This command runs from an environment that was made for one run, and {SERVER.distribution} is not on PyPI "
+        "yet: no host could start it again.",
+        "Install it first, from the folder of its source: `uv tool install .` or `pipx install .`.",
+    )
+
+
+def is_unreleased_name(words: Sequence[str], env: Mapping[str, str], *, released: bool = RELEASED) -> bool:
+    """Whether a command line has uv or pipx fetch the server by its name, which on PyPI may be anybody's."""
+    if released or not words or Path(words[0]).stem not in ("uv", "uvx", "pipx"):
+        return False
+    elsewhere = any(word.partition("=")[0] in _SOURCE_OPTIONS for word in words[1:])
+    return not elsewhere and not any(name in env for name in _SOURCE_VARIABLES)
 
 
 def given_command(text: str, environ: Mapping[str, str], *, absolute: bool) -> tuple[str, ...]:
@@ -73,7 +130,7 @@ def given_command(text: str, environ: Mapping[str, str], *, absolute: bool) -> t
         raise _wrong(f"--command cannot be read: {error}.", "Check its quotes.") from error
     if not words:
         raise _wrong("--command is empty.", "Give the program and its arguments in one string.")
-    if absolute and (found := shutil.which(words[0], path=environ.get("PATH", ""))):
+    if absolute and (found := Machine(sys.platform, Path(), environ).which(words[0])):
         words[0] = os.path.abspath(found)  # noqa: PTH100
     return tuple(word.strip('"') if sys.platform == "win32" else word for word in words)
 

@@ -5,6 +5,17 @@ from typing import Literal
 
 from databricks_responses_mcp import __version__
 
+RELEASED: bool = False
+"""Whether the distribution is on PyPI, under a name that is ours.
+
+As long as it is not, ``uvx databricks-responses-mcp`` fails, and whoever registers the name would run code on the
+machine of everybody who was told to start that. So nothing names it: what starts the server on another machine, the
+ready files, the badges and the documentation all derive from this. See ``docs/maintaining/releasing.md``.
+"""
+
+DISTRIBUTION = "databricks-responses-mcp"
+"""The name on PyPI, and the command's."""
+
 Kind = Literal["string", "directory"]
 
 
@@ -47,6 +58,20 @@ class Launch:
     env: dict[str, str] = field(default_factory=dict)
 
 
+def portable_command(*, released: bool = RELEASED) -> tuple[str, ...]:
+    """Return what starts the server on any machine: by uv, or, before the release, the command that is installed."""
+    return ("uvx", DISTRIBUTION) if released else (DISTRIBUTION,)
+
+
+PORTABLE = portable_command()
+
+
+def ready_launch(*, released: bool = RELEASED) -> Launch:
+    """Return how the ready files start the server: with the usual profile, so that no file holds a secret."""
+    command, *arguments = portable_command(released=released)
+    return Launch(command=command, args=tuple(arguments), env={"DATABRICKS_CONFIG_PROFILE": "DEFAULT"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerDescription:
     """What registries, bundles and badges say of the server.
@@ -80,7 +105,7 @@ _WEBSITE = "https://github.com/databricks-responses-mcp/databricks-responses-mcp
 
 SERVER = ServerDescription(
     key="databricks",
-    distribution="databricks-responses-mcp",
+    distribution=DISTRIBUTION,
     registry_name="io.github.databricks-responses-mcp/databricks-responses-mcp",
     title="Databricks models",
     summary="Ask, and draw with, the models of a Databricks workspace, through the OpenAI Responses API.",
