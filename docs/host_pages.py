@@ -157,6 +157,12 @@ def _after(host: Host) -> str:
 
 
 def _about_secrets(host: Host) -> str:
+    if host.needs_desktop_variables:
+        return (
+            "It signs in by a profile of `~/.databrickscfg`. A token that is only exported in a shell is of no use: "
+            f"{host.title} is started from the desktop and does not have it. `install` offers to make a profile of it "
+            "(`--yes` for scripts)."
+        )
     if host.refers:
         return (
             "It signs in by a profile of `~/.databrickscfg`. Without one, but with `DATABRICKS_HOST` and "
@@ -164,5 +170,6 @@ def _about_secrets(host: Host) -> str:
         )
     return (
         "It signs in by a profile of `~/.databrickscfg`. A token in the environment is of no use: whether "
-        f"{host.title} hands variables on is not documented, so `install` asks for a profile, or for `--token-in-file`."
+        f"{host.title} hands variables on is not documented, so `install` offers to make a profile of it (`--yes` for scripts), or "
+        "takes `--token-in-file`."
     )

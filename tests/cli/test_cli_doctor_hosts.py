@@ -326,3 +326,72 @@ def said(line: str) -> str:
 
 def test_the_programs_of_these_tests_can_run() -> None:
     assert shutil.which(SCRIPT) is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "file", "entry"),
+    [
+        ("Cursor", ".cursor/mcp.json", {"env": {"DATABRICKS_TOKEN": "${env:DATABRICKS_TOKEN}"}}),
+        ("Windsurf", ".codeium/windsurf/mcp_config.json", {"env": {"DATABRICKS_TOKEN": "${env:DATABRICKS_TOKEN}"}}),
+        ("Kiro", ".kiro/settings/mcp.json", {"env": {"DATABRICKS_TOKEN": "${DATABRICKS_TOKEN}"}}),
+    ],
+)
+async def test_what_only_this_shell_has_a_host_of_the_desktop_does_not_find(
+    host: str, file: str, entry: dict[str, Any], home: Path
+) -> None:
+    write(home / file, {"command": SCRIPT, "args": [], **entry})
+    (line,) = await findings(home, DATABRICKS_TOKEN="dapi1")
+    assert line.startswith(f"failed in {host}:")
+    assert "it is set in this shell only" in " ".join(line.split())
+    (home / ".profile").write_text("export DATABRICKS_TOKEN=dapi1\n", encoding="utf-8")
+    (line,) = await findings(home, DATABRICKS_TOKEN="dapi1")
+    assert line.startswith(f"ok in {host}:")
+
+
+async def test_what_a_host_of_the_terminal_refers_to_is_looked_for_in_the_shell(home: Path) -> None:
+    write(home / ".claude.json", {"command": SCRIPT, "env": {"DATABRICKS_TOKEN": "${DATABRICKS_TOKEN}"}})
+    missing = await findings(home)
+    assert missing == snapshot(
+        [
+            """\
+failed in Claude Code: registered as databricks in ~/.claude.json: it takes DATABRICKS_TOKEN from
+its environment, and it is not set -> `databricks-responses-mcp install claude-code` offers a
+profile instead.\
+"""
+        ]
+    )
+    (line,) = await findings(home, DATABRICKS_TOKEN="dapi1")
+    assert line.startswith("ok in Claude Code:")
+    write(home / ".claude.json", {"command": SCRIPT, "env": {"A": "${A:-default}", "B": "a $B in a text"}})
+    (line,) = await findings(home)
+    assert line.startswith("ok in Claude Code:")
+
+
+async def test_variables_that_codex_forwards_are_looked_for(home: Path) -> None:
+    (home / ".codex").mkdir()
+    (home / ".codex" / "config.toml").write_text(
+        f'[mcp_servers.databricks]\ncommand = "{SCRIPT}"\nenv_vars = ["DATABRICKS_TOKEN"]\n', encoding="utf-8"
+    )
+    (line,) = await findings(home)
+    assert "it takes DATABRICKS_TOKEN from its environment, and it is not set" in " ".join(line.split())
+
+
+async def test_a_question_that_is_not_in_the_file_is_told(home: Path) -> None:
+    file = home / ".config" / "Code" / "User" / "mcp.json"
+    file.parent.mkdir(parents=True)
+    entry = {"command": SCRIPT, "env": {"DATABRICKS_TOKEN": "${input:databricks_token}"}}
+    file.write_text(json.dumps({"servers": {"databricks": entry}}), encoding="utf-8")
+    (line,) = await findings(home)
+    assert "the file has no such question" in " ".join(line.split())
+    inputs = [{"type": "promptString", "id": "databricks_token", "password": True}]
+    file.write_text(json.dumps({"servers": {"databricks": entry}, "inputs": inputs}), encoding="utf-8")
+    (line,) = await findings(home)
+    assert line.startswith("ok in VS Code:")
+
+
+async def test_a_profile_is_looked_for_where_the_host_would_look(home: Path) -> None:
+    elsewhere = home / "elsewhere.cfg"
+    elsewhere.write_text("[mine]\nhost = https://dbc-1.cloud.databricks.com\n", encoding="utf-8")
+    write(home / ".cursor" / "mcp.json", {"command": SCRIPT, "env": {"DATABRICKS_CONFIG_PROFILE": "mine"}})
+    (line,) = await findings(home, DATABRICKS_CONFIG_FILE=str(elsewhere))
+    assert line.startswith("failed in Cursor:")

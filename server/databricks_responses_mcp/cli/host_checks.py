@@ -16,15 +16,18 @@ from databricks_responses_mcp.cli.findings import Finding
 from databricks_responses_mcp.cli.installing import files_of, registrations
 from databricks_responses_mcp.cli.launching import installed_from, is_unreleased_name, own_command
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.config_file import read_config
 from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED, SERVER, Launch
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.registration import Registered, server_at
+from databricks_responses_mcp.hosts.registration import Registered, missing_questions, referred_variables, server_at
 from databricks_responses_mcp.hosts.start_errors import last_start_error
 from databricks_responses_mcp.hosts.table import HOSTS
 from databricks_responses_mcp.workspace.profiles import read_profile
 
 _START_SECONDS = 20.0
+_FROM_DESKTOP = ", where a program of the desktop does not find it"
+_SYSTEM = ("HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH")
 _LONGEST_REASON = 200
 _VERSION = re.compile(r"version (\S+)")
 
@@ -127,9 +130,7 @@ async def _try(host: Host, place: Place, launch: Launch, machine: Machine) -> tu
     Raises:
         BridgeError: it cannot be started, or cannot sign in as it is told to.
     """
-    if profile := launch.env.get("DATABRICKS_CONFIG_PROFILE"):
-        environ = {**machine.environ, **launch.env}
-        await anyio.to_thread.run_sync(partial(read_profile, profile, environ))
+    await anyio.to_thread.run_sync(partial(_check_references, host, place, launch, machine))
     if "${" in launch.command:
         return f"starts {launch.command}, which only {host.title} can resolve", ""
     again = f"`{SERVER.distribution} install {host.key}{' --project' if place.shared else ''}`"
@@ -163,6 +164,36 @@ async def _try(host: Host, place: Place, launch: Launch, machine: Machine) -> tu
     if version != __version__:
         hint = hint or f"It is another version than this one, {__version__}; {again} registers this one."
     return f"starts {found}, version {version}", hint
+
+
+def _check_references(host: Host, place: Place, launch: Launch, machine: Machine) -> None:
+    """Look for what an entry refers to where the host would look. Reads files.
+
+    Raises:
+        BridgeError: ``not_configured``, naming the first that the host does not find.
+    """
+    of_desktop = machine.desktop_variables() if host.bare_path else frozenset(machine.environ)
+    again = f"`{SERVER.distribution} install {host.key}`"
+    for variable in referred_variables(place.server) if host.refers_to == "environment" else ():
+        if variable in of_desktop:
+            continue
+        shell = "it is set in this shell only" if machine.environ.get(variable) else "it is not set"
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"it takes {variable} from its environment, and {shell}{_FROM_DESKTOP if host.bare_path else ''}.",
+            f"{again} offers a profile instead." if variable.startswith("DATABRICKS_") else f"Set {variable}.",
+        )
+    for question in missing_questions(host, read_config(place.file), place.server):
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"it refers to ${{input:{question}}}, and the file has no such question.",
+            f"{again} writes the entry anew.",
+        )
+    if profile := launch.env.get("DATABRICKS_CONFIG_PROFILE"):
+        # A host of the desktop has no DATABRICKS_CONFIG_FILE that was exported in a shell.
+        known = machine.environ if not host.bare_path else {*_SYSTEM, *of_desktop}
+        own = {name: value for name, value in machine.environ.items() if name in known}
+        read_profile(profile, {**own, **launch.env})
 
 
 async def _version(program: Path, arguments: tuple[str, ...]) -> str:

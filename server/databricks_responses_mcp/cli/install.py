@@ -48,6 +48,12 @@ and never a secret.
 @click.option("--print", "printed", is_flag=True, help="Write nothing; print what would stand in the file.")
 @click.option("--name", default=SERVER.key, metavar="NAME", help=f"Its name in the host. Default: {SERVER.key}.")
 @click.option("--profile", metavar="NAME", help="Profile to sign in with. Default: the usual one.")
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Make a profile of DATABRICKS_HOST and DATABRICKS_TOKEN without asking, if needed.",
+)
 @click.option("--token-in-file", is_flag=True, help="Write DATABRICKS_TOKEN into the user's file instead.")
 @click.option("--embedded", is_flag=True, help="Register the workspace on this machine: no account, no key.")
 @click.option("--engine", metavar="local|rules|URL", help="What answers in the embedded workspace.")
@@ -83,7 +89,7 @@ def _do(hosts: list[Host], machine: Machine, project: Path | None, *, as_json: b
     order = (
         Order(name=given["name"], project=project, force=given["force"])
         if given["uninstall"]
-        else _order(project, **given)
+        else _order(hosts, machine, project, **given)
     )
     results: list[dict[str, Any]] = []
     code = 0
@@ -109,7 +115,7 @@ def _do(hosts: list[Host], machine: Machine, project: Path | None, *, as_json: b
     return code
 
 
-def _order(project: Path | None, **given: Any) -> Any:
+def _order(hosts: list[Host], machine: Machine, project: Path | None, **given: Any) -> Any:
     from databricks_responses_mcp.cli import launching
     from databricks_responses_mcp.cli.installing import Order
 
@@ -128,6 +134,8 @@ def _order(project: Path | None, **given: Any) -> Any:
         sign_in = launching.shared_sign_in(os.environ)
     else:
         sign_in = launching.default_sign_in(os.environ)
+        if sign_in.forwarded and any(_wants_profile(host, machine, sign_in.forwarded) for host in hosts):
+            sign_in = _prefer_profile(sign_in, yes=given["yes"], printed=given["printed"])
     command = portable = PORTABLE
     if given["own"]:
         portable = launching.given_command(given["own"], os.environ, absolute=False)
@@ -148,6 +156,31 @@ def _order(project: Path | None, **given: Any) -> Any:
     )
 
 
+def _wants_profile(host: Host, machine: Machine, variables: tuple[str, ...]) -> bool:
+    """Whether a host would not find variables that are set in this shell."""
+    return not host.refers or (host.needs_desktop_variables and not machine.desktop_variables() >= set(variables))
+
+
+def _prefer_profile(sign_in: Any, *, yes: bool, printed: bool) -> Any:
+    """The sign-in by a profile that says what the variables do, which is made if its owner agrees; else as it was."""
+    from databricks_responses_mcp.cli import new_profile
+    from databricks_responses_mcp.cli.launching import SignIn, sign_in_by_profile
+
+    values = new_profile.profile_values(sign_in.forwarded[0], os.environ)
+    if name := new_profile.matching_profile(values, os.environ):
+        return sign_in_by_profile(name, os.environ)
+    name = new_profile.new_name(os.environ)
+    if printed:
+        return SignIn({"DATABRICKS_CONFIG_PROFILE": name}) if yes else sign_in
+    if not yes:
+        if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()):
+            return sign_in
+        note(f"{sign_in.forwarded[0]} is set in this shell only, where a host of the desktop does not find it.")
+        if not click.confirm(f"Make the profile {name} of it in ~/.databrickscfg, readable by you alone?", err=True):
+            return sign_in
+    return new_profile.write_profile(name, values, os.environ)
+
+
 def _told(done: Any, order: Any, *, here: bool) -> Iterator[str]:
     host = done.host
     words = {
@@ -161,6 +194,8 @@ def _told(done: Any, order: Any, *, here: bool) -> Iterator[str]:
     if done.action in ("registered", "updated"):
         yield f"  Starts: {' '.join((done.launch.command, *done.launch.args))}"
         yield f"  Signs in: {order.sign_in.words}"
+    if done.profile:
+        yield f"  Its profile {done.profile} stays in ~/.databrickscfg, as others may use it; delete it there."
     if done.backup is not None:
         yield f"  Backup: {done.backup}"
     if done.next:

@@ -64,6 +64,7 @@ class Done:
         shared: whether it is a project's file.
         backup: where the file is as it was before; None if nothing was kept.
         deleted: whether the file was deleted, because it held nothing else.
+        profile: which profile that `install` made the entry signed in with; it stays, as others may use it.
         launch: what the host starts now; None if nothing.
     """
 
@@ -74,6 +75,7 @@ class Done:
     shared: bool = False
     backup: Path | None = None
     deleted: bool = False
+    profile: str = ""
     launch: Launch | None = None
 
     @property
@@ -92,6 +94,7 @@ class Done:
             "name": self.name,
             "backup": str(self.backup) if self.backup else None,
             "deleted": self.deleted or None,
+            "profile": self.profile or None,
             "command": [self.launch.command, *self.launch.args] if self.launch else None,
             "next": self.next,
         }
@@ -182,7 +185,9 @@ def uninstall(host: Host, machine: Machine, order: Order) -> Done:
     original = _original(host, earlier)
     with naming(file):
         changed = unregister(host, text, name=order.name, original=original)
-    done = Done(host=host, action="removed", file=file, name=order.name)
+    profile = old.launch.env.get("DATABRICKS_CONFIG_PROFILE", "") if old.launch is not None else ""
+    made = profile if profile.startswith(SERVER.distribution) else ""
+    done = Done(host=host, action="removed", file=file, name=order.name, profile=made)
     if original is None and says_nothing(host, changed) and not file.is_symlink():
         delete_config(file, previous=text, keep=_folders_to_keep(machine, order.project), within=order.project)
         return replace(done, deleted=True)
@@ -269,8 +274,17 @@ def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
             f"{host.title} starts servers without {names}: it takes nothing from the environment.",
-            "Make a profile with `databricks auth login`, which needs no secret in a file, or, if it may stand in "
-            "the host's file, write the token there with --token-in-file.",
+            "Make a profile with `databricks auth login`, which needs no secret in a file, or have one made of the "
+            "variables with --yes, or, if it may stand in the host's file, write the token there with --token-in-file.",
+        )
+    shell_only = _set_in_shell_only(order, host, machine)
+    if shell_only:
+        names = " and ".join(shell_only)
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"{host.title} is started from the desktop, and {names} is set in this shell only.",
+            f"Add --yes to have a profile made of it in ~/.databrickscfg, or name one with --profile; --env "
+            f"{shell_only[0]} writes the reference all the same, for a {host.title} that is started from this shell.",
         )
     env = {**order.sign_in.env, **order.env}
     words = order.command if order.project is None else order.portable
@@ -279,6 +293,14 @@ def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
         file = file_of(host, machine, order.project)
         _refuse_shared(host, file, machine, secret, project=order.project is not None)
     return host.entry(Launch(command=words[0], args=words[1:], env=env), name=order.name, forwarded=forwarded)
+
+
+def _set_in_shell_only(order: Order, host: Host, machine: Machine) -> list[str]:
+    """What the sign-in refers to that the host would not find; what the caller named is written as it was said."""
+    if order.project is not None or not host.needs_desktop_variables:
+        return []
+    names = [name for name in order.sign_in.forwarded if name not in order.forwarded]
+    return sorted(set(names) - machine.desktop_variables()) if names else []
 
 
 def _forwarded(order: Order, host: Host) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ class Host:
         shape: the form of an entry.
         new_file: what a file starts with that is not there yet.
         refers: whether the host can fetch a variable's value itself, so that no file has to hold it.
+        refers_to: where it fetches the value from: the environment of its own process, a question to its user, or a
+            store of secrets that it keeps.
         asks: what a forwarded variable needs elsewhere in the file.
         signs: files or folders that are there if this user has used the host.
         apps: its programs' bundles, on macOS.
@@ -52,6 +54,7 @@ class Host:
     shape: Shape
     new_file: str = ""
     refers: bool = True
+    refers_to: Literal["environment", "question", "secrets"] = "environment"
     asks: Callable[[Sequence[str]], Beside] | None = None
     signs: Paths
     apps: tuple[str, ...] = ()
@@ -71,6 +74,11 @@ class Host:
     def project_path(self, project: Path) -> Path | None:
         """The file of the servers of a project."""
         return project / self.project_file if self.project_file is not None else None
+
+    @property
+    def needs_desktop_variables(self) -> bool:
+        """Whether a variable that it refers to must be set for programs of the desktop, not only in a shell."""
+        return self.refers and self.bare_path and self.refers_to == "environment"
 
     def is_used(self, machine: Machine) -> bool:
         """Whether this user has used the host: it has left something in their home folder."""

@@ -1,13 +1,52 @@
 """The machine that hosts are looked for on: its platform, its home folder, its environment. Tests have others."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _PATHEXT = ".COM;.EXE;.BAT;.CMD"
 """Windows' own default."""
+
+
+_SESSION_FILES = (
+    *(".pam_environment", ".profile", ".bash_profile", ".bash_login", ".bashrc", ".zshenv", ".zprofile", ".zshrc"),
+    *(".zlogin", ".config/fish/config.fish"),
+)
+_ASSIGNED = re.compile(
+    r"^[ \t]*(?:(?:export[ \t]+)?([A-Za-z_]\w*)(?:=|[ \t]+DEFAULT=)|set[ \t]+-\w*x\w*[ \t]+([A-Za-z_]\w*))",
+    re.MULTILINE,
+)
+_MOST_CHARACTERS = 200_000
+
+
+def _beginning(file: Path) -> str:
+    try:
+        if not file.is_file():
+            return ""
+        with file.open(encoding="utf-8", errors="replace") as opened:
+            return opened.read(_MOST_CHARACTERS)
+    except OSError:
+        return ""
+
+
+def _registry_variables() -> frozenset[str]:
+    """The user's and the machine's variables, which Windows gives to every new program."""
+    names: set[str] = set()
+    if sys.platform == "win32":
+        import winreg
+
+        places = (
+            (winreg.HKEY_CURRENT_USER, "Environment"),
+            (winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"),
+        )
+        for root, path in places:
+            with suppress(OSError), winreg.OpenKey(root, path) as key:
+                names |= {winreg.EnumValue(key, index)[0] for index in range(winreg.QueryInfoKey(key)[1])}
+    return frozenset(names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +100,21 @@ class Machine:
         if self.platform == "darwin":
             return "/usr/bin:/bin:/usr/sbin:/sbin"
         return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+    def desktop_variables(self) -> frozenset[str]:
+        """Return the names of variables that programs started from the desktop have. Reads files, or the registry.
+
+        Those of the session, and those that a shell's start-up files set: the editors ask a login shell for them.
+        A variable that was only exported in a shell is not among them.
+        """
+        if self.platform == "win32":
+            return _registry_variables()
+        files = [Path("/etc/environment"), *(self.home / name for name in _SESSION_FILES)]
+        with suppress(OSError):
+            files += sorted((self.home / ".config" / "environment.d").glob("*.conf"))
+        return frozenset(
+            name for file in files for names in _ASSIGNED.findall(_beginning(file)) for name in names if name
+        )
 
     def folder(self, variable: str) -> Path | None:
         """The folder that a variable names; None if it is not set or not absolute, which hosts ignore too."""

@@ -13,6 +13,8 @@ from databricks_responses_mcp.hosts.host import Host
 _MODULE = SERVER.distribution.replace("-", "_")
 # A script, a requirement such as `name==1.0`, or a container image such as `registry/name:1.0`.
 _PROGRAM = re.compile(rf"(?:^|[/\\]){SERVER.distribution}(?:\.exe)?(?:$|[@=\[<>~!:])")
+# `${env:NAME}`, `{env:NAME}`, `${NAME}`, `$NAME`; not `${input:name}`, nor what a host's form fills in.
+_VARIABLE = re.compile(r"\{env:(\w+)\}|\$\{(\w+)\}|^\$(\w+)$")
 _ASKED = re.compile(r"\$\{input:([^}]+)\}")
 # Settings of ours that one installation makes and another may not: they do not outlive it. What a user has added to an
 # entry by hand stays.
@@ -46,6 +48,27 @@ def server_at(launch: Launch) -> int | None:
     words = (launch.command, *launch.args)
     ours = [index for index, word in enumerate(words) if word == _MODULE or _PROGRAM.search(word)]
     return ours[-1] if ours else None
+
+
+def referred_variables(server: Registered) -> list[str]:
+    """Return the variables that an entry has its host fetch from its own environment; none that has a default."""
+    found = [name for key in _REFERENCES for name in _texts(server.entry.get(key))]
+    for value in server.launch.env.values() if server.launch is not None else ():
+        found += [name for match in _VARIABLE.finditer(value) if (name := next(filter(None, match.groups()), ""))]
+    return list(dict.fromkeys(found))
+
+
+def missing_questions(host: Host, text: str, server: Registered) -> list[str]:
+    """Return the ids of questions to the user that an entry refers to, and that its file does not have."""
+    asked = dict.fromkeys(_ASKED.findall(str(server.entry)))
+    if host.asks is None:
+        return list(asked)
+    beside = host.asks(())
+    return [one for one in asked if read_entry(text, host.format, (*beside.within, Named(beside.by, one))) is None]
+
+
+def _texts(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def place_of(host: Host, name: str) -> Place:
