@@ -170,6 +170,6 @@ def _about_secrets(host: Host) -> str:
         )
     return (
         "It signs in by a profile of `~/.databrickscfg`. A token in the environment is of no use: whether "
-        f"{host.title} hands variables on is not documented, so `install` offers to make a profile of it (`--yes` for scripts), or "
-        "takes `--token-in-file`."
+        f"{host.title} hands variables on is not documented, so `install` offers to make a profile of it (`--yes` for "
+        "scripts), or takes `--token-in-file`."
     )

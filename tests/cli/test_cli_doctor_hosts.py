@@ -395,3 +395,11 @@ async def test_a_profile_is_looked_for_where_the_host_would_look(home: Path) -> 
     write(home / ".cursor" / "mcp.json", {"command": SCRIPT, "env": {"DATABRICKS_CONFIG_PROFILE": "mine"}})
     (line,) = await findings(home, DATABRICKS_CONFIG_FILE=str(elsewhere))
     assert line.startswith("failed in Cursor:")
+
+
+async def test_a_program_that_does_not_stop_writing_is_ended(home: Path) -> None:
+    endless = program(home / "bin" / OWN, "while True: print('x' * 1000)")
+    write(home / ".cursor" / "mcp.json", {"command": endless, "args": []})
+    (line,) = await findings(home)
+    assert line.startswith("failed in Cursor:")
+    assert "failed with exit code" in " ".join(line.split())

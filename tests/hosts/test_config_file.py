@@ -241,3 +241,20 @@ def test_of_many_writers_at_once_each_sees_whole_files_and_none_is_lost(tmp_path
         thread.join()
     assert sorted(path.read_text().split()) == sorted(f"{name}{count}" for name in "abcd" for count in range(5))
     assert not [name for name in names(tmp_path) if name.endswith(".tmp")]
+
+
+def test_on_windows_a_file_that_stays_open_elsewhere_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text("old", encoding="utf-8")
+
+    def refuse(*_: object, **__: object) -> None:
+        error = PermissionError(13, "used by another process")
+        error.winerror = 32  # type: ignore[attr-defined,unused-ignore]
+        raise error
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(BridgeError, match="is open in another program") as caught:
+        write_config(path, "new", previous="old")
+    assert (caught.value.retryable, path.read_text(encoding="utf-8"), names(tmp_path)) == (True, "old", ["mcp.json"])

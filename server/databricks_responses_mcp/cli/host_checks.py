@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,9 @@ from databricks_responses_mcp.hosts.table import HOSTS
 from databricks_responses_mcp.workspace.profiles import read_profile
 
 _START_SECONDS = 20.0
+_MOST_OUTPUT = 100_000
+"""Bytes."""
+
 _FROM_DESKTOP = ", where a program of the desktop does not find it"
 _SYSTEM = ("HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH")
 _LONGEST_REASON = 200
@@ -201,24 +205,34 @@ async def _version(program: Path, arguments: tuple[str, ...]) -> str:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
     try:
         with anyio.fail_after(_START_SECONDS):
-            ran = await anyio.run_process(
-                [str(program), *arguments],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.STDOUT,
-                check=False,
-                env=environ,
-            )
+            code, output = await _run([str(program), *arguments], environ)
     except TimeoutError:
         raise _cannot_start(f"`{words}` did not answer within {_START_SECONDS:.0f} s") from None
     except OSError as error:
         raise _cannot_start(f"`{words}` cannot be started: {error.strerror or type(error).__name__}") from error
-    said = ran.stdout.decode("utf-8", "replace").strip()
+    said = output.decode("utf-8", "replace").strip()
     told = _VERSION.search(said)
-    if ran.returncode != 0 or told is None:
+    if code != 0 or told is None:
         last = said.splitlines()[-1][:_LONGEST_REASON].rstrip(".") if said else "it said nothing"
-        how = f"failed with exit code {ran.returncode}" if ran.returncode else "told no version"
+        how = f"failed with exit code {code}" if code else "told no version"
         raise _cannot_start(f"`{words}` {how}: {last}")
     return told[1]
+
+
+async def _run(words: list[str], environ: Mapping[str, str]) -> tuple[int, bytes]:
+    """Exit code and output of a program; one that does not stop writing is ended."""
+    output = b""
+    async with await anyio.open_process(
+        words, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, env=environ
+    ) as process:
+        assert process.stdout is not None
+        async for chunk in process.stdout:
+            output += chunk
+            if len(output) > _MOST_OUTPUT:
+                process.kill()
+                break
+        return await process.wait(), output
+    raise AssertionError("unreachable")
 
 
 def _cannot_start(message: str) -> BridgeError:
@@ -230,11 +244,11 @@ def _cannot_start(message: str) -> BridgeError:
 
 
 def _is_trusted(launch: Launch, machine: Machine) -> bool:
-    words = (launch.command, *launch.args)
+    words = (os.path.normcase(launch.command), *launch.args)  # the letter case of a program's path is free on Windows
     if words[: len(PORTABLE)] == PORTABLE:
         return True
     try:
         own = own_command(sys.argv[0], sys.prefix, sys.executable, machine.environ, source=installed_from())
     except BridgeError:  # this runs from an environment that was made for one run
         return False
-    return words[: len(own)] == own
+    return words[: len(own)] == (os.path.normcase(own[0]), *own[1:])

@@ -215,10 +215,15 @@ def preview(host: Host, machine: Machine, order: Order) -> tuple[Path, str]:
 def files_of(host: Host, machine: Machine, project: Path) -> list[tuple[Path, bool]]:
     """The files that a host reads in a project: its user's, and the project's, which is shared."""
     user, shared = host.user_file(machine), host.project_path(project)
-    # In the home folder, both may be the same.
-    return (
-        [(user, False)] if shared is None or shared.absolute() == user.absolute() else [(user, False), (shared, True)]
-    )
+    return [(user, False)] if shared is None or _is_same(shared, user) else [(user, False), (shared, True)]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, as in the home folder; where letter case is free, however they are written."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one is not there
+        return one.absolute() == other.absolute()
 
 
 def registrations(host: Host, file: Path, *, within: Path | None = None) -> list[Registered]:

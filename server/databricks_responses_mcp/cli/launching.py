@@ -128,11 +128,13 @@ def given_command(text: str, environ: Mapping[str, str], *, absolute: bool) -> t
         words = shlex.split(text, posix=sys.platform != "win32")
     except ValueError as error:
         raise _wrong(f"--command cannot be read: {error}.", "Check its quotes.") from error
+    if sys.platform == "win32":
+        words = [word.replace('"', "") for word in words]
     if not words:
         raise _wrong("--command is empty.", "Give the program and its arguments in one string.")
     if absolute and (found := Machine(sys.platform, Path(), environ).which(words[0])):
         words[0] = os.path.abspath(found)  # noqa: PTH100
-    return tuple(word.strip('"') if sys.platform == "win32" else word for word in words)
+    return tuple(words)
 
 
 def sign_in_by_profile(name: str, environ: Mapping[str, str]) -> SignIn:

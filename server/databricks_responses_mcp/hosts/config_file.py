@@ -12,8 +12,9 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
@@ -24,6 +25,8 @@ _NO_BACKUP = ("", 0)
 _REPLACE_TRIES = 10
 _REPLACE_PAUSE = 0.05
 _LOCK_SECONDS = 5.0
+# Windows' ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION.
+_OPEN_ELSEWHERE = (32, 33)
 
 
 def read_config(path: Path, *, within: Path | None = None) -> str:
@@ -91,7 +94,7 @@ def write_config(path: Path, text: str, *, previous: str, within: Path | None = 
             _expect_unchanged(target, previous)
             if target.exists():
                 backup = _back_up(target, previous)
-            _replace(temporary, target)
+            _retry_while_open(partial(temporary.replace, target))
             temporary = None
         _sync_folder(target.parent)
     except OSError as error:
@@ -119,7 +122,7 @@ def delete_config(path: Path, *, previous: str, keep: Collection[Path], within: 
     try:
         with _locked(target):
             _expect_unchanged(target, previous)
-            target.unlink(missing_ok=True)
+            _retry_while_open(partial(target.unlink, missing_ok=True))
             for backup in backups_of(target):
                 backup.unlink(missing_ok=True)
     except OSError as error:
@@ -241,16 +244,16 @@ def _back_up(target: Path, previous: str) -> Path:
     raise FileExistsError(errno.EEXIST, "too many backups")
 
 
-def _replace(temporary: Path, target: Path) -> None:
-    """On Windows a file that another program has open cannot be replaced for the moment."""
+def _retry_while_open(change: Callable[[], object]) -> None:
+    """Make a change; on Windows a file that another program has open cannot be replaced or deleted for the moment."""
     for _ in range(_REPLACE_TRIES - 1):
         try:
-            temporary.replace(target)
+            change()
         except PermissionError:
             time.sleep(_REPLACE_PAUSE)
         else:
             return
-    temporary.replace(target)
+    change()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -330,6 +333,9 @@ def _failed(verb: str, path: Path, error: OSError) -> BridgeError:
     """What the system said, and what to do about it."""
     whole = "; the file is as it was" if verb == "write" else ""
     number = error.errno
+    if getattr(error, "winerror", None) in _OPEN_ELSEWHERE:
+        what, hint = f"{path} is open in another program.", f"Quit the host, and run the command again{whole}."
+        return BridgeError(ErrorCode.PERMISSION_DENIED, what, hint, retryable=True)
     if number in (errno.EACCES, errno.EPERM):
         done = "written" if verb == "write" else "read"
         what, hint = f"{path} may not be {done} by this user.", f"Change its permissions or its folder's{whole}."

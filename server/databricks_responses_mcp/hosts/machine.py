@@ -45,7 +45,7 @@ def _registry_variables() -> frozenset[str]:
         )
         for root, path in places:
             with suppress(OSError), winreg.OpenKey(root, path) as key:
-                names |= {winreg.EnumValue(key, index)[0] for index in range(winreg.QueryInfoKey(key)[1])}
+                names |= {winreg.EnumValue(key, index)[0].upper() for index in range(winreg.QueryInfoKey(key)[1])}
     return frozenset(names)
 
 
