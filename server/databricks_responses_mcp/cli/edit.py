@@ -29,7 +29,8 @@ Have a model edit text files. The diff goes to stdout, what the model says about
 without --apply; with it, all files are, or none.
 
 INSTRUCTION is taken from the argument; what is piped in comes after it. FILES are what the model sees and may change;
-new files go beside them.
+new files go beside them, and are
+written only if --new names them.
 
 \b
   databricks-responses-mcp edit "Add type hints." app.py
@@ -38,11 +39,15 @@ new files go beside them.
 """
 _MOST_TEXT_BYTES = 8_000_000
 _UNFINISHED = 1
+_UNNAMED = "Nothing was written yet, because no --new names these new files: {files}."
 
 
 @click.command(cls=SectionedCommand, help=_HELP)
 @click.argument("instruction")
 @click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=complete_files)
+@click.option(
+    "--new", "new_files", multiple=True, metavar="FILE", help="A file that may be created. Repeat for several."
+)
 @click.option("--apply", is_flag=True, help="Write the changes. Default: only show them.")
 @click.option(
     "-m", "--model", metavar="NAME", help="Serving endpoint. Default: $RESPONSES_MCP_MODEL, else the newest GPT."
@@ -76,6 +81,7 @@ async def _edit(
     instruction: str,
     *,
     files: tuple[str, ...],
+    new_files: tuple[str, ...],
     apply: bool,
     model: str | None,
     conversation_id: str | None,
@@ -89,6 +95,7 @@ async def _edit(
     from databricks_responses_mcp.media.path_policy import EVERYTHING
     from databricks_responses_mcp.media.staging import Staging
     from databricks_responses_mcp.patching import PatchError
+    from databricks_responses_mcp.tools.state import write_journal_of
     from databricks_responses_mcp.turns import archive
     from databricks_responses_mcp.turns.edit import Edit, edit
     from databricks_responses_mcp.turns.paying import spent_for
@@ -97,7 +104,12 @@ async def _edit(
     async with open_session(settings, session) as bridge:
         # Any file may be named: a person does so, not a model.
         staging = await Staging.read(
-            files, allowed=EVERYTHING, max_bytes=settings.max_file_bytes, max_total_bytes=_MOST_TEXT_BYTES
+            files,
+            new=new_files,
+            allowed=EVERYTHING,
+            journal=write_journal_of(settings),
+            max_bytes=settings.max_file_bytes,
+            max_total_bytes=_MOST_TEXT_BYTES,
         )
         facts: dict[str, Any] = {"directory": str(staging.root), "applied": False}
 
@@ -110,6 +122,7 @@ async def _edit(
         wanted = Edit(
             instruction=instruction,
             files=staging.texts,
+            new_files=staging.wanted,
             root=staging.root.as_posix(),
             model=model,
             conversation_id=conversation_id,
@@ -119,6 +132,9 @@ async def _edit(
                 edited = await edit(bridge, wanted, admit=admit, reporter=shown.reporter())
             facts = archive.lasting(bridge, {**facts, **edited.facts()})
             if apply and edited.changed and edited.is_whole:
+                if unnamed := staging.unasked(edited.created):
+                    facts["notes"] = [*facts.get("notes", []), _UNNAMED.format(files=", ".join(unnamed))]
+                    return facts, False
                 await staging.write(edited.after)
                 facts["applied"] = True
         except BridgeError as error:
@@ -144,7 +160,7 @@ def _tell(facts: dict[str, Any], *, whole: bool) -> None:
         note(f"Written; paths are relative to {facts['directory']}.", fg="green")
     elif whole:
         note("Nothing is written yet: --apply writes what the model proposes then, which is asked anew.", fg="yellow")
-    else:
+    elif not facts.get("notes"):
         note("Nothing was written: the model did not finish, or an operation failed.", fg="yellow")
 
 

@@ -12,6 +12,7 @@ from databricks_responses_mcp.tools.previews import EditPreviews
 from databricks_responses_mcp.tools.unfinished import UnfinishedCalls
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.media.gallery import PictureGallery
@@ -94,12 +95,8 @@ class App:
 
     @property
     def write_journal(self) -> "WriteJournal":
-        """Where writes to the user's files are recorded while they go on: beside the store."""
-        from databricks_responses_mcp.media.write_journal import WriteJournal
-        from databricks_responses_mcp.store.opening import local_directory
-
-        store = self.bridge.settings.store
-        return WriteJournal(local_directory(None if store is None else store.get_secret_value()) / "writes")
+        """Where writes to the user's files are recorded while they go on."""
+        return write_journal_of(self.bridge.settings)
 
     @property
     def jobs(self) -> "Jobs":
@@ -138,3 +135,12 @@ def reporter_of(ctx: Context[App]) -> Reporter | None:
         await ctx.report_progress(value, None, secrets.remove(message))
 
     return Reporter(report)
+
+
+def write_journal_of(settings: Settings) -> "WriteJournal":
+    """Return the journal of writes to the user's files; it lies beside the store."""
+    from databricks_responses_mcp.media.write_journal import WriteJournal
+    from databricks_responses_mcp.store.opening import local_directory
+
+    store = settings.store
+    return WriteJournal(local_directory(None if store is None else store.get_secret_value()) / "writes")
