@@ -37,6 +37,7 @@ from databricks_responses_mcp.tools.published import NAMES, published_tools
 from databricks_responses_mcp.tools.results import error_result
 from databricks_responses_mcp.tools.state import App, app_of
 from databricks_responses_mcp.tools.tasks import TasksExtension
+from databricks_responses_mcp.transport.pipes import stdio_streams
 from databricks_responses_mcp.turns.bridge import Bridge
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,12 @@ class BridgeServer(MCPServer[App]):
     called: anyio.Event | None = None
     tasks: TasksExtension
     _ours: ToolManager | None = None
+
+    async def run_stdio_async(self) -> None:
+        """Serve over stdin and stdout until the host closes one of them; each request gets an answer."""
+        lowlevel = self._lowlevel_server
+        async with stdio_streams() as (incoming, outgoing):
+            await lowlevel.run(incoming, outgoing, lowlevel.create_initialization_options())
 
     async def list_tools(self) -> list[ToolDefinition]:
         """The tools as published; what they need is imported once the first host has its list."""

@@ -48,7 +48,11 @@ class Raw:
         await self.process.stdin.send(line.encode() + b"\n")
 
     async def receive(self) -> Any:
-        return json.loads(await self._lines.receive_until(b"\n", 10_000_000))
+        return json.loads(await self.receive_line())
+
+    async def receive_line(self) -> bytes:
+        """One line as it was written, without its end."""
+        return await self._lines.receive_until(b"\n", 10_000_000)
 
     async def ask(self, number: int, method: str, **params: Any) -> Any:
         """One request and the answer to it; other messages are passed over."""

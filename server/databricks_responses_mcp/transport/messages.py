@@ -1,0 +1,216 @@
+"""What a client sent, read as a JSON-RPC message or refused, so that no request is left without an answer.
+
+The SDK drops what it cannot read. A client that sent it with an id waits for that id, often without a time limit.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_types.jsonrpc import (
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    jsonrpc_message_adapter,
+)
+from pydantic_core import from_json
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""The largest message that is read, in bytes: two input pictures of the largest size, as data URLs."""
+
+_MAX_BATCH = 100
+_LIMITS = "JSON may nest 200 levels deep, and a number may have 4,300 digits."
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]:,"]|[^\s"{}\[\]:,]++', re.DOTALL)
+_WHOLE_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_ID_AT_END = re.compile(rb'"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?[0-9]{1,19})\s*\}?\s*$')
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL
+)
+_LONE_ESCAPE_CHARACTERS = len(r"\ud83d")
+_LINE_BREAKS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of one message of a client.
+
+    Attributes:
+        message: the message; None if it cannot be used.
+        body: the JSON that it was read from, repaired where that was needed.
+        refusals: JSON-RPC error responses that answer what cannot be used, one for each id.
+    """
+
+    message: JSONRPCMessage | None = None
+    body: bytes = b""
+    refusals: tuple[dict[str, Any], ...] = ()
+
+
+def read_message(data: bytes) -> Received:
+    """Read one message.
+
+    Lone surrogates, which JavaScript writes for text that was cut inside a character, become U+FFFD, and so do bytes
+    that are not UTF-8. A response that cannot be read is dropped: nobody waits for an answer to it.
+    """
+    try:
+        message = jsonrpc_message_adapter.validate_json(data, by_name=False)
+    except ValueError:
+        return _read_leniently(data)
+    if isinstance(message, JSONRPCNotification) and b'"id"' in data:
+        # The SDK takes a request whose id is of a wrong type for a notification.
+        return _read_leniently(data)
+    return Received(message, data)
+
+
+def refuse_oversized(start: bytes, end: bytes) -> Received:
+    """Refuse a message of more than `MAX_MESSAGE_BYTES`.
+
+    Args:
+        start: its first bytes.
+        end: its last bytes: some clients write the id there.
+    """
+    text = start.decode("utf-8", "replace")
+    identifier, is_response = _identify(text)
+    if identifier is None and (found := _ID_AT_END.search(end)) is not None:
+        identifier = from_json(_repaired(found[1].decode("utf-8", "replace")))
+    if is_response:
+        return Received()
+    return _refused(
+        identifier, INVALID_REQUEST, f"Invalid Request: the message has more than {MAX_MESSAGE_BYTES} bytes"
+    )
+
+
+def json_line(message: JSONRPCMessage | Mapping[str, Any]) -> str:
+    """A message as one line of JSON, in which no reader of lines finds another line break.
+
+    The separators U+0085, U+2028 and U+2029 are escaped: Node's ``readline`` and others split a line there.
+    """
+    if isinstance(message, Mapping):
+        return json.dumps(message, separators=(",", ":"))
+    try:
+        text = message.model_dump_json(by_alias=True, exclude_unset=True)
+    except ValueError:
+        # Text from elsewhere can hold lone surrogates, which cannot be encoded.
+        dumped = message.model_dump(mode="python", by_alias=True, exclude_unset=True)
+        return _repaired(json.dumps(dumped, separators=(",", ":"), default=str))
+    return text.translate(_LINE_BREAKS)
+
+
+def escape_line_breaks(chunk: bytes) -> bytes:
+    """JSON, or a part of it cut between characters, with the same separators escaped as in `json_line`."""
+    for character, escape in ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029")):
+        chunk = chunk.replace(character, escape)
+    return chunk
+
+
+def _read_leniently(data: bytes) -> Received:
+    text = _repaired(data.decode("utf-8", "replace").removeprefix("\ufeff"))
+    if not text.strip():
+        return Received()
+    try:
+        value = from_json(text)
+    except ValueError as error:
+        identifier, is_response = _identify(text)
+        return Received() if is_response else _refused(identifier, PARSE_ERROR, f"Parse error: {error}. {_LIMITS}")
+    if isinstance(value, list):
+        return _refuse_batch(value)
+    if not isinstance(value, dict):
+        return _refused(None, INVALID_REQUEST, "Invalid Request: a message is a JSON object")
+    return _read_object(value, text.encode())
+
+
+def _read_object(value: dict[str, Any], body: bytes) -> Received:
+    try:
+        message = jsonrpc_message_adapter.validate_python(value, by_name=False)
+    except ValueError:
+        if _is_response(value):
+            return Received()
+        return _refused(_usable_id(value), INVALID_REQUEST, f"Invalid Request: {_problem(value)}")
+    if isinstance(message, JSONRPCNotification) and "id" in value:
+        return _refused(_usable_id(value), INVALID_REQUEST, "Invalid Request: `id` is a string or a whole number")
+    return Received(message, body)
+
+
+def _refuse_batch(batch: list[Any]) -> Received:
+    ids = [_usable_id(entry) for entry in batch if isinstance(entry, dict) and "id" in entry and "method" in entry]
+    if not ids or len(ids) > _MAX_BATCH:
+        ids = [None]
+    words = "Invalid Request: batches are not supported, send each message by itself"
+    return Received(refusals=tuple(_error(identifier, INVALID_REQUEST, words) for identifier in ids))
+
+
+def _refused(identifier: Any, code: int, message: str) -> Received:
+    return Received(refusals=(_error(identifier, code, message),))
+
+
+def _error(identifier: Any, code: int, message: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": identifier, "error": {"code": code, "message": message}}
+
+
+def _problem(value: Mapping[str, Any]) -> str:
+    if value.get("jsonrpc") != "2.0":
+        return '`jsonrpc` must be "2.0"'
+    if not isinstance(value.get("method"), str):
+        return "`method` must be a string"
+    if not isinstance(value.get("params", {}), dict):
+        return "`params` must be an object"
+    return "`id` is a string or a whole number"
+
+
+def _usable_id(value: Mapping[str, Any]) -> str | int | float | None:
+    """The id of a request, if JSON-RPC lets an answer carry it."""
+    identifier = value.get("id")
+    usable = isinstance(identifier, str | int | float) and not isinstance(identifier, bool)
+    return identifier if usable else None
+
+
+def _is_response(members: Mapping[str, Any] | set[str]) -> bool:
+    return "method" not in members and ("result" in members or "error" in members)
+
+
+def _identify(text: str) -> tuple[str | int | None, bool]:
+    """The id in a JSON object that cannot be parsed, if it can be made out, and whether it is a response."""
+    names: set[str] = set()
+    identifier: str | int | None = None
+    depth, name, number_at_end = 0, None, False
+    for match in _TOKEN.finditer(text):
+        piece = match[0]
+        number_at_end = False
+        if piece == '"' or (depth == 0 and piece != "{"):
+            break  # a string that does not end, or no object
+        if piece in "{[":
+            depth += 1
+        elif piece in "}]":
+            depth -= 1
+        elif depth == 1 and piece == ",":
+            name = None
+        elif depth == 1 and piece[0] == '"' and name is None:
+            name = piece[1:-1]
+            names.add(name[:20])
+        elif depth == 1 and name == "id" and piece != ":":
+            if piece[0] == '"':
+                identifier = _text_of(piece)
+            elif _WHOLE_NUMBER.fullmatch(piece):
+                identifier, number_at_end = int(piece), True
+    # The last number of a text that was cut may have lost digits.
+    return (None if number_at_end else identifier), _is_response(names)
+
+
+def _text_of(token: str) -> str | None:
+    try:
+        text: str = from_json(token)
+    except ValueError:
+        return None
+    return text
+
+
+def _repaired(text: str) -> str:
+    """JSON text with U+FFFD in place of each escape of a lone surrogate."""
+    return _ESCAPE.sub(_repair, text) if "\\u" in text else text
+
+
+def _repair(escape: re.Match[str]) -> str:
+    is_lone = len(escape[0]) == _LONE_ESCAPE_CHARACTERS
+    return "\\ufffd" if is_lone else escape[0]

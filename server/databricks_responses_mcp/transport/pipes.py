@@ -1,0 +1,144 @@
+"""MCP over stdin and stdout, in place of the SDK's own transport: each request is answered, in one line."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, BinaryIO
+
+import anyio
+import anyio.to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.message import SessionMessage
+
+from databricks_responses_mcp.transport.messages import (
+    MAX_MESSAGE_BYTES,
+    Received,
+    json_line,
+    read_message,
+    refuse_oversized,
+)
+
+_PIECE_BYTES = 1024 * 1024
+_TAIL_BYTES = 2048
+
+Outgoing = SessionMessage | dict[str, Any]
+"""What is written: a message of the server, or the refusal of one of the client's."""
+
+
+@asynccontextmanager
+async def stdio_streams() -> AsyncIterator[
+    tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[Outgoing]]
+]:
+    """The messages that come in at stdin, and where those for stdout go, as the SDK's server takes them.
+
+    Meanwhile what anything else prints goes to stderr, and children read an empty stdin. Stdin's end ends the stream of
+    messages; a stdout that nobody reads any more ends both.
+    """
+    to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    outgoing, to_client = anyio.create_memory_object_stream[Outgoing](0)
+    with _own_pipes() as (stdin, stdout):
+        async with anyio.create_task_group() as tasks:
+
+            async def read() -> None:
+                async with to_server, refusals:
+                    while (received := await anyio.to_thread.run_sync(_read_line, stdin)) is not None:
+                        for refusal in received.refusals:
+                            await refusals.send(refusal)
+                        if received.message is not None:
+                            await to_server.send(SessionMessage(received.message))
+
+            async def write() -> None:
+                async with to_client:
+                    async for message in to_client:
+                        try:
+                            await anyio.to_thread.run_sync(_write_line, stdout, message)
+                        except OSError:
+                            tasks.cancel_scope.cancel()  # the host is gone
+
+            refusals = outgoing.clone()
+            tasks.start_soon(_until_closed, read)
+            tasks.start_soon(_until_closed, write)
+            yield incoming, outgoing
+
+
+async def _until_closed(work: Callable[[], Any]) -> None:
+    with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+        await work()
+
+
+def _read_line(stdin: BinaryIO) -> Received | None:
+    """The next message; None at the end of stdin."""
+    line = stdin.readline(MAX_MESSAGE_BYTES + 1)
+    if not line:
+        return None
+    if len(line) <= MAX_MESSAGE_BYTES or line.endswith(b"\n"):
+        return read_message(line)
+    tail = piece = line[-_TAIL_BYTES:]
+    while piece and not piece.endswith(b"\n"):
+        piece = stdin.readline(_PIECE_BYTES)
+        tail = (tail + piece)[-_TAIL_BYTES:]
+    return refuse_oversized(line[:_PIECE_BYTES], tail)
+
+
+def _write_line(stdout: BinaryIO, message: Outgoing) -> None:
+    content = message.message if isinstance(message, SessionMessage) else message
+    stdout.write(json_line(content).encode() + b"\n")
+    stdout.flush()
+
+
+@contextmanager
+def _own_pipes() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Stdin and stdout under descriptors that nothing else knows; the usual ones lead to nothing and to stderr."""
+    stdin, give_stdin_back = _own_pipe(sys.stdin.buffer, 0, "rb", lambda: os.open(os.devnull, os.O_RDONLY))
+    try:
+        stdout, give_stdout_back = _own_pipe(sys.stdout.buffer, 1, "wb", lambda: os.dup(2))
+        try:
+            yield stdin, stdout
+        finally:
+            give_stdout_back()
+    finally:
+        give_stdin_back()
+
+
+def _own_pipe(
+    stream: BinaryIO, descriptor: int, mode: str, replacement: Callable[[], int]
+) -> tuple[BinaryIO, Callable[[], None]]:
+    """A copy of a standard stream, its own descriptor led elsewhere; and what undoes that.
+
+    Where descriptors cannot be copied the stream is used as it is.
+    """
+    try:
+        if stream.fileno() != descriptor:
+            return stream, _nothing
+        copy = _copy_above_standard(descriptor)
+        elsewhere = replacement()
+    except (OSError, ValueError):
+        return stream, _nothing
+    _lead(elsewhere, descriptor)
+    os.close(elsewhere)
+    # Not closed with the file: a thread may still be reading it when this ends.
+    file: Any = os.fdopen(copy, mode, closefd=False)
+    return file, lambda: _lead(copy, descriptor)
+
+
+def _copy_above_standard(descriptor: int) -> int:
+    if sys.platform == "win32":
+        return os.dup(descriptor)
+    import fcntl
+
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+
+
+def _lead(source: int, descriptor: int) -> None:
+    os.dup2(source, descriptor)
+    if sys.platform == "win32":
+        # Children take the handles that Windows keeps beside the descriptors.
+        from mcp.os.win32.utilities import rebind_std_handle_to_fd
+
+        with suppress(OSError):
+            rebind_std_handle_to_fd(descriptor)
+
+
+def _nothing() -> None:
+    """Undo nothing."""

@@ -1,0 +1,105 @@
+"""Requests that are not well made, over the pipes of a process and over HTTP, in both protocol eras."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from harness.stdio_process import ASK, environment, server
+
+pytestmark = pytest.mark.anyio
+
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+def nested_schema(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+def call(identifier: Any, arguments: str, meta: str) -> str:
+    params = f'{{"name":"{ASK}","arguments":{arguments},"_meta":{meta}}}'
+    return f'{{"jsonrpc":"2.0","id":{json.dumps(identifier)},"method":"tools/call","params":{params}}}'
+
+
+def bad_requests(meta: str) -> dict[str, str]:
+    schema = json.dumps({"prompt": "x", "output_schema": nested_schema(100)})
+    return {
+        "surrogate": call("surrogate", r'{"prompt":"[[say ok]] \ud83d"}', meta),
+        "nesting": call("nesting", '{"prompt":' + "[" * 250 + "]" * 250 + "}", meta),
+        "digits": call("digits", '{"prompt":"x","max_output_tokens":' + "9" * 4301 + "}", meta),
+        "schema": call("schema", schema, meta),
+        "params": '{"jsonrpc":"2.0","id":"params","method":"tools/call","params":["x"]}',
+        "version": '{"id":"version","method":"tools/list"}',
+        "method": '{"jsonrpc":"2.0","id":"method","method":123}',
+        "batch": '[{"jsonrpc":"2.0","id":"batch","method":"ping"}]',
+        "cut": '{"jsonrpc":"2.0","id":"cut","method":"tools/li',
+    }
+
+
+async def test_each_request_is_answered_exactly_once_over_stdio(
+    emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
+    meta = {} if era == "legacy" else META
+    requests = bad_requests(json.dumps(meta))
+    async with server(environment(emulator, tmp_path)) as raw:
+        if era == "legacy":
+            await raw.initialize()
+        else:
+            await raw.ask(0, "tools/list", _meta=meta)
+        for line in requests.values():
+            await raw.send(line)
+        seen: list[tuple[Any, Any]] = []
+        while len(seen) < len(requests):
+            answer = await raw.receive()
+            seen.append((answer["id"], answer.get("error", {}).get("code", "result")))
+        # Nothing else was written for any of them.
+        last = await raw.ask(99, "tools/call", name=ASK, arguments={"prompt": "[[say alive]]"}, _meta=meta)
+        assert last["result"]["structuredContent"]["text"] == "alive"
+    assert sorted(seen) == [
+        ("batch", -32600),
+        ("cut", -32700),
+        ("digits", -32700),
+        ("method", -32600),
+        ("nesting", -32700),
+        ("params", -32600),
+        ("schema", -32700),
+        ("surrogate", "result"),
+        ("version", -32600),
+    ]
+
+
+async def test_a_line_that_is_too_long_is_refused_and_the_next_one_is_read(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    piece = b"x" * 8 * 1024 * 1024
+    async with server(environment(emulator, tmp_path)) as raw:
+        await raw.initialize()
+        assert raw.process.stdin is not None
+        await raw.process.stdin.send(b'{"jsonrpc":"2.0","method":"tools/call","params":{"name":"')
+        for _ in range(9):
+            await raw.process.stdin.send(piece)
+        await raw.process.stdin.send(b'"},"id":"long"}\n')
+        refused = await raw.receive()
+        ping = await raw.ask(1, "ping")
+    assert (refused["id"], refused["error"]["code"]) == ("long", -32600)
+    assert ping["result"] == {}
+
+
+async def test_separators_in_an_answer_are_escaped_on_the_wire(emulator: RunningEmulator, tmp_path: Path) -> None:
+    said = "one\u2028two\u2029three\u0085four"
+    async with server(environment(emulator, tmp_path)) as raw:
+        await raw.initialize()
+        call = {"name": ASK, "arguments": {"prompt": f"[[say {said}]]"}}
+        await raw.send({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})
+        line = await raw.receive_line()
+    assert json.loads(line)["result"]["structuredContent"]["text"] == said
+    assert line.decode().splitlines() == [line.decode()]
