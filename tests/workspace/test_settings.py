@@ -43,9 +43,13 @@ def test_nothing_configured_gives_the_defaults() -> None:
             "allow_private_urls": False,
             "mcp_servers": None,
             "approval_timeout_seconds": 120.0,
+            "model_approvals": "refuse",
             "store": None,
             "store_days": 90,
             "store_max_bytes": 2000000000,
+            "http_token": None,
+            "http_max_sessions": 100,
+            "http_session_idle_seconds": 1800.0,
             "engine_api_key": None,
             "log_level": "INFO",
             "log_format": "json",
@@ -89,9 +93,13 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
             ("RESPONSES_MCP_ALLOW_PRIVATE_URLS", "false"),
             ("RESPONSES_MCP_MCP_SERVERS", "not set"),
             ("RESPONSES_MCP_APPROVAL_TIMEOUT_SECONDS", "120"),
+            ("RESPONSES_MCP_MODEL_APPROVALS", "refuse"),
             ("RESPONSES_MCP_STORE", "conversations.db in the user's data folder"),
             ("RESPONSES_MCP_STORE_DAYS", "90"),
             ("RESPONSES_MCP_STORE_MAX_BYTES", "2000000000"),
+            ("RESPONSES_MCP_HTTP_TOKEN", "a new one at each start, which is printed"),
+            ("RESPONSES_MCP_HTTP_MAX_SESSIONS", "100"),
+            ("RESPONSES_MCP_HTTP_SESSION_IDLE_SECONDS", "1800"),
             ("RESPONSES_MCP_ENGINE_API_KEY", "not set"),
             ("RESPONSES_MCP_LOG_LEVEL", "INFO"),
             ("RESPONSES_MCP_LOG_FORMAT", "json"),
@@ -129,9 +137,13 @@ def test_each_documented_variable_is_read() -> None:
         "RESPONSES_MCP_ALLOW_PRIVATE_URLS": "yes",
         "RESPONSES_MCP_MCP_SERVERS": "{}",
         "RESPONSES_MCP_APPROVAL_TIMEOUT_SECONDS": "0",
+        "RESPONSES_MCP_MODEL_APPROVALS": "Allow",
         "RESPONSES_MCP_STORE": "off",
         "RESPONSES_MCP_STORE_DAYS": "0",
         "RESPONSES_MCP_STORE_MAX_BYTES": "1",
+        "RESPONSES_MCP_HTTP_TOKEN": "0123456789abcdef0123456789abcdef",
+        "RESPONSES_MCP_HTTP_MAX_SESSIONS": "7",
+        "RESPONSES_MCP_HTTP_SESSION_IDLE_SECONDS": "60",
         "RESPONSES_MCP_ENGINE_API_KEY": "sk-engine",
         "RESPONSES_MCP_LOG_LEVEL": "debug",
         "RESPONSES_MCP_LOG_FORMAT": "TEXT",
@@ -142,7 +154,7 @@ def test_each_documented_variable_is_read() -> None:
     assert settings.token.get_secret_value() == "dapi-1"
     assert settings.image_dir == Path.home() / "pictures"
     assert settings.model_dump(
-        mode="json", exclude={"token", "mcp_servers", "engine_api_key", "store", "image_dir_setting"}
+        mode="json", exclude={"token", "mcp_servers", "http_token", "engine_api_key", "store", "image_dir_setting"}
     ) == snapshot(
         {
             "host": "https://a.example.com",
@@ -169,8 +181,11 @@ def test_each_documented_variable_is_read() -> None:
             "max_image_bytes": 5,
             "allow_private_urls": True,
             "approval_timeout_seconds": 0.0,
+            "model_approvals": "allow",
             "store_days": 0,
             "store_max_bytes": 1,
+            "http_max_sessions": 7,
+            "http_session_idle_seconds": 60.0,
             "log_level": "DEBUG",
             "log_format": "text",
         }

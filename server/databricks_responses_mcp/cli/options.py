@@ -21,6 +21,7 @@ _MOST_JSON_BYTES = 4_000_000
 """The largest file of JSON that an option names."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_OF_A_SERVER = ("http_max_sessions", "http_session_idle_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +90,18 @@ DRAWING = (
 """The settings of a command that draws."""
 
 
-def session_options(uses: Collection[str] | None = None, *, without: Collection[str] = ()) -> Callable[[_F], _F]:
+def session_options(
+    uses: Collection[str] | None = None, *, without: Collection[str] = (), is_server: bool = False
+) -> Callable[[_F], _F]:
     """Add the shared options; the command gets them as one ``session`` argument.
 
     Args:
         uses: the settings that the command heeds, besides those of logging; None for all.
         without: settings that get no option, because the command has one of its own of that name.
+        is_server: add the options of a server, too.
     """
     # A secret on a command line can be read by everybody on the machine: it comes from the environment alone.
-    hidden = {"token", "engine_api_key", *without}
+    hidden = {"token", "http_token", "engine_api_key", *without, *(() if is_server else _OF_A_SERVER)}
     return _options(
         {
             name: doc

@@ -1,9 +1,9 @@
 """``serve``: speak MCP over stdio, or over HTTP on this machine."""
 
 import gc
+import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,9 +17,10 @@ from databricks_responses_mcp.cli.lean_sdk import keep_our_logs
 from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.options import SessionOptions, session_options
 from databricks_responses_mcp.cli.session import open_session, settings_of
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.description import SERVER
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.host import is_loopback
+from databricks_responses_mcp.workspace.settings import Settings
 
 _CLEAN_UP_SECONDS = 5
 
@@ -28,7 +29,7 @@ _CLEAN_UP_SECONDS = 5
     cls=SectionedCommand, help="Serve MCP over stdio (the default), or over Streamable HTTP on this machine."
 )
 @click.option("--http", metavar="HOST:PORT", help="Serve Streamable HTTP at http://HOST:PORT/mcp; HOST is loopback.")
-@session_options()
+@session_options(is_server=True)
 def command(session: SessionOptions, http: str | None) -> None:
     """Serve until the host closes stdin, or a signal comes."""
     settings = settings_of(session)
@@ -41,9 +42,7 @@ def command(session: SessionOptions, http: str | None) -> None:
     if http is None:
         anyio.run(_serve_stdio, open_bridge)
         return
-    host, port = _address(http)
-    _check_free(host, port)
-    anyio.run(_serve_http, build_server(open_bridge), host, port)
+    _serve_http(build_server(open_bridge), _address(http), settings)
 
 
 async def _serve_stdio(open_bridge: OpenBridge) -> None:
@@ -82,30 +81,36 @@ async def _stop_on_signal(serving: anyio.CancelScope, closed: anyio.Event) -> No
             os._exit(128 + number)
 
 
-async def _serve_http(server: BridgeServer, host: str, port: int) -> None:
+def _serve_http(server: BridgeServer, address: tuple[str, int], settings: Settings) -> None:
+    # Imported here: over stdio nothing of a web server is needed.
+    from databricks_responses_mcp.service.access import new_token
+    from databricks_responses_mcp.service.http_server import SessionLimits, serve_http
+    from databricks_responses_mcp.service.listening import listen
+
+    listener = listen(*address)
+    limits = SessionLimits(settings.http_max_sessions, settings.http_session_idle_seconds)
+    token = new_token() if settings.http_token is None else settings.http_token.get_secret_value()
+    _print_entry(listener.url, token if settings.http_token is None else None)
     gc.freeze()
     gc.enable()
-    await server.run_streamable_http_async(host=host, port=port)
+    anyio.run(serve_http, server, listener, token, limits)
 
 
-def _check_free(host: str, port: int) -> None:
-    """Say in words what the web server would only log.
-
-    Raises:
-        BridgeError: ``invalid_argument`` if nobody may listen there.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        if sys.platform != "win32":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise BridgeError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"The server cannot listen on port {port} of {host}: {error.strerror or error}.",
-                "Choose another one with --http HOST:PORT.",
-            ) from error
+def _print_entry(url: str, made_token: str | None) -> None:
+    """Show the person at the terminal what a client's configuration needs; a token that was set is not shown."""
+    token = made_token or "${RESPONSES_MCP_HTTP_TOKEN}"
+    entry = {"type": "http", "url": url, "headers": {"Authorization": f"Bearer {token}"}}
+    about = (
+        "The token is new at each start; set RESPONSES_MCP_HTTP_TOKEN to keep one."
+        if made_token
+        else "Put the value of RESPONSES_MCP_HTTP_TOKEN in its place where a client does not fill it in."
+    )
+    print(  # noqa: T201 - for the person at the terminal
+        f"databricks-responses-mcp: serving MCP at {url}. The entry for a client's configuration:\n"
+        f"{json.dumps({'mcpServers': {SERVER.key: entry}})}\n{about}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from mcp_types.jsonrpc import (
@@ -22,6 +23,8 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The largest message that is read, in bytes: two input pictures of the largest size, as data URLs."""
 
 _MAX_BATCH = 100
+_MAX_PIECES = 1_000_000
+_TELLING_MEMBERS = frozenset({"method", "result", "error"})
 _LIMITS = "JSON may nest 200 levels deep, and a number may have 4,300 digits."
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]:,"]|[^\s"{}\[\]:,]++', re.DOTALL)
 _WHOLE_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
@@ -175,7 +178,7 @@ def _identify(text: str) -> tuple[str | int | None, bool]:
     names: set[str] = set()
     identifier: str | int | None = None
     depth, name, number_at_end = 0, None, False
-    for match in _TOKEN.finditer(text):
+    for match in islice(_TOKEN.finditer(text), _MAX_PIECES):
         piece = match[0]
         number_at_end = False
         if piece == '"' or (depth == 0 and piece != "{"):
@@ -188,7 +191,7 @@ def _identify(text: str) -> tuple[str | int | None, bool]:
             name = None
         elif depth == 1 and piece[0] == '"' and name is None:
             name = piece[1:-1]
-            names.add(name[:20])
+            names |= {name} & _TELLING_MEMBERS
         elif depth == 1 and name == "id" and piece != ":":
             if piece[0] == '"':
                 identifier = _text_of(piece)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -36,6 +36,7 @@ SURFACE_NAMES = (
 
 PREFIX = "RESPONSES_MCP_"
 _UNFILLED = re.compile(r"\$\{user_config\.[^{}]*\}")
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{32,4096}=*")
 _TELLING = "telling"  # the type of errors whose message says what is wrong without showing the value
 
 
@@ -264,6 +265,13 @@ class Settings(BaseModel):
             "a number from 0 to 3600",
         ),
     ] = 120
+    model_approvals: Annotated[
+        Literal["refuse", "allow"],
+        Doc(
+            "Whether the host's model may approve MCP calls itself where its user cannot be asked.",
+            "refuse or allow",
+        ),
+    ] = "refuse"
 
     store: Annotated[
         SecretStr | None,
@@ -286,6 +294,27 @@ class Settings(BaseModel):
             "a whole number, 0 or more",
         ),
     ] = 2_000_000_000
+
+    http_token: Annotated[
+        SecretStr | None,
+        Doc(
+            "The bearer token that clients of `serve --http` must send.",
+            "at least 32 characters: letters, digits and -._~+/=",
+            default="a new one at each start, which is printed",
+        ),
+    ] = None
+    http_max_sessions: Annotated[
+        int,
+        Field(ge=1, le=10_000),
+        Doc("How many sessions `serve --http` keeps open.", "a whole number from 1 to 10000"),
+    ] = 100
+    http_session_idle_seconds: Annotated[
+        float,
+        Field(ge=1, le=86400, allow_inf_nan=False),
+        Doc(
+            "After how long without a request `serve --http` closes a session, in seconds.", "a number from 1 to 86400"
+        ),
+    ] = 1800
 
     engine_api_key: Annotated[
         SecretStr | None,
@@ -318,7 +347,7 @@ class Settings(BaseModel):
     def _any_case(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("log_format", mode="before")
+    @field_validator("log_format", "model_approvals", mode="before")
     @classmethod
     def _lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -342,6 +371,13 @@ class Settings(BaseModel):
         except ValueError as error:
             raise PydanticCustomError(_TELLING, "{problem}", {"problem": str(error)}) from None
         return SecretStr(text)
+
+    @field_validator("http_token", mode="after")
+    @classmethod
+    def _strong_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _BEARER_TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("no token")
+        return value
 
     @field_validator("image_dir_setting")
     @classmethod
@@ -489,10 +525,13 @@ def _explain(error: ValidationError, values: Mapping[str, object], shown: Mappin
         if detail["type"] == _TELLING:
             yield f"{shown.get(name, docs[name].env)} is wrong: {detail['msg']}"
             continue
-        value = (
-            "" if name in ("token", "engine_api_key", "store") else f" is {_short(values.get(name))}, which is wrong"
-        )
-        yield f"{shown.get(name, docs[name].env)}{value or ' is wrong'}: it takes {docs[name].accepts}"
+        value = " is wrong" if _is_secret(name) else f" is {_short(values.get(name))}, which is wrong"
+        yield f"{shown.get(name, docs[name].env)}{value}: it takes {docs[name].accepts}"
+
+
+def _is_secret(name: str) -> bool:
+    info = Settings.model_fields.get(name)
+    return info is not None and SecretStr in get_args(info.annotation)
 
 
 def _short(value: object) -> str:

@@ -1,0 +1,126 @@
+"""Addresses of this machine: listening there, and what a request to them may name as host and origin."""
+
+import ipaddress
+import socket
+import sys
+from dataclasses import dataclass
+
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+
+PATH = "/mcp"
+_BACKLOG = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Sockets that listen on loopback addresses.
+
+    Attributes:
+        name: the host name or address that was asked for.
+        port: the port, of all sockets.
+        sockets: one for each address of the name.
+    """
+
+    name: str
+    port: int
+    sockets: tuple[socket.socket, ...]
+
+    @property
+    def url(self) -> str:
+        """Where MCP is served."""
+        return f"http://{_in_url(self.name)}:{self.port}{PATH}"
+
+    @property
+    def security(self) -> TransportSecuritySettings:
+        """Which Host and Origin headers a request may carry: names of this machine, with any port.
+
+        A page on another site that has its own name resolve to loopback (DNS rebinding) sends that name. Ports are not
+        compared, because port forwarding changes them.
+        """
+        addresses = [str(sock.getsockname()[0]) for sock in self.sockets]
+        names = sorted({_in_url(name) for name in ("localhost", "127.0.0.1", "::1", self.name, *addresses)})
+        origins = [f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
+        return TransportSecuritySettings(
+            enable_dns_rebinding_protection=True,
+            allowed_hosts=[*names, *(f"{name}:*" for name in names)],
+            allowed_origins=[*origins, *(f"{origin}:*" for origin in origins)],
+        )
+
+
+def listen(name: str, port: int) -> Listener:
+    """Listen on every address that the name has; port 0 takes a free one.
+
+    Raises:
+        BridgeError: ``invalid_argument`` if it is not this machine's alone, or nobody may listen there.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in _loopback_addresses(name, port):
+            sockets.append(_listening(family, address, sockets[0].getsockname()[1] if sockets else port))
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"The server cannot listen on port {port} of {name}: {error.strerror or error}.",
+            "Choose another one with --http HOST:PORT.",
+        ) from error
+    return Listener(name, int(sockets[0].getsockname()[1]), tuple(sockets))
+
+
+class AddressCheck:
+    """ASGI middleware that answers only requests whose Host and Origin headers name this machine.
+
+    Args:
+        app: what answers them.
+        settings: the names.
+    """
+
+    def __init__(self, app: ASGIApp, settings: TransportSecuritySettings) -> None:
+        self._app = app
+        self._check = TransportSecurityMiddleware(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        refusal = await self._check.validate_request(Request(scope)) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+
+def _loopback_addresses(name: str, port: int) -> list[tuple[int, str]]:
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in found))
+    for _, address in addresses:
+        # A name such as x.localhost goes wherever the resolver says.
+        if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{name} is {address} here, which is not loopback: whoever can connect uses your workspace.",
+                "Use --http 127.0.0.1:PORT.",
+            )
+    return addresses
+
+
+def _listening(family: int, address: str, port: int) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            # Else another user's process could listen on the same port, and be sent the token.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind((address, port))
+        opened.listen(_BACKLOG)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _in_url(name: str) -> str:
+    return f"[{name}]" if ":" in name else name

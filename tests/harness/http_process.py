@@ -1,0 +1,90 @@
+"""``serve --http`` as a process, reached with the entry for clients that it prints."""
+
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import httpx
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+
+from harness.stdio_process import COMMAND
+
+ACCEPT = "application/json, text/event-stream"
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+}
+
+
+@dataclass
+class HttpServer:
+    """The server's process.
+
+    Attributes:
+        url: where it serves MCP.
+        headers: what the printed entry has a client send.
+        printed: what it printed when it started.
+    """
+
+    process: Process
+    url: str
+    headers: dict[str, str]
+    printed: str
+
+    @asynccontextmanager
+    async def transport(self) -> AsyncIterator[Any]:
+        """The SDK's own transport, for `mcp.Client`."""
+        async with (
+            create_mcp_http_client(headers=self.headers) as http,
+            streamable_http_client(self.url, http_client=http) as streams,
+        ):
+            yield streams
+
+    async def post(self, body: Any, path: str | None = None, **headers: str | None) -> httpx.Response:
+        """One POST; headers that are None are left out. Bytes are sent as they are."""
+        sent: dict[str, str | None] = {"accept": ACCEPT, "content-type": "application/json"}
+        sent |= {name.lower(): value for name, value in self.headers.items()}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        kept = {name: value for name, value in sent.items() if value is not None}
+        url = self.url if path is None else f"{self.url.removesuffix('/mcp')}{path}"
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with httpx.AsyncClient(timeout=20) as http:
+            request = http.build_request("POST", url, content=content, headers=kept)
+            if "accept" not in kept:
+                del request.headers["accept"]
+            return await http.send(request)
+
+    async def open_session(self) -> str:
+        """Shake hands; the id of the session."""
+        answer = await self.post(INITIALIZE)
+        assert answer.status_code == 200, answer.text
+        return answer.headers["mcp-session-id"]
+
+
+@asynccontextmanager
+async def http_server(env: dict[str, str], *arguments: str, address: str = "127.0.0.1:0") -> AsyncIterator[HttpServer]:
+    """The server's process on a free port; it is gone when the context ends."""
+    command = [*COMMAND, "serve", "--http", address, *arguments]
+    async with await anyio.open_process(command, env=env, stderr=subprocess.PIPE) as process:
+        try:
+            with anyio.fail_after(60):
+                assert process.stderr is not None
+                lines = BufferedByteReceiveStream(process.stderr)
+                printed = ""
+                while "mcpServers" not in printed or printed.count("\n") < 3:
+                    printed += (await lines.receive_until(b"\n", 100_000)).decode() + "\n"
+                entry = next(line for line in printed.splitlines() if line.startswith("{"))
+                (server,) = json.loads(entry)["mcpServers"].values()
+                yield HttpServer(process, server["url"], server["headers"], printed)
+        finally:
+            if process.returncode is None:
+                process.kill()
