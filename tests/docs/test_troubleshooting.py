@@ -23,6 +23,7 @@ from databricks_responses_mcp.app import build_server
 from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
 from databricks_responses_mcp.turns.bridge import open_bridge
 from harness import settings_for
+from harness.http_process import http_server
 from harness.terminal import CommandLine
 from harness.tls_front import self_signed
 
@@ -273,6 +274,26 @@ async def _(desk: Desk) -> str:
 async def _(desk: Desk) -> str:
     with listening() as taken:
         return await desk.run("serve", "--http", f"127.0.0.1:{taken.getsockname()[1]}")
+
+
+@provokes("The token is missing")
+async def _(desk: Desk) -> str:
+    async with http_server({**desk.cli.environ, **desk.signed_in}) as serving:
+        return (await serving.post({}, authorization=None)).text
+
+
+@provokes("An approval that a model may not give")
+async def _(desk: Desk) -> str:
+    configured = settings_for(desk.emulator, desk.home)
+    server = build_server(lambda: open_bridge(configured, {}))
+    async with Client(server) as client:
+        asked = await client.call_tool("ask_databricks_model", {"prompt": "hi", "mcp_servers": ["genie"]})
+        assert asked.structured_content is not None
+        (pending,) = asked.structured_content["pending_calls"]
+        output = {"approval_request_id": pending["approval_request_id"], "approve": True}
+        arguments = {"conversation_id": asked.structured_content["conversation_id"], "outputs": [output]}
+        refused = await client.call_tool("continue_databricks_model", arguments)
+    return str(refused.content[0].text)
 
 
 @provokes("The emulator's port is in use")

@@ -92,7 +92,7 @@ async def test_the_whole_conversation_goes_along_with_each_turn(connect: Connect
 
 
 async def test_an_mcp_approval_waits_for_the_host_and_is_answered_by_it(connect: Connect) -> None:
-    async with connect() as host:
+    async with connect(model_approvals="allow") as host:
         conversation, (pending,) = await begin(host, "Ask genie.", GENIE)
         assert pending["type"] == "mcp_approval_request"
         _, facts, failed = await host.call(

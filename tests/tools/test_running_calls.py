@@ -265,7 +265,7 @@ async def test_an_approval_that_was_asked_for_after_the_hand_over_waits_for_the_
     connect: Connect, emulator: RunningEmulator, era: str
 ) -> None:
     genie = {"type": "mcp", "server_label": "genie", "server_url": "https://mcp.example.com"}
-    async with connect(era, hand_over_seconds=SOON) as host:
+    async with connect(era, hand_over_seconds=SOON, model_approvals="allow") as host:
         with emulator.state.hold(3):
             running = await handed_over(host, prompt="Search.", tools=[genie])
         blocks, facts, _ = await result_of(host, running["response_id"])

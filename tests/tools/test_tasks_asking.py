@@ -48,7 +48,7 @@ async def test_a_task_asks_the_user_and_goes_on_with_the_answer(
         assert await host.update(task_id, unheard_of={"ignored": True}) == {"resultType": "complete"}
         assert (await host.get(task_id))["inputRequests"] == waiting["inputRequests"]
         with emulator.state.hold() as hold:
-            answer = {"action": "accept", "content": {"approve": approve}}
+            answer = {"action": "accept" if approve else "decline"}
             assert await host.update(task_id, **{key: answer}) == {"resultType": "complete"}
             await hold.reached.wait()
             resumed = await host.get(task_id)
@@ -57,7 +57,7 @@ async def test_a_task_asks_the_user_and_goes_on_with_the_answer(
     request = waiting["inputRequests"][key]
     assert (key, request["method"]) == ("approval_1", "elicitation/create")
     assert request["params"]["message"].startswith("databricks-gpt-5 wants to call the tool ")
-    assert request["params"]["requestedSchema"]["required"] == ["approve"]
+    assert request["params"]["requestedSchema"] == {"type": "object", "properties": {}}
     assert waiting["statusMessage"] == "Waiting for the user."
     assert "requestState" not in waiting
     assert (resumed["status"], "inputRequests" in resumed) == ("working", False)
@@ -86,7 +86,9 @@ async def test_a_question_that_nobody_answers_approves_nothing_and_the_calls_wai
         result = task["result"]
     facts = result["structuredContent"]
     assert [call["type"] for call in facts["pending_calls"]] == ["mcp_approval_request"]
-    assert facts["notes"] == ["The user dismissed the question: nothing was approved, the calls wait in pending_calls."]
+    assert facts["notes"] == [
+        "The question was dismissed, or nobody could be asked: nothing was approved, the calls wait in pending_calls."
+    ]
     assert len(emulator.state.journal.to("/responses")) == 1
 
 

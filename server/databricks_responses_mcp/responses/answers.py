@@ -64,6 +64,19 @@ def answer_problems(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Any]
     return problems
 
 
+def approved_calls(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Any]) -> list[Mapping[str, Any]]:
+    """The pending MCP calls that these outputs would approve, whatever else is wrong with the outputs."""
+    approving = {
+        _given_id(output) for output in outputs if isinstance(output, Mapping) and output.get("approve") is not False
+    }
+    return [call for call in pending if call.get("type") == "mcp_approval_request" and _id_of(call) in approving]
+
+
+def with_decisions(outputs: Sequence[Mapping[str, Any]], decisions: Mapping[str, Item]) -> list[Mapping[str, Any]]:
+    """The outputs, those for approvals replaced by what was decided about each, by the approval's id."""
+    return [decisions.get(_given_id(output), output) for output in outputs]
+
+
 def answer_items(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> list[Item]:
     """The input items for outputs without problems, in the order of the calls."""
     given = {_given_id(output): output for output in outputs}

@@ -1,6 +1,6 @@
 """The tool ``continue_databricks_model``."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
@@ -10,10 +10,6 @@ from pydantic import Field
 from databricks_responses_mcp.tools.arguments import Key, Objects
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
-
-if TYPE_CHECKING:
-    from databricks_responses_mcp.turns.converse import Watch
-    from databricks_responses_mcp.turns.outcome import Outcome
 
 DESCRIPTION = """\
 Hand back the outputs of a model's pending_calls and get its next answer.
@@ -31,16 +27,10 @@ async def continue_databricks_model(
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Answer calls; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
-    from databricks_responses_mcp.tools.approvals import answered
+    from databricks_responses_mcp.tools.approvals import handed_back
     from databricks_responses_mcp.tools.taking import PictureTaker
-    from databricks_responses_mcp.turns.converse import answer_calls
 
-    app = app_of(ctx)
-
-    async def begin(watch: "Watch") -> "Outcome":
-        return await answer_calls(app.bridge, conversation_id, outputs, watch=watch)
-
-    return await answered(ctx, PictureTaker(app, "picture"), begin)
+    return await handed_back(ctx, PictureTaker(app_of(ctx), "picture"), conversation_id, outputs)
 
 
 def tool() -> Tool:
