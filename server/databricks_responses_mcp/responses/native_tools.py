@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from databricks_responses_mcp.schemas.bounds import bounds_problem
+
 NATIVE_TYPES = ("function", "custom", "apply_patch", "shell", "image_generation", "mcp", "web_search")
 
 _Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
@@ -110,6 +112,8 @@ def tool_problems(tools: Sequence[Any]) -> list[str]:
             problems.append(f"{where}: a tool is an object")
         elif not isinstance(tool.get("type"), str) or not tool["type"]:
             problems.append(f"{where}.type: a tool has a type; the API's are {', '.join(NATIVE_TYPES)}")
+        elif problem := bounds_problem(tool) or bounds_problem(tool.get("parameters")):
+            problems.append(f"{where}: it {problem}")
         elif tool["type"] in NATIVE_TYPES:
             problems += [f"{where}{problem}" for problem in _problems(tool)]
             named = (str(tool.get("name")), str(tool.get("server_label")))

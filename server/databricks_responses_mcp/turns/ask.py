@@ -22,7 +22,7 @@ from databricks_responses_mcp.turns.exchange import TakePicture
 from databricks_responses_mcp.turns.outcome import INTERRUPTED, Outcome
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.reaching import SURFACE
-from databricks_responses_mcp.turns.schema_answers import fit_to_schema, text_format
+from databricks_responses_mcp.turns.schema_answers import check_output_schema, fit_to_schema, text_format
 from databricks_responses_mcp.workspace.endpoints import Endpoint, looks_pay_per_token
 from databricks_responses_mcp.workspace.policy import check_parameters
 
@@ -98,6 +98,9 @@ async def ask(
     """
     _check_question(bridge, question)
     clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
+    if question.output_schema is not None:
+        async with clock.bounds("checking output_schema"):
+            await check_output_schema(bridge, question.output_schema)
     watch = Watch(reporter=reporter, on_text=on_text, take_picture=take_picture, stop=stop)
     if question.conversation_id is None:
         async with clock.bounds("looking up the model"):

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.workspace.routing import Router
 
 
+_MOST_SCHEMA_CHECKS = 4
+
+
 class Bridge:
     """The workspace as turns use it. The HTTP parts are imported and built on first use.
 
@@ -28,6 +33,7 @@ class Bridge:
         background: where what nobody waits for is done; None where there is no server.
         without_encrypted_reasoning: endpoints that turned out not to give reasoning that can be sent again.
         without_default_cap: endpoints that turned out not to take the `max_output_tokens` that the bridge adds.
+        schema_checks: bounds how many processes check answers at once.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
@@ -45,6 +51,7 @@ class Bridge:
         self.without_encrypted_reasoning: set[str] = set()
         self.without_default_cap: set[str] = set()
         self.background: TaskGroup | None = None
+        self.schema_checks = anyio.CapacityLimiter(_MOST_SCHEMA_CHECKS)
 
     @property
     def store(self) -> "Store":

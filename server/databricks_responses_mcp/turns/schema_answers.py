@@ -1,12 +1,15 @@
 """Answers that must fit a JSON Schema: asked for, checked, and mended once."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.request import Prompt
+from databricks_responses_mcp.schemas.bounds import bounds_problem
+from databricks_responses_mcp.schemas.checking import check_schema, check_values
+from databricks_responses_mcp.schemas.verdict import Verdict
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation
@@ -21,29 +24,31 @@ class SchemaUnusableError(ValueError):
     """The schema itself is at fault, not the answer."""
 
 
-def text_format(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``text.format`` that asks for the schema; ``strict`` where the schema is of the kind that strict takes.
+async def check_output_schema(bridge: Bridge, schema: Mapping[str, Any]) -> None:
+    """See that answers can be checked with it, before anything is paid for.
 
     Raises:
-        BridgeError: ``invalid_argument`` if it is no JSON Schema.
+        BridgeError: ``invalid_argument`` if it is no JSON Schema, too large, or refers to anything outside itself.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
+    if problem := bounds_problem(schema):
+        raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"output_schema {problem}.", "Use a simpler schema.")
     if foreign := _foreign_reference(schema):
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"output_schema refers to {foreign[:200]!r}, outside itself: nothing is fetched for a schema.",
             "Put what it refers to under $defs, and refer to it as #/$defs/….",
         )
-    try:
-        Draft202012Validator.check_schema(dict(schema))
-    except SchemaError as error:
-        raise BridgeError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"output_schema is not a JSON Schema: {error.json_path}: {error.message[:300]}.",
-            "Correct the schema.",
-        ) from error
+    checked = await check_schema(schema, bridge.schema_checks)
+    if checked.verdict is Verdict.NO_SCHEMA:
+        message = f"output_schema is not a JSON Schema: {checked.problem}."
+        raise BridgeError(ErrorCode.INVALID_ARGUMENT, message, "Correct the schema.")
+    if checked.verdict is not Verdict.FITS:
+        message = f"output_schema cannot be used: {checked.problem}."
+        raise BridgeError(ErrorCode.INVALID_ARGUMENT, message, "Use a simpler schema.")
+
+
+def text_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``text.format`` that asks for the schema; ``strict`` where the schema is of the kind that strict takes."""
     return {"type": "json_schema", "name": _NAME, "schema": dict(schema), "strict": _is_strict(schema)}
 
 
@@ -68,7 +73,7 @@ async def fit_to_schema(
         if outcome.status != "completed" or outcome.refusal or outcome.pending_calls:
             return outcome
         try:
-            return replace(outcome, parsed=(_parse(outcome.text, schema),))
+            return replace(outcome, parsed=(await _parse(bridge, outcome.text, schema),))
         except SchemaUnusableError as error:
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
@@ -97,15 +102,12 @@ async def fit_to_schema(
     return outcome
 
 
-def _parse(text: str, schema: Mapping[str, Any]) -> Any:
+async def _parse(bridge: Bridge, text: str, schema: Mapping[str, Any]) -> Any:
     """The JSON value of an answer that fits.
 
     Raises:
         ValueError: saying in one line what is wrong.
     """
-    from jsonschema.exceptions import best_match
-    from referencing.exceptions import Unresolvable
-
     bare = text.strip()
     if bare.startswith("```") and bare.endswith("```"):
         # Models without structured outputs like to fence their JSON.
@@ -116,27 +118,19 @@ def _parse(text: str, schema: Mapping[str, Any]) -> Any:
         raise ValueError("it nests too deep") from error
     except ValueError as error:
         raise ValueError(f"it is not JSON ({error})") from error
-    try:
-        problem = best_match(_validator(schema).iter_errors(value))
-    except Unresolvable as error:
-        raise SchemaUnusableError(f"it refers to {error.ref!r}, which is not there") from error
-    except RecursionError as error:
-        raise SchemaUnusableError("it refers to itself without end") from error
-    if problem is not None:
-        raise ValueError(f"{problem.json_path}: {problem.message[:300]}")
-    return value
+    return (await _first_fitting(bridge, [value], schema))[0]
 
 
-def _validator(schema: Mapping[str, Any]) -> Any:
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-    from referencing import Registry
+async def _first_fitting(bridge: Bridge, values: Sequence[Any], schema: Mapping[str, Any]) -> tuple[Any, int]:
+    """The first of the values that fits, and its place among them.
 
-    # The registry is empty, so nothing is fetched. Patterns are left to the API: one made to take for ever would stop
-    # the whole server.
-    make: Any = extend
-    checks = make(Draft202012Validator, {"pattern": _pass, "patternProperties": _pass})
-    return checks(dict(schema), registry=Registry())
+    Raises:
+        ValueError: why none does, of the first one in one line; `SchemaUnusableError` if that is the schema's fault.
+    """
+    checked = await check_values(schema, values, bridge.schema_checks)
+    if checked.verdict is Verdict.FITS:
+        return values[checked.number], checked.number
+    raise ValueError(checked.problem) if checked.verdict is Verdict.MISFIT else SchemaUnusableError(checked.problem)
 
 
 def _foreign_reference(schema: Any) -> str | None:
@@ -150,10 +144,6 @@ def _foreign_reference(schema: Any) -> str | None:
         if isinstance(target, str) and not target.startswith("#"):
             return target
     return next(filter(None, map(_foreign_reference, schema.values())), None)
-
-
-def _pass(*_: Any) -> None:
-    """A check that is not made here."""
 
 
 def _refuse(constant: str) -> Any:

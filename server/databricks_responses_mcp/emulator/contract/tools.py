@@ -9,6 +9,7 @@ from pydantic import Field
 from databricks_responses_mcp.emulator.catalogue import Endpoint
 from databricks_responses_mcp.emulator.contract.shapes import Name, Shape, read
 from databricks_responses_mcp.emulator.replies import ApiError, invalid, model_error, workspace_error
+from databricks_responses_mcp.schemas.bounds import bounds_problem
 
 Tool = dict[str, Any]
 
@@ -229,6 +230,8 @@ def schema_problem(schema: dict[str, Any]) -> str | None:
     """Why a schema is none; ``None`` if it is one."""
     import jsonschema
 
+    if problem := bounds_problem(schema):
+        return f"It {problem}."
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:

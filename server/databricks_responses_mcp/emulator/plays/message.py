@@ -9,6 +9,8 @@ from databricks_responses_mcp.emulator.plays.writing import deltas
 from databricks_responses_mcp.emulator.schema_filling import fill
 from databricks_responses_mcp.emulator.turn import Turn
 from databricks_responses_mcp.emulator.writer import Event
+from databricks_responses_mcp.schemas.checking import check_values
+from databricks_responses_mcp.schemas.verdict import Verdict
 
 _REFUSAL = "I am sorry, but the embedded workspace was told to refuse this."
 
@@ -114,21 +116,19 @@ async def _text(turn: Turn) -> AsyncGenerator[str]:
         return
     # The API promises JSON of the schema; an engine may not keep that promise.
     written = "".join([piece async for piece in turn.engine.stream(request)])
-    if not fits(written, request.json_schema):
+    if not await fits(written, request.json_schema):
         written = json.dumps(fill(request.json_schema, turn.conversation.prompt), ensure_ascii=False)
     for piece in deltas_of(written):
         yield piece
 
 
-def fits(text: str, schema: dict[str, Any]) -> bool:
-    """Whether the text is JSON that fits the schema."""
-    import jsonschema
-
+async def fits(text: str, schema: dict[str, Any]) -> bool:
+    """Whether the text is JSON that fits the schema, its patterns left aside."""
     try:
-        jsonschema.validate(json.loads(text), schema)
-    except (ValueError, jsonschema.ValidationError, jsonschema.SchemaError):
+        value = json.loads(text)
+    except (ValueError, RecursionError):
         return False
-    return True
+    return (await check_values(schema, [value])).verdict is Verdict.FITS
 
 
 def deltas_of(text: str) -> list[str]:

@@ -1,0 +1,86 @@
+"""The program that checks a value against a JSON Schema, in a process of its own that can be ended.
+
+It reads ``{"schema": …, "values": […]}`` from stdin, without values to check the schema alone, and writes a `Checked`.
+"""
+
+import json
+import re
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from databricks_responses_mcp.schemas.verdict import CPU_SECONDS, MEMORY_BYTES, Checked, Verdict
+
+_MAX_WORDS = 300
+
+
+def main() -> None:
+    """Answer one request."""
+    _limit_this_process()
+    request = json.load(sys.stdin)
+    try:
+        checked = _check(request)
+    except RecursionError:
+        checked = Checked(Verdict.UNUSABLE, "it refers to itself without end, or the value nests too deep")
+    except MemoryError:
+        checked = Checked(Verdict.LIMIT, "checking with it takes too much memory")
+    json.dump(asdict(checked), sys.stdout)
+
+
+def _check(request: dict[str, Any]) -> Checked:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError, best_match
+    from referencing.exceptions import Unresolvable
+
+    schema = request["schema"]
+    problems = []
+    try:
+        if "values" not in request:
+            Draft202012Validator.check_schema(schema)
+            return Checked(Verdict.FITS)
+        validator = _validator(schema)
+        for number, value in enumerate(request["values"]):
+            if (error := best_match(validator.iter_errors(value))) is None:
+                return Checked(Verdict.FITS, number=number)
+            problems.append(_words(error))
+    except SchemaError as error:
+        return Checked(Verdict.NO_SCHEMA, _words(error))
+    except Unresolvable as error:
+        return Checked(Verdict.UNUSABLE, f"it refers to {error.ref[:_MAX_WORDS]!r}, which is not there")
+    except re.error as error:
+        return Checked(Verdict.UNUSABLE, f"it has a pattern that Python does not read ({error})")
+    return Checked(Verdict.MISFIT, problems[0] if problems else "there is no value")
+
+
+def _words(error: Any) -> str:
+    return f"{error.json_path[:_MAX_WORDS]}: {error.message[:_MAX_WORDS]}"
+
+
+def _validator(schema: dict[str, Any]) -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+    from referencing import Registry
+
+    # The registry is empty, so nothing is fetched. Patterns are left to the API, whose dialect is not Python's.
+    make: Any = extend
+    checks = make(Draft202012Validator, {"pattern": _pass, "patternProperties": _pass})
+    return checks(schema, registry=Registry())
+
+
+def _pass(*_: Any) -> None:
+    """A check that is not made here."""
+
+
+def _limit_this_process() -> None:
+    if sys.platform == "win32":
+        return  # there the parent's clock ends it
+    import resource
+
+    for kind, most in ((resource.RLIMIT_CPU, CPU_SECONDS), (resource.RLIMIT_AS, MEMORY_BYTES)):
+        _, hard = resource.getrlimit(kind)
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (limit, hard))
+
+
+if __name__ == "__main__":
+    main()
