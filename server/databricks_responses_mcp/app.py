@@ -32,6 +32,7 @@ from pydantic import AnyUrl, ValidationError
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.description import SERVER
 from databricks_responses_mcp.hosts.limits import HostLimits, limits_of
+from databricks_responses_mcp.tools.arguments import without_placeholders
 from databricks_responses_mcp.tools.fitting import current_host
 from databricks_responses_mcp.tools.published import NAMES, published_tools
 from databricks_responses_mcp.tools.results import error_result
@@ -95,7 +96,7 @@ class BridgeServer(MCPServer[App]):
         try:
             if name not in NAMES:
                 return await self._call_foreign(name, arguments, context)
-            self._refuse_unknown(name, arguments)
+            arguments = self._checked(name, arguments)
             from databricks_responses_mcp.tools.held import Held, current_call
             from databricks_responses_mcp.turns.paying import spent_for
 
@@ -175,7 +176,8 @@ class BridgeServer(MCPServer[App]):
             raise BridgeError(ErrorCode.NOT_FOUND, f"There is no tool {name!r}.", f"The tools are {', '.join(NAMES)}.")
         return await super().call_tool(name, arguments, context)
 
-    def _refuse_unknown(self, name: str, arguments: dict[str, Any]) -> None:
+    def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments that are given, all of which the tool has."""
         tool = self.ours.get_tool(name)
         assert tool is not None
         known = list(tool.parameters["properties"])
@@ -188,6 +190,7 @@ class BridgeServer(MCPServer[App]):
                 f"{name} has no argument {unknown[0]!r}.",
                 f"Did you mean {near[0]!r}?" if near else f"Its arguments are {', '.join(known)}.",
             )
+        return without_placeholders(arguments, tool.parameters.get("required", ()))
 
 
 def build_server(open_bridge: OpenBridge) -> BridgeServer:

@@ -1,11 +1,26 @@
 """Types of tool arguments, lenient with what hosts and their models send in place of nothing."""
 
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 T = TypeVar("T")
+
+
+def without_placeholders(arguments: Mapping[str, Any], required: Collection[str]) -> dict[str, Any]:
+    """The arguments of a call without the optional ones that say only that they are not given.
+
+    Hosts that cannot leave an argument out send null for it, or the word as a text, and ``["null"]`` for a list.
+    """
+    return {name: value for name, value in arguments.items() if name in required or not _is_placeholder(value)}
+
+
+def _is_placeholder(value: Any) -> bool:
+    if isinstance(value, list):
+        return len(value) == 1 and not isinstance(value[0], list) and _is_placeholder(value[0])
+    return value is None or value in ("null", "undefined")
 
 
 def _given(value: Any) -> Any:

@@ -1,0 +1,56 @@
+"""Arguments as hosts send them that cannot leave one out."""
+
+from typing import Any
+
+import pytest
+
+from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.tools.arguments import without_placeholders
+from harness import Connect
+
+pytestmark = pytest.mark.anyio
+
+ASK = "ask_databricks_model"
+
+
+def test_only_optional_arguments_that_say_nothing_are_left_out() -> None:
+    given = {
+        "prompt": "null",
+        "a": None,
+        "b": "null",
+        "c": ["null"],
+        "d": "undefined",
+        "e": [None],
+        "kept": "none",
+        "also_kept": ["null", "x"],
+        "text": "Null",
+        "number": 0,
+        "empty": {},
+        "nested": [["null"]],
+    }
+    assert without_placeholders(given, ("prompt",)) == {
+        "prompt": "null",
+        "kept": "none",
+        "also_kept": ["null", "x"],
+        "text": "Null",
+        "number": 0,
+        "empty": {},
+        "nested": [["null"]],
+    }
+
+
+@pytest.mark.parametrize("nothing", ["null", None, ["null"], [None], "undefined"])
+async def test_no_optional_argument_takes_the_word_null_for_a_value(
+    connect: Connect, emulator: RunningEmulator, era: str, nothing: Any
+) -> None:
+    async with connect(era) as host:
+        (tool,) = [tool for tool in (await host.client.list_tools()).tools if tool.name == ASK]
+        optional = dict.fromkeys(set(tool.input_schema["properties"]) - set(tool.input_schema["required"]), nothing)
+        _, facts, failed = await host.call(ASK, prompt="[[say plain]]", **optional)
+        # `idempotency_key` was one of them: this is another call.
+        _, other, _ = await host.call(ASK, prompt="[[say another]]", **optional)
+        _, plain, _ = await host.call(ASK, prompt="[[say plain]]")
+    assert (failed, facts["text"], other["text"]) == (False, "plain", "another")
+    first, _, last = (exchange.body for exchange in emulator.state.journal.to("/responses"))
+    assert first == last
+    assert facts.keys() == plain.keys()
