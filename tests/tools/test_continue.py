@@ -266,3 +266,18 @@ async def test_a_choice_of_tool_holds_for_the_turn_that_made_it(connect: Connect
     assert "pending_calls" not in answered
     first, second = emulator.state.journal.to("/responses")
     assert (first.body["tool_choice"], second.body.get("tool_choice")) == ("required", None)
+
+
+async def test_a_result_with_pending_calls_says_how_to_give_one_up_and_that_works(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    async with connect() as host:
+        content, facts, _ = await host.call("ask_databricks_model", prompt="Weather in Paris?", tools=[WEATHER])
+        conversation, (pending,) = facts["conversation_id"], facts["pending_calls"]
+        in_words, _, _ = await host.call("ask_databricks_model", prompt="Never mind.", conversation_id=conversation)
+        output = {"call_id": pending["call_id"], "output": "not carried out"}
+        _, later, failed = await host.call(CONTINUE, conversation_id=conversation, outputs=[output])
+    assert 'an output that says so, such as "not carried out"' in content[0].text
+    assert "To give a call up, hand back an output that says so" in in_words[0].text
+    assert not failed
+    assert "pending_calls" not in later

@@ -13,7 +13,8 @@ from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
 Hand back the outputs of a model's pending_calls and get its next answer.
-Use when a result has pending_calls: carry them out, give one output for each. Costs tokens."""
+Use when a result has pending_calls: carry them out, give one output for each. \
+To give a call up, say so in its output. The user is asked about MCP calls that you approve. Costs tokens."""
 
 
 async def continue_databricks_model(

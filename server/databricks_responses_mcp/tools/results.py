@@ -197,9 +197,14 @@ def _pending_words(facts: dict[str, Any]) -> list[str]:
         for call in calls
     ]
     how = "Carry these out, then call continue_databricks_model with"
+    give_up = 'To give a call up, answer it with an output that says so, such as "not carried out".'
     if any(call.get("type") == "mcp_approval_request" for call in calls):
+        give_up += " To give an approval up, answer it with approve: false."
         how = "Ask the user about each approval, carry the rest out, then call continue_databricks_model with"
     conversation = f' conversation_id "{facts["conversation_id"]}" and' if "conversation_id" in facts else ""
+    lines.append(
+        'To give a call up, answer it with an output that says so, such as "not carried out", or approve: false.'
+    )
     return [f"[The model waits for you] {how}{conversation} one output for each:\n" + "\n".join(lines)]
 
 

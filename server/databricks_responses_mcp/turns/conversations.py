@@ -174,7 +174,8 @@ def check_nothing_waits(conversation: Conversation) -> None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"The conversation waits for the outputs of {waiting}.",
-            "Hand them back with continue_databricks_model first.",
+            "Hand them back with continue_databricks_model first. To give a call up, hand back an output that says so, "
+            "or approve: false for an approval.",
         )
 
 
