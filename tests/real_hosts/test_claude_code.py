@@ -338,7 +338,10 @@ async def test_without_a_person_claude_code_leaves_an_approval_pending(claude: C
                         "total_tokens": 9,
                     },
                     "notes": [
-                        "The user dismissed the question: nothing was approved, the calls wait in pending_calls."
+                        (
+                            "The question was dismissed, or nobody could be asked: "
+                            "nothing was approved, the calls wait in pending_calls."
+                        )
                     ],
                 },
             }

@@ -269,7 +269,7 @@ No model was asked: this is the embedded workspace's rule engine.
 You sent 22 characters in 4 words, beginning: “Search for the outage.”
 [tool] The user did not approve search of genie.\
 """,
-            ["The user declined search of genie."],
+            ["The user declined search of genie, or nobody could be asked and the host did."],
             None,
         )
     )
@@ -281,7 +281,7 @@ async def test_the_app_server_calls_the_tools_and_asks_the_user_for_an_approval(
         answer = await app.tool("ask_databricks_model", prompt="[[say Hello.]]")
         drawn = await app.tool("generate_image", prompt="a red fox", size="256x256")
         failed = await app.tool("ask_databricks_model", prompt="Hello.", model="no-such-model")
-        app.answers.append({"action": "accept", "content": {"approve": True}})
+        app.answers.append({"action": "accept", "content": {}})
         searched = await app.tool("ask_databricks_model", prompt="Search for the outage.", mcp_servers=["genie"])
     assert answer["content"] == [{"type": "text", "text": "Hello."}]
     text, picture, link = drawn["content"]
@@ -327,7 +327,8 @@ or you have no permission to see it.\
         [
             """\
 databricks-gpt-5 wants to call the tool search of the MCP server genie with:
-{"query": "Search for the outage."}\
+{"query": "Search for the outage."}
+Accept to let it make this call.\
 """
         ]
     )
