@@ -14,6 +14,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
+from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import COMMAND
 
 ACCEPT = "application/json, text/event-stream"
@@ -57,7 +58,7 @@ class HttpServer:
         kept = {name: value for name, value in sent.items() if value is not None}
         url = self.url if path is None else f"{self.url.removesuffix('/mcp')}{path}"
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with httpx.AsyncClient(timeout=20) as http:
+        async with httpx.AsyncClient(timeout=DEADLINE_SECONDS) as http:
             request = http.build_request("POST", url, content=content, headers=kept)
             if "accept" not in kept:
                 del request.headers["accept"]
@@ -76,7 +77,7 @@ async def http_server(env: dict[str, str], *arguments: str, address: str = "127.
     command = [*COMMAND, "serve", "--http", address, *arguments]
     async with await anyio.open_process(command, env=env, stderr=subprocess.PIPE) as process:
         try:
-            with anyio.fail_after(60):
+            with anyio.fail_after(DEADLINE_SECONDS):
                 assert process.stderr is not None
                 lines = BufferedByteReceiveStream(process.stderr)
                 printed = ""

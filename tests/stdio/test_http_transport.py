@@ -17,6 +17,7 @@ from mcp.types import ElicitRequestParams, ElicitResult
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from harness import Host
 from harness.bad_requests import META, bad_requests
+from harness.deadlines import DEADLINE_SECONDS
 from harness.http_process import ACCEPT, INITIALIZE, http_server
 from harness.stdio_process import ASK, COMMAND, environment
 
@@ -148,7 +149,7 @@ async def test_sessions_are_limited_in_number_and_end_when_idle(emulator: Runnin
         session = await serving.open_session()
         await serving.open_session()
         refused = await serving.post(INITIALIZE)
-        with anyio.fail_after(30):
+        with anyio.fail_after(DEADLINE_SECONDS):
             # The end of an idle session is no event that a client sees.
             while (answer := await serving.post(INITIALIZE)).status_code == 503:
                 pass
