@@ -91,6 +91,7 @@ def _serve_http(server: BridgeServer, address: tuple[str, int], settings: Settin
     limits = SessionLimits(settings.http_max_sessions, settings.http_session_idle_seconds)
     token = new_token() if settings.http_token is None else settings.http_token.get_secret_value()
     _print_entry(listener.url, token if settings.http_token is None else None)
+    settings.secrets.add(token)  # from here on it is taken out of whatever is written
     gc.freeze()
     gc.enable()
     anyio.run(serve_http, server, listener, token, limits)

@@ -1,0 +1,60 @@
+"""Addresses that may be listened on, and what requests to them may name."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.service.listening import listen
+
+
+def resolver(*addresses: str) -> Any:
+    """A resolver for every name; nothing is looked up."""
+
+    def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses]
+        return [
+            (family, socket.SOCK_STREAM, 6, "", (address, port))
+            for family, address in zip(families, addresses, strict=True)
+        ]
+
+    return getaddrinfo
+
+
+@pytest.mark.parametrize(
+    "addresses", [("192.0.2.1",), ("127.0.0.1", "192.0.2.1"), ("::1", "2001:db8::1"), ("0.0.0.0",)]
+)
+def test_a_name_that_leads_elsewhere_is_not_listened_on(
+    monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", resolver(*addresses))
+    with pytest.raises(BridgeError) as caught:
+        listen("tools.localhost", 0)
+    assert caught.value.code == ErrorCode.INVALID_ARGUMENT
+    assert addresses[-1] in caught.value.message
+
+
+def test_all_addresses_of_a_name_have_one_port_and_are_allowed_as_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", resolver("127.0.0.1", "127.0.0.3"))
+    listener = listen("tools.localhost", 0)
+    try:
+        assert [sock.getsockname() for sock in listener.sockets] == [
+            ("127.0.0.1", listener.port),
+            ("127.0.0.3", listener.port),
+        ]
+        assert listener.url == f"http://tools.localhost:{listener.port}/mcp"
+        names = ["127.0.0.1", "127.0.0.3", "[::1]", "localhost", "tools.localhost"]
+        assert listener.security.allowed_hosts == [*names, *(f"{name}:*" for name in names)]
+        assert "http://tools.localhost:*" in listener.security.allowed_origins
+        assert listener.security.enable_dns_rebinding_protection
+    finally:
+        for sock in listener.sockets:
+            sock.close()
+
+
+def test_a_port_that_is_taken_is_told_and_nothing_stays_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BridgeError, match=f"cannot listen on port {port} of 127.0.0.1"):
+            listen("127.0.0.1", port)
