@@ -206,3 +206,44 @@ def test_phase_and_tail_tell_what_the_model_is_doing() -> None:
             phases.append(assembler.phase)
     assert phases == ["waiting", "thinking", "searching the web", "drawing, preview 1", "writing"]
     assert (assembler.characters, assembler.tail) == (5000, "word " * 80)
+
+
+def take(*events: Any) -> list[str]:
+    """The answer's text as it is handed on after each event."""
+    assembler = ResponseAssembler()
+    pieces = []
+    for event in events:
+        assembler.feed(event)
+        pieces.append(assembler.take_text())
+    assembler.end_of_stream()
+    return [*pieces, assembler.take_text()]
+
+
+@pytest.mark.parametrize("kind", ["response.completed", "response.done", "response.incomplete"])
+@pytest.mark.parametrize("status", ["incomplete", "failed", "completed"])
+def test_the_responses_own_status_decides_not_the_events_name(kind: str, status: str) -> None:
+    assert assemble([{"type": kind, "response": {"status": status, "output": []}}])[0] == status
+
+
+@pytest.mark.parametrize("status", [None, "in_progress", 7, ["completed"]])
+def test_the_events_name_decides_where_the_response_says_nothing(status: Any) -> None:
+    assert assemble([{"type": "response.incomplete", "response": {"status": status}}])[0] == "incomplete"
+
+
+def test_text_is_handed_on_without_markers_cut_by_pieces() -> None:
+    pieces = ["Out ", "\ue200ci", "te\ue202turn0search0", "\ue201. Fast", " "]
+    assert take(*map(delta, pieces)) == ["Out", "", "", ". Fast", "", " "]
+
+
+def test_commentary_is_not_handed_on_and_messages_are_separated() -> None:
+    def added(index: int, **item: Any) -> dict[str, Any]:
+        return {"type": "response.output_item.added", "output_index": index, "item": {"type": "message", **item}}
+
+    assert take(
+        added(0, phase="commentary"),
+        delta("I look.", output_index=0),
+        added(1, phase="final_answer"),
+        delta("One.", output_index=1),
+        added(2),
+        delta("Two.", output_index=2),
+    ) == ["", "", "", "One.", "", "\n\nTwo.", ""]

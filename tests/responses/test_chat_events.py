@@ -234,6 +234,12 @@ def test_several_calls_are_put_together_by_their_index() -> None:
         ([piece(0, {"word": "kea"}, "a", "f")], [("a", "f", '{"word": "kea"}')]),
         ([piece(0, "", "a", "f")], [("a", "f", "{}")]),
         ([piece(0, "{}")], [("call_n_0", "", "{}")]),
+        ([piece(0, "", "a", "f"), piece(1, '{"a":'), piece(1, "1}")], [("a", "f", '{"a":1}')]),
+        ([piece(0, "", "a", "f"), piece(1, "{}", "a")], [("a", "f", "{}")]),
+        (
+            [piece(0, "{}", "a", "f"), piece(1, "[]"), piece(1, None, "b", "g")],
+            [("a", "f", "{}"), ("b", "g", "[]")],
+        ),
     ],
     ids=[
         "no index",
@@ -249,6 +255,9 @@ def test_several_calls_are_put_together_by_their_index() -> None:
         "arguments as an object",
         "no arguments",
         "no name",
+        "arguments under another index",
+        "arguments under another index, with the id",
+        "the second call's name last",
     ],
 )
 def test_calls_are_told_apart_however_a_server_names_them(pieces: list[Any], calls: list[Any]) -> None:

@@ -154,13 +154,14 @@ async def test_reasoning_summaries_are_in_both_forms(connect: Connect) -> None:
     assert texts(content) == [f"Yes.\n\n[Reasoning] {summary}"]
 
 
-async def test_commentary_is_told_apart_from_the_answer(connect: Connect) -> None:
+async def test_commentary_is_kept_apart_and_the_final_answer_is_the_answer(connect: Connect) -> None:
     async with connect() as host:
         content, facts, _ = await host.call(ASK, prompt="[[commentary]]")
     (commentary,) = facts["output"]
     assert (commentary["type"], commentary["phase"]) == ("message", "commentary")
     said = commentary["content"][0]["text"]
-    assert facts["text"].startswith(f"{said}\n\n")
+    assert said == "Looking into it."
+    assert facts["text"].startswith("No model was asked")
     assert texts(content) == [facts["text"]]
 
 

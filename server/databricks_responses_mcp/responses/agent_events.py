@@ -9,6 +9,7 @@ from typing import Any
 
 from databricks_responses_mcp.responses.agent_chat_events import AgentChatEvents
 from databricks_responses_mcp.responses.agent_items import agent_item, mark_of, text_of_item
+from databricks_responses_mcp.responses.assembly import ended_status
 from databricks_responses_mcp.responses.chat_events import ChatEvents
 from databricks_responses_mcp.responses.event_items import MessageItem
 from databricks_responses_mcp.responses.event_writer import Event, EventWriter
@@ -105,9 +106,9 @@ class AgentEvents:
             if isinstance(item := event.get("item"), dict):
                 self._take_done(item, event)
         elif kind in _COMPLETED:
-            self._take_response(response, "completed")
+            self._take_response(response, ended_status(response, "completed"))
         elif kind in ("response.incomplete", "response.failed", "response.cancelled"):
-            self._take_response(response, kind.removeprefix("response."))
+            self._take_response(response, ended_status(response, kind.removeprefix("response.")))
         elif kind in _LIFECYCLE:
             self._keep_fields(response)
             self._writer.start()

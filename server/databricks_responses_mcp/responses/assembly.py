@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from databricks_responses_mcp.responses.citation_markers import MarkerFilter
 from databricks_responses_mcp.responses.payloads import Payload
 
 Item = dict[str, Any]
@@ -21,6 +22,8 @@ _TERMINAL = {
     "response.failed": "failed",
     "response.cancelled": "cancelled",
 }
+
+_ENDED = ("completed", "incomplete", "failed", "cancelled")
 
 _PHASES = {
     "reasoning": "thinking",
@@ -36,6 +39,9 @@ _PHASES = {
     "mcp_approval_request": "asking for approval",
     "compaction": "compacting the conversation",
 }
+
+COMMENTARY = "commentary"
+"""The ``phase`` of a message that is no answer: the model says what it is about to do."""
 
 _OF_PICTURES = ("result", "picture")
 _TAIL = 400
@@ -69,6 +75,7 @@ class _Slot:
     annotations: dict[int, list[Any]] = field(default_factory=dict)
     summaries: dict[int, list[str]] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
+    filters: dict[int, MarkerFilter] = field(default_factory=dict)
 
 
 class ResponseAssembler:
@@ -79,7 +86,6 @@ class ResponseAssembler:
         finished: whether a terminal event was seen; what follows it need not be read.
         error: the payload of an ``error`` event, or of an ``{"error": …}`` chunk, if one came.
         events: how many events were taken.
-        characters: how many characters of visible text have been received as deltas.
         partial_images: how many previews of pictures have come.
         malformed: how many events of the stream could not be read, and may have held text.
     """
@@ -89,11 +95,14 @@ class ResponseAssembler:
         self.finished = False
         self.error: dict[str, Any] | None = None
         self.events = 0
-        self.characters = 0
+        self._characters = 0
+        self._filter = MarkerFilter()
         self.partial_images = 0
         self.malformed = 0
         self._tail: list[str] = []
         self._tail_length = 0
+        self._news: list[str] = []
+        self._speaker: _Slot | None = None
         self._slots: dict[int | str, _Slot] = {}
         self._fields: dict[str, Any] = {}
         self._status: str | None = None
@@ -141,13 +150,25 @@ class ResponseAssembler:
 
     def take_response(self, response: dict[str, Any]) -> None:
         """Take a whole response object, as a server gives it that does not stream."""
-        status = response.get("status")
-        self._finish(status if status in ("incomplete", "failed", "cancelled") else "completed", response)
+        self._finish("completed", response)
+
+    def take_text(self) -> str:
+        """The text of the answer that has come since the last time, without citation markers.
+
+        Messages are separated by a blank line, as in the whole text. Commentary is not part of it.
+        """
+        text, self._news = "".join(self._news), []
+        return text
+
+    @property
+    def characters(self) -> int:
+        """How many characters of visible text have been received as deltas."""
+        return self._characters + len(self._filter.space)
 
     @property
     def tail(self) -> str:
         """The newest text, a few hundred characters at the most."""
-        return "".join(self._tail)[-_TAIL:]
+        return "".join([*self._tail, self._filter.space])[-_TAIL:]
 
     def result(self) -> AssembledResponse:
         """What has been received so far."""
@@ -161,6 +182,8 @@ class ResponseAssembler:
         Args:
             marked: it ended with ``[DONE]``: then what has arrived is all there is. Without, every item must be done.
         """
+        for slot in self._slots.values():
+            self._end_parts(slot)
         if self.finished or not self._slots:
             return
         whole = self._done_items()
@@ -183,22 +206,41 @@ class ResponseAssembler:
         return slot
 
     def _text_delta(self, event: dict[str, Any]) -> None:
-        delta = event.get("delta")
-        if not isinstance(delta, str):
-            return
-        self._slot(event).parts.setdefault(_index(event, "content_index"), []).append(delta)
-        self.characters += len(delta)
+        delta = text_delta(event)
+        slot, part = self._slot(event), _index(event, "content_index")
+        slot.parts.setdefault(part, []).append(delta)
         self.phase = "writing"
-        self._tail.append(delta)
-        self._tail_length += len(delta)
+        self._filter = slot.filters.setdefault(part, MarkerFilter())
+        self._show(slot, self._filter.feed(delta))
+
+    def _show(self, slot: _Slot, text: str) -> None:
+        """Take in text as a reader sees it."""
+        if not text:
+            return
+        self._characters += len(text)
+        self._tail.append(text)
+        self._tail_length += len(text)
         if self._tail_length > 4 * _TAIL:
-            kept = self.tail
+            kept = "".join(self._tail)[-_TAIL:]
             self._tail, self._tail_length = [kept], len(kept)
+        if slot.item.get("phase") != COMMENTARY:
+            if self._speaker is not None and self._speaker is not slot:
+                self._news.append("\n\n")
+            self._speaker = slot
+            self._news.append(text)
+
+    def _end_parts(self, slot: _Slot) -> None:
+        """Nothing more comes of what these parts of a message held back."""
+        for text in slot.filters.values():
+            self._show(slot, text.finish())
+        slot.filters.clear()
 
     def _text_done(self, event: dict[str, Any]) -> None:
         text = event.get("text")
         if isinstance(text, str):
-            self._slot(event).parts[_index(event, "content_index")] = [text]
+            slot = self._slot(event)
+            slot.parts[_index(event, "content_index")] = [text]
+            self._end_parts(slot)
 
     def _annotation(self, event: dict[str, Any]) -> None:
         annotation = event.get("annotation")
@@ -238,6 +280,7 @@ class ResponseAssembler:
         if slot.done and not isinstance(event.get("output_index"), int):
             # Agents give no indexes, and one id to several items. None of them may be lost.
             slot = self._slots[f"extra-{len(self._slots)}"] = _Slot()
+        self._end_parts(slot)
         slot.item, slot.done, slot.announced = item, True, True
         return item
 
@@ -250,9 +293,11 @@ class ResponseAssembler:
         response = event.get("response")
         self._finish(_TERMINAL[kind], response if isinstance(response, dict) else {})
 
-    def _finish(self, status: str, response: dict[str, Any]) -> None:
+    def _finish(self, named: str, response: dict[str, Any]) -> None:
         self.finished = True
-        self._status = status
+        self._status = ended_status(response, named)
+        for slot in self._slots.values():
+            self._end_parts(slot)
         self._fields.update((key, value) for key, value in response.items() if key != "output")
         output = response.get("output")
         if isinstance(output, list):
@@ -282,6 +327,15 @@ class ResponseAssembler:
             elif (item := _unfinished(slot)) is not None and not _said_by(item, whole):
                 output.append(item)
         return output
+
+
+def ended_status(response: dict[str, Any], named: str) -> str:
+    """The status of a response that has ended: its own, else that which the event's name says.
+
+    vLLM sends incomplete responses in an event named ``response.completed``.
+    """
+    status = response.get("status")
+    return status if isinstance(status, str) and status in _ENDED else named
 
 
 def _index(event: dict[str, Any], name: str) -> int:
@@ -342,7 +396,7 @@ def _unfinished(slot: _Slot) -> Item | None:
 
 
 def text_delta(event: Any) -> str:
-    """The text that an event adds to the answer, or ""."""
+    """The text that an event adds to a message, markers included, or ""."""
     if not isinstance(event, dict) or event.get("type") != "response.output_text.delta":
         return ""
     delta = event.get("delta")

@@ -82,8 +82,9 @@ class CallPieces:
         if isinstance(index, int):
             there = self._by_index.get(index)
             if there is None:
-                # The index counts, even where two calls go by one id.
-                return None
+                # The index counts, even where two calls go by one id. But arguments alone, of a call that nobody has
+                # begun, are those of the call before, if that still lacks some.
+                return None if name or (given_id and same is None) else same or self._unfinished()
             # One index for all calls: another id together with a name is another call.
             is_another = bool(name and given_id and same is not there and self._has_own_id(there))
             return same if is_another else there
@@ -92,6 +93,11 @@ class CallPieces:
         if not self._calls or (name and self._calls[-1].has_arguments):
             return None
         return self._calls[-1]
+
+    def _unfinished(self) -> CallItem | None:
+        """The last call, if its arguments are not whole."""
+        last = self._calls[-1] if self._calls else None
+        return last if last is not None and last.name and not _is_json(last.arguments_so_far) else None
 
     def _has_own_id(self, call: CallItem) -> bool:
         return not call.call_id.startswith(f"call_{self._writer.nonce}_")

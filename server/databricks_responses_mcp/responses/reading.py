@@ -7,13 +7,28 @@ raised.
 from typing import Any
 
 from databricks_responses_mcp.responses.answers import answer_shape
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.assembly import COMMENTARY, Item
+from databricks_responses_mcp.responses.replay import MAX_ID
 
 _WAITING = frozenset({"function_call", "custom_tool_call", "apply_patch_call", "shell_call", "mcp_approval_request"})
 
 
+def answer_of(output: list[Item], *, is_whole: bool) -> list[Item]:
+    """The messages that are the answer: all but commentary, which a model writes while it works.
+
+    Args:
+        is_whole: nothing more will come. Then commentary is the answer of a response that has no other message and no
+            call that waits.
+    """
+    messages = [item for item in output if item.get("type") == "message"]
+    answer = [item for item in messages if item.get("phase") != COMMENTARY]
+    if answer or not is_whole or _waiting(output):
+        return answer
+    return messages
+
+
 def text_of(output: list[Item]) -> str:
-    """The text of all messages; messages are parted by a blank line."""
+    """The text of all messages; messages are separated by a blank line."""
     return "\n\n".join(text for text in map(_message_text, output) if text)
 
 
@@ -48,37 +63,50 @@ def citations_of(output: list[Item]) -> list[dict[str, Any]]:
 def pending_calls_of(output: list[Item]) -> list[dict[str, Any]]:
     """The calls that wait for the caller, each with the shape of the input item that answers it."""
     pending: list[dict[str, Any]] = []
-    for item in output:
-        kind = item.get("type")
-        if kind not in _WAITING or item.get("output") is not None or item.get("status") == "incomplete":
-            continue
+    for item in _waiting(output):
         call = {
             key: item[key]
             for key in ("type", "call_id", "name", "arguments", "input", "operation", "action", "server_label")
             if item.get(key) is not None
         }
-        if kind == "mcp_approval_request":
+        if item["type"] == "mcp_approval_request":
             call["approval_request_id"] = item.get("id")
         call["answer_with"] = answer_shape(item)
         pending.append(call)
-    answered = {str(item.get("call_id")) for item in output if str(item.get("type", "")).endswith("_output")}
-    return [call for call in pending if call.get("call_id") is None or str(call["call_id"]) not in answered]
+    return pending
 
 
-def other_items_of(output: list[Item]) -> list[Item]:
-    """All items but plain messages, as the API gave them, without base64 and without encrypted reasoning.
+def other_items_of(output: list[Item], answer: list[Item] | None = None) -> list[Item]:
+    """All items but plain messages, without what a reader cannot use.
 
-    A reasoning item with nothing to read is left out.
+    That is base64, encrypted reasoning, ids of more than 64 characters and the schemas of listed MCP tools, of which
+    the names stay. A reasoning item with nothing to read is left out.
+
+    Args:
+        answer: the messages whose text is given as the answer; commentary among them is not listed again.
     """
+    told = {id(item) for item in answer or () if not _has_more_than_text(item)}
     items: list[Item] = []
     for item in output:
-        if _is_plain_answer(item):
+        if _is_plain_answer(item) or id(item) in told:
             continue
-        slim = {key: value for key, value in item.items() if not _is_bulk(item, key)}
         if item.get("type") == "reasoning" and not item.get("summary") and not item.get("content"):
             continue
+        slim = {key: value for key, value in item.items() if not _is_bulk(item, key)}
+        if item.get("type") == "mcp_list_tools" and isinstance(item.get("tools"), list):
+            slim["tools"] = [_tool_name(tool) for tool in item["tools"]]
         items.append(slim)
     return items
+
+
+def without_pending(items: list[Item], pending: list[dict[str, Any]]) -> list[Item]:
+    """The items without those that ``pending`` repeats."""
+    waiting = {(call.get("type"), call.get("approval_request_id") or call.get("call_id")) for call in pending}
+
+    def name(item: Item) -> tuple[Any, Any]:
+        return item.get("type"), item.get("id" if item.get("type") == "mcp_approval_request" else "call_id")
+
+    return [item for item in items if name(item) not in waiting] if waiting else items
 
 
 def pictures_of(output: list[Item]) -> list[Item]:
@@ -110,13 +138,32 @@ def incomplete_reason_of(fields: dict[str, Any]) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
+def _waiting(output: list[Item]) -> list[Item]:
+    """The calls that wait for the caller: whole, and not answered by the server itself."""
+    answered = {str(item.get("call_id")) for item in output if str(item.get("type", "")).endswith("_output")}
+    return [
+        item
+        for item in output
+        if str(item.get("type")) in _WAITING
+        and item.get("output") is None
+        and item.get("status") != "incomplete"
+        and (item.get("call_id") is None or str(item["call_id"]) not in answered)
+    ]
+
+
+def _tool_name(tool: Any) -> Any:
+    return tool["name"] if isinstance(tool, dict) and isinstance(tool.get("name"), str) else tool
+
+
 def _is_plain_answer(item: Item) -> bool:
-    """A message that is text and nothing else; what is not the answer proper, such as commentary, is told apart."""
+    """Whether the item is a message that is text and nothing else; commentary is listed apart."""
     return (
-        item.get("type") == "message"
-        and item.get("phase") in (None, "final_answer")
-        and all(part.get("type") == "output_text" for part in _parts(item))
+        item.get("type") == "message" and item.get("phase") in (None, "final_answer") and not _has_more_than_text(item)
     )
+
+
+def _has_more_than_text(item: Item) -> bool:
+    return not all(part.get("type") == "output_text" for part in _parts(item))
 
 
 def _parts(item: Item) -> list[dict[str, Any]]:
@@ -153,7 +200,9 @@ def _citation(note: dict[str, Any], text: str, offset: int) -> dict[str, Any]:
 
 
 def _is_bulk(item: Item, key: str) -> bool:
-    """Base64 and ciphertext: long, and nothing that a reader could use."""
-    if item.get("type") == "image_generation_call":
-        return key in ("result", "picture")
+    """Base64, ciphertext and long ids: nothing that a reader could use."""
+    if item.get("type") == "image_generation_call" and key in ("result", "picture"):
+        return True
+    if key == "id":
+        return isinstance(item[key], str) and len(item[key]) > MAX_ID
     return key == "encrypted_content"

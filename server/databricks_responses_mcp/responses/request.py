@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from databricks_responses_mcp.responses.unique_ids import unique_calls
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
@@ -54,9 +56,9 @@ RESERVED = frozenset({"model", "input", "stream"})
 """Parameters that the bridge owns: ``extra`` may not carry them."""
 
 
-def build_request(model: str, items: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON body that asks ``model`` to go on after ``items``."""
-    return {"model": model, "input": list(items), "stream": True, **parameters}
+def build_request(model: str, items: Sequence[dict[str, Any]], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON body that asks ``model`` to go on after ``items``; ids of calls that repeat are renamed."""
+    return {"model": model, "input": unique_calls(items), "stream": True, **parameters}
 
 
 def build_parameters(options: RequestOptions) -> dict[str, Any]:

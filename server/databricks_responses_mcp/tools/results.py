@@ -213,6 +213,9 @@ def _item_words(facts: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for item in facts.get("output", []):
         kind = item.get("type")
+        if kind == "message" and not facts.get("text"):
+            # Commentary stands for an answer as long as there is none.
+            lines += [f"[Commentary] {part['text']}" for part in item.get("content") or () if _has_text(part)]
         if kind in ("message", "image_generation_call") or _id_of(item) in waiting:
             continue
         if kind == "web_search_call" and facts.get("citations"):
@@ -225,6 +228,10 @@ def _item_words(facts: dict[str, Any]) -> list[str]:
         else:
             lines.append(f"[{kind}] {_json({k: v for k, v in item.items() if k not in ('type', 'id')})}")
     return lines
+
+
+def _has_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "output_text" and isinstance(part.get("text"), str)
 
 
 def _id_of(call: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ import anyio
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.replay import from_last_compaction, replayable, without_reasoning
+from databricks_responses_mcp.responses.unique_ids import call_ids
 from databricks_responses_mcp.store.interface import Store, StoreError, TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, Turn
 from databricks_responses_mcp.turns.outcome import Outcome
@@ -84,6 +85,11 @@ class Conversation:
                 answer = without_reasoning(answer)
             items += [*turn.said, *answer]
         return from_last_compaction(items)
+
+    @property
+    def call_ids(self) -> set[str]:
+        """The ids of all calls so far: an id that comes again is not the same call."""
+        return {name for turn in self.history for name in call_ids(turn.items)}
 
     @property
     def has_reasoning(self) -> bool:

@@ -10,11 +10,12 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.answers import answer_items, answer_problems
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.request import build_request
+from databricks_responses_mcp.responses.unique_ids import unique_calls
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation
 from databricks_responses_mcp.turns.exchange import TakePicture
-from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.outcome import Outcome, with_items
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.reaching import reach
 from databricks_responses_mcp.turns.replaying import input_of
@@ -113,6 +114,7 @@ async def take_turn(
     if not encrypted:
         # It was the reason, so it is known from now on: a request without it has worked.
         bridge.without_encrypted_reasoning.add(conversation.endpoint)
+    outcome = with_items(outcome, unique_calls(outcome.items, conversation.call_ids))
     conversation.add(said, outcome)
     notes = await bridge.conversations.keep(conversation)
     if (sight := current_sight.get()) is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.responses.assembly import Item, ResponseAssembler, picture_base64, text_delta
+from databricks_responses_mcp.responses.assembly import Item, ResponseAssembler, picture_base64
 from databricks_responses_mcp.responses.reading import pictures_of
 from databricks_responses_mcp.turns.outcome import Outcome, interrupted, outcome_of
 from databricks_responses_mcp.turns.progress import Reporter, TurnProgress
@@ -48,7 +48,7 @@ async def exchange(
         deadline_seconds: the most that the whole exchange may take, retries included.
         reporter: told how it goes, if given.
         label: what progress calls this turn; the endpoint's name if empty.
-        on_text: given each piece of text as it arrives; several messages are parted by a blank line.
+        on_text: given each piece of text as it arrives; several messages are separated by a blank line.
         take_picture: given each picture as soon as it is whole.
         stop: once it is set, reading ends, and the outcome is ``incomplete`` with what had arrived.
 
@@ -121,7 +121,6 @@ async def _run(
     progress: TurnProgress | None,
 ) -> None:
     on_wait: OnWait | None = progress.waiting if progress is not None else None
-    speaker: object = None
     surface = way.surface
     async with client.responses(
         body, model=way.model, path=surface.path(way.model), is_gateway=surface.is_gateway, on_wait=on_wait
@@ -132,11 +131,8 @@ async def _run(
             async for event in events:
                 previews = assembler.partial_images
                 item = assembler.feed(event)
-                if on_text is not None and (delta := text_delta(event)):
-                    # Messages are parted here as they are in the whole text.
-                    said_by = event.get("output_index")
-                    on_text(delta if speaker in (None, said_by) else f"\n\n{delta}")
-                    speaker = said_by
+                if (text := assembler.take_text()) and on_text is not None:
+                    on_text(text)
                 if progress is not None and assembler.partial_images != previews:
                     progress.preview()
                 if item is not None and take_picture is not None and picture_base64(item) is not None:
@@ -146,6 +142,8 @@ async def _run(
                     break
             else:
                 assembler.end_of_stream(marked=stream.marked_end)
+                if (text := assembler.take_text()) and on_text is not None:
+                    on_text(text)
         assembler.malformed = stream.malformed
     if take_picture is not None:
         for picture in pictures_of(assembler.result().output):

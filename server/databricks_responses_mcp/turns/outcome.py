@@ -1,5 +1,6 @@
 """What one turn came to, in the terms of the result contract."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -7,6 +8,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.assembly import AssembledResponse, Item
 from databricks_responses_mcp.responses.mending import mended
 from databricks_responses_mcp.responses.reading import (
+    answer_of,
     citations_of,
     incomplete_reason_of,
     other_items_of,
@@ -14,7 +16,10 @@ from databricks_responses_mcp.responses.reading import (
     refusal_of,
     text_of,
     usage_of,
+    without_pending,
 )
+from databricks_responses_mcp.responses.received import is_cut_call, received_items
+from databricks_responses_mcp.responses.replay import MAX_ID
 
 INTERRUPTED = "interrupted"
 """The ``incomplete_reason`` of an answer that the caller ended."""
@@ -69,13 +74,13 @@ class Outcome:
             "endpoint": self.endpoint,
             "surface": self.surface,
             "conversation_id": self.conversation_id,
-            "response_id": self.response_id,
+            "response_id": self.response_id if self.response_id and len(self.response_id) <= MAX_ID else None,
             "incomplete_reason": self.incomplete_reason,
             "refusal": self.refusal,
             "pending_calls": self.pending_calls,
             "citations": self.citations,
-            "output": self.output,
-            "usage": self.usage,
+            "output": without_pending(self.output, self.pending_calls),
+            "usage": nonzero_counts(self.usage),
             "notes": list(self.notes),
             **self.extras,
         }
@@ -83,27 +88,49 @@ class Outcome:
         return {**known, "parsed": self.parsed[0]} if self.parsed else known
 
 
+def nonzero_counts(usage: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Token counts as results show them: those that are zero say nothing and are left out."""
+    counts: dict[str, Any] = {}
+    for name, value in (usage or {}).items():
+        shown = nonzero_counts(value) if isinstance(value, Mapping) else value
+        if shown:
+            counts[name] = shown
+    return counts
+
+
 def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
     """Read an assembled response."""
-    output: list[Item] = mended(response.output)
+    output = received_items(mended(response.output), response.status)
     fields: dict[str, Any] = mended(response.fields)
     model = fields.get("model")
     response_id = fields.get("id")
-    return Outcome(
-        text=text_of(output),
+    read = Outcome(
+        text="",
         status=response.status,
         model=model if isinstance(model, str) and model else endpoint,
         endpoint=endpoint,
         response_id=response_id if isinstance(response_id, str) else None,
         incomplete_reason=incomplete_reason_of(fields),
-        refusal=refusal_of(output),
-        pending_calls=pending_calls_of(output),
-        citations=citations_of(output),
-        output=other_items_of(output),
         usage=usage_of(fields),
         extras={name: fields[name] for name in _OF_AGENTS if fields.get(name)},
-        items=output,
-        notes=_notes(response),
+        notes=_notes(response, output),
+    )
+    return with_items(read, output)
+
+
+def with_items(outcome: Outcome, items: list[Item]) -> Outcome:
+    """The outcome with these output items, and what they say."""
+    answer = answer_of(items, is_whole=outcome.status == "completed")
+    # What a response that failed, or has not ended, asks for cannot be answered: it is not part of the conversation.
+    is_answerable = outcome.status in ("completed", "incomplete")
+    return replace(
+        outcome,
+        text=text_of(answer),
+        refusal=refusal_of(items),
+        pending_calls=pending_calls_of(items) if is_answerable else [],
+        citations=citations_of(answer),
+        output=other_items_of(items, answer),
+        items=items,
     )
 
 
@@ -122,16 +149,8 @@ def interrupted(outcome: Outcome) -> Outcome:
             partial={"usage": outcome.usage} if outcome.usage else {},
         )
     items = [_ended_early(item) if item.get("type") == "message" else item for item in said]
-    return replace(
-        outcome,
-        text=text_of(items),
-        status="incomplete",
-        incomplete_reason=INTERRUPTED,
-        pending_calls=[],
-        citations=citations_of(items),
-        output=other_items_of(items),
-        items=items,
-    )
+    ended = replace(outcome, status="incomplete", incomplete_reason=INTERRUPTED)
+    return replace(with_items(ended, items), pending_calls=[])
 
 
 def _ended_early(message: Item) -> Item:
@@ -151,7 +170,10 @@ def _is_drawn(item: Item) -> bool:
     return item.get("type") == "image_generation_call" and bool(item.get("picture") or item.get("result"))
 
 
-def _notes(response: AssembledResponse) -> tuple[str, ...]:
-    if not response.malformed or response.status != "completed":
-        return ()
-    return (f"{response.malformed} events of the stream could not be read; the text may lack something.",)
+def _notes(response: AssembledResponse, output: list[Item]) -> tuple[str, ...]:
+    notes: list[str] = []
+    if response.malformed and response.status == "completed":
+        notes.append(f"{response.malformed} events of the stream could not be read; the text may lack something.")
+    if cut := [str(item.get("name") or item["type"]) for item in output if is_cut_call(item)]:
+        notes.append(f"Do not carry out {', '.join(cut)}: the answer ended in the middle of the call.")
+    return tuple(notes)

@@ -1,0 +1,114 @@
+"""Output items as a server sent them, made regular: what the rest of the bridge reads, keeps and sends again.
+
+Citation markers are taken out of texts, arguments are JSON text, ids of calls are unique and short, and a call that was
+cut off in the middle has the status ``incomplete``, whatever the server said of it.
+"""
+
+import json
+from typing import Any
+
+from pydantic_core import from_json
+
+from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.citation_markers import CleanText, without_markers
+from databricks_responses_mcp.responses.plain_items import as_text
+from databricks_responses_mcp.responses.unique_ids import unique_calls
+
+_WITH_ARGUMENTS = frozenset({"function_call", "mcp_call", "mcp_approval_request"})
+_CALLS = frozenset({"function_call", "custom_tool_call", "apply_patch_call", "shell_call", "mcp_approval_request"})
+
+
+def received_items(output: list[Item], status: str) -> list[Item]:
+    """The items of a response made regular.
+
+    Args:
+        output: as the server gave them.
+        status: the response's.
+    """
+    last = len(output) - 1
+    return unique_calls(_item(item, status, is_last=number == last) for number, item in enumerate(output))
+
+
+def is_cut_call(item: Item) -> bool:
+    """Whether the item is a call that its server did not finish."""
+    return str(item.get("type")) in _CALLS and item.get("status") == "incomplete"
+
+
+def _item(item: Item, status: str, *, is_last: bool) -> Item:
+    kind = str(item.get("type"))
+    if kind == "message":
+        return _message(item)
+    if kind in _WITH_ARGUMENTS:
+        item = {**item, "arguments": _arguments(item.get("arguments"))}
+    if kind in _CALLS and _is_cut(item, status, is_last=is_last):
+        return {**item, "status": "incomplete"}
+    return item
+
+
+def _arguments(value: Any) -> str:
+    """Arguments as JSON text; servers give an empty text, null, or the object itself."""
+    text = as_text(value).strip()
+    return "{}" if text in ("", "null") else as_text(value)
+
+
+def _is_cut(item: Item, status: str, *, is_last: bool) -> bool:
+    if item.get("status") == "incomplete":
+        return True
+    if item["type"] in _WITH_ARGUMENTS:
+        # Arguments that are JSON are whole. Those that are not are the model's own in a whole response (the caller may
+        # still read them), unless they just stop.
+        text = item["arguments"]
+        return not _is_json(text) and (status != "completed" or _is_beginning(text))
+    return status != "completed" and (
+        item.get("status") == "in_progress" or (is_last and item.get("status") != "completed")
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_beginning(text: str) -> bool:
+    """Whether more text could make it JSON."""
+    try:
+        json.JSONDecoder().raw_decode(text.lstrip())
+    except (ValueError, RecursionError):
+        pass
+    else:
+        return False  # a whole value, with something after it
+    try:
+        from_json(text, allow_partial="trailing-strings")
+    except ValueError:
+        return False
+    return True
+
+
+def _message(item: Item) -> Item:
+    content = item.get("content")
+    if isinstance(content, str):
+        return {**item, "content": without_markers(content).text}
+    if not isinstance(content, list):
+        return item
+    return {**item, "content": [_part(part) for part in content]}
+
+
+def _part(part: Any) -> Any:
+    if not isinstance(part, dict) or not isinstance(part.get("text"), str):
+        return part
+    clean = without_markers(part["text"])
+    if clean.text == part["text"]:
+        return part
+    notes = part.get("annotations")
+    placed = {"annotations": [_placed(note, clean) for note in notes]} if isinstance(notes, list) else {}
+    return {**part, "text": clean.text, **placed}
+
+
+def _placed(note: Any, clean: CleanText) -> Any:
+    if not isinstance(note, dict):
+        return note
+    places = {key: note[key] for key in ("start_index", "end_index") if type(note.get(key)) is int}
+    return {**note, **{key: clean.place(value) for key, value in places.items()}}

@@ -1,0 +1,73 @@
+"""Ids of calls made unique: servers repeat them, in a later turn or within one answer, and the API refuses repeats.
+
+Each repeat gets the id with a number after it, always the same one for the same items; the outputs that follow are
+renamed with their call.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.replay import MAX_ID, short_id
+
+_SUFFIX = 8
+"""Characters left for what is put after a repeated id: ``_`` and a number."""
+
+
+def call_ids(items: Iterable[Item]) -> set[str]:
+    """The ids by which callers answer the calls among these items."""
+    return {str(item[key]) for item in items if (key := _own_key(item)) is not None}
+
+
+def unique_calls(items: Iterable[Item], taken: Iterable[str] = ()) -> list[Item]:
+    """The items with no id of a call longer than 64 characters, in ``taken``, or used by an earlier call.
+
+    Outputs answer the calls of their id in the order in which both stand.
+    """
+    ids = _Ids(taken)
+    return [ids.renamed(item) for item in items]
+
+
+class _Ids:
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._used = set(taken)
+        self._unanswered: dict[str, deque[str]] = {}
+        self._newest: dict[str, str] = {}
+
+    def renamed(self, item: Item) -> Item:
+        if (key := _own_key(item)) is not None:
+            given = str(item[key])
+            name = _unused(short_id(given), self._used)
+            self._used.add(name)
+            self._unanswered.setdefault(given, deque()).append(name)
+            self._newest[given] = name
+            return item if name == given else {**item, key: name}
+        key = "approval_request_id" if "approval_request_id" in item else "call_id"
+        answered = item.get(key)
+        if not isinstance(answered, str):
+            return item
+        name = self._answered(answered, is_output=item.get("type") != "mcp_call")
+        return item if name == answered else {**item, key: name}
+
+    def _answered(self, given: str, *, is_output: bool) -> str:
+        if is_output and (waiting := self._unanswered.get(given)):
+            return waiting.popleft()
+        return self._newest.get(given, short_id(given))
+
+
+def _own_key(item: Mapping[str, Any]) -> str | None:
+    """The field that holds the id by which a call is answered; None for what is not a call."""
+    kind = item.get("type")
+    if kind == "mcp_approval_request":
+        return "id" if isinstance(item.get("id"), str) else None
+    is_call = isinstance(kind, str) and kind.endswith("_call")
+    return "call_id" if is_call and isinstance(item.get("call_id"), str) else None
+
+
+def _unused(name: str, used: set[str]) -> str:
+    number, candidate = 1, name
+    while candidate in used:
+        number += 1
+        candidate = f"{name[: MAX_ID - _SUFFIX]}_{number}"
+    return candidate

@@ -1,0 +1,113 @@
+"""Items as servers send them, made regular."""
+
+from typing import Any
+
+import pytest
+
+from databricks_responses_mcp.responses.assembly import AssembledResponse
+from databricks_responses_mcp.responses.received import received_items
+from databricks_responses_mcp.turns.outcome import outcome_of
+
+CITE = "\ue200cite\ue202turn0search0\ue201"
+
+
+def call(arguments: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "function_call", "call_id": "c", "name": "f", "arguments": arguments, **more}
+
+
+def outcome(*items: dict[str, Any], status: str = "completed") -> dict[str, Any]:
+    facts = outcome_of(AssembledResponse(status, list(items), {}), "m").as_dict()
+    return {name: facts[name] for name in ("text", "pending_calls", "output", "notes") if name in facts}
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [("", "{}"), (None, "{}"), ("null", "{}"), ({"a": 1}, '{"a": 1}'), ('{"a":1}', '{"a":1}'), (" \n", "{}")],
+)
+@pytest.mark.parametrize("kind", ["function_call", "mcp_call", "mcp_approval_request"])
+def test_arguments_are_json_text(given: Any, arguments: str, kind: str) -> None:
+    (item,) = received_items([{"type": kind, "id": "i", "arguments": given}], "completed")
+    assert item["arguments"] == arguments
+
+
+@pytest.mark.parametrize(
+    ("item", "status", "waits"),
+    [
+        (call('{"a": 1}'), "completed", True),
+        (call('{"a": 1}'), "incomplete", True),
+        (call('{"a": 1}', status="incomplete"), "completed", False),
+        (call('{"a": "some te', status="completed"), "incomplete", False),
+        (call('{"a": "some te', status="completed"), "completed", False),
+        (call("{'a': 1}"), "completed", True),
+        (call('{"a": 1}{"a": 1}'), "completed", True),
+        (call("{'a': 1}"), "incomplete", False),
+        ({"type": "custom_tool_call", "call_id": "c", "input": "print("}, "incomplete", False),
+        ({"type": "custom_tool_call", "call_id": "c", "input": "x", "status": "completed"}, "incomplete", True),
+        ({"type": "shell_call", "call_id": "c", "action": {}, "status": "in_progress"}, "incomplete", False),
+        ({"type": "shell_call", "call_id": "c", "action": {}}, "completed", True),
+    ],
+)
+def test_a_call_that_was_cut_off_never_waits_to_be_carried_out(item: dict[str, Any], status: str, waits: bool) -> None:
+    facts = outcome(item, status=status)
+    assert ("pending_calls" in facts) is waits
+    assert ("notes" in facts) is not waits
+    assert ("output" in facts) is not waits
+
+
+def test_the_caller_is_told_of_a_call_that_was_cut_off() -> None:
+    assert outcome(call('{"path": "/etc'), status="incomplete") == {
+        "text": "",
+        "output": [call('{"path": "/etc', status="incomplete")],
+        "notes": ["Do not carry out f: the answer ended in the middle of the call."],
+    }
+
+
+@pytest.mark.parametrize("status", ["failed", "cut", "cancelled"])
+def test_no_call_of_a_response_that_is_not_kept_waits(status: str) -> None:
+    assert outcome(call("{}"), status=status) == {"text": "", "output": [call("{}")]}
+
+
+def message(text: str, **more: Any) -> dict[str, Any]:
+    return {"type": "message", "content": [{"type": "output_text", "text": text, "annotations": []}], **more}
+
+
+def test_the_final_answer_is_the_answer_and_commentary_stands_apart() -> None:
+    said = message("I look.", phase="commentary")
+    assert outcome(said, message("It rains.", phase="final_answer")) == {"text": "It rains.", "output": [said]}
+
+
+def test_commentary_alone_is_the_answer_of_a_whole_response() -> None:
+    said = message("Done.", phase="commentary")
+    assert outcome(said) == {"text": "Done."}
+    assert outcome(said, status="cut") == {"text": "", "output": [said]}
+    assert outcome(said, call("{}"))["text"] == ""
+
+
+def test_citations_stand_where_the_text_is_without_markers() -> None:
+    text = f"Paris is big {CITE}. It rains {CITE}."
+    start = text.index("It rains")
+    notes = [
+        {"type": "url_citation", "url": "a", "start_index": 0, "end_index": 12},
+        {"type": "url_citation", "url": "b", "start_index": start, "end_index": start + 8},
+        {"type": "url_citation", "url": "c", "start_index": text.index(CITE)},
+        "odd",
+    ]
+    content = [{"type": "output_text", "text": text, "annotations": notes}]
+    facts = outcome_of(AssembledResponse("completed", [{"type": "message", "content": content}], {}), "m")
+    assert facts.text == "Paris is big. It rains."
+    assert [(c.get("start_index"), c.get("end_index"), c.get("quote")) for c in facts.citations] == [
+        (0, 12, "Paris is big"),
+        (14, 22, "It rains"),
+        (12, None, None),
+    ]
+
+
+def test_what_repeats_the_pending_calls_or_helps_nobody_is_left_out_of_the_output() -> None:
+    listed = {"type": "mcp_list_tools", "id": "x" * 190, "tools": [{"name": "a", "input_schema": {}}, {"name": "b"}, 3]}
+    assert outcome(listed, call("{}"))["output"] == [{"type": "mcp_list_tools", "tools": ["a", "b", 3]}]
+
+
+def test_counts_that_are_zero_are_left_out() -> None:
+    usage = {"input_tokens": 3, "output_tokens": 0, "input_tokens_details": {"cached_tokens": 0}, "x": {"y": 1, "z": 0}}
+    facts = outcome_of(AssembledResponse("completed", [], {"usage": usage}), "m").as_dict()
+    assert facts["usage"] == {"input_tokens": 3, "x": {"y": 1}}

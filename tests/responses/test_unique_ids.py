@@ -1,0 +1,64 @@
+"""Ids of calls that servers repeat."""
+
+from typing import Any
+
+from databricks_responses_mcp.responses.unique_ids import call_ids, unique_calls
+
+
+def call(call_id: str, **more: Any) -> dict[str, Any]:
+    return {"type": "function_call", "call_id": call_id, **more}
+
+
+def output(call_id: str, said: str) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": said}
+
+
+def test_a_call_id_that_comes_twice_is_renamed_with_its_output() -> None:
+    items = [call("c"), call("c"), output("c", "first"), output("c", "second"), call("c"), output("c", "third")]
+    assert unique_calls(items) == [
+        call("c"),
+        call("c_2"),
+        output("c", "first"),
+        output("c_2", "second"),
+        call("c_3"),
+        output("c_3", "third"),
+    ]
+    assert unique_calls(unique_calls(items)) == unique_calls(items)
+
+
+def test_ids_that_are_unique_stay_as_they_are() -> None:
+    items = [call("a"), output("a", "x"), {"type": "message", "content": "hi"}, output("nobody's", "y")]
+    assert unique_calls(items) == items
+
+
+def test_an_id_of_an_earlier_turn_is_not_used_again() -> None:
+    assert unique_calls([call("c"), call("d")], {"c", "c_2"}) == [call("c_3"), call("d")]
+
+
+def test_long_ids_are_shortened_and_stay_apart() -> None:
+    first, second, third = unique_calls(
+        [call("call_" + "x" * 190), call("call_" + "x" * 190), call("y" * 64)], {"y" * 64}
+    )
+    names = [str(item["call_id"]) for item in (first, second, third)]
+    assert len(set(names)) == 3
+    assert all(len(name) <= 64 for name in names)
+
+
+def test_approvals_are_renamed_with_their_answers() -> None:
+    request = {"type": "mcp_approval_request", "id": "ap", "arguments": "{}"}
+    answer = {"type": "mcp_approval_response", "approval_request_id": "ap", "approve": True}
+    done = {"type": "mcp_call", "id": "mcp", "approval_request_id": "ap"}
+    assert unique_calls([request, answer, done, request, answer, done]) == [
+        request,
+        answer,
+        done,
+        {**request, "id": "ap_2"},
+        {**answer, "approval_request_id": "ap_2"},
+        {**done, "approval_request_id": "ap_2"},
+    ]
+    assert call_ids([request, call("c"), output("d", "x")]) == {"ap", "c"}
+
+
+def test_odd_items_pass() -> None:
+    odd: list[Any] = [{}, {"type": 7}, {"type": ["function_call"]}, call(None), {"type": "shell_call"}]  # type: ignore[arg-type]
+    assert unique_calls(odd) == odd
