@@ -265,6 +265,20 @@ def test_calls_are_told_apart_however_a_server_names_them(pieces: list[Any], cal
     assert calls_of(called(*pieces), CALLED) == calls
 
 
+def test_citations_on_a_part_of_the_content_count_in_the_whole_message() -> None:
+    cited = {"type": "url_citation", "url_citation": {"url": "u", "title": "T", "start_index": 0, "end_index": 2}}
+    parts = [{"type": "text", "text": "Yes. "}, {"type": "text", "text": "It rains.", "citations": [cited, 7]}]
+    ((item,), *_) = result(chunk({"content": parts}), STOP)[1:]
+    assert item["content"] == [
+        {
+            "type": "output_text",
+            "text": "Yes. It rains.",
+            "annotations": [{"url": "u", "title": "T", "start_index": 5, "end_index": 7, "type": "url_citation"}],
+            "logprobs": [],
+        }
+    ]
+
+
 def test_a_function_call_of_the_old_kind_is_a_call() -> None:
     old = [chunk({"function_call": {"name": "f", "arguments": ""}}), chunk({"function_call": {"arguments": "{}"}})]
     assert calls_of(*old, chunk({}, "function_call")) == [("call_n_0", "f", "{}")]

@@ -111,3 +111,12 @@ def test_counts_that_are_zero_are_left_out() -> None:
     usage = {"input_tokens": 3, "output_tokens": 0, "input_tokens_details": {"cached_tokens": 0}, "x": {"y": 1, "z": 0}}
     facts = outcome_of(AssembledResponse("completed", [], {"usage": usage}), "m").as_dict()
     assert facts["usage"] == {"input_tokens": 3, "x": {"y": 1}}
+
+
+def test_a_citation_in_the_chat_apis_nested_shape_is_a_citation() -> None:
+    nested = {"type": "url_citation", "url_citation": {"url": "u", "title": "T", "start_index": 0, "end_index": 3}}
+    content = [{"type": "output_text", "text": "It rains.", "annotations": [nested]}]
+    read = outcome_of(AssembledResponse("completed", [{"type": "message", "content": content}], {}), "m")
+    assert read.citations == [
+        {"type": "url_citation", "url": "u", "title": "T", "start_index": 0, "end_index": 3, "quote": "It "}
+    ]

@@ -5,6 +5,8 @@ from typing import Any
 
 import anyio
 import pytest
+from inline_snapshot import snapshot
+from jsonschema import Draft202012Validator
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import Question, ask
@@ -34,6 +36,116 @@ async def test_json_that_fits_is_the_value_fenced_or_not(text: str) -> None:
     assert outcome.parsed == ({"degrees": 22},)
     assert outcome.text == text
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```JSON\n{"degrees": 22}\n```',
+        '```jsonc {"degrees": 22} ```',
+        '~~~\n{"degrees": 22}\n~~~',
+        '```\n{"degrees": 22}',
+        'Here it is:\n```json\n{"degrees": 22}\n```\nAnything else?',
+        'Not `{}` nor [1], but {"degrees": 22}, is the answer.',
+        '<think>Maybe {"degrees": 9}?</think>\n{"degrees": 22}',
+        'no opening tag {"degrees": 9}</THINK> ```\n{"degrees": 22}\n```',
+        '<think>{"degrees": 22}</think>{"degrees": 22}',
+        '\ufeff{"degrees": 22}',
+    ],
+)
+async def test_json_is_found_in_fences_among_words_and_after_thoughts(text: str) -> None:
+    async with raw_server(said(text)) as (server, bridge):
+        outcome = await ask(bridge, QUESTION)
+    assert (outcome.parsed, outcome.text, len(server.requests)) == (({"degrees": 22},), text, 1)
+
+
+RECURSIVE: dict[str, Any] = {
+    "anyOf": [{"$ref": "#/$defs/n"}, {"type": "array", "items": {"$ref": "#"}}],
+    "$defs": {"n": {"type": "null"}},
+}
+WRAPPED: list[tuple[dict[str, Any], Any]] = [
+    ({"type": "array", "items": {"type": "string"}}, ["a", "b"]),
+    ({"type": "string", "enum": ["answer"]}, "answer"),
+    ({"type": ["object", "null"]}, None),
+    ({"type": "object", "oneOf": [{"required": ["answer"]}, {"required": ["b"]}]}, {"answer": {"answer": 1}}),
+    (
+        {"anyOf": [{"$ref": "#/$defs/n"}, {"type": "array", "items": {"$ref": "#"}}], "$defs": {"n": {"type": "null"}}},
+        [[None]],
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), WRAPPED)
+async def test_a_schema_whose_root_is_no_plain_object_is_wrapped_and_its_answer_unwrapped(
+    schema: dict[str, Any], value: Any
+) -> None:
+    async with raw_server(said(json.dumps({"answer": value}))) as (server, bridge):
+        outcome = await ask(bridge, Question(prompt="Hi", model="m", output_schema=schema))
+    assert (outcome.parsed, json.loads(outcome.text)) == ((value,), value)
+    (request,) = server.requests
+    sent = json.loads(request)["text"]["format"]["schema"]
+    Draft202012Validator.check_schema(sent)
+    Draft202012Validator(sent).validate({"answer": value})
+    assert (sent["type"], sent["required"], sent["additionalProperties"]) == ("object", ["answer"], False)
+
+
+async def test_the_bare_value_is_taken_as_well_where_a_model_leaves_the_object_out() -> None:
+    async with raw_server(said('["a"]')) as (_, bridge):
+        outcome = await ask(bridge, Question(prompt="Hi", model="m", output_schema=WRAPPED[0][0]))
+    assert (outcome.parsed, outcome.text) == ((["a"],), '["a"]')
+
+
+def test_references_lead_to_the_same_parts_of_a_wrapped_schema() -> None:
+    schema = {
+        "type": "array",
+        "items": {"$ref": "#/$defs/node"},
+        "$defs": {
+            "node": {"properties": {"$ref": {"type": "string"}, "all": {"$ref": "#"}, "one": {"$ref": "#/items"}}}
+        },
+        "default": [{"$ref": "#"}],
+    }
+    assert text_format(schema)["schema"] == snapshot(
+        {
+            "type": "object",
+            "properties": {"answer": {"type": "array", "items": {"$ref": "#/$defs/node"}, "default": [{"$ref": "#"}]}},
+            "required": ["answer"],
+            "additionalProperties": False,
+            "$defs": {
+                "node": {
+                    "properties": {
+                        "$ref": {"type": "string"},
+                        "all": {"$ref": "#/properties/answer"},
+                        "one": {"$ref": "#/properties/answer/items"},
+                    }
+                }
+            },
+        }
+    )
+
+
+def refused(message: str) -> bytes:
+    body = json.dumps({"error": {"message": message, "code": "invalid_json_schema", "param": "text.format.schema"}})
+    return f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+STRICT_SCHEMA = {**SCHEMA, "additionalProperties": False}
+
+
+async def test_a_schema_that_strict_refuses_all_the_same_is_asked_for_once_without_strict() -> None:
+    async with raw_server(said('{"degrees": 22}')) as (server, bridge):
+        server.first = [refused("Invalid schema: 'format' is not permitted.")]
+        outcome = await ask(bridge, Question(prompt="Hi", model="m", output_schema=STRICT_SCHEMA))
+        await ask(bridge, Question(prompt="And now?", conversation_id=outcome.conversation_id))
+    assert outcome.parsed == ({"degrees": 22},)
+    formats = [json.loads(request)["text"]["format"] for request in server.requests]
+    assert [one["strict"] for one in formats] == [True, False, False]
+
+
+async def test_a_schema_that_is_refused_without_strict_too_is_an_error() -> None:
+    async with raw_server(refused("Invalid schema: no.")) as (server, bridge):
+        with pytest.raises(BridgeError) as caught:
+            await ask(bridge, Question(prompt="Hi", model="m", output_schema=STRICT_SCHEMA))
+    assert (caught.value.code, len(server.requests)) == (ErrorCode.INVALID_ARGUMENT, 2)
 
 
 async def test_an_answer_that_does_not_fit_is_sent_back_once_and_mended() -> None:
@@ -70,6 +182,10 @@ STRICT: list[tuple[dict[str, Any], bool]] = [
     ({"type": "object"}, False),
     ({"type": "array", "items": {"type": "object", "properties": {}}}, False),
     ({"type": "string", "enum": ["a"]}, True),
+    ({"type": "object", "properties": {"a": {"oneOf": [{}]}}, "required": ["a"], "additionalProperties": False}, False),
+    ({"type": "object", "properties": {"oneOf": {}}, "required": ["oneOf"], "additionalProperties": False}, True),
+    ({"type": "array", "items": {"allOf": [{}]}}, False),
+    ({"type": ["object", "null"], "properties": {"a": {}}}, False),
 ]
 
 

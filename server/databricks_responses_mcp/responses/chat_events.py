@@ -12,6 +12,7 @@ from databricks_responses_mcp.responses.chat_usage import is_final_usage
 from databricks_responses_mcp.responses.event_items import MessageItem, ReasoningItem
 from databricks_responses_mcp.responses.event_writer import Event, EventWriter
 from databricks_responses_mcp.responses.finish_reasons import incomplete_reason
+from databricks_responses_mcp.responses.received import flat_annotation
 
 _FIELDS = ("service_tier", "custom_outputs", "databricks_output", "trace_id", "citations")
 
@@ -101,7 +102,15 @@ class ChatEvents:
 
     def _take_content(self, kind: str, text: str, raw: dict[str, Any]) -> None:
         if kind == "text":
-            self._write_text(text)
+            message = self._speak()
+            offset = len(message.said)
+            message.text(text)
+            # Notes of a part count in its text; the message may have more before it.
+            for name in ("annotations", "citations"):
+                notes = raw.get(name)
+                for note in notes if isinstance(notes, list) else ():
+                    if (annotation := _annotation(note)) is not None:
+                        message.annotation(_moved(annotation, offset))
         elif kind == "refusal":
             self._speak().refusal(text)
         elif kind == "picture":
@@ -169,6 +178,10 @@ def _first(choices: Any) -> dict[str, Any] | None:
 def _annotation(note: Any) -> dict[str, Any] | None:
     if not isinstance(note, dict):
         return None
-    cited = note.get("url_citation")
-    cited = {**cited, "type": "url_citation"} if isinstance(cited, dict) else note
+    cited = flat_annotation(note)
     return cited if isinstance(cited.get("type"), str) else None
+
+
+def _moved(note: dict[str, Any], offset: int) -> dict[str, Any]:
+    places = {key: note[key] + offset for key in ("start_index", "end_index") if type(note.get(key)) is int}
+    return {**note, **places}

@@ -100,8 +100,6 @@ def _part(part: Any) -> Any:
     if not isinstance(part, dict) or not isinstance(part.get("text"), str):
         return part
     clean = without_markers(part["text"])
-    if clean.text == part["text"]:
-        return part
     notes = part.get("annotations")
     placed = {"annotations": [_placed(note, clean) for note in notes]} if isinstance(notes, list) else {}
     return {**part, "text": clean.text, **placed}
@@ -110,5 +108,12 @@ def _part(part: Any) -> Any:
 def _placed(note: Any, clean: CleanText) -> Any:
     if not isinstance(note, dict):
         return note
+    note = flat_annotation(note)
     places = {key: note[key] for key in ("start_index", "end_index") if type(note.get(key)) is int}
     return {**note, **{key: clean.place(value) for key, value in places.items()}}
+
+
+def flat_annotation(note: dict[str, Any]) -> dict[str, Any]:
+    """An annotation as the Responses API has it; the chat API nests what it says under the name of its type."""
+    nested = note.get("url_citation")
+    return {**nested, "type": "url_citation"} if isinstance(nested, dict) else note

@@ -1,5 +1,6 @@
 """One turn of a conversation: everything said so far goes along, and what comes back is kept."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.answers import answer_items, answer_problems
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.request import build_request
+from databricks_responses_mcp.responses.strict_schema import without_strict
 from databricks_responses_mcp.responses.unique_ids import unique_calls
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
@@ -24,6 +26,7 @@ from databricks_responses_mcp.turns.tool_secrets import usable_tools
 from databricks_responses_mcp.workspace.advice_rules import TOO_LONG, UNREADABLE_REASONING
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 
+_SCHEMA = re.compile(r"schema|response_format|text\.format|\bstrict\b", re.IGNORECASE)
 _ENCRYPTED = "reasoning.encrypted_content"
 _CAP = "max_output_tokens"
 _CAP_NAMES = (_CAP, "max_tokens", "max_completion_tokens")
@@ -104,6 +107,11 @@ async def take_turn(
                     capped = False
                     continue
                 error.hint = f"{error.hint} {_CAP_IS_NEEDED}"
+            relaxed = without_strict(parameters) if _refuses_strict(error) else None
+            if relaxed is not None:
+                parameters = relaxed
+                conversation.parameters = without_strict(conversation.parameters) or conversation.parameters
+                continue
             if ours and _refuses_include(error, parameters):
                 encrypted = False
                 continue
@@ -206,6 +214,11 @@ def _refuses_include(error: BridgeError, parameters: Mapping[str, Any]) -> bool:
     named = error.message.lower()
     # A word about what the caller wanted included is for the caller.
     return _is_refusal(error) and ("encrypted" in named or ("include" in named and "include" not in parameters))
+
+
+def _refuses_strict(error: BridgeError) -> bool:
+    """Whether a request may have been refused for its schema: strict takes only some, and which ones changes."""
+    return _is_refusal(error) and _SCHEMA.search(error.marks) is not None
 
 
 def _is_refusal(error: BridgeError) -> bool:

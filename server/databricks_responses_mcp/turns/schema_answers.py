@@ -1,12 +1,18 @@
-"""Answers that must fit a JSON Schema: asked for, checked, and mended once."""
+"""Answers that must fit a JSON Schema: asked for, checked, and asked for once more if they do not fit."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
+import anyio
+import anyio.to_thread
+
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.json_in_text import parse, values_in
 from databricks_responses_mcp.responses.request import Prompt
+from databricks_responses_mcp.responses.strict_schema import NAME, answer_format, is_wrapped
 from databricks_responses_mcp.schemas.bounds import bounds_problem
 from databricks_responses_mcp.schemas.checking import check_schema, check_values
 from databricks_responses_mcp.schemas.verdict import Verdict
@@ -17,7 +23,9 @@ from databricks_responses_mcp.turns.converse import Watch, take_turn
 from databricks_responses_mcp.turns.joining import joined, keep_before
 from databricks_responses_mcp.turns.outcome import Outcome
 
-_NAME = "answer"
+_PLACES = ("start_index", "end_index", "quote")
+_MAX_CANDIDATES = 100
+"""How many JSON values of one answer are checked."""
 
 
 class SchemaUnusableError(ValueError):
@@ -48,8 +56,8 @@ async def check_output_schema(bridge: Bridge, schema: Mapping[str, Any]) -> None
 
 
 def text_format(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``text.format`` that asks for the schema; ``strict`` where the schema is of the kind that strict takes."""
-    return {"type": "json_schema", "name": _NAME, "schema": dict(schema), "strict": _is_strict(schema)}
+    """Return the ``text.format`` for the schema, wrapped where its root is no plain object, strict where it can be."""
+    return answer_format(schema)
 
 
 async def fit_to_schema(
@@ -73,7 +81,7 @@ async def fit_to_schema(
         if outcome.status != "completed" or outcome.refusal or outcome.pending_calls:
             return outcome
         try:
-            return replace(outcome, parsed=(await _parse(bridge, outcome.text, schema),))
+            return await _with_value(bridge, outcome, schema)
         except SchemaUnusableError as error:
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
@@ -102,35 +110,48 @@ async def fit_to_schema(
     return outcome
 
 
-async def _parse(bridge: Bridge, text: str, schema: Mapping[str, Any]) -> Any:
-    """The JSON value of an answer that fits.
+async def _with_value(bridge: Bridge, outcome: Outcome, schema: Mapping[str, Any]) -> Outcome:
+    """Return the outcome with the JSON value of its answer.
 
     Raises:
-        ValueError: saying in one line what is wrong.
+        ValueError: saying in one line why the answer does not fit.
     """
-    bare = text.strip()
-    if bare.startswith("```") and bare.endswith("```"):
-        # Models without structured outputs like to fence their JSON.
-        bare = bare.strip("`").removeprefix("json").strip()
-    try:
-        value = json.loads(bare, parse_constant=_refuse)
-    except RecursionError as error:
-        raise ValueError("it nests too deep") from error
-    except ValueError as error:
-        raise ValueError(f"it is not JSON ({error})") from error
-    return (await _first_fitting(bridge, [value], schema))[0]
+    value, was_wrapped = await _parse(bridge, outcome.text, schema)
+    if not was_wrapped:
+        return replace(outcome, parsed=(value,))
+    # The object around it was the bridge's own: the caller has not asked for it.
+    text = json.dumps(value, ensure_ascii=False)
+    citations = [{key: note[key] for key in note if key not in _PLACES} for note in outcome.citations]
+    return replace(outcome, parsed=(value,), text=text, citations=citations)
 
 
-async def _first_fitting(bridge: Bridge, values: Sequence[Any], schema: Mapping[str, Any]) -> tuple[Any, int]:
-    """The first of the values that fits, and its place among them.
+async def _parse(bridge: Bridge, text: str, schema: Mapping[str, Any]) -> tuple[Any, bool]:
+    """Return the JSON value of an answer that fits, and whether it stood in the object that the bridge asked for.
 
     Raises:
-        ValueError: why none does, of the first one in one line; `SchemaUnusableError` if that is the schema's fault.
+        ValueError: saying in one line what is wrong; `SchemaUnusableError` if that is the schema's fault.
     """
-    checked = await check_values(schema, values, bridge.schema_checks)
+    # In a thread: a long answer takes more than a few milliseconds.
+    values, problem = await anyio.to_thread.run_sync(_values_of, text)
+    candidates: list[tuple[Any, bool]] = []
+    for value in values:
+        if is_wrapped(schema) and isinstance(value, dict) and value.keys() == {NAME}:
+            candidates.append((value[NAME], True))
+        candidates.append((value, False))
+    if not candidates:
+        raise ValueError(problem)
+    checked = await check_values(schema, [value for value, _ in candidates], bridge.schema_checks)
     if checked.verdict is Verdict.FITS:
-        return values[checked.number], checked.number
+        return candidates[checked.number]
     raise ValueError(checked.problem) if checked.verdict is Verdict.MISFIT else SchemaUnusableError(checked.problem)
+
+
+def _values_of(text: str) -> tuple[list[Any], str]:
+    """Return the JSON values of an answer, the likeliest first, and why the whole of it is none."""
+    try:
+        return [parse(text)], ""
+    except ValueError as error:
+        return list(islice(values_in(text), _MAX_CANDIDATES)), str(error)
 
 
 def _foreign_reference(schema: Any) -> str | None:
@@ -144,26 +165,3 @@ def _foreign_reference(schema: Any) -> str | None:
         if isinstance(target, str) and not target.startswith("#"):
             return target
     return next(filter(None, map(_foreign_reference, schema.values())), None)
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _is_strict(schema: Any) -> bool:
-    """Whether every object closes its properties and requires them all, as ``strict`` demands."""
-    if isinstance(schema, list):
-        return all(map(_is_strict, schema))
-    if not isinstance(schema, Mapping):
-        return True
-    if schema.get("type") == "object" or "properties" in schema:
-        properties = schema.get("properties")
-        if not isinstance(properties, Mapping) or schema.get("additionalProperties") is not False:
-            return False
-        if set(schema.get("required", [])) != set(properties):
-            return False
-        if not all(map(_is_strict, properties.values())):
-            return False
-    return all(
-        _is_strict(value) for key, value in schema.items() if key not in ("properties", "enum", "const", "default")
-    )

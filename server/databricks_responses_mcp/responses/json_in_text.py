@@ -1,0 +1,84 @@
+"""The JSON in what a model wrote: bare, in a fence of any kind, with words around it, or after its thoughts."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.IGNORECASE | re.DOTALL)
+_END_OF_THOUGHTS = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`{\[]*)", re.MULTILINE)
+_START = re.compile(r"[{\[]")
+_MOST_TRIES = 100
+"""How many places of a text are tried as the beginning of a JSON value."""
+
+_DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(name))
+
+
+def parse(text: str) -> Any:
+    """The JSON value that a text is.
+
+    Raises:
+        ValueError: saying in one line why it is none.
+    """
+    try:
+        return json.loads(text.strip().removeprefix("\ufeff"), parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("it nests too deep") from error
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from error
+
+
+def values_in(text: str) -> Iterator[Any]:
+    """The JSON values in a text that is not JSON itself, the likeliest first; some may come twice."""
+    bare = _without_thoughts(text).strip()
+    if bare != text.strip():
+        yield from _parsed(bare)
+    for inside in _fenced(bare):
+        yield from _parsed(inside)
+    yield from _among_words(bare)
+
+
+def _without_thoughts(text: str) -> str:
+    if not (ends := list(_END_OF_THOUGHTS.finditer(text))):
+        return text
+    # Some templates leave out the opening tag.
+    answer = text[ends[-1].end() :]
+    return answer if answer.strip() else _THOUGHTS.sub("", text)
+
+
+def _fenced(text: str) -> Iterator[str]:
+    at = 0
+    while (opening := _FENCE.search(text, at)) is not None:
+        end = text.find(opening[1], opening.end())
+        if end < 0:
+            # The closing fence may have been forgotten.
+            yield text[opening.end() :]
+            return
+        yield text[opening.end() : end]
+        at = end + len(opening[1])
+
+
+def _among_words(text: str) -> Iterator[Any]:
+    at = tries = 0
+    while tries < _MOST_TRIES and (start := _START.search(text, at)) is not None:
+        tries += 1
+        try:
+            value, at = _DECODER.raw_decode(text, start.start())
+        except RecursionError:
+            return
+        except ValueError:
+            at = start.end()
+        else:
+            yield value
+
+
+def _parsed(text: str) -> Iterator[Any]:
+    try:
+        yield parse(text)
+    except ValueError:
+        return
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
