@@ -9,7 +9,7 @@ from typing import Any
 
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.chat_reasoning import unsealed
-from databricks_responses_mcp.responses.plain_items import call_id_of, plain_items
+from databricks_responses_mcp.responses.plain_items import as_text, call_id_of, plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
 from databricks_responses_mcp.responses.untranslatable import UntranslatableError, is_native_tool, tool_feature
 
@@ -72,9 +72,20 @@ def _item(item: Item, number: int) -> Item:
         return {**item, "id": item.get("id") or f"msg_{number}", "content": content}
     if item["type"] == "reasoning":
         return {**item, "id": item.get("id") or f"rs_{number}", "summary": item.get("summary") or []}
-    if item["type"] in ("function_call", "function_call_output"):
+    if item["type"] == "function_call":
         return {**item, "call_id": call_id_of(item)}
+    if item["type"] == "function_call_output":
+        return {**item, "call_id": call_id_of(item), "output": _output(item.get("output"))}
     return item
+
+
+def _output(value: Any) -> Any:
+    """Text parts as the text that agents' checks ask for; with pictures among them, whether it is taken is theirs."""
+    if isinstance(value, list) and all(
+        isinstance(part, Mapping) and part.get("type") == "input_text" for part in value
+    ):
+        return "\n\n".join(as_text(part.get("text")) for part in value)
+    return value
 
 
 def _part(part: Any) -> Any:

@@ -4,14 +4,12 @@ Source: the ``*_call_output`` items and ``mcp_approval_response`` of the Respons
 API has it, or only what matters of it (``call_id`` and the result): the call says the rest.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.replay import short_id
-
-_CONTENT_TYPES = ("input_text", "input_image", "input_file")
+from databricks_responses_mcp.responses.tool_content import output_content, output_text
 
 
 def answer_shape(call: Mapping[str, Any]) -> Item:
@@ -97,13 +95,13 @@ def _item(call: Mapping[str, Any], output: Mapping[str, Any]) -> Item:
     if kind == "apply_patch_call":
         item["status"] = output["status"]
         if output.get("output"):
-            item["output"] = _text(output["output"])
+            item["output"] = output_text(output["output"])
     elif kind == "shell_call":
         item["output"] = _shell_results(output)
         if (limit := _max_output_length(call)) is not None:
             item["max_output_length"] = limit
     else:
-        item["output"] = _content(output["output"])
+        item["output"] = output_content(output["output"])
     return item
 
 
@@ -147,25 +145,12 @@ def _shell_results(output: Mapping[str, Any]) -> list[Item]:
         results = [{"stdout": output.get("stdout"), "stderr": output.get("stderr"), "outcome": outcome}]
     return [
         {
-            "stdout": _text(result.get("stdout")),
-            "stderr": _text(result.get("stderr")),
+            "stdout": output_text(result.get("stdout")),
+            "stderr": output_text(result.get("stderr")),
             "outcome": dict(result["outcome"]),
         }
         for result in results
     ]
-
-
-def _content(value: Any) -> str | list[Any]:
-    """A result as the API takes it: text, or content parts; anything else as JSON."""
-    if isinstance(value, list) and value and all(_get(part, "type") in _CONTENT_TYPES for part in value):
-        return value
-    return _text(value)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _max_output_length(call: Mapping[str, Any]) -> int | None:

@@ -6,8 +6,8 @@ something to the vendor's own application only; the sources themselves come as a
 
 import json
 import re
-from bisect import bisect_right
-from dataclasses import dataclass
+
+from databricks_responses_mcp.responses.edited_text import EditedText, edited
 
 _OPEN, _CLOSE, _SEPARATOR = "\ue200", "\ue201", "\ue202"
 _LONGEST = 1000
@@ -18,52 +18,15 @@ _MARKER = re.compile(f"( ?){_OPEN}([^{_OPEN}{_CLOSE}\n]{{0,{_LONGEST}}}){_CLOSE}
 _ANY = re.compile("[\ue200-\ue206]")
 
 
-@dataclass(frozen=True, slots=True)
-class CleanText:
-    """A text without its markers.
-
-    Attributes:
-        text: what is left.
-    """
-
-    text: str
-    _edits: tuple[tuple[int, int, int], ...] = ()
-    _ends: tuple[int, ...] = ()
-
-    def place(self, index: int) -> int:
-        """Where the character at ``index`` of the original stands now; inside a removed part, where that was."""
-        number = bisect_right(self._ends, index)
-        removed = self._edits[number - 1][2] if number else 0
-        if number < len(self._edits):
-            start, kept, _ = self._edits[number]
-            if index > start:
-                return start - removed + min(index - start, kept)
-        return index - removed
-
-
-def without_markers(text: str) -> CleanText:
+def without_markers(text: str) -> EditedText:
     """The text without markers; a directive that was cut off at the end of the text is removed too."""
     if _ANY.search(text) is None:
-        return CleanText(text)
+        return EditedText(text)
     whole = len(text) - len(_unfinished(text))
-    parts: list[str] = []
-    ends: list[int] = []
-    edits: list[tuple[int, int, int]] = []
-    last = removed = 0
-
-    def edit(start: int, end: int, label: str) -> None:
-        nonlocal last, removed
-        parts.extend((text[last:start], label))
-        removed += end - start - len(label)
-        ends.append(end)
-        edits.append((start, len(label), removed))
-        last = end
-
-    for found in _MARKER.finditer(text, 0, whole):
-        edit(found.start(), found.end(), _label(found))
-    if whole < len(text) and text[whole:] != " ":
-        edit(whole, len(text), "")
-    return CleanText("".join([*parts, text[last:]]), tuple(edits), tuple(ends))
+    edits = [(found.start(), found.end(), _label(found)) for found in _MARKER.finditer(text, 0, whole)]
+    if text[whole:] not in ("", " "):
+        edits.append((whole, len(text), ""))
+    return edited(text, edits)
 
 
 class MarkerFilter:

@@ -8,6 +8,7 @@ from typing import Any
 
 from databricks_responses_mcp.responses.answers import answer_shape
 from databricks_responses_mcp.responses.assembly import COMMENTARY, Item
+from databricks_responses_mcp.responses.citations import cited_span, without_links
 from databricks_responses_mcp.responses.replay import MAX_ID
 
 _WAITING = frozenset({"function_call", "custom_tool_call", "apply_patch_call", "shell_call", "mcp_approval_request"})
@@ -45,7 +46,7 @@ def refusal_of(output: list[Item]) -> str:
 def citations_of(output: list[Item]) -> list[dict[str, Any]]:
     """The annotations of all texts, with ``start_index`` and ``end_index`` counted in ``text_of``'s text.
 
-    Each is the API's annotation, with ``quote`` added: the words that it stands on.
+    Each is the API's annotation, at the words that it is about instead of the link after them; ``quote`` has the words.
     """
     citations: list[dict[str, Any]] = []
     offset = 0
@@ -190,12 +191,13 @@ def _notes(part: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _citation(note: dict[str, Any], text: str, offset: int) -> dict[str, Any]:
-    start, end = note.get("start_index"), note.get("end_index")
-    if not isinstance(start, int) or not isinstance(end, int):
-        return dict(note)
-    citation = {**note, "start_index": start + offset, "end_index": end + offset}
-    if 0 <= start < end <= len(text):
-        citation["quote"] = text[start:end]
+    places = {key: note[key] for key in ("start_index", "end_index") if type(note.get(key)) is int}
+    citation = {**note, **{key: place + offset for key, place in places.items()}}
+    if len(places) == 2 and 0 <= places["start_index"] < places["end_index"] <= len(text):
+        start, end = cited_span(text, places["start_index"], places["end_index"])
+        if start < end:
+            quote = without_links(text[start:end])
+            citation |= {"start_index": start + offset, "end_index": end + offset, "quote": quote}
     return citation
 
 

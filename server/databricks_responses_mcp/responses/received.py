@@ -10,7 +10,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from databricks_responses_mcp.responses.assembly import Item
-from databricks_responses_mcp.responses.citation_markers import CleanText, without_markers
+from databricks_responses_mcp.responses.citation_markers import without_markers
+from databricks_responses_mcp.responses.edited_text import EditedText
 from databricks_responses_mcp.responses.plain_items import as_text
 from databricks_responses_mcp.responses.unique_ids import unique_calls
 
@@ -105,7 +106,7 @@ def _part(part: Any) -> Any:
     return {**part, "text": clean.text, **placed}
 
 
-def _placed(note: Any, clean: CleanText) -> Any:
+def _placed(note: Any, clean: EditedText) -> Any:
     if not isinstance(note, dict):
         return note
     note = flat_annotation(note)

@@ -1,7 +1,7 @@
 """Asking a model: which endpoint, which parameters, one turn of a conversation."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -14,6 +14,7 @@ from databricks_responses_mcp.responses.native_tools import (
     tool_problems,
 )
 from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_parameters
+from databricks_responses_mcp.responses.tool_shapes import responses_choice, responses_tools
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
@@ -35,7 +36,7 @@ class Question:
         prompt: the words, the content of files already in them.
         model: the serving endpoint; None takes the conversation's, else the default.
         images: image URLs, ``data:`` or ``https:``.
-        tools: native tool definitions of the Responses API.
+        tools: tool definitions of the Responses API; functions in the shapes of other APIs are translated.
         mcp_servers: names of MCP servers that the model may use besides, as `McpServers` has them.
         tool_choice: ``none``, ``auto``, ``required``, or the name or type of one of the tools or MCP servers.
         output_schema: a JSON Schema that the answer must fit.
@@ -96,6 +97,7 @@ async def ask(
     Raises:
         BridgeError: for every failure, by the error contract.
     """
+    question = _in_own_shapes(question)
     _check_question(bridge, question)
     clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
     if question.output_schema is not None:
@@ -114,6 +116,16 @@ async def ask(
         async with clock.bounds("looking up the model"):
             named = await _go_on_with(bridge, conversation, question)
         return await _turn(bridge, conversation, question, named, watch, clock)
+
+
+def _in_own_shapes(question: Question) -> Question:
+    """The question with tools that were given in another API's shape as the Responses API has them."""
+    extra = dict(question.extra)
+    if isinstance(extra.get("tools"), list):
+        extra["tools"] = responses_tools(extra["tools"])
+    if "tool_choice" in extra:
+        extra["tool_choice"] = responses_choice(extra["tool_choice"])
+    return replace(question, tools=tuple(responses_tools(question.tools)), extra=extra)
 
 
 async def _turn(

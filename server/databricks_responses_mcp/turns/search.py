@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.citations import link_edits
+from databricks_responses_mcp.responses.edited_text import edited
+from databricks_responses_mcp.responses.tool_shapes import domain_of
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.outcome import Outcome
@@ -18,7 +21,7 @@ class Search:
     """What a caller wants to know. None means not given.
 
     Attributes:
-        allowed_domains: the only sites to search, if any are named.
+        allowed_domains: the only sites to search, if any are named; of an address only the domain counts.
         context_size: ``low``, ``medium`` or ``high``: how much of what is found the model reads.
         conversation_id: an earlier conversation that the question is asked in.
         user_location: ``city``, ``region``, ``country`` (two letters), ``timezone``.
@@ -37,8 +40,10 @@ class Found:
     """An answer with its evidence.
 
     Attributes:
-        text: the model's words, a mark such as ``[1]`` after each part that a source is cited for.
-        citations: ``number``, ``url``, ``title``, ``start`` and ``end`` (characters of ``text``), ``quote``.
+        text: the model's words, with a mark such as ``[1]`` after each part that a source is cited for, in place of a
+            link to it.
+        citations: ``number``, ``url``, ``title``; ``quote``, the words that are cited, and ``start`` and ``end``, where
+            they stand in ``text``.
         sources: every URL that was looked at, where the API says.
         searched: whether the model searched at all.
     """
@@ -88,62 +93,42 @@ async def search(bridge: Bridge, wanted: Search, *, reporter: Reporter | None = 
 def read(outcome: Outcome) -> Found:
     """The answer with its citations numbered by URL, in the order in which they come."""
     numbers: dict[str, int] = {}
-    marks: list[tuple[int, int]] = []
-    placed: list[tuple[int, int, int, dict[str, Any]]] = []
+    marked: set[tuple[int, int, str]] = set()
+    marked_urls: set[str] = set()
+    placed: list[tuple[int, int, dict[str, Any]]] = []
     loose: list[dict[str, Any]] = []
     for citation in outcome.citations:
         url = citation.get("url")
         if not isinstance(url, str) or not url:
             continue
         number = numbers.setdefault(url, len(numbers) + 1)
-        fact = {"number": number, "url": url, "title": citation.get("title")}
+        fact = {"number": number, "url": url, "title": citation.get("title"), "quote": citation.get("quote")}
+        fact = {key: value for key, value in fact.items() if value}
         start, end = citation.get("start_index"), citation.get("end_index")
         if "quote" in citation and isinstance(start, int) and isinstance(end, int):
-            marks.append((end, number))
-            placed.append((start, end, number, fact))
+            marked.add((end, number, f"[{number}]"))
+            marked_urls.add(url)
+            placed.append((start, end, fact))
         else:
-            loose.append({key: value for key, value in fact.items() if value})
-    text, shifts = _marked(outcome.text, sorted(set(marks)))
-    citations = [
-        {
-            **{key: value for key, value in fact.items() if value},
-            "start": start + _shift(shifts, start),
-            "end": end + _shift(shifts, end - 1),
-            "quote": outcome.text[start:end],
-        }
-        for start, end, _, fact in placed
-    ]
+            loose.append(fact)
+    marks = [(end, end, mark) for end, _, mark in sorted(marked)]
+    # The marks stand for the links that the model wrote after its words.
+    edits = sorted([*marks, *link_edits(outcome.text, marked_urls)], key=lambda edit: edit[:2])
+    text = edited(outcome.text, edits)
+    citations = [{**fact, "start": text.place(start), "end": text.place(end - 1) + 1} for start, end, fact in placed]
     calls = [item for item in outcome.output if item.get("type") == "web_search_call"]
-    return Found(outcome, text, [*citations, *loose], _sources(calls), bool(calls))
+    return Found(outcome, text.text, [*citations, *loose], _sources(calls), bool(calls))
 
 
 def _tool(wanted: Search) -> dict[str, Any]:
     tool: dict[str, Any] = {"type": "web_search"}
     if wanted.allowed_domains:
-        tool["filters"] = {"allowed_domains": list(wanted.allowed_domains)}
+        tool["filters"] = {"allowed_domains": [domain_of(site) for site in wanted.allowed_domains]}
     if wanted.context_size is not None:
         tool["search_context_size"] = wanted.context_size
     if wanted.user_location:
         tool["user_location"] = {"type": "approximate", **wanted.user_location}
     return tool
-
-
-def _marked(text: str, marks: list[tuple[int, int]]) -> tuple[str, list[tuple[int, int]]]:
-    """``text`` with its marks in it, and from which position on how many characters have been put in."""
-    parts: list[str] = []
-    shifts: list[tuple[int, int]] = []
-    last = added = 0
-    for end, number in marks:
-        mark = f"[{number}]"
-        parts += [text[last:end], mark]
-        last = end
-        added += len(mark)
-        shifts.append((end, added))
-    return "".join([*parts, text[last:]]), shifts
-
-
-def _shift(shifts: list[tuple[int, int]], position: int) -> int:
-    return max((added for end, added in shifts if end <= position), default=0)
 
 
 def _sources(calls: list[dict[str, Any]]) -> list[str]:

@@ -1,0 +1,122 @@
+"""Which words a citation is about: annotations often cover the link after the words, not the words."""
+
+import re
+from collections.abc import Collection
+
+_LINK = re.compile(
+    r"\[([^\[\]\n]{0,300})\]\(<?(https?://[^\s<>()]{0,2000}(?:\([^\s<>()]{0,300}\)[^\s<>()]{0,2000})?)>?\)"
+)
+_BEFORE_GROUP = re.compile(r"[ \t]{0,3}\([ \t]?\Z")
+_AFTER_GROUP = re.compile(r"[ \t]?\)")
+_BETWEEN = re.compile(r"[ \t,;|·]{1,3}")
+_SENTENCE_END = re.compile(r"[.!?…][\"')\]]*\s+|\n+")
+_DOMAIN = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
+_AROUND = " \t\n()[],;|·"
+_LONGEST_ROW = 3000
+"""Characters before a link that are searched for other links."""
+
+_LONGEST_SENTENCE = 500
+"""Characters before a link that are searched for the beginning of its sentence."""
+
+
+def cited_span(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where the cited words stand, for an annotation from ``start`` to ``end``; empty if there are none.
+
+    Links at the ends are left out. An annotation that is nothing but links is about the words of its link or, where
+    those only name the site, about the sentence before it.
+    """
+    links = list(_LINK.finditer(text, start, end))
+    if not links:
+        return start, end
+    words = _trimmed(text, start, end, links)
+    if words[0] < words[1]:
+        return words
+    label = links[0]
+    if len(links) == 1 and _is_words(label[1]):
+        return label.span(1)
+    return _sentence_before(text, start)
+
+
+def link_edits(text: str, urls: Collection[str]) -> list[tuple[int, int, str]]:
+    """What to replace so that no Markdown link to one of ``urls`` is left in the text: the words of links stay.
+
+    A link that only names its site goes with the brackets around it.
+    """
+    edits: list[tuple[int, int, str]] = []
+    for group in _groups(text):
+        links = [link for link in group if link[2] in urls]
+        is_bare = len(links) == len(group) and not any(_is_words(link[1]) for link in links)
+        if is_bare and (around := _brackets(text, group)) is not None:
+            edits.append((*around, ""))
+            continue
+        for link in links:
+            if _is_words(link[1]):
+                edits += (link.start(), link.start(1), ""), (link.end(1), link.end(), "")
+            else:
+                space = 1 if text[link.start() - 1 : link.start()] == " " else 0
+                edits.append((link.start() - space, link.end(), ""))
+    return edits
+
+
+def _groups(text: str) -> list[list[re.Match[str]]]:
+    """The links of a text, those that only marks separate together."""
+    groups: list[list[re.Match[str]]] = []
+    for link in _LINK.finditer(text):
+        if groups and _BETWEEN.fullmatch(text, groups[-1][-1].end(), link.start()):
+            groups[-1].append(link)
+        else:
+            groups.append([link])
+    return groups
+
+
+def _brackets(text: str, group: list[re.Match[str]]) -> tuple[int, int] | None:
+    """The span of a group of links with the brackets around it and the spaces before it; None without brackets."""
+    start, end = group[0].start(), group[-1].end()
+    before = _BEFORE_GROUP.search(text, max(start - 5, 0), start)
+    after = _AFTER_GROUP.match(text, end)
+    return (before.start(), after.end()) if before and after else None
+
+
+def _is_words(label: str) -> bool:
+    """Whether the words of a link say more than the site that it leads to."""
+    return bool(label.strip()) and _DOMAIN.fullmatch(label.strip()) is None
+
+
+def without_links(text: str) -> str:
+    """The text with the words of its Markdown links in place of the links."""
+    return _LINK.sub(lambda link: link[1], text)
+
+
+def _trimmed(text: str, start: int, end: int, links: list[re.Match[str]]) -> tuple[int, int]:
+    """The span without links, brackets and spaces at its ends."""
+    remaining = list(links)
+    while start < end:
+        if remaining and remaining[0].start() == start:
+            start = remaining.pop(0).end()
+        elif remaining and remaining[-1].end() == end:
+            end = remaining.pop().start()
+        elif text[start] in _AROUND:
+            start += 1
+        elif text[end - 1] in _AROUND:
+            end -= 1
+        else:
+            return start, end
+    return start, start
+
+
+def _sentence_before(text: str, end: int) -> tuple[int, int]:
+    links = [link.span() for link in _LINK.finditer(text, max(end - _LONGEST_ROW, 0), end)]
+    while end > 0:
+        if links and links[-1][1] == end:
+            # Several links in a row are about the same words.
+            end = links.pop()[0]
+        elif text[end - 1] in _AROUND:
+            end -= 1
+        else:
+            break
+    first = max(end - _LONGEST_SENTENCE, 0)
+    sentences = [found.end() for found in _SENTENCE_END.finditer(text, first, end) if found.end() < end]
+    start = max([first, *sentences, *(link_end for _, link_end in links if link_end <= end)])
+    while start < end and text[start] in f"{_AROUND}.":
+        start += 1
+    return start, end
