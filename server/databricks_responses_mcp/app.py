@@ -182,13 +182,13 @@ class BridgeServer(MCPServer[App]):
         assert tool is not None
         known = list(tool.parameters["properties"])
         if unknown := [argument for argument in arguments if argument not in known]:
-            from difflib import get_close_matches
+            from databricks_responses_mcp.tools.arguments import meant_argument
 
-            near = get_close_matches(unknown[0], known, n=1)
+            meant = meant_argument(unknown[0], known)
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
                 f"{name} has no argument {unknown[0]!r}.",
-                f"Did you mean {near[0]!r}?" if near else f"Its arguments are {', '.join(known)}.",
+                f"Did you mean {meant!r}?" if meant else f"Its arguments are {', '.join(known)}.",
             )
         return without_placeholders(arguments, tool.parameters.get("required", ()))
 

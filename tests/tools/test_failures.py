@@ -62,6 +62,10 @@ async def test_rate_limited_says_when_to_come_back(connect: Connect, emulator: R
         600,
         429,
     )
+    emulator.state.faults.add("429:600")
+    async with connect() as host:
+        content, facts, _ = await host.call(ASK, prompt="Hi")
+    assert content[0].text.endswith(f"Retry after 600 s. Request id: {facts['error']['request_id']}.")
 
 
 async def test_unauthenticated_does_not_show_the_token(connect: Connect, emulator: RunningEmulator) -> None:
@@ -69,6 +73,34 @@ async def test_unauthenticated_does_not_show_the_token(connect: Connect, emulato
     error = await error_of(connect, prompt="Hi")
     assert error["code"] in ("unauthenticated", "permission_denied")
     assert "dapi" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("previous_response_id", "Did you mean 'conversation_id'?"),
+        ("max_tokens", "Did you mean 'max_output_tokens'?"),
+        ("reasoning_efort", "Did you mean 'reasoning_effort'?"),
+        ("zzz", "Its arguments are prompt, model, "),
+    ],
+)
+async def test_an_argument_that_there_is_not_is_told_with_the_one_that_was_meant(
+    connect: Connect, argument: str, meant: str
+) -> None:
+    error = await error_of(connect, prompt="Hi", **{argument: "x"})
+    assert (error["code"], error["hint"].startswith(meant)) == ("invalid_argument", True)
+
+
+async def test_an_earlier_response_is_continued_by_its_conversation(connect: Connect) -> None:
+    error = await error_of(connect, prompt="Hi", extra={"previous_response_id": "resp_1"})
+    assert "conversation_id" in error["hint"]
+
+
+@pytest.mark.parametrize("name", ["gpt-5", "databricks-gpt5", "GPT 5", "openai/gpt-5"])
+async def test_a_model_that_there_is_not_is_told_with_those_that_were_meant(connect: Connect, name: str) -> None:
+    error = await error_of(connect, prompt="Hi", model=name)
+    assert error["code"] == "model_not_found"
+    assert error["hint"].startswith("Did you mean databricks-gpt-5")
 
 
 async def test_model_not_found_names_the_model_and_where_to_look(connect: Connect) -> None:

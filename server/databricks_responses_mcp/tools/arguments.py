@@ -48,3 +48,27 @@ Objects = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_as_list)]
 
 Key = Annotated[Optional[str], Field(description="Repeats with one key get one result.")]
 """What makes a call that is repeated the same call. `BridgeServer` looks at it, the tools need not."""
+
+_MEANT = {
+    "previous_response_id": ("conversation_id",),
+    "conversation": ("conversation_id",),
+    "input": ("prompt", "question"),
+    "messages": ("prompt", "question"),
+    "query": ("question", "prompt", "name_contains"),
+    "max_tokens": ("max_output_tokens",),
+    "max_completion_tokens": ("max_output_tokens",),
+    "system": ("instructions",),
+    "response_format": ("output_schema",),
+    "functions": ("tools",),
+    "effort": ("reasoning_effort",),
+}
+"""What arguments of other APIs are called here."""
+
+
+def meant_argument(given: str, known: Collection[str]) -> str | None:
+    """The argument of a tool that a caller probably meant by a name that the tool does not have."""
+    if meant := next((name for name in _MEANT.get(given, ()) if name in known), None):
+        return meant
+    from difflib import get_close_matches  # for a wrong call alone
+
+    return next(iter(get_close_matches(given, known, n=1)), None)

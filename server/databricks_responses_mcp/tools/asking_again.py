@@ -51,7 +51,7 @@ async def result_of_job(ctx: Context[App], job_id: str, seconds: float, *, cance
 
     await _watch(ctx, look, seconds, lambda: job.sight.tail)
     if job.ending is None or not job.done.is_set():
-        return running_result(app, job_id, job.so_far())
+        return running_result(app, job_id, job.so_far(), seconds=time.time() - job.started_at, tail=job.sight.tail)
     return await _told(app, job.tool, job.ending, job.ended)
 
 
@@ -71,7 +71,7 @@ async def _of_another_process(ctx: Context[App], job_id: str, seconds: float, *,
 
     await _watch(ctx, look, seconds, lambda: str(stored.facts.get("text", "")))
     if runs(stored):
-        return running_result(app, job_id, dict(stored.facts))
+        return running_result(app, job_id, dict(stored.facts), seconds=time.time() - stored.created_at)
     return await _told(app, stored.tool, *ended_of(stored))
 
 

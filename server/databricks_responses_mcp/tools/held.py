@@ -144,7 +144,14 @@ class Held:
         if not job.done.is_set():
             if self.reporter is not None:
                 self.reporter.silence()
-            return running_result(self._app, job.job_id, job.so_far(), problem)
+            return running_result(
+                self._app,
+                job.job_id,
+                job.so_far(),
+                seconds=time.time() - job.started_at,
+                tail=job.sight.tail,
+                problem=problem,
+            )
         if job.error is not None:
             raise job.error
         if job.ending != "completed":

@@ -71,8 +71,12 @@ async def list_models(
             f"There is no capability {capability!r}.",
             f"Use one of {', '.join(CAPABILITIES)}.",
         )
-    matching = [e for e in await bridge.endpoints.list() if name_contains.lower() in e.name.lower()]
-    shown = [e for e in matching if wanted is None or wanted in e.judged.can]
+    matching = [
+        endpoint
+        for endpoint in await bridge.endpoints.list()
+        if name_contains.lower() in endpoint.name.lower() and (wanted is None or wanted in endpoint.judged.can)
+    ]
+    shown = matching
     if not everything:
         shown = [e for e in shown if e.judged.model_class != "other"]
     if brief:

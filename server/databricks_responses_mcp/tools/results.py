@@ -50,12 +50,15 @@ def answer_result(
     """
     facts = app.bridge.settings.secrets.remove_from(facts)
 
+    if step := _next_step(facts):
+        facts = {**facts, "next_step": step}
+
     def make(characters: int) -> CallToolResult:
         capped = _cap_text(app, facts, characters)
         text = words(capped, lead if isinstance(lead, str) else lead(capped))
         return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped)
 
-    return _made(app, make, Made(facts, _kept(lead)))
+    return _made(app, make, Made({key: facts[key] for key in facts if key != "next_step"}, _kept(lead)))
 
 
 def error_result(
@@ -66,7 +69,7 @@ def error_result(
     facts = {"status": "failed", **error.partial, "error": error.as_dict()}
     if facts["status"] == "completed":  # what came before the failure may have been
         facts["status"] = "failed"
-    head = f"{error.code.value}: {error}"
+    head = _error_words(error)
 
     def make(characters: int) -> CallToolResult:
         capped = _cap_text(app, facts, characters)
@@ -78,20 +81,36 @@ def error_result(
     return _made(app, make, Made(error.partial, _kept(lead), error))
 
 
-def running_result(app: App, job_id: str, so_far: dict[str, Any], problem: str = "") -> CallToolResult:
-    """A call that its host would not wait for: what has come, and how to go on.
+def running_result(
+    app: App, job_id: str, so_far: dict[str, Any], *, seconds: float, tail: str = "", problem: str = ""
+) -> CallToolResult:
+    """A call that its host would not wait for: what has come, and how to wait for the rest.
 
     Args:
         so_far: the result contract's fields, as far as they are known.
+        seconds: how long the call has been running.
+        tail: the newest text, commentary included.
         problem: what else the caller must know.
     """
-    how = f'call get_response with response_id "{job_id}" to wait for the rest, or with cancel true to stop it'
-    facts = {**so_far, "status": "running", "response_id": job_id, "text": so_far.get("text", "")}
+    step = f'Call get_response with response_id "{job_id}" to wait for the rest, or with cancel true to stop it.'
+    facts = {
+        **so_far,
+        "status": "running",
+        "response_id": job_id,
+        "text": so_far.get("text", ""),
+        "elapsed_seconds": round(max(seconds, 0.0), 1),
+        "tail": tail,
+        "next_step": step,
+        "notes": [*so_far.get("notes", []), *([problem] if problem else [])],
+    }
     facts.pop("incomplete_reason", None)
-    facts["notes"] = [*facts.get("notes", []), *([problem] if problem else [])]
-    if not facts["notes"]:
-        del facts["notes"]
-    return answer_result(app, facts, lead=f"[Still running] The work goes on in the server: {how}. So far:")
+    for name in ("tail", "notes"):
+        if not facts[name]:
+            del facts[name]
+    shown = f" Newest: …{' '.join(tail.split())}" if tail and tail not in facts["text"] else ""
+    before = " So far:" if facts["text"] else ""
+    lead = f"[Still running after {seconds:.0f} s] The work goes on in the server. {step}{shown}{before}"
+    return answer_result(app, facts, lead=lead)
 
 
 def _made(app: App, make: Callable[[int], CallToolResult], made: Made) -> CallToolResult:
@@ -159,10 +178,41 @@ def words(facts: dict[str, Any], lead: str) -> str:
     parts += _item_words(facts)
     if incomplete := _incomplete_words(facts):
         parts.append(incomplete)
-    parts += [f"[{note}]" for note in facts.get("notes", [])]
+    parts += [f"[{note}]" for note in dict.fromkeys(facts.get("notes", []))]
     if not parts and facts.get("status") not in ("failed", "running"):
         parts.append("[The model answered without any text.]")
     return "\n\n".join(parts)
+
+
+def _error_words(error: BridgeError) -> str:
+    """A failure in words, with all that its structure has and a reader needs."""
+    parts = [f"{error.code.value}: {error}"]
+    if error.retry_after_seconds is not None:
+        parts.append(f"Retry after {error.retry_after_seconds:g} s.")
+    if error.request_id:
+        parts.append(f"Request id: {error.request_id}.")
+    return " ".join(parts)
+
+
+def _next_step(facts: dict[str, Any]) -> str:
+    """What the caller has to do, for hosts that show their model only the structure."""
+    if facts.get("status") == "running":
+        return str(facts.get("next_step", ""))
+    if calls := facts.get("pending_calls"):
+        how = "Carry out the pending calls, then call continue_databricks_model with"
+        give_up = 'To give a call up, answer it with an output that says so, such as "not carried out"'
+        if any(call.get("type") == "mcp_approval_request" for call in calls):
+            how = (
+                "Ask the user about each approval, carry out the other pending calls, then call "
+                "continue_databricks_model with"
+            )
+            give_up += ", or with approve: false"
+        conversation = f' conversation_id "{facts["conversation_id"]}" and' if "conversation_id" in facts else ""
+        return f"{how}{conversation} one output for each, in the shape of its answer_with. {give_up}."
+    if facts.get("status") == "incomplete" and facts.get("incomplete_reason") == "max_output_tokens":
+        # Where a limit of this server ended the answer, a larger maximum would change nothing.
+        return "" if facts.get("limited_by") else "Ask again with a larger max_output_tokens."
+    return ""
 
 
 def _incomplete_words(facts: dict[str, Any]) -> str:
@@ -171,7 +221,9 @@ def _incomplete_words(facts: dict[str, Any]) -> str:
     reason = facts.get("incomplete_reason")
     if reason == "max_output_tokens":
         spent = "" if facts.get("text") else " All of it went into reasoning."
-        return f"[Incomplete: the answer reached max_output_tokens.{spent} Ask again with a larger max_output_tokens.]"
+        reached = facts.get("limited_by", "max_output_tokens")
+        step = _next_step(facts)
+        return f"[Incomplete: the answer reached {reached}.{spent}{f' {step}' if step else ''}]"
     if reason == "content_filter":
         return "[Incomplete: the workspace's content filter stopped the answer.]"
     return f"[Incomplete: {reason or 'the workspace did not say why'}.]"
@@ -196,16 +248,7 @@ def _pending_words(facts: dict[str, Any]) -> list[str]:
         f"- {_json({k: v for k, v in call.items() if k != 'answer_with'})}\n  answer with {_json(call['answer_with'])}"
         for call in calls
     ]
-    how = "Carry these out, then call continue_databricks_model with"
-    give_up = 'To give a call up, answer it with an output that says so, such as "not carried out".'
-    if any(call.get("type") == "mcp_approval_request" for call in calls):
-        give_up += " To give an approval up, answer it with approve: false."
-        how = "Ask the user about each approval, carry the rest out, then call continue_databricks_model with"
-    conversation = f' conversation_id "{facts["conversation_id"]}" and' if "conversation_id" in facts else ""
-    lines.append(
-        'To give a call up, answer it with an output that says so, such as "not carried out", or approve: false.'
-    )
-    return [f"[The model waits for you] {how}{conversation} one output for each:\n" + "\n".join(lines)]
+    return [f"[The model waits for you] {_next_step(facts)}\n" + "\n".join(lines)]
 
 
 def _item_words(facts: dict[str, Any]) -> list[str]:
@@ -227,7 +270,7 @@ def _item_words(facts: dict[str, Any]) -> list[str]:
             lines.append(f"[Reasoning] {summary or _json(item)}")
         else:
             lines.append(f"[{kind}] {_json({k: v for k, v in item.items() if k not in ('type', 'id')})}")
-    return lines
+    return list(dict.fromkeys(lines))
 
 
 def _has_text(part: Any) -> bool:

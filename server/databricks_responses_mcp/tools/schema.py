@@ -49,7 +49,11 @@ class TurnFacts(BaseModel):
     refusal: Maybe[str] = None
     output: Maybe[list[dict[str, Any]]] = Field(None, description="Other output items.")
     usage: Maybe[dict[str, Any]] = None
+    limited_by: Maybe[str] = None
     notes: Maybe[list[str]] = None
+    next_step: Maybe[str] = Field(None, description="What to do now.")
+    elapsed_seconds: Maybe[float] = None
+    tail: Maybe[str] = None
     error: Maybe[ErrorFacts] = None
 
 
@@ -74,6 +78,9 @@ class ResponseFacts(BaseModel):
     response_id: Maybe[str] = None
     conversation_id: Maybe[str] = None
     notes: Maybe[list[str]] = None
+    next_step: Maybe[str] = Field(None, description="What to do now.")
+    elapsed_seconds: Maybe[float] = None
+    tail: Maybe[str] = None
     error: Maybe[ErrorFacts] = None
 
 

@@ -161,8 +161,8 @@ async def paid_exchange(
                 stop=watch.stop,
             )
             usage, model = outcome.usage, outcome.model
-            if lowered and outcome.incomplete_reason == "max_output_tokens":
-                outcome = replace(outcome, notes=(*outcome.notes, lowered))
+            if outcome.incomplete_reason == "max_output_tokens":
+                outcome = _limited(outcome, lowered, is_server_limit=bridge.spending.is_limit(body))
         except BridgeError as error:
             usage, model = error.partial.get("usage"), error.partial.get("model", model)
             raise
@@ -185,6 +185,13 @@ def default_cap(bridge: Bridge, endpoint: str, parameters: Mapping[str, Any]) ->
 def _refuses_cap(error: BridgeError) -> bool:
     """Whether a request was refused for its ``max_output_tokens``, under the name of whichever surface."""
     return _is_refusal(error) and any(name in error.marks for name in _CAP_NAMES)
+
+
+def _limited(outcome: Outcome, lowered: str, *, is_server_limit: bool) -> Outcome:
+    """An outcome that reached its maximum of tokens, with the setting that the maximum came from."""
+    if lowered:
+        return replace(outcome, limited_by="RESPONSES_MCP_DAILY_TOKEN_BUDGET", notes=(*outcome.notes, lowered))
+    return replace(outcome, limited_by="RESPONSES_MCP_MAX_OUTPUT_TOKENS") if is_server_limit else outcome
 
 
 def _include(endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

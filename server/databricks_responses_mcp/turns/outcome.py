@@ -36,6 +36,7 @@ class Outcome:
         status: the API's: ``completed``, ``incomplete``, ``failed``, ``cancelled``; ``cut`` if the stream broke off.
         model: who answered, as the API names it; the endpoint asked for where it does not.
         endpoint: the serving endpoint asked for.
+        limited_by: the setting of this server whose limit ended the answer, if one did.
         pending_calls: calls that wait for the caller.
         output: items other than plain messages, as the API gave them, without base64.
         surface: the surface that answered, if that was not the native Responses API.
@@ -54,6 +55,7 @@ class Outcome:
     response_id: str | None = None
     surface: str | None = None
     incomplete_reason: str | None = None
+    limited_by: str | None = None
     refusal: str = ""
     pending_calls: list[dict[str, Any]] = field(default_factory=list)
     citations: list[dict[str, Any]] = field(default_factory=list)
@@ -76,12 +78,13 @@ class Outcome:
             "conversation_id": self.conversation_id,
             "response_id": self.response_id if self.response_id and len(self.response_id) <= MAX_ID else None,
             "incomplete_reason": self.incomplete_reason,
+            "limited_by": self.limited_by,
             "refusal": self.refusal,
             "pending_calls": self.pending_calls,
             "citations": self.citations,
             "output": without_pending(self.output, self.pending_calls),
             "usage": nonzero_counts(self.usage),
-            "notes": list(self.notes),
+            "notes": list(dict.fromkeys(self.notes)),
             **self.extras,
         }
         known = {key: value for key, value in facts.items() if value or key == "text"}

@@ -77,6 +77,10 @@ class Spending:
         finally:
             self._reserved -= reserved
 
+    def is_limit(self, body: Mapping[str, Any]) -> bool:
+        """Whether a request asks for as many tokens as this server allows for one answer."""
+        return self._limit is not None and body.get("max_output_tokens") == self._limit
+
     async def record(
         self, usage: Mapping[str, Any] | None, *, endpoint: str, model: str, conversation_id: str | None
     ) -> None:

@@ -137,7 +137,9 @@ async def _reach(
         except BridgeError as error:
             if first is not None:
                 # One that had begun to answer is paid for: what arrived and its usage must not be lost.
-                raise (error if any(map(error.partial.get, _PAID)) else first) from error
+                if any(map(error.partial.get, _PAID)):
+                    raise
+                raise await _advised(bridge, model, first) from error
             if way is ways[-1] or not leads_elsewhere(error, way):
                 # A limit or a broken line says nothing about the way.
                 if way.confidence == "learned" and leads_elsewhere(error, way):
@@ -194,7 +196,9 @@ async def _unsupported(bridge: Bridge, model: str, way: Way, error: Untranslatab
 
 
 async def _advised(bridge: Bridge, model: str, error: BridgeError) -> BridgeError:
-    """The error with a model that has what this one has not."""
+    """The error with the name of a model that exists, or of one that has what this one has not."""
+    if error.code is ErrorCode.MODEL_NOT_FOUND and (similar := await bridge.endpoints.similar(model)):
+        return replace(error, hint=f"Did you mean {' or '.join(similar)}? {error.hint}")
     if error.code is not ErrorCode.UNSUPPORTED_BY_MODEL:
         return error
     said = f"{error.message} {error.marks}".lower()

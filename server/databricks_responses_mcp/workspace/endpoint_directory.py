@@ -4,6 +4,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import anyio
@@ -20,6 +21,7 @@ FALLBACK_MODEL = "databricks-gpt-5"
 # After a failure the listing is not asked for again at once by each call that needs a default.
 _RETRY_SECONDS = 15.0
 _PATIENCE_SECONDS = 10.0
+_MOST_SIMILAR = 3
 # The plain model of a version first; a coding, small or slow variant only where there is nothing else.
 _VARIANTS = (r"-(?:codex|code)\b", r"-pro\b", r"-mini\b", r"-nano\b")
 
@@ -118,6 +120,11 @@ class EndpointDirectory:
         able = [e for e in await self._list_or_nothing() if e.ready and e.name != but and capability in e.judged.can]
         return max(able, key=_rank).name if able else None
 
+    async def similar(self, name: str) -> tuple[str, ...]:
+        """Up to three endpoints that somebody who wrote ``name`` may have meant. Never raises."""
+        names = [e.name for e in await self._list_or_nothing() if e.ready and e.judged.model_class != "other"]
+        return () if name in names else tuple(_similar(name, names))
+
     async def _list_or_nothing(self) -> tuple[Endpoint, ...]:
         if self._failure is not None and self._clock() - self._failed_at < _RETRY_SECONDS:
             return self._known or ()
@@ -164,3 +171,22 @@ def _rank(endpoint: Endpoint) -> tuple[object, ...]:
         -len(name),
         name,
     )
+
+
+def _similar(wanted: str, names: Iterable[str]) -> list[str]:
+    """Those of the names that are like the wanted one, the likeliest first."""
+    by_bare = {_bare(name): name for name in names}
+    bare = _bare(wanted)
+    if not bare:
+        return []
+    found = [known for known in by_bare if known == bare]
+    found += sorted(known for known in by_bare if known.startswith(bare))
+    found += sorted(known for known in by_bare if bare in known)
+    found += get_close_matches(bare, by_bare, n=_MOST_SIMILAR)
+    return [by_bare[known] for known in dict.fromkeys(found)][:_MOST_SIMILAR]
+
+
+def _bare(name: str) -> str:
+    """A model's name as vendors, Unity Catalog and Databricks all write it: ``gpt-5-1`` of ``system.ai.gpt-5.1``."""
+    bare = name.lower().strip().removeprefix("system.ai.").removeprefix("databricks-").rpartition("/")[2]
+    return bare.replace(".", "-").replace("_", "-").replace(" ", "-")

@@ -20,6 +20,10 @@ class _Refusal:
 
 
 _EXTERNAL = "an external-model endpoint (OpenAI or Azure OpenAI) takes it"
+_CONTINUE = (
+    "Leave it out and pass the argument conversation_id with the value of the earlier result: the bridge keeps the "
+    "conversation itself"
+)
 
 _REFUSED: Mapping[str, _Refusal] = {
     "background": _Refusal(
@@ -29,12 +33,8 @@ _REFUSED: Mapping[str, _Refusal] = {
     "store": _Refusal(
         "stores no responses", f"Leave it out: the bridge keeps what it needs for the next turn itself; {_EXTERNAL}."
     ),
-    "previous_response_id": _Refusal(
-        "remembers no earlier response", f"Leave it out and send the earlier turns along as input; {_EXTERNAL}."
-    ),
-    "conversation": _Refusal(
-        "keeps no conversations", f"Leave it out and send the earlier turns along as input; {_EXTERNAL}."
-    ),
+    "previous_response_id": _Refusal("remembers no earlier response", f"{_CONTINUE}; {_EXTERNAL}."),
+    "conversation": _Refusal("keeps no conversations", f"{_CONTINUE}; {_EXTERNAL}."),
 }
 
 
