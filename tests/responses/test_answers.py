@@ -134,3 +134,21 @@ def test_every_mistake_is_named_by_its_call() -> None:
             "outputs[6].approve: true or false",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"stdout": "a"},
+        {"stdout": "a", "exit_code": "0"},
+        {"stdout": "a", "timeout": False},
+        {"output": [{"stdout": "a", "outcome": {"type": "exit"}}]},
+        {"output": [{"stdout": "a", "outcome": {"type": "exit", "exit_code": None}}]},
+        {"output": [{"stdout": "a", "outcome": {}}]},
+        {"output": [{"stdout": "a"}]},
+    ],
+)
+def test_a_command_whose_end_is_not_told_is_refused(output: dict[str, Any]) -> None:
+    call = {"type": "shell_call", "call_id": "s", "action": {"commands": ["ls"]}}
+    (problem,) = answer_problems([call], [{"call_id": "s", **output}])
+    assert "exit_code" in problem

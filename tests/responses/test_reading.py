@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from databricks_responses_mcp.responses.answers import answer_shape
 from databricks_responses_mcp.responses.mending import mend
 from databricks_responses_mcp.responses.payloads import Payload
@@ -46,6 +48,14 @@ def test_the_text_is_all_messages_and_its_citations_count_in_it() -> None:
     for citation in citations:
         if "quote" in citation:
             assert whole[citation["start_index"] : citation["end_index"]] == citation["quote"]
+
+
+@pytest.mark.parametrize("places", [{"start_index": 0}, {"end_index": 3}, {"start_index": "0", "end_index": 3}, {}])
+def test_a_citation_with_one_index_only_is_kept_without_a_quote(places: dict[str, Any]) -> None:
+    before = message(text("Hello."))
+    note = {"type": "url_citation", "url": "a", **places}
+    moved = {key: value + len("Hello.\n\n") for key, value in places.items() if isinstance(value, int)}
+    assert citations_of([before, message(text("One", note))]) == [{**note, **moved}]
 
 
 def test_a_refusal_is_not_text() -> None:

@@ -39,6 +39,11 @@ def test_every_line_ending_comment_and_missing_end_is_understood() -> None:
     assert decode(STREAM) == EVENTS
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r", b"\n\n"])
+def test_the_last_event_counts_with_and_without_its_line_ends(end: bytes) -> None:
+    assert decode(b'event: e\ndata: {"a": 1}' + end) == [("e", b'{"a": 1}')]
+
+
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_it_does_not_matter_where_the_stream_is_cut(cuts: list[int]) -> None:
     assert decode(STREAM, cuts) == EVENTS

@@ -56,15 +56,15 @@ async def test_a_call_that_has_said_nothing_yet_has_no_tail(bridge: Bridge) -> N
         (
             {"pending_calls": [CALL], "conversation_id": "conv_1"},
             (
-                'Carry out the pending calls, then call continue_databricks_model with conversation_id "conv_1" and one '
-                "output for each, in the shape of its answer_with."
+                'Carry out the pending calls, then call continue_databricks_model with conversation_id "conv_1" and '
+                "one output for each, in the shape of its answer_with."
             ),
         ),
         (
             {"pending_calls": [{**CALL, "type": "mcp_approval_request"}]},
             (
-                "Ask the user about each approval, carry out the other pending calls, then call continue_databricks_model "
-                "with one output for each, in the shape of its answer_with."
+                "Ask the user about each approval, carry out the other pending calls, then call "
+                "continue_databricks_model with one output for each, in the shape of its answer_with."
             ),
         ),
         (

@@ -1,5 +1,6 @@
 """The tool ``edit_files``."""
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp.server.mcpserver import Context
@@ -195,7 +196,7 @@ def lead_of(facts: dict[str, Any]) -> str:
         lines.append(f"{created}: {', '.join(new)}")
     if diff := facts.get("diff"):
         state = "These changes were written" if facts.get("applied") else "Nothing was written; the changes would be"
-        fence = "`" * (3 + ("```" in diff) * 3)
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", diff)), default=0))
         lines.append(f"{state} (paths are relative to {facts.get('directory', '')}):\n{fence}diff\n{diff}{fence}")
     if "preview_id" in facts and "error" not in facts:
         lines.append(

@@ -83,13 +83,10 @@ async def take_turn(
         async with clock.bounds("signing in to the MCP servers"):
             servers = await bridge.mcp_servers.resolve(conversation.mcp_servers, bridge.client.access)
         parameters = {**parameters, "tools": [*parameters.get("tools", ()), *servers]}
+    attempt = _Attempt(parameters, encrypted=conversation.endpoint not in bridge.without_encrypted_reasoning)
     outcome: Outcome | None = None
-    encrypted = conversation.endpoint not in bridge.without_encrypted_reasoning
-    capped = True
     while outcome is None:
-        ours = _include(conversation.endpoint, parameters) if encrypted else {}
-        cap = default_cap(bridge, conversation.endpoint, parameters) if capped else {}
-        asked = {**parameters, **ours, **cap}
+        asked = attempt.body_parameters(bridge, conversation.endpoint)
         items = [*await input_of(conversation, asked), *said]
         try:
             outcome = await paid_exchange(
@@ -100,27 +97,13 @@ async def take_turn(
                 conversation_id=conversation.conversation_id,
             )
         except BridgeError as error:
-            if reads_no_reasoning(conversation, error):
-                continue
-            if cap and _refuses_cap(error):
-                if bridge.settings.max_output_tokens is None and bridge.settings.daily_token_budget is None:
-                    capped = False
-                    continue
-                error.hint = f"{error.hint} {_CAP_IS_NEEDED}"
-            relaxed = without_strict(parameters) if _refuses_strict(error) else None
-            if relaxed is not None:
-                parameters = relaxed
-                conversation.parameters = without_strict(conversation.parameters) or conversation.parameters
-                continue
-            if ours and _refuses_include(error, parameters):
-                encrypted = False
-                continue
-            _advise(error, conversation)
-            raise
-    if not capped:
+            if not attempt.leaves_out(error, bridge, conversation):
+                _advise(error, conversation)
+                raise
+    # What was left out was the reason, so it is known from now on: a request without it has worked.
+    if not attempt.capped:
         bridge.without_default_cap.add(conversation.endpoint)
-    if not encrypted:
-        # It was the reason, so it is known from now on: a request without it has worked.
+    if not attempt.encrypted:
         bridge.without_encrypted_reasoning.add(conversation.endpoint)
     outcome = with_items(outcome, unique_calls(outcome.items, conversation.call_ids))
     conversation.add(said, outcome)
@@ -130,6 +113,46 @@ async def take_turn(
     if left_out:
         notes = (*notes, _LEFT_OUT.format(labels=", ".join(left_out)))
     return replace(outcome, conversation_id=conversation.conversation_id, notes=(*outcome.notes, *notes))
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What the next request of a turn asks for; less of it each time that an endpoint refuses a part.
+
+    Attributes:
+        parameters: of the request, as the caller and the conversation have them.
+        encrypted: whether to ask for reasoning that can be sent again.
+        capped: whether to add the default ``max_output_tokens``.
+    """
+
+    parameters: Mapping[str, Any]
+    encrypted: bool
+    capped: bool = True
+
+    def body_parameters(self, bridge: Bridge, endpoint: str) -> dict[str, Any]:
+        """Return the parameters with what the bridge adds to them."""
+        include = _include(endpoint, self.parameters) if self.encrypted else {}
+        cap = default_cap(bridge, endpoint, self.parameters) if self.capped else {}
+        return {**self.parameters, **include, **cap}
+
+    def leaves_out(self, error: BridgeError, bridge: Bridge, conversation: Conversation) -> bool:
+        """Leave out what a request was refused for; return whether that was possible, so that it can be sent again."""
+        if reads_no_reasoning(conversation, error):
+            return True
+        if self.capped and default_cap(bridge, conversation.endpoint, self.parameters) and _refuses_cap(error):
+            if bridge.settings.max_output_tokens is None and bridge.settings.daily_token_budget is None:
+                self.capped = False
+                return True
+            error.hint = f"{error.hint} {_CAP_IS_NEEDED}"
+        relaxed = without_strict(self.parameters) if _refuses_strict(error) else None
+        if relaxed is not None:
+            self.parameters = relaxed
+            conversation.parameters = without_strict(conversation.parameters) or conversation.parameters
+            return True
+        if self.encrypted and _include(conversation.endpoint, self.parameters):
+            self.encrypted = not _refuses_include(error, self.parameters)
+            return not self.encrypted
+        return False
 
 
 async def paid_exchange(

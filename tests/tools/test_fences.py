@@ -1,0 +1,27 @@
+"""Text in code fences, whatever backticks it has itself."""
+
+import json
+
+import pytest
+
+from databricks_responses_mcp.store.records import ConversationState, StoredConversation, Turn
+from databricks_responses_mcp.tools.edit_files import lead_of
+from databricks_responses_mcp.turns.transcript import as_markdown
+
+
+@pytest.mark.parametrize("ticks", [0, 2, 3, 6, 9])
+def test_no_text_closes_the_fence_that_it_stands_in(ticks: int) -> None:
+    inside = "`" * ticks
+    fence = "`" * max(3, ticks + 1)
+    diff = f"-{inside}\n+x\n"
+    assert lead_of({"diff": diff, "directory": "/d"}).endswith(f":\n{fence}diff\n{diff}{fence}")
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": inside}
+    turn = Turn(number=1, endpoint="e", model="m", said=[], items=[call], status="completed", created_at=0.0)
+    state = ConversationState(
+        endpoint="e", parameters={}, mcp_servers=(), output_schema=None, pending=[], replay_from=1
+    )
+    stored = StoredConversation(
+        conversation_id="conv_1", title="T", created_at=0.0, updated_at=0.0, state=state, turns=[turn]
+    )
+    shown = {key: call[key] for key in ("call_id", "name", "arguments")}
+    assert as_markdown(stored).endswith(f"{fence}json\n{json.dumps(shown, indent=2)}\n{fence}\n")
