@@ -57,14 +57,16 @@ async def test_a_call_that_has_said_nothing_yet_has_no_tail(bridge: Bridge) -> N
             {"pending_calls": [CALL], "conversation_id": "conv_1"},
             (
                 'Carry out the pending calls, then call continue_databricks_model with conversation_id "conv_1" and '
-                "one output for each, in the shape of its answer_with."
+                "one output for each, in the shape of its answer_with. To give a call up, answer it with an output "
+                'that says so, such as "not carried out".'
             ),
         ),
         (
             {"pending_calls": [{**CALL, "type": "mcp_approval_request"}]},
             (
                 "Ask the user about each approval, carry out the other pending calls, then call "
-                "continue_databricks_model with one output for each, in the shape of its answer_with."
+                "continue_databricks_model with one output for each, in the shape of its answer_with. To give a call "
+                'up, answer it with an output that says so, such as "not carried out", or with approve: false.'
             ),
         ),
         (
