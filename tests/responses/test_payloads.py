@@ -85,3 +85,11 @@ def test_parsing_a_picture_takes_no_second_copy_of_it() -> None:
         tracemalloc.stop()
     assert len(parsed["item"]["result"]) == 20_000_000
     assert peak < 1_000_000
+
+
+def test_json_that_would_take_many_times_its_size_is_not_read() -> None:
+    dense = b"[" + b"[]," * 3_500_000 + b"[]]"
+    with pytest.raises(ValueError, match="more than 4000000 values"):
+        parse_json(dense)
+    text = b'{"text": "' + b"x" * 12_000_000 + b'"}'
+    assert len(parse_json(text)["text"]) == 12_000_000

@@ -11,6 +11,7 @@ import pytest
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.workspace.settings import load_settings
+from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +103,7 @@ async def post(bridge: Bridge) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 async def test_a_model_request_that_was_read_is_never_sent_again(fault: bytes) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with breaking(fault, breaks=9) as (server, bridge):
             await post(bridge)
             with pytest.raises(BridgeError) as caught:
@@ -114,7 +115,7 @@ async def test_a_model_request_that_was_read_is_never_sent_again(fault: bytes) -
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 async def test_a_question_that_costs_nothing_is_asked_once_more_on_a_fresh_connection(fault: bytes) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with breaking(fault, breaks=1) as (server, bridge):
             for _ in range(2):
                 assert await bridge.client.get_json(PATH) == {"endpoints": []}
@@ -122,7 +123,7 @@ async def test_a_question_that_costs_nothing_is_asked_once_more_on_a_fresh_conne
 
 
 async def test_a_question_that_breaks_twice_is_not_asked_a_third_time() -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with breaking(b"", breaks=9) as (server, bridge):
             await bridge.client.get_json(PATH)
             with pytest.raises(BridgeError) as caught:
@@ -132,7 +133,7 @@ async def test_a_question_that_breaks_twice_is_not_asked_a_third_time() -> None:
 
 
 async def test_a_connection_that_was_closed_while_idle_is_replaced_before_anything_is_written() -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_SECONDS):
         async with breaking(b"", breaks=0, close_idle=True) as (server, bridge):
             await post(bridge)
             await server.closed.wait()

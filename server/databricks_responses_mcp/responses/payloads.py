@@ -11,6 +11,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
+MAX_JSON_VALUES = 4_000_000
+"""The most values of one JSON text: each takes 60 bytes and more, where three (``[],``) made it."""
+
 _LARGE = 64 * 1024
 _KEYS = (b'"result"', b'"partial_image_b64"', b'"b64_json"')
 _MARK = "\ue000payload:"
@@ -68,6 +71,8 @@ def parse_json(data: bytes | bytearray) -> Any:
 
 
 def _loads(data: bytes | bytearray) -> Any:
+    if len(data) > 2 * MAX_JSON_VALUES and sum(map(data.count, b",[{")) > MAX_JSON_VALUES:
+        raise ValueError(f"the JSON holds more than {MAX_JSON_VALUES} values")
     try:
         return from_json(data)
     except ValueError:
