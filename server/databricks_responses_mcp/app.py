@@ -354,7 +354,10 @@ async def _warm_up(app: App, listed: anyio.Event) -> None:
     await listed.wait()
     await anyio.sleep(0.02)
     await anyio.to_thread.run_sync(_import_for_calls, abandon_on_cancel=True)
-    await anyio.to_thread.run_sync(lambda: app.write_journal.recover())
+    try:
+        await anyio.to_thread.run_sync(lambda: app.write_journal.recover())
+    except Exception:  # whatever is wrong with an old record, calls can be answered
+        logger.exception("an interrupted write could not be undone")
 
 
 def _import_for_calls() -> None:

@@ -29,7 +29,7 @@ from databricks_responses_mcp.media.replacing import Change, change_files
 from databricks_responses_mcp.media.write_journal import WriteJournal
 from databricks_responses_mcp.media.write_policy import WritePolicy
 
-root, kind, has_links = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "links"
+root, kind, has_links, half_way = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "links", int(sys.argv[4])
 project, journal = root / "project", WriteJournal(root / "journal")
 policy = WritePolicy(AllowedPaths([project]))
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000080000000808020000004b6d29dc") + b"x" * 5000
@@ -62,7 +62,7 @@ def tree():
     folders = {p.relative_to(project).as_posix() + "/": "" for p in project.rglob("*") if p.is_dir()}
     return found | folders
 
-def child(at, after):
+def child(at, after, do):
     calls = 0
     def counting(real):
         def call(*given, **named):
@@ -77,8 +77,14 @@ def child(at, after):
         return call
     for name in FUNCTIONS:
         setattr(os, name, counting(getattr(os, name)))
-    work()
+    do()
     os._exit(0)
+
+def forked(at, after, do):
+    pid = os.fork()
+    if pid == 0:
+        child(at, after, do)
+    return os.waitpid(pid, 0)[1] != 0
 
 if not has_links:
     os.link = refuse
@@ -86,23 +92,25 @@ seen = []
 for after in (False, True):
     for at in range(1, 400):
         prepare()
-        pid = os.fork()
-        if pid == 0:
-            child(at, after)
-        status = os.waitpid(pid, 0)[1]
+        if kind == "recovery":
+            assert forked(half_way, False, work)
+        killed = forked(at, after, journal.recover if kind == "recovery" else work)
         left = tree()
         journal.recover()
         records = sorted(p.name for p in journal.directory.iterdir()) if journal.directory.exists() else []
-        seen.append({"killed": status != 0, "left": left, "tree": tree(), "records": records})
-        if status == 0:
+        seen.append({"killed": killed, "left": left, "tree": tree(), "records": records})
+        if not killed:
             break
 print(json.dumps(seen))
 """
 
 
-def killed_everywhere(root: Path, kind: str, links: str) -> list[dict[str, object]]:
+def killed_everywhere(root: Path, kind: str, links: str, half_way: int = 0) -> list[dict[str, object]]:
     done = subprocess.run(
-        [sys.executable, "-c", _KILLS, str(root), kind, links], capture_output=True, text=True, check=True
+        [sys.executable, "-c", _KILLS, str(root), kind, links, str(half_way)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     seen: list[dict[str, object]] = json.loads(done.stdout)
     assert [run["killed"] for run in seen].count(False) == 2  # each series ends with a process that came to its end
@@ -110,7 +118,7 @@ def killed_everywhere(root: Path, kind: str, links: str) -> list[dict[str, objec
 
 
 @posix
-@pytest.mark.parametrize("links", ["links", "no links"])
+@pytest.mark.parametrize("links", ["links", pytest.param("no links", marks=pytest.mark.slow)])
 def test_an_edit_that_is_killed_anywhere_is_whole_or_undone_with_the_next_start(tmp_path: Path, links: str) -> None:
     seen = killed_everywhere(tmp_path, "edit", links)
     before = seen[0]["tree"]
@@ -125,6 +133,19 @@ def test_an_edit_that_is_killed_anywhere_is_whole_or_undone_with_the_next_start(
         assert run["records"] == []
     # Without the journal, many of them would have been left in between.
     assert sum(run["left"] not in (before, after) for run in seen) >= 20
+
+
+@posix
+@pytest.mark.parametrize("links", ["links", pytest.param("no links", marks=pytest.mark.slow)])
+def test_a_recovery_that_is_killed_itself_is_finished_by_the_next_one(tmp_path: Path, links: str) -> None:
+    # The edit is killed among its renames: when all that is new is written, and some of it is in place.
+    seen = killed_everywhere(tmp_path, "recovery", links, half_way=60)
+    assert len(seen) > 20
+    for run in seen:
+        assert isinstance(run["tree"], dict)
+        assert sorted(run["tree"]) == ["a", "c", "gone", "src/", "src/b"]
+        assert run["records"] == []
+        assert run["tree"] == seen[0]["tree"]
 
 
 @posix

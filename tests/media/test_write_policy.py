@@ -148,6 +148,23 @@ def test_a_repository_is_known_by_what_is_in_it(project: Path, tmp_path: Path, k
         policy_of(project).check_existing(git / "HEAD", "HEAD")
 
 
+def test_a_working_tree_that_lies_in_a_bare_repository_is_no_part_of_it(project: Path) -> None:
+    make_repository(project / "main")
+    run = ["git", "-C", str(project / "main"), "-c", "user.name=x", "-c", "user.email=x@y"]
+    subprocess.run([*run, "commit", "-q", "--allow-empty", "-m", "x"], check=True, stdin=subprocess.DEVNULL)
+    bare = project / "project.git"
+    subprocess.run(
+        ["git", "clone", "-q", "--bare", str(project / "main"), str(bare)], check=True, stdin=subprocess.DEVNULL
+    )
+    subprocess.run(
+        ["git", "-C", str(bare), "worktree", "add", "-q", "-b", "topic", "topic"],
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert policy_of(project).check_new(bare / "topic" / "src" / "new.py", "new.py")
+    assert "belongs to git" in refusal(policy_of(project), bare / "hooks" / "pre-commit")
+
+
 def test_a_repository_cannot_be_created_file_by_file(project: Path) -> None:
     for name in ("lib/HEAD", "lib/head", "HEAD", "lib/Head."):
         assert "belongs to git" in refusal(policy_of(project, named=[project / name]), project / name)

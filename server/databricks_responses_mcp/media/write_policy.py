@@ -102,8 +102,13 @@ class WritePolicy:
         return real
 
     def _refuse_git(self, real: Path, reference: str) -> None:
-        if any(is_git_name(part) for part in real.parts) or any(_is_git_folder(parent) for parent in real.parents):
+        if any(is_git_name(part) for part in real.parts):
             raise self._git_refusal(reference)
+        for parent in real.parents:
+            if _is_git_folder(parent):
+                raise self._git_refusal(reference)
+            if os.path.lexists(parent / ".git"):
+                return  # the root of a working tree, which may lie in a bare repository
 
     def _git_refusal(self, reference: str) -> BridgeError:
         return BridgeError(

@@ -36,11 +36,14 @@ def open_store(setting: str | None, *, owner: str = "", password: Callable[[], A
 def local_directory(setting: str | None) -> Path:
     """The directory on this machine that is ours for the user's data: that of the store's file, if it is a file.
 
-    Raises:
-        BridgeError: ``invalid_argument`` as `open_store` does.
+    What `open_store` refuses when the store is used first is no file here.
     """
-    is_file = setting is not None and setting.strip().lower() != "off" and "://" not in setting
-    return _path(setting).parent if setting is not None and is_file else _own_file().parent
+    if setting is None or setting.strip().lower() == "off" or "://" in setting:
+        return _own_file().parent
+    try:
+        return _path(setting).parent
+    except (BridgeError, RuntimeError):
+        return _own_file().parent
 
 
 def _own_file() -> Path:
