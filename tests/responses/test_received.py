@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from databricks_responses_mcp.responses.assembly import AssembledResponse
 from databricks_responses_mcp.responses.received import received_items
+from databricks_responses_mcp.responses.request import build_request
 from databricks_responses_mcp.turns.outcome import outcome_of
 
 CITE = "\ue200cite\ue202turn0search0\ue201"
@@ -120,3 +123,50 @@ def test_a_citation_in_the_chat_apis_nested_shape_is_a_citation() -> None:
     assert read.citations == [
         {"type": "url_citation", "url": "u", "title": "T", "start_index": 0, "end_index": 3, "quote": "It "}
     ]
+
+
+ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just([]) | st.just({}) | st.just([[{}]])
+KEYS = (
+    "call_id",
+    "id",
+    "name",
+    "arguments",
+    "status",
+    "content",
+    "text",
+    "annotations",
+    "phase",
+    "output",
+    "tools",
+    "url",
+)
+KINDS = st.sampled_from(
+    [
+        "message",
+        "function_call",
+        "function_call_output",
+        "mcp_call",
+        "mcp_approval_request",
+        "mcp_list_tools",
+        "shell_call",
+        "reasoning",
+        "web_search_call",
+        "output_text",
+        "url_citation",
+        "hologram",
+    ]
+)
+THINGS: st.SearchStrategy[dict[str, Any]] = st.recursive(
+    st.fixed_dictionaries({"type": KINDS | ODD}, optional=dict.fromkeys(KEYS, ODD)),
+    lambda inner: st.fixed_dictionaries(
+        {"type": KINDS}, optional=dict.fromkeys(KEYS, ODD | inner | st.lists(inner, max_size=2))
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.lists(THINGS, max_size=3), st.sampled_from(["completed", "incomplete", "cut"]))
+def test_no_item_is_too_odd_to_be_read(items: list[dict[str, Any]], status: str) -> None:
+    read = outcome_of(AssembledResponse(status, items, {}), "m")
+    read.as_dict()
+    build_request("m", read.items, {})

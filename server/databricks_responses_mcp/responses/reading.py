@@ -102,10 +102,10 @@ def other_items_of(output: list[Item], answer: list[Item] | None = None) -> list
 
 def without_pending(items: list[Item], pending: list[dict[str, Any]]) -> list[Item]:
     """The items without those that ``pending`` repeats."""
-    waiting = {(call.get("type"), call.get("approval_request_id") or call.get("call_id")) for call in pending}
+    waiting = {(str(call.get("type")), str(call.get("approval_request_id") or call.get("call_id"))) for call in pending}
 
-    def name(item: Item) -> tuple[Any, Any]:
-        return item.get("type"), item.get("id" if item.get("type") == "mcp_approval_request" else "call_id")
+    def name(item: Item) -> tuple[str, str]:
+        return str(item.get("type")), str(item.get("id" if item.get("type") == "mcp_approval_request" else "call_id"))
 
     return [item for item in items if name(item) not in waiting] if waiting else items
 

@@ -248,7 +248,7 @@ def _refuses_include(error: BridgeError, parameters: Mapping[str, Any]) -> bool:
 
 def _refuses_strict(error: BridgeError) -> bool:
     """Whether a request may have been refused for its schema: strict takes only some, and which ones changes."""
-    return _is_refusal(error) and _SCHEMA.search(error.marks) is not None
+    return error.status is not None and _is_refusal(error) and _SCHEMA.search(error.marks) is not None
 
 
 def _is_refusal(error: BridgeError) -> bool:
