@@ -101,11 +101,11 @@ async def doctor() -> None:
 
 
 async def ask() -> None:
-    await commands("ask", f'{PROGRAM} ask --embedded --engine local "Why is the sky blue? One sentence."', rows=20)
+    await commands("ask", f'{PROGRAM} ask -m databricks-gpt-5 "{SQL}"', rows=20)
 
 
 async def image() -> None:
-    await commands("image", f'{PROGRAM} image --embedded --engine rules "A red fox in the snow" --size 512x512')
+    await commands("image", f'{PROGRAM} image --embedded "A red fox in the snow"')
 
 
 async def claude_code() -> None:
