@@ -15,6 +15,7 @@ from databricks_responses_mcp.media.path_policy import AllowedPaths
 from databricks_responses_mcp.media.replacing import Change, change_files
 from databricks_responses_mcp.media.write_journal import WriteJournal
 from databricks_responses_mcp.media.write_policy import WritePolicy
+from harness.deadlines import DEADLINE_SECONDS
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="kills forked processes")
 
@@ -261,7 +262,7 @@ def test_a_write_that_still_goes_on_is_left_alone(tmp_path: Path, project: Path)
         assert WriteJournal(tmp_path / "journal").recover() == []
         assert len(list((tmp_path / "journal").iterdir())) == 1
         process.stdin.close()
-        process.wait(60)
+        process.wait(DEADLINE_SECONDS)
     assert {name: (project / name).read_text() for name in "ab"} == {"a": "edited\n", "b": "edited\n"}
 
 

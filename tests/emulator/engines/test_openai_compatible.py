@@ -185,7 +185,7 @@ async def test_an_answer_in_one_piece_is_taken(server: Server) -> None:
 async def test_after_a_tool_that_was_only_played_one_sentence_is_taken(server: Server) -> None:
     server.answer, server.hang_after = [delta("I drew "), delta("it. Now "), delta("I go on")], True
     request = TextRequest("m", HELLO.messages, played=("image_generation drew a picture.",))
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE_SECONDS):
         assert await said(OpenAICompatibleEngine(server.url), request) == "I drew it."
 
 
