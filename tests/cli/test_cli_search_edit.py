@@ -87,6 +87,20 @@ async def test_with_apply_the_diff_is_on_disk(cli: CommandLine, tmp_path: Path) 
     assert (tmp_path / "app.py").read_text(encoding="utf-8").count("\n") == 4
 
 
+async def test_a_new_file_is_written_only_if_it_was_named(cli: CommandLine, tmp_path: Path) -> None:
+    shown = await cli.run("edit", "Create notes.txt", "--apply", "--json")
+    facts = json.loads(shown.out)
+    assert (shown.code, facts["applied"], facts["new_files"]) == (1, False, ["notes.txt"])
+    assert [operation["status"] for operation in facts["operations"]] == ["not_written"]
+    assert "--new does not name these new files: notes.txt" in facts["notes"][-1]
+    assert not (tmp_path / "notes.txt").exists()
+    written = await cli.run("edit", "Create notes.txt", "--new", "notes.txt", "--apply", "--json")
+    facts = json.loads(written.out)
+    assert (written.code, facts["applied"]) == (0, True)
+    assert [operation["status"] for operation in facts["operations"]] == ["written"]
+    assert (tmp_path / "notes.txt").exists()
+
+
 async def test_an_edit_that_stays_wrong_writes_nothing_and_exits_with_1(cli: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import os\n", encoding="utf-8")
     ran = await cli.run("edit", "[[misfit 99]] Say hello", "app.py", "--apply")

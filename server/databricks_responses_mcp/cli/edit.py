@@ -28,25 +28,29 @@ _HELP = """\
 Have a model edit text files. The diff goes to stdout, what the model says about it to stderr. Nothing is written
 without --apply; with it, all files are, or none.
 
-INSTRUCTION is taken from the argument; what is piped in comes after it. FILES are what the model sees and may change;
-new files go beside them, and are
-written only if --new names them.
+INSTRUCTION is taken from the argument; what is piped in comes after it. FILES are what the model sees and may change.
+New files go beside them; with --apply they have to be named with --new, so that none comes as a surprise.
 
 \b
   databricks-responses-mcp edit "Add type hints." app.py
   databricks-responses-mcp edit "Add type hints." app.py --apply
+  databricks-responses-mcp edit "Test it." app.py --new test_app.py --apply
   pytest | databricks-responses-mcp edit "Make this pass." app.py test_app.py
 """
 _MOST_TEXT_BYTES = 8_000_000
 _UNFINISHED = 1
-_UNNAMED = "Nothing was written yet, because no --new names these new files: {files}."
 
 
 @click.command(cls=SectionedCommand, help=_HELP)
 @click.argument("instruction")
 @click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=complete_files)
 @click.option(
-    "--new", "new_files", multiple=True, metavar="FILE", help="A file that may be created. Repeat for several."
+    "--new",
+    "new",
+    multiple=True,
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="File that it may create; may be given several times.",
 )
 @click.option("--apply", is_flag=True, help="Write the changes. Default: only show them.")
 @click.option(
@@ -81,7 +85,7 @@ async def _edit(
     instruction: str,
     *,
     files: tuple[str, ...],
-    new_files: tuple[str, ...],
+    new: tuple[str, ...],
     apply: bool,
     model: str | None,
     conversation_id: str | None,
@@ -98,6 +102,7 @@ async def _edit(
     from databricks_responses_mcp.tools.state import write_journal_of
     from databricks_responses_mcp.turns import archive
     from databricks_responses_mcp.turns.edit import Edit, edit
+    from databricks_responses_mcp.turns.patch_desk import conclude
     from databricks_responses_mcp.turns.paying import spent_for
 
     spent_for.set("edit")
@@ -105,7 +110,7 @@ async def _edit(
         # Any file may be named: a person does so, not a model.
         staging = await Staging.read(
             files,
-            new=new_files,
+            new=new,
             allowed=EVERYTHING,
             journal=write_journal_of(settings),
             max_bytes=settings.max_file_bytes,
@@ -131,17 +136,26 @@ async def _edit(
             with phases() as shown:
                 edited = await edit(bridge, wanted, admit=admit, reporter=shown.reporter())
             facts = archive.lasting(bridge, {**facts, **edited.facts()})
-            if apply and edited.changed and edited.is_whole:
-                if unnamed := staging.unasked(edited.created):
-                    facts["notes"] = [*facts.get("notes", []), _UNNAMED.format(files=", ".join(unnamed))]
-                    return facts, False
-                await staging.write(edited.after)
-                facts["applied"] = True
+            unasked = staging.unasked(edited.created) if apply else []
+            if unasked:
+                unnamed = f"Nothing was written: --new does not name these new files: {', '.join(unasked)}."
+                facts["notes"] = [*facts.get("notes", []), unnamed]
+                conclude(facts, "not_written")
+            elif apply and edited.changed and edited.is_whole:
+                problem = await staging.write(edited.after)
+                conclude(facts, "written")
+                if problem:
+                    facts["notes"] = [*facts.get("notes", []), problem]
+            elif apply:
+                conclude(facts, "not_written")
         except BridgeError as error:
             error.partial = {**facts, **error.partial} if error.partial or "diff" in facts else {}
+            if error.partial:
+                error.partial["status"] = "failed"
+                conclude(error.partial, "not_written")
             raise
         await forget_what_is_old(bridge)
-        return facts, edited.is_whole
+        return facts, edited.is_whole and not unasked
 
 
 def _tell(facts: dict[str, Any], *, whole: bool) -> None:
@@ -160,8 +174,8 @@ def _tell(facts: dict[str, Any], *, whole: bool) -> None:
         note(f"Written; paths are relative to {facts['directory']}.", fg="green")
     elif whole:
         note("Nothing is written yet: --apply writes what the model proposes then, which is asked anew.", fg="yellow")
-    elif not facts.get("notes"):
-        note("Nothing was written: the model did not finish, or an operation failed.", fg="yellow")
+    else:
+        note("Nothing was written: it is not finished, or not to be written like that.", fg="yellow")
 
 
 def _in_colour() -> bool:

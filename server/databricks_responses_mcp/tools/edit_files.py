@@ -13,6 +13,7 @@ from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.previews import MAX_PREVIEWS, EditPreview
 from databricks_responses_mcp.tools.schema import EditFacts, define_tool
 from databricks_responses_mcp.tools.state import App, app_of
+from databricks_responses_mcp.turns.patch_desk import conclude
 from databricks_responses_mcp.visible import visible
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ async def edit_files(
         except BridgeError as error:
             if error.partial or "diff" in facts:
                 error.partial = {**facts, **error.partial, "status": "failed"}
-                _conclude(error.partial, "not_written")
+                conclude(error.partial, "not_written")
             raise
         return facts
 
@@ -116,7 +117,7 @@ async def _settle(app: App, staging: "Staging", edited: "Edited", facts: dict[st
     if not edited.changed:
         return
     if not edited.is_whole:
-        _conclude(facts, "not_written" if apply else "previewed")
+        conclude(facts, "not_written" if apply else "previewed")
         if apply:
             _note(facts, "Nothing was written, because the model did not finish its work or left an operation failed.")
         return
@@ -153,13 +154,13 @@ async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, 
         return facts
     async with preview.lock:
         if preview.is_written:
-            _conclude(facts, "written")
+            conclude(facts, "written")
             _note(facts, "It had been written before; nothing was done now.")
         else:
             try:
                 await _write(preview, facts)
             except BridgeError as error:
-                _conclude(facts, "not_written")
+                conclude(facts, "not_written")
                 error.partial = {**facts, "status": "failed"}
                 raise
     del facts["preview_id"]
@@ -170,18 +171,9 @@ async def _write(preview: EditPreview, facts: dict[str, Any]) -> None:
     """Write an edit, and say so in its facts."""
     problem = await preview.staging.write(preview.after)
     preview.is_written = True
-    _conclude(facts, "written")
+    conclude(facts, "written")
     if problem:
         _note(facts, problem)
-
-
-def _conclude(facts: dict[str, Any], status: str) -> None:
-    """Say what became of the operations that fit: ``previewed``, ``written`` or ``not_written``."""
-    facts["applied"] = status == "written"
-    facts["operations"] = [
-        operation if operation["status"] == "failed" else {**operation, "status": status}
-        for operation in facts.get("operations", [])
-    ]
 
 
 def _note(facts: dict[str, Any], note: str) -> None:

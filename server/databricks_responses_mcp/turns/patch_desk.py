@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import anyio.to_thread
 
@@ -50,6 +50,15 @@ class Operation:
         if self.notes:
             facts["notes"] = list(self.notes)
         return facts
+
+
+def conclude(facts: dict[str, Any], status: Literal["previewed", "written", "not_written"]) -> None:
+    """Say in the facts of an edit what became of the operations that fit."""
+    facts["applied"] = status == "written"
+    facts["operations"] = [
+        operation if operation["status"] == "failed" else {**operation, "status": status}
+        for operation in facts.get("operations", [])
+    ]
 
 
 class PatchDesk:
