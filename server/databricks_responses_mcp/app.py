@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -29,13 +29,13 @@ from mcp.types import (
 from mcp.types import Tool as ToolDefinition
 from pydantic import AnyUrl, ValidationError
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, coding, quoted
 from databricks_responses_mcp.hosts.description import SERVER
 from databricks_responses_mcp.hosts.limits import HostLimits, limits_of
 from databricks_responses_mcp.tools.arguments import without_placeholders
 from databricks_responses_mcp.tools.fitting import current_host
 from databricks_responses_mcp.tools.published import NAMES, published_tools
-from databricks_responses_mcp.tools.results import error_result
+from databricks_responses_mcp.tools.results import bare_error_result, error_result
 from databricks_responses_mcp.tools.state import App, app_of
 from databricks_responses_mcp.tools.tasks import TasksExtension
 from databricks_responses_mcp.transport.pipes import stdio_streams
@@ -54,6 +54,9 @@ _HOUR_MS = 3_600_000
 _SWEEP_AFTER_SECONDS = 10
 _SWEEP_EVERY_SECONDS = 6 * 3600
 _RAW = "application/octet-stream"
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.tools.held import Held
 
 OpenBridge = Callable[[], AbstractAsyncContextManager[Bridge]]
 
@@ -91,35 +94,36 @@ class BridgeServer(MCPServer[App]):
         self, name: str, arguments: dict[str, Any], context: Context[App, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Run a tool; whatever goes wrong becomes a result with a code, a sentence and advice."""
+        # Here, not above: `tools/list` needs neither.
+        from databricks_responses_mcp.tools.held import Held, current_call
+        from databricks_responses_mcp.turns.paying import spent_for
+
         assert context is not None
         current_host.set(_host_of(context))
+        held: Held | None = None
         try:
-            if name not in NAMES:
-                return await self._call_foreign(name, arguments, context)
-            arguments = self._checked(name, arguments)
-            from databricks_responses_mcp.tools.held import Held, current_call
-            from databricks_responses_mcp.turns.paying import spent_for
-
-            held = Held(context, name, arguments)
-            if (earlier := await held.first()) is not None:
-                return earlier
-            current_call.set(held)
-            spent_for.set(name)
-            if self.called is not None:
-                self.called.set()
-            try:
-                result: CallToolResult | InputRequiredResult = await self.ours.call_tool(
-                    name, arguments, context, convert_result=True
-                )
-            except ToolError:
-                await held.refused()
-                raise
-        except MCPError:
-            raise
+            with coding(name, passing=(MCPError, ToolError)):
+                if name not in NAMES:
+                    return await self._call_foreign(name, arguments, context)
+                arguments = self._checked(name, arguments)
+                held = Held(context, name, arguments)
+                if (earlier := await held.first()) is not None:
+                    return earlier
+                current_call.set(held)
+                spent_for.set(name)
+                if self.called is not None:
+                    self.called.set()
+                try:
+                    result: CallToolResult | InputRequiredResult = await self.ours.call_tool(
+                        name, arguments, context, convert_result=True
+                    )
+                except ToolError:
+                    await held.refused()
+                    raise
         except ToolError as error:
-            return error_result(app_of(context), _as_bridge_error(name, error))
+            return _failed(app_of(context), _as_bridge_error(name, error), held)
         except BridgeError as error:
-            return error_result(app_of(context), error)
+            return _failed(app_of(context), error, held)
         return result
 
     async def read_resource(
@@ -173,7 +177,9 @@ class BridgeServer(MCPServer[App]):
     ) -> CallToolResult | InputRequiredResult:
         """A tool that somebody registered on this server beside ours."""
         if name not in {tool.name for tool in await super().list_tools()}:
-            raise BridgeError(ErrorCode.NOT_FOUND, f"There is no tool {name!r}.", f"The tools are {', '.join(NAMES)}.")
+            raise BridgeError(
+                ErrorCode.NOT_FOUND, f"There is no tool {quoted(name)}.", f"The tools are {', '.join(NAMES)}."
+            )
         return await super().call_tool(name, arguments, context)
 
     def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -187,7 +193,7 @@ class BridgeServer(MCPServer[App]):
             meant = meant_argument(unknown[0], known)
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
-                f"{name} has no argument {unknown[0]!r}.",
+                f"{name} has no argument {quoted(unknown[0])}.",
                 f"Did you mean {meant!r}?" if meant else f"Its arguments are {', '.join(known)}.",
             )
         return without_placeholders(arguments, tool.parameters.get("required", ()))
@@ -282,7 +288,7 @@ def _add_resources(server: BridgeServer) -> None:
 
         text = _long_text(ctx, number)
         if not start.isdecimal() or int(start) > len(text):
-            raise ResourceNotFoundError(f"answer://{number} has {len(text)} characters, and none at {start!r}.")
+            raise ResourceNotFoundError(f"answer://{number} has {len(text)} characters, and none at {quoted(start)}.")
         current_host.set(_host_of(ctx))
         size = page_characters(app_of(ctx).bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN)
         end = int(start) + size
@@ -370,12 +376,19 @@ def _import_for_calls() -> None:
     import databricks_responses_mcp.turns.draw  # noqa: F401 - imported for the effect
 
 
+def _failed(app: App, error: BridgeError, held: "Held | None") -> CallToolResult:
+    """The result of a failed call, with what it had received: text and usage at the least."""
+    if held is not None and not error.partial:
+        error = held.attach(error)
+    try:
+        return error_result(app, error)
+    except Exception:
+        logger.exception("an error could not be told with all that was received before it")
+        return bare_error_result(app, error)
+
+
 def _as_bridge_error(name: str, error: ToolError) -> BridgeError:
     cause = error.__cause__
-    while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
-        cause = cause.exceptions[0]
-    if isinstance(cause, BridgeError):
-        return cause
     if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
         details = cause.errors(include_url=False, include_input=False)
         # An argument may be left out as null: that it is not null either is no news.
@@ -385,13 +398,8 @@ def _as_bridge_error(name: str, error: ToolError) -> BridgeError:
             f"{name} cannot take these arguments: {problems}.",
             "Correct them and call again.",
         )
-    if isinstance(error, UnexpectedToolError):
-        logger.error("tool %s crashed", name, exc_info=cause)
-        return BridgeError(
-            ErrorCode.INTERNAL,
-            f"{name} failed inside the bridge ({type(cause).__name__}).",
-            "This is a defect of the bridge: the server's log on stderr has the details; please report it.",
-        )
+    if isinstance(error, UnexpectedToolError) or isinstance(cause, BridgeError):
+        return coded(cause if isinstance(cause, Exception) else error, name)
     return BridgeError(ErrorCode.INVALID_ARGUMENT, str(error), "Correct the call and try again.")
 
 

@@ -3,11 +3,20 @@
 This module sits below every room, so that media, workspace and tools speak of failures in the same closed set of codes.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from databricks_responses_mcp.visible import LINES, visible
+
+logger = logging.getLogger(__name__)
+
+_QUOTED_CHARACTERS = 120
+_TOLD_CHARACTERS = 4000
+"""Of a message, and of a hint: what lists many things is cut, whoever wrote it."""
 
 SEE_DOCTOR = "`databricks-responses-mcp doctor` shows which check fails."
 """The sentence of a hint that sends its reader to ``doctor``; always this one, so that ``doctor`` can leave it out."""
@@ -62,15 +71,15 @@ class BridgeError(Exception):
     marks: str = field(default="", repr=False)
 
     def __str__(self) -> str:
-        return visible(f"{self.message} {self.hint}".strip(), keep=LINES)
+        return visible(f"{_short(self.message)} {_short(self.hint)}".strip(), keep=LINES)
 
     def as_dict(self) -> dict[str, Any]:
         """The ``error`` object of a structured result; fields that are not known are absent."""
         error: dict[str, Any] = {
             "code": self.code.value,
-            "message": visible(self.message, keep=LINES),
+            "message": visible(_short(self.message), keep=LINES),
             "retryable": self.retryable,
-            "hint": visible(self.hint, keep=LINES),
+            "hint": visible(_short(self.hint), keep=LINES),
         }
         if self.retry_after_seconds is not None:
             error["retry_after_seconds"] = self.retry_after_seconds
@@ -79,3 +88,54 @@ class BridgeError(Exception):
         if self.request_id:
             error["request_id"] = self.request_id
         return error
+
+
+@contextmanager
+def coding(doing: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Let whatever fails in the context fail by the error contract: an exception that nothing expected is ``internal``.
+
+    Args:
+        doing: what failed, as the subject of a sentence: a tool's name, ``Reading the answer of gpt``.
+        passing: exceptions that leave the context as they are.
+
+    Raises:
+        BridgeError: for every exception but those.
+    """
+    try:
+        yield
+    except BridgeError:
+        raise
+    except passing:
+        raise
+    except Exception as error:
+        raise coded(error, doing) from error
+
+
+def coded(error: Exception, doing: str) -> BridgeError:
+    """Return an exception as an error of the contract, as `coding` raises it; what is logged is not shown."""
+    cause: BaseException = error
+    while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
+        cause = cause.exceptions[0]
+    if isinstance(cause, BridgeError):
+        return cause
+    logger.error("%s failed", doing, exc_info=cause)
+    return BridgeError(
+        ErrorCode.INTERNAL,
+        f"{doing} failed inside the bridge ({type(cause).__name__}).",
+        "This is a defect of the bridge: the server's log on stderr has the details; please report it.",
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TOLD_CHARACTERS else f"{text[:_TOLD_CHARACTERS]}… ({len(text)} characters)"
+
+
+def quoted(value: object, most: int = _QUOTED_CHARACTERS) -> str:
+    """Return a caller's or a model's value as an error message quotes it: between quotation marks, on one line, short.
+
+    Args:
+        most: how many characters are shown; the length of a longer text is told.
+    """
+    text = value if isinstance(value, str) else repr(value)
+    shown = repr(text[:most]) if isinstance(value, str) else text[:most]
+    return shown if len(text) <= most else f"{shown}… ({len(text)} characters)"

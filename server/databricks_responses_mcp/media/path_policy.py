@@ -102,7 +102,7 @@ class AllowedPaths:
         for part in (path, *path.parents):
             if root is not None and _same(real_path(part), root):
                 break
-            if part.is_symlink():
+            if _is_link(part):
                 raise BridgeError(
                     ErrorCode.PERMISSION_DENIED,
                     f"{shown(reference)} leads through a symbolic link, and files behind links are not changed.",
@@ -219,6 +219,13 @@ def real_path(path: Path) -> Path:
     """Where a path leads, links resolved; it need not exist."""
     # Not Path.resolve, which raises for a circle of links before Python 3.13.
     return Path(os.path.realpath(path))
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:  # a name that is too long, or a folder that may not be searched: opening it says so
+        return False
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -92,7 +92,7 @@ class Definition(NamedTuple):
 
             near = get_close_matches(unknown, names, n=1)
             advice = f"Did you mean {near[0]!r}?" if near else f"Its arguments are {', '.join(names)}."
-            raise MCPError(INVALID_PARAMS, f"The prompt {self.name} has no argument {unknown!r}. {advice}")
+            raise MCPError(INVALID_PARAMS, f"The prompt {self.name} has no argument {unknown[:80]!r}. {advice}")
         given = Given({name: value for name in names if (value := raw.get(name, "").strip())})
         if any(re.fullmatch(_PLACEHOLDER, value) for value in given.values()):
             given.remark = _TO_BE_FILLED

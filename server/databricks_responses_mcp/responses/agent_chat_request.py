@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.chat_messages import chat_messages
 from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note
@@ -24,7 +25,9 @@ def to_agent_chat(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     for tool in body.get("tools") or ():
         kind = tool.get("type") if isinstance(tool, Mapping) else None
         feature = "function tools" if kind == "function" else tool_feature(kind)
-        raise UntranslatableError(feature, f"An agent of the chat kind takes no tools; this request has a {kind!r}.")
+        raise UntranslatableError(
+            feature, f"An agent of the chat kind takes no tools; this request has a {quoted(kind)}."
+        )
     text = body.get("text")
     wanted = text.get("format") if isinstance(text, Mapping) else None
     if isinstance(wanted, Mapping) and wanted.get("type") != "text":

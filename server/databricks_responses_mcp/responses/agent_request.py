@@ -7,6 +7,7 @@ into the input. ``custom_inputs``, ``context`` and ``databricks_options`` go alo
 from collections.abc import Mapping
 from typing import Any
 
+from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.chat_reasoning import unsealed
 from databricks_responses_mcp.responses.plain_items import as_text, call_id_of, plain_items
@@ -42,7 +43,7 @@ def _tools(tools: Any) -> list[Any]:
         kind = tool.get("type") if isinstance(tool, Mapping) else None
         if is_native_tool(kind):
             raise UntranslatableError(
-                tool_feature(kind), f"An agent brings its own tools, and this request has one of type {kind!r}."
+                tool_feature(kind), f"An agent brings its own tools, and this request has one of type {quoted(kind)}."
             )
     return list(tools)
 

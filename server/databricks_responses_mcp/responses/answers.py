@@ -7,6 +7,7 @@ API has it, or only what matters of it (``call_id`` and the result): the call sa
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.replay import short_id
 from databricks_responses_mcp.responses.tool_content import output_content, output_text
@@ -50,14 +51,14 @@ def answer_problems(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Any]
             )
             continue
         if name not in waiting:
-            problems.append(f"{where}: no call {name!r} is waiting")
+            problems.append(f"{where}: no call {quoted(name)} is waiting")
         elif name in seen:
-            problems.append(f"{where}: call {name!r} is answered twice")
+            problems.append(f"{where}: call {quoted(name)} is answered twice")
         else:
             problems += [f"{where}.{problem}" for problem in _shape_problems(waiting[name], output)]
         seen.add(name)
     problems += [
-        f"call {name!r} ({call.get('type')}) has no output" for name, call in waiting.items() if name not in seen
+        f"call {quoted(name)} ({call.get('type')}) has no output" for name, call in waiting.items() if name not in seen
     ]
     return problems
 

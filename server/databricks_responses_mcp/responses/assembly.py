@@ -237,7 +237,7 @@ class ResponseAssembler:
 
     def _text_done(self, event: dict[str, Any]) -> None:
         text = event.get("text")
-        if isinstance(text, str):
+        if isinstance(text, str) and text:
             slot = self._slot(event)
             slot.parts[_index(event, "content_index")] = [text]
             self._end_parts(slot)
@@ -317,16 +317,16 @@ class ResponseAssembler:
 
     def _merged_output(self) -> list[Item]:
         whole = self._done_items()
-        final = self._final_output
-        if final is not None and len(final) >= len(whole) and (final or not self._slots):
-            return final
-        output: list[Item] = []
+        received: list[Item] = []
         for slot in self._slots_in_order():
             if slot.done:
-                output.append(slot.item)
+                received += _with_text(slot)
             elif (item := _unfinished(slot)) is not None and not _said_by(item, whole):
-                output.append(item)
-        return output
+                # Where there is a terminal event, an item that was not done before it counts only for its text.
+                received += [item] if not self._final_output or _content_text(item) else []
+        if not self._final_output:
+            return received
+        return [*_lacking(self._final_output, received), *self._final_output]
 
 
 def ended_status(response: dict[str, Any], named: str) -> str:
@@ -358,6 +358,38 @@ def _with_pictures_seen(final: list[Item], done: list[Item]) -> list[Item]:
     return output
 
 
+def _lacking(final: list[Item], received: list[Item]) -> list[Item]:
+    """Return the received items that the terminal event leaves out: it may add to what was received, not hide it.
+
+    The terminal event decides what an item says, so items are told apart by their number, kind by kind: only where it
+    has fewer of a kind, those that it does not repeat are lacking.
+    """
+    lacking: list[Item] = []
+    for kind in dict.fromkeys(_kind(item) for item in received):
+        repeated = [_mark(item) for item in final if _kind(item) == kind and (kind != "message" or _words(item))]
+        of_kind = [item for item in received if _kind(item) == kind]
+        missing = len(of_kind) - len(repeated)
+        lacking += [item for item in of_kind if _mark(item) not in repeated][: max(missing, 0)]
+    return lacking
+
+
+def _kind(item: Item) -> str:
+    return str(item.get("type"))
+
+
+def _words(item: Item) -> str:
+    """Return what a message says, be it an answer or a refusal."""
+    content = item.get("content")
+    parts = content if isinstance(content, list) else []
+    refusals = [part.get("refusal") for part in parts if isinstance(part, dict) and part.get("type") == "refusal"]
+    return _content_text(item) + "".join(refusal for refusal in refusals if isinstance(refusal, str))
+
+
+def _mark(item: Item) -> str:
+    """Return what an item has in common with its repetition: a message its text, a call its id."""
+    return _words(item) or str(item.get("call_id") or item.get("id"))
+
+
 def _said_by(item: Item, whole: list[Item]) -> bool:
     """Whether a finished item repeats what deltas without a usable index had said."""
     text = _content_text(item)
@@ -368,21 +400,42 @@ def _content_text(item: Item) -> str:
     content = item.get("content")
     if isinstance(content, str):
         return content
-    parts = content if isinstance(content, list) else []
-    return "".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+    return "".join(map(part_text, content)) if isinstance(content, list) else ""
+
+
+def part_text(part: Any) -> str:
+    """Return the text that a part of a message's content says, or ""."""
+    if not isinstance(part, dict) or part.get("type") not in ("output_text", "text"):
+        return ""
+    text = part.get("text")
+    return text if isinstance(text, str) else ""
+
+
+def _with_text(slot: _Slot) -> list[Item]:
+    """Return a finished item; with the text of its deltas if it has none itself."""
+    if not slot.parts or _words(slot.item):
+        return [slot.item]
+    if slot.item.get("type") == "message":
+        return [{**slot.item, "content": _content(slot)}]
+    return [slot.item, {"type": "message", "role": "assistant", "status": "incomplete", "content": _content(slot)}]
+
+
+def _content(slot: _Slot) -> list[dict[str, Any]]:
+    """Return the parts of a message as far as deltas told them."""
+    content: list[dict[str, Any]] = []
+    for index in sorted({*slot.parts, *slot.refusals}):
+        if index in slot.parts:
+            annotations = slot.annotations.get(index, [])
+            content.append({"type": "output_text", "text": "".join(slot.parts[index]), "annotations": annotations})
+        if index in slot.refusals:
+            content.append({"type": "refusal", "refusal": "".join(slot.refusals[index])})
+    return content
 
 
 def _unfinished(slot: _Slot) -> Item | None:
     item = dict(slot.item)
     if slot.parts or slot.refusals:
-        content: list[dict[str, Any]] = []
-        for index in sorted({*slot.parts, *slot.refusals}):
-            if index in slot.parts:
-                annotations = slot.annotations.get(index, [])
-                content.append({"type": "output_text", "text": "".join(slot.parts[index]), "annotations": annotations})
-            if index in slot.refusals:
-                content.append({"type": "refusal", "refusal": "".join(slot.refusals[index])})
-        item = {"type": "message", "role": "assistant", **item, "content": content}
+        item = {"role": "assistant", **item, "type": "message", "content": _content(slot)}
     elif slot.summaries:
         summary = [{"type": "summary_text", "text": "".join(slot.summaries[i])} for i in sorted(slot.summaries)]
         item = {"type": "reasoning", **item, "summary": summary}

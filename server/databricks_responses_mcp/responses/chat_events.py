@@ -172,7 +172,9 @@ class ChatEvents:
 def _first(choices: Any) -> dict[str, Any] | None:
     found = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
     # Of several answers the first is the answer.
-    return next((choice for choice in found if choice.get("index") in (None, 0)), None)
+    return next(
+        (choice for choice in found if choice.get("index") == 0 or not isinstance(choice.get("index"), int)), None
+    )
 
 
 def _annotation(note: Any) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.chat_reasoning import unsealed
 from databricks_responses_mcp.responses.plain_items import as_text, call_id_of
@@ -183,7 +184,7 @@ def _part(part: Any) -> Part | None:
         return _file(part)
     if kind == "input_audio" and isinstance(part.get("input_audio"), Mapping):
         return dict(part)
-    raise UntranslatableError(f"{kind} content", f"Chat completions have no content of type {kind!r}.")
+    raise UntranslatableError(f"{kind} content", f"Chat completions have no content of type {quoted(kind)}.")
 
 
 def _image(part: Mapping[str, Any]) -> Part:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.chat_messages import Message, chat_messages
 from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
@@ -80,7 +81,7 @@ def _tools(body: Mapping[str, Any], *, strict: bool, messages: Sequence[Message]
         if choice.get("type") != "function":
             kind = choice.get("type")
             raise UntranslatableError(
-                tool_feature(kind), f"The chat API cannot be told to use a tool of type {kind!r}."
+                tool_feature(kind), f"The chat API cannot be told to use a tool of type {quoted(kind)}."
             )
         fields["tool_choice"] = {"type": "function", "function": {"name": choice.get("name")}}
     return fields
@@ -130,7 +131,7 @@ def _text(text: Any, left_out: list[str]) -> dict[str, Any]:
     if kind == "json_object":
         return {"response_format": {"type": "json_object"}}
     if kind != "json_schema":
-        raise UntranslatableError("structured output", f"The chat API has no answers of format {kind!r}.")
+        raise UntranslatableError("structured output", f"The chat API has no answers of format {quoted(kind)}.")
     schema = {"name": wanted.get("name") or "answer", "schema": wanted.get("schema") or {}}
     schema |= {key: wanted[key] for key in ("description", "strict") if wanted.get(key) is not None}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}

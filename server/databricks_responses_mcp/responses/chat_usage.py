@@ -4,6 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def token_count(value: object) -> int | None:
+    """Return a count of tokens as a server gave it, also as text; None for what is no such count.
+
+    Not counts are booleans, negative numbers, NaN, infinities and what is beyond 2**53, where JSON loses digits.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 17:
+        value = int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53:
+        return int(value)
+    return None
+
+
 def response_usage(usage: Any) -> dict[str, Any] | None:
     """The counts as a response has them, or None where there are none.
 
@@ -47,9 +59,8 @@ def is_final_usage(usage: Any) -> bool:
 
 def _count(counts: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
-        value = counts.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53:
-            return int(value)
+        if (count := token_count(counts.get(name))) is not None:
+            return count
     return None
 
 

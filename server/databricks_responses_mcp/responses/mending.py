@@ -1,6 +1,7 @@
 """What a server sent, made fit to be sent on: encodable, not too deep, pictures only where pictures stand."""
 
 import json
+import math
 from typing import Any
 
 from databricks_responses_mcp.responses.payloads import Payload
@@ -21,7 +22,7 @@ def mend(text: str) -> str:
 
 
 def mended(value: Any, depth: int = 0) -> Any:
-    """A JSON value with every text mended; what nests too deep becomes its own JSON as text.
+    """A JSON value with every text mended and numbers that JSON has; what nests too deep becomes its JSON as text.
 
     The base64 of a picture stays a ``Payload`` in the ``result`` of an ``image_generation_call``; anywhere else it is
     text like any other.
@@ -30,6 +31,9 @@ def mended(value: Any, depth: int = 0) -> Any:
         return mend(value)
     if isinstance(value, Payload):
         return bytes(value.base64).decode("ascii", "replace")
+    if isinstance(value, float):
+        # JSON has no NaN and no infinities: a parser reads 1e400 as one.
+        return value if math.isfinite(value) else None
     if not isinstance(value, dict | list):
         return value
     if depth > _DEEPEST:

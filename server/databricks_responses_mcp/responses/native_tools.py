@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.schemas.bounds import bounds_problem
 
 NATIVE_TYPES = ("function", "custom", "apply_patch", "shell", "image_generation", "mcp", "web_search")
@@ -118,7 +119,7 @@ def tool_problems(tools: Sequence[Any]) -> list[str]:
             problems += [f"{where}{problem}" for problem in _problems(tool)]
             named = (str(tool.get("name")), str(tool.get("server_label")))
             if named != ("None", "None") and named in names:
-                problems.append(f"{where}.name: {tool.get('name') or tool.get('server_label')!r} is there twice")
+                problems.append(f"{where}.name: {quoted(tool.get('name') or tool.get('server_label'))} is there twice")
             names.add(named)
     return problems
 

@@ -7,6 +7,7 @@ sent back to it, no reasoning of earlier turns, and no message of the assistant'
 from collections.abc import Mapping
 from typing import Any
 
+from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
@@ -49,7 +50,9 @@ def to_open(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def _check_choice(choice: Any) -> None:
     kind = choice.get("type") if isinstance(choice, Mapping) else None
     if kind not in (None, "function", "allowed_tools"):
-        raise UntranslatableError(tool_feature(kind), f"{_SURFACE} cannot be told to use a tool of type {kind!r}.")
+        raise UntranslatableError(
+            tool_feature(kind), f"{_SURFACE} cannot be told to use a tool of type {quoted(kind)}."
+        )
 
 
 def _item(item: Item) -> Item:

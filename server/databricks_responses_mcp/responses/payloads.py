@@ -18,6 +18,7 @@ _LARGE = 64 * 1024
 _KEYS = (b'"result"', b'"partial_image_b64"', b'"b64_json"')
 _MARK = "\ue000payload:"
 _SPACE = b" \t\r\n"
+_MOST_DIGITS = 4000
 
 
 class Payload:
@@ -80,9 +81,14 @@ def _loads(data: bytes | bytearray) -> Any:
     # The fast parser refuses what must not cost the event: half of a surrogate pair at the edge of a delta, a byte that
     # is not UTF-8.
     try:
-        return json.loads(data.decode("utf-8", "replace"))
+        return json.loads(data.decode("utf-8", "replace"), parse_int=_whole_number)
     except RecursionError as error:
         raise ValueError("the JSON nests too deep") from error
+
+
+def _whole_number(digits: str) -> int | None:
+    """Return the number, or None for one of thousands of digits, which Python refuses and no field of the API has."""
+    return int(digits) if len(digits) < _MOST_DIGITS else None
 
 
 def _payload_spans(data: bytes | bytearray) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.untranslatable import UntranslatableError, tool_feature
 
@@ -76,7 +77,7 @@ def _untranslatable(item: Mapping[str, Any], kind: str, surface: str) -> Untrans
     if kind == "item_reference":
         return UntranslatableError("stored responses", f"{surface} stores no items to refer to: {item.get('id')}.")
     name = kind.removesuffix("_output").removesuffix("_call")
-    return UntranslatableError(tool_feature(name), f"{surface} has no items of type {kind!r}.")
+    return UntranslatableError(tool_feature(name), f"{surface} has no items of type {quoted(kind)}.")
 
 
 def _call(item: Mapping[str, Any]) -> list[Item]:

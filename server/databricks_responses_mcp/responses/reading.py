@@ -4,10 +4,12 @@ Source: the ``Response`` object of the Responses API. No field of an item is cer
 raised.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from databricks_responses_mcp.responses.answers import answer_shape
-from databricks_responses_mcp.responses.assembly import COMMENTARY, Item
+from databricks_responses_mcp.responses.assembly import COMMENTARY, Item, part_text
+from databricks_responses_mcp.responses.chat_usage import token_count
 from databricks_responses_mcp.responses.citations import cited_span, without_links
 from databricks_responses_mcp.responses.replay import MAX_ID
 
@@ -54,7 +56,7 @@ def citations_of(output: list[Item]) -> list[dict[str, Any]]:
         if not _message_text(item):
             continue
         for part in _parts(item):
-            text = _part_text(part)
+            text = part_text(part)
             citations.extend(_citation(note, text, offset) for note in _notes(part))
             offset += len(text)
         offset += 2
@@ -116,10 +118,14 @@ def pictures_of(output: list[Item]) -> list[Item]:
 
 
 def usage_of(fields: dict[str, Any]) -> dict[str, Any] | None:
-    """Token counts under the Responses API's names; the chat API's names are translated."""
+    """Return token counts under the Responses API's names, or None; the chat API's names are translated.
+
+    Counts are whole numbers of at least 0: one that is text is read, and what is no count is left out.
+    """
     usage = fields.get("usage")
     if not isinstance(usage, dict):
         return None
+    usage = _counts(usage)
     if "input_tokens" in usage or "prompt_tokens" not in usage:
         return usage
     translated: dict[str, Any] = {"input_tokens": usage["prompt_tokens"]}
@@ -130,6 +136,19 @@ def usage_of(fields: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(usage.get("reasoning_tokens"), int):
         translated["output_tokens_details"] = {"reasoning_tokens": usage["reasoning_tokens"]}
     return translated
+
+
+def _counts(usage: Mapping[str, Any]) -> dict[str, Any]:
+    counts: dict[str, Any] = {}
+    for name, value in usage.items():
+        if isinstance(value, Mapping):
+            counts[name] = _counts(value)
+        elif name.endswith("tokens"):
+            if (count := token_count(value)) is not None:
+                counts[name] = count
+        else:
+            counts[name] = value
+    return counts
 
 
 def incomplete_reason_of(fields: dict[str, Any]) -> str | None:
@@ -176,13 +195,8 @@ def _parts(item: Item) -> list[dict[str, Any]]:
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
 
-def _part_text(part: dict[str, Any]) -> str:
-    text = part.get("text")
-    return text if part.get("type") in ("output_text", "text") and isinstance(text, str) else ""
-
-
 def _message_text(item: Item) -> str:
-    return "".join(map(_part_text, _parts(item)))
+    return "".join(map(part_text, _parts(item)))
 
 
 def _notes(part: dict[str, Any]) -> list[dict[str, Any]]:

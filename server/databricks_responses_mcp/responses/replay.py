@@ -98,14 +98,30 @@ def short_id(value: str) -> str:
     return f"{prefix}_{digest}" if 0 < len(prefix) < MAX_ID - 49 else digest
 
 
+def _parts(content: list[Any]) -> list[Any]:
+    """Return a message's parts as the API takes them: of text, with text in it, and annotations that are objects."""
+    parts: list[Any] = []
+    for part in content:
+        if isinstance(part, str):
+            parts.append({"type": "output_text", "text": part, "annotations": []})
+        elif isinstance(part, dict) and isinstance(part.get("type"), str):
+            if not isinstance(part.get("text", ""), str) or not isinstance(part.get("refusal", ""), str):
+                continue
+            notes = part.get("annotations", [])
+            sound = [note for note in notes if isinstance(note, dict)] if isinstance(notes, list) else []
+            parts.append(part if sound == notes else {**part, "annotations": sound})
+    return parts
+
+
 def _can_replay(item: Item) -> bool:
     kind = item.get("type")
-    if kind not in _REPLAYED:
+    if not isinstance(kind, str) or kind not in _REPLAYED:
         return False
     if kind == "reasoning":
-        return bool(item.get("encrypted_content"))
+        return isinstance(item.get("encrypted_content"), str) and bool(item["encrypted_content"])
     if kind == "message":
-        return bool(item.get("content"))
+        content = item.get("content")
+        return bool(_parts(content) if isinstance(content, list) else isinstance(content, str) and content)
     if kind == "image_generation_call":
         return isinstance(item.get("picture"), str)
     # A call that was cut off in the middle cannot be answered, and an unanswered call is refused.
@@ -119,9 +135,14 @@ def _input_item(item: Mapping[str, Any]) -> Item:
     for key in ("id", "call_id", "approval_request_id"):
         if isinstance(sent.get(key), str):
             sent[key] = short_id(sent[key])
+        elif key == "id":
+            # The API gives text and takes nothing else; an item needs none.
+            sent.pop(key, None)
     if sent.get("type") == "message":
         sent.setdefault("role", "assistant")
         sent.setdefault("status", "completed")
+        if isinstance(sent["content"], list):
+            sent["content"] = _parts(sent["content"])
     if sent.get("type") == "reasoning":
         sent.setdefault("summary", [])
     return sent

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from databricks_responses_mcp.errors import quoted
+
 _FEATURES = {
     "custom": "custom tools",
     "web_search": "web search",
@@ -52,7 +54,8 @@ def require_functions(tools: Iterable[Any], surface: str) -> list[Mapping[str, A
         if not isinstance(tool, Mapping) or tool.get("type") != "function":
             kind = tool.get("type") if isinstance(tool, Mapping) else tool
             raise UntranslatableError(
-                tool_feature(kind), f"{surface} takes function tools only, and this request has one of type {kind!r}."
+                tool_feature(kind),
+                f"{surface} takes function tools only, and this request has one of {quoted(kind)}.",
             )
         functions.append(tool)
     return functions

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.store.encoding import folded, from_json, maybe_name, name, size, to_json, tokens
 from databricks_responses_mcp.store.interface import TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, ConversationSummary, StoredConversation, Turn
@@ -64,8 +65,8 @@ def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationSt
         taken = yield _NEXT_TURN, (*more.values(), *now.values(), *this.values(), turn.number - 1)
     if taken.changed != 1:
         raise TurnConflictError(
-            f"Turn {turn.number} of conversation {conversation_id!r} cannot be added: somebody else went on with it,"
-            " or deleted it. Read the conversation again and go on from its newest turn."
+            f"Turn {turn.number} of conversation {quoted(conversation_id)} cannot be added: somebody else went on with"
+            " it, or deleted it. Read the conversation again and go on from its newest turn."
         )
     yield insert(
         "@turns",

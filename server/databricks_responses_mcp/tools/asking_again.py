@@ -9,7 +9,7 @@ import anyio
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.tools.results import Lead, answer_result, error_result, running_result
@@ -130,7 +130,7 @@ async def stored_job(app: App, job_id: str) -> Job:
     if stored is None:
         raise BridgeError(
             ErrorCode.NOT_FOUND,
-            f"There is no running or finished call {job_id!r}.",
+            f"There is no running or finished call {quoted(job_id)}.",
             "Use the response_id of a result whose status is running; finished calls are kept for seven days.",
         )
     return stored

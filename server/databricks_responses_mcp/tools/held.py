@@ -13,7 +13,7 @@ import anyio
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ContentBlock
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.records import KeyClaim
@@ -24,6 +24,7 @@ from databricks_responses_mcp.tools.state import App, app_of, reporter_of
 from databricks_responses_mcp.tools.tasks_running import current_task
 from databricks_responses_mcp.turns.jobs import Ended, RunningJob
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.sight import Sight
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ class Held:
         if self._task is not None and self.reporter is not None:
             self._task.silence_at_handover(self.reporter)
         self._end = anyio.current_time() + self._patience()
+        self._sight = self._task.job.sight if self._task is not None else Sight()
+        self._conclude: Callable[[Any, BridgeError | None], Ended] = plainly
         self._job_id = ""
         self._fingerprint = ""
         self._has_begun = False
@@ -96,7 +99,7 @@ class Held:
             if claim.fingerprint != self._fingerprint:
                 raise BridgeError(
                     ErrorCode.INVALID_ARGUMENT,
-                    f"idempotency_key {self._key!r} was used for a call with other arguments.",
+                    f"idempotency_key {quoted(self._key)} was used for a call with other arguments.",
                     "Use a new key for a new call.",
                 )
             jobs = self._app.jobs
@@ -113,6 +116,10 @@ class Held:
         if not self._has_begun:
             await self._release(self._job_id)
 
+    def attach(self, error: BridgeError) -> BridgeError:
+        """Return ``error`` with what the call has received so far, its pictures too."""
+        return self._conclude(None, self._sight.attach(error)).error or error
+
     async def run(
         self, work: Callable[[], Awaitable[Any]], conclude: Callable[[Any, BridgeError | None], Ended]
     ) -> Any:
@@ -126,11 +133,14 @@ class Held:
         """
         jobs = self._app.jobs
         self._has_begun = True
+        self._conclude = conclude
         if self._task is not None:
             self._task.conclude = conclude
             return await self._run_in_task(self._task.job, work)
         prepare = self._put_down if self._job_id else None
-        job = await jobs.start(self._tool, work, conclude, job_id=self._job_id or None, prepare=prepare)
+        job = await jobs.start(
+            self._tool, work, conclude, job_id=self._job_id or None, sight=self._sight, prepare=prepare
+        )
         try:
             problem = ""
             if not await job.wait(self.seconds_left) and not job.is_kept:

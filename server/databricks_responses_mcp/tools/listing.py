@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.visible import visible
 from databricks_responses_mcp.workspace.classifying import CAPABILITIES, Capability
@@ -68,7 +68,7 @@ async def list_models(
     if capability is not None and wanted is None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"There is no capability {capability!r}.",
+            f"There is no capability {quoted(capability)}.",
             f"Use one of {', '.join(CAPABILITIES)}.",
         )
     matching = [
@@ -101,7 +101,7 @@ async def model_as_json(bridge: Bridge, name: str) -> str:
             return json.dumps(_facts(endpoint, whole=True) | {"surfaces": endpoint.judged.surfaces}, indent=2)
     raise BridgeError(
         ErrorCode.MODEL_NOT_FOUND,
-        f"The workspace lists no model {name!r}.",
+        f"The workspace lists no model {quoted(name)}.",
         "Call list_databricks_models for those it does.",
     )
 

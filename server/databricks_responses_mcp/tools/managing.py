@@ -7,7 +7,7 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.store.records import ConversationSummary
 from databricks_responses_mcp.tools.held import current_call, plainly
 from databricks_responses_mcp.tools.results import answer_result
@@ -46,7 +46,7 @@ async def manage(
         return await _delete(app, conversation_id, older_than_days, confirm=confirm)
     if action not in ACTIONS:
         raise BridgeError(
-            ErrorCode.INVALID_ARGUMENT, f"There is no action {action!r}.", f"Use one of {', '.join(ACTIONS)}."
+            ErrorCode.INVALID_ARGUMENT, f"There is no action {quoted(action)}.", f"Use one of {', '.join(ACTIONS)}."
         )
     if conversation_id is None:
         raise BridgeError(
@@ -55,7 +55,7 @@ async def manage(
     if action == "compact":
         return await _compact(app, conversation_id)
     if format_ not in ("markdown", "json"):
-        raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"There is no format {format_!r}.", "Use markdown or json.")
+        raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"There is no format {quoted(format_)}.", "Use markdown or json.")
     stored = await archive.read(app.bridge, conversation_id)
     as_text = as_json if action == "export" and format_ == "json" else as_markdown
     facts = {"status": "completed", "text": as_text(stored), "conversation_id": conversation_id}

@@ -81,6 +81,22 @@ def error_result(
     return _made(app, make, Made(error.partial, _kept(lead), error))
 
 
+def bare_error_result(app: App, error: BridgeError) -> CallToolResult:
+    """Return a failed call with nothing of what had been received but text and usage, for facts that cannot be told."""
+    text, usage = error.partial.get("text"), error.partial.get("usage")
+    facts: dict[str, Any] = {"status": "failed", "text": text if isinstance(text, str) else ""}
+    facts |= {"usage": usage} if isinstance(usage, dict) else {}
+
+    def make(characters: int) -> CallToolResult:
+        capped = _cap_text(app, {**facts, "error": error.as_dict()}, characters)
+        told = _error_words(error)
+        if capped["text"]:
+            told += f"\n\nReceived before that:\n{capped['text']}"
+        return CallToolResult(content=[TextContent(text=told)], structured_content=capped, is_error=True)
+
+    return _made(app, make, Made(facts, error=error))
+
+
 def running_result(
     app: App, job_id: str, so_far: dict[str, Any], *, seconds: float, tail: str = "", problem: str = ""
 ) -> CallToolResult:

@@ -10,7 +10,7 @@ from mcp.types import CallToolResult, InputResponse
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import TypeAdapter, ValidationError
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.hosts.limits import limits_of
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.tools.asking_again import asked, ended_of, ended_result, runs, stored_job
@@ -56,7 +56,7 @@ async def update(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str, res
     app = ctx.lifespan_context
     task = running.get(task_id)
     if app.jobs.here(task_id) is None and runs(await _stored(app, task_id)):
-        message = f"Task {task_id!r} runs in another process of this server; answer it there"
+        message = f"Task {quoted(task_id)} runs in another process of this server; answer it there"
         raise MCPError(code=INTERNAL_ERROR, message=message)
     if task is not None:
         task.respond({key: _response(key, value) for key, value in responses.items() if key in task.questions})
@@ -134,7 +134,7 @@ def _response(key: str, value: Any) -> InputResponse:
     try:
         response: InputResponse = TypeAdapter(InputResponse).validate_python(value, by_name=False)
     except ValidationError as error:
-        raise MCPError(code=INVALID_PARAMS, message=f"The response to {key!r} is none") from error
+        raise MCPError(code=INVALID_PARAMS, message=f"The response to {quoted(key)} is none") from error
     return response
 
 

@@ -20,7 +20,7 @@ from mcp.types import (
 )
 from mcp_types import INTERNAL_ERROR
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.tools.results import MadeResult, error_result
 from databricks_responses_mcp.tools.state import App
 from databricks_responses_mcp.turns.jobs import Ended, Jobs, RunningJob
@@ -200,7 +200,7 @@ class RunningTask:
         unanswered, self.questions = self.questions, {}
         for key, request in unanswered.items():
             if not isinstance(request, ElicitRequest):
-                raise MCPError(code=INTERNAL_ERROR, message=f"Nobody answered {request.method} {key!r} in time")
+                raise MCPError(code=INTERNAL_ERROR, message=f"Nobody answered {request.method} {quoted(key)} in time")
             self._responses[key] = ElicitResult(action="cancel")
         return {keys[key]: response for key, response in self._responses.items()}
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.records import ConversationSummary, Grouping, StoredConversation, UsageTotal
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -133,7 +133,7 @@ def lasting(bridge: Bridge, facts: dict[str, Any]) -> dict[str, Any]:
 def _not_found(conversation_id: str) -> BridgeError:
     return BridgeError(
         ErrorCode.NOT_FOUND,
-        f"There is no conversation {conversation_id!r}.",
+        f"There is no conversation {quoted(conversation_id)}.",
         "manage_conversations with action list gives those that are kept.",
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.native_tools import (
     NATIVE_TYPES,
     foreign_types,
@@ -260,7 +260,7 @@ def _check_question(bridge: Bridge, question: Question) -> None:
     if question.tool_choice is not None and _tool_choice(bridge, question) is None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"tool_choice {question.tool_choice!r} is no mode and no tool of this call.",
+            f"tool_choice {quoted(question.tool_choice)} is no mode and no tool of this call.",
             "Use none, auto, required, or the name or type of one of `tools` or `mcp_servers`.",
         )
 

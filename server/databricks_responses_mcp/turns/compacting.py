@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -42,7 +42,7 @@ async def compact(bridge: Bridge, conversation_id: str, *, reporter: Reporter | 
         if conversation.replay_from == len(conversation.history) and not conversation.history[-1].items:
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
-                f"Conversation {conversation_id!r} is nothing but a summary already.",
+                f"Conversation {quoted(conversation_id)} is nothing but a summary already.",
                 "Go on with it: ask_databricks_model with this conversation_id.",
             )
         summing = _Summing(bridge, conversation, Watch(reporter=reporter), clock)

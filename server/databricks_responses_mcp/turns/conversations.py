@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.replay import from_last_compaction, replayable, without_reasoning
 from databricks_responses_mcp.responses.unique_ids import call_ids
@@ -301,7 +301,7 @@ class Conversations:
             reason = str(error) or f"the store did not answer within {_LOAD_SECONDS:.0f} s."
             raise BridgeError(
                 ErrorCode.INTERNAL,
-                f"Conversation {conversation_id!r} cannot be read: {reason}",
+                f"Conversation {quoted(conversation_id)} cannot be read: {reason}",
                 "Mend the store, or begin a new conversation.",
                 retryable=True,
             ) from error
@@ -309,7 +309,7 @@ class Conversations:
             self._let_go(conversation_id)
             raise BridgeError(
                 ErrorCode.NOT_FOUND,
-                f"There is no conversation {conversation_id!r}.",
+                f"There is no conversation {quoted(conversation_id)}.",
                 "manage_conversations lists those that are kept; begin a new one with ask_databricks_model.",
             )
         conversation.history += stored.turns

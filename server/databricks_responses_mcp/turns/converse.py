@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.answers import answer_items, answer_problems
 from databricks_responses_mcp.responses.assembly import Item
 from databricks_responses_mcp.responses.request import build_request
@@ -284,7 +284,7 @@ async def answer_calls(
         if not conversation.pending:
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
-                f"No call waits in conversation {conversation_id!r}.",
+                f"No call waits in conversation {quoted(conversation_id)}.",
                 "Go on with it in words: ask_databricks_model with this conversation_id.",
             )
         if problems := answer_problems(conversation.pending, outputs):

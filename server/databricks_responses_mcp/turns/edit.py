@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.errors import BridgeError, coding
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.clock import Clock
@@ -128,23 +128,24 @@ async def edit(bridge: Bridge, wanted: Edit, *, admit: Admit, reporter: Reporter
     )
     steps = 0
     try:
-        outcome = await ask(bridge, question, reporter=reporter, deadline_seconds=clock.left)
-        while True:
-            steps += 1
-            said.append(outcome.text)
-            _add(usage, outcome.usage or {})
-            if not outcome.pending_calls:
-                break
-            async with clock.bounds("applying the model's changes"):
-                outputs = [await desk.carry_out(call) for call in outcome.pending_calls]
-            if steps == MOST_STEPS:
-                break
-            if reporter is not None:
-                await reporter.say(_progress(desk))
-            watch = Watch(reporter=reporter)
-            outcome = await answer_calls(
-                bridge, str(outcome.conversation_id), outputs, watch=watch, deadline_seconds=clock.left
-            )
+        with coding("Editing"):
+            outcome = await ask(bridge, question, reporter=reporter, deadline_seconds=clock.left)
+            while True:
+                steps += 1
+                said.append(outcome.text)
+                _add(usage, outcome.usage or {})
+                if not outcome.pending_calls:
+                    break
+                async with clock.bounds("applying the model's changes"):
+                    outputs = [await desk.carry_out(call) for call in outcome.pending_calls]
+                if steps == MOST_STEPS:
+                    break
+                if reporter is not None:
+                    await reporter.say(_progress(desk))
+                watch = Watch(reporter=reporter)
+                outcome = await answer_calls(
+                    bridge, str(outcome.conversation_id), outputs, watch=watch, deadline_seconds=clock.left
+                )
     except BridgeError as error:
         partial = error.partial
         _add(usage, partial.get("usage") or {})

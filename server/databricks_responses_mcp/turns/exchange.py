@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
 from databricks_responses_mcp.responses.assembly import Item, ResponseAssembler, picture_base64
 from databricks_responses_mcp.responses.reading import pictures_of
 from databricks_responses_mcp.turns.outcome import Outcome, interrupted, outcome_of
@@ -62,10 +62,13 @@ async def exchange(
     if (sight := current_sight.get()) is not None:
         sight.see(assembler, endpoint)
     failure: BridgeError | None = None
+    # Whatever goes wrong, what has arrived may have been paid for: every exception becomes an error that carries it.
+    reading = f"Reading the answer of {endpoint}"
     with anyio.move_on_after(deadline_seconds) as scope:
         try:
             if reporter is None and stop is None:
-                await _run(client, way, body, assembler, on_text, take_picture, None)
+                with coding(reading):
+                    await _run(client, way, body, assembler, on_text, take_picture, None)
             else:
                 progress = TurnProgress(reporter, assembler, label or endpoint) if reporter is not None else None
                 # An exception must not leave a task group: it would come out wrapped in a group.
@@ -75,7 +78,8 @@ async def exchange(
                     if stop is not None:
                         tasks.start_soon(_cancel_when, stop, tasks.cancel_scope)
                     try:
-                        await _run(client, way, body, assembler, on_text, take_picture, progress)
+                        with coding(reading):
+                            await _run(client, way, body, assembler, on_text, take_picture, progress)
                     except BridgeError as error:
                         failure = error
                     tasks.cancel_scope.cancel()
@@ -92,7 +96,11 @@ async def exchange(
     outcome = outcome_of(assembler.result(), endpoint)
     if failure is None and stop is not None and stop.is_set() and not assembler.finished:
         return interrupted(outcome)
-    failure = failure or _failure_of(assembler, outcome)
+    try:
+        with coding(reading):
+            failure = failure or _failure_of(assembler, outcome)
+    except BridgeError as error:
+        failure = error
     if failure is not None:
         if assembler.events:
             failure.partial = {**outcome.as_dict(), **failure.partial}

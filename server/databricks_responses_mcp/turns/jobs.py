@@ -15,7 +15,7 @@ from typing import Any, Literal
 import anyio
 import anyio.abc
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, coding
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns.sight import Sight, current_sight
@@ -62,7 +62,7 @@ class RunningJob:
         sight: how far it has come.
         done: set when it has ended, and is kept if it is to be.
         value: what its work gave; None if it failed.
-        error: why it failed; a `BridgeError` unless the bridge has a defect.
+        error: why it failed.
         ending: how it ended; None while it runs.
         is_kept: whether the store knows of it.
         is_stored: whether the store has its end.
@@ -78,7 +78,7 @@ class RunningJob:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
     value: Any = None
-    error: BaseException | None = None
+    error: BridgeError | None = None
     ending: Ending | None = None
     is_kept: bool = False
     is_stored: bool = False
@@ -91,27 +91,16 @@ class RunningJob:
         """What it came to; the job must have ended."""
         if self.ending in ("cancelled", "interrupted"):
             return Ended(self.so_far())
-        if self.error is None:
-            return self.conclude(self.value, None)
-        error = self.error
-        if not isinstance(error, BridgeError):
-            error = BridgeError(
-                ErrorCode.INTERNAL,
-                f"{self.tool} failed inside the bridge ({type(error).__name__}).",
-                "This is a defect of the bridge: the server's log on stderr has the details; please report it.",
-            )
-        return self.conclude(None, error)
+        return self.conclude(self.value if self.error is None else None, self.error)
 
     @property
     def is_free(self) -> bool:
         """Whether it failed before anything was done that costs."""
-        error = self.error
-        return self.ending == "failed" and not (isinstance(error, BridgeError) and error.partial)
+        return self.ending == "failed" and not (self.error is not None and self.error.partial)
 
     def so_far(self) -> dict[str, Any]:
         """What has arrived, in the result contract's fields; pictures that were saved are among it."""
-        error = BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=self.sight.facts())
-        return self.conclude(None, error).facts
+        return self.conclude(None, _cancelled(self.sight.facts())).facts
 
     async def wait(self, seconds: float) -> bool:
         """Wait for the end; False if it has not come by then."""
@@ -150,14 +139,16 @@ class Jobs:
         conclude: Callable[[Any, BridgeError | None], Ended],
         *,
         job_id: str | None = None,
+        sight: Sight | None = None,
         prepare: Callable[[RunningJob], Awaitable[None]] | None = None,
     ) -> RunningJob:
         """Begin a call's work.
 
         Args:
+            sight: how far the call had come before, if this is not its first work.
             prepare: done before; if it fails, so does this, and no work is done.
         """
-        job = RunningJob(job_id or self.new_id(), tool, conclude)
+        job = RunningJob(job_id or self.new_id(), tool, conclude, sight or Sight())
         if prepare is not None:
             try:
                 await prepare(job)
@@ -185,7 +176,8 @@ class Jobs:
 
     async def _abandon(self, job: RunningJob, error: BaseException) -> None:
         """End a job whose work never began."""
-        job.error, job.ending, job.ended_at = error, "failed", time.time()
+        job.error = coded(error, job.tool) if isinstance(error, Exception) else _cancelled({})
+        job.ending, job.ended_at = "failed", time.time()
         with anyio.CancelScope(shield=True):
             await self._put(job)
             await self._give_back(job)
@@ -210,15 +202,12 @@ class Jobs:
         current_sight.set(job.sight)
         ending: Ending = "interrupted"
         try:
-            with job.scope:
+            # One net under everything that a call does once its work has begun: what arrived is never lost.
+            with job.scope, coding(job.tool):
                 job.value = await work()
             ending = "cancelled" if job.scope.cancelled_caught else "completed"
         except BridgeError as error:
-            job.error, ending = error, "failed"
-        except Exception as error:
-            job.error, ending = error, "failed"
-            if job.is_kept:
-                logger.exception("a %s that nobody waits for crashed", job.tool)
+            job.error, ending = job.sight.attach(error), "failed"
         finally:
             job.ending, job.ended_at = ending, time.time()
             if job.is_kept:
@@ -271,6 +260,10 @@ class Jobs:
                 logger.warning("a running call could not be kept: %s", error)
             except Exception:  # one call's defect is no reason to end the server
                 logger.exception("keeping a running call failed")
+
+
+def _cancelled(received: dict[str, Any]) -> BridgeError:
+    return BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=received)
 
 
 def _record(job: RunningJob) -> Job:

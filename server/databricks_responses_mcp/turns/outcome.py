@@ -1,8 +1,9 @@
 """What one turn came to, in the terms of the result contract."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.assembly import AssembledResponse, Item
@@ -20,6 +21,12 @@ from databricks_responses_mcp.responses.reading import (
 )
 from databricks_responses_mcp.responses.received import is_cut_call, received_items
 from databricks_responses_mcp.responses.replay import MAX_ID
+from databricks_responses_mcp.responses.sound_items import sound_item
+
+logger = logging.getLogger(__name__)
+
+Given = TypeVar("Given")
+Read = TypeVar("Read")
 
 INTERRUPTED = "interrupted"
 """The ``incomplete_reason`` of an answer that the caller ended."""
@@ -102,9 +109,11 @@ def nonzero_counts(usage: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
-    """Read an assembled response."""
-    output = received_items(mended(response.output), response.status)
-    fields: dict[str, Any] = mended(response.fields)
+    """Read an assembled response. Never raises: a part that cannot be read is left out, and a note says so."""
+    reading = _Reading()
+    sound: list[Item] = reading.part("items", _sound, response.output, [])
+    output = reading.part("order of items", lambda items: received_items(items, response.status), sound, sound)
+    fields: dict[str, Any] = reading.part("fields", mended, response.fields, {})
     model = fields.get("model")
     response_id = fields.get("id")
     read = Outcome(
@@ -114,27 +123,57 @@ def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
         endpoint=endpoint,
         response_id=response_id if isinstance(response_id, str) else None,
         incomplete_reason=incomplete_reason_of(fields),
-        usage=usage_of(fields),
+        usage=reading.part("usage", usage_of, fields, None),
         extras={name: fields[name] for name in _OF_AGENTS if fields.get(name)},
         notes=_notes(response, output),
     )
-    return with_items(read, output)
+    read = _with_items(read, output, reading)
+    return replace(read, notes=(*read.notes, *reading.notes))
 
 
 def with_items(outcome: Outcome, items: list[Item]) -> Outcome:
     """The outcome with these output items, and what they say."""
-    answer = answer_of(items, is_whole=outcome.status == "completed")
+    return _with_items(outcome, items, _Reading())
+
+
+def _with_items(outcome: Outcome, items: list[Item], reading: "_Reading") -> Outcome:
+    is_whole = outcome.status == "completed"
+    answer: list[Item] = reading.part("answer", lambda read: answer_of(read, is_whole=is_whole), items, items)
     # What a response that failed, or has not ended, asks for cannot be answered: it is not part of the conversation.
     is_answerable = outcome.status in ("completed", "incomplete")
     return replace(
         outcome,
-        text=text_of(answer),
-        refusal=refusal_of(items),
-        pending_calls=pending_calls_of(items) if is_answerable else [],
-        citations=citations_of(answer),
-        output=other_items_of(items, answer),
+        text=reading.part("text", text_of, answer, ""),
+        refusal=reading.part("refusal", refusal_of, items, ""),
+        pending_calls=reading.part("calls", pending_calls_of, items, []) if is_answerable else [],
+        citations=reading.part("citations", citations_of, answer, []),
+        output=reading.part("other items", lambda read: other_items_of(read, answer), items, []),
         items=items,
     )
+
+
+class _Reading:
+    """The parts of one answer, read one by one: a defect in reading one must not cost the others.
+
+    Attributes:
+        notes: what the caller must be told of parts that could not be read.
+    """
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def part(self, name: str, read: Callable[[Given], Read], given: Given, otherwise: Read) -> Read:
+        """Return what ``read`` makes of ``given``, or ``otherwise`` if it raises."""
+        try:
+            return read(given)
+        except Exception:
+            logger.exception("reading the %s of an answer failed", name)
+            self.notes.append(f"The {name} of this answer could not be read; the server's log has the details.")
+            return otherwise
+
+
+def _sound(output: list[Item]) -> list[Item]:
+    return [sound_item(item) for item in mended(output)]
 
 
 def interrupted(outcome: Outcome) -> Outcome:
@@ -177,6 +216,6 @@ def _notes(response: AssembledResponse, output: list[Item]) -> tuple[str, ...]:
     notes: list[str] = []
     if response.malformed and response.status == "completed":
         notes.append(f"{response.malformed} events of the stream could not be read; the text may lack something.")
-    if cut := [str(item.get("name") or item["type"]) for item in output if is_cut_call(item)]:
+    if cut := [str(item.get("name") or item.get("type")) for item in output if is_cut_call(item)]:
         notes.append(f"Do not carry out {', '.join(cut)}: the answer ended in the middle of the call.")
     return tuple(notes)

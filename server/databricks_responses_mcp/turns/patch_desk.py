@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import anyio.to_thread
 
+from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.patching import Mode, PatchError, PatchResult, apply_diff, unified_diff
 from databricks_responses_mcp.responses.assembly import Item
 
@@ -24,7 +25,7 @@ class Operation:
 
     Attributes:
         type: ``create_file``, ``update_file`` or ``delete_file``.
-        path: the file's name, as the model was told it where it is known.
+        path: the file's name, as the model was told it where it is known; empty if the operation names none.
         error: why it failed; empty if it was carried out.
         notes: what was not plain about it, a sentence each.
     """
@@ -90,6 +91,8 @@ class PatchDesk:
         operation = asked if isinstance(asked, Mapping) else {}
         kind, path = _name_of(operation.get("type")), _name_of(operation.get("path"))
         try:
+            if odd := [name for name in ("path", "diff") if not isinstance(operation.get(name), str | None)]:
+                raise PatchError(f"{' and '.join(odd)} must be text.")
             path = self._name(path)
             notes = await self._perform(kind, path, _text(operation.get("diff")))
         except PatchError as error:
@@ -133,12 +136,12 @@ class PatchDesk:
             text = (await _applied("", diff, "create")).text
         elif kind in ("update_file", "delete_file"):
             if name not in self.after:
-                raise PatchError(f"there is no file {name!r} here. {self._names()}")
+                raise PatchError(f"there is no file {quoted(name)} here. {self._names()}")
             if kind == "update_file":
                 result = await _applied(self.after[name], diff, "update")
                 text, notes = result.text, result.notes
         else:
-            raise PatchError(f"{kind!r} is no operation. Use create_file, update_file or delete_file.")
+            raise PatchError(f"{quoted(kind)} is no operation. Use create_file, update_file or delete_file.")
         await self._admit(name, text)
         if text is None:
             del self.after[name]
@@ -161,9 +164,11 @@ class PatchDesk:
         if name not in self.after and len(alike) == 1:
             return alike[0]
         if not name or not name.isprintable():
-            raise PatchError(f"{path!r} is not the path of a file. {self._names()}")
+            raise PatchError(f"{quoted(path)} is not the path of a file. {self._names()}")
         if ".." in parts or plain.startswith(("/", "~")) or plain[1:2] == ":":
-            raise PatchError(f"the path {path!r} leaves the directory of the files. Use relative paths without '..'.")
+            raise PatchError(
+                f"the path {quoted(path)} leaves the directory of the files. Use relative paths without '..'."
+            )
         return name
 
     def _names(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.chat_usage import token_count
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.records import Usage
 from databricks_responses_mcp.workspace.settings import Settings
@@ -93,10 +94,10 @@ class Spending:
             endpoint=endpoint,
             model=model,
             conversation_id=conversation_id,
-            input_tokens=_count(usage.get("input_tokens")),
-            output_tokens=_count(usage.get("output_tokens")),
-            cached_tokens=_count(_detail(usage, "input_tokens_details", "cached_tokens")),
-            reasoning_tokens=_count(_detail(usage, "output_tokens_details", "reasoning_tokens")),
+            input_tokens=token_count(usage.get("input_tokens")) or 0,
+            output_tokens=token_count(usage.get("output_tokens")) or 0,
+            cached_tokens=token_count(_detail(usage, "input_tokens_details", "cached_tokens")) or 0,
+            reasoning_tokens=token_count(_detail(usage, "output_tokens_details", "reasoning_tokens")) or 0,
         )
         with anyio.CancelScope(shield=True):
             try:
@@ -134,10 +135,6 @@ class Spending:
 def midnight() -> float:
     """When today began, UTC: seconds since the epoch."""
     return time.time() // DAY * DAY
-
-
-def _count(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
 
 
 def _detail(usage: Mapping[str, Any], group: str, name: str) -> object:

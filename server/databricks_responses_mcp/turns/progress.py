@@ -3,6 +3,7 @@
 Hosts show the newest message and cut it at 200 characters; some end a call that has been silent for a minute.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -12,6 +13,8 @@ from databricks_responses_mcp.responses.mending import mend
 
 Report = Callable[[float, str], Awaitable[None]]
 """Takes a value that only grows (seconds since the call began) and a message of at most 200 characters."""
+
+logger = logging.getLogger(__name__)
 
 _MESSAGE = 200
 _NEWS_SECONDS = 1.0
@@ -43,7 +46,12 @@ class Reporter:
         self._last = value = max(value, round(self._last + 0.001, 3))
         # A piece of text may end in the middle of a character: half an emoji cannot be encoded.
         message = mend(message)
-        await self._report(value, message if len(message) <= _MESSAGE else message[: _MESSAGE - 1] + "…")
+        try:
+            await self._report(value, message if len(message) <= _MESSAGE else message[: _MESSAGE - 1] + "…")
+        except Exception:
+            # A host that takes no progress any more must not cost the answer.
+            self._silent = True
+            logger.warning("progress could not be sent; the call goes on without", exc_info=True)
 
     @property
     def elapsed(self) -> float:

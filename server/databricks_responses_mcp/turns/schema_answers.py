@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.json_in_text import parse, values_in
 from databricks_responses_mcp.responses.request import Prompt
 from databricks_responses_mcp.responses.strict_schema import NAME, answer_format, is_wrapped
@@ -43,7 +43,7 @@ async def check_output_schema(bridge: Bridge, schema: Mapping[str, Any]) -> None
     if foreign := _foreign_reference(schema):
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"output_schema refers to {foreign[:200]!r}, outside itself: nothing is fetched for a schema.",
+            f"output_schema refers to {quoted(foreign)}, outside itself: nothing is fetched for a schema.",
             "Put what it refers to under $defs, and refer to it as #/$defs/….",
         )
     checked = await check_schema(schema, bridge.schema_checks)

@@ -102,7 +102,13 @@ def read(outcome: Outcome) -> Found:
         if not isinstance(url, str) or not url:
             continue
         number = numbers.setdefault(url, len(numbers) + 1)
-        fact = {"number": number, "url": url, "title": citation.get("title"), "quote": citation.get("quote")}
+        title = citation.get("title")
+        fact = {
+            "number": number,
+            "url": url,
+            "title": title if isinstance(title, str) else None,
+            "quote": citation.get("quote"),
+        }
         fact = {key: value for key, value in fact.items() if value}
         start, end = citation.get("start_index"), citation.get("end_index")
         if "quote" in citation and isinstance(start, int) and isinstance(end, int):

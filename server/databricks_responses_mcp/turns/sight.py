@@ -1,11 +1,17 @@
 """What can be seen of a call from outside while it goes on: as far as its answers have come."""
 
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
+from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.responses.assembly import ResponseAssembler
+from databricks_responses_mcp.turns.joining import total_usage
 from databricks_responses_mcp.turns.outcome import outcome_of
 from databricks_responses_mcp.workspace.secret_values import SecretValues
+
+_PAID = ("text", "output", "refusal", "usage")
+"""Of what has arrived, what shows that a model has worked."""
 
 current_sight: ContextVar["Sight | None"] = ContextVar("current_sight", default=None)
 """That of the call which is running."""
@@ -38,13 +44,30 @@ class Sight:
         """The end of the text of the newest answer."""
         return self.secrets.remove(self._streams[-1][0].tail if self._streams else "")
 
+    def attach(self, error: BridgeError) -> BridgeError:
+        """Return ``error`` with what the call's requests have received, which may have been paid for.
+
+        What the error has already stays, but for the usage: the call's costs are those of all its requests.
+        """
+        received = self.facts() if self.events else {}
+        if not any(received.get(name) for name in _PAID):
+            return error
+        if not error.partial:
+            return replace(error, partial=received)
+        return replace(error, partial={**error.partial, **{k: v for k, v in received.items() if k == "usage"}})
+
     def facts(self) -> dict[str, Any]:
-        """What has arrived, in the result contract's fields: the words of all answers, the rest of the newest."""
+        """What has arrived, in the result contract's fields: text and usage of all, the rest of the newest."""
         if not self._streams:
             return {}
         outcomes = [outcome_of(assembler.result(), endpoint) for assembler, endpoint in self._streams]
         facts = outcomes[-1].as_dict()
         facts["text"] = "\n\n".join(outcome.text for outcome in outcomes if outcome.text)
+        usage: dict[str, Any] | None = None
+        for outcome in outcomes:
+            usage = total_usage(usage, outcome.usage)
+        if usage:
+            facts["usage"] = usage
         # Calls of an answer that is not whole are not waiting, and cannot be answered.
         for name in ("response_id", "pending_calls"):
             facts.pop(name, None)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.workspace.access import Access
 from databricks_responses_mcp.workspace.credentials import WORKSPACE_ID_HEADER
 from databricks_responses_mcp.workspace.managed_mcp import MANAGED_FORMS, managed_label, managed_path
@@ -61,7 +61,7 @@ class McpServers:
         configured = ", ".join(sorted(name for name, entry in self._entries.items() if entry.url)) or "none"
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"There is no MCP server {name[:200]!r}; configured: {configured}.",
+            f"There is no MCP server {quoted(name)}; configured: {configured}.",
             f"Use one of those, or a server of the workspace: {', '.join(MANAGED_FORMS)}. The setting "
             "RESPONSES_MCP_MCP_SERVERS adds others.",
         )
@@ -112,9 +112,11 @@ class McpServers:
         def value_of(match: re.Match[str]) -> str:
             value = self._environ.get(match[1], "").strip()
             if not value:
-                raise _not_configured(f"The MCP server {name!r} takes its {where} from {match[1]}, which is not set.")
+                raise _not_configured(
+                    f"The MCP server {quoted(name)} takes its {where} from {match[1]}, which is not set."
+                )
             if not value.isprintable():
-                raise _not_configured(f"{match[1]}, for the MCP server {name!r}, holds what no header can carry.")
+                raise _not_configured(f"{match[1]}, for the MCP server {quoted(name)}, holds what no header can carry.")
             return value
 
         return re.sub(REFERENCE, value_of, text)
@@ -135,7 +137,8 @@ async def _workspace_access(name: str, access: Access) -> dict[str, Any]:
     if scheme.lower() != "bearer" or not token.strip():
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
-            f"The workspace is signed in to without a token, so the model cannot be let into its MCP server {name!r}.",
+            "The workspace is signed in to without a token, so the model cannot be let into its MCP server "
+            f"{quoted(name)}.",
             "Sign in with OAuth or a personal access token.",
         )
     signed: dict[str, Any] = {"server_url": url, "authorization": token.strip()}

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.workspace.apps import NAME_PREFIX
 from databricks_responses_mcp.workspace.classifying import judge_name
 from databricks_responses_mcp.workspace.endpoints import Endpoint
@@ -133,14 +133,16 @@ def leads_elsewhere(error: BridgeError, way: Way) -> bool:
 
 
 async def _no_apps(name: str) -> str:
-    raise BridgeError(ErrorCode.MODEL_NOT_FOUND, f"There is no App {name!r}.", "Name a serving endpoint.")
+    raise BridgeError(ErrorCode.MODEL_NOT_FOUND, f"There is no App {quoted(name)}.", "Name a serving endpoint.")
 
 
 def _key(name: str) -> SurfaceKey:
     for key in SURFACES:
         if key == name:
             return key
-    raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"There is no surface {name!r}.", f"Use one of {', '.join(CHOICES)}.")
+    raise BridgeError(
+        ErrorCode.INVALID_ARGUMENT, f"There is no surface {quoted(name)}.", f"Use one of {', '.join(CHOICES)}."
+    )
 
 
 def _check_name(model: str) -> None:
