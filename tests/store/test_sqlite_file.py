@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from databricks_responses_mcp.store import sqlite_file, sqlite_work
+from databricks_responses_mcp.store import sql_store, sqlite_file, sqlite_work
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.opening import open_store
 from databricks_responses_mcp.store.schema import VERSION
@@ -401,3 +401,68 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
         " or to off."
     )
     assert rest == ["True True", "went on"]
+
+
+async def test_after_one_call_has_waited_for_a_lock_the_next_ones_wait_briefly(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await filled(path)).aclose()
+    monkeypatch.setattr(sqlite_work, "BUSY_SECONDS", 3.0)
+    monkeypatch.setattr(sqlite_work, "_BRIEFLY_SECONDS", 0.001)
+    store = open_store(str(path))
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    waited = []
+    for number in range(4):
+        began = anyio.current_time()
+        assert await store.conversation("conv") is not None, "reading goes on meanwhile"
+        with pytest.raises(StoreError, match="locked"):
+            await store.add_turn("conv", a_turn(2 + number), STATE, title="")
+        waited.append(anyio.current_time() - began)
+    holder.execute("ROLLBACK")
+    await store.add_turn("conv", a_turn(2), STATE, title="")
+    holder.close()
+    await store.aclose()
+
+    assert waited[0] >= 3
+    assert sum(waited[1:]) < 3
+
+
+def test_patience_is_short_after_a_failure_and_whole_again_after_success_or_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(sql_store, "monotonic", lambda: now)
+    patience = sql_store.Patience(5.0, 0.2)
+    seconds = [patience.seconds]
+    patience.failed()
+    seconds.append(patience.seconds)
+    now += 20
+    patience.failed()  # by a call that had little time, so this says nothing
+    now += 20
+    seconds.append(patience.seconds)
+    patience.failed()
+    seconds.append(patience.seconds)
+    patience.worked()
+    seconds.append(patience.seconds)
+    assert seconds == [5.0, 0.2, 5.0, 0.2, 5.0]
+
+
+@posix
+@pytest.mark.parametrize("end", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("behind_link", [False, True])
+async def test_what_is_no_regular_file_is_refused_and_left_as_it_is(path: Path, end: str, behind_link: bool) -> None:
+    path.parent.mkdir()
+    pipe = path.with_name("pipe") if behind_link else path.with_name(path.name + end)
+    os.mkfifo(pipe, 0o666)
+    pipe.chmod(0o666)
+    if behind_link:
+        path.with_name(path.name + end).symlink_to(pipe)
+    store = open_store(str(path))
+
+    with anyio.fail_after(20), pytest.raises(StoreError, match="device, pipe or socket"):
+        await store.add_turn("conv", a_turn(1), STATE, title="")
+
+    assert oct(pipe.stat().st_mode & 0o777) == "0o666"
+    await store.aclose()

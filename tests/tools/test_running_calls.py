@@ -441,3 +441,17 @@ async def test_a_finished_call_is_not_held_in_memory_for_ever(
         texts = [(await host.call(GET, response_id=job_id))[1]["text"] for job_id in kept]
     assert texts == [str(number) for number in range(6)]
     assert kept[:4] == list(dict.fromkeys(asked))
+
+
+async def test_what_was_shown_of_a_running_call_is_in_the_store(
+    connect: Connect, emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "BEAT_SECONDS", 3600.0)
+    async with connect(hand_over_seconds=SOON) as host:
+        with emulator.state.hold(AFTER_WORDS):
+            job_id = (await handed_over(host))["response_id"]
+            shown = await words_of(host, job_id)
+            with closing(sqlite3.connect(tmp_path / "store" / "conversations.db")) as database:
+                (kept,) = database.execute("SELECT facts FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+    assert shown["text"]
+    assert json.loads(kept)["text"] == shown["text"]

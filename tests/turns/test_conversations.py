@@ -374,7 +374,8 @@ async def test_a_store_that_fails_costs_no_answer_and_gets_the_turns_when_it_wor
     if broken == "gone":
         store.mkdir()
     fourth = await say(bridge, "Four", first.conversation_id)
-    # The store has lost what it had, so the conversation is another one to it, whole.
+    assert fourth.conversation_id == first.conversation_id
+    assert "kept anew" in fourth.notes[-1]
     async with another(emulator, tmp_path) as other:
         await say(other, "Five", fourth.conversation_id)
         assert said_by_user(sent(emulator)) == ["One", "Two", "Three", "Four", "Five"]
@@ -450,3 +451,32 @@ async def test_a_conversation_that_nobody_has_is_not_found(bridge: Bridge, emula
     assert raised.value.code is ErrorCode.NOT_FOUND
     assert emulator.state.journal.to("/responses") == []
     assert bridge.conversations.in_memory("conv_nobody") is None
+
+
+@pytest.mark.parametrize("also_another", [False, True])
+async def test_a_conversation_outlives_the_deletion_of_its_store_while_it_is_in_memory(
+    bridge: Bridge, emulator: RunningEmulator, tmp_path: Path, also_another: bool
+) -> None:
+    first = await say(bridge, "One")
+    shutil.rmtree(tmp_path / "store")
+    if also_another:
+        # Whoever asks next finds a new store, in which nothing is.
+        await say(bridge, "Something else")
+    second = await say(bridge, "Two", first.conversation_id)
+    assert second.conversation_id == first.conversation_id
+    assert "kept anew" in second.notes[-1]
+    assert said_by_user(sent(emulator)) == ["One", "Two"]
+    assert not (await say(bridge, "Three", first.conversation_id)).notes
+    async with another(emulator, tmp_path) as other:
+        await say(other, "Four", first.conversation_id)
+    assert said_by_user(sent(emulator)) == ["One", "Two", "Three", "Four"]
+
+
+async def test_a_conversation_that_somebody_deleted_is_not_brought_back(
+    bridge: Bridge, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    first = await say(bridge, "One")
+    async with another(emulator, tmp_path) as other:
+        await archive.delete(other, await archive.to_delete(other, str(first.conversation_id), None))
+    with pytest.raises(BridgeError, match="no conversation"):
+        await say(bridge, "Two", first.conversation_id)

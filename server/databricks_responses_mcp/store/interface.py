@@ -34,6 +34,14 @@ class Store(Protocol):
     was, and names (ids, titles, models, …) but for NUL and half surrogate pairs, which become U+FFFD.
     """
 
+    @property
+    def replacements(self) -> int:
+        """How often this process found another, empty or older store where it had one: the file was deleted or moved.
+
+        A conversation that is not found after that was lost, not deleted by its user.
+        """
+        ...
+
     async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
         """Commit a turn and what the next one takes over, both or neither; the first creates the conversation.
 

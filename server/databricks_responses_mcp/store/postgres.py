@@ -15,7 +15,7 @@ from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.postgres_failures import MISSING_DRIVER, explained
 from databricks_responses_mcp.store.postgres_schema import dialect, migrate
 from databricks_responses_mcp.store.postgres_url import Target, target
-from databricks_responses_mcp.store.sql_store import SqlStore
+from databricks_responses_mcp.store.sql_store import Patience, SqlStore
 from databricks_responses_mcp.store.steps import Done, Statement, Steps
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MOST_CONNECTIONS = 4
 _DEADLINE_SECONDS = 30.0
+_BRIEFLY_SECONDS = 1.0
+_SLOW_SECONDS = 5.0
+"""A call that fails or is given up after that has waited for a database that is away."""
 _COMMIT_SECONDS = 10.0
 _IDLE_SECONDS = 120.0
 # The server gives up before we do, so that nobody waits for a lock that a lost client holds.
@@ -55,6 +58,7 @@ class PostgresStore(SqlStore):
         self._idle: list[tuple[float, AsyncConnection[Any]]] = []
         self._migrating = anyio.Lock()
         self._migrated = False
+        self._patience = Patience(_DEADLINE_SECONDS, _BRIEFLY_SECONDS)
 
     async def aclose(self) -> None:
         """Close the connections. The store may be used again after that: it connects anew."""
@@ -148,14 +152,19 @@ class PostgresStore(SqlStore):
             from psycopg import Error
         except ImportError as error:
             raise StoreError(MISSING_DRIVER) from error
+        began, seconds = monotonic(), self._patience.seconds
         try:
-            with anyio.fail_after(_DEADLINE_SECONDS):
+            with anyio.fail_after(seconds):
                 yield
+            self._patience.worked()
         except StoreError:
             raise
         except (Error, OSError, ValueError, TypeError, KeyError) as error:
             # Not "from" the error: what the driver says may hold what the URL held.
-            raise explained(error, self._where(), _DEADLINE_SECONDS) from None
+            raise explained(error, self._where(), seconds) from None
+        finally:
+            if monotonic() - began > _SLOW_SECONDS:
+                self._patience.failed()
 
 
 async def _run(connection: AsyncConnection[Any], steps: Steps[T]) -> T:

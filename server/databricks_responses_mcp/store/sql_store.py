@@ -31,11 +31,50 @@ _AT_ONCE = 100
 _SWEEP_SECONDS = 2.0
 
 
+_REMEMBERED_SECONDS = 30.0
+
+
+class Patience:
+    """How long calls wait for a database that is locked or away: one of them long, the next ones briefly.
+
+    Args:
+        seconds: how long a call waits while the database works.
+        briefly: how long it waits after one has waited in full, for half a minute or until the database works again.
+    """
+
+    def __init__(self, seconds: float, briefly: float) -> None:
+        self._seconds = seconds
+        self._briefly = briefly
+        self._brief_until = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long a call that begins now may wait."""
+        return self._briefly if monotonic() < self._brief_until else self._seconds
+
+    def worked(self) -> None:
+        """Take note that the database works."""
+        self._brief_until = 0.0
+
+    def failed(self) -> None:
+        """Take note that a call has waited in vain.
+
+        A brief wait does not make the next ones brief for longer: a slow database gets its full time again.
+        """
+        if monotonic() >= self._brief_until:
+            self._brief_until = monotonic() + _REMEMBERED_SECONDS
+
+
 class SqlStore(ABC):
     """What SQLite, PostgreSQL and memory have in common. Every row has the owner, and only the owner's are touched."""
 
     def __init__(self, owner: str) -> None:
         self._owner = name(owner)
+
+    @property
+    def replacements(self) -> int:
+        """See `Store.replacements`."""
+        return 0
 
     @abstractmethod
     async def _read(self, steps: Steps[T]) -> T:

@@ -38,6 +38,11 @@ class SqliteStore(SqlStore):
             with anyio.CancelScope(shield=True):
                 await self._in_thread(lambda work: work.close())
 
+    @property
+    def replacements(self) -> int:
+        """See `Store.replacements`."""
+        return 0 if self._opened is None else self._opened.replacements
+
     async def _read(self, steps: Steps[T]) -> T:
         return await self._in_thread(lambda work: work.transaction("BEGIN", steps))
 

@@ -22,27 +22,31 @@ _WAL_KEPT_BYTES = 4 * 1024 * 1024
 _making = threading.Lock()
 
 
-def open_file(path: Path) -> sqlite3.Connection:
+def open_file(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     """Open the file, made if it is new and migrated if it is old.
 
+    Args:
+        busy_seconds: how long to wait for a lock that another process holds.
+
     Raises:
-        StoreError: if it is of a later schema, or another program's.
+        StoreError: if it is of a later schema, another program's, or no regular file.
         sqlite3.Error, OSError: if it cannot be used; `sqlite_failures` says what they mean.
     """
     with _making:
         if path.is_dir():
             beside = path / "conversations.db"
             raise StoreError(f"{path} is a folder. Set RESPONSES_MCP_STORE to a file in it, such as {beside}.")
+        _check_regular(path)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         _make_private(path)
-        return _ready(_connect(str(path)), str(path))
+        return _ready(_connect(str(path), busy_seconds), str(path), busy_seconds)
 
 
 def open_memory() -> sqlite3.Connection:
     """A database in the memory of this process, gone when it is closed."""
-    return _ready(_connect(":memory:"), "memory")
+    return _ready(_connect(":memory:", BUSY_SECONDS), "memory", BUSY_SECONDS)
 
 
 @cache
@@ -51,9 +55,32 @@ def dialect(sql: str) -> str:
     return sql.replace("@", "")
 
 
-def _connect(where: str) -> sqlite3.Connection:
+def _check_regular(path: Path) -> None:
+    """Refuse what is there and is no regular file, such as a device, before anything of it is changed.
+
+    Raises:
+        StoreError: naming what was looked at, which may be a file beside the database.
+    """
+    for name in (path, *_beside(path)):
+        try:
+            mode = name.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if not stat.S_ISREG(mode):
+            raise StoreError(
+                f"{name} is a device, pipe or socket, not a file. Set RESPONSES_MCP_STORE to a file that does not "
+                "exist: it is made."
+            )
+
+
+def _beside(path: Path) -> tuple[Path, ...]:
+    """The files that SQLite keeps beside a database."""
+    return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm"))
+
+
+def _connect(where: str, busy_seconds: float) -> sqlite3.Connection:
     # Worker threads take turns with it: one uses it at a time, which is all that SQLite asks for.
-    connection = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(where, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -65,9 +92,9 @@ def _connect(where: str) -> sqlite3.Connection:
     return connection
 
 
-def _ready(connection: sqlite3.Connection, where: str) -> sqlite3.Connection:
+def _ready(connection: sqlite3.Connection, where: str, busy_seconds: float) -> sqlite3.Connection:
     try:
-        _keep_durably(connection)
+        _keep_durably(connection, busy_seconds)
         if _version(connection, where) < VERSION:
             _migrate(connection, where)
     except BaseException:
@@ -76,7 +103,7 @@ def _ready(connection: sqlite3.Connection, where: str) -> sqlite3.Connection:
     return connection
 
 
-def _keep_durably(connection: sqlite3.Connection) -> None:
+def _keep_durably(connection: sqlite3.Connection, busy_seconds: float) -> None:
     """Set how the file is written.
 
     In WAL mode a commit is in the system's hands when it returns, so the end of the process loses none. With
@@ -87,7 +114,7 @@ def _keep_durably(connection: sqlite3.Connection) -> None:
     if not pages:
         # Heeded only before there is anything; later it would wait for writers, to no end.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    until = time.monotonic() + BUSY_SECONDS
+    until = time.monotonic() + busy_seconds
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -132,7 +159,7 @@ def _migrate(connection: sqlite3.Connection, where: str) -> None:
 
 def _make_private(path: Path) -> None:
     """Take the file from other users; SQLite makes the files beside it with the same mode."""
-    for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+    for name in (path, *_beside(path)):
         with suppress(FileNotFoundError, PermissionError):
             if stat.S_IMODE(name.stat().st_mode) & 0o077:
                 name.chmod(0o600)

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TypeVar
 
 from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.sql_store import Patience
 from databricks_responses_mcp.store.sqlite_failures import explained, is_locked
 from databricks_responses_mcp.store.sqlite_file import BUSY_SECONDS, dialect, open_file, open_memory
 from databricks_responses_mcp.store.steps import Done, Steps
@@ -14,19 +15,30 @@ from databricks_responses_mcp.store.steps import Done, Steps
 T = TypeVar("T")
 _SHRINK_SECONDS = 1.0
 _PAGES_AT_ONCE = 1000
+_BRIEFLY_SECONDS = 0.2
 
 
 class SqliteWork:
-    """A file that is open while it can be used. Threads may take turns with it; each method may raise `StoreError`."""
+    """A file that is open while it can be used. Threads may take turns with it; each method may raise `StoreError`.
+
+    Attributes:
+        replacements: how often there was another file than the one that had been open, or none.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.replacements = 0
+        self._patience = Patience(BUSY_SECONDS, _BRIEFLY_SECONDS)
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
 
     def transaction(self, begin: str, steps: Steps[T]) -> T:
         """Run steps in a transaction that ``begin`` begins: all or nothing."""
-        return self._guarded(lambda connection: _transaction(connection, begin, steps))
+        result = self._guarded(lambda connection: _transaction(connection, begin, steps))
+        if begin != "BEGIN":
+            # Reading goes on while another process holds the lock for writing, so only this shows that it is free.
+            self._patience.worked()
+        return result
 
     def give_back(self) -> None:
         """Give pages that nothing uses back to the disk, for a second at most."""
@@ -40,26 +52,35 @@ class SqliteWork:
 
     def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return work(self._usable())
+            return work(self._usable(self._patience.seconds))
         except StoreError:
             raise
         except (sqlite3.Error, OSError, ValueError, TypeError, KeyError) as error:
             # A connection that has met a damaged file or a failing disk may be in any state: the next call opens anew.
-            if not (isinstance(error, sqlite3.Error) and is_locked(error)):
+            if isinstance(error, sqlite3.Error) and is_locked(error):
+                self._patience.failed()
+            else:
                 self.close()
             raise explained(error, self._path) from error
 
-    def _usable(self) -> sqlite3.Connection:
-        """The open connection, to the file that is there now: one that was moved away takes no more turns."""
-        if self._connection is not None and self._identity() != self._file:
+    def _usable(self, busy_seconds: float) -> sqlite3.Connection:
+        """The open connection, to the file that is there now: one that was moved away takes no more turns.
+
+        Args:
+            busy_seconds: how long its statements wait for a lock that another process holds.
+        """
+        if self._file is not None and self._identity() != self._file:
             self.close()
+            self.replacements += 1
+            self._file = None
         if self._connection is None:
-            self._connection = self._open()
+            self._connection = self._open(busy_seconds)
             self._file = self._identity()
+        self._connection.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
         return self._connection
 
-    def _open(self) -> sqlite3.Connection:
-        return open_file(self._path)
+    def _open(self, busy_seconds: float) -> sqlite3.Connection:
+        return open_file(self._path, busy_seconds)
 
     def _identity(self) -> tuple[int, int] | None:
         try:
@@ -75,7 +96,7 @@ class MemoryWork(SqliteWork):
     def __init__(self) -> None:
         super().__init__(Path("memory"))
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, busy_seconds: float) -> sqlite3.Connection:
         return open_memory()
 
     def _identity(self) -> None:
@@ -114,7 +135,4 @@ def _give_back(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
     # The file shrinks when the log is written back, which readers may put off: then the next sweep does it.
     connection.execute("PRAGMA busy_timeout = 100")
-    try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

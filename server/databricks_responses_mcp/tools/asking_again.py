@@ -49,9 +49,16 @@ async def result_of_job(ctx: Context[App], job_id: str, seconds: float, *, cance
     async def look() -> bool:
         return await job.wait(_NEWS_SECONDS)
 
-    await _watch(ctx, look, seconds, lambda: job.sight.tail)
+    async def tail() -> str:
+        facts, _ = await app.jobs.shown(job)
+        return str(facts.get("text", ""))
+
+    await _watch(ctx, look, seconds, tail)
     if job.ending is None or not job.done.is_set():
-        return running_result(app, job_id, job.so_far(), seconds=time.time() - job.started_at, tail=job.sight.tail)
+        newest = job.sight.tail  # before the rest is kept, so that all of it is
+        facts, problem = await app.jobs.shown(job)
+        elapsed = time.time() - job.started_at
+        return running_result(app, job_id, facts, seconds=elapsed, tail=newest, problem=problem)
     return await _told(app, job.tool, job.ending, job.ended)
 
 
@@ -69,14 +76,17 @@ async def _of_another_process(ctx: Context[App], job_id: str, seconds: float, *,
             stored = await stored_job(app, job_id)
         return not runs(stored)
 
-    await _watch(ctx, look, seconds, lambda: str(stored.facts.get("text", "")))
+    async def tail() -> str:
+        return str(stored.facts.get("text", ""))
+
+    await _watch(ctx, look, seconds, tail)
     if runs(stored):
         return running_result(app, job_id, dict(stored.facts), seconds=time.time() - stored.created_at)
     return await _told(app, stored.tool, *ended_of(stored))
 
 
 async def _watch(
-    ctx: Context[App], look: Callable[[], Awaitable[bool]], seconds: float, tail: Callable[[], str]
+    ctx: Context[App], look: Callable[[], Awaitable[bool]], seconds: float, tail: Callable[[], Awaitable[str]]
 ) -> None:
     """Look until there is an end to see or the time is up, and tell the host every few seconds that it is not there."""
     reporter = reporter_of(ctx)
@@ -85,7 +95,7 @@ async def _watch(
         while True:
             if reporter is not None and anyio.current_time() - told >= _NEWS_SECONDS:
                 told = anyio.current_time()
-                await reporter.say(f"still running: …{' '.join(tail().split())[-120:]}")
+                await reporter.say(f"still running: …{' '.join((await tail()).split())[-120:]}")
             if await look():
                 return
 

@@ -154,14 +154,10 @@ class Held:
         if not job.done.is_set():
             if self.reporter is not None:
                 self.reporter.silence()
-            return running_result(
-                self._app,
-                job.job_id,
-                job.so_far(),
-                seconds=time.time() - job.started_at,
-                tail=job.sight.tail,
-                problem=problem,
-            )
+            newest = job.sight.tail  # before the rest is kept, so that all of it is
+            facts, unkept = await jobs.shown(job)
+            elapsed = time.time() - job.started_at
+            return running_result(self._app, job.job_id, facts, seconds=elapsed, tail=newest, problem=problem or unkept)
         if job.error is not None:
             raise job.error
         if job.ending != "completed":

@@ -38,7 +38,7 @@ async def look_at(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str) ->
         return await _kept(app, await _stored(app, task_id))
     # Its end is told when it is kept, and so is the same everywhere.
     if not job.done.is_set() or job.ending is None or job.ended_at is None:
-        return _unfinished(app, job, running.get(task_id))
+        return await _unfinished(app, job, running.get(task_id))
     fields = task_fields(task_id, job.started_at, job.ended_at, app.bridge.settings, is_over=True)
     if isinstance(job.value, CallToolResult):
         # As it was made for the host that called.
@@ -80,7 +80,7 @@ async def cancel(ctx: Ctx, task_id: str) -> None:
             raise _as_protocol_error(error) from error
 
 
-def _unfinished(app: App, job: RunningJob, task: RunningTask | None) -> dict[str, Any]:
+async def _unfinished(app: App, job: RunningJob, task: RunningTask | None) -> dict[str, Any]:
     fields = task_fields(job.job_id, job.started_at, time.time(), app.bridge.settings, is_over=False)
     if task is not None and task.questions:
         asked = {
@@ -89,7 +89,8 @@ def _unfinished(app: App, job: RunningJob, task: RunningTask | None) -> dict[str
         }
         message = "Waiting for the user."
         return {**fields, "status": "input_required", "statusMessage": message, "inputRequests": asked}
-    return {**fields, "status": "working", "statusMessage": _progress(job.tool, job.sight.tail)}
+    facts, _ = await app.jobs.shown(job)
+    return {**fields, "status": "working", "statusMessage": _progress(job.tool, str(facts.get("text", "")))}
 
 
 async def _kept(app: App, stored: Job) -> dict[str, Any]:

@@ -30,6 +30,9 @@ _MOST_CHARACTERS = 64_000_000
 _KEEP_SECONDS = 15.0
 _LOAD_SECONDS = 15.0
 _TITLE_CHARACTERS = 80
+_REPLACED = (
+    "The store was deleted or replaced while this server ran; the conversation was still in memory and was kept anew."
+)
 
 
 @dataclass(eq=False)
@@ -47,6 +50,7 @@ class Conversation:
         history: every turn, in order.
         unkept: how many of the newest turns the store has not got.
         unreadable: up to which turn the endpoint could not read its encrypted reasoning any more.
+        replacements: `Store.replacements` when the store was last known to have the conversation.
         turn: held while a turn is under way: two at once would lose one.
         counted: how much of its weight the table that it is in has counted.
     """
@@ -61,6 +65,7 @@ class Conversation:
     history: list[Turn] = field(default_factory=list)
     unkept: int = 0
     unreadable: int = 0
+    replacements: int = 0
     turn: anyio.Lock = field(default_factory=anyio.Lock)
     counted: int = 0
     _weighed: tuple[int, int] = (0, 0)
@@ -199,7 +204,7 @@ class Conversations:
 
     def new(self, endpoint: str, parameters: Mapping[str, Any]) -> Conversation:
         """A conversation that nobody knows yet: it can be found once it is kept."""
-        return Conversation(_new_id(), endpoint, parameters)
+        return Conversation(_new_id(), endpoint, parameters, replacements=self._store.replacements)
 
     def in_memory(self, conversation_id: str) -> Conversation | None:
         """The conversation, if this process used it not long ago."""
@@ -265,10 +270,20 @@ class Conversations:
                 if not await self._has(conversation.conversation_id, turn):
                     if notes:
                         raise
-                    notes = (self._part_from(conversation),)
+                    notes = (self._keep_anew(conversation) or self._part_from(conversation),)
                     continue
             conversation.unkept -= 1
+        if conversation.replacements != self._store.replacements:
+            conversation.replacements = self._store.replacements
+            notes = notes or (_REPLACED,)
         return notes
+
+    def _keep_anew(self, conversation: Conversation) -> str:
+        """Let all turns be kept once more if the store has lost them; returns what the caller is told, if it has."""
+        if conversation.replacements == self._store.replacements:
+            return ""
+        conversation.unkept = len(conversation.history)
+        return _REPLACED
 
     async def _has(self, conversation_id: str, turn: Turn) -> bool:
         """Whether the store has that very turn: it may have been kept when it seemed not to be."""
@@ -305,6 +320,8 @@ class Conversations:
                 "Mend the store, or begin a new conversation.",
                 retryable=True,
             ) from error
+        if stored is None and known and self._keep_anew(conversation):
+            return
         if stored is None:
             self._let_go(conversation_id)
             raise BridgeError(
@@ -312,6 +329,7 @@ class Conversations:
                 f"There is no conversation {quoted(conversation_id)}.",
                 "manage_conversations lists those that are kept; begin a new one with ask_databricks_model.",
             )
+        conversation.replacements = self._store.replacements
         conversation.history += stored.turns
         conversation.take_over(stored.state)
 

@@ -33,6 +33,9 @@ _MOST_REMEMBERED = 100
 _MOST_WHOLE = 8
 """Of the ended jobs that the store has: it can tell as well."""
 
+_UNKEPT = "This call could not be kept"
+_WHILE_RUNNING = "It can be asked for while this server runs."
+
 Ending = Literal["completed", "failed", "cancelled", "interrupted"]
 
 
@@ -174,6 +177,14 @@ class Jobs:
             self._tasks.start_soon(self._beat, job)
         return problem
 
+    async def shown(self, job: RunningJob) -> tuple[dict[str, Any], str]:
+        """Return what has arrived of a kept job, once the store has it; and what the caller must be told if it cannot.
+
+        Whatever was shown of a call can so be found again after this process was killed.
+        """
+        facts = job.so_far()
+        return facts, await self._say_alive(job, facts)
+
     async def _abandon(self, job: RunningJob, error: BaseException) -> None:
         """End a job whose work never began."""
         job.error = coded(error, job.tool) if isinstance(error, Exception) else _cancelled({})
@@ -238,11 +249,10 @@ class Jobs:
             job.is_stored = record.status != "running"
         except (StoreError, TimeoutError) as error:
             logger.warning("a running call could not be kept: %s", error)
-            reason = str(error) or "the store did not answer."
-            return f"This call could not be kept: {reason} It can be asked for while this server runs."
+            return f"{_UNKEPT}: {str(error) or 'the store did not answer.'} {_WHILE_RUNNING}"
         except Exception as error:  # a defect of the store is no reason to lose what was paid for
             logger.exception("keeping a running call failed")
-            return f"This call could not be kept ({type(error).__name__}). It can be asked for while this server runs."
+            return f"{_UNKEPT} ({type(error).__name__}). {_WHILE_RUNNING}"
         return ""
 
     async def _beat(self, job: RunningJob) -> None:
@@ -250,16 +260,22 @@ class Jobs:
         seen = -1
         while not await job.wait(BEAT_SECONDS):
             events = job.sight.events
-            try:
-                facts: Mapping[str, Any] | None = job.so_far() if events != seen else None
-                with anyio.fail_after(_STORE_SECONDS):
-                    if await self.store.beat_job(job.job_id, time.time(), facts):
-                        job.scope.cancel()
+            if not await self._say_alive(job, job.so_far() if events != seen else None):
                 seen = events
-            except (StoreError, TimeoutError) as error:
-                logger.warning("a running call could not be kept: %s", error)
-            except Exception:  # one call's defect is no reason to end the server
-                logger.exception("keeping a running call failed")
+
+    async def _say_alive(self, job: RunningJob, facts: Mapping[str, Any] | None) -> str:
+        """Write that a job runs, and what has come; returns what the caller must be told if that cannot be done."""
+        try:
+            with anyio.fail_after(_STORE_SECONDS):
+                if await self.store.beat_job(job.job_id, time.time(), facts):
+                    job.scope.cancel()
+        except (StoreError, TimeoutError) as error:
+            logger.warning("a running call could not be kept: %s", error)
+            return f"{_UNKEPT}: {str(error) or 'the store did not answer.'} {_WHILE_RUNNING}"
+        except Exception as error:  # one call's defect is no reason to end the server
+            logger.exception("keeping a running call failed")
+            return f"{_UNKEPT} ({type(error).__name__}). {_WHILE_RUNNING}"
+        return ""
 
 
 def _cancelled(received: dict[str, Any]) -> BridgeError:
