@@ -39,6 +39,12 @@ class Sight:
         """How many events have come: whoever sees the same number again need not look."""
         return sum(assembler.events for assembler, _ in self._streams)
 
+    @property
+    def tail(self) -> str:
+        """The end of the text of the newest answer, commentary included."""
+        tail: str = self.secrets.remove_from(self._streams[-1][0].tail if self._streams else "")
+        return tail
+
     def attach(self, error: BridgeError) -> BridgeError:
         """Return ``error`` with what the call's requests have received, which may have been paid for.
 
