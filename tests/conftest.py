@@ -15,6 +15,13 @@ from harness import Connect, Host, settings_for
 from oracle.openai_spec import validate_request
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let runs of faults be longer than the bounded ones, or others."""
+    parser.addoption("--exchanges", type=int, default=0, help="faulty exchanges; at least one of each class")
+    parser.addoption("--kills", type=int, default=8, help="how often the server is killed at a random point")
+    parser.addoption("--seed", type=int, default=1, help="of everything that is left to chance in runs of faults")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """The bridge runs on asyncio."""
