@@ -107,7 +107,8 @@ async def test_claude_code_validates_and_installs_the_plugin_and_its_model_calls
         installed = await claude.run("plugin", "install", PLUGIN, *filled_in)
         assert installed.code == 0, installed
         listed = await claude.run("mcp", "list")
-        assert f"plugin:databricks-models:models: {' '.join(PORTABLE)} - ✔ Connected" in listed.out, listed
+        connected = f"plugin:databricks-models:models: {' '.join(PORTABLE)} - ✔ Connected"
+        assert connected in " ".join(listed.out.split()), listed
         settings = (account.home / ".claude" / "settings.json").read_text(encoding="utf-8")
         assert emulator.host in settings
         assert emulator.token not in settings
@@ -145,7 +146,7 @@ async def test_gemini_cli_validates_and_installs_the_extension_and_reaches_the_s
     # Gemini CLI keeps the machine's certificates from servers, so uv must have all it needs.
     listed = await account.run("gemini", "mcp", "list", UV_OFFLINE="1")
     line = f"✓ databricks (from databricks-responses-mcp): {' '.join(PORTABLE)} (stdio) - Connected"
-    assert line in listed.out + listed.err, listed
+    assert line in " ".join((listed.out + listed.err).split()), listed
 
 
 async def test_the_dockerfile_and_the_catalogs_entry_pass_their_linters(account: Account) -> None:
@@ -158,8 +159,8 @@ async def test_the_dockerfile_and_the_catalogs_entry_pass_their_linters(account:
 
 
 def with_uv(environ: dict[str, str], path: str) -> str:
-    """``path``, and before it uv, which an account has first on its own."""
-    return os.pathsep.join([environ["PATH"].partition(os.pathsep)[0], path])
+    """``path``, and before it uv and this checkout's commands, which an account has first on its own."""
+    return os.pathsep.join([*environ["PATH"].split(os.pathsep)[:2], path])
 
 
 def build(bundle: Path) -> None:
