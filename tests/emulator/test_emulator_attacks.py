@@ -60,9 +60,9 @@ REFUSED: list[dict[str, Any]] = [
     {"stream": "yes"},
     {"temperature": "hot"},
     {"tools": [{"type": "custom", "name": "c", "format": {"type": "grammar", "syntax": "regex", "definition": "("}}]},
+    {"tools": [{**FUNCTION, "parameters": {"$ref": "#"}}]},
 ]
 ANSWERED: list[dict[str, Any]] = [
-    {"tools": [{**FUNCTION, "parameters": {"$ref": "#"}}]},
     {"tools": [{**FUNCTION, "parameters": {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}}]},
     {"input": "\x00\x1b[31m\u202e\ufeff🦊" + "é" * 1000},
     {"input": ""},

@@ -28,7 +28,12 @@ _CLEAN_UP_SECONDS = 5
 @click.command(
     cls=SectionedCommand, help="Serve MCP over stdio (the default), or over Streamable HTTP on this machine."
 )
-@click.option("--http", metavar="HOST:PORT", help="Serve Streamable HTTP at http://HOST:PORT/mcp; HOST is loopback.")
+@click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Serve Streamable HTTP at http://HOST:PORT/mcp; HOST is loopback. Clients send a bearer token: "
+    "one that is printed, or that of RESPONSES_MCP_HTTP_TOKEN.",
+)
 @session_options(is_server=True)
 def command(session: SessionOptions, http: str | None) -> None:
     """Serve until the host closes stdin, or a signal comes."""
