@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from databricks_responses_mcp.tools.registry import all_tools
+from harness.deadlines import LONG_DEADLINE_SECONDS
 from harness.fault_classes import TOKEN, chunked, events, sse
 from harness.fault_server import Answer, fault_server
 from harness.mcp_process import HANDSHAKE, NO_HANDSHAKE, McpProcess, faults_environment, mcp_process
@@ -109,7 +110,7 @@ async def test_every_bad_input_gets_one_answer(revision: str, tmp_path: Path, re
     async with fault_server([[Answer(chunked(sse(events())))]], 1) as server:
         env = faults_environment(server.host, tmp_path)
         async with mcp_process(env, log, revision=revision) as client:
-            with anyio.fail_after(600):
+            with anyio.fail_after(LONG_DEADLINE_SECONDS):
                 for number, (method, params) in enumerate(requests):
                     await check(client, method, params)
                     if number % 20 == 0:

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
+from harness.deadlines import LONG_DEADLINE_SECONDS
 from harness.fault_classes import ASK, TEXT, TOKEN, USAGE, chunked, events, sse
 from harness.fault_server import Answer, FaultServer, fault_server, said_by_user
 from harness.mcp_process import McpProcess, faults_environment, mcp_process
@@ -73,7 +74,7 @@ async def test_a_store_that_breaks_while_the_server_runs_costs_no_answer(how: st
     path = tmp_path / "folder" / "store.db"
     async with fault_server([[Answer(chunked(sse(events())))]], 1) as server:
         env = faults_environment(server.host, tmp_path, store=str(path))
-        with anyio.fail_after(180), ExitStack() as stack:
+        with anyio.fail_after(LONG_DEADLINE_SECONDS), ExitStack() as stack:
             async with mcp_process(env, tmp_path / "stderr.txt") as client:
                 conversing = Conversing(server, client)
                 await conversing.turn(is_kept=True)
@@ -113,7 +114,7 @@ async def test_a_store_that_cannot_be_used_costs_no_answer(
     async with fault_server([[Answer(chunked(sse(events())))]], 1) as server:
         env = faults_environment(server.host, tmp_path, store=str(path))
         prefix = [] if most_bytes is None else limited(most_bytes)
-        with anyio.fail_after(180):
+        with anyio.fail_after(LONG_DEADLINE_SECONDS):
             async with mcp_process(env, tmp_path / "stderr.txt", prefix=prefix) as client:
                 conversing = Conversing(server, client)
                 for _ in range(3):
@@ -133,7 +134,7 @@ async def test_postgresql_that_goes_away_costs_no_answer(tmp_path: Path) -> None
         url = database.new_database()
         async with fault_server([[Answer(chunked(sse(events())))]], 1) as server:
             env = faults_environment(server.host, tmp_path, store=url)
-            with anyio.fail_after(180):
+            with anyio.fail_after(LONG_DEADLINE_SECONDS):
                 async with mcp_process(env, tmp_path / "stderr.txt") as client:
                     conversing = Conversing(server, client)
                     await conversing.turn(is_kept=True)

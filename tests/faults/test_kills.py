@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from harness.deadlines import LONG_DEADLINE_SECONDS
 from harness.fault_classes import ASK, TEXT, WORDS, chunked, events, sse
 from harness.fault_server import Answer, FaultServer, fault_server, said_by_user
 from harness.mcp_process import McpProcess, faults_environment, mcp_process
@@ -55,7 +56,7 @@ async def test_no_acknowledged_turn_is_lost_and_none_is_doubled(tmp_path: Path, 
     async with fault_server([[WHOLE]], 1) as server:
         env = faults_environment(server.host, tmp_path)
         for _ in range(request.config.getoption("--kills")):
-            with anyio.fail_after(120):
+            with anyio.fail_after(LONG_DEADLINE_SECONDS):
                 async with mcp_process(env, tmp_path / "stderr.txt") as client:
                     for _ in range(chance.randrange(1, 3)):
                         exchange += 1
@@ -84,7 +85,7 @@ async def test_what_was_shown_of_a_running_call_outlives_its_server(tmp_path: Pa
     async with fault_server([[HALF]], 1) as server:
         env = faults_environment(server.host, tmp_path, hand_over_seconds="0.2")
         log = tmp_path / "stderr.txt"
-        with anyio.fail_after(120):
+        with anyio.fail_after(LONG_DEADLINE_SECONDS):
             async with mcp_process(env, log) as client:
                 facts = (await client.call(ASK, prompt=prompt(0, 1)))["structuredContent"]
                 job_id = facts["response_id"]
