@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
-MAX_CHARACTERS: Final = {"json": 20_000_000, "toml": 1_000_000, "yaml": 200_000}
-"""Characters of a text. The parsers of TOML and YAML are slower than JSON's, and hosts' files in them are small."""
+# Characters of a text. The parsers of TOML and YAML are slower than JSON's, and hosts' files in them are small.
+MAX_JSON_CHARACTERS: Final = 20_000_000
+MAX_TOML_CHARACTERS: Final = 1_000_000
+MAX_YAML_CHARACTERS: Final = 200_000
 
 MAX_DEPTH: Final = 100
 """Levels of tables and lists."""
@@ -25,6 +27,7 @@ MAX_DUPLICATES: Final = 50
 """Entries of one name that are removed at once."""
 
 _MAX_NUMBER_BITS = 4096
+_MAX_CHARACTERS = {"json": MAX_JSON_CHARACTERS, "toml": MAX_TOML_CHARACTERS, "yaml": MAX_YAML_CHARACTERS}
 
 
 def check_size(text: str, language: str) -> None:
@@ -33,7 +36,7 @@ def check_size(text: str, language: str) -> None:
     Raises:
         BridgeError: invalid_argument.
     """
-    most = MAX_CHARACTERS[language]
+    most = _MAX_CHARACTERS[language]
     if len(text) > most:
         raise too_much(f"it has more than {most:,} characters")
 
