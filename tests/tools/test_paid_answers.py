@@ -84,7 +84,7 @@ STAGES: dict[str, tuple[Any, str, Any, str, dict[str, Any]]] = {
         {"prompt": "Hi", "output_schema": {"type": "object"}},
     ),
     "making words": (results, "words", defect, ASK, {"prompt": "Hi"}),
-    "reading citations": (search, "_marked", defect, "search_web", {"question": "Hi"}),
+    "reading citations": (search, "read", defect, "search_web", {"question": "Hi"}),
     "planning an edit": (patch_desk.PatchDesk, "carry_out", failing, EDIT, {"instruction": "Hi"}),
     "rendering a diff": (patch_desk, "unified_diff", defect, EDIT, {"instruction": "Hi"}),
     "keeping a picture": (taking.PictureTaker, "__call__", failing, "generate_image", {"prompt": "Hi"}),

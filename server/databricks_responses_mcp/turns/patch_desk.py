@@ -93,6 +93,8 @@ class PatchDesk:
         try:
             if odd := [name for name in ("path", "diff") if not isinstance(operation.get(name), str | None)]:
                 raise PatchError(f"{' and '.join(odd)} must be text.")
+            if len(operation.get("path") or "") > _MAX_NAME:
+                raise PatchError(f"the path has more than {_MAX_NAME} characters. Use a shorter one.")
             path = self._name(path)
             notes = await self._perform(kind, path, _text(operation.get("diff")))
         except PatchError as error:
