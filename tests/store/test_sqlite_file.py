@@ -461,7 +461,7 @@ async def test_what_is_no_regular_file_is_refused_and_left_as_it_is(path: Path, 
         path.with_name(path.name + end).symlink_to(pipe)
     store = open_store(str(path))
 
-    with anyio.fail_after(20), pytest.raises(StoreError, match="device, pipe or socket"):
+    with anyio.fail_after(DEADLINE_SECONDS), pytest.raises(StoreError, match="device, pipe or socket"):
         await store.add_turn("conv", a_turn(1), STATE, title="")
 
     assert oct(pipe.stat().st_mode & 0o777) == "0o666"
