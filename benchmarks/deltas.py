@@ -17,6 +17,7 @@ from databricks_responses_mcp.workspace.event_stream import EventStream
 
 TARGET = 1.5
 _READ = 64 * 1024
+_MAX_BYTES = 1_000_000_000
 _ROUNDS, _DELTAS = 15, 4000
 
 
@@ -34,7 +35,7 @@ Read = Callable[[httpx.Response], Awaitable[str]]
 
 async def _bridge(response: httpx.Response) -> str:
     assembler = ResponseAssembler()
-    async with aclosing(EventStream(response).events()) as events:
+    async with aclosing(EventStream(response, _MAX_BYTES).events()) as events:
         async for event in events:
             assembler.feed(event)
             if assembler.finished:
