@@ -4,7 +4,6 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import anyio
@@ -182,6 +181,8 @@ def _similar(wanted: str, names: Iterable[str]) -> list[str]:
     found = [known for known in by_bare if known == bare]
     found += sorted(known for known in by_bare if known.startswith(bare))
     found += sorted(known for known in by_bare if bare in known)
+    from difflib import get_close_matches  # for a name that is not there alone
+
     found += get_close_matches(bare, by_bare, n=_MOST_SIMILAR)
     return [by_bare[known] for known in dict.fromkeys(found)][:_MOST_SIMILAR]
 
