@@ -84,8 +84,8 @@ three
 
 
 async def test_json_loses_no_character_where_the_encoding_of_stdout_has_few(cli: CommandLine) -> None:
-    ran = await cli.run("ask", "[[say zwölf 😀 \u202f]]", "--json", PYTHONIOENCODING="cp1252")
-    assert json.loads(ran.out)["text"] == "zwölf 😀 \u202f"
+    ran = await cli.run("ask", "[[say zwölf \u202f 😀]]", "--json", PYTHONIOENCODING="cp1252")
+    assert json.loads(ran.out)["text"] == "zwölf \u202f 😀"
     assert ran.out.isascii()
 
 
@@ -188,7 +188,8 @@ exceeded: ITPM limit of 200,000 tokens reached.
     "message": "The workspace has no serving endpoint gpt-99 (HTTP 404): The endpoint 'gpt-99' does
 not exist, or you have no permission to see it.",
     "retryable": false,
-    "hint": "Call list_databricks_models for the names that exist here.",
+    "hint": "Did you mean databricks-gpt-5 or databricks-gpt-5-5 or databricks-gpt-5-4? Call
+list_databricks_models for the names that exist here.",
     "status": 404,
     "request_id": "REQUEST"
   }
@@ -197,7 +198,8 @@ not exist, or you have no permission to see it.",
                 err="""\
 model_not_found: The workspace has no serving endpoint gpt-99 (HTTP 404): The endpoint 'gpt-99' does
 not exist, or you have no permission to see it.
-  Run `databricks-responses-mcp models` for the names that exist here. Request id: REQUEST.
+  Did you mean databricks-gpt-5 or databricks-gpt-5-5 or databricks-gpt-5-4? Run
+`databricks-responses-mcp models` for the names that exist here. Request id: REQUEST.
 """,
                 code=5,
             ),

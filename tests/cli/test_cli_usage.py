@@ -185,8 +185,7 @@ word16 word17 word18 word19 word20 word21 word22 word23 word24 word25 word26 wor
 word30 word31 word32 word33 word34 word35 word36 word37 word38 word39 word40
 """,
             err="""\
-[Incomplete: the answer reached `--max-output-tokens`. Ask again with a larger
-`--max-output-tokens`.]
+[Incomplete: the answer reached RESPONSES_MCP_DAILY_TOKEN_BUDGET.]
 
 [RESPONSES_MCP_DAILY_TOKEN_BUDGET left 40 tokens for the rest of the day (UTC), and no more for this
 answer.]

@@ -173,7 +173,8 @@ def _tell(facts: dict[str, Any], *, whole: bool) -> None:
     if facts.get("applied"):
         note(f"Written; paths are relative to {facts['directory']}.", fg="green")
     elif whole:
-        note("Nothing is written yet: --apply writes what the model proposes then, which is asked anew.", fg="yellow")
+        exactly = f"`git apply` in {facts['directory']} writes just this; "
+        note(f"Nothing is written yet: {exactly}--apply asks the model anew, and writes its answer.", fg="yellow")
     else:
         note("Nothing was written: it is not finished, or not to be written like that.", fg="yellow")
 
