@@ -210,7 +210,7 @@ async def main():
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     async with run_emulator() as emulator:
         assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
-        async with httpx.AsyncClient(verify=False, timeout=120, base_url=emulator.host) as client:
+        async with httpx.AsyncClient(verify=False, timeout=None, base_url=emulator.host) as client:
             await client.get("/")
             try:
                 await client.post("/serving-endpoints/responses", headers={"authorization": f"Bearer {emulator.token}",

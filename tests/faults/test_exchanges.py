@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
+from harness.deadlines import LONG_DEADLINE_SECONDS
 from harness.fault_classes import ASK, TOKEN, FaultClass, fault_classes
 from harness.fault_server import FaultServer, fault_server
 from harness.mcp_process import HANDSHAKE, NO_HANDSHAKE, McpProcess, faults_environment, mcp_process
@@ -149,7 +150,7 @@ def table(outcomes: dict[int, Outcome]) -> str:
 
 async def test_every_class_of_faults_ends_as_the_page_says(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     assert len(fault_classes()) >= 150
-    with anyio.fail_after(3600):
+    with anyio.fail_after(LONG_DEADLINE_SECONDS):
         outcomes = await run(tmp_path, request.config.getoption("--exchanges"), request.config.getoption("--seed"))
     page = PAGE.read_text(encoding="utf-8")
     head, begin, rest = page.partition(BEGIN)
