@@ -14,7 +14,7 @@ from benchmarks.canned import TEXT_MODEL
 from benchmarks.measuring import Row, compare
 from benchmarks.processes import BRIDGE, LEGACY, McpServer, server_environ, upstream
 from benchmarks.running import Run
-from databricks_responses_mcp.store.opening import open_store
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.records import ConversationState, Turn
 
 _ROUNDS, _CALLS, _TURNS = 9, 6, 200

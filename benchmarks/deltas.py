@@ -11,8 +11,8 @@ import httpx
 from benchmarks.canned import server_sent, text_events
 from benchmarks.measuring import Row, compare
 from benchmarks.running import Run
-from databricks_responses_mcp.responses.assembly import ResponseAssembler
-from databricks_responses_mcp.responses.reading import text_of
+from databricks_responses_mcp.responses.accumulator import ResponseAssembler
+from databricks_responses_mcp.responses.output import text_of
 from databricks_responses_mcp.workspace.event_stream import EventStream
 
 TARGET = 1.5

@@ -38,10 +38,10 @@ async def _measure(take: Take, *, traced: bool) -> dict[str, float]:
 
 
 async def _bridge(traced: bool) -> dict[str, float]:
-    from databricks_responses_mcp.tools.state import App
-    from databricks_responses_mcp.tools.taking import PictureTaker
+    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.state import App
     from databricks_responses_mcp.turns.bridge import open_bridge
-    from databricks_responses_mcp.turns.draw import Drawing, draw
+    from databricks_responses_mcp.turns.image_generation import Drawing, draw
     from databricks_responses_mcp.workspace.settings import load_settings
 
     async with open_bridge(load_settings(os.environ, {})) as bridge:

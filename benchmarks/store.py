@@ -12,8 +12,8 @@ import anyio
 
 from benchmarks.measuring import Row, compare
 from benchmarks.running import Run
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import Store
-from databricks_responses_mcp.store.opening import open_store
 from databricks_responses_mcp.store.records import ConversationState, Turn
 
 _ROUNDS, _TURNS, _CONVERSATIONS = 9, 200, 10_000

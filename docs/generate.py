@@ -13,10 +13,10 @@ import anyio
 import host_pages
 import patience
 
-from databricks_responses_mcp.app import build_server
-from databricks_responses_mcp.cli.failing import EXIT_CODES
-from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.cli.errors import EXIT_CODES
+from databricks_responses_mcp.hosts.registry import HOSTS
 from databricks_responses_mcp.prompts.catalogue import listed_prompts
+from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.tools.registry import all_tools
 from databricks_responses_mcp.workspace.settings import settings_help
 

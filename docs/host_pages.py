@@ -3,13 +3,13 @@
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
 
-from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED, SERVER, ready_launch
+from databricks_responses_mcp.calls.handoff import patience_with
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.limits import KNOWN, HostLimits
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import register
-from databricks_responses_mcp.hosts.table import HOSTS
-from databricks_responses_mcp.tools.held import patience_with
+from databricks_responses_mcp.hosts.registry import HOSTS
+from databricks_responses_mcp.hosts.server_info import PORTABLE, RELEASED, SERVER, ready_launch
 
 ROOT = Path(__file__).parents[1]
 READY = ready_launch()

@@ -1,8 +1,8 @@
 """The part of the page of long calls that is made from what is known of each host."""
 
+from databricks_responses_mcp.calls.handoff import patience_with
 from databricks_responses_mcp.hosts.limits import KNOWN, UNKNOWN, HostLimits
-from databricks_responses_mcp.hosts.table import HOSTS
-from databricks_responses_mcp.tools.held import patience_with
+from databricks_responses_mcp.hosts.registry import HOSTS
 
 
 def patience_table() -> str:

@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.server_info import SERVER
 
 ROOT = Path(__file__).parents[1]
 BUNDLE = Path(__file__).parent / "claude-desktop" / "bundle"

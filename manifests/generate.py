@@ -1,6 +1,6 @@
 """Writes everything that presents the server to hosts, registries and catalogs, from its one description.
 
-Run ``python manifests/generate.py`` after changing ``hosts/description.py``, a host's form, a tool, a prompt or the
+Run ``python manifests/generate.py`` after changing ``hosts/server_info.py``, a host's form, a tool, a prompt or the
 dependencies; a test runs it with ``--check``, which writes nothing and fails if anything would change, or if a file is
 there that nothing makes any more.
 """

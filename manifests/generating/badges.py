@@ -3,8 +3,8 @@
 from urllib.parse import quote
 
 from databricks_responses_mcp.hosts import links
-from databricks_responses_mcp.hosts.description import RELEASED, SERVER, ready_launch
-from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.hosts.registry import HOSTS
+from databricks_responses_mcp.hosts.server_info import RELEASED, SERVER, ready_launch
 
 _COLOURS = {"VS Code": "0098FF", "VS Code Insiders": "24bfa5", "Cursor": "000000", "goose": "32353b"}
 _COLOUR = "5b4ee5"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from databricks_responses_mcp.hosts.description import SERVER, Variable
+from databricks_responses_mcp.hosts.server_info import SERVER, Variable
 from generating.icon import icon_png
 from generating.rendering import NEEDED, READY, as_json, as_text, form_values
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from databricks_responses_mcp.hosts.description import SERVER
-from databricks_responses_mcp.tools.published import published_tools
+from databricks_responses_mcp.hosts.server_info import SERVER
+from databricks_responses_mcp.tools.definitions import published_tools
 from generating.rendering import as_json, as_text
 
 BASE = "python:3.13-slim-trixie"

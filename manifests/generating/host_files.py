@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import register
-from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.hosts.registry import HOSTS
 from generating.rendering import READY
 
 _MACHINES = [Machine(platform, Path("~"), {}) for platform in ("linux", "darwin", "win32")]

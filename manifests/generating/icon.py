@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from PIL import Image, ImageDraw
 
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.server_info import SERVER
 
 SIZE = 512
 _FINER = 4

@@ -1,7 +1,7 @@
 """The table of everything here."""
 
-from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED, SERVER
-from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.hosts.registry import HOSTS
+from databricks_responses_mcp.hosts.server_info import PORTABLE, RELEASED, SERVER
 from generating.badges import one_click
 from generating.claude_code import MARKETPLACE, PLUGIN
 from generating.host_files import file_of, user_files

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from databricks_responses_mcp.hosts.description import RELEASED, SERVER, Variable
+from databricks_responses_mcp.hosts.server_info import RELEASED, SERVER, Variable
 from generating.rendering import as_json
 
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"

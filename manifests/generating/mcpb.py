@@ -5,10 +5,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from databricks_responses_mcp.hosts.description import SERVER, Variable
+from databricks_responses_mcp.hosts.server_info import SERVER, Variable
 from databricks_responses_mcp.prompts.catalogue import PROMPTS
 from databricks_responses_mcp.prompts.definition import Definition, Given
-from databricks_responses_mcp.tools.published import published_tools
+from databricks_responses_mcp.tools.definitions import published_tools
 from generating.icon import SIZE, icon_png
 from generating.rendering import ISSUES, as_json, as_text, form_values
 

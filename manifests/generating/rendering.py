@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from databricks_responses_mcp.hosts.description import RELEASED, SERVER, ready_launch
+from databricks_responses_mcp.hosts.server_info import RELEASED, SERVER, ready_launch
 
 READY = ready_launch()
 """How the files here start the server."""

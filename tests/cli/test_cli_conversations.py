@@ -12,7 +12,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
-from databricks_responses_mcp.store.opening import open_store
+from databricks_responses_mcp.store.factory import open_store
 from harness.store_records import STATE, a_turn
 from harness.terminal import CommandLine, Ran
 

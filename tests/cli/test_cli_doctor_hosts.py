@@ -11,8 +11,8 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.cli.host_checks import examine_hosts
-from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED
 from databricks_responses_mcp.hosts.machine import Machine
+from databricks_responses_mcp.hosts.server_info import PORTABLE, RELEASED
 from harness.terminal import CommandLine, folded
 
 pytestmark = pytest.mark.anyio

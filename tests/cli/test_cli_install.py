@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.hosts.description import PORTABLE, Launch
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import register
-from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.hosts.registry import HOSTS
+from databricks_responses_mcp.hosts.server_info import PORTABLE, Launch
 from harness.terminal import CommandLine, Ran, folded
 
 pytestmark = pytest.mark.anyio

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.cli.installing import Order, install, is_committed, preview, uninstall
+from databricks_responses_mcp.cli.registration import Order, install, is_committed, preview, uninstall
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.table import find_host
+from databricks_responses_mcp.hosts.registry import find_host
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX links and scripts")
 

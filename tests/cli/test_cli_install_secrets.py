@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.hosts.registry import HOSTS
 from harness.terminal import CommandLine, folded
 
 pytestmark = pytest.mark.anyio

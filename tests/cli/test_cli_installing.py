@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.cli import installing
-from databricks_responses_mcp.cli.installing import Order, install, uninstall
+from databricks_responses_mcp.cli import registration
+from databricks_responses_mcp.cli.registration import Order, install, uninstall
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.table import find_host
+from databricks_responses_mcp.hosts.registry import find_host
 
 COMMAND = ("uvx", "databricks-responses-mcp")
 
@@ -32,7 +32,7 @@ def machine(tmp_path: Path) -> Machine:
 
 def writing(monkeypatch: pytest.MonkeyPatch, file: Path, times: int) -> Callable[[], int]:
     """Lets the host write to its file right after each of our first reads; says how often it was read."""
-    read = installing.read_config
+    read = registration.read_config
     reads = 0
 
     def reading(path: Path, *, within: Path | None = None) -> str:
@@ -43,7 +43,7 @@ def writing(monkeypatch: pytest.MonkeyPatch, file: Path, times: int) -> Callable
             file.write_text(json.dumps({"numStartups": reads, "mcpServers": {}}), encoding="utf-8")
         return text
 
-    monkeypatch.setattr(installing, "read_config", reading)
+    monkeypatch.setattr(registration, "read_config", reading)
     return lambda: reads
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.cli.launching import (
+from databricks_responses_mcp.cli.launch_command import (
     given_command,
     installed_from,
     is_unreleased_name,

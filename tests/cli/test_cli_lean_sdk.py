@@ -5,12 +5,12 @@ import sys
 
 CODE = """
 import sys
-from databricks_responses_mcp.cli import lean_sdk
-lean_sdk.defer_wire_models()
+from databricks_responses_mcp.cli import sdk_patches
+sdk_patches.defer_wire_models()
 import mcp_types._v2025_11_25 as era
 print(era.CallToolResult.__pydantic_complete__)
 from mcp.server import MCPServer
-lean_sdk.keep_our_logs()
+sdk_patches.keep_our_logs()
 MCPServer("x")
 print("rich.console" in sys.modules)
 print(era.CallToolResult.model_validate({"content": []}).model_dump(exclude_none=True)["content"])

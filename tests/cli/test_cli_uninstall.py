@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.cli.installing import Order, install, uninstall
+from databricks_responses_mcp.cli.registration import Order, install, uninstall
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.table import HOSTS, find_host
+from databricks_responses_mcp.hosts.registry import HOSTS, find_host
 
 FILES: dict[str, list[str]] = {
     "json": ["{}", '{"theme": "dark"}', '{\n  "theme": "dark",\n  "mcpServers": {}\n}\n'],

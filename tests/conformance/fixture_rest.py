@@ -17,7 +17,7 @@ from mcp.types import (
 )
 
 from conformance.fixture_tools import png
-from databricks_responses_mcp.app import BridgeServer
+from databricks_responses_mcp.server import BridgeServer
 
 Ctx = ServerRequestContext[Any, Any]
 

@@ -20,8 +20,8 @@ from mcp.types import (
     TextContent,
 )
 
-from databricks_responses_mcp.app import BridgeServer
-from databricks_responses_mcp.tools.state import App
+from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.server import BridgeServer
 
 Ctx = Context[App, Any]
 Reply = CallToolResult | InputRequiredResult

@@ -16,10 +16,10 @@ from mcp.types import (
 )
 from mcp_types import INTERNAL_ERROR
 
-from databricks_responses_mcp.app import BridgeServer
-from databricks_responses_mcp.tools.state import App
-from databricks_responses_mcp.tools.tasks import TaskPolicy
-from databricks_responses_mcp.tools.tasks_running import hand_over
+from databricks_responses_mcp.calls.running_task import hand_over
+from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.tasks import TaskPolicy
+from databricks_responses_mcp.server import BridgeServer
 
 Ctx = Context[App, Any]
 Reply = CallToolResult | InputRequiredResult

@@ -24,8 +24,8 @@ from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY, MissingRequiredClientC
 from PIL import Image
 from pydantic import Field
 
-from databricks_responses_mcp.app import BridgeServer
-from databricks_responses_mcp.tools.state import App
+from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.server import BridgeServer
 
 Ctx = Context[App, Any]
 

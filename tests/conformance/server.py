@@ -15,7 +15,7 @@ from conformance.fixture_rest import add_methods, add_prompts, add_resources
 from conformance.fixture_rounds import add_rounds
 from conformance.fixture_tasks import add_tasks
 from conformance.fixture_tools import add_tools
-from databricks_responses_mcp.app import BridgeServer, build_server
+from databricks_responses_mcp.server import BridgeServer, build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_responses_mcp.workspace.settings import load_settings
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from databricks_responses_mcp.cli.installing import Order, install
-from databricks_responses_mcp.cli.launching import SignIn
+from databricks_responses_mcp.cli.launch_command import SignIn
+from databricks_responses_mcp.cli.registration import Order, install
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.hosts.registry import HOSTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "hosts"

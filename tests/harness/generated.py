@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[2]
 _FLIP = """
 import types
 from pathlib import Path
-name = "databricks_responses_mcp.hosts.description"
-source = Path("server/databricks_responses_mcp/hosts/description.py").read_text(encoding="utf-8")
+name = "databricks_responses_mcp.hosts.server_info"
+source = Path("server/databricks_responses_mcp/hosts/server_info.py").read_text(encoding="utf-8")
 module = types.ModuleType(name)
 sys.modules[name] = module
 exec(source.replace("\\nRELEASED: bool = False\\n", "\\nRELEASED: bool = True\\n"), module.__dict__)

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.server_info import SERVER
 from harness.account import Account
 
 _REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import anyio
 
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import Store, TurnConflictError
-from databricks_responses_mcp.store.opening import open_store
 from databricks_responses_mcp.store.records import ConversationState, Turn
 
 STATE = ConversationState(endpoint="gpt")

@@ -9,7 +9,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParams
 from openai.types.responses import ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from databricks_responses_mcp.responses.assembly import ResponseAssembler
+from databricks_responses_mcp.responses.accumulator import ResponseAssembler
 from oracle.openai_spec import schemas
 
 

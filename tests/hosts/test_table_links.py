@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.hosts.description import Launch
 from databricks_responses_mcp.hosts.host import Host
-from databricks_responses_mcp.hosts.table import HOSTS, find_host
+from databricks_responses_mcp.hosts.registry import HOSTS, find_host
+from databricks_responses_mcp.hosts.server_info import Launch
 
 LAUNCH = Launch(
     command="/opt/bin/databricks-responses-mcp", args=("--embedded",), env={"DATABRICKS_CONFIG_PROFILE": "dev"}

@@ -5,10 +5,10 @@ from difflib import unified_diff
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.hosts.description import Launch
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.registration import register, servers, unregister
-from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.hosts.registry import HOSTS
+from databricks_responses_mcp.hosts.server_info import Launch
 
 LAUNCH = Launch(command="/opt/bin/databricks-responses-mcp", env={"DATABRICKS_CONFIG_PROFILE": "dev"})
 

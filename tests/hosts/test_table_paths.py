@@ -7,7 +7,7 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.table import HOSTS, find_host
+from databricks_responses_mcp.hosts.registry import HOSTS, find_host
 
 
 def host(key: str) -> Host:

@@ -5,10 +5,10 @@ import json
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.hosts.description import Launch
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.registration import Registered, merged, register, servers, unregister
-from databricks_responses_mcp.hosts.table import find_host
+from databricks_responses_mcp.hosts.registry import find_host
+from databricks_responses_mcp.hosts.server_info import Launch
 
 LAUNCH = Launch(
     command="/opt/bin/databricks-responses-mcp", args=("--embedded",), env={"DATABRICKS_CONFIG_PROFILE": "dev"}

@@ -14,7 +14,7 @@ from mcp.types import TextContent
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import servers
-from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.hosts.registry import HOSTS
 from harness.deadlines import DEADLINE_SECONDS
 from harness.terminal import CommandLine
 

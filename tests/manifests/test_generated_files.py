@@ -14,11 +14,11 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 import pytest
 import yaml
 
-from databricks_responses_mcp.hosts.description import RELEASED, SERVER, ready_launch
 from databricks_responses_mcp.hosts.registration import servers
-from databricks_responses_mcp.hosts.table import HOSTS
+from databricks_responses_mcp.hosts.registry import HOSTS
+from databricks_responses_mcp.hosts.server_info import RELEASED, SERVER, ready_launch
 from databricks_responses_mcp.prompts.catalogue import PROMPTS
-from databricks_responses_mcp.tools.published import NAMES
+from databricks_responses_mcp.tools.definitions import NAMES
 from harness.generated import generated
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.server_info import SERVER
 from harness.stdio_process import ASK, environment, server
 
 pytestmark = pytest.mark.anyio

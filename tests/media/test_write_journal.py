@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.media.atomic_changes import Change, change_files
 from databricks_responses_mcp.media.path_policy import AllowedPaths
-from databricks_responses_mcp.media.replacing import Change, change_files
 from databricks_responses_mcp.media.write_journal import WriteJournal
 from databricks_responses_mcp.media.write_policy import WritePolicy
 from harness.deadlines import DEADLINE_SECONDS
@@ -26,7 +26,7 @@ import hashlib, json, os, shutil, signal, sys
 from pathlib import Path
 from databricks_responses_mcp.media.path_policy import AllowedPaths
 from databricks_responses_mcp.media.pictures import save_picture
-from databricks_responses_mcp.media.replacing import Change, change_files
+from databricks_responses_mcp.media.atomic_changes import Change, change_files
 from databricks_responses_mcp.media.write_journal import WriteJournal
 from databricks_responses_mcp.media.write_policy import WritePolicy
 
@@ -187,7 +187,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 import hashlib
-from databricks_responses_mcp.media import replacing
+from databricks_responses_mcp.media import atomic_changes
 from databricks_responses_mcp.media.path_policy import AllowedPaths
 from databricks_responses_mcp.media.write_journal import WriteJournal
 from databricks_responses_mcp.media.write_policy import WritePolicy
@@ -198,16 +198,17 @@ def stop(*_):
         os.kill(os.getpid(), signal.SIGKILL)
     print("waiting", flush=True)
     sys.stdin.read()
-make = replacing._Work.make
+make = atomic_changes._Work.make
 def stopping(self, planned):
     make(self, planned)
     if planned.change.name == "a":
         stop()
-replacing._Work.make = stopping
+atomic_changes._Work.make = stopping
 changes = [
-    replacing.Change(project / n, n, b"edited\\n", hashlib.sha256((project / n).read_bytes()).hexdigest()) for n in "ab"
+    atomic_changes.Change(project / n, n, b"edited\\n", hashlib.sha256((project / n).read_bytes()).hexdigest())
+    for n in "ab"
 ]
-replacing.change_files(changes, WritePolicy(AllowedPaths([project])), WriteJournal(journal))
+atomic_changes.change_files(changes, WritePolicy(AllowedPaths([project])), WriteJournal(journal))
 """
 
 

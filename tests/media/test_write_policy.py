@@ -8,8 +8,8 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.atomic_changes import Change, change_files
 from databricks_responses_mcp.media.path_policy import AllowedPaths
-from databricks_responses_mcp.media.replacing import Change, change_files
 from databricks_responses_mcp.media.staging import Staging
 from databricks_responses_mcp.media.write_journal import WriteJournal
 from databricks_responses_mcp.media.write_policy import WritePolicy

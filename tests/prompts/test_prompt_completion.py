@@ -9,10 +9,10 @@ import anyio
 import pytest
 from mcp.types import Completion, CompletionArgument, PromptReference, ResourceTemplateReference
 
+from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.prompts import completion, endpoint_names
 from databricks_responses_mcp.prompts.completion import ranked
-from databricks_responses_mcp.tools.state import App
 from databricks_responses_mcp.turns.bridge import Bridge
 from harness import Connect, Host
 from harness.deadlines import DEADLINE_SECONDS

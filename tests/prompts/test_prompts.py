@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 
 from databricks_responses_mcp.prompts.catalogue import PROMPTS, written_prompt
-from databricks_responses_mcp.tools.published import NAMES, read_definition
+from databricks_responses_mcp.tools.definitions import NAMES, read_definition
 from harness import Connect, Host
 
 pytestmark = pytest.mark.anyio
@@ -278,7 +278,7 @@ async def test_prompts_that_somebody_registers_beside_ours_are_served_too(bridge
 
     from mcp import Client
 
-    from databricks_responses_mcp.app import build_server
+    from databricks_responses_mcp.server import build_server
 
     @asynccontextmanager
     async def opened() -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.tools.published import NAMES, read_definition
+from databricks_responses_mcp.tools.definitions import NAMES, read_definition
 from harness.account import Account
 from harness.npm import npm_path
 from harness.stdio_process import ASK, COMMAND

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from databricks_responses_mcp.responses.accumulator import ResponseAssembler, text_delta
 from databricks_responses_mcp.responses.agent_events import AgentEvents
-from databricks_responses_mcp.responses.assembly import ResponseAssembler, text_delta
 from harness.translated import assembled, translated
 
 

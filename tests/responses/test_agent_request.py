@@ -6,7 +6,7 @@ import pytest
 
 from databricks_responses_mcp.responses.agent_chat_request import to_agent_chat
 from databricks_responses_mcp.responses.agent_request import to_agent
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError
+from databricks_responses_mcp.responses.unsupported import UntranslatableError
 
 LOOK_UP = {"type": "function", "name": "look_up", "parameters": {"type": "object"}, "strict": True}
 CITED = {"type": "url_citation", "url": "https://x.example"}

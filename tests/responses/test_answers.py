@@ -6,7 +6,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.responses.answers import answer_items, answer_problems
-from databricks_responses_mcp.responses.reading import pending_calls_of
+from databricks_responses_mcp.responses.output import pending_calls_of
 
 OUTPUT = [
     {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from databricks_responses_mcp.responses.assembly import ResponseAssembler
+from databricks_responses_mcp.responses.accumulator import ResponseAssembler
 
 
 def assemble(events: list[Any], *, ended: bool = True) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.responses.assembly import ResponseAssembler
+from databricks_responses_mcp.responses.accumulator import ResponseAssembler
 from databricks_responses_mcp.responses.chat_events import ChatEvents
 from databricks_responses_mcp.responses.chat_reasoning import unsealed
 from harness.translated import assembled, translated

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from databricks_responses_mcp.responses.chat_events import ChatEvents
 from databricks_responses_mcp.responses.chat_request import to_chat
 from databricks_responses_mcp.responses.replay import replayable
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError
+from databricks_responses_mcp.responses.unsupported import UntranslatableError
 from harness.translated import assembled, check_chat_request, translated
 
 CLAUDE = "databricks-claude-sonnet-4-5"

@@ -11,22 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
+from databricks_responses_mcp.responses.accumulator import ResponseAssembler
 from databricks_responses_mcp.responses.agent_chat_request import to_agent_chat
 from databricks_responses_mcp.responses.agent_events import AgentEvents
 from databricks_responses_mcp.responses.agent_request import to_agent
 from databricks_responses_mcp.responses.answers import answer_items, answer_problems
-from databricks_responses_mcp.responses.assembly import ResponseAssembler
 from databricks_responses_mcp.responses.chat_events import ChatEvents
 from databricks_responses_mcp.responses.chat_request import to_chat
 from databricks_responses_mcp.responses.open_request import to_open
 from databricks_responses_mcp.responses.payloads import parse_json
 from databricks_responses_mcp.responses.replay import replayable
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError
+from databricks_responses_mcp.responses.unsupported import UntranslatableError
 from databricks_responses_mcp.turns.joining import joined
 from databricks_responses_mcp.turns.outcome import Outcome, outcome_of
+from databricks_responses_mcp.turns.partial_response import Sight
 from databricks_responses_mcp.turns.search import read
-from databricks_responses_mcp.turns.sight import Sight
-from databricks_responses_mcp.workspace.advice import event_error, upstream_error
+from databricks_responses_mcp.workspace.api_errors import event_error, upstream_error
 
 Path = tuple[str | int, ...]
 

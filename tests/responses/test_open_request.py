@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databricks_responses_mcp.responses.open_request import to_open
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError
+from databricks_responses_mcp.responses.unsupported import UntranslatableError
 from oracle.openai_spec import validate_request
 
 GEMINI = "databricks-gemini-3-1-pro"

@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 
 from databricks_responses_mcp.responses.answers import answer_shape
-from databricks_responses_mcp.responses.mending import mend
-from databricks_responses_mcp.responses.payloads import Payload
-from databricks_responses_mcp.responses.reading import (
+from databricks_responses_mcp.responses.output import (
     citations_of,
     other_items_of,
     pending_calls_of,
@@ -15,6 +13,8 @@ from databricks_responses_mcp.responses.reading import (
     text_of,
     usage_of,
 )
+from databricks_responses_mcp.responses.payloads import Payload
+from databricks_responses_mcp.responses.sanitize import mend
 
 
 def text(words: str, *annotations: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databricks_responses_mcp.responses.assembly import AssembledResponse
+from databricks_responses_mcp.responses.accumulator import AssembledResponse
 from databricks_responses_mcp.responses.received import received_items
 from databricks_responses_mcp.responses.request import build_request
 from databricks_responses_mcp.turns.outcome import outcome_of

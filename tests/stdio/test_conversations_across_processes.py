@@ -13,8 +13,8 @@ from typing import Any
 import anyio
 import pytest
 
+from databricks_responses_mcp.calls.jobs import STALE_SECONDS
 from databricks_responses_mcp.emulator.server import RunningEmulator
-from databricks_responses_mcp.turns.jobs import STALE_SECONDS
 from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, Raw, environment, server
 

@@ -253,7 +253,7 @@ async def test_a_signal_ends_the_server_though_a_client_listens(emulator: Runnin
 async def test_stdio_imports_nothing_of_the_service(emulator: RunningEmulator, tmp_path: Path) -> None:
     code = (
         "import anyio, sys\n"
-        "import databricks_responses_mcp.cli.serve, databricks_responses_mcp.app\n"
+        "import databricks_responses_mcp.cli.serve, databricks_responses_mcp.server\n"
         "print([name for name in sys.modules if name.startswith('databricks_responses_mcp.service')])\n"
     )
     done = await anyio.run_process([sys.executable, "-c", code], env=environment(emulator, tmp_path))

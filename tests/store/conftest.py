@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import Store
 from databricks_responses_mcp.store.memory import MemoryStore
-from databricks_responses_mcp.store.opening import open_store
 from harness.postgres_server import PostgresServer, postgres_server
 
 OpenStore = Callable[..., Store]

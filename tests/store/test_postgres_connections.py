@@ -11,8 +11,8 @@ from anyio.abc import SocketStream
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store import postgres as postgres_store
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import Store, StoreError
-from databricks_responses_mcp.store.opening import open_store
 from databricks_responses_mcp.store.schema import VERSION
 from harness.deadlines import DEADLINE_SECONDS
 from harness.postgres_server import PostgresServer

@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from databricks_responses_mcp.store import sql_store, sqlite_file, sqlite_work
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import Store, StoreError
-from databricks_responses_mcp.store.opening import open_store
 from databricks_responses_mcp.store.schema import VERSION
 from harness.deadlines import DEADLINE_SECONDS
 from harness.store_records import STATE, a_turn
@@ -264,7 +264,7 @@ SCRIPT = """
 import anyio, os, sys
 from pathlib import Path
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.store.opening import open_store
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.records import ConversationState, Turn
 
 STATE = ConversationState(endpoint="gpt")

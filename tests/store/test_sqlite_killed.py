@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.store.opening import open_store
+from databricks_responses_mcp.store.factory import open_store
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store import memory
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.memory import MemoryStore
-from databricks_responses_mcp.store.opening import open_store
 from harness.store_records import STATE, a_job, a_turn, a_usage
 
 pytestmark = pytest.mark.anyio
@@ -85,7 +85,7 @@ async def test_by_default_it_is_a_file_of_the_users_own(tmp_path: Path, monkeypa
 def test_naming_a_store_loads_no_database(tmp_path: Path) -> None:
     """A server that starts must not wait for what it may never use."""
     script = (
-        "import sys; import databricks_responses_mcp.store.opening; print({'sqlite3', 'psycopg'} & set(sys.modules))"
+        "import sys; import databricks_responses_mcp.store.factory; print({'sqlite3', 'psycopg'} & set(sys.modules))"
     )
 
     assert (

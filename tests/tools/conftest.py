@@ -10,8 +10,8 @@ import pytest
 from mcp.client import ClientRequestContext
 from mcp.types import ElicitRequestParams, ElicitResult, Implementation
 
-from databricks_responses_mcp.app import BridgeServer, build_server
 from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.server import BridgeServer, build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
 from harness import settings_for
 from harness.deadlines import DEADLINE_SECONDS

@@ -14,9 +14,9 @@ from mcp.client import ClientRequestContext
 from mcp.client.stdio import stdio_client
 from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult, ErrorData, InputRequiredResult
 
-from databricks_responses_mcp.app import build_server
+from databricks_responses_mcp.calls.elicitation import MOST_ROUNDS
 from databricks_responses_mcp.emulator.server import RunningEmulator
-from databricks_responses_mcp.tools.approvals import MOST_ROUNDS
+from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
 from harness import Host, settings_for
 from harness.clock import settable_clock

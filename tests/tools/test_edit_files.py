@@ -14,11 +14,11 @@ from inline_snapshot import snapshot
 from mcp import Client, StdioServerParameters
 from pydantic import SecretStr
 
-from databricks_responses_mcp.app import _warm_up, build_server
+from databricks_responses_mcp.calls.edit_previews import MAX_PREVIEW_CHARACTERS, MAX_PREVIEWS, EditPreview, EditPreviews
+from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.media.write_journal import Step
-from databricks_responses_mcp.tools.previews import MAX_PREVIEW_CHARACTERS, MAX_PREVIEWS, EditPreview, EditPreviews
-from databricks_responses_mcp.tools.state import App
+from databricks_responses_mcp.server import _warm_up, build_server
 from databricks_responses_mcp.turns.bridge import Bridge
 from harness import Connect, Host
 from harness.deadlines import DEADLINE_SECONDS

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from databricks_responses_mcp.calls.edit_text import render_edit
 from databricks_responses_mcp.store.records import ConversationState, StoredConversation, Turn
-from databricks_responses_mcp.tools.edit_files import lead_of
 from databricks_responses_mcp.turns.transcript import as_markdown
 
 
@@ -14,7 +14,7 @@ def test_no_text_closes_the_fence_that_it_stands_in(ticks: int) -> None:
     inside = "`" * ticks
     fence = "`" * max(3, ticks + 1)
     diff = f"-{inside}\n+x\n"
-    assert lead_of({"diff": diff, "directory": "/d"}).endswith(f":\n{fence}diff\n{diff}{fence}")
+    assert render_edit({"diff": diff, "directory": "/d"}).endswith(f":\n{fence}diff\n{diff}{fence}")
     call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": inside}
     turn = Turn(number=1, endpoint="e", model="m", said=[], items=[call], status="completed", created_at=0.0)
     state = ConversationState(

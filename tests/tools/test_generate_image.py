@@ -15,10 +15,10 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 from PIL import Image
 
+from databricks_responses_mcp.calls import generated_images
+from databricks_responses_mcp.calls.generated_images import PictureTaker
+from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.emulator.server import RunningEmulator
-from databricks_responses_mcp.tools import taking
-from databricks_responses_mcp.tools.state import App
-from databricks_responses_mcp.tools.taking import PictureTaker
 from databricks_responses_mcp.turns.bridge import Bridge
 from harness import Connect
 from harness.deadlines import DEADLINE_SECONDS
@@ -288,7 +288,7 @@ async def test_one_thumbnail_is_made_at_a_time(connect: Connect, monkeypatch: py
         with lock:
             busy -= 1
 
-    monkeypatch.setattr(taking, "make_thumbnail", counting)
+    monkeypatch.setattr(generated_images, "make_thumbnail", counting)
     async with connect() as host, anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(partial(host.call, DRAW, prompt="A cat", size="256x256", n=4))

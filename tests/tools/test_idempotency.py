@@ -10,13 +10,12 @@ from mcp import Client
 from mcp.client import ClientRequestContext
 from mcp.types import ElicitRequestParams, ElicitResult
 
-from databricks_responses_mcp.app import build_server
+from databricks_responses_mcp.calls import handoff, jobs
 from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_responses_mcp.server import build_server
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.memory import MemoryStore
-from databricks_responses_mcp.store.opening import open_store
 from databricks_responses_mcp.store.records import Job
-from databricks_responses_mcp.tools import held
-from databricks_responses_mcp.turns import jobs
 from databricks_responses_mcp.turns.bridge import open_bridge
 from harness import Connect, Host, settings_for
 from harness.clock import settable_clock
@@ -217,12 +216,12 @@ async def test_a_call_that_its_host_cancelled_before_the_model_began_frees_its_k
 async def test_a_key_whose_process_died_before_it_put_the_call_down_is_free_again(
     connect: Connect, emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held, "_VANISHED_SECONDS", 0.2)
+    monkeypatch.setattr(handoff, "_VANISHED_SECONDS", 0.2)
     async with connect() as host:
         await host.call(ASK, **{**KEYED, "idempotency_key": "other"})
         store = open_store(str(tmp_path / "store" / "conversations.db"))
         # The claim of a process that was killed in the next moment.
-        fingerprint = held.fingerprint_of(ASK, KEYED)
+        fingerprint = handoff.fingerprint_of(ASK, KEYED)
         await store.claim_key("once", fingerprint, "job_gone", time.time())
         await store.aclose()
         _, facts, failed = await host.call(ASK, **KEYED)
@@ -260,7 +259,7 @@ async def test_a_call_that_lost_its_key_meanwhile_does_not_begin(
         problem = await keep(self, job)
         store = open_store(str(tmp_path / "store" / "conversations.db"))
         await store.release_key("once", job.job_id)
-        await store.claim_key("once", held.fingerprint_of(ASK, KEYED), "job_faster", time.time())
+        await store.claim_key("once", handoff.fingerprint_of(ASK, KEYED), "job_faster", time.time())
         await store.aclose()
         return problem
 

@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from databricks_responses_mcp.app import build_server
-from databricks_responses_mcp.tools import results, taking
+from databricks_responses_mcp.calls import generated_images, results
+from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.turns import (
     conversations,
-    exchange,
     outcome,
-    patch_desk,
-    paying,
-    schema_answers,
+    patch_session,
     search,
+    stream,
+    usage,
 )
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.progress import Reporter
@@ -70,14 +69,14 @@ async def failing(*_: Any, **__: Any) -> Any:
 
 
 STAGES: dict[str, tuple[Any, str, Any, str, dict[str, Any]]] = {
-    "reading the stream": (exchange, "pictures_of", defect, ASK, {"prompt": "Hi"}),
-    "telling the listener": (exchange.EventStream, "drain", failing, ASK, {"prompt": "Hi"}),
-    "reading an answer": (exchange, "_failure_of", defect, ASK, {"prompt": "Hi"}),
+    "reading the stream": (stream, "pictures_of", defect, ASK, {"prompt": "Hi"}),
+    "telling the listener": (stream.EventStream, "drain", failing, ASK, {"prompt": "Hi"}),
+    "reading an answer": (stream, "_failure_of", defect, ASK, {"prompt": "Hi"}),
     "adding a turn": (conversations.Conversation, "add", defect, ASK, {"prompt": "Hi"}),
-    "counting usage": (paying, "token_count", defect, ASK, {"prompt": "Hi"}),
+    "counting usage": (usage, "token_count", defect, ASK, {"prompt": "Hi"}),
     "holding a conversation": (conversations.Conversations, "_hold", defect, ASK, {"prompt": "Hi"}),
     "checking a schema": (
-        schema_answers,
+        structured_output,
         "_parse",
         defect,
         ASK,
@@ -85,9 +84,9 @@ STAGES: dict[str, tuple[Any, str, Any, str, dict[str, Any]]] = {
     ),
     "making words": (results, "words", defect, ASK, {"prompt": "Hi"}),
     "reading citations": (search, "read", defect, "search_web", {"question": "Hi"}),
-    "planning an edit": (patch_desk.PatchDesk, "carry_out", failing, EDIT, {"instruction": "Hi"}),
-    "rendering a diff": (patch_desk, "unified_diff", defect, EDIT, {"instruction": "Hi"}),
-    "keeping a picture": (taking.PictureTaker, "__call__", failing, "generate_image", {"prompt": "Hi"}),
+    "planning an edit": (patch_session.PatchDesk, "carry_out", failing, EDIT, {"instruction": "Hi"}),
+    "rendering a diff": (patch_session, "unified_diff", defect, EDIT, {"instruction": "Hi"}),
+    "keeping a picture": (generated_images.PictureTaker, "__call__", failing, "generate_image", {"prompt": "Hi"}),
 }
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from databricks_responses_mcp.calls.results import answer_result, error_result, running_result
+from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.tools.results import answer_result, error_result, running_result
-from databricks_responses_mcp.tools.state import App
 from databricks_responses_mcp.turns.bridge import Bridge
 from harness import Connect
 

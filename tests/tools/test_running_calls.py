@@ -10,13 +10,13 @@ from typing import Any
 import anyio
 import pytest
 
+from databricks_responses_mcp.calls import job_results, jobs
+from databricks_responses_mcp.calls.handoff import patience_with
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.limits import limits_of
-from databricks_responses_mcp.store.opening import open_store
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.records import Job
-from databricks_responses_mcp.tools import asking_again
-from databricks_responses_mcp.tools.held import patience_with
-from databricks_responses_mcp.turns import jobs, progress
+from databricks_responses_mcp.turns import progress
 from harness import Connect, Host
 from harness.clock import settable_clock
 from harness.deadlines import DEADLINE_SECONDS
@@ -425,13 +425,13 @@ async def test_a_finished_call_is_not_held_in_memory_for_ever(
     monkeypatch.setattr(jobs, "_MOST_WHOLE", 2)
     kept: list[str] = []
     asked: list[str] = []
-    stored_job = asking_again.stored_job
+    stored_job = job_results.stored_job
 
     async def told(app: Any, job_id: str) -> Job:
         asked.append(job_id)
         return await stored_job(app, job_id)
 
-    monkeypatch.setattr(asking_again, "stored_job", told)
+    monkeypatch.setattr(job_results, "stored_job", told)
     async with connect(hand_over_seconds=SOON) as host:
         for number in range(6):
             with emulator.state.hold():

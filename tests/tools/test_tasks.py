@@ -9,9 +9,9 @@ import pytest
 from inline_snapshot import snapshot
 from mcp import Client, MCPError
 
-from databricks_responses_mcp.app import build_server
+from databricks_responses_mcp.calls.tasks import TaskPolicy
 from databricks_responses_mcp.emulator.server import RunningEmulator
-from databricks_responses_mcp.tools.tasks import TaskPolicy
+from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
 from harness import Connect, settings_for
 from harness.deadlines import DEADLINE_SECONDS

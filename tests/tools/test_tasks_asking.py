@@ -18,11 +18,11 @@ from mcp.types import (
     TextContent,
 )
 
-from databricks_responses_mcp.app import BridgeServer
+from databricks_responses_mcp.calls.running_task import hand_over
+from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.tasks import TaskPolicy
 from databricks_responses_mcp.emulator.server import RunningEmulator
-from databricks_responses_mcp.tools.state import App
-from databricks_responses_mcp.tools.tasks import TaskPolicy
-from databricks_responses_mcp.tools.tasks_running import hand_over
+from databricks_responses_mcp.server import BridgeServer
 from harness.deadlines import DEADLINE_SECONDS
 from harness.tasks_client import OVER, TaskHost, TaskHosts
 

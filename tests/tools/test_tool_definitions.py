@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from databricks_responses_mcp.tools.published import FOLDER, NAMES
+from databricks_responses_mcp.tools.definitions import FOLDER, NAMES
 from databricks_responses_mcp.tools.registry import all_tools
 
 _PLAINLY_NONE = (

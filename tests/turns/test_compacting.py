@@ -8,12 +8,12 @@ import pytest
 
 from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.turns import archive
+from databricks_responses_mcp.turns import conversation_queries
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
-from databricks_responses_mcp.turns.compacting import compact
-from databricks_responses_mcp.turns.converse import answer_calls
+from databricks_responses_mcp.turns.compaction import compact
 from databricks_responses_mcp.turns.transcript import as_markdown
+from databricks_responses_mcp.turns.turn import answer_calls
 from harness import settings_for
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import RawServer, answer, raw_server
@@ -57,7 +57,7 @@ async def test_a_summary_stands_for_the_earlier_turns_which_stay_readable(
     assert body["instructions"] == "Hm."
     async with open_bridge(settings_for(emulator, tmp_path), {}) as other:
         await ask(other, Question(prompt="And now? [[no tools]]", conversation_id=conversation_id))
-        stored = await archive.read(other, conversation_id)
+        stored = await conversation_queries.read(other, conversation_id)
     body = sent(emulator)
     assert [item["type"] for item in body["input"]] == ["message", "message"]
     assert summary.text in words(body["input"])[0]

@@ -14,12 +14,12 @@ from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.sqlite import SqliteStore
-from databricks_responses_mcp.turns import archive, conversations
+from databricks_responses_mcp.turns import conversation_queries, conversations
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
-from databricks_responses_mcp.turns.converse import answer_calls
-from databricks_responses_mcp.turns.draw import Drawing, draw
+from databricks_responses_mcp.turns.image_generation import Drawing, draw
 from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.turn import answer_calls
 from harness import settings_for
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import RawServer, answer, raw_server
@@ -141,7 +141,7 @@ async def test_two_that_go_on_at_once_lose_nothing(bridge: Bridge, emulator: Run
         kept = {
             words: said_by_user({"input": [item for turn in stored.turns for item in turn.said]})
             for words, outcome in outcomes.items()
-            for stored in [await archive.read(other, str(outcome.conversation_id))]
+            for stored in [await conversation_queries.read(other, str(outcome.conversation_id))]
         }
         assert kept == {"Here": ["One", "Here"], "There": ["One", "There"]}
         apart = [outcome for outcome in outcomes.values() if outcome.conversation_id != first.conversation_id]
@@ -286,7 +286,7 @@ async def test_a_compaction_of_the_endpoint_stands_for_what_came_before_it_and_f
         await say(bridge, "Two", first.conversation_id, extra={"context_management": [{"type": "compaction"}]})
         await say(bridge, "Three", first.conversation_id)
         await say(bridge, "Four", first.conversation_id, model=OTHER)
-        stored = await archive.read(bridge, str(first.conversation_id))
+        stored = await conversation_queries.read(bridge, str(first.conversation_id))
     assert inputs(server)[2][0] == compaction
     assert said_by_user({"input": inputs(server)[2]}) == ["Three"]
     assert said_by_user({"input": inputs(server)[3]}) == ["One", "Two", "Three", "Four"]
@@ -405,7 +405,7 @@ async def test_a_turn_that_was_kept_though_it_seemed_not_to_be_is_kept_once(
     third = await say(bridge, "Three", first.conversation_id)
     assert third.conversation_id == first.conversation_id
     assert not third.notes
-    assert len((await archive.read(bridge, str(first.conversation_id))).turns) == 3
+    assert len((await conversation_queries.read(bridge, str(first.conversation_id))).turns) == 3
 
 
 async def test_what_is_in_memory_stays_small(
@@ -436,10 +436,12 @@ async def test_deleting_a_conversation_that_is_being_gone_on_with_keeps_the_turn
             tasks.start_soon(go_on)
             with anyio.fail_after(DEADLINE_SECONDS):
                 await hold.reached.wait()
-            await archive.delete(bridge, await archive.to_delete(bridge, first.conversation_id, None))
+            await conversation_queries.delete(
+                bridge, await conversation_queries.to_delete(bridge, first.conversation_id, None)
+            )
     (second,) = outcomes
     assert second.conversation_id != first.conversation_id
-    assert len((await archive.read(bridge, str(second.conversation_id))).turns) == 2
+    assert len((await conversation_queries.read(bridge, str(second.conversation_id))).turns) == 2
     with pytest.raises(BridgeError) as raised:
         await say(bridge, "Three", first.conversation_id)
     assert raised.value.code is ErrorCode.NOT_FOUND
@@ -477,6 +479,8 @@ async def test_a_conversation_that_somebody_deleted_is_not_brought_back(
 ) -> None:
     first = await say(bridge, "One")
     async with another(emulator, tmp_path) as other:
-        await archive.delete(other, await archive.to_delete(other, str(first.conversation_id), None))
+        await conversation_queries.delete(
+            other, await conversation_queries.to_delete(other, str(first.conversation_id), None)
+        )
     with pytest.raises(BridgeError, match="no conversation"):
         await say(bridge, "Two", first.conversation_id)

@@ -13,9 +13,9 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns import progress as progress_module
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
-from databricks_responses_mcp.turns.exchange import exchange
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.stream import exchange
 from harness import settings_for
 from harness.clock import settable_clock
 from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS

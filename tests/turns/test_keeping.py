@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from databricks_responses_mcp.turns.keeping import open_configured_store, takes_token
+from databricks_responses_mcp.turns.retention import open_configured_store, takes_token
 from databricks_responses_mcp.workspace.credentials import Credentials
 from databricks_responses_mcp.workspace.settings import Settings
 from harness.postgres_server import postgres_server

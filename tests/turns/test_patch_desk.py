@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.patching import PatchError
-from databricks_responses_mcp.turns.patch_desk import PatchDesk
+from databricks_responses_mcp.turns.patch_session import PatchDesk
 
 pytestmark = pytest.mark.anyio
 

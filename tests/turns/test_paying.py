@@ -10,7 +10,7 @@ from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.sqlite import SqliteStore
-from databricks_responses_mcp.turns import archive
+from databricks_responses_mcp.turns import conversation_queries
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from harness import Connect, settings_for
@@ -176,12 +176,12 @@ async def test_every_request_is_counted_under_its_tool_and_its_conversation(
                 conversation_id = facts["conversation_id"]
         _, summary, _ = await host.call("manage_conversations", action="compact", conversation_id=conversation_id)
         spent["manage_conversations"] = cost(summary["usage"])
-    totals = {total.key: total for total in await archive.usage(bridge, "tool")}
+    totals = {total.key: total for total in await conversation_queries.usage(bridge, "tool")}
     assert {tool: total.input_tokens + total.output_tokens for tool, total in totals.items()} == spent
     assert totals["generate_image"].requests == 2
     assert totals["edit_files"].requests == len(sent(emulator)) - 6
-    assert await archive.tokens_today(bridge) == sum(spent.values())
-    by_conversation = {total.key: total.requests for total in await archive.usage(bridge, "conversation")}
+    assert await conversation_queries.tokens_today(bridge) == sum(spent.values())
+    by_conversation = {total.key: total.requests for total in await conversation_queries.usage(bridge, "conversation")}
     assert by_conversation[conversation_id] == 2
 
 

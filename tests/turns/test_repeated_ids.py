@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from databricks_responses_mcp.turns.ask import Question, ask
-from databricks_responses_mcp.turns.converse import answer_calls
+from databricks_responses_mcp.turns.turn import answer_calls
 from harness.raw_server import answer, raw_server
 
 pytestmark = pytest.mark.anyio

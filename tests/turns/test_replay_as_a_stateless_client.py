@@ -20,7 +20,7 @@ from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.responses.replay import short_id
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
-from databricks_responses_mcp.turns.converse import answer_calls
+from databricks_responses_mcp.turns.turn import answer_calls
 
 pytestmark = pytest.mark.anyio
 

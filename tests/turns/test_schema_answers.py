@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import Question, ask
-from databricks_responses_mcp.turns.schema_answers import text_format
+from databricks_responses_mcp.turns.structured_output import text_format
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import answer, raw_server
 

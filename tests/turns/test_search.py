@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.responses.assembly import AssembledResponse
+from databricks_responses_mcp.responses.accumulator import AssembledResponse
 from databricks_responses_mcp.turns.outcome import outcome_of
 from databricks_responses_mcp.turns.search import Found, Search, read, search
 from harness.raw_server import answer, raw_server

@@ -46,7 +46,7 @@ async def test_chat_completions_are_spoken_where_they_are_asked_for(bridge: Brid
 
 
 async def test_a_tool_is_called_and_answered_over_chat_completions(bridge: Bridge, emulator: RunningEmulator) -> None:
-    from databricks_responses_mcp.turns.converse import answer_calls
+    from databricks_responses_mcp.turns.turn import answer_calls
 
     question = Question(prompt="Weather in Paris?", model=CLAUDE, surface="chat", tools=[WEATHER])
     outcome = await ask(bridge, question)
@@ -198,7 +198,7 @@ async def test_a_limit_does_not_make_it_forget_the_way(bridge: Bridge, emulator:
 async def test_a_conversation_is_summed_up_on_the_surface_that_was_asked_for(
     bridge: Bridge, emulator: RunningEmulator
 ) -> None:
-    from databricks_responses_mcp.turns.compacting import compact
+    from databricks_responses_mcp.turns.compaction import compact
 
     outcome = await ask(bridge, Question(prompt="[[say one]]", model="databricks-gpt-5", surface="chat"))
     assert outcome.conversation_id is not None

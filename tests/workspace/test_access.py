@@ -224,4 +224,4 @@ def test_credentials_are_given_out_in_one_place() -> None:
                 continue
             if "credentials" in ast.unparse(node.func.value):
                 places.add(file.relative_to(root).as_posix())
-    assert places == {"workspace/access.py", "cli/checks.py", "turns/keeping.py"}
+    assert places == {"workspace/access.py", "cli/checks.py", "turns/retention.py"}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.workspace.advice import event_error, matched_text, upstream_error
-from databricks_responses_mcp.workspace.advice_rules import RULES, find_rule
+from databricks_responses_mcp.workspace.api_error_rules import RULES, find_rule
+from databricks_responses_mcp.workspace.api_errors import event_error, matched_text, upstream_error
 from databricks_responses_mcp.workspace.error_bodies import parse_error_body, parse_error_value
 
 HOST = "https://dbc-a1.cloud.databricks.com"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databricks_responses_mcp.workspace.classifying import CAPABILITIES, Signs, judge, judge_name
+from databricks_responses_mcp.workspace.model_profile import CAPABILITIES, Signs, judge, judge_name
 from databricks_responses_mcp.workspace.surfaces.table import SURFACES
 
 CHAT_API = "mlflow/v1/chat/completions"

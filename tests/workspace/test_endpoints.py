@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.workspace.classifying import CAPABILITIES, Judgement, gpt_version
 from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
+from databricks_responses_mcp.workspace.model_profile import CAPABILITIES, Judgement, gpt_version
 
 
 def served(name: str, entity: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import threading
 import anyio
 import pytest
 
-from databricks_responses_mcp.workspace.flight import Flight
+from databricks_responses_mcp.workspace.single_flight import Flight
 from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +68,7 @@ async def test_a_cancelled_wait_leaves_the_call_to_the_others() -> None:
 def test_a_call_that_never_ends_does_not_keep_the_process() -> None:
     program = (
         "import anyio, threading\n"
-        "from databricks_responses_mcp.workspace.flight import Flight\n"
+        "from databricks_responses_mcp.workspace.single_flight import Flight\n"
         "async def main():\n"
         "    flight = Flight(threading.Event().wait, 'stuck')\n"
         "    with anyio.move_on_after(0.05):\n"
@@ -86,7 +86,7 @@ def test_a_call_that_never_ends_does_not_keep_the_process() -> None:
 def test_a_call_that_outlives_its_event_loop_ends_in_silence() -> None:
     program = (
         "import anyio, threading\n"
-        "from databricks_responses_mcp.workspace.flight import Flight\n"
+        "from databricks_responses_mcp.workspace.single_flight import Flight\n"
         "gate = threading.Event()\n"
         "flights = []\n"
         "async def main():\n"

@@ -5,7 +5,7 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
-from databricks_responses_mcp.workspace.policy import check_parameters
+from databricks_responses_mcp.workspace.parameter_policy import check_parameters
 
 ASKING = {"background": True, "store": True, "previous_response_id": "resp_1", "conversation": {"id": "conv_1"}}
 

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import click
 
-from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json, for_people
+from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json, for_people
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import (
     ASKING,
@@ -156,12 +156,12 @@ async def _ask(
 ) -> tuple[dict[str, Any], str]:
     """The result contract's fields, and what a reader of the text alone would miss."""
     # Imported here: what the tools need takes a while to import, and `--help` does not.
-    from databricks_responses_mcp.tools.prompting import image_urls, prompt_with_files
-    from databricks_responses_mcp.tools.state import App
-    from databricks_responses_mcp.tools.taking import PictureTaker
-    from databricks_responses_mcp.turns import archive
+    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.inputs import image_urls, prompt_with_files
+    from databricks_responses_mcp.calls.state import App
+    from databricks_responses_mcp.turns import conversation_queries
     from databricks_responses_mcp.turns.ask import Question
-    from databricks_responses_mcp.turns.paying import spent_for
+    from databricks_responses_mcp.turns.usage import spent_for
 
     spent_for.set("ask")
     # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
@@ -169,7 +169,7 @@ async def _ask(
     async with open_session(settings, session, start_engine=True) as bridge:
         app = App(bridge)
         if go_on:
-            conversation_id = await archive.newest(bridge)
+            conversation_id = await conversation_queries.newest(bridge)
         taker = PictureTaker(app, prompt, is_free=True)
         question = Question(
             prompt=await prompt_with_files(app, prompt, files),
@@ -180,14 +180,14 @@ async def _ask(
         )
         with phases() as shown:
             facts = await _interruptible(partial(_answer, app, question, taker, shown, as_json=as_json))
-        facts = archive.lasting(bridge, facts)
+        facts = conversation_queries.lasting(bridge, facts)
         await forget_what_is_old(bridge)
         return facts, "\n\n".join(part for part in (taker.lead(), *_beside_the_text(facts)) if part)
 
 
 def _beside_the_text(facts: dict[str, Any]) -> list[str]:
     """What a reader of the text alone would miss, in the words of a terminal."""
-    from databricks_responses_mcp.tools.results import words
+    from databricks_responses_mcp.calls.results import words
 
     text = str(facts.get("text", ""))
     calls = facts.get("pending_calls", [])

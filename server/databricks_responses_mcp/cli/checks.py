@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from databricks_responses_mcp import __version__
-from databricks_responses_mcp.cli.failing import first_of
+from databricks_responses_mcp.cli.errors import first_of
 from databricks_responses_mcp.cli.findings import Finding, NotApplicableError
 from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.cli.session import open_session, replaced_by_profile, settings_for_terminal
@@ -255,8 +255,8 @@ class Examination:
         if not self._call:
             raise NotApplicableError("not made, as asked for")
         from databricks_responses_mcp.responses.request import Prompt, build_request
-        from databricks_responses_mcp.turns.converse import Watch, paid_exchange
-        from databricks_responses_mcp.turns.paying import spent_for
+        from databricks_responses_mcp.turns.turn import Watch, paid_exchange
+        from databricks_responses_mcp.turns.usage import spent_for
 
         bridge = self._of_bridge()
         spent_for.set("doctor")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json
+from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json
 from databricks_responses_mcp.cli.help import EXIT_CODES_HELP, NamingContext, SectionedCommand
 from databricks_responses_mcp.cli.options import (
     ASKING,
@@ -75,9 +75,9 @@ def list_(session: SessionOptions, contains: str, older_than: float | None, limi
     """List."""
 
     async def find(bridge: Bridge) -> "tuple[list[ConversationSummary], int]":
-        from databricks_responses_mcp.turns import archive
+        from databricks_responses_mcp.turns import conversation_queries
 
-        return await archive.find(bridge, contains=contains, older_than_days=older_than, limit=limit)
+        return await conversation_queries.find(bridge, contains=contains, older_than_days=older_than, limit=limit)
 
     with failing_as_json(as_json):
         found, total = _with_store(session, find)
@@ -174,9 +174,9 @@ def delete(
             return EXIT_CODES[ErrorCode.CANCELLED]
 
         async def go(bridge: Bridge) -> list[str]:
-            from databricks_responses_mcp.turns import archive
+            from databricks_responses_mcp.turns import conversation_queries
 
-            return await archive.delete(bridge, meant)
+            return await conversation_queries.delete(bridge, meant)
 
         gone = set(_with_store(session, go)) if meant else set()
     deleted = [summary for summary in meant if summary.conversation_id in gone]
@@ -202,34 +202,34 @@ def _with_store(session: SessionOptions, work: Callable[[Bridge], Awaitable[_T]]
 
 def _written(session: SessionOptions, conversation_id: str, *, as_json: bool) -> str:
     async def read(bridge: Bridge) -> str:
-        from databricks_responses_mcp.turns import archive, transcript
+        from databricks_responses_mcp.turns import conversation_queries, transcript
 
-        stored = await archive.read(bridge, conversation_id)
+        stored = await conversation_queries.read(bridge, conversation_id)
         return f"{transcript.as_json(stored)}\n" if as_json else transcript.as_markdown(stored)
 
     return _with_store(session, read)
 
 
 async def _compact(session: SessionOptions, conversation_id: str) -> dict[str, Any]:
-    from databricks_responses_mcp.turns import archive
-    from databricks_responses_mcp.turns.compacting import compact as summed_up
-    from databricks_responses_mcp.turns.paying import spent_for
+    from databricks_responses_mcp.turns import conversation_queries
+    from databricks_responses_mcp.turns.compaction import compact as summed_up
+    from databricks_responses_mcp.turns.usage import spent_for
 
     spent_for.set("conversations")
     settings = settings_for_terminal(session)
     async with open_session(settings, session, start_engine=True) as bridge:
         # Before anything is paid for: a wrong id is the likeliest mistake.
-        await archive.read(bridge, conversation_id)
+        await conversation_queries.read(bridge, conversation_id)
         with phases() as shown:
             outcome = await summed_up(bridge, conversation_id, reporter=shown.reporter())
-        return archive.lasting(bridge, outcome.as_dict())
+        return conversation_queries.lasting(bridge, outcome.as_dict())
 
 
 async def _meant(
     conversation_ids: Sequence[str], older_than: float | None, bridge: Bridge
 ) -> "list[ConversationSummary]":
     """What is to be deleted. Every id is looked for before anything goes."""
-    from databricks_responses_mcp.turns import archive
+    from databricks_responses_mcp.turns import conversation_queries
 
     if bool(conversation_ids) == (older_than is not None):
         raise BridgeError(
@@ -238,11 +238,11 @@ async def _meant(
             "Give their ids, or --older-than DAYS (0 means all), and not both.",
         )
     if older_than is not None:
-        return await archive.to_delete(bridge, None, older_than)
+        return await conversation_queries.to_delete(bridge, None, older_than)
     return [
         summary
         for conversation_id in dict.fromkeys(conversation_ids)
-        for summary in await archive.to_delete(bridge, conversation_id, None)
+        for summary in await conversation_queries.to_delete(bridge, conversation_id, None)
     ]
 
 

@@ -5,7 +5,7 @@ import sys
 import click
 
 from databricks_responses_mcp.cli.checks import Examination
-from databricks_responses_mcp.cli.failing import EXIT_CODES
+from databricks_responses_mcp.cli.errors import EXIT_CODES
 from databricks_responses_mcp.cli.findings import Finding
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import SessionOptions, session_options

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json, for_people
+from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json, for_people
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import (
     ASKING,
@@ -96,14 +96,14 @@ async def _edit(
         BridgeError: for every failure; ``partial`` holds the diff as far as it came.
     """
     # Imported here: what a turn needs takes a while to import, and `--help` does not.
+    from databricks_responses_mcp.calls.state import write_journal_of
     from databricks_responses_mcp.media.path_policy import EVERYTHING
     from databricks_responses_mcp.media.staging import Staging
     from databricks_responses_mcp.patching import PatchError
-    from databricks_responses_mcp.tools.state import write_journal_of
-    from databricks_responses_mcp.turns import archive
+    from databricks_responses_mcp.turns import conversation_queries
     from databricks_responses_mcp.turns.edit import Edit, edit
-    from databricks_responses_mcp.turns.patch_desk import conclude
-    from databricks_responses_mcp.turns.paying import spent_for
+    from databricks_responses_mcp.turns.patch_session import conclude
+    from databricks_responses_mcp.turns.usage import spent_for
 
     spent_for.set("edit")
     async with open_session(settings, session) as bridge:
@@ -135,7 +135,7 @@ async def _edit(
         try:
             with phases() as shown:
                 edited = await edit(bridge, wanted, admit=admit, reporter=shown.reporter())
-            facts = archive.lasting(bridge, {**facts, **edited.facts()})
+            facts = conversation_queries.lasting(bridge, {**facts, **edited.facts()})
             unasked = staging.unasked(edited.created) if apply else []
             if unasked:
                 unnamed = f"Nothing was written: --new does not name these new files: {', '.join(unasked)}."

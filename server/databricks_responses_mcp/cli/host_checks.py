@@ -14,16 +14,16 @@ import anyio.to_thread
 
 from databricks_responses_mcp import __version__
 from databricks_responses_mcp.cli.findings import Finding
-from databricks_responses_mcp.cli.installing import files_of, registrations
-from databricks_responses_mcp.cli.launching import installed_from, is_unreleased_name, own_command
+from databricks_responses_mcp.cli.launch_command import installed_from, is_unreleased_name, own_command
+from databricks_responses_mcp.cli.registration import files_of, registrations
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.config_file import read_config
-from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED, SERVER, Launch
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import Registered, missing_questions, referred_variables, server_at
+from databricks_responses_mcp.hosts.registry import HOSTS
+from databricks_responses_mcp.hosts.server_info import PORTABLE, RELEASED, SERVER, Launch
 from databricks_responses_mcp.hosts.start_errors import last_start_error
-from databricks_responses_mcp.hosts.table import HOSTS
 from databricks_responses_mcp.workspace.profiles import read_profile
 
 _START_SECONDS = 20.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json, for_people, tell
+from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json, for_people, tell
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import (
     DRAWING,
@@ -25,9 +25,9 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
-    from databricks_responses_mcp.responses.assembly import Item
-    from databricks_responses_mcp.tools.taking import PictureTaker
-    from databricks_responses_mcp.turns.draw import Drawn
+    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.responses.accumulator import Item
+    from databricks_responses_mcp.turns.image_generation import Drawn
 
 _HELP = """\
 Draw pictures, or edit some. Where each was saved, a path a line and nothing else, goes to stdout; what it looks like
@@ -119,12 +119,12 @@ async def _image(
 ) -> tuple[dict[str, Any], "list[BridgeError]"]:
     """The result contract's fields, and the errors of the pictures that failed."""
     # Imported here: what the tools need takes a while to import, and `--help` does not.
-    from databricks_responses_mcp.tools.prompting import image_urls
-    from databricks_responses_mcp.tools.state import App
-    from databricks_responses_mcp.tools.taking import PictureTaker
-    from databricks_responses_mcp.turns import archive
-    from databricks_responses_mcp.turns.draw import Drawing
-    from databricks_responses_mcp.turns.paying import spent_for
+    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.inputs import image_urls
+    from databricks_responses_mcp.calls.state import App
+    from databricks_responses_mcp.turns import conversation_queries
+    from databricks_responses_mcp.turns.image_generation import Drawing
+    from databricks_responses_mcp.turns.usage import spent_for
 
     spent_for.set("image")
     # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
@@ -152,7 +152,7 @@ async def _image(
                 raise
         # Each picture that failed is told as an error of its own.
         notes = [said for outcome in drawn.outcomes for said in outcome.notes]
-        facts = {**archive.lasting(bridge, drawn.facts()), "notes": notes}
+        facts = {**conversation_queries.lasting(bridge, drawn.facts()), "notes": notes}
         if not notes:
             del facts["notes"]
         await forget_what_is_old(bridge)
@@ -160,7 +160,7 @@ async def _image(
 
 
 async def _draw(app: Any, drawing: Any, taker: "PictureTaker", shown: Phases) -> "Drawn":
-    from databricks_responses_mcp.turns.draw import draw
+    from databricks_responses_mcp.turns.image_generation import draw
 
     async def take(item: "Item") -> None:
         await taker(item)
@@ -175,7 +175,7 @@ async def _rescued(app: Any, prompt: str, facts: dict[str, Any]) -> dict[str, An
         return facts
     import anyio.to_thread
 
-    from databricks_responses_mcp.cli.rescue import rescue
+    from databricks_responses_mcp.cli.unsaved_images import rescue
 
     return await anyio.to_thread.run_sync(rescue, app.unsaved, prompt, facts)
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from databricks_responses_mcp.cli.failing import EXIT_CODES, tell
+from databricks_responses_mcp.cli.errors import EXIT_CODES, tell
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.printing import note, prepare_streams, write_json, write_out
 from databricks_responses_mcp.cli.tables import aligned
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.hosts.description import PORTABLE, RELEASED, SERVER
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.table import HOSTS, find_host
+from databricks_responses_mcp.hosts.registry import HOSTS, find_host
+from databricks_responses_mcp.hosts.server_info import PORTABLE, RELEASED, SERVER
 from databricks_responses_mcp.visible import visible
 
 _KEYS = [host.key for host in HOSTS]
@@ -84,7 +84,7 @@ def command(hosts: tuple[str, ...], project: str | None, as_json: bool, **given:
 
 
 def _do(hosts: list[Host], machine: Machine, project: Path | None, *, as_json: bool, **given: Any) -> int:
-    from databricks_responses_mcp.cli.installing import Order, install, preview, uninstall
+    from databricks_responses_mcp.cli.registration import Order, install, preview, uninstall
 
     order = (
         Order(name=given["name"], project=project, force=given["force"])
@@ -116,33 +116,33 @@ def _do(hosts: list[Host], machine: Machine, project: Path | None, *, as_json: b
 
 
 def _order(hosts: list[Host], machine: Machine, project: Path | None, **given: Any) -> Any:
-    from databricks_responses_mcp.cli import launching
-    from databricks_responses_mcp.cli.installing import Order
+    from databricks_responses_mcp.cli import launch_command
+    from databricks_responses_mcp.cli.registration import Order
 
-    env, forwarded = launching.parse_variables(given["variables"])
+    env, forwarded = launch_command.parse_variables(given["variables"])
     if given["model"]:
         env["RESPONSES_MCP_MODEL"] = given["model"]
     arguments: tuple[str, ...] = ()
     if given["embedded"]:
         arguments = ("--embedded", *(("--engine", given["engine"]) if given["engine"] else ()))
-        sign_in = launching.SignIn(words="nowhere: its workspace is on this machine")
+        sign_in = launch_command.SignIn(words="nowhere: its workspace is on this machine")
     elif given["token_in_file"]:
-        sign_in = launching.sign_in_by_token(os.environ)
+        sign_in = launch_command.sign_in_by_token(os.environ)
     elif given["profile"]:
-        sign_in = launching.sign_in_by_profile(given["profile"], os.environ)
+        sign_in = launch_command.sign_in_by_profile(given["profile"], os.environ)
     elif project is not None:
-        sign_in = launching.shared_sign_in(os.environ)
+        sign_in = launch_command.shared_sign_in(os.environ)
     else:
-        sign_in = launching.default_sign_in(os.environ)
+        sign_in = launch_command.default_sign_in(os.environ)
         if sign_in.forwarded and any(_wants_profile(host, machine, sign_in.forwarded) for host in hosts):
             sign_in = _prefer_profile(sign_in, yes=given["yes"], printed=given["printed"])
     command = portable = PORTABLE
     if given["own"]:
-        portable = launching.given_command(given["own"], os.environ, absolute=False)
-        command = launching.given_command(given["own"], os.environ, absolute=True)
+        portable = launch_command.given_command(given["own"], os.environ, absolute=False)
+        command = launch_command.given_command(given["own"], os.environ, absolute=True)
     elif project is None:
-        command = launching.own_command(
-            sys.argv[0], sys.prefix, sys.executable, os.environ, source=launching.installed_from()
+        command = launch_command.own_command(
+            sys.argv[0], sys.prefix, sys.executable, os.environ, source=launch_command.installed_from()
         )
     return Order(
         name=given["name"],
@@ -164,7 +164,7 @@ def _wants_profile(host: Host, machine: Machine, variables: tuple[str, ...]) -> 
 def _prefer_profile(sign_in: Any, *, yes: bool, printed: bool) -> Any:
     """The sign-in by a profile that says what the variables do, which is made if its owner agrees; else as it was."""
     from databricks_responses_mcp.cli import new_profile
-    from databricks_responses_mcp.cli.launching import SignIn, sign_in_by_profile
+    from databricks_responses_mcp.cli.launch_command import SignIn, sign_in_by_profile
 
     values = new_profile.profile_values(sign_in.forwarded[0], os.environ)
     if name := new_profile.matching_profile(values, os.environ):
@@ -205,7 +205,7 @@ def _told(done: Any, order: Any, *, here: bool) -> Iterator[str]:
 
 
 def _list(machine: Machine, project: Path, *, as_json: bool) -> None:
-    from databricks_responses_mcp.cli.installing import files_of, registrations
+    from databricks_responses_mcp.cli.registration import files_of, registrations
 
     found: list[dict[str, Any]] = []
     for host in HOSTS:

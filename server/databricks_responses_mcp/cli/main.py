@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import click
 
 from databricks_responses_mcp import __version__
-from databricks_responses_mcp.cli.failing import exit_code_of
+from databricks_responses_mcp.cli.errors import exit_code_of
 from databricks_responses_mcp.cli.help import EXIT_CODES_HELP, NamingContext
-from databricks_responses_mcp.cli.lean_sdk import defer_wire_models
 from databricks_responses_mcp.cli.redacted_streams import redacted_streams
+from databricks_responses_mcp.cli.sdk_patches import defer_wire_models
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 COMMANDS = {

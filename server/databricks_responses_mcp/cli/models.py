@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from databricks_responses_mcp.cli.failing import failing_as_json
+from databricks_responses_mcp.cli.errors import failing_as_json
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import LISTING, SessionOptions, json_option, session_options
 from databricks_responses_mcp.cli.phases import phases
@@ -13,7 +13,7 @@ from databricks_responses_mcp.cli.printing import note, write_json
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
 from databricks_responses_mcp.cli.tables import Column, write_table
-from databricks_responses_mcp.workspace.classifying import CAPABILITIES
+from databricks_responses_mcp.workspace.model_profile import CAPABILITIES
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 
-from databricks_responses_mcp.cli.launching import SignIn, profiles
+from databricks_responses_mcp.cli.launch_command import SignIn, profiles
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.config_file import read_config, write_config
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.workspace.credentials import checked_token
 from databricks_responses_mcp.workspace.host import normalise_host
 from databricks_responses_mcp.workspace.profiles import config_path, read_profile

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from databricks_responses_mcp.cli.failing import EXIT_CODES, failing_as_json, for_people
+from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json, for_people
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import ASKING, SessionOptions, json_option, session_options
 from databricks_responses_mcp.cli.phases import phases
@@ -71,9 +71,9 @@ async def _search(
 ) -> dict[str, Any]:
     """The result contract's fields."""
     # Imported here: what a turn needs takes a while to import, and `--help` does not.
-    from databricks_responses_mcp.turns import archive
-    from databricks_responses_mcp.turns.paying import spent_for
+    from databricks_responses_mcp.turns import conversation_queries
     from databricks_responses_mcp.turns.search import Search, search
+    from databricks_responses_mcp.turns.usage import spent_for
 
     spent_for.set("search")
     wanted = Search(
@@ -87,13 +87,13 @@ async def _search(
     async with open_session(settings, session, announced=_MADE_UP) as bridge:
         with phases() as shown:
             found = await search(bridge, wanted, reporter=shown.reporter())
-        facts = archive.lasting(bridge, found.facts())
+        facts = conversation_queries.lasting(bridge, found.facts())
         await forget_what_is_old(bridge)
         return facts
 
 
 def _tell(facts: dict[str, Any]) -> None:
-    from databricks_responses_mcp.tools.results import words
+    from databricks_responses_mcp.calls.results import words
 
     text = str(facts.get("text", ""))
     sources = _sources(facts)

@@ -11,13 +11,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import anyio
 import click
 
-from databricks_responses_mcp.app import BridgeServer, OpenBridge, build_server
 from databricks_responses_mcp.cli.help import SectionedCommand
-from databricks_responses_mcp.cli.lean_sdk import keep_our_logs
 from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.options import SessionOptions, session_options
+from databricks_responses_mcp.cli.sdk_patches import keep_our_logs
 from databricks_responses_mcp.cli.session import open_session, settings_of
-from databricks_responses_mcp.hosts.description import SERVER
+from databricks_responses_mcp.hosts.server_info import SERVER
+from databricks_responses_mcp.server import BridgeServer, OpenBridge, build_server
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.host import is_loopback
 from databricks_responses_mcp.workspace.settings import Settings

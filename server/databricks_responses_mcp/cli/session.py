@@ -90,7 +90,7 @@ async def forget_what_is_old(bridge: Bridge) -> None:
     Our defaults are no reason to: the server of a host on the same store may have been told to keep more.
     """
     if bridge.settings.model_fields_set & {"store_days", "store_max_bytes"}:
-        from databricks_responses_mcp.turns.keeping import sweep_store
+        from databricks_responses_mcp.turns.retention import sweep_store
 
         await sweep_store(bridge.store, bridge.settings)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from databricks_responses_mcp.cli.failing import failing_as_json
+from databricks_responses_mcp.cli.errors import failing_as_json
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import SessionOptions, json_option, store_options
 from databricks_responses_mcp.cli.printing import note, write_json
@@ -73,10 +73,10 @@ def command(session: SessionOptions, by: Grouping, days: int, as_json: bool) -> 
 
 
 async def _read(settings: "Settings", session: SessionOptions, by: Grouping, days: int) -> tuple[list[UsageTotal], int]:
-    from databricks_responses_mcp.turns import archive
+    from databricks_responses_mcp.turns import conversation_queries
 
     async with open_session(settings, session) as bridge:
-        return await archive.usage(bridge, by, days=days), await archive.tokens_today(bridge)
+        return await conversation_queries.usage(bridge, by, days=days), await conversation_queries.tokens_today(bridge)
 
 
 def _table(by: Grouping, totals: Sequence[UsageTotal]) -> None:
@@ -126,7 +126,7 @@ def _numbers(total: UsageTotal) -> dict[str, int]:
 
 
 def _budget(budget: int, today: int) -> dict[str, Any]:
-    from databricks_responses_mcp.turns.paying import DAY, midnight
     from databricks_responses_mcp.turns.transcript import moment
+    from databricks_responses_mcp.turns.usage import DAY, midnight
 
     return {"budget": budget, "left": max(budget - today, 0), "until": moment(midnight() + DAY)}

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from databricks_responses_mcp.hosts.description import SERVER, Launch
+from databricks_responses_mcp.hosts.entry_formats import Beside, Shape
 from databricks_responses_mcp.hosts.links import Link, MakeLink
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.shapes import Beside, Shape
+from databricks_responses_mcp.hosts.server_info import SERVER, Launch
 
 Format = Literal["json", "toml", "yaml"]
 Paths = Callable[[Machine], tuple[Path, ...]]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from databricks_responses_mcp.hosts.description import SERVER, Launch
-from databricks_responses_mcp.hosts.shapes import inputs, plain
+from databricks_responses_mcp.hosts.entry_formats import inputs, plain
+from databricks_responses_mcp.hosts.server_info import SERVER, Launch
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.hosts.description import SERVER, Launch
 from databricks_responses_mcp.hosts.editing import Named, Place, read_entry, remove_entry, set_entry
 from databricks_responses_mcp.hosts.host import Host
+from databricks_responses_mcp.hosts.server_info import SERVER, Launch
 
 _MODULE = SERVER.distribution.replace("-", "_")
 # A script, a requirement such as `name==1.0`, or a container image such as `registry/name:1.0`.

@@ -11,10 +11,10 @@ from pathlib import Path
 import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.atomic_changes import Change, change_files
 from databricks_responses_mcp.media.failures import in_units, shown, together
 from databricks_responses_mcp.media.local_files import read_bounded, resolve
 from databricks_responses_mcp.media.path_policy import SETTING, AllowedPaths
-from databricks_responses_mcp.media.replacing import Change, change_files
 from databricks_responses_mcp.media.several import MAX_REFERENCES
 from databricks_responses_mcp.media.write_journal import WriteJournal
 from databricks_responses_mcp.media.write_policy import WritePolicy

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import anyio
 from mcp.types import Completion, CompletionArgument, PromptReference, ResourceTemplateReference
 
+from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.prompts.catalogue import PROMPTS
 from databricks_responses_mcp.prompts.change_names import change_names
 from databricks_responses_mcp.prompts.definition import Values
 from databricks_responses_mcp.prompts.endpoint_names import image_models, text_models
 from databricks_responses_mcp.prompts.resource_names import conversation_ids, picture_names
-from databricks_responses_mcp.tools.state import App
 
 logger = logging.getLogger(__name__)
 

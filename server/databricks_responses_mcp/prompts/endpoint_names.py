@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
+from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.tools.state import App
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.endpoints import Endpoint
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from databricks_responses_mcp.tools.state import App
+from databricks_responses_mcp.calls.state import App
 
 _MOST_ENTRIES = 5000
 _MOST_IDS = 100

@@ -7,7 +7,7 @@ from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.chat_messages import chat_messages
 from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError, tool_feature
+from databricks_responses_mcp.responses.unsupported import UntranslatableError, tool_feature
 
 _SURFACE = "an agent of the chat kind"
 _TAKEN = ("custom_inputs", "context", "databricks_options", "stream")

@@ -7,9 +7,9 @@ the chat kind are told by what they send.
 
 from typing import Any
 
+from databricks_responses_mcp.responses.accumulator import ended_status
 from databricks_responses_mcp.responses.agent_chat_events import AgentChatEvents
 from databricks_responses_mcp.responses.agent_items import agent_item, mark_of, text_of_item
-from databricks_responses_mcp.responses.assembly import ended_status
 from databricks_responses_mcp.responses.chat_events import ChatEvents
 from databricks_responses_mcp.responses.event_items import MessageItem
 from databricks_responses_mcp.responses.event_writer import Event, EventWriter

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.plain_items import as_text, call_id_of
 
 _TEXTS = ("output_text", "text", "input_text")

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from databricks_responses_mcp.errors import quoted
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.chat_reasoning import unsealed
 from databricks_responses_mcp.responses.plain_items import as_text, call_id_of, plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError, is_native_tool, tool_feature
+from databricks_responses_mcp.responses.unsupported import UntranslatableError, is_native_tool, tool_feature
 
 _SURFACE = "an agent"
 _KNOWN = frozenset({"background", "metadata", "parallel_tool_calls", "truncation", "user"})

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from databricks_responses_mcp.errors import quoted
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.replay import short_id
 from databricks_responses_mcp.responses.tool_content import output_content, output_text
 

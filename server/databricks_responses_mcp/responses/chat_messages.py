@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from databricks_responses_mcp.errors import quoted
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.chat_reasoning import unsealed
 from databricks_responses_mcp.responses.plain_items import as_text, call_id_of
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError
+from databricks_responses_mcp.responses.unsupported import UntranslatableError
 
 Message = dict[str, Any]
 Part = dict[str, Any]

@@ -13,7 +13,7 @@ from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.chat_messages import Message, chat_messages
 from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError, require_functions, tool_feature
+from databricks_responses_mcp.responses.unsupported import UntranslatableError, require_functions, tool_feature
 
 _SURFACE = "chat completions"
 _SAID_OTHERWISE = frozenset(

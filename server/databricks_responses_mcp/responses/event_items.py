@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.chat_reasoning import sealed
 from databricks_responses_mcp.responses.event_writer import EventWriter
 

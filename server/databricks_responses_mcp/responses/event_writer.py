@@ -7,7 +7,7 @@ import secrets
 import time
 from typing import Any
 
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.chat_usage import response_usage
 from databricks_responses_mcp.responses.plain_items import as_text
 

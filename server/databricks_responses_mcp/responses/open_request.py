@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from databricks_responses_mcp.errors import quoted
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError, require_functions, tool_feature
+from databricks_responses_mcp.responses.unsupported import UntranslatableError, require_functions, tool_feature
 
 _SURFACE = "Open Responses"
 # Taken, by its documentation, and for other models than OpenAI's ignored: what is ignored need not be sent.

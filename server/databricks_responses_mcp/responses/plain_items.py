@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from databricks_responses_mcp.errors import quoted
-from databricks_responses_mcp.responses.assembly import Item
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError, tool_feature
+from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.responses.unsupported import UntranslatableError, tool_feature
 
 _CALLS = {"custom_tool_call", "apply_patch_call", "shell_call", "mcp_call"}
 _OUTPUTS = {"custom_tool_call_output", "apply_patch_call_output", "shell_call_output"}

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.citation_markers import without_markers
 from databricks_responses_mcp.responses.edited_text import EditedText
 from databricks_responses_mcp.responses.plain_items import as_text

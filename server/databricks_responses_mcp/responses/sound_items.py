@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.plain_items import as_text
 
 _TEXTS = ("type", "call_id", "approval_request_id", "name", "server_label", "role", "status", "phase")

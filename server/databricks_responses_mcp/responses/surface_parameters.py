@@ -7,7 +7,7 @@ goes along verbatim: the caller has put it there for the endpoint.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from databricks_responses_mcp.responses.untranslatable import UntranslatableError
+from databricks_responses_mcp.responses.unsupported import UntranslatableError
 
 _ENCRYPTED = ["reasoning.encrypted_content"]
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.replay import MAX_ID, short_id
 
 _SUFFIX = 8

@@ -29,7 +29,7 @@ class MemoryStore(SqliteStore):
 
     async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
         """See `Store.add_turn`. May forget the oldest conversations."""
-        from databricks_responses_mcp.store.retention_steps import delete_some
+        from databricks_responses_mcp.store.retention_queries import delete_some
 
         await super().add_turn(conversation_id, turn, state, title=title)
         await self._write(
@@ -47,7 +47,7 @@ class MemoryStore(SqliteStore):
         await self._forget_others()
 
     async def _forget_others(self) -> None:
-        from databricks_responses_mcp.store.retention_steps import forget_most
+        from databricks_responses_mcp.store.retention_queries import forget_most
 
         await self._write(forget_most(self._owner, MOST_OTHERS))
 

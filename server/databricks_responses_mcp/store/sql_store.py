@@ -90,109 +90,111 @@ class SqlStore(ABC):
 
     async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
         """See `Store.add_turn`."""
-        from databricks_responses_mcp.store import conversation_steps
+        from databricks_responses_mcp.store import conversation_queries
 
-        await self._write(conversation_steps.add_turn(self._owner, conversation_id, turn, state, title))
+        await self._write(conversation_queries.add_turn(self._owner, conversation_id, turn, state, title))
 
     async def set_state(self, conversation_id: str, state: ConversationState) -> None:
         """See `Store.set_state`."""
-        from databricks_responses_mcp.store import conversation_steps
+        from databricks_responses_mcp.store import conversation_queries
 
-        await self._write(conversation_steps.set_state(self._owner, conversation_id, state))
+        await self._write(conversation_queries.set_state(self._owner, conversation_id, state))
 
     async def conversation(self, conversation_id: str, *, after: int = 0) -> StoredConversation | None:
         """See `Store.conversation`."""
-        from databricks_responses_mcp.store import conversation_steps
+        from databricks_responses_mcp.store import conversation_queries
 
-        return await self._read(conversation_steps.conversation(self._owner, conversation_id, after))
+        return await self._read(conversation_queries.conversation(self._owner, conversation_id, after))
 
     async def conversations(
         self, *, limit: int = 50, offset: int = 0, contains: str = "", older_than: float | None = None
     ) -> list[ConversationSummary]:
         """See `Store.conversations`."""
-        from databricks_responses_mcp.store import conversation_steps
+        from databricks_responses_mcp.store import conversation_queries
 
-        return await self._read(conversation_steps.conversations(self._owner, limit, offset, contains, older_than))
+        return await self._read(conversation_queries.conversations(self._owner, limit, offset, contains, older_than))
 
     async def count_conversations(self, *, contains: str = "", older_than: float | None = None) -> int:
         """See `Store.count_conversations`."""
-        from databricks_responses_mcp.store import conversation_steps
+        from databricks_responses_mcp.store import conversation_queries
 
-        return await self._read(conversation_steps.count_conversations(self._owner, contains, older_than))
+        return await self._read(conversation_queries.count_conversations(self._owner, contains, older_than))
 
     async def delete_conversations(self, conversation_ids: Sequence[str]) -> list[str]:
         """See `Store.delete_conversations`."""
-        from databricks_responses_mcp.store import conversation_steps
+        from databricks_responses_mcp.store import conversation_queries
 
-        return await self._write(conversation_steps.delete_conversations(self._owner, conversation_ids))
+        return await self._write(conversation_queries.delete_conversations(self._owner, conversation_ids))
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`."""
-        from databricks_responses_mcp.store import job_steps
+        from databricks_responses_mcp.store import job_queries
 
-        await self._write(job_steps.put_job(self._owner, job))
+        await self._write(job_queries.put_job(self._owner, job))
 
     async def beat_job(self, job_id: str, now: float, facts: Mapping[str, Any] | None) -> bool:
         """See `Store.beat_job`."""
-        from databricks_responses_mcp.store import job_steps
+        from databricks_responses_mcp.store import job_queries
 
-        return await self._write(job_steps.beat_job(self._owner, job_id, now, facts))
+        return await self._write(job_queries.beat_job(self._owner, job_id, now, facts))
 
     async def job(self, job_id: str) -> Job | None:
         """See `Store.job`."""
-        from databricks_responses_mcp.store import job_steps
+        from databricks_responses_mcp.store import job_queries
 
-        return await self._read(job_steps.job(self._owner, job_id))
+        return await self._read(job_queries.job(self._owner, job_id))
 
     async def cancel_job(self, job_id: str) -> bool:
         """See `Store.cancel_job`."""
-        from databricks_responses_mcp.store import job_steps
+        from databricks_responses_mcp.store import job_queries
 
-        return await self._write(job_steps.cancel_job(self._owner, job_id))
+        return await self._write(job_queries.cancel_job(self._owner, job_id))
 
     async def claim_key(self, key: str, fingerprint: str, job_id: str, now: float) -> KeyClaim:
         """See `Store.claim_key`."""
-        from databricks_responses_mcp.store import job_steps
+        from databricks_responses_mcp.store import job_queries
 
-        return await self._write(job_steps.claim_key(self._owner, key, fingerprint, job_id, now))
+        return await self._write(job_queries.claim_key(self._owner, key, fingerprint, job_id, now))
 
     async def release_key(self, key: str, job_id: str) -> None:
         """See `Store.release_key`."""
-        from databricks_responses_mcp.store import job_steps
+        from databricks_responses_mcp.store import job_queries
 
-        await self._write(job_steps.release_key(self._owner, key, job_id))
+        await self._write(job_queries.release_key(self._owner, key, job_id))
 
     async def add_usage(self, usage: Usage) -> None:
         """See `Store.add_usage`."""
-        from databricks_responses_mcp.store import usage_steps
+        from databricks_responses_mcp.store import usage_queries
 
-        await self._write(usage_steps.add_usage(self._owner, usage))
+        await self._write(usage_queries.add_usage(self._owner, usage))
 
     async def tokens_since(self, since: float) -> int:
         """See `Store.tokens_since`."""
-        from databricks_responses_mcp.store import usage_steps
+        from databricks_responses_mcp.store import usage_queries
 
-        return await self._read(usage_steps.tokens_since(self._owner, since))
+        return await self._read(usage_queries.tokens_since(self._owner, since))
 
     async def usage(self, by: Grouping, *, since: float = 0.0) -> list[UsageTotal]:
         """See `Store.usage`."""
-        from databricks_responses_mcp.store import usage_steps
+        from databricks_responses_mcp.store import usage_queries
 
-        return await self._read(usage_steps.usage(self._owner, by, since))
+        return await self._read(usage_queries.usage(self._owner, by, since))
 
     async def sweep(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
         """See `Store.sweep`. After two seconds it leaves the rest to the next sweep."""
-        from databricks_responses_mcp.store import retention_steps
+        from databricks_responses_mcp.store import retention_queries
 
         until, deleted = monotonic() + _SWEEP_SECONDS, 0
         older_than = None if keep_seconds is None else now - keep_seconds
         while monotonic() < until:
             some = await self._write(
-                retention_steps.delete_some(self._owner, at_once=_AT_ONCE, older_than=older_than, most_bytes=most_bytes)
+                retention_queries.delete_some(
+                    self._owner, at_once=_AT_ONCE, older_than=older_than, most_bytes=most_bytes
+                )
             )
             deleted += some
             if some == 0:
                 break
-        await self._write(retention_steps.forget(self._owner, now=now, keep_seconds=keep_seconds))
+        await self._write(retention_queries.forget(self._owner, now=now, keep_seconds=keep_seconds))
         await self._shrink()
         return deleted

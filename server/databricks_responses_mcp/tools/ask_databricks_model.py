@@ -7,13 +7,13 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.state import App, app_of
 from databricks_responses_mcp.tools.arguments import Key, Names, Objects, Optional
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
-from databricks_responses_mcp.tools.state import App, app_of
 
 if TYPE_CHECKING:
-    from databricks_responses_mcp.turns.converse import Watch
     from databricks_responses_mcp.turns.outcome import Outcome
+    from databricks_responses_mcp.turns.turn import Watch
 
 DESCRIPTION = """\
 Ask a model of the Databricks workspace and get its answer.
@@ -80,9 +80,9 @@ async def ask_databricks_model(
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Run one question; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
-    from databricks_responses_mcp.tools.approvals import answered
-    from databricks_responses_mcp.tools.prompting import image_urls, prompt_with_files
-    from databricks_responses_mcp.tools.taking import PictureTaker
+    from databricks_responses_mcp.calls.elicitation import answered
+    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.inputs import image_urls, prompt_with_files
     from databricks_responses_mcp.turns.ask import Question, ask
 
     app = app_of(ctx)

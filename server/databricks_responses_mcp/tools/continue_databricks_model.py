@@ -7,9 +7,9 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.state import App, app_of
 from databricks_responses_mcp.tools.arguments import Key, Objects
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
-from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
 Hand back the outputs of a model's pending_calls and get its next answer.
@@ -28,8 +28,8 @@ async def continue_databricks_model(
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Answer calls; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
-    from databricks_responses_mcp.tools.approvals import handed_back
-    from databricks_responses_mcp.tools.taking import PictureTaker
+    from databricks_responses_mcp.calls.elicitation import handed_back
+    from databricks_responses_mcp.calls.generated_images import PictureTaker
 
     return await handed_back(ctx, PictureTaker(app_of(ctx), "picture"), conversation_id, outputs)
 

@@ -1,6 +1,5 @@
 """The tool ``edit_files``."""
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp.server.mcpserver import Context
@@ -8,13 +7,13 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.edit_previews import MAX_PREVIEWS, EditPreview
+from databricks_responses_mcp.calls.edit_text import render_edit
+from databricks_responses_mcp.calls.state import App, app_of
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
-from databricks_responses_mcp.tools.previews import MAX_PREVIEWS, EditPreview
 from databricks_responses_mcp.tools.schema import EditFacts, define_tool
-from databricks_responses_mcp.tools.state import App, app_of
-from databricks_responses_mcp.turns.patch_desk import conclude
-from databricks_responses_mcp.visible import visible
+from databricks_responses_mcp.turns.patch_session import conclude
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.media.staging import Staging
@@ -51,10 +50,10 @@ async def edit_files(
 ) -> Annotated[CallToolResult, EditFacts]:
     """Edit; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP.
+    from databricks_responses_mcp.calls.handoff import current_call, plainly
+    from databricks_responses_mcp.calls.inputs import allowed_paths
     from databricks_responses_mcp.media.staging import Staging
     from databricks_responses_mcp.patching import PatchError
-    from databricks_responses_mcp.tools.held import current_call, plainly
-    from databricks_responses_mcp.tools.prompting import allowed_paths
     from databricks_responses_mcp.turns.edit import Edit, edit
 
     app = app_of(ctx)
@@ -105,7 +104,7 @@ async def edit_files(
             raise
         return facts
 
-    return await held.result(work, plainly, lead=lead_of)
+    return await held.result(work, plainly, lead=render_edit)
 
 
 async def _settle(app: App, staging: "Staging", edited: "Edited", facts: dict[str, Any], *, apply: bool) -> None:
@@ -178,30 +177,6 @@ async def _write(preview: EditPreview, facts: dict[str, Any]) -> None:
 
 def _note(facts: dict[str, Any], note: str) -> None:
     facts["notes"] = [*facts.get("notes", []), note]
-
-
-def lead_of(facts: dict[str, Any]) -> str:
-    """What became of the files, in words."""
-    lines = [_line(operation) for operation in facts.get("operations", [])]
-    if new := facts.get("new_files"):
-        created = "Created" if facts.get("applied") else "Would be created"
-        lines.append(f"{created}: {', '.join(new)}")
-    if diff := facts.get("diff"):
-        state = "These changes were written" if facts.get("applied") else "Nothing was written; the changes would be"
-        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", diff)), default=0))
-        lines.append(f"{state} (paths are relative to {facts.get('directory', '')}):\n{fence}diff\n{diff}{fence}")
-    if "preview_id" in facts and "error" not in facts:
-        lines.append(
-            "To write exactly this, once the user agrees, call edit_files with apply=true and "
-            f'preview_id "{facts["preview_id"]}". No model is asked again.'
-        )
-    return "\n".join(lines)
-
-
-def _line(operation: dict[str, Any]) -> str:
-    line = f"{operation['type']} {visible(str(operation['path']))}: {operation['status']}"
-    details = " ".join([operation.get("error", ""), *operation.get("notes", [])]).strip()
-    return f"{line}. {details}" if details else line
 
 
 def tool() -> Tool:

@@ -7,9 +7,9 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.state import App, app_of
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import DrawingFacts, define_tool
-from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
 Draw pictures from a prompt, or edit reference images, with an OpenAI model of the workspace.
@@ -46,10 +46,10 @@ async def generate_image(
 ) -> Annotated[CallToolResult, DrawingFacts]:
     """Draw; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
-    from databricks_responses_mcp.tools.held import current_call
-    from databricks_responses_mcp.tools.prompting import image_urls
-    from databricks_responses_mcp.tools.taking import PictureTaker
-    from databricks_responses_mcp.turns.draw import Drawing, draw
+    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.handoff import current_call
+    from databricks_responses_mcp.calls.inputs import image_urls
+    from databricks_responses_mcp.turns.image_generation import Drawing, draw
 
     app = app_of(ctx)
     held = current_call.get()

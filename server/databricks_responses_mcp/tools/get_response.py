@@ -7,9 +7,9 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.tools.arguments import Optional
 from databricks_responses_mcp.tools.schema import ResponseFacts, define_tool
-from databricks_responses_mcp.tools.state import App
 
 DESCRIPTION = """\
 Wait for, look at or cancel a call that was still running.
@@ -26,8 +26,8 @@ async def get_response(
     cancel: Annotated[bool, Field(description="true ends the call. Default false.")] = False,
 ) -> Annotated[CallToolResult, ResponseFacts]:
     """Look; see DESCRIPTION."""
-    from databricks_responses_mcp.tools.asking_again import result_of_job
-    from databricks_responses_mcp.tools.held import current_call
+    from databricks_responses_mcp.calls.handoff import current_call
+    from databricks_responses_mcp.calls.job_results import result_of_job
 
     patience = current_call.get().seconds_left
     seconds = patience if wait_seconds is None else min(wait_seconds, patience)

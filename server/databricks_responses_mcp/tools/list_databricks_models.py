@@ -7,11 +7,11 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
+from databricks_responses_mcp.calls.results import error_result
+from databricks_responses_mcp.calls.state import App, app_of
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.arguments import Maybe, Optional
-from databricks_responses_mcp.tools.results import error_result
 from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
-from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
 List the models of the workspace: how each is reached and what it can do.

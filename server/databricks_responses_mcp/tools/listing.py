@@ -7,8 +7,8 @@ from typing import Any
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.visible import visible
-from databricks_responses_mcp.workspace.classifying import CAPABILITIES, Capability
 from databricks_responses_mcp.workspace.endpoints import Endpoint
+from databricks_responses_mcp.workspace.model_profile import CAPABILITIES, Capability
 
 _SHORT = 30
 _WORDS: dict[Capability, str] = {

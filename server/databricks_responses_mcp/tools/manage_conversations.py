@@ -7,9 +7,9 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
+from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.tools.arguments import Maybe, Optional
 from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
-from databricks_responses_mcp.tools.state import App
 
 DESCRIPTION = """\
 List, show, export, compact or delete kept conversations.

@@ -7,14 +7,14 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
+from databricks_responses_mcp.calls.handoff import current_call, plainly
+from databricks_responses_mcp.calls.jobs import Ended
+from databricks_responses_mcp.calls.results import answer_result
+from databricks_responses_mcp.calls.state import App, app_of
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.store.records import ConversationSummary
-from databricks_responses_mcp.tools.held import current_call, plainly
-from databricks_responses_mcp.tools.results import answer_result
-from databricks_responses_mcp.tools.state import App, app_of
-from databricks_responses_mcp.turns import archive
-from databricks_responses_mcp.turns.compacting import compact
-from databricks_responses_mcp.turns.jobs import Ended
+from databricks_responses_mcp.turns import conversation_queries
+from databricks_responses_mcp.turns.compaction import compact
 from databricks_responses_mcp.turns.transcript import age_of, as_json, as_markdown, facts_of
 from databricks_responses_mcp.visible import visible
 
@@ -56,14 +56,16 @@ async def manage(
         return await _compact(app, conversation_id)
     if format_ not in ("markdown", "json"):
         raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"There is no format {quoted(format_)}.", "Use markdown or json.")
-    stored = await archive.read(app.bridge, conversation_id)
+    stored = await conversation_queries.read(app.bridge, conversation_id)
     as_text = as_json if action == "export" and format_ == "json" else as_markdown
     facts = {"status": "completed", "text": as_text(stored), "conversation_id": conversation_id}
     return answer_result(app, facts)
 
 
 async def _list(app: App, contains: str, older_than_days: float | None) -> CallToolResult:
-    found, total = await archive.find(app.bridge, contains=contains, older_than_days=older_than_days, limit=_SHOWN)
+    found, total = await conversation_queries.find(
+        app.bridge, contains=contains, older_than_days=older_than_days, limit=_SHOWN
+    )
     facts = {
         "status": "completed",
         "text": _lines(found) or "No conversations.",
@@ -78,11 +80,11 @@ async def _list(app: App, contains: str, older_than_days: float | None) -> CallT
 async def _delete(
     app: App, conversation_id: str | None, older_than_days: float | None, *, confirm: bool
 ) -> CallToolResult:
-    meant = await archive.to_delete(app.bridge, conversation_id, older_than_days)
+    meant = await conversation_queries.to_delete(app.bridge, conversation_id, older_than_days)
     # What goes is named: so no more go at once than a result has room for.
     found = meant[:_MOST_DELETED]
     if confirm:
-        gone = set(await archive.delete(app.bridge, found))
+        gone = set(await conversation_queries.delete(app.bridge, found))
         found = [summary for summary in found if summary.conversation_id in gone]
     head = "Deleted:" if confirm else "These would go; call again with confirm true to delete them:"
     facts: dict[str, Any] = {

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from mcp.server.mcpserver.tools import Tool
 
-from databricks_responses_mcp.tools.published import NAMES
+from databricks_responses_mcp.tools.definitions import NAMES
 
 
 def all_tools() -> list[Tool]:

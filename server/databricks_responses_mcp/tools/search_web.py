@@ -7,9 +7,9 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.state import App, app_of
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import SearchFacts, define_tool
-from databricks_responses_mcp.tools.state import App, app_of
 
 DESCRIPTION = """\
 Search the web with a model of the workspace and get an answer with numbered citations.
@@ -30,7 +30,7 @@ async def search_web(
 ) -> Annotated[CallToolResult, SearchFacts]:
     """Search; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP.
-    from databricks_responses_mcp.tools.held import current_call, plainly
+    from databricks_responses_mcp.calls.handoff import current_call, plainly
     from databricks_responses_mcp.turns.search import Search, search
 
     app = app_of(ctx)

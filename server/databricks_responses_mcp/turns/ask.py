@@ -16,16 +16,16 @@ from databricks_responses_mcp.responses.native_tools import (
 from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_parameters
 from databricks_responses_mcp.responses.tool_shapes import responses_choice, responses_tools
 from databricks_responses_mcp.turns.bridge import Bridge
-from databricks_responses_mcp.turns.clock import Clock
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
-from databricks_responses_mcp.turns.converse import Watch, take_turn
-from databricks_responses_mcp.turns.exchange import TakePicture
+from databricks_responses_mcp.turns.deadline import Clock
+from databricks_responses_mcp.turns.dispatch import SURFACE
 from databricks_responses_mcp.turns.outcome import INTERRUPTED, Outcome
 from databricks_responses_mcp.turns.progress import Reporter
-from databricks_responses_mcp.turns.reaching import SURFACE
-from databricks_responses_mcp.turns.schema_answers import check_output_schema, fit_to_schema, text_format
+from databricks_responses_mcp.turns.stream import TakePicture
+from databricks_responses_mcp.turns.structured_output import check_output_schema, fit_to_schema, text_format
+from databricks_responses_mcp.turns.turn import Watch, take_turn
 from databricks_responses_mcp.workspace.endpoints import Endpoint, looks_pay_per_token
-from databricks_responses_mcp.workspace.policy import check_parameters
+from databricks_responses_mcp.workspace.parameter_policy import check_parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

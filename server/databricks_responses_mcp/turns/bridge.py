@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from databricks_responses_mcp.store.interface import Store
     from databricks_responses_mcp.turns.conversations import Conversations
-    from databricks_responses_mcp.turns.paying import Spending
+    from databricks_responses_mcp.turns.usage import Spending
     from databricks_responses_mcp.workspace.credentials import Credentials
     from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
     from databricks_responses_mcp.workspace.http import WorkspaceClient
@@ -58,7 +58,7 @@ class Bridge:
         """Where conversations, jobs and usage are kept; opened at its first use."""
         if self._store is None:
             # Here, not above: `tools/list` needs no database.
-            from databricks_responses_mcp.turns.keeping import open_configured_store
+            from databricks_responses_mcp.turns.retention import open_configured_store
 
             self._store = open_configured_store(self.settings, lambda: self.credentials)
         return self._store
@@ -76,7 +76,7 @@ class Bridge:
     def spending(self) -> "Spending":
         """What requests may cost, and did."""
         if self._spending is None:
-            from databricks_responses_mcp.turns.paying import Spending
+            from databricks_responses_mcp.turns.usage import Spending
 
             self._spending = Spending(self.store, self.settings)
         return self._spending

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
-from databricks_responses_mcp.responses.assembly import Item
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.replay import from_last_compaction, replayable, without_reasoning
 from databricks_responses_mcp.responses.unique_ids import call_ids
 from databricks_responses_mcp.store.interface import Store, StoreError, TurnConflictError

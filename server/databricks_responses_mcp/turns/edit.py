@@ -8,11 +8,11 @@ from typing import Any
 from databricks_responses_mcp.errors import BridgeError, coding
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
-from databricks_responses_mcp.turns.clock import Clock
-from databricks_responses_mcp.turns.converse import Watch, answer_calls
+from databricks_responses_mcp.turns.deadline import Clock
 from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.patch_desk import Admit, Operation, PatchDesk
+from databricks_responses_mcp.turns.patch_session import Admit, Operation, PatchDesk
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.turn import Watch, answer_calls
 
 MOST_STEPS = 8
 """How often the model is asked in one edit."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.responses.assembly import AssembledResponse, Item
-from databricks_responses_mcp.responses.mending import mended
-from databricks_responses_mcp.responses.reading import (
+from databricks_responses_mcp.responses.accumulator import AssembledResponse, Item
+from databricks_responses_mcp.responses.output import (
     answer_of,
     citations_of,
     incomplete_reason_of,
@@ -21,6 +20,7 @@ from databricks_responses_mcp.responses.reading import (
 )
 from databricks_responses_mcp.responses.received import is_cut_call, received_items
 from databricks_responses_mcp.responses.replay import MAX_ID
+from databricks_responses_mcp.responses.sanitize import mended
 from databricks_responses_mcp.responses.sound_items import sound_item
 
 logger = logging.getLogger(__name__)

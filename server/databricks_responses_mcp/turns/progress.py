@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from databricks_responses_mcp.responses.assembly import ResponseAssembler
-from databricks_responses_mcp.responses.mending import mend
+from databricks_responses_mcp.responses.accumulator import ResponseAssembler
+from databricks_responses_mcp.responses.sanitize import mend
 
 Report = Callable[[float, str], Awaitable[None]]
 """Takes a value that only grows (seconds since the call began) and a message of at most 200 characters."""

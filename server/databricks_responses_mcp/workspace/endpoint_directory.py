@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.workspace.classifying import Capability, gpt_version
 from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
+from databricks_responses_mcp.workspace.model_profile import Capability, gpt_version
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from databricks_responses_mcp.workspace.classifying import Judgement, Signs, gpt_version, judge
+from databricks_responses_mcp.workspace.model_profile import Judgement, Signs, gpt_version, judge
 
 Kind = Literal["pay_per_token", "provisioned", "external", "agent", "custom"]
 Serves = Literal["yes", "no", "unknown"]

@@ -1,6 +1,6 @@
 """Reading error bodies: every shape that a workspace, its gateway or something in between answers with, as one record.
 
-Pure parsing; what to make of it is `databricks_responses_mcp.workspace.advice`.
+Pure parsing; what to make of it is `databricks_responses_mcp.workspace.api_errors`.
 """
 
 import json

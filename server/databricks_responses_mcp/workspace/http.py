@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
 from databricks_responses_mcp.responses.payloads import parse_json
 from databricks_responses_mcp.workspace.access import Access
-from databricks_responses_mcp.workspace.advice import upstream_error
+from databricks_responses_mcp.workspace.api_errors import upstream_error
 from databricks_responses_mcp.workspace.apps import Apps
 from databricks_responses_mcp.workspace.credentials import Credentials
 from databricks_responses_mcp.workspace.event_stream import EventStream

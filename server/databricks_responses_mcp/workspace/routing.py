@@ -7,8 +7,8 @@ from typing import Literal
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.workspace.apps import NAME_PREFIX
-from databricks_responses_mcp.workspace.classifying import judge_name
 from databricks_responses_mcp.workspace.endpoints import Endpoint
+from databricks_responses_mcp.workspace.model_profile import judge_name
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey, at
 from databricks_responses_mcp.workspace.surfaces.table import SURFACES
 

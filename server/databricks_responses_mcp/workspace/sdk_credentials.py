@@ -19,7 +19,6 @@ import anyio
 from databricks_responses_mcp import __version__
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.credentials import SIGN_IN_VARIABLES, WORKSPACE_ID_HEADER, checked_token
-from databricks_responses_mcp.workspace.flight import Flight
 from databricks_responses_mcp.workspace.host import WorkspaceHost, normalise_host
 from databricks_responses_mcp.workspace.profiles import (
     SECRET_KEYS,
@@ -31,6 +30,7 @@ from databricks_responses_mcp.workspace.profiles import (
 )
 from databricks_responses_mcp.workspace.sdk_errors import WAYS_TO_SIGN_IN, sign_in_error
 from databricks_responses_mcp.workspace.settings import Settings
+from databricks_responses_mcp.workspace.single_flight import Flight
 
 if TYPE_CHECKING:
     from databricks.sdk.core import Config

@@ -1,0 +1,30 @@
+"""The result of ``edit_files`` in words: what became of each file, and the diff."""
+
+import re
+from typing import Any
+
+from databricks_responses_mcp.visible import visible
+
+
+def render_edit(facts: dict[str, Any]) -> str:
+    """Return what became of the files, as the text before the model's own words."""
+    lines = [_line(operation) for operation in facts.get("operations", [])]
+    if new := facts.get("new_files"):
+        created = "Created" if facts.get("applied") else "Would be created"
+        lines.append(f"{created}: {', '.join(new)}")
+    if diff := facts.get("diff"):
+        state = "These changes were written" if facts.get("applied") else "Nothing was written; the changes would be"
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", diff)), default=0))
+        lines.append(f"{state} (paths are relative to {facts.get('directory', '')}):\n{fence}diff\n{diff}{fence}")
+    if "preview_id" in facts and "error" not in facts:
+        lines.append(
+            "To write exactly this, once the user agrees, call edit_files with apply=true and "
+            f'preview_id "{facts["preview_id"]}". No model is asked again.'
+        )
+    return "\n".join(lines)
+
+
+def _line(operation: dict[str, Any]) -> str:
+    line = f"{operation['type']} {visible(str(operation['path']))}: {operation['status']}"
+    details = " ".join([operation.get("error", ""), *operation.get("notes", [])]).strip()
+    return f"{line}. {details}" if details else line

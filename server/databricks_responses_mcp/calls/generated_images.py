@@ -1,0 +1,268 @@
+"""Pictures that a model drew: onto the disk, into the result, and never lost once they were paid for."""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from mcp.types import ContentBlock, ImageContent, ResourceLink
+
+from databricks_responses_mcp.calls.inputs import allowed_paths
+from databricks_responses_mcp.calls.jobs import Ended
+from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.media.formats import dimensions, sniff
+from databricks_responses_mcp.media.local_files import resolve
+from databricks_responses_mcp.media.memory import return_large_blocks
+from databricks_responses_mcp.media.path_policy import AllowedPaths
+from databricks_responses_mcp.media.pictures import decode_base64, names_a_picture, save_picture
+from databricks_responses_mcp.media.thumbnails import Thumbnail, make_thumbnail
+from databricks_responses_mcp.media.write_policy import WritePolicy
+from databricks_responses_mcp.responses.accumulator import Item, picture_base64
+from databricks_responses_mcp.responses.payloads import Payload
+from databricks_responses_mcp.responses.sanitize import mend
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Taken:
+    """One picture, kept.
+
+    Attributes:
+        facts: of it, in the result contract's fields.
+        link: by which it can be read whole.
+        source: what its thumbnail is made of; None if there is none to be made, or it was.
+        problem: what the caller must know of it.
+        thumbnail: to be shown inline.
+    """
+
+    facts: dict[str, Any]
+    link: ResourceLink
+    source: bytes | Path | None = None
+    problem: str = ""
+    thumbnail: ImageContent | None = None
+
+
+class PictureTaker:
+    """Takes each picture of a call as it arrives.
+
+    Args:
+        app: where settings and the gallery are.
+        prompt: names the files.
+        save_to: a folder or a file name; None is the configured folder. `prepare` has to be awaited then.
+        count: how many pictures share the result's inline budget.
+        is_free: whether a person named ``save_to`` by hand: then it may be anywhere.
+    """
+
+    def __init__(
+        self, app: App, prompt: str, *, save_to: str | None = None, count: int = 1, is_free: bool = False
+    ) -> None:
+        return_large_blocks()
+        image_dir = app.bridge.settings.image_dir
+        self._app = app
+        self._prompt = prompt
+        self._save_to = save_to
+        self._target = image_dir if save_to is None or not is_free else Path(save_to)
+        self._policy = None if is_free else WritePolicy(AllowedPaths([image_dir], secrets=True))
+        self._budget = app.bridge.settings.inline_image_bytes // count
+        self.taken: list[Taken] = []
+
+    async def prepare(self) -> None:
+        """Find out where pictures go, before anything is paid for.
+
+        Raises:
+            BridgeError: ``permission_denied`` if nothing may be saved there; ``invalid_argument`` if it is no path.
+        """
+        if self._save_to is None or self._policy is None:
+            return
+        image_dir = self._app.bridge.settings.image_dir
+        policy = WritePolicy((await allowed_paths(self._app)).also(image_dir), configured=(image_dir,))
+        self._target = await anyio.to_thread.run_sync(_checked_target, self._save_to, image_dir, policy)
+        self._policy = policy
+
+    async def __call__(self, item: Item) -> None:
+        """Decode, save and shrink one picture off the event loop; its base64 leaves ``item``."""
+        base64 = picture_base64(item)
+        if base64 is None:
+            return
+        holder: list[Payload | str] = [base64]
+        item["result"] = base64 = None
+        # Shielded: a deadline that strikes now must not lose what is here and paid for.
+        with anyio.CancelScope(shield=True):
+            taken = await anyio.to_thread.run_sync(self._take, holder, item)
+        item["picture"] = taken.facts.get("path") or taken.facts.get("uri")
+        self.taken.append(taken)
+        # Not shielded, and one at a time in the whole server: a small file may unfold to hundreds of megabytes.
+        thumbnail = await anyio.to_thread.run_sync(self._thumbnail, taken.source, limiter=self._app.thumbnails)
+        taken.source = None
+        taken.thumbnail = None if thumbnail is None else _image(thumbnail)
+
+    def blocks(self) -> Sequence[ContentBlock]:
+        """Thumbnails and links, in order."""
+        blocks: list[ContentBlock] = []
+        for taken in self.taken:
+            if taken.thumbnail is not None:
+                blocks.append(taken.thumbnail)
+            blocks.append(taken.link)
+        return blocks
+
+    def extend(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """``facts`` with the pictures in it."""
+        if not self.taken:
+            return facts
+        notes = [*facts.get("notes", []), *(taken.problem for taken in self.taken if taken.problem)]
+        extended = {**facts, "images": [taken.facts for taken in self.taken]}
+        return {**extended, "notes": notes} if notes else extended
+
+    def attach(self, error: BridgeError) -> BridgeError:
+        """``error`` with the pictures in what was received before it."""
+        return replace(error, partial=self.extend(error.partial)) if self.taken else error
+
+    def conclude(self, facts: dict[str, Any] | None, error: BridgeError | None) -> Ended:
+        """What work that gives facts without its pictures came to, with them."""
+        if error is not None:
+            attached = self.attach(error)
+            return Ended(attached.partial, self.lead(), attached)
+        return Ended(self.extend(facts or {}), self.lead())
+
+    def lead(self) -> str:
+        """Where the pictures are, in words."""
+        return "\n".join(_words(taken.facts) for taken in self.taken)
+
+    def _take(self, holder: list[Payload | str], item: Item) -> Taken:
+        source = holder.pop()
+        data = _decoded(source)
+        extra = {"revised_prompt": mend(revised)} if isinstance(revised := item.get("revised_prompt"), str) else {}
+        if data is None:
+            raw = bytes(source.base64) if isinstance(source, Payload) else source.encode("utf-8", "replace")
+            return self._unreadable(raw, extra)
+        del source
+        try:
+            saved = save_picture(data, self._target, self._prompt, policy=self._policy, journal=self._app.write_journal)
+        except BridgeError as error:
+            return self._unsaved(data, str(error), extra)
+        except Exception as error:
+            logger.exception("saving a picture failed")
+            return self._unsaved(data, f"{type(error).__name__}.", extra)
+        facts = {
+            "path": str(saved.path),
+            "uri": self._app.gallery.uri_for(saved.path),
+            **_shape(saved.mime_type, (saved.width, saved.height), saved.bytes, saved.sha256),
+            **extra,
+        }
+        problem = f"{saved.requested_path} was asked for; the picture is {saved.path}." if saved.requested_path else ""
+        return Taken(facts, _link(facts, saved.path.name), saved.path, problem)
+
+    def _unsaved(self, data: bytes, reason: str, extra: dict[str, Any]) -> Taken:
+        image_format = sniff(data)
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"unsaved-{digest[:10]}{image_format.extension if image_format else '.bin'}"
+        mime_type = image_format.mime_type if image_format else "application/octet-stream"
+        shape = _shape(mime_type, dimensions(data) or (None, None), len(data), digest)
+        facts = {"uri": self._app.unsaved.keep(name, data), **shape, **extra}
+        problem = (
+            f"The picture was drawn and paid for, but could not be saved: {reason} "
+            f"It stays readable as {facts['uri']} while this server runs."
+        )
+        return Taken(facts, _link(facts, name), data, problem)
+
+    def _thumbnail(self, source: bytes | Path | None) -> Thumbnail | None:
+        if source is None:
+            return None
+        try:
+            return make_thumbnail(source, budget_bytes=self._budget)
+        except Exception:  # a picture without a thumbnail is better than none
+            logger.exception("shrinking a picture failed")
+            return None
+
+    def _unreadable(self, raw: bytes, extra: dict[str, Any]) -> Taken:
+        name = f"unreadable-{hashlib.sha256(raw).hexdigest()[:10]}.txt"
+        facts = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
+        problem = f"The model sent a picture that is not valid base64; what it sent is kept as {facts['uri']}."
+        return Taken(facts, _link(facts, name), None, problem)
+
+
+async def blocks_again(app: App, images: Iterable[Mapping[str, Any]]) -> list[ContentBlock]:
+    """Thumbnails and links of pictures that a call drew earlier, as far as their files are there."""
+    budget = app.bridge.settings.inline_image_bytes
+
+    def make(facts: Mapping[str, Any]) -> list[ContentBlock]:
+        path = Path(str(facts["path"]))
+        if not path.is_file():
+            return []
+        try:
+            thumbnail = make_thumbnail(path, budget_bytes=budget)
+        except Exception:  # a picture without a thumbnail is better than none
+            logger.exception("shrinking a picture failed")
+            thumbnail = None
+        blocks: list[ContentBlock] = [] if thumbnail is None else [_image(thumbnail)]
+        return [*blocks, _link(dict(facts), path.name)]
+
+    blocks: list[ContentBlock] = []
+    for facts in images:
+        if "path" in facts:
+            blocks += await anyio.to_thread.run_sync(make, facts, limiter=app.thumbnails)
+    return blocks
+
+
+def _checked_target(save_to: str, image_dir: Path, policy: WritePolicy) -> Path:
+    """The folder or file that ``save_to`` means.
+
+    Raises:
+        BridgeError: ``permission_denied`` if nothing may be saved there; ``invalid_argument`` if it is no path.
+    """
+    try:
+        here: Path | None = Path.cwd()
+    except OSError:
+        here = None
+    # Hosts without a project start servers in the root or the home: nobody means those by a relative path.
+    if here is None or here in (Path(here.anchor), Path.home()) or not policy.allowed.has(here):
+        here = image_dir
+    path = resolve(save_to, here)
+    policy.check_new(path if names_a_picture(path) else path / "picture.png", save_to)
+    return path
+
+
+def _decoded(source: Payload | str) -> bytes | None:
+    try:
+        # The usual case first, straight from the received bytes; then whatever dialect of base64 it may be.
+        return source.decode() if isinstance(source, Payload) else decode_base64(source)
+    except ValueError:
+        with suppress(BridgeError):
+            return decode_base64(source.base64) if isinstance(source, Payload) else None
+    except BridgeError:
+        return None
+    return None
+
+
+def _shape(mime_type: str, size: tuple[int | None, int | None], count: int, digest: str) -> dict[str, Any]:
+    facts = {"mime_type": mime_type, "width": size[0], "height": size[1], "bytes": count, "sha256": digest}
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _image(thumbnail: Thumbnail) -> ImageContent:
+    return ImageContent(data=thumbnail.base64, mime_type=thumbnail.mime_type)
+
+
+def _link(facts: dict[str, Any], name: str) -> ResourceLink:
+    return ResourceLink(
+        name=name,
+        uri=facts["uri"],
+        mime_type=facts.get("mime_type"),
+        size=facts.get("bytes"),
+        description="The whole picture, as the model drew it.",
+    )
+
+
+def _words(facts: dict[str, Any]) -> str:
+    where = f"saved to {facts['path']}" if "path" in facts else f"not saved; readable as {facts['uri']}"
+    shape = f"{facts['width']}x{facts['height']} " if "width" in facts else ""
+    words = f"Picture ({shape}{facts.get('mime_type', 'unknown format')}, {facts['bytes']} bytes) {where}"
+    revised = facts.get("revised_prompt")
+    return f"{words}\nRevised prompt: {revised}" if revised else words

@@ -1,0 +1,60 @@
+"""What a caller names, made into what a model is shown: files into words, images into URLs."""
+
+from collections.abc import Sequence
+
+import anyio.to_thread
+
+from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.media.images_in import load_images
+from databricks_responses_mcp.media.path_policy import AllowedPaths, default_roots
+from databricks_responses_mcp.media.text_files import read_text_files, render_files
+
+# Model serving takes 32 MiB in one request, and base64 makes four bytes of three.
+_MOST_TEXT_BYTES = 16_000_000
+_MOST_IMAGE_BYTES = 24_000_000
+
+
+async def allowed_paths(app: App) -> AllowedPaths:
+    """Where local files may be used: as configured, else in the working directory if that is a project."""
+    settings = app.bridge.settings
+    roots = settings.allowed_dirs
+    if roots is None:
+        roots = await anyio.to_thread.run_sync(default_roots)
+    return AllowedPaths(None if roots == "*" else roots, secrets=settings.allow_secret_files)
+
+
+async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> str:
+    """The prompt with the content of ``files`` after it.
+
+    Raises:
+        BridgeError: naming every file that cannot be read.
+    """
+    if not files:
+        return prompt
+    read = await read_text_files(
+        files,
+        max_bytes=app.bridge.settings.max_file_bytes,
+        max_total_bytes=_MOST_TEXT_BYTES,
+        allowed=await allowed_paths(app),
+    )
+    return f"{prompt}\n\n{render_files(read)}"
+
+
+async def image_urls(app: App, images: Sequence[str]) -> list[str]:
+    """Data URLs of the images: not every model fetches, and none reaches this machine.
+
+    Raises:
+        BridgeError: naming every image that cannot be taken.
+    """
+    if not images:
+        return []
+    settings = app.bridge.settings
+    loaded = await load_images(
+        images,
+        max_bytes=settings.max_image_bytes,
+        max_total_bytes=_MOST_IMAGE_BYTES,
+        allow_private=settings.allow_private_urls,
+        # Pictures that were drawn before are there to be gone on with.
+        allowed=(await allowed_paths(app)).also(settings.image_dir),
+    )
+    return [image.url for image in loaded]

@@ -1,0 +1,146 @@
+"""What the tools of one server share, for as long as it runs."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from anyio import CapacityLimiter
+from anyio.abc import TaskGroup
+from mcp.server.mcpserver import Context
+
+from databricks_responses_mcp.calls.edit_previews import EditPreviews
+from databricks_responses_mcp.calls.waiting_calls import UnfinishedCalls
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.calls.jobs import Jobs
+    from databricks_responses_mcp.media.gallery import PictureGallery
+    from databricks_responses_mcp.media.write_journal import WriteJournal
+
+_LONG_TEXTS_CHARACTERS = 32_000_000
+_UNSAVED_BYTES = 128_000_000
+
+
+class LongTexts:
+    """Whole answers that were too long to hand over at once; the oldest go when there are too many."""
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._held = 0
+        self._count = 0
+
+    def keep(self, text: str) -> str:
+        """Remember ``text``; returns the URI that it can be read at, which is the same for the same text."""
+        known = next((key for key, kept in reversed(self._texts.items()) if kept == text), None)
+        if known is not None:
+            return f"answer://{known}"
+        self._count += 1
+        key = f"{self._count}"
+        self._texts[key] = text
+        self._held += len(text)
+        while self._held > _LONG_TEXTS_CHARACTERS and len(self._texts) > 1:
+            self._held -= len(self._texts.popitem(last=False)[1])
+        return f"answer://{key}"
+
+    def get(self, key: str) -> str | None:
+        """The text kept under the last part of its URI."""
+        return self._texts.get(key)
+
+
+class UnsavedPictures:
+    """Pictures that no disk would take: paid for, so kept in memory; the oldest go when there are too many."""
+
+    def __init__(self) -> None:
+        self._pictures: OrderedDict[str, bytes] = OrderedDict()
+        self._held = 0
+
+    def keep(self, name: str, data: bytes) -> str:
+        """Remember ``data``; returns the URI that it can be read at."""
+        self._held += len(data) - len(self._pictures.pop(name, b""))
+        self._pictures[name] = data
+        while self._held > _UNSAVED_BYTES and len(self._pictures) > 1:
+            self._held -= len(self._pictures.popitem(last=False)[1])
+        return f"image://{name}"
+
+    def get(self, name: str) -> bytes | None:
+        """The bytes kept under the last part of their URI."""
+        return self._pictures.get(name)
+
+
+@dataclass
+class App:
+    """Handed to every tool as the lifespan context.
+
+    Attributes:
+        bridge: the workspace.
+        long_texts: whole answers that were cut for the host.
+        unsaved: pictures that could not be written.
+        previews: edits that were shown and not written.
+        unfinished: calls whose host asks its user something.
+        thumbnails: lets one thumbnail be made at a time: each may take the memory of a whole picture.
+        background: runs what outlives a call, until the server ends; None where there is no server.
+    """
+
+    bridge: Bridge
+    long_texts: LongTexts = field(default_factory=LongTexts)
+    unsaved: UnsavedPictures = field(default_factory=UnsavedPictures)
+    previews: EditPreviews = field(default_factory=EditPreviews)
+    unfinished: UnfinishedCalls = field(default_factory=UnfinishedCalls)
+    thumbnails: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    background: TaskGroup | None = None
+    _gallery: "PictureGallery | None" = None
+    _jobs: "Jobs | None" = None
+
+    @property
+    def write_journal(self) -> "WriteJournal":
+        """Where writes to the user's files are recorded while they go on."""
+        return write_journal_of(self.bridge.settings)
+
+    @property
+    def jobs(self) -> "Jobs":
+        """Calls that may outlive their request. Made at the first call."""
+        if self._jobs is None:
+            from databricks_responses_mcp.calls.jobs import Jobs
+
+            assert self.background is not None
+            self._jobs = Jobs(lambda: self.bridge.store, self.background)
+        return self._jobs
+
+    @property
+    def gallery(self) -> "PictureGallery":
+        """The pictures that can be read as resources."""
+        if self._gallery is None:
+            from databricks_responses_mcp.media.gallery import PictureGallery
+
+            self._gallery = PictureGallery(self.bridge.settings.image_dir)
+        return self._gallery
+
+
+def app_of(ctx: Context[App]) -> App:
+    """The shared state of the server that a call came to."""
+    return ctx.request_context.lifespan_context
+
+
+def reporter_of(ctx: Context[App]) -> Reporter | None:
+    """Where a call's progress goes; None if the host did not ask for any."""
+    meta = ctx.request_context.meta
+    if meta is None or meta.get("progress_token") is None:
+        return None
+
+    secrets = app_of(ctx).bridge.settings.secrets
+
+    async def report(value: float, message: str) -> None:
+        await ctx.report_progress(value, None, secrets.remove(message))
+
+    return Reporter(report)
+
+
+def write_journal_of(settings: Settings) -> "WriteJournal":
+    """Return the journal of writes to the user's files; it lies beside the store."""
+    from databricks_responses_mcp.media.write_journal import WriteJournal
+    from databricks_responses_mcp.store.factory import local_directory
+
+    store = settings.store
+    return WriteJournal(local_directory(None if store is None else store.get_secret_value()) / "writes")

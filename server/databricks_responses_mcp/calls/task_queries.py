@@ -1,0 +1,144 @@
+"""What is answered about tasks: of this process, of another one, of one that is gone."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp.types import CallToolResult, InputResponse
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from pydantic import TypeAdapter, ValidationError
+
+from databricks_responses_mcp.calls.job_results import asked, ended_of, ended_result, runs, stored_job
+from databricks_responses_mcp.calls.jobs import Ended, Ending, RunningJob
+from databricks_responses_mcp.calls.running_task import PROTOCOL_ERROR, RunningTask, dumped, task_fields
+from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.truncation import current_host
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.hosts.limits import limits_of
+from databricks_responses_mcp.store.records import Job
+
+_TAIL_CHARACTERS = 120
+
+Ctx = ServerRequestContext[App, Any]
+
+
+async def look_at(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str) -> HandlerResult:
+    """The task as it is now.
+
+    Raises:
+        MCPError: -32602 if there is none; -32603 if that cannot be found out.
+    """
+    app = ctx.lifespan_context
+    client = ctx.session.client_params
+    current_host.set(limits_of(client.client_info.name if client is not None else None))
+    job = app.jobs.here(task_id)
+    if job is None:
+        return await _kept(app, await _stored(app, task_id))
+    # Its end is told when it is kept, and so is the same everywhere.
+    if not job.done.is_set() or job.ending is None or job.ended_at is None:
+        return await _unfinished(app, job, running.get(task_id))
+    fields = task_fields(task_id, job.started_at, job.ended_at, app.bridge.settings, is_over=True)
+    if isinstance(job.value, CallToolResult):
+        # As it was made for the host that called.
+        return {**fields, "status": "completed", "result": dumped(job.value)}
+    return {**fields, **await _over(app, task_id, job.tool, job.ending, job.ended)}
+
+
+async def update(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str, responses: Mapping[str, Any]) -> None:
+    """Hand answers to a task that waits for them; what it did not ask is passed over.
+
+    Raises:
+        MCPError: -32602 if there is no such task, or an answer is none; -32603 if that cannot be found out, or the task
+            waits in another process.
+    """
+    app = ctx.lifespan_context
+    task = running.get(task_id)
+    if app.jobs.here(task_id) is None and runs(await _stored(app, task_id)):
+        message = f"Task {quoted(task_id)} runs in another process of this server; answer it there"
+        raise MCPError(code=INTERNAL_ERROR, message=message)
+    if task is not None:
+        task.respond({key: _response(key, value) for key, value in responses.items() if key in task.questions})
+
+
+async def cancel(ctx: Ctx, task_id: str) -> None:
+    """End a task if it has not ended; its connection to the workspace is closed.
+
+    Raises:
+        MCPError: -32602 if there is no such task; -32603 if that cannot be found out.
+    """
+    app = ctx.lifespan_context
+    job = app.jobs.here(task_id)
+    if job is not None:
+        job.scope.cancel()
+        return
+    if runs(await _stored(app, task_id)):
+        try:
+            await asked(app.jobs.store.cancel_job(task_id))
+        except BridgeError as error:
+            raise _as_protocol_error(error) from error
+
+
+async def _unfinished(app: App, job: RunningJob, task: RunningTask | None) -> dict[str, Any]:
+    fields = task_fields(job.job_id, job.started_at, time.time(), app.bridge.settings, is_over=False)
+    if task is not None and task.questions:
+        asked = {
+            key: request.model_dump(by_alias=True, mode="json", exclude_none=True)
+            for key, request in task.questions.items()
+        }
+        message = "Waiting for the user."
+        return {**fields, "status": "input_required", "statusMessage": message, "inputRequests": asked}
+    facts, _ = await app.jobs.shown(job)
+    return {**fields, "status": "working", "statusMessage": _progress(job.tool, str(facts.get("text", "")))}
+
+
+async def _kept(app: App, stored: Job) -> dict[str, Any]:
+    settings = app.bridge.settings
+    if runs(stored):
+        fields = task_fields(stored.job_id, stored.created_at, stored.updated_at, settings, is_over=False)
+        message = _progress(stored.tool, str(stored.facts.get("text", "")))
+        return {**fields, "status": "working", "statusMessage": message}
+    fields = task_fields(stored.job_id, stored.created_at, stored.updated_at, settings, is_over=True)
+    return {**fields, **await _over(app, stored.job_id, stored.tool, *ended_of(stored))}
+
+
+async def _over(app: App, task_id: str, tool: str, ending: Ending, ended: Ended) -> dict[str, Any]:
+    """How a task ended. ``failed`` is for JSON-RPC errors alone: a tool's failure is a result, with what had come.
+
+    So is the interruption of a call, which no error could carry the partial text of.
+    """
+    if (error := ended.facts.get(PROTOCOL_ERROR)) is not None:
+        return {"status": "failed", "statusMessage": str(ended.error), "error": error}
+    if ending == "cancelled":
+        message = f'Cancelled. get_response with response_id "{task_id}" gives what had arrived.'
+        return {"status": "cancelled", "statusMessage": message}
+    result = await ended_result(app, tool, ending, ended)
+    if ending == "interrupted":
+        result = result.model_copy(update={"is_error": True})
+    return {"status": "completed", "result": dumped(result)}
+
+
+async def _stored(app: App, task_id: str) -> Job:
+    try:
+        return await stored_job(app, task_id)
+    except BridgeError as error:
+        raise _as_protocol_error(error) from error
+
+
+def _as_protocol_error(error: BridgeError) -> MCPError:
+    code = INVALID_PARAMS if error.code is ErrorCode.NOT_FOUND else INTERNAL_ERROR
+    return MCPError(code=code, message=str(error))
+
+
+def _response(key: str, value: Any) -> InputResponse:
+    try:
+        response: InputResponse = TypeAdapter(InputResponse).validate_python(value, by_name=False)
+    except ValidationError as error:
+        raise MCPError(code=INVALID_PARAMS, message=f"The response to {quoted(key)} is none") from error
+    return response
+
+
+def _progress(tool: str, text: str) -> str:
+    tail = " ".join(text.split())[-_TAIL_CHARACTERS:]
+    return f"{tool} is running: …{tail}" if tail else f"{tool} is running."

@@ -1,0 +1,377 @@
+"""Registering the server with one host: what is written, what is refused, what is told."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from databricks_responses_mcp.cli.launch_command import SignIn, secret_variables, secret_words
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.config_file import backups_of, delete_config, read_config, write_config
+from databricks_responses_mcp.hosts.host import Host
+from databricks_responses_mcp.hosts.machine import Machine
+from databricks_responses_mcp.hosts.registration import (
+    Registered,
+    merged,
+    register,
+    says_nothing,
+    servers,
+    unregister,
+)
+from databricks_responses_mcp.hosts.server_info import PORTABLE, SERVER, Launch
+
+_GIT_SECONDS = 10
+# What a repository's own configuration could have git run while it reads the index; these win over it.
+_HARMLESS_GIT = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.pager=cat")
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be registered, with whichever host.
+
+    Attributes:
+        name: of the entry.
+        command: the program and its arguments, for a user's file.
+        portable: the same for a project's, which others use as well.
+        sign_in: how the server signs in.
+        env: further variables.
+        forwarded: further variables that the host fetches itself.
+        project: the project whose file is meant; None for the user's.
+        force: whether another program's entry of that name may go.
+    """
+
+    name: str = SERVER.key
+    command: tuple[str, ...] = PORTABLE
+    portable: tuple[str, ...] = PORTABLE
+    sign_in: SignIn = field(default_factory=SignIn)
+    env: Mapping[str, str] = field(default_factory=dict)
+    forwarded: tuple[str, ...] = ()
+    project: Path | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of one host.
+
+    Attributes:
+        action: what was done to the file.
+        file: the host's file.
+        shared: whether it is a project's file.
+        backup: where the file is as it was before; None if nothing was kept.
+        deleted: whether the file was deleted, because it held nothing else.
+        profile: which profile that `install` made the entry signed in with; it stays, as others may use it.
+        launch: what the host starts now; None if nothing.
+    """
+
+    host: Host
+    action: str
+    file: Path
+    name: str
+    shared: bool = False
+    backup: Path | None = None
+    deleted: bool = False
+    profile: str = ""
+    launch: Launch | None = None
+
+    @property
+    def next(self) -> str | None:
+        """What the host's user does next; None if nothing was registered."""
+        if self.action not in ("registered", "updated"):
+            return None
+        return (self.shared and self.host.after_project) or self.host.after
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines; what there is not is absent."""
+        facts: dict[str, Any] = {
+            "host": self.host.key,
+            "action": self.action,
+            "file": str(self.file),
+            "name": self.name,
+            "backup": str(self.backup) if self.backup else None,
+            "deleted": self.deleted or None,
+            "profile": self.profile or None,
+            "command": [self.launch.command, *self.launch.args] if self.launch else None,
+            "next": self.next,
+        }
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """What goes wrong inside is told with the file's name."""
+    try:
+        yield
+    except BridgeError as error:
+        if str(file) in error.message:
+            raise
+        raise replace(error, message=f"{file}: {error.message}") from error
+
+
+def file_of(host: Host, machine: Machine, project: Path | None) -> Path:
+    """The file that is meant.
+
+    Raises:
+        BridgeError: ``invalid_argument``, if the host has no file for projects.
+    """
+    if project is None:
+        return host.user_file(machine)
+    path = host.project_path(project)
+    if path is None:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{host.title} has no file for a project's servers.",
+            "Leave --project out: its user's file serves every project.",
+        )
+    return path
+
+
+def install(host: Host, machine: Machine, order: Order) -> Done:
+    """Write the entry, unless it is there already.
+
+    Raises:
+        BridgeError: the file cannot be read or written, holds another program's entry of that name, or is one that a
+            secret must not be written to.
+    """
+    file = file_of(host, machine, order.project)
+    new = _entry(host, machine, order)
+    for attempt in range(_TRIES):
+        # Read again each time: some hosts write to their file all the while.
+        text = read_config(file, within=order.project)
+        old = _existing(host, text, file, order)
+        entry = merged(old.entry if old is not None and old.launch is not None else None, new)
+        with naming(file):
+            changed = register(host, text or host.new_file, entry, name=order.name, forwarded=_forwarded(order, host))
+        if old is not None and old.entry == entry and changed == text:
+            return Done(host=host, action="unchanged", file=file, name=order.name, launch=host.launch_of(entry))
+        try:
+            backup = write_config(file, changed, previous=text, within=order.project)
+        except BridgeError as error:
+            if not error.retryable or attempt == _TRIES - 1:
+                raise
+            continue
+        action = "registered" if old is None else "updated"
+        _hide_secrets(backup, old)
+        # The first shows what was there before any registration, the last undoes this one.
+        _delete_backups(backups_of(file)[1:-1])
+        return Done(
+            host=host,
+            action=action,
+            file=file,
+            name=order.name,
+            shared=order.project is not None,
+            backup=backup,
+            launch=host.launch_of(entry),
+        )
+    raise AssertionError("unreachable")
+
+
+def uninstall(host: Host, machine: Machine, order: Order) -> Done:
+    """Take the entry out, if it is there.
+
+    Raises:
+        BridgeError: as `install`.
+    """
+    file = file_of(host, machine, order.project)
+    text = read_config(file, within=order.project)
+    old = _existing(host, text, file, order)
+    if old is None:
+        return Done(host=host, action="absent", file=file, name=order.name)
+    earlier = backups_of(file)
+    original = _original(host, earlier)
+    with naming(file):
+        changed = unregister(host, text, name=order.name, original=original)
+    profile = old.launch.env.get("DATABRICKS_CONFIG_PROFILE", "") if old.launch is not None else ""
+    made = profile if profile.startswith(SERVER.distribution) else ""
+    done = Done(host=host, action="removed", file=file, name=order.name, profile=made)
+    if original is None and says_nothing(host, changed) and not file.is_symlink():
+        delete_config(file, previous=text, keep=_folders_to_keep(machine, order.project), within=order.project)
+        return replace(done, deleted=True)
+    backup = write_config(file, changed, previous=text, within=order.project)
+    _hide_secrets(backup, old)
+    _delete_backups(earlier)
+    return replace(done, backup=backup)
+
+
+def preview(host: Host, machine: Machine, order: Order) -> tuple[Path, str]:
+    """The file, and what would stand in it for the entry, as a document of its own.
+
+    Raises:
+        BridgeError: as `install`.
+    """
+    file = file_of(host, machine, order.project)
+    text = read_config(file, within=order.project)
+    old = _existing(host, text, file, order)
+    entry = merged(old.entry if old is not None and old.launch is not None else None, _entry(host, machine, order))
+    return file, register(
+        host, host.new_file if not text else "", entry, name=order.name, forwarded=_forwarded(order, host)
+    )
+
+
+def files_of(host: Host, machine: Machine, project: Path) -> list[tuple[Path, bool]]:
+    """The files that a host reads in a project: its user's, and the project's, which is shared."""
+    user, shared = host.user_file(machine), host.project_path(project)
+    return [(user, False)] if shared is None or _is_same(shared, user) else [(user, False), (shared, True)]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, as in the home folder; where letter case is free, however they are written."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one is not there
+        return one.absolute() == other.absolute()
+
+
+def registrations(host: Host, file: Path, *, within: Path | None = None) -> list[Registered]:
+    """Return the entries of a file that start this server.
+
+    Args:
+        within: the project that the file is one of; links that lead out of it are not followed.
+
+    Raises:
+        BridgeError: the file cannot be read.
+    """
+    with naming(file):
+        return [server for server in servers(host, read_config(file, within=within)) if server.is_ours]
+
+
+def _original(host: Host, backups: Sequence[Path]) -> str | None:
+    """The text from before the first registration, which the oldest backup has; None if there was no file then."""
+    try:
+        text = read_config(backups[0]) if backups else None
+        return None if text is None or any(server.is_ours for server in servers(host, text)) else text
+    except BridgeError:
+        return None
+
+
+def _delete_backups(backups: Sequence[Path]) -> None:
+    for backup in backups:
+        with suppress(OSError):  # what cannot be deleted does no harm
+            backup.unlink()
+
+
+def _folders_to_keep(machine: Machine, project: Path | None) -> list[Path]:
+    """Folders that are not install's to delete, even if nothing is left in them."""
+    named = (machine.folder(name) for name in ("XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"))
+    return [machine.home, *(folder for folder in (*named, project) if folder is not None)]
+
+
+def _hide_secrets(backup: Path | None, old: Registered | None) -> None:
+    """A token that has just been taken out of the file does not live on beside it."""
+    env = old.launch.env if old is not None and old.launch is not None else {}
+    values = [env[name] for name in secret_variables(env) if "$" not in env[name] and "{" not in env[name]]
+    if backup is None or not values:
+        return
+    data = backup.read_bytes()
+    for value in values:
+        data = data.replace(value.encode(), b"***")
+    backup.write_bytes(data)
+
+
+def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
+    forwarded = _forwarded(order, host)
+    if forwarded and not host.refers:
+        names = " and ".join(forwarded)
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"{host.title} starts servers without {names}: it takes nothing from the environment.",
+            "Make a profile with `databricks auth login`, which needs no secret in a file, or have one made of the "
+            "variables with --yes, or, if it may stand in the host's file, write the token there with --token-in-file.",
+        )
+    shell_only = _set_in_shell_only(order, host, machine)
+    if shell_only:
+        names = " and ".join(shell_only)
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"{host.title} is started from the desktop, and {names} is set in this shell only.",
+            f"Add --yes to have a profile made of it in ~/.databrickscfg, or name one with --profile; --env "
+            f"{shell_only[0]} writes the reference all the same, for a {host.title} that is started from this shell.",
+        )
+    env = {**order.sign_in.env, **order.env}
+    words = order.command if order.project is None else order.portable
+    secret = [*secret_variables(env), *(["A secret in the command"] if secret_words(words) else [])]
+    if secret:
+        file = file_of(host, machine, order.project)
+        _refuse_shared(host, file, machine, secret, project=order.project is not None)
+    return host.entry(Launch(command=words[0], args=words[1:], env=env), name=order.name, forwarded=forwarded)
+
+
+def _set_in_shell_only(order: Order, host: Host, machine: Machine) -> list[str]:
+    """What the sign-in refers to that the host would not find; what the caller named is written as it was said."""
+    if order.project is not None or not host.needs_desktop_variables:
+        return []
+    names = [name for name in order.sign_in.forwarded if name not in order.forwarded]
+    return sorted(set(names) - machine.desktop_variables()) if names else []
+
+
+def _forwarded(order: Order, host: Host) -> tuple[str, ...]:
+    if order.project is not None and not host.refers:
+        return order.forwarded  # how one signs in is everybody's own there
+    return tuple(dict.fromkeys((*order.sign_in.forwarded, *order.forwarded)))
+
+
+def _existing(host: Host, text: str, file: Path, order: Order) -> Registered | None:
+    with naming(file):
+        old = next((server for server in servers(host, text) if server.name == order.name), None)
+    if old is not None and not old.is_ours and not order.force:
+        starts = f"starts {old.launch.command}" if old.launch is not None else "is reached by an address"
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{file} has another server of the name {order.name}, which {starts}.",
+            "Choose another name with --name, or have it replaced with --force.",
+        )
+    return old
+
+
+def _refuse_shared(host: Host, file: Path, machine: Machine, secret: list[str], *, project: bool) -> None:
+    if not project and not is_committed(file, machine):
+        return
+    why = f"is {host.title}'s file for a project, which is made to be shared" if project else "is kept in git"
+    raise BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{', '.join(secret)} would be written to {file}, which {why}.",
+        "Name a profile with --profile instead, or have git ignore the file."
+        if not project
+        else "Leave the secret out: each who uses the project signs in with a profile of their own.",
+    )
+
+
+def is_committed(file: Path, machine: Machine) -> bool:
+    """Whether a file stands in a git work tree that does not ignore it; a link counts as what it leads to."""
+    file = file.resolve()
+    folder = next((parent for parent in file.parents if (parent / ".git").exists()), None)
+    if folder is None:
+        return False
+    git = machine.which("git")
+    if git is None:
+        return True  # not known to be ignored
+    try:
+        ignored = subprocess.run(  # noqa: S603 - fixed arguments
+            [str(git), *_HARMLESS_GIT, "-C", str(folder), "check-ignore", "--quiet", "--", str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_GIT_SECONDS,
+            check=False,
+            env=_git_environment(machine),
+        )
+    except (OSError, subprocess.SubprocessError):
+        return True
+    return ignored.returncode != 0
+
+
+def _git_environment(machine: Machine) -> dict[str, str]:
+    """The user's variables without git's own, which may point elsewhere, and with no way to fetch a missing object."""
+    own = {name: value for name, value in machine.environ.items() if not name.upper().startswith("GIT_")}
+    return {
+        **own,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+    }

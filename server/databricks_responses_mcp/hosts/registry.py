@@ -1,0 +1,293 @@
+"""The hosts that `install` and `doctor` know, as data.
+
+Where a fact comes from: the paths and forms of Claude Code, Codex, Gemini CLI and opencode were tried on the programs
+themselves. Those of VS Code, Cursor, Windsurf, Cline, Continue, goose, LM Studio, Kiro, Junie and Copilot CLI are from
+their documentation, and Zed's from its source. From issues of their projects: that Copilot CLI expands ``${VAR}`` (from
+1.0.10 on) and reads a project's ``.mcp.json``; that Claude Desktop on Windows, since it comes as an MSIX package, sees
+a copy of ``AppData`` of its own. Not documented, so not relied on: whether Claude Desktop, Zed, Cline, LM Studio and
+Junie expand variables.
+
+Time limits are raised to 300 s where a host's own is shorter: most answers are whole by then.
+"""
+
+from pathlib import Path
+
+from databricks_responses_mcp.hosts import entry_formats, links
+from databricks_responses_mcp.hosts.entry_formats import Shape, plain
+from databricks_responses_mcp.hosts.host import Host, Paths
+from databricks_responses_mcp.hosts.machine import Machine
+
+_RESTART = "Quit it completely and start it again."
+
+
+def _home(*parts: str) -> Paths:
+    return lambda machine: (machine.home.joinpath(*parts),)
+
+
+def _application(*parts: str) -> Paths:
+    return lambda machine: (machine.applications.joinpath(*parts),)
+
+
+def _under(variable: str, default: str, *parts: str) -> Paths:
+    """In the folder that a variable names, else in one of the home folder."""
+    return lambda machine: ((machine.folder(variable) or machine.home / default).joinpath(*parts),)
+
+
+def _any(*several: Paths) -> Paths:
+    return lambda machine: tuple(path for paths in several for path in paths(machine))
+
+
+def _claude_desktop(machine: Machine) -> tuple[Path, ...]:
+    usual = machine.applications / "Claude"
+    if machine.platform != "win32":
+        return (usual,)
+    packages = sorted((machine.local / "Packages").glob("Claude_*/LocalCache/Roaming"))
+    return (*(package / "Claude" for package in packages), usual)
+
+
+def _claude_code(machine: Machine) -> tuple[Path, ...]:
+    return ((machine.folder("CLAUDE_CONFIG_DIR") or machine.home) / ".claude.json",)
+
+
+def _zed(machine: Machine) -> tuple[Path, ...]:
+    if machine.platform == "win32":
+        return (machine.roaming / "Zed",)
+    if machine.platform == "darwin":
+        return (machine.home / ".config" / "zed",)
+    return ((machine.folder("FLATPAK_XDG_CONFIG_HOME") or machine.xdg_config) / "zed",)
+
+
+def _opencode(machine: Machine) -> tuple[Path, ...]:
+    folder = machine.xdg_config / "opencode"
+    return (folder / "opencode.json", folder / "opencode.jsonc")
+
+
+def _cline(machine: Machine) -> tuple[Path, ...]:
+    data = machine.folder("CLINE_DATA_DIR") or (machine.folder("CLINE_DIR") or machine.home / ".cline") / "data"
+    extension = machine.applications / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
+    return (data / "settings" / "cline_mcp_settings.json", extension / "settings" / "cline_mcp_settings.json")
+
+
+def _goose(machine: Machine) -> tuple[Path, ...]:
+    if machine.platform == "win32":
+        return (machine.roaming / "Block" / "goose" / "config",)
+    return (machine.xdg_config / "goose",)
+
+
+def _file(folders: Paths, name: str) -> Paths:
+    return lambda machine: tuple(folder / name for folder in folders(machine))
+
+
+HOSTS: tuple[Host, ...] = (
+    Host(
+        key="claude-desktop",
+        title="Claude Desktop",
+        user_files=_file(_claude_desktop, "claude_desktop_config.json"),
+        shape=plain(),
+        refers=False,
+        signs=_claude_desktop,
+        apps=("Claude",),
+        bare_path=True,
+        after=_RESTART,
+    ),
+    Host(
+        key="claude-code",
+        title="Claude Code",
+        user_files=_claude_code,
+        project_file=".mcp.json",
+        shape=plain(reference="${NAME}", before={"type": "stdio"}),
+        signs=_any(_claude_code, _under("CLAUDE_CONFIG_DIR", ".claude")),
+        commands=("claude",),
+        add_command="claude mcp add",
+        after="Start a new session, and type /mcp to see it.",
+        after_project="Start a session in the project, and approve it when asked.",
+    ),
+    Host(
+        key="vscode",
+        title="VS Code",
+        user_files=_application("Code", "User", "mcp.json"),
+        project_file=".vscode/mcp.json",
+        within=("servers",),
+        shape=plain(reference="${input:name}", before={"type": "stdio"}),
+        refers_to="question",
+        asks=entry_formats.inputs,
+        signs=_application("Code", "User"),
+        apps=("Visual Studio Code",),
+        commands=("code",),
+        add_command="code --add-mcp",
+        bare_path=True,
+        after="Run `MCP: List Servers` from the command palette, and start it there.",
+        makes_link=links.vscode,
+    ),
+    Host(
+        key="cursor",
+        title="Cursor",
+        user_files=_home(".cursor", "mcp.json"),
+        project_file=".cursor/mcp.json",
+        shape=plain(reference="${env:NAME}"),
+        signs=_home(".cursor"),
+        apps=("Cursor",),
+        commands=("cursor", "cursor-agent"),
+        bare_path=True,
+        after="Switch it on in Settings > Tools & MCP.",
+        makes_link=links.cursor,
+    ),
+    Host(
+        key="windsurf",
+        title="Windsurf",
+        user_files=_home(".codeium", "windsurf", "mcp_config.json"),
+        shape=plain(reference="${env:NAME}"),
+        signs=_home(".codeium", "windsurf"),
+        apps=("Windsurf",),
+        commands=("windsurf",),
+        bare_path=True,
+        after="Press the refresh button of the MCP servers in Cascade.",
+    ),
+    Host(
+        key="zed",
+        title="Zed",
+        user_files=_file(_zed, "settings.json"),
+        project_file=".zed/settings.json",
+        within=("context_servers",),
+        shape=plain(after={"timeout": 300}),  # seconds; 60 by default
+        refers=False,
+        signs=_zed,
+        apps=("Zed",),
+        commands=("zed", "zeditor"),
+        bare_path=True,
+        after="It starts at once; the agent panel's settings show a green dot.",
+    ),
+    Host(
+        key="codex",
+        title="Codex",
+        user_files=_under("CODEX_HOME", ".codex", "config.toml"),
+        project_file=".codex/config.toml",
+        format="toml",
+        within=("mcp_servers",),
+        shape=Shape(entry_formats.codex, plain().read),
+        signs=_under("CODEX_HOME", ".codex"),
+        commands=("codex",),
+        add_command="codex mcp add",
+        after="Start a new session, and type /mcp to see it.",
+        after_project="Start a session in the project, and trust the folder: else its file is not read.",
+    ),
+    Host(
+        key="gemini-cli",
+        title="Gemini CLI",
+        user_files=_home(".gemini", "settings.json"),
+        project_file=".gemini/settings.json",
+        shape=plain(reference="$NAME"),  # 600 s for a call by default
+        signs=_home(".gemini", "settings.json"),
+        commands=("gemini",),
+        add_command="gemini mcp add",
+        after="Start a new session, and type /mcp to see it.",
+        after_project="Start a session in the project, and trust the folder: else its file is not read.",
+    ),
+    Host(
+        key="opencode",
+        title="opencode",
+        user_files=_opencode,
+        project_file="opencode.json",
+        within=("mcp",),
+        shape=Shape(entry_formats.opencode, entry_formats.read_opencode),
+        signs=lambda machine: (machine.xdg_config / "opencode",),
+        commands=("opencode",),
+        after="Start a new session; `opencode mcp list` shows it.",
+    ),
+    Host(
+        key="cline",
+        title="Cline",
+        user_files=_cline,
+        shape=plain(after={"disabled": False, "timeout": 300}),  # seconds; 60 by default
+        refers=False,
+        signs=lambda machine: tuple(file.parents[1] for file in _cline(machine)),
+        commands=("cline",),
+        bare_path=True,
+        after="Open Cline's MCP servers; it is under `Installed`.",
+    ),
+    Host(
+        key="continue",
+        title="Continue",
+        user_files=_home(".continue", "config.yaml"),
+        project_file=".continue/mcpServers/databricks.yaml",
+        format="yaml",
+        listed=True,
+        shape=Shape(entry_formats.listed, plain().read),
+        refers_to="secrets",
+        new_file="name: Local Config\nversion: 1.0.0\nschema: v1\n",
+        signs=_home(".continue"),
+        commands=("cn",),
+        bare_path=True,
+        after="Reload the window, and use agent mode.",
+    ),
+    Host(
+        key="goose",
+        title="goose",
+        user_files=_file(_goose, "config.yaml"),
+        format="yaml",
+        within=("extensions",),
+        shape=Shape(entry_formats.goose, entry_formats.read_goose),
+        signs=_goose,
+        apps=("Goose",),
+        commands=("goose",),
+        add_command="goose configure",
+        after="Start a new session.",
+        makes_link=links.goose,
+    ),
+    Host(
+        key="lm-studio",
+        title="LM Studio",
+        # Older installations keep everything in the second folder.
+        user_files=_any(_home(".lmstudio", "mcp.json"), _home(".cache", "lm-studio", "mcp.json")),
+        shape=plain(),
+        refers=False,
+        signs=_any(_home(".lmstudio"), _home(".cache", "lm-studio")),
+        apps=("LM Studio",),
+        commands=("lms",),
+        bare_path=True,
+        after="Switch `mcp/databricks` on in the Program tab.",
+        makes_link=links.lm_studio,
+    ),
+    Host(
+        key="jetbrains",
+        title="JetBrains (Junie)",
+        user_files=_home(".junie", "mcp", "mcp.json"),
+        project_file=".junie/mcp/mcp.json",
+        shape=plain(),
+        refers=False,
+        signs=_any(_home(".junie"), _application("JetBrains")),
+        commands=("junie",),
+        bare_path=True,
+        after="Switch it on in Settings > Tools > Junie > MCP Settings; for AI Assistant, paste what `--print` shows "
+        "into Settings > Tools > AI Assistant > MCP.",
+    ),
+    Host(
+        key="copilot-cli",
+        title="Copilot CLI",
+        user_files=_under("COPILOT_HOME", ".copilot", "mcp-config.json"),
+        project_file=".mcp.json",
+        # `stdio` is what Claude Code, which reads a project's file too, takes as well.
+        shape=plain(reference="${NAME}", before={"type": "stdio"}, after={"tools": ["*"], "timeout": 300_000}),
+        signs=_under("COPILOT_HOME", ".copilot"),
+        commands=("copilot",),
+        after="Start a new session, and type /mcp to see it.",
+    ),
+    Host(
+        key="kiro",
+        title="Kiro",
+        user_files=_home(".kiro", "settings", "mcp.json"),
+        project_file=".kiro/settings/mcp.json",
+        shape=plain(reference="${NAME}", after={"disabled": False}),
+        signs=_home(".kiro"),
+        apps=("Kiro",),
+        commands=("kiro", "kiro-cli"),
+        bare_path=True,
+        after="It connects at once; the MCP servers view shows it. It asks before it passes a variable on.",
+        makes_link=links.kiro,
+    ),
+)
+
+
+def find_host(key: str) -> Host | None:
+    """The host of that key."""
+    return next((host for host in HOSTS if host.key == key), None)

@@ -1,0 +1,409 @@
+"""The MCP server: what it says of itself, its tools and resources, and that no failure leaves it without advice."""
+
+import base64
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from mcp.server import MCPServer
+from mcp.server.caching import CacheHint
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import ToolManager
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    GetPromptResult,
+    Icon,
+    InputRequiredResult,
+    Prompt,
+)
+from mcp.types import Tool as ToolDefinition
+from pydantic import AnyUrl, ValidationError
+
+from databricks_responses_mcp.calls.results import bare_error_result, error_result
+from databricks_responses_mcp.calls.state import App, app_of
+from databricks_responses_mcp.calls.tasks import TasksExtension
+from databricks_responses_mcp.calls.truncation import current_host
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, coding, quoted
+from databricks_responses_mcp.hosts.limits import HostLimits, limits_of
+from databricks_responses_mcp.hosts.server_info import SERVER
+from databricks_responses_mcp.tools.arguments import without_placeholders
+from databricks_responses_mcp.tools.definitions import NAMES, published_tools
+from databricks_responses_mcp.transport.pipes import stdio_streams
+from databricks_responses_mcp.turns.bridge import Bridge
+
+logger = logging.getLogger(__name__)
+
+INSTRUCTIONS = """\
+Models of a Databricks workspace, through the OpenAI Responses API. \
+ask_databricks_model asks one (text, images, files, tools); continue_databricks_model hands back what its calls gave; \
+generate_image draws or edits pictures and saves them; search_web answers with citations; edit_files works out \
+a patch; list_databricks_models names the endpoints. Leave `model` out unless the user names one. \
+When a result has an error, its hint says what to do; partial answers are kept in it."""
+
+_HOUR_MS = 3_600_000
+_SWEEP_AFTER_SECONDS = 10
+_SWEEP_EVERY_SECONDS = 6 * 3600
+_RAW = "application/octet-stream"
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.calls.handoff import Held
+
+OpenBridge = Callable[[], AbstractAsyncContextManager[Bridge]]
+
+
+class BridgeServer(MCPServer[App]):
+    """An MCP server whose every failed call carries the error contract, and whose tools are made when one is called."""
+
+    listed: anyio.Event | None = None
+    called: anyio.Event | None = None
+    tasks: TasksExtension
+    _ours: ToolManager | None = None
+
+    async def run_stdio_async(self) -> None:
+        """Serve over stdin and stdout until the host closes one of them; each request gets an answer."""
+        lowlevel = self._lowlevel_server
+        async with stdio_streams() as (incoming, outgoing):
+            await lowlevel.run(incoming, outgoing, lowlevel.create_initialization_options())
+
+    async def list_tools(self) -> list[ToolDefinition]:
+        """The tools as published; what they need is imported once the first host has its list."""
+        if self.listed is not None:
+            self.listed.set()
+        return [*published_tools(), *await super().list_tools()]
+
+    @property
+    def ours(self) -> ToolManager:
+        """The tools, ready to be called: made when that is first asked for."""
+        if self._ours is None:
+            from databricks_responses_mcp.tools.registry import all_tools
+
+            self._ours = ToolManager(tools=all_tools())
+        return self._ours
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[App, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Run a tool; whatever goes wrong becomes a result with a code, a sentence and advice."""
+        # Here, not above: `tools/list` needs neither.
+        from databricks_responses_mcp.calls.handoff import Held, current_call
+        from databricks_responses_mcp.turns.usage import spent_for
+
+        assert context is not None
+        current_host.set(_host_of(context))
+        held: Held | None = None
+        try:
+            with coding(name, passing=(MCPError, ToolError)):
+                if name not in NAMES:
+                    return await self._call_foreign(name, arguments, context)
+                arguments = self._checked(name, arguments)
+                held = Held(context, name, arguments)
+                if (earlier := await held.first()) is not None:
+                    return earlier
+                current_call.set(held)
+                spent_for.set(name)
+                if self.called is not None:
+                    self.called.set()
+                try:
+                    result: CallToolResult | InputRequiredResult = await self.ours.call_tool(
+                        name, arguments, context, convert_result=True
+                    )
+                except ToolError:
+                    await held.refused()
+                    raise
+        except ToolError as error:
+            return _failed(app_of(context), _as_bridge_error(name, error), held)
+        except BridgeError as error:
+            return _failed(app_of(context), error, held)
+        return result
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[App, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """Read a resource; a picture's MIME type is read from its bytes, since a template can name only one."""
+        from databricks_responses_mcp.media.formats import sniff
+
+        contents = await super().read_resource(uri, context)
+        if isinstance(contents, InputRequiredResult):
+            return contents
+        if not str(uri).startswith("image:"):
+            assert context is not None
+            secrets = app_of(context).bridge.settings.secrets
+            return [replace(content, content=secrets.remove_from(content.content)) for content in contents]
+        return [
+            replace(content, mime_type=image_format.mime_type if (image_format := sniff(content.content)) else _RAW)
+            if isinstance(content.content, bytes)
+            else content
+            for content in contents
+        ]
+
+    async def list_prompts(self) -> list[Prompt]:
+        """Our prompts, which are plain text, then those that somebody registered on this server beside them."""
+        from databricks_responses_mcp.prompts.catalogue import listed_prompts
+
+        return [*listed_prompts(), *await super().list_prompts()]
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[App, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """A prompt with its arguments put in."""
+        from databricks_responses_mcp.prompts.catalogue import written_prompt
+
+        if name in {prompt.name for prompt in await super().list_prompts()}:
+            return await super().get_prompt(name, arguments, context)
+        return written_prompt(name, arguments or {})
+
+    def serve_completion(self) -> None:
+        """Answer ``completion/complete``. Not by the SDK's decorator, whose handlers cannot see the workspace."""
+
+        async def handle(ctx: ServerRequestContext[App], params: CompleteRequestParams) -> CompleteResult:
+            from databricks_responses_mcp.prompts.completion import complete
+
+            return CompleteResult(completion=await complete(ctx.lifespan_context, params.ref, params.argument))
+
+        self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, handle)
+
+    async def _call_foreign(
+        self, name: str, arguments: dict[str, Any], context: Context[App, Any]
+    ) -> CallToolResult | InputRequiredResult:
+        """A tool that somebody registered on this server beside ours."""
+        if name not in {tool.name for tool in await super().list_tools()}:
+            raise BridgeError(
+                ErrorCode.NOT_FOUND, f"There is no tool {quoted(name)}.", f"The tools are {', '.join(NAMES)}."
+            )
+        return await super().call_tool(name, arguments, context)
+
+    def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments that are given, all of which the tool has."""
+        tool = self.ours.get_tool(name)
+        assert tool is not None
+        known = list(tool.parameters["properties"])
+        if unknown := [argument for argument in arguments if argument not in known]:
+            from databricks_responses_mcp.tools.arguments import meant_argument
+
+            meant = meant_argument(unknown[0], known)
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{name} has no argument {quoted(unknown[0])}.",
+                f"Did you mean {meant!r}?" if meant else f"Its arguments are {', '.join(known)}.",
+            )
+        return without_placeholders(arguments, tool.parameters.get("required", ()))
+
+
+def build_server(open_bridge: OpenBridge) -> BridgeServer:
+    """The server, ready to run on any transport.
+
+    Args:
+        open_bridge: opens the workspace for the server's lifetime.
+    """
+
+    @asynccontextmanager
+    async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:
+        assert isinstance(server, BridgeServer)
+        server.listed, server.called = anyio.Event(), anyio.Event()
+        async with open_bridge() as bridge, anyio.create_task_group() as tasks:
+            bridge.background = tasks
+            app = App(bridge, background=tasks)
+            tasks.start_soon(_warm_up, app, server.listed)
+            tasks.start_soon(_sweep, bridge, server.called)
+            yield app
+            tasks.cancel_scope.cancel()
+
+    tasks = TasksExtension()
+    server = BridgeServer(
+        SERVER.distribution,
+        title=SERVER.title,
+        description=SERVER.summary,
+        instructions=INSTRUCTIONS,
+        website_url=SERVER.website,
+        icons=[
+            Icon(
+                src=f"data:image/svg+xml;base64,{base64.b64encode(SERVER.icon.encode()).decode()}",
+                mime_type="image/svg+xml",
+                sizes=["any"],
+            )
+        ],
+        version=SERVER.version,
+        lifespan=lifespan,
+        cache_hints={
+            "tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
+            "prompts/list": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
+        },
+        subscriptions=False,
+        extensions=[tasks],
+        log_level="WARNING",
+    )
+    server.tasks = tasks
+    _add_resources(server)
+    server.serve_completion()
+    return server
+
+
+def _add_resources(server: BridgeServer) -> None:
+    @server.resource(
+        "image://{name}",
+        name="picture",
+        title="Generated picture",
+        description="A picture that generate_image saved, whole.",
+        mime_type="image/png",
+    )
+    async def picture(name: str, ctx: Context[App, Any]) -> bytes:
+        app: App = app_of(ctx)
+        if (unsaved := app.unsaved.get(name)) is not None:
+            return unsaved
+        try:
+            data, _ = await app.gallery.read(name)
+        except BridgeError as error:
+            raise ResourceNotFoundError(str(error)) from error
+        return data
+
+    @server.resource(
+        "answer://{number}",
+        name="answer",
+        title="Whole answer",
+        description="An answer that was too long for a tool result, whole.",
+        mime_type="text/plain",
+    )
+    async def answer(number: str, ctx: Context[App, Any]) -> str:
+        return _long_text(ctx, number)
+
+    @server.resource(
+        "answer://{number}/{start}",
+        name="answer_from",
+        title="Rest of an answer",
+        description="Such an answer from character `start` on, as much as the host shows at once.",
+        mime_type="text/plain",
+    )
+    async def answer_from(number: str, start: str, ctx: Context[App, Any]) -> str:
+        from databricks_responses_mcp.calls.truncation import CHARACTERS_PER_TOKEN, page_characters
+
+        text = _long_text(ctx, number)
+        if not start.isdecimal() or int(start) > len(text):
+            raise ResourceNotFoundError(f"answer://{number} has {len(text)} characters, and none at {quoted(start)}.")
+        current_host.set(_host_of(ctx))
+        size = page_characters(app_of(ctx).bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN)
+        end = int(start) + size
+        page = text[int(start) : end]
+        return page if end >= len(text) else f"{page}\n\n[{len(text) - end} more: answer://{number}/{end}]"
+
+    @server.resource(
+        "model://{name}",
+        name="model",
+        title="Model",
+        description="How a model of the workspace is reached and what it can do, as JSON.",
+        mime_type="application/json",
+    )
+    async def model(name: str, ctx: Context[App, Any]) -> str:
+        from databricks_responses_mcp.tools.listing import model_as_json
+
+        try:
+            return await model_as_json(app_of(ctx).bridge, name)
+        except BridgeError as error:
+            raise ResourceNotFoundError(str(error)) from error
+
+    @server.resource(
+        "conversation://{id}",
+        name="conversation",
+        title="Conversation",
+        description="A conversation that is kept, as Markdown.",
+        mime_type="text/markdown",
+    )
+    async def conversation(id: str, ctx: Context[App, Any]) -> str:  # noqa: A002 - the template's variable
+        from databricks_responses_mcp.turns import conversation_queries
+        from databricks_responses_mcp.turns.transcript import as_markdown
+
+        try:
+            return as_markdown(await conversation_queries.read(app_of(ctx).bridge, id))
+        except BridgeError as error:
+            raise ResourceNotFoundError(str(error)) from error
+
+
+def _long_text(ctx: Context[App, Any], number: str) -> str:
+    text = app_of(ctx).long_texts.get(number)
+    if text is None:
+        raise ResourceNotFoundError(
+            f"answer://{number} is not here: long answers are kept while the server runs, the newest first."
+        )
+    return text
+
+
+def _host_of(ctx: Context[App, Any]) -> HostLimits:
+    client = ctx.session.client_params
+    return limits_of(client.client_info.name if client is not None else None)
+
+
+async def _sweep(bridge: Bridge, called: anyio.Event) -> None:
+    """Delete what is too old, now and then; not before the store is in use anyhow."""
+    await called.wait()
+    await anyio.sleep(_SWEEP_AFTER_SECONDS)
+    from databricks_responses_mcp.turns.retention import sweep_store
+
+    while True:
+        await sweep_store(bridge.store, bridge.settings)
+        await anyio.sleep(_SWEEP_EVERY_SECONDS)
+
+
+async def _warm_up(app: App, listed: anyio.Event) -> None:
+    """Do what can wait until nobody waits for the list of tools any more, in a thread.
+
+    What the first call will need is imported, and what a killed server was writing is undone.
+    """
+    await listed.wait()
+    await anyio.sleep(0.02)
+    await anyio.to_thread.run_sync(_import_for_calls, abandon_on_cancel=True)
+    try:
+        await anyio.to_thread.run_sync(lambda: app.write_journal.recover())
+    except Exception:  # whatever is wrong with an old record, calls can be answered
+        logger.exception("an interrupted write could not be undone")
+
+
+def _import_for_calls() -> None:
+    import databricks_responses_mcp.calls.elicitation
+    import databricks_responses_mcp.calls.generated_images
+    import databricks_responses_mcp.calls.inputs
+    import databricks_responses_mcp.calls.running_task
+    import databricks_responses_mcp.tools.registry
+    import databricks_responses_mcp.turns.ask
+    import databricks_responses_mcp.turns.image_generation  # noqa: F401 - imported for the effect
+
+
+def _failed(app: App, error: BridgeError, held: "Held | None") -> CallToolResult:
+    """The result of a failed call, with what it had received: text and usage at the least."""
+    if held is not None and not error.partial:
+        error = held.attach(error)
+    try:
+        return error_result(app, error)
+    except Exception:
+        logger.exception("an error could not be told with all that was received before it")
+        return bare_error_result(app, error)
+
+
+def _as_bridge_error(name: str, error: ToolError) -> BridgeError:
+    cause = error.__cause__
+    if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
+        details = cause.errors(include_url=False, include_input=False)
+        # An argument may be left out as null: that it is not null either is no news.
+        problems = "; ".join(dict.fromkeys(_problem(d) for d in details if d["type"] != "none_required"))
+        return BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{name} cannot take these arguments: {problems}.",
+            "Correct them and call again.",
+        )
+    if isinstance(error, UnexpectedToolError) or isinstance(cause, BridgeError):
+        return coded(cause if isinstance(cause, Exception) else error, name)
+    return BridgeError(ErrorCode.INVALID_ARGUMENT, str(error), "Correct the call and try again.")
+
+
+def _problem(detail: Any) -> str:
+    # The rest of the place names the branches of our types, not anything of the caller's.
+    where = ".".join(str(part) for part in detail["loc"] if isinstance(part, int) or part == detail["loc"][0])
+    return f"{where}: {detail['msg']}" if where else str(detail["msg"])

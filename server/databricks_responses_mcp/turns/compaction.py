@@ -1,0 +1,116 @@
+"""Conversations made shorter: a summary by their own model stands for the turns so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.responses.request import Prompt, build_request
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
+from databricks_responses_mcp.turns.deadline import Clock
+from databricks_responses_mcp.turns.dispatch import SURFACE
+from databricks_responses_mcp.turns.history import input_of
+from databricks_responses_mcp.turns.joining import total_usage
+from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.turn import Watch, default_cap, paid_exchange, reads_no_reasoning
+from databricks_responses_mcp.workspace.api_error_rules import TOO_LONG
+
+_ASK = """\
+Sum this conversation up, so that it can be gone on with from your summary alone. Keep what was asked for and why, \
+what was decided and found out, names, numbers, code and wording that still matter, and what is open. Leave out \
+small talk and detours. Write only the summary."""
+_MOST_SPLITS = 4
+_GIVEN = "This is a summary of the conversation so far:\n\n{summary}"
+_KEPT = frozenset({"instructions", "max_output_tokens", "temperature", "top_p", "reasoning", "service_tier", SURFACE})
+"""Parameters that go along: no tools are called for a summary, and it fits no schema."""
+
+
+async def compact(bridge: Bridge, conversation_id: str, *, reporter: Reporter | None = None) -> Outcome:
+    """Have the conversation's model sum it up, and send the summary in place of the earlier turns from now on.
+
+    The earlier turns stay where they are kept, to be read.
+
+    Raises:
+        BridgeError: ``not_found``; ``invalid_argument`` if calls wait, or there is nothing to sum up; every failure
+            of a turn.
+    """
+    clock = Clock(bridge.settings.timeout_seconds)
+    async with bridge.conversations.turn_of(conversation_id) as conversation, conversation.as_it_was_on_failure():
+        check_nothing_waits(conversation)
+        if conversation.replay_from == len(conversation.history) and not conversation.history[-1].items:
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"Conversation {quoted(conversation_id)} is nothing but a summary already.",
+                "Go on with it: ask_databricks_model with this conversation_id.",
+            )
+        summing = _Summing(bridge, conversation, Watch(reporter=reporter), clock)
+        try:
+            outcome = await summing.up(await input_of(conversation, {}), _MOST_SPLITS)
+        except BridgeError as error:
+            if not reads_no_reasoning(conversation, error):
+                raise
+            outcome = await summing.up(await input_of(conversation, {}), _MOST_SPLITS)
+        conversation.add_summary(_as_prompt(outcome), outcome)
+        notes = await bridge.conversations.keep(conversation)
+        return replace(outcome, conversation_id=conversation.conversation_id, notes=(*outcome.notes, *notes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Summing:
+    """One conversation's summing up."""
+
+    bridge: Bridge
+    conversation: Conversation
+    watch: Watch
+    clock: Clock
+
+    async def up(self, items: Sequence[Item], splits: int) -> Outcome:
+        """A summary of these; in parts, the earlier first, if they are more than the model can read."""
+        try:
+            return await self._whole(items)
+        except BridgeError as error:
+            parts = _halves(items) if error.message.startswith(TOO_LONG) and splits else None
+            if parts is None:
+                raise
+        earlier = await self.up(parts[0], splits - 1)
+        try:
+            later = await self.up([*_as_prompt(earlier), *parts[1]], splits - 1)
+        except BridgeError as error:
+            error.partial = {**error.partial, "usage": total_usage(earlier.usage, error.partial.get("usage"))}
+            raise
+        return replace(later, usage=total_usage(earlier.usage, later.usage))
+
+    async def _whole(self, items: Sequence[Item]) -> Outcome:
+        parameters = {name: value for name, value in self.conversation.parameters.items() if name in _KEPT}
+        parameters |= default_cap(self.bridge, self.conversation.endpoint, parameters)
+        outcome = await paid_exchange(
+            self.bridge,
+            build_request(self.conversation.endpoint, [*items, *Prompt(text=_ASK).items()], parameters),
+            watch=self.watch,
+            deadline_seconds=self.clock.left,
+            conversation_id=self.conversation.conversation_id,
+        )
+        if outcome.status != "completed" or not outcome.text:
+            raise BridgeError(
+                ErrorCode.UPSTREAM_ERROR,
+                f"{outcome.endpoint} gave no whole summary ({outcome.incomplete_reason or outcome.status}).",
+                "The conversation is as it was. Try again with another model, or begin a new conversation.",
+                retryable=True,
+                partial=outcome.as_dict(),
+            )
+        return outcome
+
+
+def _as_prompt(summary: Outcome) -> list[Item]:
+    return Prompt(text=_GIVEN.format(summary=summary.text)).items()
+
+
+def _halves(items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]] | None:
+    """The items parted before what the user said nearest to the middle: calls stay with their outputs."""
+    places = [n for n, item in enumerate(items) if n and item.get("type") == "message" and item.get("role") == "user"]
+    if not places:
+        return None
+    middle = min(places, key=lambda place: abs(place - len(items) / 2))
+    return items[:middle], items[middle:]

@@ -1,0 +1,155 @@
+"""The conversations that are kept: found, read, deleted."""
+
+import time
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.records import ConversationSummary, Grouping, StoredConversation, UsageTotal
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.usage import DAY, midnight
+
+_T = TypeVar("_T")
+_SECONDS = 30.0
+
+ALL = 10**9
+"""A limit that is none."""
+
+
+async def find(
+    bridge: Bridge, *, contains: str = "", older_than_days: float | None = None, limit: int = 20
+) -> tuple[list[ConversationSummary], int]:
+    """Kept conversations, the newest first, and how many there are in all.
+
+    Raises:
+        BridgeError: ``internal`` if the store cannot be read.
+    """
+    since = _before(older_than_days)
+    found = await _asked(bridge.store.conversations(limit=limit, contains=contains, older_than=since))
+    if len(found) < limit:
+        return found, len(found)
+    return found, await _asked(bridge.store.count_conversations(contains=contains, older_than=since))
+
+
+async def read(bridge: Bridge, conversation_id: str) -> StoredConversation:
+    """A conversation, whole.
+
+    Raises:
+        BridgeError: ``not_found``; ``internal`` if the store cannot be read.
+    """
+    stored = await _asked(bridge.store.conversation(conversation_id))
+    if stored is None:
+        raise _not_found(conversation_id)
+    return stored
+
+
+async def to_delete(
+    bridge: Bridge, conversation_id: str | None, older_than_days: float | None
+) -> list[ConversationSummary]:
+    """The conversations that a deletion means: the one that is named, or those not used for so long.
+
+    Raises:
+        BridgeError: ``invalid_argument`` unless exactly one of the two is given; ``not_found``.
+    """
+    if (conversation_id is None) == (older_than_days is None):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            "Deleting takes one conversation, or an age.",
+            "Give conversation_id, or older_than_days (0 means all), and not both.",
+        )
+    if conversation_id is None:
+        found, _ = await find(bridge, older_than_days=older_than_days, limit=ALL)
+        return found
+    found, _ = await find(bridge, contains=conversation_id, limit=ALL)
+    named = [summary for summary in found if summary.conversation_id == conversation_id]
+    if not named:
+        raise _not_found(conversation_id)
+    return named
+
+
+async def delete(bridge: Bridge, conversations: Sequence[ConversationSummary]) -> list[str]:
+    """Delete these; returns the ids of those that were there.
+
+    Raises:
+        BridgeError: ``internal`` if the store cannot be written.
+    """
+    ids = [summary.conversation_id for summary in conversations]
+    gone = await _asked(bridge.store.delete_conversations(ids))
+    bridge.conversations.forget(ids)
+    return gone
+
+
+async def usage(bridge: Bridge, by: Grouping, *, days: int | None = None) -> list[UsageTotal]:
+    """What was spent, in groups, in the last ``days`` days or ever.
+
+    Args:
+        days: of UTC, today included: 1 is today alone.
+
+    Raises:
+        BridgeError: ``internal`` if the store cannot be read.
+    """
+    since = 0.0 if days is None else midnight() - (days - 1) * DAY
+    return await _asked(bridge.store.usage(by, since=since))
+
+
+async def tokens_today(bridge: Bridge) -> int:
+    """What was spent since midnight UTC, as the daily budget counts it.
+
+    Raises:
+        BridgeError: ``internal`` if the store cannot be read.
+    """
+    return await _asked(bridge.store.tokens_since(midnight()))
+
+
+async def newest(bridge: Bridge) -> str:
+    """The id of the conversation that was used last.
+
+    Raises:
+        BridgeError: ``not_found`` if none is kept; ``internal`` if the store cannot be read.
+    """
+    found, _ = await find(bridge, limit=1)
+    if not found:
+        raise BridgeError(
+            ErrorCode.NOT_FOUND,
+            "There is no conversation to go on with: none is kept.",
+            "Begin one, and see that RESPONSES_MCP_STORE is not off.",
+        )
+    return found[0].conversation_id
+
+
+def lasting(bridge: Bridge, facts: dict[str, Any]) -> dict[str, Any]:
+    """A result's facts without the conversation if that ends with this process: it is not kept, or not whole."""
+    from databricks_responses_mcp.store.memory import MemoryStore
+
+    conversation = bridge.conversations.in_memory(str(facts.get("conversation_id")))
+    if isinstance(bridge.store, MemoryStore) or (conversation is not None and conversation.unkept):
+        return {name: value for name, value in facts.items() if name != "conversation_id"}
+    return facts
+
+
+def _not_found(conversation_id: str) -> BridgeError:
+    return BridgeError(
+        ErrorCode.NOT_FOUND,
+        f"There is no conversation {quoted(conversation_id)}.",
+        "manage_conversations with action list gives those that are kept.",
+    )
+
+
+def _before(days: float | None) -> float | None:
+    return None if days is None else time.time() - days * DAY
+
+
+async def _asked(question: Awaitable[_T]) -> _T:
+    try:
+        with anyio.fail_after(_SECONDS):
+            return await question
+    except (StoreError, TimeoutError) as error:
+        raise BridgeError(
+            ErrorCode.INTERNAL,
+            f"The store cannot be used: {str(error) or f'it did not answer within {_SECONDS:.0f} s.'}",
+            "Mend it, or set RESPONSES_MCP_STORE to another place.",
+            retryable=True,
+        ) from error

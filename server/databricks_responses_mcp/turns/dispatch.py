@@ -1,0 +1,214 @@
+"""A request to a model on the surface that serves it; another one, once, where the first is the wrong way."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.unsupported import UntranslatableError
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.deadline import Clock
+from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.partial_response import current_sight
+from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.stream import TakePicture, exchange
+from databricks_responses_mcp.workspace.api_errors import SIGN_IN_PAGE
+from databricks_responses_mcp.workspace.model_profile import Capability
+from databricks_responses_mcp.workspace.routing import Way, leads_elsewhere
+
+SURFACE = "surface"
+"""The parameter of ours that forces one; it is not sent."""
+
+_NATIVE = "responses"
+_FROM_UPSTREAM = (
+    "text",
+    "model",
+    "response_id",
+    "incomplete_reason",
+    "refusal",
+    "pending_calls",
+    "citations",
+    "output",
+    "extras",
+    "items",
+    "notes",
+)
+_PAID = ("text", "output", "pending_calls", "usage")
+_UNAUTHENTICATED = (401, 403)
+_APPS_TAKE_OAUTH = (
+    "Databricks Apps take OAuth tokens only, no personal access tokens: sign in with `databricks auth login` and a "
+    "profile, or as a service principal that may use the App."
+)
+_CAPABILITIES: Mapping[str, Capability] = {
+    "custom tools": "custom_tools",
+    "web search": "web_search",
+    "image generation": "image_generation",
+    "images": "images",
+    "structured output": "structured_output",
+    "apply_patch": "custom_tools",
+    "shell": "custom_tools",
+    "mcp": "web_search",
+    # Both are for pay-per-token models that the native API serves, which is who searches the web.
+    "service_tier": "web_search",
+}
+_NAMED = (
+    ("web_search", "web search"),
+    ("image_generation", "image generation"),
+    ("service_tier", "service_tier"),
+    ("custom", "custom tools"),
+    ("image", "images"),
+    ("json_schema", "structured output"),
+)
+
+
+async def reach(
+    bridge: Bridge,
+    body: Mapping[str, Any],
+    *,
+    deadline_seconds: float,
+    reporter: Reporter | None = None,
+    label: str = "",
+    on_text: Callable[[str], None] | None = None,
+    take_picture: TakePicture | None = None,
+    stop: anyio.Event | None = None,
+) -> Outcome:
+    """As `exchange`, on the surface that serves the model; ``outcome.surface`` says which.
+
+    What an upstream repeats of this process's secrets is taken out, before it is kept or shown.
+
+    Raises:
+        BridgeError: every failure of `exchange`, of the first surface if both fail; ``unsupported_by_model`` for what
+            the surface cannot do, naming a model of the workspace that can.
+    """
+    secrets = bridge.settings.secrets
+    if (sight := current_sight.get()) is not None:
+        sight.secrets = secrets
+    try:
+        outcome = await _reach(
+            bridge,
+            body,
+            deadline_seconds=deadline_seconds,
+            reporter=reporter,
+            label=label,
+            on_text=on_text,
+            take_picture=take_picture,
+            stop=stop,
+        )
+    except BridgeError as error:
+        secrets.remove_from_error(error)
+        raise
+    return replace(outcome, **secrets.remove_from({name: getattr(outcome, name) for name in _FROM_UPSTREAM}))
+
+
+async def _reach(
+    bridge: Bridge,
+    body: Mapping[str, Any],
+    *,
+    deadline_seconds: float,
+    reporter: Reporter | None,
+    label: str,
+    on_text: Callable[[str], None] | None,
+    take_picture: TakePicture | None,
+    stop: anyio.Event | None,
+) -> Outcome:
+    clock = Clock(deadline_seconds)
+    model = str(body["model"])
+    wanted = {key: value for key, value in body.items() if key != SURFACE}
+    async with clock.bounds("finding out how the model is reached"):
+        ways = await bridge.router.ways(model, forced=body.get(SURFACE))
+    first: BridgeError | None = None
+    for way in ways:
+        try:
+            return await _go(
+                bridge,
+                way,
+                wanted,
+                clock=clock,
+                reporter=reporter,
+                label=label,
+                on_text=on_text,
+                take_picture=take_picture,
+                stop=stop,
+            )
+        except UntranslatableError as error:
+            raise first or await _unsupported(bridge, model, way, error) from error
+        except BridgeError as error:
+            if first is not None:
+                # One that had begun to answer is paid for: what arrived and its usage must not be lost.
+                if any(map(error.partial.get, _PAID)):
+                    raise
+                raise await _advised(bridge, model, first) from error
+            if way is ways[-1] or not leads_elsewhere(error, way):
+                # A limit or a broken line says nothing about the way.
+                if way.confidence == "learned" and leads_elsewhere(error, way):
+                    bridge.router.unlearn(model)
+                if way.surface.key == "app" and (error.status in _UNAUTHENTICATED or SIGN_IN_PAGE in error.marks):
+                    error.hint = _APPS_TAKE_OAUTH
+                raise await _advised(bridge, model, error) from error
+            first = error
+    assert first is not None
+    raise first
+
+
+async def _go(
+    bridge: Bridge,
+    way: Way,
+    wanted: Mapping[str, Any],
+    *,
+    clock: Clock,
+    reporter: Reporter | None,
+    label: str,
+    on_text: Callable[[str], None] | None,
+    take_picture: TakePicture | None,
+    stop: anyio.Event | None,
+) -> Outcome:
+    surface = way.surface
+    sent, left_out = (dict(wanted), []) if surface.translate is None else surface.translate(wanted)
+    outcome = await exchange(
+        bridge.client,
+        sent,
+        surface=surface,
+        model=str(wanted["model"]),
+        deadline_seconds=clock.left,
+        reporter=reporter,
+        label=label,
+        on_text=on_text,
+        take_picture=take_picture,
+        stop=stop,
+    )
+    if way.confidence != "forced":
+        bridge.router.learn(str(wanted["model"]), surface.key)
+    if surface.key == _NATIVE:
+        return outcome
+    notes = (f"{surface.speaks}: left out {', '.join(left_out)}.",) if left_out else ()
+    return replace(outcome, surface=surface.key, notes=(*outcome.notes, *notes))
+
+
+async def _unsupported(bridge: Bridge, model: str, way: Way, error: UntranslatableError) -> BridgeError:
+    other = await _one_that_has(bridge, error.feature, but=model)
+    return BridgeError(
+        ErrorCode.UNSUPPORTED_BY_MODEL,
+        f"{model} is reached by {way.surface.speaks}, which has no {error.feature}: {error}",
+        other or "Leave it out, or use a model that the native Responses API serves.",
+    )
+
+
+async def _advised(bridge: Bridge, model: str, error: BridgeError) -> BridgeError:
+    """The error with the name of a model that exists, or of one that has what this one has not."""
+    if error.code is ErrorCode.MODEL_NOT_FOUND and (similar := await bridge.endpoints.similar(model)):
+        return replace(error, hint=f"Did you mean {' or '.join(similar)}? {error.hint}")
+    if error.code is not ErrorCode.UNSUPPORTED_BY_MODEL:
+        return error
+    said = f"{error.message} {error.marks}".lower()
+    feature = next((feature for mark, feature in _NAMED if mark in said), None)
+    if feature is not None and (other := await _one_that_has(bridge, feature, but=model)):
+        return replace(error, hint=f"{error.hint} {other}")
+    return error
+
+
+async def _one_that_has(bridge: Bridge, feature: str, *, but: str) -> str:
+    capability = _CAPABILITIES.get(feature)
+    name = await bridge.endpoints.one_that_can(capability, but=but) if capability is not None else None
+    return f"In this workspace {name} has it." if name else ""

@@ -1,0 +1,58 @@
+"""A conversation as the next request's input: pictures are read from disk again where the model may edit them."""
+
+import base64
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.responses.replay import with_pictures
+from databricks_responses_mcp.turns.conversations import Conversation
+
+logger = logging.getLogger(__name__)
+
+_MOST_PICTURE_BYTES = 15_000_000
+"""Of all pictures in one request: model serving takes 32 MiB, and base64 makes four bytes of three."""
+
+_READ_SECONDS = 30.0
+
+
+async def input_of(conversation: Conversation, parameters: Mapping[str, Any]) -> list[Item]:
+    """What was said so far, as it is sent."""
+    items = conversation.input_items()
+    if not any(item.get("type") == "image_generation_call" for item in items):
+        return items
+    if not _may_draw(parameters):
+        return with_pictures(items, {})
+    with anyio.move_on_after(_READ_SECONDS):
+        paths = [str(item["picture"]) for item in reversed(items) if item.get("type") == "image_generation_call"]
+        return with_pictures(items, await anyio.to_thread.run_sync(_read, paths, abandon_on_cancel=True))
+    return with_pictures(items, {})
+
+
+def _may_draw(parameters: Mapping[str, Any]) -> bool:
+    tools = parameters.get("tools")
+    return isinstance(tools, list | tuple) and any(
+        isinstance(tool, Mapping) and tool.get("type") == "image_generation" for tool in tools
+    )
+
+
+def _read(paths: Iterable[str]) -> dict[str, str]:
+    """The base64 of these files, as many of the first as may go into one request; what is gone is left out."""
+    read: dict[str, str] = {}
+    left = _MOST_PICTURE_BYTES
+    for path in paths:
+        try:
+            if Path(path).stat().st_size > left:
+                break
+            data = Path(path).read_bytes()
+        except OSError as error:
+            logger.warning("a picture of the conversation is gone: %s", error)
+            continue
+        left -= len(data)
+        read[path] = base64.b64encode(data).decode("ascii")
+    return read

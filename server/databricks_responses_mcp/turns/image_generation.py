@@ -1,0 +1,203 @@
+"""Drawing: the ``image_generation`` tool of the Responses API, one request a picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.responses.output import pictures_of
+from databricks_responses_mcp.responses.request import Prompt, build_request
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
+from databricks_responses_mcp.turns.deadline import Clock
+from databricks_responses_mcp.turns.history import input_of
+from databricks_responses_mcp.turns.joining import joined, total_usage
+from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.stream import TakePicture
+from databricks_responses_mcp.turns.turn import Watch, paid_exchange, reads_no_reasoning
+
+_PREVIEWS = 2
+"""Previews asked for when somebody watches; each costs output tokens, so nobody watching means none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """What a caller wants drawn. None means not given, and is not sent.
+
+    Attributes:
+        prompt: what to draw, or what to change in ``images``.
+        model: the serving endpoint; None takes the default for images.
+        count: how many pictures; each is a request of its own, all at once.
+        images: reference images as URLs, ``data:`` or ``https:``.
+        mask: an image URL whose transparent parts say what to change.
+        extra: further fields of the ``image_generation`` tool, verbatim.
+        conversation_id: an earlier conversation to draw in: the model sees its pictures.
+    """
+
+    prompt: str
+    model: str | None = None
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    output_compression: int | None = None
+    count: int = 1
+    images: Sequence[str] = ()
+    mask: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    conversation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What came of the requests: outcomes of those that answered, errors of those that did not."""
+
+    outcomes: list[Outcome]
+    errors: list[BridgeError]
+
+    def facts(self) -> dict[str, Any]:
+        """The result contract's fields for all requests together; those that failed are in ``notes``."""
+        facts = self.outcomes[0].as_dict()
+        for outcome in self.outcomes[1:]:
+            other = outcome.as_dict()
+            facts["text"] = "\n\n".join(text for text in (facts["text"], other["text"]) if text)
+            facts["output"] = [*facts.get("output", []), *other.get("output", [])]
+            facts["usage"] = total_usage(facts.get("usage"), other.get("usage"))
+        for error in self.errors:
+            facts["usage"] = total_usage(facts.get("usage"), error.partial.get("usage"))
+        if self.errors:
+            facts["notes"] = [*facts.get("notes", []), *(f"A picture failed: {error}" for error in self.errors)]
+            facts["errors"] = [error.as_dict() for error in self.errors]
+        return {key: value for key, value in facts.items() if value or key == "text"}
+
+
+async def draw(
+    bridge: Bridge,
+    drawing: Drawing,
+    *,
+    reporter: Reporter | None = None,
+    take_picture: TakePicture,
+    deadline_seconds: float | None = None,
+) -> Drawn:
+    """Ask for the pictures; ``take_picture`` is given each as soon as it is whole.
+
+    Raises:
+        BridgeError: if no request gave a picture: the first error.
+    """
+    clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
+    if drawing.conversation_id is None:
+        async with clock.bounds("choosing a model"):
+            model = drawing.model or bridge.settings.image_model or await bridge.endpoints.default_image_model()
+        conversation = bridge.conversations.new(model, {})
+        async with conversation.turn:
+            return await _draw_in(bridge, conversation, drawing, reporter, take_picture, clock)
+    async with bridge.conversations.turn_of(drawing.conversation_id) as conversation:
+        check_nothing_waits(conversation)
+        async with conversation.as_it_was_on_failure():
+            conversation.endpoint = drawing.model or conversation.endpoint
+            return await _draw_in(bridge, conversation, drawing, reporter, take_picture, clock)
+
+
+async def _draw_in(
+    bridge: Bridge,
+    conversation: Conversation,
+    drawing: Drawing,
+    reporter: Reporter | None,
+    take_picture: TakePicture,
+    clock: Clock,
+) -> Drawn:
+    """The caller holds the conversation's turn; all pictures become one turn of it."""
+    model = conversation.endpoint
+    parameters = {
+        "tools": [_tool(drawing, previews=_PREVIEWS if reporter is not None else 0)],
+        "tool_choice": {"type": "image_generation"},
+    }
+    said = Prompt(text=drawing.prompt, images=drawing.images).items()
+    outcomes: dict[int, Outcome] = {}
+    errors: dict[int, BridgeError] = {}
+
+    async def one(number: int, items: list[Item]) -> None:
+        label = model if drawing.count == 1 else f"picture {number + 1} of {drawing.count}"
+        try:
+            outcome = await paid_exchange(
+                bridge,
+                build_request(model, items, parameters),
+                watch=Watch(reporter=reporter, take_picture=take_picture),
+                deadline_seconds=clock.left,
+                conversation_id=conversation.conversation_id,
+                label=label,
+            )
+            if not pictures_of(outcome.items):
+                raise _no_picture(outcome)
+            if all(item.get("picture") is None for item in pictures_of(outcome.items)):
+                raise _failed_picture(outcome)
+            outcomes[number] = outcome
+        except BridgeError as error:
+            errors[number] = error
+
+    while True:
+        items = [*await input_of(conversation, parameters), *said]
+        async with anyio.create_task_group() as tasks:
+            for number in range(drawing.count):
+                tasks.start_soon(one, number, items)
+        if outcomes or not any(reads_no_reasoning(conversation, error) for error in errors.values()):
+            break
+        errors.clear()
+    drawn = Drawn([outcomes[n] for n in sorted(outcomes)], [errors[n] for n in sorted(errors)])
+    if not drawn.outcomes:
+        raise drawn.errors[0]
+    whole = reduce(joined, drawn.outcomes)
+    conversation.add(said, whole)
+    notes = await bridge.conversations.keep(conversation)
+    first = drawn.outcomes[0]
+    drawn.outcomes[0] = replace(first, conversation_id=conversation.conversation_id, notes=(*first.notes, *notes))
+    return drawn
+
+
+def _tool(drawing: Drawing, *, previews: int) -> dict[str, Any]:
+    tool: dict[str, Any] = {"type": "image_generation"}
+    for name in ("size", "quality", "background", "output_format", "output_compression"):
+        value = getattr(drawing, name)
+        if value is not None:
+            tool[name] = value
+    if drawing.mask is not None:
+        tool["input_image_mask"] = {"image_url": drawing.mask}
+    if previews:
+        tool["partial_images"] = previews
+    tool.update(drawing.extra)
+    return tool
+
+
+def _no_picture(outcome: Outcome) -> BridgeError:
+    """The endpoint answered and drew nothing: some pass over a hosted tool that they do not know."""
+    partial = outcome.as_dict()
+    if outcome.refusal or outcome.incomplete_reason == "content_filter":
+        return BridgeError(
+            ErrorCode.CONTENT_FILTERED,
+            f"{outcome.endpoint} declined to draw this.",
+            "Word the prompt differently.",
+            partial=partial,
+        )
+    said = f" It said: {outcome.text[:300]}" if outcome.text else ""
+    return BridgeError(
+        ErrorCode.UNSUPPORTED_BY_MODEL,
+        f"{outcome.endpoint} answered without drawing a picture.{said}",
+        "Use an OpenAI model of the workspace that has the image_generation tool; `list_databricks_models` names some.",
+        partial=partial,
+    )
+
+
+def _failed_picture(outcome: Outcome) -> BridgeError:
+    reason = next((str(item["error"])[:300] for item in pictures_of(outcome.items) if item.get("error")), "")
+    return BridgeError(
+        ErrorCode.UPSTREAM_ERROR,
+        f"{outcome.endpoint} began a picture and did not finish it.{f' It said: {reason}' if reason else ''}",
+        "Ask again, or word the prompt differently.",
+        retryable=True,
+        partial=outcome.as_dict(),
+    )

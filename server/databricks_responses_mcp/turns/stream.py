@@ -1,0 +1,217 @@
+"""One request and its streamed answer, under a deadline, with progress, and with nothing thrown away when it fails."""
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
+from databricks_responses_mcp.responses.accumulator import Item, ResponseAssembler, picture_base64
+from databricks_responses_mcp.responses.output import pictures_of
+from databricks_responses_mcp.turns.outcome import Outcome, interrupted, outcome_of
+from databricks_responses_mcp.turns.partial_response import current_sight
+from databricks_responses_mcp.turns.progress import Reporter, TurnProgress
+from databricks_responses_mcp.workspace.api_errors import event_error
+from databricks_responses_mcp.workspace.event_stream import EventStream
+from databricks_responses_mcp.workspace.http import OnWait, WorkspaceClient
+from databricks_responses_mcp.workspace.surfaces.native import RESPONSES
+from databricks_responses_mcp.workspace.surfaces.surface import Surface
+
+_OF_ANSWERS = frozenset({"type", "object", "output", "choices"})
+"""What an answer of a language model, or a piece of one, has at least one of."""
+
+TakePicture = Callable[[Item], Awaitable[None]]
+"""Given an ``image_generation_call`` whose picture has arrived whole; takes the base64 out of ``item["result"]``."""
+
+
+async def exchange(
+    client: WorkspaceClient,
+    body: Mapping[str, Any],
+    *,
+    surface: Surface = RESPONSES,
+    model: str | None = None,
+    deadline_seconds: float,
+    reporter: Reporter | None = None,
+    label: str = "",
+    on_text: Callable[[str], None] | None = None,
+    take_picture: TakePicture | None = None,
+    stop: anyio.Event | None = None,
+) -> Outcome:
+    """Send ``body`` and read the answer to its end.
+
+    Args:
+        surface: where ``body`` goes, and how the answer is read.
+        model: the serving endpoint that is asked, if the body does not say so.
+        deadline_seconds: the most that the whole exchange may take, retries included.
+        reporter: told how it goes, if given.
+        label: what progress calls this turn; the endpoint's name if empty.
+        on_text: given each piece of text as it arrives; several messages are separated by a blank line.
+        take_picture: given each picture as soon as it is whole.
+        stop: once it is set, reading ends, and the outcome is ``incomplete`` with what had arrived.
+
+    Raises:
+        BridgeError: for every failure; ``partial`` holds what had arrived. ``cancelled`` if it was stopped before the
+            model had said anything.
+    """
+    assembler = ResponseAssembler()
+    endpoint = model or str(body["model"])
+    way = _Way(surface, endpoint)
+    if (sight := current_sight.get()) is not None:
+        sight.see(assembler, endpoint)
+    failure: BridgeError | None = None
+    # Whatever goes wrong, what has arrived may have been paid for: every exception becomes an error that carries it.
+    reading = f"Reading the answer of {endpoint}"
+    with anyio.move_on_after(deadline_seconds) as scope:
+        try:
+            if reporter is None and stop is None:
+                with coding(reading):
+                    await _run(client, way, body, assembler, on_text, take_picture, None)
+            else:
+                progress = TurnProgress(reporter, assembler, label or endpoint) if reporter is not None else None
+                # An exception must not leave a task group: it would come out wrapped in a group.
+                async with anyio.create_task_group() as tasks:
+                    if progress is not None:
+                        tasks.start_soon(progress.run)
+                    if stop is not None:
+                        tasks.start_soon(_cancel_when, stop, tasks.cancel_scope)
+                    try:
+                        with coding(reading):
+                            await _run(client, way, body, assembler, on_text, take_picture, progress)
+                    except BridgeError as error:
+                        failure = error
+                    tasks.cancel_scope.cancel()
+        except BridgeError as error:
+            failure = error
+    if scope.cancelled_caught and not assembler.finished:
+        failure = BridgeError(
+            ErrorCode.TIMEOUT,
+            f"{endpoint} gave no whole answer within {deadline_seconds:.0f} s.",
+            "What arrived is kept in this result. Ask for less at once, or raise RESPONSES_MCP_TIMEOUT_SECONDS "
+            "(and the host's own limit for tool calls).",
+            retryable=True,
+        )
+    outcome = outcome_of(assembler.result(), endpoint)
+    if failure is None and stop is not None and stop.is_set() and not assembler.finished:
+        return interrupted(outcome)
+    try:
+        with coding(reading):
+            failure = failure or _failure_of(assembler, outcome)
+    except BridgeError as error:
+        failure = error
+    if failure is not None:
+        if assembler.events:
+            failure.partial = {**outcome.as_dict(), **failure.partial}
+        raise failure
+    return outcome
+
+
+async def _cancel_when(event: anyio.Event, scope: anyio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    surface: Surface
+    model: str
+
+
+async def _run(
+    client: WorkspaceClient,
+    way: _Way,
+    body: Mapping[str, Any],
+    assembler: ResponseAssembler,
+    on_text: Callable[[str], None] | None,
+    take_picture: TakePicture | None,
+    progress: TurnProgress | None,
+) -> None:
+    on_wait: OnWait | None = progress.waiting if progress is not None else None
+    surface = way.surface
+    async with client.responses(
+        body, model=way.model, path=surface.path(way.model), is_gateway=surface.is_gateway, on_wait=on_wait
+    ) as stream:
+        if progress is not None:
+            await progress.opened()
+        async with aclosing(_events(stream, way)) as events:
+            async for event in events:
+                previews = assembler.partial_images
+                item = assembler.feed(event)
+                if (text := assembler.take_text()) and on_text is not None:
+                    on_text(text)
+                if progress is not None and assembler.partial_images != previews:
+                    progress.preview()
+                if item is not None and take_picture is not None and picture_base64(item) is not None:
+                    await take_picture(item)
+                if assembler.finished:
+                    await stream.drain()
+                    break
+            else:
+                assembler.end_of_stream(marked=stream.marked_end)
+                if (text := assembler.take_text()) and on_text is not None:
+                    on_text(text)
+        assembler.malformed = stream.malformed
+    if take_picture is not None:
+        for picture in pictures_of(assembler.result().output):
+            if picture_base64(picture) is not None:
+                await take_picture(picture)
+
+
+async def _events(stream: EventStream, way: _Way) -> AsyncGenerator[Any, None]:
+    """The answer's events, in the words of the Responses API."""
+    async with aclosing(stream.events()) as received:
+        if way.surface.reader is None:
+            async for event in received:
+                _check_is_answer(event, way.model)
+                yield event
+            return
+        reader = way.surface.reader(way.model)
+        async for chunk in received:
+            _check_is_answer(chunk, way.model)
+            for event in reader.feed(chunk):
+                yield event
+        for event in reader.finish(marked=stream.marked_end):
+            yield event
+
+
+def _check_is_answer(received: Any, model: str) -> None:
+    """Refuse what a custom model of the workspace answers that speaks no API of language models.
+
+    Raises:
+        BridgeError: ``unsupported_by_model``, with what the model predicted as its text: it was paid for.
+    """
+    if not isinstance(received, dict) or "predictions" not in received or _OF_ANSWERS & received.keys():
+        return
+    predictions = received["predictions"]
+    if isinstance(predictions, list) and all(isinstance(item, str) for item in predictions):
+        text = "\n".join(predictions)
+    else:
+        text = json.dumps(predictions, ensure_ascii=False)
+    raise BridgeError(
+        ErrorCode.UNSUPPORTED_BY_MODEL,
+        f'{model} answered {{"predictions": …}}: it is a custom model with a schema of its own, which speaks neither '
+        "the Responses API nor Chat Completions.",
+        "The same will come again. Ask it with its own schema (`databricks serving-endpoints query`), or log it anew "
+        "as a chat model or an agent (MLflow ChatModel, ResponsesAgent).",
+        partial={"text": text, "status": "failed", "model": model, "endpoint": model},
+    )
+
+
+def _failure_of(assembler: ResponseAssembler, outcome: Outcome) -> BridgeError | None:
+    """What the stream itself said went wrong."""
+    if assembler.error is not None:
+        return event_error(assembler.error)
+    if outcome.status == "failed":
+        return event_error(assembler.result().fields)
+    if outcome.status == "cancelled":
+        return BridgeError(ErrorCode.CANCELLED, "The workspace cancelled the response.", "Ask again.", retryable=True)
+    if outcome.status == "cut":
+        return BridgeError(
+            ErrorCode.UPSTREAM_ERROR,
+            "The workspace ended the stream before the answer was whole.",
+            "Ask again; what had arrived is kept in this result.",
+            retryable=True,
+        )
+    return None

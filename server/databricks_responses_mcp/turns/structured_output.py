@@ -1,0 +1,167 @@
+"""Answers that must fit a JSON Schema: asked for, checked, and asked for once more if they do not fit."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.responses.json_in_text import parse, values_in
+from databricks_responses_mcp.responses.request import Prompt
+from databricks_responses_mcp.responses.strict_schema import NAME, answer_format, is_wrapped
+from databricks_responses_mcp.schemas.bounds import bounds_problem
+from databricks_responses_mcp.schemas.checking import check_schema, check_values
+from databricks_responses_mcp.schemas.verdict import Verdict
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.conversations import Conversation
+from databricks_responses_mcp.turns.deadline import Clock
+from databricks_responses_mcp.turns.joining import joined, keep_before
+from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.turn import Watch, take_turn
+
+_PLACES = ("start_index", "end_index", "quote")
+_MAX_CANDIDATES = 100
+"""How many JSON values of one answer are checked."""
+
+
+class SchemaUnusableError(ValueError):
+    """The schema itself is at fault, not the answer."""
+
+
+async def check_output_schema(bridge: Bridge, schema: Mapping[str, Any]) -> None:
+    """See that answers can be checked with it, before anything is paid for.
+
+    Raises:
+        BridgeError: ``invalid_argument`` if it is no JSON Schema, too large, or refers to anything outside itself.
+    """
+    if problem := bounds_problem(schema):
+        raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"output_schema {problem}.", "Use a simpler schema.")
+    if foreign := _foreign_reference(schema):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"output_schema refers to {quoted(foreign)}, outside itself: nothing is fetched for a schema.",
+            "Put what it refers to under $defs, and refer to it as #/$defs/….",
+        )
+    checked = await check_schema(schema, bridge.schema_checks)
+    if checked.verdict is Verdict.NO_SCHEMA:
+        message = f"output_schema is not a JSON Schema: {checked.problem}."
+        raise BridgeError(ErrorCode.INVALID_ARGUMENT, message, "Correct the schema.")
+    if checked.verdict is not Verdict.FITS:
+        message = f"output_schema cannot be used: {checked.problem}."
+        raise BridgeError(ErrorCode.INVALID_ARGUMENT, message, "Use a simpler schema.")
+
+
+def text_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``text.format`` for the schema, wrapped where its root is no plain object, strict where it can be."""
+    return answer_format(schema)
+
+
+async def fit_to_schema(
+    bridge: Bridge,
+    conversation: Conversation,
+    outcome: Outcome,
+    schema: Mapping[str, Any],
+    *,
+    watch: Watch,
+    deadline_seconds: float,
+) -> Outcome:
+    """The outcome with ``parsed``; an answer that does not fit is sent back once with what is wrong.
+
+    An answer that was cut off, refused, or waits for calls is returned as it is.
+
+    Raises:
+        BridgeError: ``upstream_error``, the text kept, if the second answer does not fit either.
+    """
+    clock = Clock(deadline_seconds)
+    for last in (False, True):
+        if outcome.status != "completed" or outcome.refusal or outcome.pending_calls:
+            return outcome
+        try:
+            return await _with_value(bridge, outcome, schema)
+        except SchemaUnusableError as error:
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"output_schema cannot be used to check an answer: {error}.",
+                "Correct the schema; the answer is kept in this result.",
+                partial=outcome.as_dict(),
+            ) from error
+        except ValueError as error:
+            if last:
+                raise BridgeError(
+                    ErrorCode.UPSTREAM_ERROR,
+                    f"{outcome.endpoint} answered twice without fitting output_schema: {error}.",
+                    "Use a simpler schema, or a model with structured outputs; the text is kept in this result.",
+                    retryable=True,
+                    partial=outcome.as_dict(),
+                ) from error
+            said = Prompt(
+                text=f"Your answer does not fit the JSON Schema: {error}. Answer again, with only JSON that fits it."
+            ).items()
+            try:
+                mended = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=clock.left)
+            except BridgeError as failed:
+                raise keep_before(failed, outcome) from failed
+            # What the first answer cost and did is part of the result; its words are replaced.
+            outcome = replace(joined(outcome, mended), text=mended.text, citations=mended.citations)
+    return outcome
+
+
+async def _with_value(bridge: Bridge, outcome: Outcome, schema: Mapping[str, Any]) -> Outcome:
+    """Return the outcome with the JSON value of its answer.
+
+    Raises:
+        ValueError: saying in one line why the answer does not fit.
+    """
+    value, was_wrapped = await _parse(bridge, outcome.text, schema)
+    if not was_wrapped:
+        return replace(outcome, parsed=(value,))
+    # The object around it was the bridge's own: the caller has not asked for it.
+    text = json.dumps(value, ensure_ascii=False)
+    citations = [{key: note[key] for key in note if key not in _PLACES} for note in outcome.citations]
+    return replace(outcome, parsed=(value,), text=text, citations=citations)
+
+
+async def _parse(bridge: Bridge, text: str, schema: Mapping[str, Any]) -> tuple[Any, bool]:
+    """Return the JSON value of an answer that fits, and whether it stood in the object that the bridge asked for.
+
+    Raises:
+        ValueError: saying in one line what is wrong; `SchemaUnusableError` if that is the schema's fault.
+    """
+    # In a thread: a long answer takes more than a few milliseconds.
+    values, problem = await anyio.to_thread.run_sync(_values_of, text)
+    candidates: list[tuple[Any, bool]] = []
+    for value in values:
+        if is_wrapped(schema) and isinstance(value, dict) and value.keys() == {NAME}:
+            candidates.append((value[NAME], True))
+        candidates.append((value, False))
+    if not candidates:
+        raise ValueError(problem)
+    checked = await check_values(schema, [value for value, _ in candidates], bridge.schema_checks)
+    if checked.verdict is Verdict.FITS:
+        return candidates[checked.number]
+    raise ValueError(checked.problem) if checked.verdict is Verdict.MISFIT else SchemaUnusableError(checked.problem)
+
+
+def _values_of(text: str) -> tuple[list[Any], str]:
+    """Return the JSON values of an answer, the likeliest first, and why the whole of it is none."""
+    try:
+        return [parse(text)], ""
+    except ValueError as error:
+        return list(islice(values_in(text), _MAX_CANDIDATES)), str(error)
+
+
+def _foreign_reference(schema: Any) -> str | None:
+    """The first reference that leads out of the schema, if there is one."""
+    if isinstance(schema, list):
+        return next(filter(None, map(_foreign_reference, schema)), None)
+    if not isinstance(schema, Mapping):
+        return None
+    for key in ("$ref", "$dynamicRef"):
+        target = schema.get(key)
+        if isinstance(target, str) and not target.startswith("#"):
+            return target
+    return next(filter(None, map(_foreign_reference, schema.values())), None)

@@ -1,0 +1,307 @@
+"""One turn of a conversation: everything said so far goes along, and what comes back is kept."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.responses.answers import answer_items, answer_problems
+from databricks_responses_mcp.responses.request import build_request
+from databricks_responses_mcp.responses.strict_schema import without_strict
+from databricks_responses_mcp.responses.unique_ids import unique_calls
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.conversations import Conversation
+from databricks_responses_mcp.turns.deadline import Clock
+from databricks_responses_mcp.turns.dispatch import reach
+from databricks_responses_mcp.turns.history import input_of
+from databricks_responses_mcp.turns.outcome import Outcome, with_items
+from databricks_responses_mcp.turns.partial_response import current_sight
+from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.stream import TakePicture
+from databricks_responses_mcp.turns.tool_secrets import usable_tools
+from databricks_responses_mcp.workspace.api_error_rules import TOO_LONG, UNREADABLE_REASONING
+from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
+
+_SCHEMA = re.compile(r"schema|response_format|text\.format|\bstrict\b", re.IGNORECASE)
+_ENCRYPTED = "reasoning.encrypted_content"
+_CAP = "max_output_tokens"
+_CAP_NAMES = (_CAP, "max_tokens", "max_completion_tokens")
+_CAP_IS_NEEDED = (
+    "The bridge added max_output_tokens: without it RESPONSES_MCP_MAX_OUTPUT_TOKENS and "
+    "RESPONSES_MCP_DAILY_TOKEN_BUDGET could not be kept."
+)
+_LEFT_OUT = (
+    "The model was not given the MCP servers {labels}: what they are signed in to with is never kept, and this process "
+    "does not know it. Pass `tools` again to let it use them."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who is told what while a turn goes on; None for nobody.
+
+    Attributes:
+        reporter: told how it goes.
+        on_text: given each piece of text as it arrives.
+        take_picture: given each picture as soon as it is whole.
+        stop: once it is set, the answer ends where it is and is kept as incomplete.
+    """
+
+    reporter: Reporter | None = None
+    on_text: Callable[[str], None] | None = None
+    take_picture: TakePicture | None = None
+    stop: anyio.Event | None = None
+
+
+async def take_turn(
+    bridge: Bridge,
+    conversation: Conversation,
+    said: Sequence[Item],
+    *,
+    once: Mapping[str, Any] | None = None,
+    watch: Watch,
+    deadline_seconds: float,
+) -> Outcome:
+    """Send the conversation with ``said`` at its end, keep both sides of the turn, and return the answer.
+
+    The caller holds ``conversation.turn``. A turn that fails leaves the conversation as it was.
+
+    Args:
+        once: parameters for this turn alone.
+
+    Raises:
+        BridgeError: for every failure; ``partial`` holds what had arrived.
+    """
+    clock = Clock(deadline_seconds)
+    servers: list[dict[str, Any]] = []
+    parameters, left_out = usable_tools({**conversation.parameters, **(once or {})})
+    if conversation.mcp_servers:
+        async with clock.bounds("signing in to the MCP servers"):
+            servers = await bridge.mcp_servers.resolve(conversation.mcp_servers, bridge.client.access)
+        parameters = {**parameters, "tools": [*parameters.get("tools", ()), *servers]}
+    attempt = _Attempt(parameters, encrypted=conversation.endpoint not in bridge.without_encrypted_reasoning)
+    outcome: Outcome | None = None
+    while outcome is None:
+        asked = attempt.body_parameters(bridge, conversation.endpoint)
+        items = [*await input_of(conversation, asked), *said]
+        try:
+            outcome = await paid_exchange(
+                bridge,
+                build_request(conversation.endpoint, items, asked),
+                watch=watch,
+                deadline_seconds=clock.left,
+                conversation_id=conversation.conversation_id,
+            )
+        except BridgeError as error:
+            if not attempt.leaves_out(error, bridge, conversation):
+                _advise(error, conversation)
+                raise
+    # What was left out was the reason, so it is known from now on: a request without it has worked.
+    if not attempt.capped:
+        bridge.without_default_cap.add(conversation.endpoint)
+    if not attempt.encrypted:
+        bridge.without_encrypted_reasoning.add(conversation.endpoint)
+    outcome = with_items(outcome, unique_calls(outcome.items, conversation.call_ids))
+    conversation.add(said, outcome)
+    notes = await bridge.conversations.keep(conversation)
+    if (sight := current_sight.get()) is not None:
+        sight.conversation_id = conversation.conversation_id
+    if left_out:
+        notes = (*notes, _LEFT_OUT.format(labels=", ".join(left_out)))
+    return replace(outcome, conversation_id=conversation.conversation_id, notes=(*outcome.notes, *notes))
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What the next request of a turn asks for; less of it each time that an endpoint refuses a part.
+
+    Attributes:
+        parameters: of the request, as the caller and the conversation have them.
+        encrypted: whether to ask for reasoning that can be sent again.
+        capped: whether to add the default ``max_output_tokens``.
+    """
+
+    parameters: Mapping[str, Any]
+    encrypted: bool
+    capped: bool = True
+
+    def body_parameters(self, bridge: Bridge, endpoint: str) -> dict[str, Any]:
+        """Return the parameters with what the bridge adds to them."""
+        include = _include(endpoint, self.parameters) if self.encrypted else {}
+        cap = default_cap(bridge, endpoint, self.parameters) if self.capped else {}
+        return {**self.parameters, **include, **cap}
+
+    def leaves_out(self, error: BridgeError, bridge: Bridge, conversation: Conversation) -> bool:
+        """Leave out what a request was refused for; return whether that was possible, so that it can be sent again."""
+        if reads_no_reasoning(conversation, error):
+            return True
+        if self.capped and default_cap(bridge, conversation.endpoint, self.parameters) and _refuses_cap(error):
+            if bridge.settings.max_output_tokens is None and bridge.settings.daily_token_budget is None:
+                self.capped = False
+                return True
+            error.hint = f"{error.hint} {_CAP_IS_NEEDED}"
+        relaxed = without_strict(self.parameters) if _refuses_strict(error) else None
+        if relaxed is not None:
+            self.parameters = relaxed
+            conversation.parameters = without_strict(conversation.parameters) or conversation.parameters
+            return True
+        if self.encrypted and _include(conversation.endpoint, self.parameters):
+            self.encrypted = not _refuses_include(error, self.parameters)
+            return not self.encrypted
+        return False
+
+
+async def paid_exchange(
+    bridge: Bridge,
+    body: dict[str, Any],
+    *,
+    watch: Watch,
+    deadline_seconds: float,
+    conversation_id: str | None = None,
+    label: str = "",
+) -> Outcome:
+    """One request within the limits of what may be spent; what it cost is kept, also if it fails.
+
+    Raises:
+        BridgeError: ``budget_exceeded`` before anything is sent, and every failure of `exchange`.
+    """
+    usage: Any = None
+    endpoint = model = str(body["model"])
+    async with bridge.spending.within_limits(body) as lowered:
+        try:
+            outcome = await reach(
+                bridge,
+                body,
+                deadline_seconds=deadline_seconds,
+                reporter=watch.reporter,
+                label=label,
+                on_text=watch.on_text,
+                take_picture=watch.take_picture,
+                stop=watch.stop,
+            )
+            usage, model = outcome.usage, outcome.model
+            if outcome.incomplete_reason == "max_output_tokens":
+                outcome = _limited(outcome, lowered, is_server_limit=bridge.spending.is_limit(body))
+        except BridgeError as error:
+            usage, model = error.partial.get("usage"), error.partial.get("model", model)
+            raise
+        finally:
+            await bridge.spending.record(usage, endpoint=endpoint, model=model, conversation_id=conversation_id)
+    return outcome
+
+
+def default_cap(bridge: Bridge, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``max_output_tokens`` of a request whose caller gave none, where the endpoint takes it.
+
+    Rate limits reserve output tokens up front: a request without a maximum reserves the model's largest.
+    """
+    default, most = bridge.settings.default_max_output_tokens, bridge.settings.max_output_tokens
+    if not default or _CAP in parameters or endpoint in bridge.without_default_cap:
+        return {}
+    return {_CAP: default if most is None else min(default, most)}
+
+
+def _refuses_cap(error: BridgeError) -> bool:
+    """Whether a request was refused for its ``max_output_tokens``, under the name of whichever surface."""
+    return _is_refusal(error) and any(name in error.marks for name in _CAP_NAMES)
+
+
+def _limited(outcome: Outcome, lowered: str, *, is_server_limit: bool) -> Outcome:
+    """An outcome that reached its maximum of tokens, with the setting that the maximum came from."""
+    if lowered:
+        return replace(outcome, limited_by="RESPONSES_MCP_DAILY_TOKEN_BUDGET", notes=(*outcome.notes, lowered))
+    return replace(outcome, limited_by="RESPONSES_MCP_MAX_OUTPUT_TOKENS") if is_server_limit else outcome
+
+
+def _include(endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameter that asks for reasoning in a form that can be sent again, where the endpoint gives that."""
+    given = parameters.get("include")
+    if not wants_encrypted_reasoning(endpoint):
+        return {}
+    if given is not None and (not isinstance(given, list) or _ENCRYPTED in given):
+        return {}
+    return {"include": [*(given or ()), _ENCRYPTED]}
+
+
+def reads_no_reasoning(conversation: Conversation, error: BridgeError) -> bool:
+    """Whether a request was refused for the reasoning in it; if so that is left out from now on, so ask once more."""
+    if not _is_refusal(error) or not error.message.startswith(UNREADABLE_REASONING):
+        return False
+    if conversation.unreadable == len(conversation.history) or not conversation.has_reasoning:
+        return False
+    conversation.unreadable = len(conversation.history)
+    return True
+
+
+def _refuses_include(error: BridgeError, parameters: Mapping[str, Any]) -> bool:
+    """Whether a request may have been refused for what the bridge asked for besides what the caller did."""
+    if error.message.startswith(UNREADABLE_REASONING):
+        return False
+    named = error.message.lower()
+    # A word about what the caller wanted included is for the caller.
+    return _is_refusal(error) and ("encrypted" in named or ("include" in named and "include" not in parameters))
+
+
+def _refuses_strict(error: BridgeError) -> bool:
+    """Whether a request may have been refused for its schema: strict takes only some, and which ones changes."""
+    return error.status is not None and _is_refusal(error) and _SCHEMA.search(error.marks) is not None
+
+
+def _is_refusal(error: BridgeError) -> bool:
+    """Whether nothing was done, and nothing billed: other failures are not tried again."""
+    paid = any(error.partial.get(name) for name in ("text", "output", "pending_calls", "usage"))
+    return not paid and error.status in (400, 422, None)
+
+
+def _advise(error: BridgeError, conversation: Conversation) -> None:
+    """Say what helps a conversation that has become too long."""
+    if error.message.startswith(TOO_LONG) and conversation.history:
+        error.hint = (
+            "Call manage_conversations with action compact and this conversation_id: a summary then stands for the "
+            "earlier turns. Or pass extra.context_management where the endpoint takes it, or begin a new conversation."
+        )
+
+
+async def answer_calls(
+    bridge: Bridge,
+    conversation_id: str,
+    outputs: Sequence[Any],
+    *,
+    watch: Watch | None = None,
+    deadline_seconds: float | None = None,
+) -> Outcome:
+    """Hand back the outputs of the calls that wait in a conversation, and read what the model makes of them.
+
+    Raises:
+        BridgeError: ``not_found`` for the conversation, ``invalid_argument`` naming each call that is missing, answered
+            twice or not waiting (nothing is sent then), and every failure of a turn.
+    """
+    async with bridge.conversations.turn_of(conversation_id) as conversation:
+        if not conversation.pending:
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"No call waits in conversation {quoted(conversation_id)}.",
+                "Go on with it in words: ask_databricks_model with this conversation_id.",
+            )
+        if problems := answer_problems(conversation.pending, outputs):
+            raise BridgeError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"Nothing was sent: {'; '.join(problems[:10])}.",
+                "Give one output for each pending call, in the shape that its answer_with shows.",
+            )
+        clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
+        watch = watch or Watch()
+        said = answer_items(conversation.pending, outputs)
+        outcome = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=clock.left)
+        if conversation.output_schema is None:
+            return outcome
+        # Here, not above: fitting an answer takes turns itself.
+        from databricks_responses_mcp.turns.structured_output import fit_to_schema
+
+        return await fit_to_schema(
+            bridge, conversation, outcome, conversation.output_schema, watch=watch, deadline_seconds=clock.left
+        )

@@ -1,0 +1,353 @@
+"""What known failures mean: a table from the marks of an error to its code and to advice. The first row that fits wins.
+
+Rows with more marks stand above rows with fewer.
+"""
+
+from databricks_responses_mcp.errors import ErrorCode
+from databricks_responses_mcp.workspace.api_error_rule import Rule, rule
+from databricks_responses_mcp.workspace.api_error_rules_access import ACCESS_RULES, DOCTOR, SIGN_IN
+from databricks_responses_mcp.workspace.error_bodies import ErrorBody
+
+_E = ErrorCode
+_UNSUPPORTED = (
+    r"not (?:be )?(?:supported|allowed|permitted|available|accepted|enabled)|unsupported|unknown parameter|"
+    r"unrecognized|extra inputs|does ?n[o']t support|disallowed"
+)
+_SEND_LESS = "Send less: fewer or smaller files and images, or start a new conversation."
+_SMALLER = "Send fewer or smaller images and files."
+_REPHRASE = "Rephrase the request; the same text will be refused again."
+_LIST = "Call list_databricks_models for the names that exist here."
+_ASK_ACCESS = "Ask an administrator for access, e.g. CAN QUERY on the endpoint. " + DOCTOR
+_CORRECT = "Correct what the message names and ask again."
+_NO_REASONING = (
+    "Ask again without the earlier reasoning items: they can only be read by the model that made them "
+    "(invalid_encrypted_content)."
+)
+
+UNREADABLE_REASONING = "The model could not read the encrypted reasoning of an earlier turn"
+TOO_LONG = "The prompt is longer than"
+"""How the messages begin of errors that the bridge itself has an answer to."""
+
+RULES: tuple[Rule, ...] = (
+    *ACCESS_RULES,
+    # What was asked for is too much.
+    rule(
+        _E.INVALID_ARGUMENT,
+        "Leave ids out of the input items, or shorten them to 64 characters.",
+        "An id in the input is longer than 64 characters, the most that the workspace reads back",
+        text=r"(?:too long|at most|maximum length|length).{0,80}\b64\b",
+    ),
+    rule(
+        _E.TOO_LARGE,
+        _SEND_LESS,
+        f"{TOO_LONG} the model {{model}} can read",
+        text=r"context[_ ](?:length|window)|maximum context|prompt is too long|input (?:is )?too long|too many tokens",
+    ),
+    rule(
+        _E.TOO_LARGE,
+        _SEND_LESS,
+        f"{TOO_LONG} the model {{model}} can read",
+        codes="CONTEXT_LENGTH_EXCEEDED STRING_ABOVE_MAX_LENGTH",
+        text=r"context|token|input",
+    ),
+    rule(
+        _E.TOO_LARGE,
+        _SMALLER,
+        "The request is larger than model serving takes",
+        text=r"maximum allowed content length|RequestSize\(bytes\)|request (?:entity|body|payload)? ?(?:is )?too large|"
+        r"payload too large",
+    ),
+    rule(_E.TOO_LARGE, _SMALLER, "The request is too large", status=413),
+    # Content.
+    rule(
+        _E.CONTENT_FILTERED,
+        _REPHRASE,
+        "The provider's content filter refused the request",
+        codes="CONTENT_FILTER CONTENT_POLICY_VIOLATION MODERATION_BLOCKED RESPONSIBLEAIPOLICYVIOLATION "
+        "IMAGE_CONTENT_POLICY_VIOLATION CYBER_POLICY BIO_POLICY",
+    ),
+    rule(
+        _E.CONTENT_FILTERED,
+        _REPHRASE,
+        "The provider's content filter refused the request",
+        text=r"content (?:management|safety|usage)? ?policy|safety system|flagged as potentially|content filter",
+    ),
+    # The conversation that was replayed.
+    rule(
+        _E.INVALID_ARGUMENT,
+        _NO_REASONING,
+        UNREADABLE_REASONING,
+        codes="INVALID_ENCRYPTED_CONTENT",
+    ),
+    rule(
+        _E.INVALID_ARGUMENT,
+        _NO_REASONING,
+        UNREADABLE_REASONING,
+        text=r"invalid_encrypted_content|encrypted content.{0,80}(?:verified|decrypted|invalid)",
+    ),
+    rule(
+        _E.INVALID_ARGUMENT,
+        "Hand back one output for every pending call, with its call_id.",
+        "A tool call of the conversation has no output",
+        text=r"no tool (?:output|call) found",
+    ),
+    # Parameters.
+    rule(
+        _E.UNSUPPORTED_BY_MODEL,
+        "Leave out what the message names: an agent takes what the schema has that it was saved with. Of function "
+        "tools that is only the type where MLflow made the schema; such an agent brings tools of its own.",
+        "The agent {model} does not take that",
+        text=r"not defined in the schema",
+    ),
+    rule(
+        _E.UNSUPPORTED_BY_MODEL,
+        "Leave {param} out: pay-per-token endpoints store nothing and run nothing in the background. The bridge keeps "
+        "conversations itself; an external-model endpoint (OpenAI, Azure OpenAI) takes the parameter.",
+        "The endpoint does not take {param}",
+        text=_UNSUPPORTED,
+        params=("background", "store", "previous_response_id", "conversation"),
+    ),
+    rule(
+        _E.UNSUPPORTED_BY_MODEL,
+        "Leave service_tier out, or use a model with priority pay-per-token.",
+        "The endpoint does not take {param}",
+        text=_UNSUPPORTED + r"|invalid",
+        params=("service_tier",),
+    ),
+    rule(
+        _E.INVALID_ARGUMENT,
+        "Use one of the efforts that the message names, or leave reasoning_effort out.",
+        "The model {model} does not take that reasoning effort",
+        text=_UNSUPPORTED + r"|invalid|supported values",
+        params=("reasoning.effort", "reasoning_effort", "effort"),
+    ),
+    rule(
+        _E.UNSUPPORTED_BY_MODEL,
+        "Leave {param} out: reasoning models such as the GPT-5 series take none.",
+        "The model {model} does not take {param}",
+        text=_UNSUPPORTED + r"|only the default",
+        params=("temperature", "top_p", "top_logprobs", "presence_penalty", "frequency_penalty"),
+    ),
+    rule(
+        _E.UNSUPPORTED_BY_MODEL,
+        "Leave the pictures out, or use a model that sees them.",
+        "The model {model} sees no pictures",
+        text=r"(?:does(?: not|n't) support|no support for|unsupported).{0,30}(?:image|vision|multi-?modal)|"
+        r"(?:image|vision) (?:input|content)s? (?:is|are) not supported",
+    ),
+    rule(
+        _E.UNSUPPORTED_BY_MODEL,
+        "Pay-per-token endpoints take the tools function, custom (GPT-5 series only), apply_patch, shell, "
+        "image_generation, mcp and web_search; leave others out or choose another model.",
+        "The model {model} does not take that tool",
+        text=r"(?:tool|custom tools?|hosted tool)\b.{0,80}(?:" + _UNSUPPORTED + r")|tools?\[\d+\]\.type|"
+        r"(?:web_search|image_generation|apply_patch|shell|custom)\b.{0,60}(?:" + _UNSUPPORTED + ")",
+    ),
+    rule(
+        _E.INVALID_ARGUMENT,
+        "Give at least 16 for max_output_tokens.",
+        "max_output_tokens is too small for the model {model}",
+        text=r"below minimum|minimum value|greater than or equal|at least 16",
+        params=("max_output_tokens", "max_tokens", "max_completion_tokens"),
+    ),
+    rule(
+        _E.INVALID_ARGUMENT,
+        "Leave out the parameter that the message names, or correct its spelling.",
+        "The endpoint does not know a parameter of the request",
+        text=r"extra inputs are not permitted|unknown parameter|unrecognized (?:request )?(?:argument|field)|"
+        r"unknown field|unexpected keyword",
+    ),
+    # Budgets.
+    rule(
+        _E.BUDGET_EXCEEDED,
+        "Ask whoever pays for the endpoint to raise its quota; waiting does not help.",
+        "The endpoint's quota is used up",
+        codes="INSUFFICIENT_QUOTA BILLING_HARD_LIMIT_REACHED",
+    ),
+    rule(
+        _E.RATE_LIMITED,
+        "Wait, and ask for fewer max_output_tokens: they are reserved up front, so a smaller number fits sooner.",
+        "The endpoint's limit of output tokens per minute is reached",
+        status=429,
+        text=r"OTPM|output[ _]tokens?[ _]per[ _]minute",
+        retryable=True,
+    ),
+    rule(
+        _E.RATE_LIMITED,
+        "Wait, or send a shorter prompt.",
+        "The endpoint's limit of input tokens per minute is reached",
+        status=429,
+        text=r"ITPM|input[ _]tokens?[ _]per[ _]minute",
+        retryable=True,
+    ),
+    rule(
+        _E.RATE_LIMITED,
+        "Wait; the hourly limit of the workspace counts every request, or use another endpoint.",
+        "The endpoint's limit of requests per hour is reached",
+        status=429,
+        text=r"\bQPH\b|(?:queries|requests)[ _]per[ _]hour",
+        retryable=True,
+    ),
+    rule(
+        _E.RATE_LIMITED,
+        "Wait and ask again, or use another endpoint.",
+        "The endpoint's rate limit is reached",
+        status=429,
+        retryable=True,
+    ),
+    rule(
+        _E.RATE_LIMITED,
+        "Wait and ask again, or use another endpoint.",
+        "The endpoint's rate limit is reached",
+        codes="RATE_LIMIT_EXCEEDED RATE_LIMIT_ERROR REQUEST_LIMIT_EXCEEDED RESOURCE_EXHAUSTED TOO_MANY_REQUESTS",
+        retryable=True,
+    ),
+    # Does it exist, may I, is it up.
+    rule(
+        _E.MODEL_NOT_FOUND,
+        _LIST,
+        "The workspace has no serving endpoint {model}",
+        codes="ENDPOINT_NOT_FOUND RESOURCE_DOES_NOT_EXIST MODEL_NOT_FOUND NOT_FOUND",
+    ),
+    rule(
+        _E.MODEL_NOT_FOUND,
+        _LIST,
+        "The workspace has no serving endpoint {model}",
+        text=r"(?:endpoint|model)\b.{0,120}(?:does not exist|not found|doesn't exist)",
+    ),
+    rule(
+        _E.MODEL_NOT_FOUND,
+        _LIST,
+        "The workspace has no model {model}",
+        status=404,
+        text=r"system\.ai\.",
+    ),
+    rule(
+        _E.PERMISSION_DENIED,
+        "Ask the endpoint's owner for the permission CAN QUERY on {model}.",
+        "You may not use the serving endpoint {model}",
+        text=r"CAN[_ ]QUERY|insufficient permissions?|does not have .{0,60}permission|not authorized",
+    ),
+    rule(
+        _E.PERMISSION_DENIED,
+        _ASK_ACCESS,
+        "The workspace does not allow it",
+        codes="PERMISSION_DENIED FORBIDDEN",
+    ),
+    rule(
+        _E.UNAUTHENTICATED,
+        SIGN_IN,
+        "The workspace did not accept the credentials",
+        codes="UNAUTHENTICATED INVALID_API_KEY AUTHENTICATION_ERROR",
+    ),
+    rule(
+        _E.UPSTREAM_UNAVAILABLE,
+        "Ask again in a minute: an endpoint that scaled to zero takes that long to start.",
+        "The serving endpoint {model} is not ready",
+        text=r"(?:endpoint|model|deployment)\b.{0,80}(?:not ready|not yet ready|is starting|scal(?:ed|ing))",
+        retryable=True,
+    ),
+    rule(
+        _E.INVALID_ARGUMENT,
+        "Give a picture that is whole, in PNG, JPEG, WebP or non-animated GIF, and not too large.",
+        "The model could not read a picture",
+        codes="INVALID_IMAGE INVALID_IMAGE_FORMAT INVALID_BASE64_IMAGE INVALID_IMAGE_URL IMAGE_TOO_LARGE "
+        "IMAGE_TOO_SMALL IMAGE_PARSE_ERROR INVALID_IMAGE_MODE IMAGE_FILE_TOO_LARGE UNSUPPORTED_IMAGE_MEDIA_TYPE "
+        "EMPTY_IMAGE_FILE FAILED_TO_DOWNLOAD_IMAGE IMAGE_FILE_NOT_FOUND",
+    ),
+    # By status or kind alone.
+    rule(
+        _E.UNAUTHENTICATED,
+        SIGN_IN,
+        "The workspace did not accept the credentials",
+        status=401,
+    ),
+    rule(
+        _E.PERMISSION_DENIED,
+        _ASK_ACCESS,
+        "The workspace does not allow it",
+        status=403,
+    ),
+    rule(
+        _E.MODEL_NOT_FOUND,
+        "Call list_databricks_models for the names that exist here; if that fails too, DATABRICKS_HOST or "
+        "RESPONSES_MCP_RESPONSES_PATH is wrong.",
+        "The workspace found neither the path nor the model {model}",
+        status=404,
+    ),
+    rule(
+        _E.NOT_CONFIGURED,
+        "The feature is off in this workspace or region: set RESPONSES_MCP_SURFACE to auto, or, for a name that has "
+        "moved to the catalog, name the model system.ai.<model>.",
+        "The workspace does not offer the configured API",
+        status=501,
+    ),
+    rule(
+        _E.UPSTREAM_UNAVAILABLE,
+        "Ask again in a moment.",
+        "The workspace is not available at the moment",
+        status=(408, 502, 503),
+        retryable=True,
+    ),
+    rule(
+        _E.UPSTREAM_UNAVAILABLE,
+        "Ask again in a moment.",
+        "The workspace is not available at the moment",
+        codes="TEMPORARILY_UNAVAILABLE UNAVAILABLE OVERLOADED_ERROR SERVICE_UNAVAILABLE ENGINE_OVERLOADED",
+        retryable=True,
+    ),
+    rule(
+        _E.UPSTREAM_UNAVAILABLE,
+        "Ask for less at once (a lower reasoning effort, a shorter answer): model serving stops a request after 297 s.",
+        "The model did not answer in the time that model serving allows",
+        status=504,
+        retryable=True,
+    ),
+    rule(
+        _E.INVALID_ARGUMENT,
+        _CORRECT,
+        "The workspace refused the request",
+        status=(400, 405, 406, 409, 411, 414, 415, 422, 431),
+    ),
+    rule(
+        _E.INVALID_ARGUMENT,
+        _CORRECT,
+        "The workspace refused the request",
+        codes="INVALID_PARAMETER_VALUE BAD_REQUEST INVALID_REQUEST_ERROR INVALID_PROMPT INVALID_ARGUMENT "
+        "MALFORMED_REQUEST",
+    ),
+    rule(
+        _E.UPSTREAM_ERROR,
+        "Ask again; if it happens every time, the model may not be served on this path: list_databricks_models shows "
+        "which are.",
+        "The workspace failed inside",
+        status=(500,),
+        retryable=True,
+    ),
+    rule(
+        _E.UPSTREAM_ERROR,
+        "Ask again.",
+        "The model failed while it answered",
+        codes="SERVER_ERROR INTERNAL_ERROR INTERNAL_SERVER_ERROR API_ERROR",
+        retryable=True,
+    ),
+    rule(
+        _E.UPSTREAM_ERROR,
+        "Check that DATABRICKS_HOST is the workspace's own address. " + DOCTOR,
+        "{host} answered with something that is not the API's answer",
+        status=(200, 201, 202, 203, 204),
+    ),
+)
+"""The table; the first row that fits wins."""
+
+
+def find_rule(status: int | None, body: ErrorBody, text: str) -> Rule | None:
+    """The first row that fits the error; ``text`` is its cleaned message."""
+    return next((row for row in RULES if row.fits(status, body, text)), None)
+
+
+OTHER_STATUS = rule(_E.UPSTREAM_ERROR, "Ask again. " + DOCTOR, "The workspace failed", retryable=True)
+"""For a status that no row knows."""
+
+OTHER_EVENT = rule(_E.UPSTREAM_ERROR, "Ask again.", "The model stopped with an error", retryable=True)
+"""For an error in the stream that no row knows."""

@@ -1,0 +1,259 @@
+"""The workspace's errors as advice: any failed answer becomes one `BridgeError` that says what to do."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from urllib.parse import urljoin, urlsplit
+
+from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
+from databricks_responses_mcp.workspace.api_error_rule import Rule
+from databricks_responses_mcp.workspace.api_error_rules import OTHER_EVENT, OTHER_STATUS, find_rule
+from databricks_responses_mcp.workspace.api_error_rules_access import OWN_ADDRESS
+from databricks_responses_mcp.workspace.error_bodies import ErrorBody, parse_error_body, parse_error_value
+from databricks_responses_mcp.workspace.redaction import clean
+
+_REQUEST_ID_HEADERS = (
+    "x-request-id",
+    "x-databricks-request-id",
+    "databricks-request-id",
+    "apim-request-id",
+    "request-id",
+)
+_ASK_NETWORK = "ask whoever runs the network or a proxy in between why it answers for the workspace."
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+\-]{4,128}")
+_MAX_WAIT = 86_400.0
+_UNIT = r"(milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h)(?![a-z])"
+_DURATION = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)\s?{_UNIT}", re.IGNORECASE)
+_WAIT_IN_WORDS = re.compile(
+    r"\b(?:try(?:ing)? again|retry(?:ing)?|wait(?:ing)?|available again|resets?)\b[^.;\d]{0,60}?"
+    rf"((?:\d{{1,9}}(?:\.\d{{1,9}})?\s?{_UNIT}\s?){{1,4}})",
+    re.IGNORECASE,
+)
+_SIGN_IN = re.compile(r"log-?in|sign-?in|oauth|oidc|authori[sz]e|saml|\bsso\b", re.IGNORECASE)
+SIGN_IN_PAGE = "SIGN_IN_PAGE"
+"""The mark of a redirect to a page on which people sign in."""
+
+PROFILE_SIGN_IN = (
+    "These credentials come from the profile {profile} of ~/.databrickscfg: sign in again with `databricks auth login "
+    "--profile {profile}`, or correct its token. " + SEE_DOCTOR
+)
+_MATCHED = 4_000
+
+
+def upstream_error(
+    *,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    model: str | None,
+    host: str | None,
+    profile: str | None = None,
+) -> BridgeError:
+    """Explain a failed HTTP answer of the workspace.
+
+    Args:
+        status: its status; 200 where the body was not what the API answers with.
+        headers: its headers, names in any case.
+        body: as much of it as was read.
+        model: the serving endpoint that was asked, if any.
+        host: the origin that was asked.
+        profile: the profile that one is signed in with, if any.
+    """
+    parsed = parse_error_body(body)
+    names = {name.lower(): value for name, value in headers.items()}
+    if 300 <= status < 400:
+        error = redirect_error(status, names.get("location", ""), host or "")
+    else:
+        error = _error(parsed, status, model=model, host=host, other=OTHER_STATUS)
+    if profile and error.code is ErrorCode.UNAUTHENTICATED:
+        error.hint = PROFILE_SIGN_IN.format(profile=clean(profile, 100))
+    error.status = status
+    error.request_id = _request_id(names)
+    if error.retryable:
+        waits = (parsed.retry_after, _retry_after(names), seconds_in_words(parsed.message))
+        error.retry_after_seconds = next((wait for wait in waits if wait is not None), None)
+    return error
+
+
+def event_error(payload: Mapping[str, object]) -> BridgeError:
+    """Explain an error that came inside a stream, or as the ``error`` of a response.
+
+    ``payload`` is the data of an ``error`` event, an ``{"error": …}`` chunk, a whole failed response, or its ``error``
+    object.
+    """
+    value: object = payload
+    response = payload.get("response")
+    if isinstance(response, Mapping) and response.get("error"):
+        value = response["error"]
+    elif payload.get("object") == "response":
+        # A response's own fields (``status: failed``, a ``type``) are no part of what went wrong.
+        value = payload.get("error") or {}
+    parsed = parse_error_value(value)
+    error = _error(parsed, _embedded_status(value), model=None, host=None, other=OTHER_EVENT)
+    if error.retryable:
+        told = parsed.retry_after
+        error.retry_after_seconds = told if told is not None else seconds_in_words(parsed.message)
+    return error
+
+
+def redirect_error(status: int, location: str, host: str) -> BridgeError:
+    """Explain a redirect, which is never followed: the credentials are for the address that was asked.
+
+    Args:
+        location: the header, as it came.
+        host: the origin that was asked.
+    """
+    try:
+        parts = urlsplit(urljoin(host, location.strip()))
+        origin = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+        path = parts.path
+    except ValueError:
+        origin, path = "", ""
+    asked = clean(host, 200) or "The workspace"
+    if not location.strip() or not origin.startswith(("https://", "http://")):
+        return BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"{asked} answered with a redirect that names no target (HTTP {status}).",
+            f"Check DATABRICKS_HOST, or {_ASK_NETWORK}",
+        )
+    target = clean(origin + path, 200)
+    if _SIGN_IN.search(origin + path):
+        return BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"{asked} answered with a redirect to a sign-in page, {target}, instead of the API's answer "
+            f"(HTTP {status}).",
+            OWN_ADDRESS,
+            marks=SIGN_IN_PAGE,
+        )
+    moved = "the API has moved there, set RESPONSES_MCP_RESPONSES_PATH to that path"
+    if origin != host:
+        moved = f"{clean(origin, 200)} is the workspace, set DATABRICKS_HOST (or the profile's host) to it"
+    return BridgeError(
+        ErrorCode.NOT_CONFIGURED,
+        f"{asked} answered with a redirect to {target} (HTTP {status}), which is not followed.",
+        f"If {moved}; else {_ASK_NETWORK}",
+    )
+
+
+def seconds_in_words(message: str) -> float | None:
+    """The wait that a message asks for: 11.054 of ``Please try again in 11.054s``; None if it asks for none."""
+    found = _WAIT_IN_WORDS.search(message[:_MATCHED])
+    if found is None:
+        return None
+    parts = _DURATION.findall(found[1])
+    return min(sum(float(number) * _seconds_of(unit.lower()) for number, unit in parts), _MAX_WAIT)
+
+
+def _seconds_of(unit: str) -> float:
+    if unit.startswith(("ms", "milli")):
+        return 0.001
+    return {"s": 1.0, "m": 60.0, "h": 3600.0}[unit[0]]
+
+
+def _error(body: ErrorBody, status: int | None, *, model: str | None, host: str | None, other: Rule) -> BridgeError:
+    if body.guardrail:
+        return _guardrail(body)
+    matched = matched_text(body)
+    rule = find_rule(status, body, matched) or other
+    fill = {
+        "model": clean(model, 200) if model else "",
+        "param": rule.named_param(body, matched) or "the parameter",
+        "host": clean(host, 200) if host else "The workspace",
+    }
+    says = _tidy(rule.says.format(**fill))
+    if other is OTHER_STATUS:
+        says += f" (HTTP {status})"
+    # A page is never shown: those of proxies name internal hosts and hold traces.
+    detail = ("" if body.is_html else clean(body.message)) or _no_text(body, status)
+    if body.param and body.param not in detail and body.param not in says:
+        detail = f"{detail.rstrip('.')} ({clean(body.param, 100)})"
+    return BridgeError(
+        rule.code,
+        _sentence(f"{says}: {detail}" if detail else says),
+        _tidy(rule.hint.format(**fill | {"model": fill["model"] or "the endpoint"})),
+        retryable=rule.retryable,
+        marks=" ".join([*sorted(body.codes), body.param or "", matched]),
+    )
+
+
+def matched_text(body: ErrorBody) -> str:
+    """What the table of known failures looks at: the message, and a kind of limit told beside it."""
+    text = clean(body.message, _MATCHED)
+    return f"{text} {body.limit_type}" if body.limit_type else text
+
+
+def _guardrail(body: ErrorBody) -> BridgeError:
+    about = f" for {', '.join(clean(name, 60) for name in body.categories[:10])}" if body.categories else ""
+    return BridgeError(
+        ErrorCode.CONTENT_FILTERED,
+        f"The endpoint's {body.guardrail} guardrail refused the request{about}.",
+        "Rephrase the request; the endpoint's owner decides what its guardrails let through.",
+    )
+
+
+def _no_text(body: ErrorBody, status: int | None) -> str:
+    if body.is_html:
+        return "an HTML page instead of an answer"
+    if body.is_sse:
+        return "an event stream that names no error"
+    if status is not None and not body.codes:
+        try:
+            return HTTPStatus(status).phrase
+        except ValueError:
+            return ""
+    return ", ".join(sorted(clean(code, 80) for code in body.codes))
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "\u2026")) else text + "."
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r" {2,}", " ", text).strip()
+
+
+def _embedded_status(value: object) -> int | None:
+    """A stream's error may carry the HTTP status that a proxy in between had received, as its code."""
+    for candidate in (value, value.get("error") if isinstance(value, Mapping) else None):
+        if isinstance(candidate, Mapping):
+            for key in ("code", "status", "status_code"):
+                code = candidate.get(key)
+                if isinstance(code, str) and code.isdecimal() and len(code) == 3:
+                    code = int(code)
+                if isinstance(code, int) and not isinstance(code, bool) and 400 <= code <= 599:
+                    return code
+    return None
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    for name in _REQUEST_ID_HEADERS:
+        value = headers.get(name, "").strip()
+        if _REQUEST_ID.fullmatch(value):
+            return value
+    return None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name, "").strip()
+        if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text):
+            return min(float(text) * unit, _MAX_WAIT)
+    try:
+        moment = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return min(max((_aware(moment) - _now(headers)).total_seconds(), 0.0), _MAX_WAIT)
+
+
+def _now(headers: Mapping[str, str]) -> datetime:
+    """The workspace's clock where it tells it: ours may be wrong."""
+    try:
+        return _aware(parsedate_to_datetime(headers.get("date", "")))
+    except ValueError:
+        return datetime.now(UTC)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
