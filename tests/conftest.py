@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from mcp import Client
 from mcp.types import Implementation
 
@@ -20,6 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--exchanges", type=int, default=0, help="faulty exchanges; at least one of each class")
     parser.addoption("--kills", type=int, default=8, help="how often the server is killed at a random point")
     parser.addoption("--seed", type=int, default=1, help="of everything that is left to chance in runs of faults")
+
+
+# A busy machine takes long over any example: that says nothing about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture
