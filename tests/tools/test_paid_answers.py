@@ -17,6 +17,7 @@ from databricks_responses_mcp.turns import (
     patch_session,
     search,
     stream,
+    structured_output,
     usage,
 )
 from databricks_responses_mcp.turns.ask import Question, ask
