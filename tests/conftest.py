@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, settings
 from mcp import Client
 from mcp.types import Implementation
 
-from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_workspace_emulator.server import RunningEmulator, run_emulator
 from harness import Connect, Host, settings_for
 from oracle.openai_spec import validate_request
 

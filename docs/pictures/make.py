@@ -19,8 +19,8 @@ from browsing import browser  # noqa: E402
 from rendering import picture_of_terminal  # noqa: E402
 from sessions import COLUMNS, LAST_WORDS, REQUEST, SQL, FixedAnswers, Terminal, terminal  # noqa: E402
 
-from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator  # noqa: E402
 from databricks_responses_mcp.tools.definitions import NAMES  # noqa: E402
+from databricks_workspace_emulator.server import RunningEmulator, run_emulator  # noqa: E402
 from harness import model_api  # noqa: E402
 from harness.account import Account  # noqa: E402
 from harness.anthropic_api import AnthropicApi  # noqa: E402

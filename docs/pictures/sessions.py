@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from databricks_responses_mcp.emulator.engines.base import TextRequest
+from databricks_workspace_emulator.engines.base import TextRequest
 
 COLUMNS = 108
 _SECONDS = 60

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.terminal import Answering, CommandLine
 
 

@@ -13,8 +13,8 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.cli.main import run
 from databricks_responses_mcp.cli.prompt import read_prompt
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.terminal import CommandLine, Ran, interrupt, without_ids
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ import anyio
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.store.factory import open_store
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.store_records import STATE, a_turn
 from harness.terminal import CommandLine, Ran
 

@@ -13,7 +13,7 @@ from inline_snapshot import snapshot
 from databricks_responses_mcp.cli.checks import Examination
 from databricks_responses_mcp.cli.findings import Finding
 from databricks_responses_mcp.cli.options import SessionOptions
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS
 from harness.terminal import Answering, CommandLine, folded
 

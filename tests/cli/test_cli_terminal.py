@@ -10,7 +10,7 @@ import pyte
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.terminal import CommandLine, interrupt
 
 if sys.platform == "win32":

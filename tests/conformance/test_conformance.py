@@ -16,7 +16,7 @@ import pytest
 import yaml
 from mcp import Client
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host, npm
 from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import environment

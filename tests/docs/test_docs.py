@@ -187,7 +187,7 @@ def test_every_error_code_is_explained() -> None:
 
 
 def test_every_directive_of_the_rules_is_explained() -> None:
-    from databricks_responses_mcp.emulator.engines.rules import DIRECTIVES
+    from databricks_workspace_emulator.engines.rules import DIRECTIVES
 
     text = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
     explained = re.findall(r"^\| `\[\[([a-z ]+?)(?: [A-Z\d]+)?\]\]` \|", text, re.MULTILINE)

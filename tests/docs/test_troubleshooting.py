@@ -19,9 +19,9 @@ from anyio.streams.tls import TLSStream
 from mcp import Client
 from mcp.types import ElicitResult
 
-from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
+from databricks_workspace_emulator.server import RunningEmulator, run_emulator
 from harness import settings_for
 from harness.http_process import http_server
 from harness.terminal import CommandLine

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
+from databricks_workspace_emulator.server import RunningEmulator, run_emulator
 from harness.deadlines import DEADLINE_SECONDS
 
 Post = Callable[..., Awaitable[httpx.Response]]

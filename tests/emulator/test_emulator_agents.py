@@ -10,7 +10,7 @@ import pytest
 from inline_snapshot import snapshot
 from openai import AsyncOpenAI
 
-from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
+from databricks_workspace_emulator.server import RunningEmulator, run_emulator
 from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 from inline_snapshot import snapshot
 from openai import AsyncOpenAI
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from oracle import openai_spec
 
 pytestmark = pytest.mark.anyio

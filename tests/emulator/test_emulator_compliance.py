@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from oracle import openai_spec
 
 pytestmark = pytest.mark.anyio

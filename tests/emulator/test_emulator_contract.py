@@ -8,7 +8,7 @@ import httpx
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from oracle import openai_spec
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.error_bodies import ERROR_BODIES
-from databricks_responses_mcp.emulator.faults import Fault, Faults, parse
-from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
+from databricks_workspace_emulator.error_bodies import ERROR_BODIES
+from databricks_workspace_emulator.faults import Fault, Faults, parse
+from databricks_workspace_emulator.server import RunningEmulator, run_emulator
 from harness.deadlines import DEADLINE_SECONDS
 from oracle import openai_spec
 

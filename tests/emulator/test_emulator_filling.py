@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from databricks_responses_mcp.emulator.grammar_filling import fill_lark, fill_regex
-from databricks_responses_mcp.emulator.schema_filling import fill
+from databricks_workspace_emulator.grammar_filling import fill_lark, fill_regex
+from databricks_workspace_emulator.schema_filling import fill
 
 FITTING: dict[str, dict[str, Any]] = {
     "bounds": {"type": "integer", "minimum": 10, "maximum": 20, "multipleOf": 4},

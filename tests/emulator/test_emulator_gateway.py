@@ -10,7 +10,7 @@ import pytest
 from inline_snapshot import snapshot
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS
 from oracle import openai_spec
 

@@ -9,7 +9,7 @@ from inline_snapshot import snapshot
 from openai import AsyncOpenAI, AsyncStream, BadRequestError
 from openai.types.responses import Response, ResponseStreamEvent
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from oracle import openai_spec
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from databricks_responses_mcp.emulator.drawing.scene import Scene, read_scene
-from databricks_responses_mcp.emulator.pictures import Drawing, draw
+from databricks_workspace_emulator.drawing.scene import Scene, read_scene
+from databricks_workspace_emulator.pictures import Drawing, draw
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ import anyio
 import httpx
 import pytest
 
-from databricks_responses_mcp.emulator.engines.base import TextRequest
-from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
+from databricks_workspace_emulator.engines.base import TextRequest
+from databricks_workspace_emulator.server import RunningEmulator, run_emulator
 from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -205,7 +205,7 @@ async def test_a_hundred_streams_at_once_are_all_answered(emulator: RunningEmula
 async def test_nothing_is_printed_and_no_signal_handler_is_taken() -> None:
     script = """
 import anyio, httpx, signal
-from databricks_responses_mcp.emulator.server import run_emulator
+from databricks_workspace_emulator.server import run_emulator
 async def main():
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     async with run_emulator() as emulator:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from databricks_responses_mcp.emulator.server import run_emulator
+from databricks_workspace_emulator.server import run_emulator
 from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio

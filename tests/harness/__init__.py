@@ -8,8 +8,8 @@ from typing import Any
 
 from mcp import Client
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.workspace.settings import Settings, load_settings
+from databricks_workspace_emulator.server import RunningEmulator
 
 
 def settings_for(

@@ -9,8 +9,8 @@ from typing import Any
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.server_info import SERVER
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.account import Account
 from harness.anthropic_api import tool_results
 from harness.model_api import LAST_WORDS, StandIn, ToolCall

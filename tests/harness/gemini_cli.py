@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.server_info import SERVER
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.account import Account
 from harness.gemini_api import tool_results
 from harness.model_api import LAST_WORDS, StandIn, ToolCall

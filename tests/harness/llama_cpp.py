@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.emulator.engines.artifacts import MODEL_FILE, OPENMP_DIRECTORY, supported
-from databricks_responses_mcp.emulator.engines.download import fetch
+from databricks_workspace_emulator.engines.artifacts import MODEL_FILE, OPENMP_DIRECTORY, supported
+from databricks_workspace_emulator.engines.download import fetch
 from harness import llama_cpp_program
 from harness.foreign_server import ForeignServer, foreign_server, free_port
 

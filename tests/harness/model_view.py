@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.server_info import SERVER
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.account import Account
 
 _REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")

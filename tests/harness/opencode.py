@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.server_info import SERVER
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.account import Account
 from harness.chat_completions_api import tool_results
 from harness.model_api import LAST_WORDS, StandIn, ToolCall

@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from databricks_responses_mcp import __version__
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.server_info import PORTABLE, SERVER
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.account import Account
 from harness.anthropic_api import AnthropicApi, tool_results
 from harness.claude_code import ClaudeCode

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.server_info import SERVER
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.stdio_process import ASK, environment, server
 
 pytestmark = pytest.mark.anyio

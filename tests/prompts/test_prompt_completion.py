@@ -10,10 +10,10 @@ import pytest
 from mcp.types import Completion, CompletionArgument, PromptReference, ResourceTemplateReference
 
 from databricks_responses_mcp.calls.state import App
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.prompts import completion, endpoint_names
 from databricks_responses_mcp.prompts.completion import ranked
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, Host
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import answer, raw_server

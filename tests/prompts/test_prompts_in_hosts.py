@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.account import Account
 from harness.anthropic_api import AnthropicApi
 from harness.chat_completions_api import ChatCompletionsApi

@@ -7,8 +7,8 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import PromptReference
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.prompts.catalogue import PROMPTS, written_prompt
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import COMMAND, environment
 

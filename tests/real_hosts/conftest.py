@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.account import Account
 from harness.stdio_process import environment
 

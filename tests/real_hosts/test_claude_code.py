@@ -9,10 +9,10 @@ import pytest
 from inline_snapshot import snapshot
 from mcp.types import TextContent
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.prompts.catalogue import PROMPTS, written_prompt
 from databricks_responses_mcp.server import INSTRUCTIONS
 from databricks_responses_mcp.tools.definitions import published_tools
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.account import Account
 from harness.anthropic_api import AnthropicApi, texts, tool_results
 from harness.claude_code import PREFIX, ClaudeCode

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.server import INSTRUCTIONS
 from databricks_responses_mcp.tools.definitions import published_tools
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.account import Account
 from harness.codex import APPROVED, NAMESPACE, REQUIRED, WALL_TIME, Codex
 from harness.model_api import StandIn, ToolCall

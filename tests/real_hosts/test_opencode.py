@@ -10,12 +10,12 @@ import pytest
 from inline_snapshot import snapshot
 from mcp.types import TextContent
 
-from databricks_responses_mcp.emulator.engines.base import TextRequest
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.prompts.catalogue import written_prompt
 from databricks_responses_mcp.server import INSTRUCTIONS
 from databricks_responses_mcp.tools.definitions import published_tools
+from databricks_workspace_emulator.engines.base import TextRequest
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.account import Account
 from harness.chat_completions_api import ChatCompletionsApi
 from harness.deadlines import DEADLINE_SECONDS

@@ -8,9 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.schemas.checking import check_schema, check_values
 from databricks_responses_mcp.schemas.verdict import Checked, Verdict
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 from harness.raw_server import answer, raw_server
 from harness.stdio_process import ASK, environment, server

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.bad_requests import META, bad_requests
 from harness.stdio_process import ASK, environment, server
 

@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from databricks_responses_mcp.calls.jobs import STALE_SECONDS
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, Raw, environment, server
 

@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.client import ClientRequestContext
 from mcp.types import ElicitRequestParams, ElicitResult
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
 from harness.bad_requests import META, bad_requests
 from harness.deadlines import DEADLINE_SECONDS

@@ -7,7 +7,7 @@ import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
 from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, environment

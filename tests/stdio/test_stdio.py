@@ -9,8 +9,8 @@ import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.tools.registry import all_tools
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
 from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, environment, server, stderr_of

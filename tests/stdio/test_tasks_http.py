@@ -15,7 +15,7 @@ import pytest
 from mcp import StdioServerParameters
 from mcp.shared.inbound import encode_header_value
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, environment, server
 from harness.tasks_client import IDENTIFIER, TaskHost, task_client

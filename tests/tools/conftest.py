@@ -10,9 +10,9 @@ import pytest
 from mcp.client import ClientRequestContext
 from mcp.types import ElicitRequestParams, ElicitResult, Implementation
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.server import BridgeServer, build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
 from harness.deadlines import DEADLINE_SECONDS
 from harness.tasks_client import TaskHost, TaskHosts, task_client

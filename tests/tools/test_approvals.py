@@ -15,9 +15,10 @@ from mcp.client.stdio import stdio_client
 from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult, ErrorData, InputRequiredResult
 
 from databricks_responses_mcp.calls.elicitation import MOST_ROUNDS
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
+from databricks_workspace_emulator import tool_selection
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host, settings_for
 from harness.clock import settable_clock
 from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
@@ -429,17 +430,14 @@ async def test_a_model_that_asks_without_end_is_stopped(hosts: Connected, emulat
 
 def _ask_forever(patch: pytest.MonkeyPatch) -> None:
     """A model that takes no for a reason to ask again."""
-    from databricks_responses_mcp.emulator import planning
-    from databricks_responses_mcp.emulator.plays import mcp
+    from databricks_workspace_emulator.tool_handlers import mcp
 
     def none(turn: Any, label: str) -> Any:
         return iter(())
 
     patch.setattr(mcp, "approvals", none)
-    patch.setattr(planning.mcp, "approvals", none)
-    patch.setattr(
-        "databricks_responses_mcp.emulator.conversation.Conversation.is_continued", property(lambda self: False)
-    )
+    patch.setattr(tool_selection.mcp, "approvals", none)
+    patch.setattr("databricks_workspace_emulator.conversation.Conversation.is_continued", property(lambda self: False))
 
 
 async def test_a_failure_after_the_approval_keeps_what_was_there_and_can_be_tried_again(

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.tools.arguments import without_placeholders
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 from inline_snapshot import snapshot
 from PIL import Image
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 from harness.deadlines import DEADLINE_SECONDS
 

@@ -7,7 +7,7 @@ import anyio
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, Host
 
 pytestmark = pytest.mark.anyio

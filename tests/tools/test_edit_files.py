@@ -16,10 +16,10 @@ from pydantic import SecretStr
 
 from databricks_responses_mcp.calls.edit_previews import MAX_PREVIEW_CHARACTERS, MAX_PREVIEWS, EditPreview, EditPreviews
 from databricks_responses_mcp.calls.state import App
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.media.write_journal import Step
 from databricks_responses_mcp.server import _warm_up, build_server
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, Host
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import answer, raw_server

@@ -6,11 +6,11 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import ErrorCode
 from databricks_responses_mcp.tools import ask_databricks_model
 from databricks_responses_mcp.tools.registry import all_tools
 from databricks_responses_mcp.turns import progress
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 from harness.clock import settable_clock
 from harness.deadlines import DEADLINE_SECONDS

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from databricks_responses_mcp.calls.truncation import estimated_tokens
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.limits import KNOWN, UNKNOWN, limits_of
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 
 pytestmark = pytest.mark.anyio

@@ -18,8 +18,8 @@ from PIL import Image
 from databricks_responses_mcp.calls import generated_images
 from databricks_responses_mcp.calls.generated_images import PictureTaker
 from databricks_responses_mcp.calls.state import App
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 from harness.deadlines import DEADLINE_SECONDS
 

@@ -11,12 +11,12 @@ from mcp.client import ClientRequestContext
 from mcp.types import ElicitRequestParams, ElicitResult
 
 from databricks_responses_mcp.calls import handoff, jobs
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.memory import MemoryStore
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns.bridge import open_bridge
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, Host, settings_for
 from harness.clock import settable_clock
 from harness.deadlines import DEADLINE_SECONDS

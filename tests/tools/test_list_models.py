@@ -2,7 +2,7 @@
 
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 from mcp import MCPError
 from mcp.types import ResourceTemplateReference
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, Host
 from harness.deadlines import DEADLINE_SECONDS
 

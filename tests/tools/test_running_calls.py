@@ -12,11 +12,11 @@ import pytest
 
 from databricks_responses_mcp.calls import job_results, jobs
 from databricks_responses_mcp.calls.handoff import patience_with
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.hosts.limits import limits_of
 from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns import progress
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, Host
 from harness.clock import settable_clock
 from harness.deadlines import DEADLINE_SECONDS

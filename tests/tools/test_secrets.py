@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 from harness.raw_server import answer, raw_server
 

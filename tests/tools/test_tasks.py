@@ -10,9 +10,9 @@ from inline_snapshot import snapshot
 from mcp import Client, MCPError
 
 from databricks_responses_mcp.calls.tasks import TaskPolicy
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, settings_for
 from harness.deadlines import DEADLINE_SECONDS
 from harness.tasks_client import IDENTIFIER, TaskHosts, ask, shape

@@ -21,8 +21,8 @@ from mcp.types import (
 from databricks_responses_mcp.calls.running_task import hand_over
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.calls.tasks import TaskPolicy
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.server import BridgeServer
+from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS
 from harness.tasks_client import OVER, TaskHost, TaskHosts
 

@@ -7,9 +7,9 @@ import pytest
 from mcp import MCPError
 
 from databricks_responses_mcp.calls import jobs
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns.bridge import open_bridge
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
 from harness.tasks_client import OVER, TaskHosts
 

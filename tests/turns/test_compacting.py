@@ -6,7 +6,6 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns import conversation_queries
 from databricks_responses_mcp.turns.ask import Question, ask
@@ -14,6 +13,7 @@ from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.compaction import compact
 from databricks_responses_mcp.turns.transcript import as_markdown
 from databricks_responses_mcp.turns.turn import answer_calls
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import RawServer, answer, raw_server

@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.sqlite import SqliteStore
@@ -20,6 +19,7 @@ from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.image_generation import Drawing, draw
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.turn import answer_calls
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import RawServer, answer, raw_server

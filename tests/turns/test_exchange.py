@@ -8,7 +8,6 @@ import anyio
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns import progress as progress_module
 from databricks_responses_mcp.turns.ask import Question, ask
@@ -16,6 +15,7 @@ from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.stream import exchange
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
 from harness.clock import settable_clock
 from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS

@@ -6,13 +6,13 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.sqlite import SqliteStore
 from databricks_responses_mcp.turns import conversation_queries
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, settings_for
 from harness.deadlines import DEADLINE_SECONDS
 

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from databricks_responses_mcp.emulator import writer
-from databricks_responses_mcp.emulator.plays import calls
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.responses.replay import short_id
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.turn import answer_calls
+from databricks_workspace_emulator import writer
+from databricks_workspace_emulator.server import RunningEmulator
+from databricks_workspace_emulator.tool_handlers import calls
 
 pytestmark = pytest.mark.anyio
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_workspace_emulator.server import RunningEmulator, run_emulator
 from harness import settings_for
 
 pytestmark = pytest.mark.anyio

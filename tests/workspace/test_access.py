@@ -11,7 +11,6 @@ import anyio
 import pytest
 
 import databricks_responses_mcp
-from databricks_responses_mcp.emulator.server import RunningEmulator, run_emulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import open_bridge
@@ -19,6 +18,7 @@ from databricks_responses_mcp.workspace.access import Access
 from databricks_responses_mcp.workspace.apps import Apps
 from databricks_responses_mcp.workspace.credentials import TokenCredentials
 from databricks_responses_mcp.workspace.host import WorkspaceHost
+from databricks_workspace_emulator.server import RunningEmulator, run_emulator
 from harness import Connect, settings_for
 
 pytestmark = pytest.mark.anyio

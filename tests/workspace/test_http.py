@@ -9,13 +9,13 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.emulator.server import RunningEmulator
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.stream import exchange
 from databricks_responses_mcp.workspace import event_stream as event_stream_module
 from databricks_responses_mcp.workspace import http as http_module
 from databricks_responses_mcp.workspace.settings import load_settings
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import answer, raw_server

@@ -62,10 +62,10 @@ def command(port: int, token: str | None, faults: tuple[str, ...], engine: str |
 
 async def _serve(port: int, token: str | None, faults: tuple[str, ...], engine: str | None, as_json: bool) -> None:
     # Imported here: a web server, which `--help` does not need.
-    from databricks_responses_mcp.emulator.engines.choose import choose_engine
-    from databricks_responses_mcp.emulator.engines.progress import stderr_progress
-    from databricks_responses_mcp.emulator.faults import Faults
-    from databricks_responses_mcp.emulator.server import run_emulator
+    from databricks_workspace_emulator.engines.choose import choose_engine
+    from databricks_workspace_emulator.engines.progress import stderr_progress
+    from databricks_workspace_emulator.faults import Faults
+    from databricks_workspace_emulator.server import run_emulator
 
     queue = Faults()
     for fault in faults:

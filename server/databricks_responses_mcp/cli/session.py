@@ -64,9 +64,9 @@ async def open_session(
             yield bridge
         return
     # Imported here: the embedded workspace brings a web server along.
-    from databricks_responses_mcp.emulator.engines.choose import choose_engine
-    from databricks_responses_mcp.emulator.engines.progress import stderr_progress
-    from databricks_responses_mcp.emulator.server import run_emulator
+    from databricks_workspace_emulator.engines.choose import choose_engine
+    from databricks_workspace_emulator.engines.progress import stderr_progress
+    from databricks_workspace_emulator.server import run_emulator
 
     with stderr_progress() as progress:
         chosen = choose_engine(options.engine, progress=progress)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.emulator.engines.artifacts import Artifact
+from databricks_workspace_emulator.engines.artifacts import Artifact
 
 
 @pytest.fixture

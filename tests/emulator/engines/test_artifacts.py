@@ -9,7 +9,7 @@ import sysconfig
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.engines.artifacts import (
+from databricks_workspace_emulator.engines.artifacts import (
     LLAMA_CPP,
     LOCAL_ENGINE,
     SMOLLM2,

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.engines import choose
-from databricks_responses_mcp.emulator.engines.choose import choose_engine
-from databricks_responses_mcp.emulator.engines.local import LocalEngine
-from databricks_responses_mcp.emulator.engines.openai_compatible import OpenAICompatibleEngine
-from databricks_responses_mcp.emulator.engines.rules import RulesEngine
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_workspace_emulator.engines import choose
+from databricks_workspace_emulator.engines.choose import choose_engine
+from databricks_workspace_emulator.engines.local import LocalEngine
+from databricks_workspace_emulator.engines.openai_compatible import OpenAICompatibleEngine
+from databricks_workspace_emulator.engines.rules import RulesEngine
 
 WHY = "the local model's engine is built for 64-bit Linux and macOS only"
 

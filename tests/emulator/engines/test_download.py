@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.engines import pip_source
-from databricks_responses_mcp.emulator.engines.artifacts import WITHOUT_IT, directory_name
-from databricks_responses_mcp.emulator.engines.download import fetch, find_cached
-from databricks_responses_mcp.emulator.engines.index_source import indexes, pip_settings
-from databricks_responses_mcp.emulator.engines.pip_source import FetchStoppedError
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_workspace_emulator.engines import pip_source
+from databricks_workspace_emulator.engines.artifacts import WITHOUT_IT, directory_name
+from databricks_workspace_emulator.engines.download import fetch, find_cached
+from databricks_workspace_emulator.engines.index_source import indexes, pip_settings
+from databricks_workspace_emulator.engines.pip_source import FetchStoppedError
 from harness.deadlines import DEADLINE_SECONDS
 
 
@@ -142,8 +142,8 @@ def test_two_processes_at_once_fetch_one_wheel(index: Any, tmp_path: Path) -> No
     wheel = index.add()
     program = (
         "import json, sys; from pathlib import Path\n"
-        "from databricks_responses_mcp.emulator.engines.artifacts import Artifact\n"
-        "from databricks_responses_mcp.emulator.engines.download import fetch\n"
+        "from databricks_workspace_emulator.engines.artifacts import Artifact\n"
+        "from databricks_workspace_emulator.engines.download import fetch\n"
         "fields = json.loads(sys.argv[2]); fields['members'] = tuple(fields['members'])\n"
         "print('ready', flush=True)\n"
         "print(fetch(Path(sys.argv[1]), [Artifact(**fields)]))\n"

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.engines.base import ChatMessage
-from databricks_responses_mcp.emulator.engines.fitting import Fitted, fit
+from databricks_workspace_emulator.engines.base import ChatMessage
+from databricks_workspace_emulator.engines.fitting import Fitted, fit
 
 pytestmark = pytest.mark.anyio
 

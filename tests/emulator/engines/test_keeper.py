@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.emulator.engines import keeper
+from databricks_workspace_emulator.engines import keeper
 from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the local engine runs on Linux only")

@@ -19,18 +19,18 @@ import anyio.lowlevel
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from databricks_responses_mcp.emulator.engines import local, model_server
-from databricks_responses_mcp.emulator.engines.artifacts import (
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_workspace_emulator.engines import local, model_server
+from databricks_workspace_emulator.engines.artifacts import (
     LOCAL_ENGINE,
     directory_name,
     supported,
 )
-from databricks_responses_mcp.emulator.engines.base import ChatMessage, TextRequest
-from databricks_responses_mcp.emulator.engines.download import find_cached
-from databricks_responses_mcp.emulator.engines.llama_server import usable_cores
-from databricks_responses_mcp.emulator.engines.local import LocalEngine
-from databricks_responses_mcp.emulator.engines.openai_compatible import OpenAICompatibleEngine
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_workspace_emulator.engines.base import ChatMessage, TextRequest
+from databricks_workspace_emulator.engines.download import find_cached
+from databricks_workspace_emulator.engines.llama_server import usable_cores
+from databricks_workspace_emulator.engines.local import LocalEngine
+from databricks_workspace_emulator.engines.openai_compatible import OpenAICompatibleEngine
 from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -267,7 +267,7 @@ class TestTheRealModel:
         await engine.aclose()
         program = (
             "import sys, anyio; from pathlib import Path\n"
-            "from databricks_responses_mcp.emulator.engines.local import LocalEngine\n"
+            "from databricks_workspace_emulator.engines.local import LocalEngine\n"
             "async def main():\n"
             "    await LocalEngine(Path(sys.argv[1])).start()\n"
             "    print('ready', flush=True)\n"

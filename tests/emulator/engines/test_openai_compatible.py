@@ -18,9 +18,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from databricks_responses_mcp.emulator.engines.base import ChatMessage, TextRequest
-from databricks_responses_mcp.emulator.engines.openai_compatible import OpenAICompatibleEngine
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_workspace_emulator.engines.base import ChatMessage, TextRequest
+from databricks_workspace_emulator.engines.openai_compatible import OpenAICompatibleEngine
 from harness.deadlines import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio

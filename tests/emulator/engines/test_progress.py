@@ -4,7 +4,7 @@ import io
 
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.emulator.engines.progress import stderr_progress
+from databricks_workspace_emulator.engines.progress import stderr_progress
 
 
 class Terminal(io.StringIO):

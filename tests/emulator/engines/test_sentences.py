@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from databricks_responses_mcp.emulator.engines.sentences import first_sentence
+from databricks_workspace_emulator.engines.sentences import first_sentence
 
 pytestmark = pytest.mark.anyio
 

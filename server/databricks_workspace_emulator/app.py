@@ -1,0 +1,75 @@
+"""The workspace as an ASGI application."""
+
+from starlette.applications import Starlette
+from starlette.routing import Route as Path
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from databricks_workspace_emulator.exchange import Handler, Route
+from databricks_workspace_emulator.routes import (
+    apps,
+    chat,
+    endpoints,
+    gateway,
+    invocations,
+    listings,
+    open_responses,
+    responses,
+)
+from databricks_workspace_emulator.state import EmulatorState
+
+
+def create_app(state: EmulatorState) -> Starlette:
+    """The workspace's paths over ``state``."""
+    wrong_method = Route(state, endpoints.no_such_method)
+
+    def path(method: str, template: str, handler: Handler) -> Path:
+        return Path(template, _ByMethod({method: Route(state, handler)}, wrong_method))
+
+    def through_gateway(method: str, template: str, handler: Handler) -> Path:
+        return path(method, f"/ai-gateway{template}", gateway.behind_gateway(handler))
+
+    serving = [
+        path("POST", "/serving-endpoints/responses", responses.create_response),
+        path("POST", "/serving-endpoints/open-responses", open_responses.create_open_response),
+        path("POST", "/serving-endpoints/chat/completions", chat.create_completion),
+        path("POST", "/serving-endpoints/{name}/invocations", invocations.invoke),
+    ]
+    through = [
+        through_gateway("POST", "/openai/v1/responses", gateway.native_response),
+        through_gateway("POST", "/openai/v1/chat/completions", gateway.native_chat),
+        through_gateway("GET", "/openai/v1/models", gateway.no_listing),
+        through_gateway("POST", "/codex/v1/responses", gateway.codex_response),
+        through_gateway("POST", "/mlflow/v1/responses", gateway.supervisor_response),
+        through_gateway("POST", "/mlflow/v1/chat/completions", gateway.unified_chat),
+    ]
+    listing = [
+        path("GET", "/api/2.0/serving-endpoints", endpoints.list_endpoints),
+        path("GET", "/api/2.0/serving-endpoints:foundation-models", listings.list_foundation_models),
+        path("GET", "/api/2.0/serving-endpoints/{name}", endpoints.get_endpoint),
+        path("GET", "/api/2.1/unity-catalog/model-services", listings.list_model_services),
+        path("GET", "/api/2.1/unity-catalog/model-services/{name}", listings.get_model_service),
+        path("GET", "/api/ai-gateway/v2/endpoints", gateway.list_gateway_endpoints),
+        path("GET", "/api/2.0/apps", apps.list_apps),
+        path("GET", "/api/2.0/apps/{name}", apps.get_app),
+    ]
+    # These look at credentials themselves, or need none: clients come to the last before they have any.
+    own = [
+        Path("/apps/{name}/responses", Route(state, apps.ask_app, public=True)),
+        Path("/apps/{name}/invocations", Route(state, apps.ask_app, public=True)),
+        Path("/login.html", Route(state, apps.sign_in, public=True)),
+        Path("/.well-known/{rest:path}", Route(state, endpoints.no_such_path, public=True)),
+    ]
+    app = Starlette(
+        routes=[*serving, *through, *listing, *own, Path("/{rest:path}", Route(state, endpoints.no_such_path))]
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class _ByMethod:
+    def __init__(self, apps: dict[str, ASGIApp], otherwise: ASGIApp) -> None:
+        self._apps = apps
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._apps.get(scope["method"], self._otherwise)(scope, receive, send)

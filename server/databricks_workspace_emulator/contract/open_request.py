@@ -1,0 +1,125 @@
+"""The contract of Open Responses: one dialect for the models of all makers, and less of it than OpenAI's own has."""
+
+from typing import Any
+
+from databricks_workspace_emulator.catalogue import OPEN_API, Endpoint
+from databricks_workspace_emulator.contract.items import Item, read_items
+from databricks_workspace_emulator.contract.model_limits import (
+    SIGNATURE,
+    refuse_pictures,
+    refuse_thinking,
+    refuse_unsigned_calls,
+)
+from databricks_workspace_emulator.contract.request import ResponsesRequest, check_combinations, refuse_stored
+from databricks_workspace_emulator.contract.shapes import Body, join_path, read
+from databricks_workspace_emulator.contract.tools import Tool, read_tool_choice, read_tools
+from databricks_workspace_emulator.replies import bad_request, invalid, workspace_error
+
+_IGNORED = ("user", "safety_identifier", "metadata", "truncation")
+_ITEMS = ("message", "function_call", "function_call_output")
+_OPENAI_ONLY = (
+    "include",
+    "service_tier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "context_management",
+    "moderation",
+    "top_logprobs",
+    "prompt",
+    "image",
+    "access_programs",
+)
+
+
+def read_open_request(value: dict[str, Any], endpoint: Endpoint) -> ResponsesRequest:
+    """Apply the contract of ``POST /serving-endpoints/open-responses``.
+
+    Raises:
+        ApiError: whatever the workspace would answer instead.
+    """
+    _require_open(endpoint)
+    refuse_stored(value)
+    if value.get("input") is None:
+        raise invalid("input", "Missing required parameter: 'input'.")
+    _check_model(value, endpoint)
+    if endpoint.provider != "openai":
+        value = {key: field for key, field in value.items() if key not in _IGNORED}
+    body = read(Body, value)
+    check_combinations(body)
+    items = _items(body, endpoint)
+    tools = _tools(body, endpoint)
+    return ResponsesRequest(body, endpoint, items, tools, read_tool_choice(body.tool_choice, tools))
+
+
+def _require_open(endpoint: Endpoint) -> None:
+    if OPEN_API in endpoint.api_types:
+        return
+    if endpoint.pay_per_token and endpoint.provider == "meta":
+        # As seen of old models: the platform does not say what is wrong.
+        raise workspace_error(500, "INTERNAL_ERROR", "Internal error.")
+    raise workspace_error(
+        400,
+        "INVALID_PARAMETER_VALUE",
+        f"API type '{OPEN_API}' is not supported by '{endpoint.name}'. "
+        f"Supported API types: [{', '.join(endpoint.api_types)}]",
+    )
+
+
+def _check_model(value: dict[str, Any], endpoint: Endpoint) -> None:
+    if endpoint.provider == "openai":
+        return
+    for field in _OPENAI_ONLY:
+        if value.get(field) is not None:
+            raise bad_request(f"The parameter '{field}' is not supported for model {endpoint.name}.")
+    if value.get("reasoning") is not None:
+        refuse_thinking(endpoint, "reasoning")
+
+
+def _tools(body: Body, endpoint: Endpoint) -> list[Tool]:
+    for index, tool in enumerate(body.tools or []):
+        kind = tool.get("type")
+        if kind != "function":
+            raise workspace_error(
+                400,
+                "INVALID_PARAMETER_VALUE",
+                f"Tool type {kind!r} (tools[{index}].type) is not supported by the Open Responses API. "
+                "Supported tool types: function.",
+            )
+    return read_tools(body.tools or [], endpoint)
+
+
+def _items(body: Body, endpoint: Endpoint) -> list[Item]:
+    given = read_items(body.input) if isinstance(body.input, str) else body.input
+    for index, item in enumerate(given):
+        _check_item(item, f"input[{index}]")
+    if given and given[-1].get("role") == "assistant":
+        raise bad_request(
+            "This model does not support assistant message prefill. The conversation must end with a user message."
+        )
+    refuse_unsigned_calls(given, endpoint)
+    refuse_pictures(given, endpoint)
+    return read_items([_as_native(item) for item in given])
+
+
+def _check_item(item: Item, where: str) -> None:
+    kind = item.get("type", "message")
+    if kind not in _ITEMS:
+        raise invalid(f"{where}.type", f"Items of type {kind!r} are not supported as input; use {', '.join(_ITEMS)}.")
+    content = item.get("content")
+    for index, part in enumerate(content if isinstance(content, list) else []):
+        named = part.get("type") if isinstance(part, dict) else None
+        if isinstance(named, str) and named.startswith("output_"):
+            path = join_path(where, ["content", index, "type"])
+            raise invalid(path, f"Invalid value: '{named}'. Supported values are: input_text, input_image, input_file.")
+
+
+def _as_native(item: Item) -> Item:
+    """An item as the native API would have it: what an assistant said is output there."""
+    item = {key: value for key, value in item.items() if key != SIGNATURE}
+    content = item.get("content")
+    if item.get("role") == "assistant" and isinstance(content, list):
+        item["content"] = [
+            {**part, "type": "output_text"} if part.get("type") == "input_text" else part for part in content
+        ]
+    return item

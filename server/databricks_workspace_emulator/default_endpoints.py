@@ -1,0 +1,153 @@
+"""The endpoints of a new embedded workspace: one of each kind that a real one may have."""
+
+from databricks_workspace_emulator.catalogue import CHAT_API, NATIVE_CHAT_API, OPEN_API, RESPONSES_API, Endpoint
+
+_CURSOR_API = "cursor/v1/chat/completions"
+_VENDOR_APIS = {"anthropic": ("anthropic/v1/messages",), "google": ("gemini/v1/generateContent",)}
+
+
+def _gpt(version: str, title: str, *, custom: bool = False, chat: bool = True) -> Endpoint:
+    name = f"gpt-{version}"
+    return Endpoint(
+        name=f"databricks-{name}",
+        kind="foundation",
+        provider="openai",
+        model=name,
+        display_name=title,
+        api_types=(RESPONSES_API, OPEN_API, CHAT_API, NATIVE_CHAT_API) if chat else (RESPONSES_API, _CURSOR_API),
+        custom_tools=custom,
+    )
+
+
+def _open(
+    name: str,
+    provider: str,
+    title: str,
+    *,
+    ready: bool = True,
+    sees: bool = False,
+    reasons: bool = True,
+    chat_only: bool = False,
+) -> Endpoint:
+    unified = (CHAT_API,) if chat_only else (OPEN_API, CHAT_API)
+    return Endpoint(
+        name=f"databricks-{name}",
+        kind="foundation",
+        provider=provider,
+        model=name,
+        display_name=title,
+        api_types=(*_VENDOR_APIS.get(provider, ()), *unified),
+        ready=ready,
+        sees=sees,
+        reasons=reasons,
+    )
+
+
+_MODELS = (
+    _gpt("5", "GPT-5", custom=True),
+    _gpt("5-mini", "GPT-5 mini"),
+    _gpt("5-nano", "GPT-5 nano"),
+    _gpt("5-1", "GPT-5.1", custom=True),
+    _gpt("5-2", "GPT-5.2", custom=True),
+    _gpt("5-3-codex", "GPT-5.3 Codex", chat=False),
+    _gpt("5-4", "GPT-5.4", custom=True),
+    _gpt("5-4-mini", "GPT-5.4 mini"),
+    _gpt("5-5", "GPT-5.5", custom=True),
+    _gpt("5-5-pro", "GPT-5.5 Pro", custom=True, chat=False),
+    _open("claude-sonnet-4-5", "anthropic", "Claude Sonnet 4.5", sees=True),
+    _open("meta-llama-3-3-70b-instruct", "meta", "Meta Llama 3.3 70B Instruct", reasons=False),
+    _open("gpt-oss-120b", "openai-oss", "GPT OSS 120B"),
+    _open("gpt-oss-20b", "openai-oss", "GPT OSS 20B", ready=False),
+    Endpoint(
+        name="databricks-gte-large-en",
+        kind="foundation",
+        provider="alibaba",
+        model="gte-large-en",
+        display_name="GTE Large (English)",
+        task="llm/v1/embeddings",
+        api_types=("mlflow/v1/embeddings",),
+    ),
+)
+_EXTERNAL = (
+    Endpoint("my-openai-external", "external", "openai", "gpt-5", "External GPT-5", custom_tools=True),
+    Endpoint(
+        "my-anthropic-external", "external", "amazon-bedrock", "claude-sonnet-4-5", "External", api_types=(CHAT_API,)
+    ),
+)
+_AGENTS = (
+    Endpoint(
+        name="my-support-agent",
+        kind="agent",
+        provider="databricks",
+        model="support_agent",
+        display_name="Support agent",
+        task="agent/v1/responses",
+        api_types=(RESPONSES_API,),
+    ),
+)
+_MORE_MODELS = (
+    _open("gemini-3-1-pro", "google", "Gemini 3.1 Pro", sees=True),
+    _open("qwen3-next-80b-a3b-instruct", "alibaba", "Qwen3 Next 80B A3B Instruct", reasons=False),
+    _open("meta-llama-3-1-8b-instruct", "meta", "Meta Llama 3.1 8B Instruct", reasons=False, chat_only=True),
+    # Its maker is not OpenAI, and yet it answers the native path.
+    Endpoint(
+        name="databricks-grok-4-7",
+        kind="foundation",
+        provider="xai",
+        model="grok-4-7",
+        display_name="Grok 4.7",
+        api_types=(RESPONSES_API, OPEN_API, CHAT_API),
+        without_tools=("apply_patch", "custom", "image_generation", "shell"),
+    ),
+    Endpoint(
+        name="my-azure-openai-external",
+        kind="external",
+        provider="openai",
+        model="gpt-5-2",
+        display_name="GPT-5.2 of Azure OpenAI",
+        custom_tools=True,
+        without_tools=("web_search",),
+    ),
+)
+_MORE_AGENTS = (
+    Endpoint(
+        name="my-supervisor-agent",
+        kind="agent",
+        provider="databricks",
+        model="supervisor_agent",
+        display_name="Multi-agent supervisor",
+        task="agent/v1/responses",
+        api_types=(RESPONSES_API,),
+        style="supervisor",
+    ),
+    Endpoint(
+        name="my-chat-agent",
+        kind="agent",
+        provider="databricks",
+        model="chat_agent",
+        display_name="Agent of the ChatAgent kind",
+        task="agent/v2/chat",
+        api_types=(CHAT_API,),
+    ),
+    Endpoint(
+        name="my-old-chat-agent",
+        kind="agent",
+        provider="databricks",
+        model="old_chat_agent",
+        display_name="Agent of the first kind",
+        task="agent/v1/chat",
+        api_types=(CHAT_API,),
+    ),
+)
+
+
+def default_catalogue() -> dict[str, Endpoint]:
+    """The endpoints of a new embedded workspace, by name."""
+    every = (*_MODELS, *_EXTERNAL, *_AGENTS, *_MORE_MODELS, *_MORE_AGENTS)
+    return {endpoint.name: endpoint for endpoint in every}
+
+
+def default_apps() -> dict[str, Endpoint]:
+    """The agents that a new embedded workspace runs as Databricks Apps, by name."""
+    agent = Endpoint("my-agent", "agent", "databricks", "my_agent", "An app", "agent/v1/responses", (RESPONSES_API,))
+    return {agent.name: agent}

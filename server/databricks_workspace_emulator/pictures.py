@@ -1,0 +1,199 @@
+"""Pictures drawn from a prompt by rule, without a model: the same prompt draws the same picture."""
+
+import hashlib
+import random
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+    from databricks_workspace_emulator.drawing.canvas import Canvas
+    from databricks_workspace_emulator.drawing.scene import Scene
+
+_DEFAULT_SIZE = (1024, 1024)
+_DETAIL = {"low": 0.5, "medium": 1.0, "high": 1.5, "auto": 1.0}
+_ADDING = frozenset({"add", "with", "put", "draw", "place", "include", "insert"})
+_JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What to draw.
+
+    Attributes:
+        prompt: decides the scene, and is written small in a corner.
+        size: ``WIDTHxHEIGHT`` in pixels, or ``auto``.
+        quality: ``low``, ``medium``, ``high`` or ``auto``: more of it, more details and smoother edges.
+        background: ``transparent`` leaves sky and land out.
+        output_format: ``png``, ``jpeg`` or ``webp``.
+        output_compression: 0 to 100, for jpeg and webp.
+        sources: pictures to edit, encoded; the last is the one that is changed: its light and its weather become those
+            of the prompt.
+        mask: encoded; where it is transparent the prompt's scene takes the place of the source.
+    """
+
+    prompt: str
+    size: str = "auto"
+    quality: str = "auto"
+    background: str = "auto"
+    output_format: str = "png"
+    output_compression: int | None = None
+    sources: tuple[bytes, ...] = ()
+    mask: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A finished picture and the unfinished ones before it, encoded."""
+
+    data: bytes
+    partials: tuple[bytes, ...]
+    size: str
+
+
+async def draw(drawing: Drawing, partials: int = 0) -> Drawn:
+    """Draw in a worker thread.
+
+    Args:
+        partials: how many unfinished versions to make as well.
+
+    Raises:
+        BridgeError: if a picture to edit turns out to be broken.
+    """
+    return await anyio.to_thread.run_sync(_draw, drawing, partials)
+
+
+def _draw(drawing: Drawing, partials: int) -> Drawn:
+    try:
+        sources = [_decoded(data) for data in drawing.sources]
+        mask = None if drawing.mask is None else _decoded(drawing.mask).getchannel("A")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT, "A picture to edit could not be decoded.", "Send it whole."
+        ) from error
+    picture = _paint(drawing, sources, mask)
+    unfinished = tuple(
+        _encode(_unfinished(picture, (number + 1) / (partials + 1)), drawing) for number in range(partials)
+    )
+    return Drawn(_encode(picture, drawing), unfinished, f"{picture.width}x{picture.height}")
+
+
+def _decoded(data: bytes) -> "Picture":
+    from PIL import Image
+
+    with Image.open(BytesIO(data)) as picture:
+        return picture.convert("RGBA")
+
+
+def _paint(drawing: Drawing, sources: "list[Picture]", mask: "Picture | None") -> "Picture":
+    from databricks_workspace_emulator.drawing.canvas import Canvas
+    from databricks_workspace_emulator.drawing.landscape import paint, paint_figures
+    from databricks_workspace_emulator.drawing.scene import read_scene
+
+    digest = hashlib.sha256(drawing.prompt.encode(errors="surrogatepass")).digest()
+    chance = random.Random(digest)  # noqa: S311 - repeatable, not secret
+    size = _size(drawing.size, sources)
+    scene = read_scene(drawing.prompt, chance)
+    canvas = Canvas(size, fine=drawing.quality != "low")
+    if sources and mask is None:
+        picture = _retouched(sources, scene, drawing.prompt, canvas, chance)
+    elif drawing.background == "transparent" and not sources:
+        paint_figures(canvas, scene.with_a_figure(), chance)
+        picture = canvas.finished()
+    else:
+        paint(canvas, scene, chance, _DETAIL.get(drawing.quality, _DETAIL["auto"]))
+        picture = canvas.finished()
+        if sources and mask is not None:
+            picture = _painted_in(sources[-1], picture, mask)
+    if sources:
+        _add_insets(picture, sources[:-1])
+    _sign(picture, drawing.prompt)
+    return picture
+
+
+def _size(size: str, sources: "list[Picture]") -> tuple[int, int]:
+    if match := re.fullmatch(r"(\d+)x(\d+)", size):
+        return int(match[1]), int(match[2])
+    return sources[-1].size if sources else _DEFAULT_SIZE
+
+
+def _retouched(
+    sources: "list[Picture]", scene: "Scene", prompt: str, canvas: "Canvas", chance: random.Random
+) -> "Picture":
+    """The last source in the light and the weather of the prompt, with what the prompt wants added."""
+    from PIL import Image, ImageEnhance
+
+    from databricks_workspace_emulator.drawing.landscape import paint_figures, paint_weather
+    from databricks_workspace_emulator.drawing.scene import tint_of
+
+    colour, share = tint_of(prompt, scene, chance)
+    picture = sources[-1].resize(canvas.size)
+    if scene.land == "snow":
+        picture = ImageEnhance.Color(picture).enhance(0.45)
+    tinted = Image.blend(picture.convert("RGB"), Image.new("RGB", canvas.size, colour), share)
+    tinted.putalpha(picture.getchannel("A"))
+    if set(re.findall(r"\w+", prompt.lower())) & _ADDING:
+        paint_figures(canvas, scene, chance)
+    paint_weather(canvas, scene, chance, 1.0)
+    tinted.alpha_composite(canvas.finished())
+    return tinted
+
+
+def _painted_in(source: "Picture", paint: "Picture", mask: "Picture") -> "Picture":
+    """The source, painted over where the mask, a channel of opacity, is transparent."""
+    from PIL import Image
+
+    return Image.composite(source.resize(paint.size), paint, mask.resize(paint.size))
+
+
+def _add_insets(picture: "Picture", sources: "list[Picture]") -> None:
+    """Show the other sources small, along the upper edge."""
+    side = max(1, min(picture.size) // 6)
+    for number, source in enumerate(sources[:6]):
+        picture.paste(source.resize((side, side)), (number * side, 0))
+
+
+def _sign(picture: "Picture", prompt: str) -> None:
+    from PIL import Image, ImageDraw, ImageFont
+
+    if min(picture.size) < 128:
+        return
+    side = min(picture.size)
+    font = ImageFont.load_default(size=max(9, side // 52))
+    text = " ".join(prompt.split())[:90] or "(no prompt)"
+    layer = Image.new("RGBA", picture.size, (0, 0, 0, 0))
+    pen = ImageDraw.Draw(layer)
+    margin = side // 48
+    while len(text) > 8 and pen.textlength(text, font=font) > picture.width - 2 * margin:
+        text = text[: len(text) * 9 // 10 - 1] + "…"
+    place = (picture.width - margin, picture.height - margin)
+    shade = max(1, side // 700)
+    pen.text((place[0] + shade, place[1] + shade), text, font=font, anchor="rs", fill=(0, 0, 0, 110))
+    pen.text(place, text, font=font, anchor="rs", fill=(255, 255, 255, 190))
+    picture.alpha_composite(layer)
+
+
+def _unfinished(picture: "Picture", share: float) -> "Picture":
+    from PIL import Image
+
+    cells = max(2, round(min(picture.size) * share / 12))
+    small = picture.resize((cells, max(2, cells * picture.height // picture.width)), Image.Resampling.BOX)
+    return small.resize(picture.size, Image.Resampling.NEAREST)
+
+
+def _encode(picture: "Picture", drawing: Drawing) -> bytes:
+    out = BytesIO()
+    options: dict[str, Any] = {}
+    if drawing.output_format != "png":
+        options["quality"] = _JPEG_QUALITY if drawing.output_compression is None else drawing.output_compression
+    keep_alpha = drawing.background == "transparent" and drawing.output_format != "jpeg"
+    image = picture if keep_alpha else picture.convert("RGB")
+    image.save(out, {"jpeg": "JPEG", "webp": "WEBP"}.get(drawing.output_format, "PNG"), **options)
+    return out.getvalue()

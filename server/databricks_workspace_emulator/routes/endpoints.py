@@ -1,0 +1,28 @@
+"""``GET /api/2.0/serving-endpoints`` and ``/{name}``."""
+
+from databricks_workspace_emulator.exchange import Incoming, Reply, json_reply
+from databricks_workspace_emulator.replies import workspace_error, wrong_path
+
+
+async def list_endpoints(incoming: Incoming) -> Reply:
+    """All endpoints."""
+    return json_reply({"endpoints": [endpoint.listing() for endpoint in incoming.state.endpoints.values()]})
+
+
+async def get_endpoint(incoming: Incoming) -> Reply:
+    """One endpoint."""
+    name = incoming.path_params["name"]
+    endpoint = incoming.state.endpoints.get(name)
+    if endpoint is None:
+        raise workspace_error(404, "RESOURCE_DOES_NOT_EXIST", f"Endpoint with name '{name}' does not exist.")
+    return json_reply(endpoint.details())
+
+
+async def no_such_path(incoming: Incoming) -> Reply:
+    """Anything else."""
+    raise wrong_path(incoming.exchange.path)
+
+
+async def no_such_method(incoming: Incoming) -> Reply:
+    """A known path, asked in the wrong way."""
+    raise workspace_error(405, "BAD_REQUEST", f"Method {incoming.exchange.method} is not allowed on this path.")

@@ -1,0 +1,124 @@
+"""The Unity Gateway: ``/ai-gateway/…``, which knows models by their names in Unity Catalog."""
+
+from dataclasses import replace
+from typing import Any
+
+from databricks_workspace_emulator.catalogue import CHAT_API, NATIVE_CHAT_API, RESPONSES_API, Endpoint
+from databricks_workspace_emulator.contract.open_request import read_open_request
+from databricks_workspace_emulator.contract.request import (
+    ResponsesRequest,
+    named_model,
+    parse_json,
+    read_request,
+    require_ready,
+)
+from databricks_workspace_emulator.exchange import Handler, Incoming, Reply, json_reply
+from databricks_workspace_emulator.fault_injection import play_before
+from databricks_workspace_emulator.replies import bad_request, invalid, retired_name, turned_off, workspace_error
+from databricks_workspace_emulator.routes import chat
+from databricks_workspace_emulator.routes.responses import answer_by
+from databricks_workspace_emulator.state import EmulatorState
+
+_SCHEMA = "system.ai."
+_LEGACY = "databricks-"
+
+
+def behind_gateway(handler: Handler) -> Handler:
+    """A handler that answers 501 where the gateway is off, and reads the request's tags where it is on."""
+
+    async def handle(incoming: Incoming) -> Reply:
+        if not incoming.state.switches.gateway:
+            raise workspace_error(501, "NOT_IMPLEMENTED", "AI Gateway is not available in this workspace or region.")
+        try:
+            tags = incoming.exchange.request_tags
+        except ValueError:
+            tags = False
+        if not (tags is None or (isinstance(tags, dict) and all(isinstance(tag, str) for tag in tags.values()))):
+            raise invalid("Databricks-Ai-Gateway-Request-Tags", "Expected a JSON object of strings.")
+        return await handler(incoming)
+
+    return handle
+
+
+async def native_response(incoming: Incoming) -> Reply:
+    """``/ai-gateway/openai/v1/responses``."""
+    return await answer_by(incoming, _native)
+
+
+async def codex_response(incoming: Incoming) -> Reply:
+    """``/ai-gateway/codex/v1/responses``: the same, and ``store: false`` may be said."""
+    return await answer_by(incoming, _codex)
+
+
+async def supervisor_response(incoming: Incoming) -> Reply:
+    """``/ai-gateway/mlflow/v1/responses``: not there unless the preview is on."""
+    if not incoming.state.switches.supervisor:
+        raise workspace_error(404, "FEATURE_DISABLED", "Supervisor API is not enabled")
+    return await answer_by(incoming, _supervisor)
+
+
+async def unified_chat(incoming: Incoming) -> Reply:
+    """``/ai-gateway/mlflow/v1/chat/completions``."""
+    return await _chat(incoming, CHAT_API)
+
+
+async def native_chat(incoming: Incoming) -> Reply:
+    """``/ai-gateway/openai/v1/chat/completions``."""
+    return await _chat(incoming, NATIVE_CHAT_API)
+
+
+async def no_listing(incoming: Incoming) -> Reply:
+    """``GET /ai-gateway/openai/v1/models``, which looks as if it listed models."""
+    raise bad_request(f"Request path {incoming.exchange.path} doesn't match any known API type.")
+
+
+async def list_gateway_endpoints(incoming: Incoming) -> Reply:
+    """``GET /api/ai-gateway/v2/endpoints``, by which clients find out whether there is a gateway."""
+    if not incoming.state.switches.gateway:
+        raise turned_off(incoming.exchange.method, incoming.exchange.path)
+    return json_reply({"endpoints": []})
+
+
+async def _chat(incoming: Incoming, api_type: str) -> Reply:
+    instead = await play_before(incoming)
+    if instead is not None:
+        return instead
+    value = parse_json(incoming.raw)
+    return await chat.complete(incoming, _find(value, incoming.state, api_type), value)
+
+
+async def _native(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
+    return read_request(value, _find(value, incoming.state, RESPONSES_API), incoming.state)
+
+
+async def _codex(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
+    if value.get("store") is False:
+        value = {key: field for key, field in value.items() if key != "store"}
+    return await _native(incoming, value)
+
+
+async def _supervisor(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
+    endpoint = _find(value, incoming.state, None)
+    for field in ("temperature", "top_p"):
+        if value.get("tools") and value.get(field) is not None:
+            raise invalid(field, f"'{field}' is not supported together with tools.")
+    return replace(read_open_request(value, endpoint), echoes=True)
+
+
+def _find(value: dict[str, Any], state: EmulatorState, api_type: str | None) -> Endpoint:
+    """The model service that the body names, if it serves this API."""
+    name = named_model(value)
+    if name.startswith(_LEGACY) and not state.switches.legacy_names:
+        raise retired_name(name)
+    service = _SCHEMA + name.removeprefix(_LEGACY) if name.startswith(_LEGACY) else name
+    models = (endpoint for endpoint in state.endpoints.values() if endpoint.kind == "foundation")
+    endpoint = next((model for model in models if model.service_name == service), None)
+    if endpoint is None:
+        known = service if service.startswith(_SCHEMA) else _SCHEMA + service.replace(".", "-")
+        raise workspace_error(404, "RESOURCE_DOES_NOT_EXIST", f"'{known}' does not exist")
+    if api_type is not None and api_type not in endpoint.api_types:
+        raise bad_request(
+            f"API type '{api_type}' is not supported by '{endpoint.name}'. "
+            f"Supported API types: [{', '.join(endpoint.api_types)}]"
+        )
+    return require_ready(endpoint)

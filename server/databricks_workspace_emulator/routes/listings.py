@@ -1,0 +1,73 @@
+"""The listings beside ``serving-endpoints``: foundation models with their APIs, and Unity Catalog's model services."""
+
+import base64
+import binascii
+from typing import Any
+from urllib.parse import parse_qs
+
+from databricks_workspace_emulator.exchange import Incoming, Reply, json_reply
+from databricks_workspace_emulator.replies import invalid, turned_off, workspace_error
+
+_SCHEMA = "schemas/system.ai"
+_LARGEST_PAGE = 100
+_PAGE = 10
+
+
+async def list_foundation_models(incoming: Incoming) -> Reply:
+    """``GET /api/2.0/serving-endpoints:foundation-models``: undocumented, and what tells a model's APIs best."""
+    state = incoming.state
+    if not state.switches.foundation_models:
+        raise turned_off(incoming.exchange.method, incoming.exchange.path)
+    models = [endpoint for endpoint in state.endpoints.values() if endpoint.kind == "foundation"]
+    return json_reply({"endpoints": [model.listing() for model in models]})
+
+
+async def list_model_services(incoming: Incoming) -> Reply:
+    """``GET /api/2.1/unity-catalog/model-services``, page by page.
+
+    Without a schema and without a page size it gives up, as the real one was seen to.
+    """
+    services, query = _services(incoming), parse_qs(incoming.exchange.query)
+    parent = query.get("parent", [None])[0]
+    size = _whole_number(query.get("page_size", ["0"])[0])
+    if size > _LARGEST_PAGE or (parent is None and not size):
+        return Reply(b"", 499)
+    if parent not in (None, _SCHEMA):
+        services = []
+    start = _position(query.get("page_token", [""])[0])
+    end = start + (size or _PAGE)
+    page: dict[str, Any] = {"model_services": services[start:end]}
+    if end < len(services):
+        page["next_page_token"] = base64.urlsafe_b64encode(f"from {end}".encode()).decode()
+    return json_reply(page)
+
+
+async def get_model_service(incoming: Incoming) -> Reply:
+    """``GET /api/2.1/unity-catalog/model-services/{name}``."""
+    name = incoming.path_params["name"]
+    for service in _services(incoming):
+        if service["name"] == f"model-services/{name}":
+            return json_reply(service)
+    raise workspace_error(404, "RESOURCE_DOES_NOT_EXIST", f"'{name}' does not exist")
+
+
+def _services(incoming: Incoming) -> list[dict[str, Any]]:
+    state = incoming.state
+    if not state.switches.model_services:
+        raise turned_off(incoming.exchange.method, incoming.exchange.path)
+    return [endpoint.service() for endpoint in state.endpoints.values() if endpoint.kind == "foundation"]
+
+
+def _whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise invalid("page_size", "Expected a whole number.")
+    return int(text)
+
+
+def _position(token: str) -> int:
+    if not token:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(token).decode().removeprefix("from "))
+    except (binascii.Error, ValueError):
+        raise invalid("page_token", "It is not a token of this listing.") from None

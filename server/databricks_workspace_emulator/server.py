@@ -1,0 +1,153 @@
+"""Running the workspace on a loopback port, inside the caller's event loop."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from databricks_workspace_emulator.app import create_app
+from databricks_workspace_emulator.engines.base import Engine
+from databricks_workspace_emulator.engines.rules import RulesEngine
+from databricks_workspace_emulator.faults import Faults
+from databricks_workspace_emulator.state import EmulatorState, new_token
+from databricks_workspace_emulator.switches import TokenKind
+
+_HOST = "127.0.0.1"
+_CLOSING_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class RunningEmulator:
+    """A workspace that answers.
+
+    Attributes:
+        host: its address, ``http://127.0.0.1:PORT``.
+        token: the credential it accepts.
+        engine_label: what writes its text.
+        state: its inside: journal, faults, holds.
+    """
+
+    host: str
+    token: str = field(repr=False)
+    engine_label: str
+    state: EmulatorState = field(repr=False)
+
+
+@asynccontextmanager
+async def run_emulator(
+    *,
+    engine: Engine | None = None,
+    port: int = 0,
+    token: str | None = None,
+    credential: TokenKind = "personal",
+    faults: Faults | None = None,
+) -> AsyncIterator[RunningEmulator]:
+    """Serve a workspace while the context is open. Open streams are cut when it closes.
+
+    Args:
+        engine: what writes the text; the rule engine if not given. It is closed with the workspace.
+        port: port on 127.0.0.1; any free one if 0.
+        token: the credential to accept; a random one of the kind ``credential`` if not given.
+        credential: the kind of a random token; apps take OAuth tokens only.
+        faults: what is to go wrong.
+
+    Raises:
+        OSError: if the port is taken.
+    """
+    engine = engine if engine is not None else RulesEngine()
+    queue = faults if faults is not None else Faults()
+    state = EmulatorState(engine=engine, token=token or new_token(credential), faults=queue)
+    listener = _listen(port)
+    server = _Server(state)
+    try:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(server.run, listener)
+            try:
+                host = f"http://{_HOST}:{listener.getsockname()[1]}"
+                yield RunningEmulator(host=host, token=state.token, engine_label=engine.label, state=state)
+            finally:
+                state.closing.set()
+    finally:
+        listener.close()
+        with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
+            await engine.aclose()
+
+
+def _listen(port: int) -> socket.socket:
+    # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms a reply.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":  # there it would let two programs share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_HOST, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class _WithAbort:
+    """Lets the application cut the connection of a request, which ASGI has no word for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        transport = getattr(getattr(send, "__self__", None), "transport", None)
+        if transport is not None:
+            scope.setdefault("extensions", {})["emulator.abort"] = transport.abort
+        await self._app(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that waits for an event instead of polling, leaves signals alone and does not wait for clients."""
+
+    def __init__(self, state: EmulatorState) -> None:
+        config = uvicorn.Config(
+            _WithAbort(create_app(state)),
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=120,
+            ws="none",
+        )
+        super().__init__(config)
+        self._state = state
+        self._status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+
+    async def run(self, listener: socket.socket, *, task_status: anyio.abc.TaskStatus[None]) -> None:  # type: ignore[override]
+        self._status = task_status
+        # Shielded: the caller's cancellation reaches us as `closing`, and connections are then closed in order.
+        with anyio.CancelScope(shield=True):
+            await self.serve(sockets=[listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._status.started()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._state.closing.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        # The requests end by themselves at `closing`; uvicorn keeps them as asyncio tasks, so they are awaited as such.
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=_CLOSING_SECONDS)
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+            connection.transport.abort()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

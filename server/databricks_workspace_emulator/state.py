@@ -1,0 +1,102 @@
+"""Everything a running embedded workspace knows, in one object that tests and commands may touch."""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from databricks_workspace_emulator.catalogue import Endpoint
+from databricks_workspace_emulator.default_endpoints import default_apps, default_catalogue
+from databricks_workspace_emulator.engines.base import Engine
+from databricks_workspace_emulator.faults import Faults
+from databricks_workspace_emulator.request_log import Journal
+from databricks_workspace_emulator.switches import Switches, TokenKind
+
+MAX_REQUEST_BYTES = 32 * 1024 * 1024
+_REMEMBERED = 200
+
+
+def new_token(kind: TokenKind = "personal") -> str:
+    """A token in the shape of its kind. Apps take OAuth tokens only."""
+    shape = "dapi-embedded" if kind == "personal" else "eyJ-embedded"
+    return f"{shape}-{secrets.token_hex(16)}"
+
+
+class Hold:
+    """Stops answers at a point of their stream until it is released.
+
+    Attributes:
+        after_events: how many stream events go out first; 0 holds before the answer begins.
+        reached: set when the first answer has come to the hold.
+    """
+
+    def __init__(self, after_events: int = 0) -> None:
+        self.after_events = after_events
+        self.reached = anyio.Event()
+        self._released = anyio.Event()
+
+    def release(self) -> None:
+        """Let go of all that wait, now and later."""
+        self._released.set()
+
+    async def wait(self, events_sent: int) -> None:
+        """Wait here if this is the point of the hold."""
+        if events_sent == self.after_events and not self._released.is_set():
+            self.reached.set()
+            await self._released.wait()
+
+
+@dataclass(eq=False)
+class EmulatorState:
+    """The workspace.
+
+    Attributes:
+        engine: what writes the text.
+        token: the only credential that is accepted.
+        faults: what is to go wrong, in order.
+        endpoints: serving endpoints by name; may be changed while it runs.
+        apps: Databricks Apps that are agents, by name.
+        journal: what was received.
+        max_request_bytes: a larger body is refused, as the platform does at 32 MiB; 4 MB is its documented limit.
+        switches: what the workspace has turned on.
+        closing: set when the workspace shuts down; open streams end then.
+        remembered: what external models remember for ``previous_response_id``: the input items and the output.
+    """
+
+    engine: Engine
+    token: str = field(default_factory=new_token, repr=False)
+    faults: Faults = field(default_factory=Faults)
+    endpoints: dict[str, Endpoint] = field(default_factory=default_catalogue)
+    apps: dict[str, Endpoint] = field(default_factory=default_apps)
+    journal: Journal = field(default_factory=Journal)
+    max_request_bytes: int = MAX_REQUEST_BYTES
+    switches: Switches = field(default_factory=Switches)
+    closing: anyio.Event = field(default_factory=anyio.Event)
+    remembered: OrderedDict[str, list[dict[str, Any]]] = field(default_factory=OrderedDict)
+    _hold: Hold | None = None
+
+    @contextmanager
+    def hold(self, after_events: int = 0) -> Iterator[Hold]:
+        """Hold every model answer that begins meanwhile; all are released on leaving."""
+        hold = Hold(after_events)
+        previous, self._hold = self._hold, hold
+        try:
+            yield hold
+        finally:
+            self._hold = previous
+            hold.release()
+
+    @property
+    def current_hold(self) -> Hold | None:
+        """The hold that an answer which begins now must observe."""
+        return self._hold
+
+    def remember(self, response_id: str, items: list[dict[str, Any]]) -> None:
+        """Keep a conversation for ``previous_response_id``; the oldest of many are forgotten."""
+        self.remembered[response_id] = items
+        while len(self.remembered) > _REMEMBERED:
+            self.remembered.popitem(last=False)
