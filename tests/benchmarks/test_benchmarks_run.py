@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from math import isfinite
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,8 @@ def test_a_benchmark_completes_and_prints_its_table(name: str) -> None:
     heading, *rows = [cells(line) for line in printed.splitlines() if line.startswith(("┃", "│"))]
     assert heading == ["benchmark", "measure", "beside", "ours", "floor", "ratio", "target", "met"]
     assert MEASURES[name] in [row[1] for row in rows]
-    assert all(float(row[5]) > 0 for row in rows)
+    # A number: as the difference of two times, which a busy machine may turn round, it need not be above 0.
+    assert all(isfinite(float(row[5])) for row in rows)
 
 
 def test_results_come_as_json_for_machines() -> None:
