@@ -628,7 +628,7 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
             ],
             "413": [
                 "code=too_large retryable=False status=413",
-                "The request is too large (HTTP 413): Request Entity Too Large.",
+                "The request is too large (HTTP 413): Content Too Large.",
                 "-> Send fewer or smaller images and files.",
             ],
             "context": [

@@ -23,6 +23,9 @@ _REQUEST_ID_HEADERS = (
 )
 _ASK_NETWORK = "ask whoever runs the network or a proxy in between why it answers for the workspace."
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+\-]{4,128}")
+_RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+"""As RFC 9110 has them; Python's own phrases follow it from 3.13 on."""
+
 _MAX_WAIT = 86_400.0
 _UNIT = r"(milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h)(?![a-z])"
 _DURATION = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)\s?{_UNIT}", re.IGNORECASE)
@@ -200,7 +203,7 @@ def _no_text(body: ErrorBody, status: int | None) -> str:
         return "an event stream that names no error"
     if status is not None and not body.codes:
         try:
-            return HTTPStatus(status).phrase
+            return _RENAMED.get(status) or HTTPStatus(status).phrase
         except ValueError:
             return ""
     return ", ".join(sorted(clean(code, 80) for code in body.codes))
