@@ -11,7 +11,7 @@ from typing import Any
 
 from mcp.types import Tool
 
-FOLDER = Path(__file__).parent / "definitions"
+FOLDER = Path(__file__).parent
 NAMES = (
     "ask_databricks_model",
     "continue_databricks_model",
