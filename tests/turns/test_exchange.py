@@ -1,6 +1,7 @@
 """One exchange: what it gives, what it tells on the way, and what is kept when it fails."""
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +278,77 @@ async def test_cancelling_works_at_every_stage(bridge: Bridge, emulator: Running
         if when == "before the answer begins":
             await (await emulator.state.journal.wait_for(1)).disconnected.wait()
     assert len(emulator.state.journal.to("/responses")) == 1
+
+
+def streamed(*events: dict[str, Any]) -> bytes:
+    return answer("".join(f"data: {json.dumps(event)}\n\n" for event in events).encode(), "text/event-stream")
+
+
+def refused_in_words(wait: str, **more: Any) -> dict[str, Any]:
+    error = {"code": "rate_limit_exceeded", "message": f"Rate limit reached. Please try again in {wait}."}
+    return {"type": "response.failed", "response": {"status": "failed", "output": [], "error": error, **more}}
+
+
+CREATED = {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress", "usage": None}}
+SAID = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
+ANSWERED = {"type": "response.completed", "response": {"id": "resp_2", "status": "completed", "output": [SAID]}}
+WORD = {"type": "response.output_text.delta", "output_index": 0, "delta": "Hi"}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        refused_in_words("12ms"),
+        refused_in_words("12ms", usage={"input_tokens": 0, "output_tokens": 0}),
+        {"type": "error", "error": {"code": "rate_limit_exceeded", "message": "Try again in 12ms."}},
+        {"error": {"code": "rate_limit_exceeded", "message": "Try again in 12ms."}},
+    ],
+)
+async def test_a_rate_limit_in_an_empty_stream_is_waited_out_as_long_as_the_api_says(refusal: dict[str, Any]) -> None:
+    messages: list[str] = []
+
+    async def report(value: float, message: str) -> None:
+        messages.append(message)
+
+    async with raw_server(streamed(CREATED, ANSWERED)) as (server, bridge):
+        server.first = [streamed(CREATED, refusal)] * 2
+        outcome = await run(bridge, reporter=Reporter(report))
+    assert (outcome.text, outcome.response_id, len(server.requests)) == ("Hi", "resp_2", 3)
+    assert messages.count("databricks-gpt-5: rate limited, trying again in 0 s") == 2
+
+
+async def test_a_rate_limit_in_every_stream_ends_the_call_after_the_configured_retries() -> None:
+    async with raw_server(streamed(CREATED, refused_in_words("12ms")), max_retries=2) as (server, bridge):
+        error = await failure(bridge)
+    assert (error.code, error.retry_after_seconds, len(server.requests)) == (ErrorCode.RATE_LIMITED, 0.012, 3)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (CREATED, WORD, refused_in_words("12ms")),
+        (CREATED, refused_in_words("12ms", usage={"input_tokens": 9, "output_tokens": 0})),
+        (CREATED, refused_in_words("12ms", output=[SAID])),
+        (CREATED, refused_in_words("1h")),
+        (CREATED, refused_in_words("a while")),
+    ],
+)
+async def test_a_rate_limit_in_a_stream_is_not_waited_out_once_something_was_made_or_if_the_wait_does_not_fit(
+    events: tuple[dict[str, Any], ...],
+) -> None:
+    async with raw_server(streamed(*events)) as (server, bridge):
+        error = await failure(bridge)
+    assert (error.code, len(server.requests)) == (ErrorCode.RATE_LIMITED, 1)
+
+
+async def test_a_wait_for_a_rate_limit_in_a_stream_can_be_stopped() -> None:
+    stop = anyio.Event()
+
+    async def report(value: float, message: str) -> None:
+        if "trying again" in message:
+            stop.set()
+
+    async with raw_server(streamed(CREATED, refused_in_words("60s"))) as (server, bridge):
+        with anyio.fail_after(DEADLINE_SECONDS):
+            error = await failure(bridge, reporter=Reporter(report), stop=stop, deadline_seconds=100)
+    assert (error.code, len(server.requests)) == (ErrorCode.CANCELLED, 1)

@@ -91,23 +91,7 @@ class ResponseAssembler:
     """
 
     def __init__(self) -> None:
-        self.phase = "waiting"
-        self.finished = False
-        self.error: dict[str, Any] | None = None
         self.events = 0
-        self._characters = 0
-        self._filter = MarkerFilter()
-        self.partial_images = 0
-        self.malformed = 0
-        self._tail: list[str] = []
-        self._tail_length = 0
-        self._news: list[str] = []
-        self._speaker: _Slot | None = None
-        self._slots: dict[int | str, _Slot] = {}
-        self._fields: dict[str, Any] = {}
-        self._status: str | None = None
-        self._final_output: list[Item] | None = None
-        self._current: int | str = 0
         self._handlers: dict[str, Callable[[dict[str, Any]], Item | None]] = {
             "response.output_text.delta": self._text_delta,
             "response.output_item.added": self._item_added,
@@ -126,6 +110,26 @@ class ResponseAssembler:
             "error": self._error_event,
             "response.error": self._error_event,
         }
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the stream, but not how many events came: the same request is sent again."""
+        self.phase = "waiting"
+        self.finished = False
+        self.error: dict[str, Any] | None = None
+        self._characters = 0
+        self._filter = MarkerFilter()
+        self.partial_images = 0
+        self.malformed = 0
+        self._tail: list[str] = []
+        self._tail_length = 0
+        self._news: list[str] = []
+        self._speaker: _Slot | None = None
+        self._slots: dict[int | str, _Slot] = {}
+        self._fields: dict[str, Any] = {}
+        self._status: str | None = None
+        self._final_output: list[Item] | None = None
+        self._current: int | str = 0
 
     def feed(self, event: Any) -> Item | None:
         """Take one event; returns the output item that it completed, if it did.
@@ -175,6 +179,13 @@ class ResponseAssembler:
         output = self._merged_output()
         status = self._status or ("failed" if self.error else "cut")
         return AssembledResponse(status=status, output=output, fields=self._fields, malformed=self.malformed)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the stream held no output, no count of tokens, and nothing that could not be read."""
+        usage = self._fields.get("usage")
+        counts = usage.values() if isinstance(usage, dict) else (usage,)
+        return not (self._slots or self._final_output or self.partial_images or self.malformed or any(counts))
 
     def end_of_stream(self, *, marked: bool = False) -> None:
         """Tell that the stream ended in order without a terminal event, as agents' streams do.

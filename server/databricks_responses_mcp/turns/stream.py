@@ -129,6 +129,35 @@ async def _run(
     progress: TurnProgress | None,
 ) -> None:
     on_wait: OnWait | None = progress.waiting if progress is not None else None
+    retries = 0
+    while True:
+        await _read(client, way, body, assembler, on_text, take_picture, progress)
+        refusal = _refusal_of(assembler)
+        wait = client.wait_after_stream_error(refusal, retries=retries) if refusal is not None else None
+        if refusal is None or wait is None:
+            break
+        retries += 1
+        assembler.restart()
+        if on_wait is not None:
+            await on_wait(refusal.code.value.replace("_", " "), wait)
+        await anyio.sleep(wait)
+    if take_picture is not None:
+        for picture in pictures_of(assembler.result().output):
+            if picture_base64(picture) is not None:
+                await take_picture(picture)
+
+
+async def _read(
+    client: WorkspaceClient,
+    way: _Way,
+    body: Mapping[str, Any],
+    assembler: ResponseAssembler,
+    on_text: Callable[[str], None] | None,
+    take_picture: TakePicture | None,
+    progress: TurnProgress | None,
+) -> None:
+    """Send the request once and read its answer into ``assembler``."""
+    on_wait: OnWait | None = progress.waiting if progress is not None else None
     surface = way.surface
     async with client.responses(
         body, model=way.model, path=surface.path(way.model), is_gateway=surface.is_gateway, on_wait=on_wait
@@ -153,10 +182,16 @@ async def _run(
                 if (text := assembler.take_text()) and on_text is not None:
                     on_text(text)
         assembler.malformed = stream.malformed
-    if take_picture is not None:
-        for picture in pictures_of(assembler.result().output):
-            if picture_base64(picture) is not None:
-                await take_picture(picture)
+
+
+def _refusal_of(assembler: ResponseAssembler) -> BridgeError | None:
+    """What a stream said that held nothing else: the request was not taken, so it may be sent again."""
+    if not assembler.is_empty:
+        return None
+    if assembler.error is not None:
+        return event_error(assembler.error)
+    result = assembler.result()
+    return event_error(result.fields) if result.status == "failed" else None
 
 
 async def _events(stream: EventStream, way: _Way) -> AsyncGenerator[Any, None]:

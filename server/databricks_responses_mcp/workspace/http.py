@@ -40,6 +40,8 @@ _DEFAULT_RATE_LIMIT_SECONDS = 30.0
 _MOST_WAIT_SECONDS = 150.0
 """Longer than that nobody is made to wait for a second try: the error says when to come back."""
 
+_REFUSED_FOR_NOW = (ErrorCode.RATE_LIMITED, ErrorCode.UPSTREAM_UNAVAILABLE)
+
 OnWait = Callable[[str, float], Awaitable[None]]
 """Told before a wait: why, and for how many seconds."""
 
@@ -186,6 +188,21 @@ class WorkspaceClient:
                 )
             raise
 
+    def wait_after_stream_error(self, error: BridgeError, *, retries: int) -> float | None:
+        """How many seconds to wait before a request is sent again that was refused in its stream; None for never.
+
+        As for HTTP 429 and 503, but only if the workspace said how long to wait. The caller makes sure that the stream
+        held no output.
+
+        Args:
+            error: what the stream said.
+            retries: how often the request was sent again already.
+        """
+        if error.code not in _REFUSED_FOR_NOW or retries >= self._settings.max_retries:
+            return None
+        wait = _told_wait(error)
+        return wait if wait is not None and _fits(wait) else None
+
     @asynccontextmanager
     async def _exchange(self, request: _Request, *, on_wait: OnWait | None = None) -> AsyncIterator[httpx.Response]:
         attempt = 0
@@ -263,10 +280,9 @@ class WorkspaceClient:
         wait: float | None = None
         if response.status_code == 429:
             # Budgets are per minute: without advice from the API less than half a minute is a wasted request.
-            asked = error.retry_after_seconds
-            wait = asked if asked is not None else _DEFAULT_RATE_LIMIT_SECONDS * random.uniform(1.0, 1.3)  # noqa: S311 - jitter
-            if asked is not None:
-                wait += random.uniform(0, min(1.0, asked / 10))  # noqa: S311 - jitter
+            wait = _told_wait(error)
+            if wait is None:
+                wait = _DEFAULT_RATE_LIMIT_SECONDS * random.uniform(1.0, 1.3)  # noqa: S311 - jitter
         elif response.status_code == 503:
             wait = error.retry_after_seconds if error.retry_after_seconds is not None else _backoff(2.0)
         return _Refusal(error, wait)
@@ -320,6 +336,12 @@ def _has_bulk(value: Any) -> bool:
 def _fits(wait: float) -> bool:
     """Whether a wait is worth it, and leaves any of the caller's time."""
     return wait <= _MOST_WAIT_SECONDS and wait < anyio.current_effective_deadline() - anyio.current_time()
+
+
+def _told_wait(error: BridgeError) -> float | None:
+    """How long the workspace said to wait, and a little more: whoever waits must not come back all at once."""
+    told = error.retry_after_seconds
+    return None if told is None else told + random.uniform(0, min(1.0, told / 10))  # noqa: S311 - jitter
 
 
 def _backoff(base: float) -> float:
