@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from databricks_responses_mcp.responses.unique_ids import call_ids, unique_calls
+from databricks_responses_mcp.responses.unique_ids import call_ids, unique_calls, unique_items
 
 
 def call(call_id: str, **more: Any) -> dict[str, Any]:
@@ -62,3 +62,27 @@ def test_approvals_are_renamed_with_their_answers() -> None:
 def test_odd_items_pass() -> None:
     odd: list[Any] = [{}, {"type": 7}, {"type": ["function_call"]}, call(None), {"type": "shell_call"}]  # type: ignore[arg-type]
     assert unique_calls(odd) == odd
+
+
+def test_ids_of_items_that_come_twice_are_renamed_and_calls_with_their_outputs() -> None:
+    said = {"type": "message", "id": "msg_1", "content": "hi"}
+    thought = {"type": "reasoning", "id": "rs_1", "encrypted_content": "x"}
+    request = {"type": "mcp_approval_request", "id": "msg_1_2", "arguments": "{}"}
+    items = [thought, said, call("c", id="fc"), output("c", "1"), thought, said, call("c", id="fc"), output("c", "2")]
+    assert unique_items([*items, said, request]) == [
+        thought,
+        said,
+        call("c", id="fc"),
+        output("c", "1"),
+        {**thought, "id": "rs_1_2"},
+        {**said, "id": "msg_1_3"},
+        call("c_2", id="fc_2"),
+        output("c_2", "2"),
+        {**said, "id": "msg_1_4"},
+        request,
+    ]
+
+
+def test_items_without_an_id_and_references_to_items_pass() -> None:
+    items: list[Any] = [{}, {"id": 7}, {"id": 7}, {"id": "m"}, {"type": "item_reference", "id": "m"}]
+    assert unique_items(items) == items

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from databricks_responses_mcp.responses.unique_ids import unique_calls
+from databricks_responses_mcp.responses.unique_ids import unique_items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ RESERVED = frozenset({"model", "input", "stream"})
 
 
 def build_request(model: str, items: Sequence[dict[str, Any]], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON body that asks ``model`` to go on after ``items``; ids of calls that repeat are renamed."""
-    return {"model": model, "input": unique_calls(items), "stream": True, **parameters}
+    """The JSON body that asks ``model`` to go on after ``items``; ids that repeat are renamed."""
+    return {"model": model, "input": unique_items(items), "stream": True, **parameters}
 
 
 def build_parameters(options: RequestOptions) -> dict[str, Any]:

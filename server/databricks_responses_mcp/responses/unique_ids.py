@@ -1,4 +1,4 @@
-"""Ids of calls made unique: servers repeat them, in a later turn or within one answer, and the API refuses repeats.
+"""Ids made unique: servers repeat them, in a later turn or within one answer, and the API refuses repeats.
 
 Each repeat gets the id with a number after it, always the same one for the same items; the outputs that follow are
 renamed with their call.
@@ -27,6 +27,23 @@ def unique_calls(items: Iterable[Item], taken: Iterable[str] = ()) -> list[Item]
     """
     ids = _Ids(taken)
     return [ids.renamed(item) for item in items]
+
+
+def unique_items(items: Iterable[Item]) -> list[Item]:
+    """The items, their calls as `unique_calls` gives them, with no ``id`` of an item used by an earlier one."""
+    sent = unique_calls(items)
+    # Approvals are answered by these, so they are never renamed here.
+    used = {item["id"] for item in sent if _own_key(item) == "id"}
+    return [_with_unused_id(item, used) for item in sent]
+
+
+def _with_unused_id(item: Item, used: set[str]) -> Item:
+    given = item.get("id")
+    if not isinstance(given, str) or _own_key(item) == "id" or item.get("type") == "item_reference":
+        return item
+    name = _unused(given, used)
+    used.add(name)
+    return item if name == given else {**item, "id": name}
 
 
 class _Ids:

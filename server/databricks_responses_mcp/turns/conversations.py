@@ -16,8 +16,9 @@ import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.responses.output import pending_calls_of
 from databricks_responses_mcp.responses.replay import from_last_compaction, replayable, without_reasoning
-from databricks_responses_mcp.responses.unique_ids import call_ids
+from databricks_responses_mcp.responses.unique_ids import call_ids, unique_calls
 from databricks_responses_mcp.store.interface import Store, StoreError, TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, Turn
 from databricks_responses_mcp.turns.outcome import Outcome
@@ -132,6 +133,12 @@ class Conversation:
         self.output_schema = state.output_schema
         self.pending = [dict(call) for call in state.pending]
         self.replay_from = state.replay_from
+
+    def name_pending_calls(self) -> None:
+        """Tell pending calls of one id apart, as they are sent: earlier versions kept ids that servers repeated."""
+        names = [str(call.get("approval_request_id") or call.get("call_id")) for call in self.pending]
+        if len(set(names)) < len(names):
+            self.pending = pending_calls_of(unique_calls(self.input_items()))[-len(names) :]
 
     def add(self, said: Sequence[Item], outcome: Outcome) -> None:
         """Take in a turn that worked: what the caller said, what came back, what now waits."""
@@ -332,6 +339,7 @@ class Conversations:
         conversation.replacements = self._store.replacements
         conversation.history += stored.turns
         conversation.take_over(stored.state)
+        conversation.name_pending_calls()
 
     def _forget_some(self) -> None:
         """Let go of the oldest that are not in use, when they get too many or too large."""
