@@ -4,9 +4,9 @@ This module sits below every room, so that media, workspace and tools speak of f
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,49 @@ _TOLD_CHARACTERS = 4000
 
 SEE_DOCTOR = "`databricks-responses-mcp doctor` shows which check fails."
 """The sentence of a hint that sends its reader to ``doctor``; always this one, so that ``doctor`` can leave it out."""
+
+
+_PAID_FIELDS = ("text", "output", "refusal", "pending_calls", "usage", "images", "operations", "diff")
+
+
+class Reason(StrEnum):
+    """What exactly a request failed for, where the bridge decides by it: to send it again, elsewhere, or to advise."""
+
+    CONTEXT_TOO_LONG = "context_too_long"
+    REASONING_UNREADABLE = "reasoning_unreadable"
+    """The encrypted reasoning of an earlier turn could not be read."""
+    ENCRYPTED_REASONING_REFUSED = "encrypted_reasoning_refused"
+    """The endpoint gives no encrypted reasoning."""
+    INCLUDE_REFUSED = "include_refused"
+    STRICT_REFUSED = "strict_refused"
+    """A JSON Schema was refused; strict schemas take only a part of the language."""
+    OUTPUT_CAP_REFUSED = "output_cap_refused"
+    PARAMETER_REFUSED = "parameter_refused"
+    """Another parameter of the request, or its value."""
+    FEATURE_MISSING = "feature_missing"
+    """`BridgeError.feature` says which, where that is known."""
+    SURFACE_MISMATCH = "surface_mismatch"
+    """The path that was asked does not serve the model."""
+    NAME_UNKNOWN = "name_unknown"
+    """Something that the request names does not exist."""
+    MODEL_FAILED = "model_failed"
+    """The endpoint reported an internal error."""
+    SIGN_IN_PAGE = "sign_in_page"
+    """The answer led to a page on which people sign in."""
+
+
+class Feature(StrEnum):
+    """What a model, or the surface that reaches it, may lack; the value is how messages name it."""
+
+    CUSTOM_TOOLS = "custom tools"
+    WEB_SEARCH = "web search"
+    IMAGE_GENERATION = "image generation"
+    IMAGES = "images"
+    STRUCTURED_OUTPUT = "structured output"
+    APPLY_PATCH = "apply_patch"
+    SHELL = "shell"
+    MCP = "mcp"
+    SERVICE_TIER = "service_tier"
 
 
 class ErrorCode(StrEnum):
@@ -57,7 +100,8 @@ class BridgeError(Exception):
         request_id: the workspace's own id of the failed request, when it gave one.
         partial: what was received before the failure, in the field names of the tool's result
             (``text``, ``response_id``, ``output``, ``images`` …): it may have been paid for.
-        marks: codes and words of the upstream's error that tell what kind it is; for the bridge, never shown.
+        reason: what exactly failed, where the bridge has an answer to it; not shown.
+        feature: what is missing, with `Reason.FEATURE_MISSING`.
     """
 
     code: ErrorCode
@@ -68,10 +112,34 @@ class BridgeError(Exception):
     status: int | None = None
     request_id: str | None = None
     partial: dict[str, Any] = field(default_factory=dict)
-    marks: str = field(default="", repr=False)
+    reason: Reason | None = None
+    feature: Feature | None = None
 
     def __str__(self) -> str:
         return visible(f"{_short(self.message)} {_short(self.hint)}".strip(), keep=LINES)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether a model had worked before the failure, so that the call is billed."""
+        return is_paid(self.partial)
+
+    @property
+    def may_be_paid(self) -> bool:
+        """Whether an answer had begun, so that the call may be billed, even if nothing of it has arrived."""
+        return bool(self.partial)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the request was refused before anything was billed: a corrected one may be sent again."""
+        return self.status in (400, 422, None) and not self.is_paid
+
+    def with_hint(self, hint: str) -> "BridgeError":
+        """Return the same failure with other advice."""
+        return replace(self, hint=hint)
+
+    def with_partial(self, partial: Mapping[str, Any]) -> "BridgeError":
+        """Return the same failure with what was received before it."""
+        return replace(self, partial=dict(partial))
 
     def as_dict(self) -> dict[str, Any]:
         """The ``error`` object of a structured result; fields that are not known are absent."""
@@ -88,6 +156,11 @@ class BridgeError(Exception):
         if self.request_id:
             error["request_id"] = self.request_id
         return error
+
+
+def is_paid(facts: Mapping[str, Any]) -> bool:
+    """Return whether what was received of a call, in the result's field names, shows that a model has worked."""
+    return any(facts.get(name) for name in _PAID_FIELDS)
 
 
 @contextmanager

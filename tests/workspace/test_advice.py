@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, Feature, Reason
 from databricks_responses_mcp.workspace.api_error_rules import RULES, find_rule
 from databricks_responses_mcp.workspace.api_errors import event_error, matched_text, upstream_error
 from databricks_responses_mcp.workspace.error_bodies import parse_error_body, parse_error_value
@@ -1106,3 +1106,78 @@ def test_a_body_nested_beyond_reason_is_read_as_far_as_it_goes() -> None:
         message = json.dumps({"message": message})
     assert explain(Answer(400, {"message": message})).code is ErrorCode.INVALID_ARGUMENT
     assert explain(Answer(400, "[" * 100_000)).code is ErrorCode.INVALID_ARGUMENT
+
+
+def reason_of(message: str) -> tuple[Reason | None, Feature | None]:
+    error = explain(Answer(400, openai(message)), model="customer-support-llama")
+    return error.reason, error.feature
+
+
+def test_a_refusal_has_the_reason_that_the_bridge_decides_by() -> None:
+    assert {
+        message: reason_of(message)
+        for message in (
+            "Your input exceeds the context window.",
+            "Encrypted content could not be verified.",
+            "reasoning.encrypted_content is not supported.",
+            "Invalid value: include[0]: web_search_call.action.sources is not supported.",
+            "Invalid schema for response_format 'answer': 'required' must name every key.",
+            "Unsupported parameter: 'max_tokens'.",
+            "Native_api_type=openai/v1/responses is not supported for provider Amazon Bedrock",
+            "Model x only supports the Responses API.",
+            "Model x only supports the Chat Completions API.",
+            "Unsupported parameter: 'top_p' is not supported with the model customer-support-llama.",
+            "customer-support-llama: top_p is not supported.",
+            "Tool type 'web_search' is not supported.",
+            "Tool 'custom' is not supported by customer-support-llama.",
+            "Tool type 'file_search' is not supported.",
+            "This model does not support image input.",
+            "Something is off.",
+        )
+    } == snapshot(
+        {
+            "Your input exceeds the context window.": (Reason.CONTEXT_TOO_LONG, None),
+            "Encrypted content could not be verified.": (Reason.REASONING_UNREADABLE, None),
+            "reasoning.encrypted_content is not supported.": (Reason.ENCRYPTED_REASONING_REFUSED, None),
+            "Invalid value: include[0]: web_search_call.action.sources is not supported.": (
+                Reason.INCLUDE_REFUSED,
+                None,
+            ),
+            "Invalid schema for response_format 'answer': 'required' must name every key.": (
+                Reason.STRICT_REFUSED,
+                None,
+            ),
+            "Unsupported parameter: 'max_tokens'.": (Reason.OUTPUT_CAP_REFUSED, None),
+            "Native_api_type=openai/v1/responses is not supported for provider Amazon Bedrock": (
+                Reason.SURFACE_MISMATCH,
+                None,
+            ),
+            "Model x only supports the Responses API.": (Reason.SURFACE_MISMATCH, None),
+            "Model x only supports the Chat Completions API.": (Reason.SURFACE_MISMATCH, None),
+            "Unsupported parameter: 'top_p' is not supported with the model customer-support-llama.": (
+                Reason.PARAMETER_REFUSED,
+                None,
+            ),
+            "customer-support-llama: top_p is not supported.": (Reason.PARAMETER_REFUSED, None),
+            "Tool type 'web_search' is not supported.": (Reason.FEATURE_MISSING, Feature.WEB_SEARCH),
+            "Tool 'custom' is not supported by customer-support-llama.": (Reason.FEATURE_MISSING, Feature.CUSTOM_TOOLS),
+            "Tool type 'file_search' is not supported.": (Reason.FEATURE_MISSING, None),
+            "This model does not support image input.": (Reason.FEATURE_MISSING, Feature.IMAGES),
+            "Something is off.": (None, None),
+        }
+    )
+
+
+@given(
+    model=st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,9}){0,3}", fullmatch=True)
+    | st.sampled_from(["customer-support-llama", "my-custom", "web_search", "image-shell", "schema", "include-mcp"]),
+    quote=st.sampled_from(["", "'", '"']),
+)
+def test_the_name_of_an_endpoint_is_no_reason(model: str, quote: str) -> None:
+    message = "Unsupported parameter: 'top_p' is not supported with {}."
+    error = explain(Answer(400, openai(message.format(quote + model + quote))), model=model)
+    assert (error.code, error.reason, error.feature) == (
+        ErrorCode.UNSUPPORTED_BY_MODEL,
+        Reason.PARAMETER_REFUSED,
+        None,
+    )

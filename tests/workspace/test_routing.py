@@ -2,7 +2,7 @@
 
 import pytest
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason
 from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
 from databricks_responses_mcp.workspace.routing import CHOICES, Router, Way, leads_elsewhere
 from databricks_responses_mcp.workspace.settings import SURFACE_NAMES
@@ -84,8 +84,8 @@ async def test_the_surface_of_apps_is_nothing_for_a_model_that_is_none() -> None
         way.surface.path("@evil.example/x")
 
 
-def failure(status: int | None, marks: str = "", **more: object) -> BridgeError:
-    return BridgeError(ErrorCode.INVALID_ARGUMENT, "m", "h", status=status, marks=marks, **more)  # type: ignore[arg-type]
+def failure(status: int | None, reason: Reason | None = None, **more: object) -> BridgeError:
+    return BridgeError(ErrorCode.INVALID_ARGUMENT, "m", "h", status=status, reason=reason, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -93,19 +93,19 @@ def failure(status: int | None, marks: str = "", **more: object) -> BridgeError:
     [
         (failure(404), True, True),
         (failure(501), True, True),
-        (failure(400, "Native_api_type=openai/v1/responses is not supported for provider Amazon Bedrock"), True, True),
-        (failure(400, "Model x only supports the Responses API."), True, True),
-        (failure(400, "INVALID_PARAMETER_VALUE temperature"), False, True),
-        (failure(400, "Unsupported value: 'max'"), False, True),
-        (failure(500, "INTERNAL_ERROR"), False, True),
-        (failure(400, "the prompt is too long"), False, False),
-        (failure(429, "not supported"), False, False),
-        (failure(401, "not supported"), False, False),
-        (failure(None, "not supported"), False, False),
+        (failure(400, Reason.SURFACE_MISMATCH), True, True),
+        (failure(400, Reason.PARAMETER_REFUSED), False, True),
+        (failure(400, Reason.FEATURE_MISSING), False, True),
+        (failure(500, Reason.MODEL_FAILED), False, True),
+        (failure(400, Reason.CONTEXT_TOO_LONG), False, False),
+        (failure(400), False, False),
+        (failure(429, Reason.PARAMETER_REFUSED), False, False),
+        (failure(401, Reason.PARAMETER_REFUSED), False, False),
+        (failure(None, Reason.PARAMETER_REFUSED), False, False),
         (failure(404, partial={"text": "paid for"}), False, False),
     ],
 )
-async def test_only_marks_of_the_wrong_way_lead_to_another(error: BridgeError, sure: bool, unsure: bool) -> None:
+async def test_only_reasons_of_a_wrong_surface_lead_to_another(error: BridgeError, sure: bool, unsure: bool) -> None:
     surface = SURFACES["responses"]
     assert leads_elsewhere(error, Way(surface, "", "listed")) is sure
     assert leads_elsewhere(error, Way(surface, "", "guessed")) is unsure

@@ -97,8 +97,9 @@ def test_the_environment_names_what_is_secret() -> None:
 
 def test_an_error_is_cleaned_whole() -> None:
     error = BridgeError(ErrorCode.INTERNAL, "a secret-1", "b secret-1", partial={"text": "c secret-1", "n": 1})
-    known("secret-1").remove_from_error(error)
-    assert (error.message, error.hint, error.partial) == (
+    cleaned = known("secret-1").remove_from_error(error)
+    assert error.message == "a secret-1"
+    assert (cleaned.message, cleaned.hint, cleaned.partial) == (
         "a [redacted]",
         "b [redacted]",
         {"text": "c [redacted]", "n": 1},

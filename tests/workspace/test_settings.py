@@ -284,7 +284,7 @@ def test_loading_the_settings_imports_nothing_heavy() -> None:
         "import sys\n"
         "from databricks_responses_mcp.workspace.settings import load_settings\n"
         "from databricks_responses_mcp.workspace.credentials import credentials_for\n"
-        "from databricks_responses_mcp.workspace import advice, endpoint_directory, policy\n"
+        "from databricks_responses_mcp.workspace import api_errors, endpoint_directory, parameter_policy\n"
         "env = {'DATABRICKS_HOST': 'https://a.example.com', 'DATABRICKS_TOKEN': 'dapi-1'}\n"
         "credentials_for(load_settings(env), env)\n"
         "print([m for m in ('databricks.sdk', 'platformdirs', 'requests', 'PIL', 'rich', 'httpx', 'difflib')"

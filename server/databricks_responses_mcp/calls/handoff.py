@@ -201,7 +201,7 @@ class Held:
                 await self._release(job.job_id)
             raise
         except Exception as error:
-            if not (isinstance(error, BridgeError) and error.partial):
+            if not (isinstance(error, BridgeError) and error.may_be_paid):
                 await self._release(job.job_id)
             raise
 

@@ -99,7 +99,7 @@ class RunningJob:
     @property
     def is_free(self) -> bool:
         """Whether it failed before anything was done that costs."""
-        return self.ending == "failed" and not (self.error is not None and self.error.partial)
+        return self.ending == "failed" and not (self.error is not None and self.error.may_be_paid)
 
     def so_far(self) -> dict[str, Any]:
         """What has arrived, in the result contract's fields; pictures that were saved are among it."""

@@ -65,7 +65,7 @@ def error_result(
     app: App, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
 ) -> CallToolResult:
     """A failed call, with what had been received; ``lead`` as in `answer_result`, of what came before the failure."""
-    app.bridge.settings.secrets.remove_from_error(error)
+    error = app.bridge.settings.secrets.remove_from_error(error)
     facts = {"status": "failed", **error.partial, "error": error.as_dict()}
     if facts["status"] == "completed":  # what came before the failure may have been
         facts["status"] = "failed"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -15,7 +15,6 @@ from databricks_responses_mcp.turns.joining import total_usage
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.turn import Watch, default_cap, paid_exchange, reads_no_reasoning
-from databricks_responses_mcp.workspace.api_error_rules import TOO_LONG
 
 _ASK = """\
 Sum this conversation up, so that it can be gone on with from your summary alone. Keep what was asked for and why, \
@@ -71,7 +70,7 @@ class _Summing:
         try:
             return await self._whole(items)
         except BridgeError as error:
-            parts = _halves(items) if error.message.startswith(TOO_LONG) and splits else None
+            parts = _halves(items) if error.reason is Reason.CONTEXT_TOO_LONG and splits else None
             if parts is None:
                 raise
         earlier = await self.up(parts[0], splits - 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, Feature, Reason
 from databricks_responses_mcp.responses.unsupported import UntranslatableError
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.deadline import Clock
@@ -14,7 +14,6 @@ from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.partial_response import current_sight
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.stream import TakePicture, exchange
-from databricks_responses_mcp.workspace.api_errors import SIGN_IN_PAGE
 from databricks_responses_mcp.workspace.model_profile import Capability
 from databricks_responses_mcp.workspace.routing import Way, leads_elsewhere
 
@@ -35,32 +34,23 @@ _FROM_UPSTREAM = (
     "items",
     "notes",
 )
-_PAID = ("text", "output", "pending_calls", "usage")
 _UNAUTHENTICATED = (401, 403)
 _APPS_TAKE_OAUTH = (
     "Databricks Apps take OAuth tokens only, no personal access tokens: sign in with `databricks auth login` and a "
     "profile, or as a service principal that may use the App."
 )
 _CAPABILITIES: Mapping[str, Capability] = {
-    "custom tools": "custom_tools",
-    "web search": "web_search",
-    "image generation": "image_generation",
-    "images": "images",
-    "structured output": "structured_output",
-    "apply_patch": "custom_tools",
-    "shell": "custom_tools",
-    "mcp": "web_search",
+    Feature.CUSTOM_TOOLS: "custom_tools",
+    Feature.WEB_SEARCH: "web_search",
+    Feature.IMAGE_GENERATION: "image_generation",
+    Feature.IMAGES: "images",
+    Feature.STRUCTURED_OUTPUT: "structured_output",
+    Feature.APPLY_PATCH: "custom_tools",
+    Feature.SHELL: "custom_tools",
+    Feature.MCP: "web_search",
     # Both are for pay-per-token models that the native API serves, which is who searches the web.
-    "service_tier": "web_search",
+    Feature.SERVICE_TIER: "web_search",
 }
-_NAMED = (
-    ("web_search", "web search"),
-    ("image_generation", "image generation"),
-    ("service_tier", "service_tier"),
-    ("custom", "custom tools"),
-    ("image", "images"),
-    ("json_schema", "structured output"),
-)
 
 
 async def reach(
@@ -97,8 +87,7 @@ async def reach(
             stop=stop,
         )
     except BridgeError as error:
-        secrets.remove_from_error(error)
-        raise
+        raise secrets.remove_from_error(error) from error
     return replace(outcome, **secrets.remove_from({name: getattr(outcome, name) for name in _FROM_UPSTREAM}))
 
 
@@ -137,15 +126,17 @@ async def _reach(
         except BridgeError as error:
             if first is not None:
                 # One that had begun to answer is paid for: what arrived and its usage must not be lost.
-                if any(map(error.partial.get, _PAID)):
+                if error.is_paid:
                     raise
                 raise await _advised(bridge, model, first) from error
             if way is ways[-1] or not leads_elsewhere(error, way):
                 # A limit or a broken line says nothing about the way.
                 if way.confidence == "learned" and leads_elsewhere(error, way):
                     bridge.router.unlearn(model)
-                if way.surface.key == "app" and (error.status in _UNAUTHENTICATED or SIGN_IN_PAGE in error.marks):
-                    error.hint = _APPS_TAKE_OAUTH
+                if way.surface.key == "app" and (
+                    error.status in _UNAUTHENTICATED or error.reason is Reason.SIGN_IN_PAGE
+                ):
+                    error = error.with_hint(_APPS_TAKE_OAUTH)
                 raise await _advised(bridge, model, error) from error
             first = error
     assert first is not None
@@ -198,13 +189,9 @@ async def _unsupported(bridge: Bridge, model: str, way: Way, error: Untranslatab
 async def _advised(bridge: Bridge, model: str, error: BridgeError) -> BridgeError:
     """The error with the name of a model that exists, or of one that has what this one has not."""
     if error.code is ErrorCode.MODEL_NOT_FOUND and (similar := await bridge.endpoints.similar(model)):
-        return replace(error, hint=f"Did you mean {' or '.join(similar)}? {error.hint}")
-    if error.code is not ErrorCode.UNSUPPORTED_BY_MODEL:
-        return error
-    said = f"{error.message} {error.marks}".lower()
-    feature = next((feature for mark, feature in _NAMED if mark in said), None)
-    if feature is not None and (other := await _one_that_has(bridge, feature, but=model)):
-        return replace(error, hint=f"{error.hint} {other}")
+        return error.with_hint(f"Did you mean {' or '.join(similar)}? {error.hint}")
+    if error.feature is not None and (other := await _one_that_has(bridge, error.feature, but=model)):
+        return error.with_hint(f"{error.hint} {other}")
     return error
 
 

@@ -4,14 +4,11 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
-from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.errors import BridgeError, is_paid
 from databricks_responses_mcp.responses.accumulator import ResponseAssembler
 from databricks_responses_mcp.turns.joining import total_usage
 from databricks_responses_mcp.turns.outcome import outcome_of
 from databricks_responses_mcp.workspace.secret_values import SecretValues
-
-_PAID = ("text", "output", "refusal", "usage")
-"""Of what has arrived, what shows that a model has worked."""
 
 current_sight: ContextVar["Sight | None"] = ContextVar("current_sight", default=None)
 """That of the call which is running."""
@@ -51,7 +48,7 @@ class Sight:
         What the error has already stays, but for the usage: the call's costs are those of all its requests.
         """
         received = self.facts() if self.events else {}
-        if not any(received.get(name) for name in _PAID):
+        if not is_paid(received):
             return error
         if not error.partial:
             return replace(error, partial=received)

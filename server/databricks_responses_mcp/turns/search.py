@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, Reason
 from databricks_responses_mcp.responses.citations import link_edits
 from databricks_responses_mcp.responses.edited_text import edited
 from databricks_responses_mcp.responses.tool_shapes import domain_of
@@ -81,9 +81,7 @@ async def search(bridge: Bridge, wanted: Search, *, reporter: Reporter | None = 
     try:
         outcome = await ask(bridge, question, reporter=reporter)
     except BridgeError as error:
-        if error.code not in (ErrorCode.INVALID_ARGUMENT, ErrorCode.UNSUPPORTED_BY_MODEL) or "include" not in str(
-            error
-        ):
+        if error.reason is not Reason.INCLUDE_REFUSED or not error.is_refusal:
             raise
         # Refused, so not billed: where the list of sources cannot be had, the answer still can.
         outcome = await ask(bridge, replace(question, extra={}), reporter=reporter)

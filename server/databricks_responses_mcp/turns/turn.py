@@ -1,13 +1,12 @@
 """One turn of a conversation: everything said so far goes along, and what comes back is kept."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.answers import answer_items, answer_problems
 from databricks_responses_mcp.responses.request import build_request
@@ -23,16 +22,17 @@ from databricks_responses_mcp.turns.partial_response import current_sight
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.stream import TakePicture
 from databricks_responses_mcp.turns.tool_secrets import usable_tools
-from databricks_responses_mcp.workspace.api_error_rules import TOO_LONG, UNREADABLE_REASONING
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 
-_SCHEMA = re.compile(r"schema|response_format|text\.format|\bstrict\b", re.IGNORECASE)
 _ENCRYPTED = "reasoning.encrypted_content"
 _CAP = "max_output_tokens"
-_CAP_NAMES = (_CAP, "max_tokens", "max_completion_tokens")
 _CAP_IS_NEEDED = (
     "The bridge added max_output_tokens: without it RESPONSES_MCP_MAX_OUTPUT_TOKENS and "
     "RESPONSES_MCP_DAILY_TOKEN_BUDGET could not be kept."
+)
+_TOO_LONG = (
+    "Call manage_conversations with action compact and this conversation_id: a summary then stands for the earlier "
+    "turns. Or pass extra.context_management where the endpoint takes it, or begin a new conversation."
 )
 _LEFT_OUT = (
     "The model was not given the MCP servers {labels}: what they are signed in to with is never kept, and this process "
@@ -98,8 +98,7 @@ async def take_turn(
             )
         except BridgeError as error:
             if not attempt.leaves_out(error, bridge, conversation):
-                _advise(error, conversation)
-                raise
+                raise error.with_hint(attempt.advice(error, bridge, conversation)) from error
     # What was left out was the reason, so it is known from now on: a request without it has worked.
     if not attempt.capped:
         bridge.without_default_cap.add(conversation.endpoint)
@@ -139,11 +138,9 @@ class _Attempt:
         """Leave out what a request was refused for; return whether that was possible, so that it can be sent again."""
         if reads_no_reasoning(conversation, error):
             return True
-        if self.capped and default_cap(bridge, conversation.endpoint, self.parameters) and _refuses_cap(error):
-            if bridge.settings.max_output_tokens is None and bridge.settings.daily_token_budget is None:
-                self.capped = False
-                return True
-            error.hint = f"{error.hint} {_CAP_IS_NEEDED}"
+        if self._is_refused_for_cap(error, bridge, conversation) and not _needs_cap(bridge):
+            self.capped = False
+            return True
         relaxed = without_strict(self.parameters) if _refuses_strict(error) else None
         if relaxed is not None:
             self.parameters = relaxed
@@ -153,6 +150,19 @@ class _Attempt:
             self.encrypted = not _refuses_include(error, self.parameters)
             return not self.encrypted
         return False
+
+    def advice(self, error: BridgeError, bridge: Bridge, conversation: Conversation) -> str:
+        """Return the hint of an error that ends the turn, with what is known of the turn."""
+        if error.reason is Reason.CONTEXT_TOO_LONG and conversation.history:
+            return _TOO_LONG
+        if self._is_refused_for_cap(error, bridge, conversation):
+            return f"{error.hint} {_CAP_IS_NEEDED}"
+        return error.hint
+
+    def _is_refused_for_cap(self, error: BridgeError, bridge: Bridge, conversation: Conversation) -> bool:
+        """Whether the default ``max_output_tokens`` is what a request was refused for, by the name of any surface."""
+        is_added = self.capped and bool(default_cap(bridge, conversation.endpoint, self.parameters))
+        return is_added and error.is_refusal and error.reason is Reason.OUTPUT_CAP_REFUSED
 
 
 async def paid_exchange(
@@ -205,9 +215,9 @@ def default_cap(bridge: Bridge, endpoint: str, parameters: Mapping[str, Any]) ->
     return {_CAP: default if most is None else min(default, most)}
 
 
-def _refuses_cap(error: BridgeError) -> bool:
-    """Whether a request was refused for its ``max_output_tokens``, under the name of whichever surface."""
-    return _is_refusal(error) and any(name in error.marks for name in _CAP_NAMES)
+def _needs_cap(bridge: Bridge) -> bool:
+    """Whether a limit of this server can only be kept by a maximum in each request."""
+    return bridge.settings.max_output_tokens is not None or bridge.settings.daily_token_budget is not None
 
 
 def _limited(outcome: Outcome, lowered: str, *, is_server_limit: bool) -> Outcome:
@@ -229,7 +239,7 @@ def _include(endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def reads_no_reasoning(conversation: Conversation, error: BridgeError) -> bool:
     """Whether a request was refused for the reasoning in it; if so that is left out from now on, so ask once more."""
-    if not _is_refusal(error) or not error.message.startswith(UNREADABLE_REASONING):
+    if not error.is_refusal or error.reason is not Reason.REASONING_UNREADABLE:
         return False
     if conversation.unreadable == len(conversation.history) or not conversation.has_reasoning:
         return False
@@ -239,31 +249,15 @@ def reads_no_reasoning(conversation: Conversation, error: BridgeError) -> bool:
 
 def _refuses_include(error: BridgeError, parameters: Mapping[str, Any]) -> bool:
     """Whether a request may have been refused for what the bridge asked for besides what the caller did."""
-    if error.message.startswith(UNREADABLE_REASONING):
-        return False
-    named = error.message.lower()
-    # A word about what the caller wanted included is for the caller.
-    return _is_refusal(error) and ("encrypted" in named or ("include" in named and "include" not in parameters))
+    if error.reason is Reason.INCLUDE_REFUSED:
+        # It may be what the caller wanted included, which the caller has to be told then.
+        return error.is_refusal and "include" not in parameters
+    return error.is_refusal and error.reason is Reason.ENCRYPTED_REASONING_REFUSED
 
 
 def _refuses_strict(error: BridgeError) -> bool:
     """Whether a request may have been refused for its schema: strict takes only some, and which ones changes."""
-    return error.status is not None and _is_refusal(error) and _SCHEMA.search(error.marks) is not None
-
-
-def _is_refusal(error: BridgeError) -> bool:
-    """Whether nothing was done, and nothing billed: other failures are not tried again."""
-    paid = any(error.partial.get(name) for name in ("text", "output", "pending_calls", "usage"))
-    return not paid and error.status in (400, 422, None)
-
-
-def _advise(error: BridgeError, conversation: Conversation) -> None:
-    """Say what helps a conversation that has become too long."""
-    if error.message.startswith(TOO_LONG) and conversation.history:
-        error.hint = (
-            "Call manage_conversations with action compact and this conversation_id: a summary then stands for the "
-            "earlier turns. Or pass extra.context_management where the endpoint takes it, or begin a new conversation."
-        )
+    return error.status is not None and error.is_refusal and error.reason is Reason.STRICT_REFUSED
 
 
 async def answer_calls(

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from databricks_responses_mcp.errors import ErrorCode
+from databricks_responses_mcp.errors import ErrorCode, Feature, Reason
 from databricks_responses_mcp.workspace.error_bodies import ErrorBody
 
 
@@ -16,6 +16,8 @@ class Rule:
         hint: what to do; ``{model}``, ``{param}`` and ``{host}`` are filled in.
         says: what happened, as the start of a sentence that the upstream's own text follows.
         retryable: whether the same call may succeed later.
+        reason: what exactly failed, where the row tells it; else `api_error_rules.find_reason` does.
+        feature: what is missing, where the row tells it.
         statuses: one of these HTTP statuses.
         codes: one of these codes, upper case.
         text: a pattern found in the text, whatever the case.
@@ -26,6 +28,8 @@ class Rule:
     hint: str
     says: str
     retryable: bool
+    reason: Reason | None
+    feature: Feature | None
     statuses: frozenset[int]
     codes: frozenset[str]
     text: str
@@ -60,6 +64,8 @@ def rule(
     text: str = "",
     params: tuple[str, ...] = (),
     retryable: bool = False,
+    reason: Reason | None = None,
+    feature: Feature | None = None,
 ) -> Rule:
     """A row; ``codes`` are separated by spaces."""
     return Rule(
@@ -67,6 +73,8 @@ def rule(
         hint=hint,
         says=says,
         retryable=retryable,
+        reason=reason,
+        feature=feature,
         statuses=frozenset((status,) if isinstance(status, int) else status),
         codes=frozenset(codes.split()),
         text=text,

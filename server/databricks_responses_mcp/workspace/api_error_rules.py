@@ -3,7 +3,9 @@
 Rows with more marks stand above rows with fewer.
 """
 
-from databricks_responses_mcp.errors import ErrorCode
+import re
+
+from databricks_responses_mcp.errors import ErrorCode, Feature, Reason
 from databricks_responses_mcp.workspace.api_error_rule import Rule, rule
 from databricks_responses_mcp.workspace.api_error_rules_access import ACCESS_RULES, DOCTOR, SIGN_IN
 from databricks_responses_mcp.workspace.error_bodies import ErrorBody
@@ -23,10 +25,9 @@ _NO_REASONING = (
     "Ask again without the earlier reasoning items: they can only be read by the model that made them "
     "(invalid_encrypted_content)."
 )
-
-UNREADABLE_REASONING = "The model could not read the encrypted reasoning of an earlier turn"
-TOO_LONG = "The prompt is longer than"
-"""How the messages begin of errors that the bridge itself has an answer to."""
+_UNREADABLE = "The model could not read the encrypted reasoning of an earlier turn"
+_TOO_LONG = "The prompt is longer than the model {model} can read"
+_TOOLS = r"(?<![\w-])(?:web_search(?:_preview)?|image_generation|apply_patch|shell|mcp|custom)(?![\w-])"
 
 RULES: tuple[Rule, ...] = (
     *ACCESS_RULES,
@@ -40,13 +41,15 @@ RULES: tuple[Rule, ...] = (
     rule(
         _E.TOO_LARGE,
         _SEND_LESS,
-        f"{TOO_LONG} the model {{model}} can read",
+        _TOO_LONG,
+        reason=Reason.CONTEXT_TOO_LONG,
         text=r"context[_ ](?:length|window)|maximum context|prompt is too long|input (?:is )?too long|too many tokens",
     ),
     rule(
         _E.TOO_LARGE,
         _SEND_LESS,
-        f"{TOO_LONG} the model {{model}} can read",
+        _TOO_LONG,
+        reason=Reason.CONTEXT_TOO_LONG,
         codes="CONTEXT_LENGTH_EXCEEDED STRING_ABOVE_MAX_LENGTH",
         text=r"context|token|input",
     ),
@@ -76,13 +79,15 @@ RULES: tuple[Rule, ...] = (
     rule(
         _E.INVALID_ARGUMENT,
         _NO_REASONING,
-        UNREADABLE_REASONING,
+        _UNREADABLE,
+        reason=Reason.REASONING_UNREADABLE,
         codes="INVALID_ENCRYPTED_CONTENT",
     ),
     rule(
         _E.INVALID_ARGUMENT,
         _NO_REASONING,
-        UNREADABLE_REASONING,
+        _UNREADABLE,
+        reason=Reason.REASONING_UNREADABLE,
         text=r"invalid_encrypted_content|encrypted content.{0,80}(?:verified|decrypted|invalid)",
     ),
     rule(
@@ -113,6 +118,8 @@ RULES: tuple[Rule, ...] = (
         "The endpoint does not take {param}",
         text=_UNSUPPORTED + r"|invalid",
         params=("service_tier",),
+        reason=Reason.FEATURE_MISSING,
+        feature=Feature.SERVICE_TIER,
     ),
     rule(
         _E.INVALID_ARGUMENT,
@@ -134,14 +141,17 @@ RULES: tuple[Rule, ...] = (
         "The model {model} sees no pictures",
         text=r"(?:does(?: not|n't) support|no support for|unsupported).{0,30}(?:image|vision|multi-?modal)|"
         r"(?:image|vision) (?:input|content)s? (?:is|are) not supported",
+        reason=Reason.FEATURE_MISSING,
+        feature=Feature.IMAGES,
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
         "Pay-per-token endpoints take the tools function, custom (GPT-5 series only), apply_patch, shell, "
         "image_generation, mcp and web_search; leave others out or choose another model.",
         "The model {model} does not take that tool",
-        text=r"(?:tool|custom tools?|hosted tool)\b.{0,80}(?:" + _UNSUPPORTED + r")|tools?\[\d+\]\.type|"
-        r"(?:web_search|image_generation|apply_patch|shell|custom)\b.{0,60}(?:" + _UNSUPPORTED + ")",
+        text=rf"(?<![\w-])(?:tool|custom tools?|hosted tool)\b.{{0,80}}(?:{_UNSUPPORTED})|tools?\[\d+\]\.type|"
+        rf"{_TOOLS}.{{0,60}}(?:{_UNSUPPORTED})",
+        reason=Reason.FEATURE_MISSING,
     ),
     rule(
         _E.INVALID_ARGUMENT,
@@ -344,6 +354,55 @@ RULES: tuple[Rule, ...] = (
 def find_rule(status: int | None, body: ErrorBody, text: str) -> Rule | None:
     """The first row that fits the error; ``text`` is its cleaned message."""
     return next((row for row in RULES if row.fits(status, body, text)), None)
+
+
+_REASONS: tuple[tuple[str, Reason], ...] = (
+    (
+        (
+            r"api[_ ]type|not supported for provider|path must be|no such path|unsupported (?:path|surface|route)|"
+            r"endpoint_not_found|resource_does_not_exist"
+        ),
+        Reason.SURFACE_MISMATCH,
+    ),
+    (r"max_(?:output_|completion_)?tokens", Reason.OUTPUT_CAP_REFUSED),
+    (r"encrypted", Reason.ENCRYPTED_REASONING_REFUSED),
+    (r"\binclude\b", Reason.INCLUDE_REFUSED),
+    (r"schema|response_format|text\.format|\bstrict\b", Reason.STRICT_REFUSED),
+    (r"does not exist|not found", Reason.NAME_UNKNOWN),
+    (r"internal_error", Reason.MODEL_FAILED),
+    (
+        r"invalid_parameter_value|not supported|unsupported|unknown (?:field|parameter)|extra inputs|unrecognized",
+        Reason.PARAMETER_REFUSED,
+    ),
+)
+"""What the codes, the parameter and the text of an error tell; the first that is found counts."""
+
+_FEATURES: tuple[tuple[str, Feature], ...] = (
+    (r"web_search(?:_preview)?", Feature.WEB_SEARCH),
+    (r"image_generation", Feature.IMAGE_GENERATION),
+    (r"apply_patch", Feature.APPLY_PATCH),
+    (r"shell", Feature.SHELL),
+    (r"mcp", Feature.MCP),
+    (r"custom", Feature.CUSTOM_TOOLS),
+)
+
+
+def find_reason(row: Rule, body: ErrorBody, text: str) -> tuple[Reason | None, Feature | None]:
+    """Return what exactly failed, and which feature is missing where that is the reason.
+
+    Args:
+        row: the row that fits the error.
+        text: the cleaned message, without the name of the model.
+    """
+    if row.reason is not None:
+        return row.reason, row.feature or (_named_feature(text) if row.reason is Reason.FEATURE_MISSING else None)
+    marks = " ".join([*sorted(body.codes), body.param or "", text])
+    return next((reason for mark, reason in _REASONS if re.search(mark, marks, re.IGNORECASE)), None), None
+
+
+def _named_feature(text: str) -> Feature | None:
+    names = ((rf"(?<![\w-]){name}(?![\w-])", feature) for name, feature in _FEATURES)
+    return next((feature for name, feature in names if re.search(name, text, re.IGNORECASE)), None)
 
 
 OTHER_STATUS = rule(_E.UPSTREAM_ERROR, "Ask again. " + DOCTOR, "The workspace failed", retryable=True)

@@ -3,7 +3,7 @@
 Rows with more marks stand above rows with fewer.
 """
 
-from databricks_responses_mcp.errors import SEE_DOCTOR, ErrorCode
+from databricks_responses_mcp.errors import SEE_DOCTOR, ErrorCode, Reason
 from databricks_responses_mcp.workspace.api_error_rule import Rule, rule
 
 _E = ErrorCode
@@ -24,6 +24,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
         _E.NOT_CONFIGURED,
         OWN_ADDRESS,
         "{host} answered with a sign-in page instead of the API's answer",
+        reason=Reason.SIGN_IN_PAGE,
         status=200,
         text=r"\b(?:sign|log)[ -]?in\b",
     ),
@@ -39,6 +40,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
         "/serving-endpoints/responses.",
         "The workspace has no such path",
         text=r"path must be of form|no API found for|no handler for",
+        reason=Reason.SURFACE_MISMATCH,
     ),
     rule(
         _E.PERMISSION_DENIED,
@@ -101,12 +103,14 @@ ACCESS_RULES: tuple[Rule, ...] = (
         "The model answers on the Responses API only, and another surface was asked",
         text=r"only supports the responses api|use /v1/responses|"
         r"supported api types: \[[^\]]{0,200}openai/v1/responses",
+        reason=Reason.SURFACE_MISMATCH,
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
         "Set RESPONSES_MCP_SURFACE back to auto, or to chat.",
         "The model answers on Chat Completions only, and another surface was asked",
         text=r"only supports? (?:the )?chat completions|use /v1/chat/completions",
+        reason=Reason.SURFACE_MISMATCH,
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
@@ -116,6 +120,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
         text=r"native_api_type|api type .{0,120}not supported|supported api types|"
         r"(?:responses api|api) (?:is )?(?:only compatible|not supported|only supported)|"
         r"doesn't match any known api type",
+        reason=Reason.SURFACE_MISMATCH,
     ),
     rule(
         _E.NOT_CONFIGURED,

@@ -7,9 +7,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
-from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
+from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode, Reason
 from databricks_responses_mcp.workspace.api_error_rule import Rule
-from databricks_responses_mcp.workspace.api_error_rules import OTHER_EVENT, OTHER_STATUS, find_rule
+from databricks_responses_mcp.workspace.api_error_rules import OTHER_EVENT, OTHER_STATUS, find_reason, find_rule
 from databricks_responses_mcp.workspace.api_error_rules_access import OWN_ADDRESS
 from databricks_responses_mcp.workspace.error_bodies import ErrorBody, parse_error_body, parse_error_value
 from databricks_responses_mcp.workspace.redaction import clean
@@ -35,14 +35,12 @@ _WAIT_IN_WORDS = re.compile(
     re.IGNORECASE,
 )
 _SIGN_IN = re.compile(r"log-?in|sign-?in|oauth|oidc|authori[sz]e|saml|\bsso\b", re.IGNORECASE)
-SIGN_IN_PAGE = "SIGN_IN_PAGE"
-"""The mark of a redirect to a page on which people sign in."""
-
 PROFILE_SIGN_IN = (
     "These credentials come from the profile {profile} of ~/.databrickscfg: sign in again with `databricks auth login "
     "--profile {profile}`, or correct its token. " + SEE_DOCTOR
 )
 _MATCHED = 4_000
+_CATALOG = "system.ai."
 
 
 def upstream_error(
@@ -128,7 +126,7 @@ def redirect_error(status: int, location: str, host: str) -> BridgeError:
             f"{asked} answered with a redirect to a sign-in page, {target}, instead of the API's answer "
             f"(HTTP {status}).",
             OWN_ADDRESS,
-            marks=SIGN_IN_PAGE,
+            reason=Reason.SIGN_IN_PAGE,
         )
     moved = "the API has moved there, set RESPONSES_MCP_RESPONSES_PATH to that path"
     if origin != host:
@@ -158,7 +156,7 @@ def _seconds_of(unit: str) -> float:
 def _error(body: ErrorBody, status: int | None, *, model: str | None, host: str | None, other: Rule) -> BridgeError:
     if body.guardrail:
         return _guardrail(body)
-    matched = matched_text(body)
+    matched = matched_text(body, model)
     rule = find_rule(status, body, matched) or other
     fill = {
         "model": clean(model, 200) if model else "",
@@ -172,18 +170,27 @@ def _error(body: ErrorBody, status: int | None, *, model: str | None, host: str 
     detail = ("" if body.is_html else clean(body.message)) or _no_text(body, status)
     if body.param and body.param not in detail and body.param not in says:
         detail = f"{detail.rstrip('.')} ({clean(body.param, 100)})"
+    reason, feature = find_reason(rule, body, matched)
     return BridgeError(
         rule.code,
         _sentence(f"{says}: {detail}" if detail else says),
         _tidy(rule.hint.format(**fill | {"model": fill["model"] or "the endpoint"})),
         retryable=rule.retryable,
-        marks=" ".join([*sorted(body.codes), body.param or "", matched]),
+        reason=reason,
+        feature=feature,
     )
 
 
-def matched_text(body: ErrorBody) -> str:
-    """What the table of known failures looks at: the message, and a kind of limit told beside it."""
+def matched_text(body: ErrorBody, model: str | None = None) -> str:
+    """Return what the table of known failures looks at: the message, and a kind of limit told beside it.
+
+    The name of the model is left out: whoever named an endpoint did not tell what is wrong with a request. Of a name in
+    the catalog its namespace stays, which tells where the model is looked for.
+    """
     text = clean(body.message, _MATCHED)
+    if model:
+        namespace = _CATALOG if model.startswith(_CATALOG) else ""
+        text = re.sub(rf"(?<![\w.-]){re.escape(model)}(?![\w-])", f"{namespace}\u2026", text, flags=re.IGNORECASE)
     return f"{text} {body.limit_type}" if body.limit_type else text
 
 

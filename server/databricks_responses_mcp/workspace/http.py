@@ -181,11 +181,11 @@ class WorkspaceClient:
             async with self._exchange(request, on_wait=on_wait) as response:
                 yield EventStream(response, self._settings.max_answer_bytes)
         except BridgeError as error:
-            if len(content) > SOFT_LIMIT_BYTES and error.status in (400, 413, 500) and not error.partial:
-                error.hint = (
+            if len(content) > SOFT_LIMIT_BYTES and error.status in (400, 413, 500) and not error.may_be_paid:
+                raise error.with_hint(
                     f"{error.hint} The request was {len(content) / 1e6:.1f} MB; foundation, external and agent "
                     f"endpoints may take no more than {SOFT_LIMIT_BYTES / 1e6:.0f}."
-                )
+                ) from error
             raise
 
     def wait_after_stream_error(self, error: BridgeError, *, retries: int) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.workspace.apps import NAME_PREFIX
 from databricks_responses_mcp.workspace.endpoints import Endpoint
 from databricks_responses_mcp.workspace.model_profile import judge_name
@@ -17,17 +17,19 @@ Confidence = Literal["forced", "learned", "listed", "named", "guessed"]
 AUTO = "auto"
 CHOICES = (AUTO, *SURFACES)
 
-# What says that a path does not serve a model, rather than that the request is at fault.
-_NO_WAY = re.compile(
-    r"only supports? the responses api|api[_ ]type|not supported for provider|path must be|no such path|"
-    r"unsupported (?:path|surface|route)|endpoint_not_found|resource_does_not_exist",
-    re.IGNORECASE,
+_MAY_BE_MISMATCHES = frozenset(
+    {
+        Reason.ENCRYPTED_REASONING_REFUSED,
+        Reason.INCLUDE_REFUSED,
+        Reason.STRICT_REFUSED,
+        Reason.OUTPUT_CAP_REFUSED,
+        Reason.PARAMETER_REFUSED,
+        Reason.FEATURE_MISSING,
+        Reason.NAME_UNKNOWN,
+        Reason.MODEL_FAILED,
+    }
 )
-_MARKS = re.compile(
-    r"invalid_parameter_value|not supported|unsupported|unknown (?:field|parameter)|extra inputs|unrecognized|"
-    r"internal_error|does not exist|not found",
-    re.IGNORECASE,
-)
+"""What a request also fails for that was sent to the wrong surface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +123,15 @@ class Router:
 def leads_elsewhere(error: BridgeError, way: Way) -> bool:
     """Whether a failure says that this way is the wrong one, so that another may be tried: nothing was billed then.
 
-    Where the workspace itself lists the surface, only a mark of the path counts, not one of a parameter.
+    Where the workspace itself lists the surface, a refused parameter is the request's own fault.
     """
-    if error.partial or error.status not in (400, 404, 500, 501):
+    if error.may_be_paid or error.status not in (400, 404, 500, 501):
         return False
-    if error.status in (404, 501) or _NO_WAY.search(error.marks):
+    if error.status in (404, 501) or error.reason is Reason.SURFACE_MISMATCH:
         return True
     # A model that failed inside may have been paid for: no mark of a wrong way where the name tells the right one.
     sure = way.confidence == "listed" or (way.confidence == "named" and way.surface.key == "responses")
-    return not sure and way.confidence != "forced" and _MARKS.search(error.marks) is not None
+    return not sure and way.confidence != "forced" and error.reason in _MAY_BE_MISMATCHES
 
 
 async def _no_apps(name: str) -> str:

@@ -6,6 +6,7 @@ Text that came from elsewhere may hold other secrets as well; those are known by
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -99,10 +100,13 @@ class SecretValues:
         return self._removed(value) if self._forms else value
 
     def remove_from_error(self, error: BridgeError) -> BridgeError:
-        """The same error, changed."""
-        error.message, error.hint = self.remove(error.message), self.remove(error.hint)
-        error.partial = self.remove_from(error.partial)
-        return error
+        """Return the same failure without them."""
+        return replace(
+            error,
+            message=self.remove(error.message),
+            hint=self.remove(error.hint),
+            partial=self.remove_from(error.partial),
+        )
 
     def _removed(self, value: Any) -> Any:
         if isinstance(value, str):
