@@ -208,6 +208,58 @@ async def test_a_host_that_is_not_asked_gets_a_pending_call_that_its_model_canno
     assert user is None or user.asked == []
 
 
+OWN = {"type": "mcp", "server_label": "own", "server_url": "https://mcp.example.com/own"}
+
+
+@pytest.mark.parametrize("rule", ["never", {"never": {"tool_names": ["search"]}}, {"always": {"tool_names": []}}, {}])
+@pytest.mark.parametrize("place", ["tools", "extra"])
+@pytest.mark.parametrize("user", [None, User(True)], ids=["cannot be asked", "can be asked"])
+async def test_a_model_cannot_bring_an_mcp_server_that_is_called_without_an_approval(
+    hosts: Connected, emulator: RunningEmulator, era: str, rule: Any, place: str, user: User | None
+) -> None:
+    tools = [{"type": "web_search"}, {**OWN, "require_approval": rule}]
+    given = {"tools": tools} if place == "tools" else {"extra": {"tools": tools}}
+    async with hosts(era, user) as host:
+        _, facts, failed = await host.call(ASK, prompt="Search.", **given)
+        assert (failed, facts["error"]["code"]) == (True, "permission_denied")
+        assert f"{'extra.' if place == 'extra' else ''}tools[1] lets the MCP server" in facts["error"]["message"]
+        assert "RESPONSES_MCP_MCP_SERVERS" in facts["error"]["hint"]
+        _, started, _ = await host.call(ASK, prompt="Hello.")
+        _, facts, failed = await host.call(ASK, prompt="Go on.", conversation_id=started["conversation_id"], **given)
+        assert (failed, facts["error"]["code"]) == (True, "permission_denied")
+    assert all("tools" not in body for body in requests(emulator))
+
+
+@pytest.mark.parametrize("rule", [{}, {"require_approval": "always"}, {"require_approval": None}])
+async def test_the_user_is_asked_about_a_server_that_a_model_brings(
+    hosts: Connected, emulator: RunningEmulator, era: str, rule: dict[str, Any]
+) -> None:
+    user = User(True)
+    async with hosts(era, user) as host:
+        _, facts, failed = await host.call(ASK, prompt="Search.", tools=[{**OWN, **rule}])
+    assert not failed
+    assert types(facts) == ["mcp_list_tools", "mcp_approval_request", "mcp_call"]
+    assert " of the MCP server own at https://mcp.example.com/own with:" in user.asked[0]
+
+
+async def test_a_setting_lets_a_model_bring_a_server_that_is_called_without_an_approval(
+    hosts: Connected, emulator: RunningEmulator, era: str
+) -> None:
+    async with hosts(era, None, model_approvals="allow") as host:
+        _, facts, failed = await host.call(ASK, prompt="Search.", tools=[{**OWN, "require_approval": "never"}])
+    assert not failed
+    assert types(facts) == ["mcp_list_tools", "mcp_call"]
+
+
+async def test_the_extra_fields_of_a_drawing_make_no_mcp_server_of_it(
+    hosts: Connected, emulator: RunningEmulator, era: str
+) -> None:
+    async with hosts(era) as host:
+        _, facts, failed = await host.call("generate_image", prompt="A", extra={**OWN, "require_approval": "never"})
+    assert (failed, facts["error"]["code"]) == (True, "invalid_argument")
+    assert requests(emulator) == []
+
+
 async def test_a_setting_lets_the_host_s_model_approve_and_the_result_says_so(
     hosts: Connected, emulator: RunningEmulator, era: str
 ) -> None:

@@ -83,11 +83,13 @@ async def ask_databricks_model(
     from databricks_responses_mcp.calls.elicitation import answered
     from databricks_responses_mcp.calls.generated_images import PictureTaker
     from databricks_responses_mcp.calls.inputs import image_urls, prompt_with_files
+    from databricks_responses_mcp.calls.mcp_tools import check_mcp_tools
     from databricks_responses_mcp.turns.ask import Question, ask
 
     app = app_of(ctx)
 
     async def begin(watch: "Watch") -> "Outcome":
+        check_mcp_tools(app.bridge.settings, tools, extra or {})
         question = Question(
             prompt=await prompt_with_files(app, prompt, files),
             model=model,

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.output import pictures_of
 from databricks_responses_mcp.responses.request import Prompt, build_request
@@ -21,6 +21,7 @@ from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.stream import TakePicture
 from databricks_responses_mcp.turns.turn import Watch, paid_exchange, reads_no_reasoning
 
+_TYPE = "image_generation"
 _PREVIEWS = 2
 """Previews asked for when somebody watches; each costs output tokens, so nobody watching means none."""
 
@@ -87,8 +88,16 @@ async def draw(
     """Ask for the pictures; ``take_picture`` is given each as soon as it is whole.
 
     Raises:
-        BridgeError: if no request gave a picture: the first error.
+        BridgeError: ``invalid_argument`` for an ``extra`` that makes another tool; if no request gave a picture: the
+            first error.
     """
+    if drawing.extra.get("type", _TYPE) != _TYPE:
+        # It could be an MCP server, which nobody has been asked about.
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"`extra` has the type {quoted(drawing.extra['type'])}: it takes fields of the {_TYPE} tool only.",
+            "Leave type out; ask_databricks_model takes other tools.",
+        )
     clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
     if drawing.conversation_id is None:
         async with clock.bounds("choosing a model"):
@@ -115,7 +124,7 @@ async def _draw_in(
     model = conversation.endpoint
     parameters = {
         "tools": [_tool(drawing, previews=_PREVIEWS if reporter is not None else 0)],
-        "tool_choice": {"type": "image_generation"},
+        "tool_choice": {"type": _TYPE},
     }
     said = Prompt(text=drawing.prompt, images=drawing.images).items()
     outcomes: dict[int, Outcome] = {}
@@ -160,7 +169,7 @@ async def _draw_in(
 
 
 def _tool(drawing: Drawing, *, previews: int) -> dict[str, Any]:
-    tool: dict[str, Any] = {"type": "image_generation"}
+    tool: dict[str, Any] = {"type": _TYPE}
     for name in ("size", "quality", "background", "output_format", "output_compression"):
         value = getattr(drawing, name)
         if value is not None:
@@ -169,8 +178,7 @@ def _tool(drawing: Drawing, *, previews: int) -> dict[str, Any]:
         tool["input_image_mask"] = {"image_url": drawing.mask}
     if previews:
         tool["partial_images"] = previews
-    tool.update(drawing.extra)
-    return tool
+    return {**tool, **drawing.extra}
 
 
 def _no_picture(outcome: Outcome) -> BridgeError:
