@@ -58,8 +58,9 @@ def real(where: str) -> object:
     if where.startswith(SETTING):
         return Settings.model_fields[where.removeprefix(SETTING).lower()].default
     file, name = where.split(": ")
-    module = file.removesuffix(".py").replace("/", ".")
-    return getattr(importlib.import_module(f"databricks_responses_mcp.{module}"), name)
+    package = "" if file.startswith("databricks_workspace_emulator/") else "databricks_responses_mcp/"
+    module = f"{package}{file}".removesuffix(".py").replace("/", ".")
+    return getattr(importlib.import_module(module), name)
 
 
 @pytest.mark.parametrize(("what", "limit", "where"), rows("limits.md"))

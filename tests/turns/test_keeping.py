@@ -1,14 +1,18 @@
 """Which store the settings open, and who gets to see the workspace's token."""
 
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from pydantic import SecretStr
 
+from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.turns.retention import open_configured_store, takes_token
-from databricks_responses_mcp.workspace.credentials import Credentials
+from databricks_responses_mcp.workspace.credentials import Credentials, TokenCredentials
+from databricks_responses_mcp.workspace.host import normalise_host
 from databricks_responses_mcp.workspace.settings import Settings
 from harness.postgres_server import postgres_server
+from harness.tls_front import tls_front
 
 pytestmark = pytest.mark.anyio
 
@@ -47,3 +51,30 @@ async def test_other_stores_are_opened_without_signing_in(tmp_path: Path) -> Non
             opened = open_configured_store(Settings(store=SecretStr(store)), nobody)
             assert await opened.conversations() == []
             await opened.aclose()
+
+
+@pytest.mark.parametrize("sslmode", ["", "?sslmode=require", "?sslmode=prefer", "?sslmode=disable"])
+async def test_the_token_goes_to_a_database_with_a_valid_certificate_alone(
+    sslmode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "instance-1.database.cloud.databricks.com"
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+    for variable in ("PGPASSWORD", "PGSSLROOTCERT"):
+        monkeypatch.delenv(variable, raising=False)
+    with postgres_server() as server:
+        credentials = TokenCredentials(normalise_host("https://dbc-1.cloud.databricks.com"), unquote(server.password))
+        async with tls_front(name, server.port) as front:
+            url = f"postgresql://postgres@{name}:{front.port}/postgres{sslmode}"
+            untrusted = open_configured_store(Settings(store=SecretStr(url)), lambda: credentials)
+            with pytest.raises(StoreError, match="its certificate is valid for that host"):
+                await untrusted.conversations()
+            monkeypatch.setenv("PGSSLROOTCERT", str(front.certificate))
+            trusted = open_configured_store(Settings(store=SecretStr(url)), lambda: credentials)
+            assert await trusted.conversations() == []
+            await trusted.aclose()
+        async with tls_front("elsewhere.example", server.port) as other:
+            monkeypatch.setenv("PGSSLROOTCERT", str(other.certificate))
+            renamed = url.replace(str(front.port), str(other.port))
+            elsewhere = open_configured_store(Settings(store=SecretStr(renamed)), lambda: credentials)
+            with pytest.raises(StoreError, match="its certificate is valid for that host"):
+                await elsewhere.conversations()

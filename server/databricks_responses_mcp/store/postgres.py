@@ -46,7 +46,8 @@ class PostgresStore(SqlStore):
     Args:
         url: ``postgresql://…``; without ``sslmode`` TLS is required, but for this machine's own server.
         owner: whose conversations it keeps; it sees no others'.
-        password: gives a fresh password for each connection; without it that of the URL counts.
+        password: gives a fresh password for each connection; without it that of the URL counts. Such a password opens
+            more than the database, so it is sent to a server with a valid certificate for its name alone.
     """
 
     def __init__(self, url: str, owner: str = "", password: Callable[[], Awaitable[str]] | None = None) -> None:
@@ -142,7 +143,7 @@ class PostgresStore(SqlStore):
 
     def _where(self) -> Target:
         if self._target is None:
-            self._target = target(self._url)
+            self._target = target(self._url, certified=self._password is not None)
         return self._target
 
     @asynccontextmanager

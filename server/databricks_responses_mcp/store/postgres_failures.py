@@ -33,6 +33,12 @@ def explained(error: Exception, target: Target, deadline_seconds: float) -> Stor
                 "PostgreSQL cannot be used as the store on Windows. Set RESPONSES_MCP_STORE to the path of a file, or"
                 " run the server on Linux or macOS."
             )
+        case OperationalError() | OSError() if target.parameters.get("sslmode") == "verify-full":
+            text = (
+                f"{where} cannot be reached ({_said(error, target)}). See that it runs, that host and user in"
+                " RESPONSES_MCP_STORE are right, and that its certificate is valid for that host: nothing is sent to"
+                " any other. Where a proxy inspects TLS, PGSSLROOTCERT names the file with its authority."
+            )
         case OperationalError() | OSError():
             text = (
                 f"{where} cannot be reached ({_said(error, target)}). See that it runs, that the host, user and"

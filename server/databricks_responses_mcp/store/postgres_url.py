@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+import certifi
+
 from databricks_responses_mcp.store.interface import StoreError
 
 _CONNECT_SECONDS = 10
@@ -23,8 +25,12 @@ class Target:
     parameters: dict[str, Any] = field(repr=False)
 
 
-def target(url: str) -> Target:
+def target(url: str, *, certified: bool = False) -> Target:
     """Read the URL. Without ``sslmode``, in it or in ``PGSSLMODE``, TLS is required, but on this machine.
+
+    Args:
+        certified: connect to another machine only if it has a valid certificate for its name, whatever the URL or the
+            environment says: ``sslmode=require`` encrypts, and would hand a password to whoever answers.
 
     Raises:
         StoreError: if it cannot be read. The text does not repeat the URL: it may hold a password.
@@ -46,8 +52,14 @@ def target(url: str) -> Target:
         "keepalives_idle": 30,
         **given,
     }
-    if not all(map(_is_here, hosts)) and not os.environ.get("PGSSLMODE"):
+    is_elsewhere = not all(map(_is_here, hosts))
+    if is_elsewhere and not os.environ.get("PGSSLMODE"):
         parameters.setdefault("sslmode", "require")
+    if is_elsewhere and certified:
+        # GSSAPI encryption comes before TLS and would take its place.
+        parameters |= {"sslmode": "verify-full", "gssencmode": "disable"}
+        if not os.environ.get("PGSSLROOTCERT"):
+            parameters.setdefault("sslrootcert", certifi.where())
     database = given.get("dbname") or os.environ.get("PGDATABASE") or ""
     return Target(f"PostgreSQL at {', '.join(hosts) or 'this machine'}/{database}", parameters)
 
