@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from databricks_responses_mcp.service.access import TokenCheck
 from databricks_responses_mcp.service.listening import PATH, AddressCheck, Listener
 from databricks_responses_mcp.service.messages import MessageCheck
+from databricks_responses_mcp.service.request_timeout import TimedProtocol
 from databricks_responses_mcp.transport.messages import MAX_MESSAGE_BYTES
 
 _CONNECTIONS_PER_SESSION = 4
@@ -48,6 +49,7 @@ async def serve_http(server: MCPServer[Any], listener: Listener, token: str, lim
     """Serve until a signal comes; calls that are under way then have five seconds to end."""
     config = uvicorn.Config(
         http_app(server, listener, token, limits),
+        http=TimedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,0 +1,87 @@
+"""Connections to `serve --http` that send no request, over real sockets."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+import uvicorn
+from anyio.abc import SocketStream
+from starlette.responses import PlainTextResponse
+
+from databricks_responses_mcp.service.request_timeout import TimedProtocol
+from harness.deadlines import DEADLINE_SECONDS
+from harness.http_process import http_server
+from harness.stdio_process import environment
+
+pytestmark = pytest.mark.anyio
+
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+
+
+class Impatient(TimedProtocol):
+    """Waits so briefly that a test can."""
+
+    request_seconds = 0.2
+
+
+@asynccontextmanager
+async def served(app: Any) -> AsyncIterator[int]:
+    """Serve an application; yields the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(app, http=Impatient, log_config=None, timeout_keep_alive=600, lifespan="off")
+        server = uvicorn.Server(config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listening])
+            yield listening.getsockname()[1]
+            server.should_exit = True
+
+
+async def all_of(stream: SocketStream) -> bytes:
+    """Everything until the server closes the connection."""
+    received = b""
+    with anyio.fail_after(DEADLINE_SECONDS):
+        try:
+            while True:
+                received += await stream.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            return received
+
+
+@pytest.mark.parametrize("sent", [b"", b"P", HEAD[:-2], HEAD + b"12"], ids=["nothing", "a byte", "half", "no body"])
+async def test_a_connection_without_a_whole_request_is_closed(sent: bytes) -> None:
+    async with served(PlainTextResponse("read nothing")) as port, await anyio.connect_tcp("127.0.0.1", port) as stream:
+        if sent:
+            await stream.send(sent)
+        received = await all_of(stream)
+    assert received.startswith(b"HTTP/1.1 200" if sent.startswith(HEAD) else b"")
+
+
+async def test_bytes_that_trickle_in_after_an_answer_keep_no_connection() -> None:
+    async with served(PlainTextResponse("done")) as port, await anyio.connect_tcp("127.0.0.1", port) as stream:
+        await stream.send(HEAD + b"12345" + b"GET")
+        assert b"done" in await all_of(stream)
+
+
+async def test_an_answer_may_take_as_long_as_it_likes() -> None:
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await anyio.sleep(3 * Impatient.request_seconds)
+        await PlainTextResponse("late")(scope, receive, send)
+
+    async with served(slow) as port, await anyio.connect_tcp("127.0.0.1", port) as stream:
+        await stream.send(HEAD + b"12345")
+        assert b"late" in await all_of(stream)
+
+
+@pytest.mark.slow  # as long as the server waits
+async def test_silent_connections_do_not_keep_clients_out(emulator: Any, tmp_path: Any) -> None:
+    async with http_server(environment(emulator, tmp_path), "--http-max-sessions", "2") as serving:
+        port = int(serving.url.rsplit(":", 1)[1].split("/")[0])
+        silent = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(120)]
+        for stream in silent:
+            assert await all_of(stream) == b""
+            await stream.aclose()
+        assert await serving.open_session()
