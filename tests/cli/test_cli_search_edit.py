@@ -21,7 +21,7 @@ async def test_an_answer_and_its_numbered_sources_are_on_stdout(cli: CommandLine
     assert ran.folded() == snapshot(
         Ran(
             out="""\
-Three things (Result 1[1]) (Result 2[2])
+Three things[1][2]
 
 Sources:
 [1] Result 1: https://docs.databricks.com/1?q=%5B%5Bsay+Three+things%5D%5D

@@ -53,6 +53,20 @@ def test_two_sources_for_one_part_stand_side_by_side_and_one_said_twice_once() -
     assert got.text == "Fact.[1][2]"
 
 
+def test_links_in_brackets_of_their_own_become_marks_alone() -> None:
+    first, second = "([Result 1](https://a))", "([Result 2](https://b))"
+    text = f"Three things {first} {second}. More."
+    got = found(
+        text,
+        *(
+            cite(text.index(link), text.index(link) + len(link), url)
+            for link, url in ((first, "https://a"), (second, "https://b"))
+        ),
+    )
+    assert got.text == "Three things[1][2]. More."
+    assert [citation["quote"] for citation in got.citations] == ["Three things", "Three things"]
+
+
 def test_a_citation_whose_place_is_impossible_is_kept_without_a_mark() -> None:
     got = found("Fact.", cite(3, 99, "https://a", "A"), {"type": "url_citation", "url": "https://b"})
     assert got.text == "Fact."

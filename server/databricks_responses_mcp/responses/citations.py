@@ -23,7 +23,7 @@ def cited_span(text: str, start: int, end: int) -> tuple[int, int]:
     """Where the cited words stand, for an annotation from ``start`` to ``end``; empty if there are none.
 
     Links at the ends are left out. An annotation that is nothing but links is about the words of its link or, where
-    those only name the site, about the sentence before it.
+    those only name the site or stand in brackets of their own, about the sentence before it.
     """
     links = list(_LINK.finditer(text, start, end))
     if not links:
@@ -32,7 +32,7 @@ def cited_span(text: str, start: int, end: int) -> tuple[int, int]:
     if words[0] < words[1]:
         return words
     label = links[0]
-    if len(links) == 1 and _is_words(label[1]):
+    if len(links) == 1 and _is_words(label[1]) and not _is_reference(text, label):
         return label.span(1)
     return _sentence_before(text, start)
 
@@ -40,13 +40,12 @@ def cited_span(text: str, start: int, end: int) -> tuple[int, int]:
 def link_edits(text: str, urls: Collection[str]) -> list[tuple[int, int, str]]:
     """What to replace so that no Markdown link to one of ``urls`` is left in the text: the words of links stay.
 
-    A link that only names its site goes with the brackets around it.
+    Links in brackets of their own are references: they go with the brackets. So does a link that only names its site.
     """
     edits: list[tuple[int, int, str]] = []
     for group in _groups(text):
         links = [link for link in group if link[2] in urls]
-        is_bare = len(links) == len(group) and not any(_is_words(link[1]) for link in links)
-        if is_bare and (around := _brackets(text, group)) is not None:
+        if len(links) == len(group) and (around := _brackets(text, group)) is not None:
             edits.append((*around, ""))
             continue
         for link in links:
@@ -58,10 +57,17 @@ def link_edits(text: str, urls: Collection[str]) -> list[tuple[int, int, str]]:
     return edits
 
 
-def _groups(text: str) -> list[list[re.Match[str]]]:
-    """The links of a text, those that only marks separate together."""
+def _is_reference(text: str, link: re.Match[str]) -> bool:
+    """Whether a link stands in brackets, alone or with other links only."""
+    near = _groups(text, max(link.start() - _LONGEST_ROW, 0), link.end() + _LONGEST_ROW)
+    group = next((group for group in near if any(other.span() == link.span() for other in group)), [link])
+    return _brackets(text, group) is not None
+
+
+def _groups(text: str, start: int = 0, end: int | None = None) -> list[list[re.Match[str]]]:
+    """The links of a part of a text, those that only marks separate together."""
     groups: list[list[re.Match[str]]] = []
-    for link in _LINK.finditer(text):
+    for link in _LINK.finditer(text, start, len(text) if end is None else end):
         if groups and _BETWEEN.fullmatch(text, groups[-1][-1].end(), link.start()):
             groups[-1].append(link)
         else:
