@@ -484,3 +484,24 @@ async def test_a_conversation_that_somebody_deleted_is_not_brought_back(
         )
     with pytest.raises(BridgeError, match="no conversation"):
         await say(bridge, "Two", first.conversation_id)
+
+
+async def test_a_title_is_derived_once_from_the_first_2000_characters(
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = []
+    add_turn = SqliteStore.add_turn
+
+    async def recorded(self: SqliteStore, conversation_id: str, *args: Any, title: str, **more: Any) -> None:
+        titles.append(title)
+        await add_turn(self, conversation_id, *args, title=title, **more)
+
+    monkeypatch.setattr(SqliteStore, "add_turn", recorded)
+    prompt = f"First{' ' * 1990}words and more" + " word" * 100_000
+    async with another(emulator, tmp_path) as bridge:
+        first = await say(bridge, prompt)
+        await say(bridge, "Second", first.conversation_id)
+        found, _ = await conversation_queries.find(bridge)
+
+    assert titles == ["First words", ""]
+    assert [summary.title for summary in found] == ["First words"]

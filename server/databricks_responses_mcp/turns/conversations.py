@@ -31,6 +31,7 @@ _MOST_CHARACTERS = 64_000_000
 _KEEP_SECONDS = 15.0
 _LOAD_SECONDS = 15.0
 _TITLE_CHARACTERS = 80
+_TITLE_SOURCE_CHARACTERS = 2000
 _REPLACED = (
     "The store was deleted or replaced while this server ran; the conversation was still in memory and was kept anew."
 )
@@ -101,17 +102,6 @@ class Conversation:
     def has_reasoning(self) -> bool:
         """Whether the next request holds encrypted reasoning."""
         return any(item.get("type") == "reasoning" for item in self.input_items())
-
-    @property
-    def title(self) -> str:
-        """The first words of its first prompt."""
-        for item in self.history[0].said if self.history else ():
-            content = item.get("content")
-            parts = content if isinstance(content, list) else [{"text": content}]
-            text = " ".join(str(part["text"]) for part in parts if isinstance(part, dict) and part.get("text"))
-            if words := " ".join(text.split()):
-                return words if len(words) <= _TITLE_CHARACTERS else f"{words[: _TITLE_CHARACTERS - 1]}…"
-        return "(no words)"
 
     @property
     def state(self) -> ConversationState:
@@ -270,9 +260,9 @@ class Conversations:
         while conversation.unkept:
             turn = conversation.history[-conversation.unkept]
             try:
-                await self._store.add_turn(
-                    conversation.conversation_id, turn, conversation.state, title=conversation.title
-                )
+                # The store keeps the title of the first turn.
+                title = _title(turn.said) if turn.number == 1 else ""
+                await self._store.add_turn(conversation.conversation_id, turn, conversation.state, title=title)
             except TurnConflictError:
                 if not await self._has(conversation.conversation_id, turn):
                     if notes:
@@ -367,6 +357,22 @@ class Conversations:
     def _let_go(self, conversation_id: str) -> None:
         if (conversation := self._by_id.pop(conversation_id, None)) is not None:
             self._held -= conversation.counted
+
+
+def _title(said: Sequence[Item]) -> str:
+    """Return the first words of a prompt. No more than its first characters are read: it may hold megabytes."""
+    for item in said:
+        content = item.get("content")
+        parts = content if isinstance(content, list) else [{"text": content}]
+        read, left = [], _TITLE_SOURCE_CHARACTERS
+        for part in parts:
+            text = part.get("text") if isinstance(part, dict) else None
+            if isinstance(text, str) and text and left > 0:
+                read.append(text[:left])
+                left -= len(text)
+        if words := " ".join(" ".join(read).split()):
+            return words if len(words) <= _TITLE_CHARACTERS else f"{words[: _TITLE_CHARACTERS - 1]}…"
+    return "(no words)"
 
 
 def _weight(value: Any) -> int:
