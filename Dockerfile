@@ -1,4 +1,4 @@
-# Made by manifests/generate.py.
+# Made by scripts/manifests/generate.py.
 # docker build -t databricks-responses-mcp .
 # docker run --rm -i -e DATABRICKS_HOST -e DATABRICKS_TOKEN -v databricks-responses-mcp:/data databricks-responses-mcp
 FROM python:3.13-slim-trixie AS build

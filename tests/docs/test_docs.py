@@ -162,15 +162,15 @@ def test_every_python_snippet_of_the_documentation_runs(
 
 
 def test_the_generated_parts_are_current(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "docs")
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    monkeypatch.syspath_prepend(ROOT / "scripts" / "docs")
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "scripts" / "docs" / "generate.py")
     assert spec is not None
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
     for name, sections in generate.GENERATED.items():
         text = (ROOT / "docs" / name).read_text(encoding="utf-8")
-        assert generate.regenerate(text, sections) == text, f"run python docs/generate.py: {name} is out of date"
+        assert generate.regenerate(text, sections) == text, f"{name}: run python scripts/docs/generate.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -1,4 +1,4 @@
-"""What the generator of ``manifests/`` makes, now or as it would after a release."""
+"""What the generator ``scripts/manifests/`` makes, now or as it would after a release."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ assert module.RELEASED
 
 def generated(module: str, expression: str, *, released: bool = False) -> str:
     """What an expression over a module of the generator prints; ``released`` as if the setting said so."""
-    lines = ["import sys", "sys.path.insert(0, 'manifests')", *([_FLIP] if released else [])]
+    lines = ["import sys", "sys.path.insert(0, 'scripts/manifests')", *([_FLIP] if released else [])]
     code = "\n".join([*lines, f"from generating.{module} import *", f"print({expression})"])
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", errors="strict", check=False

@@ -23,6 +23,7 @@ from harness.generated import generated
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
+SCRIPTS = ROOT / "scripts" / "manifests"
 BADGE = r"\[!\[Install in ([^\]]+)\]\([^)]+\)\]\(([^)]+)\)"
 SECRET = re.compile(r"dapi\w|Bearer |\btoken\b.{0,4}[:=].{0,4}\w{20}", re.IGNORECASE)
 
@@ -33,7 +34,7 @@ def read(path: str) -> Any:
 
 def test_everything_generated_is_current() -> None:
     done = subprocess.run(
-        [sys.executable, str(MANIFESTS / "generate.py"), "--check"], capture_output=True, text=True, check=False
+        [sys.executable, str(SCRIPTS / "generate.py"), "--check"], capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr, done.returncode) == ("Nothing differs.\n", "", 0)
 
@@ -136,7 +137,7 @@ def test_the_bundle_asks_for_what_the_package_depends_on() -> None:
 def test_the_bundle_is_built_the_same_twice_and_holds_the_server_alone(tmp_path: Path) -> None:
     for name in ("one.mcpb", "two.mcpb"):
         subprocess.run(
-            [sys.executable, str(MANIFESTS / "build_mcpb.py"), str(tmp_path / name)], check=True, capture_output=True
+            [sys.executable, str(SCRIPTS / "build_mcpb.py"), str(tmp_path / name)], check=True, capture_output=True
         )
     assert (tmp_path / "one.mcpb").read_bytes() == (tmp_path / "two.mcpb").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.mcpb") as bundle:

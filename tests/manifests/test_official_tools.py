@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
+BUILD_MCPB = ROOT / "scripts" / "manifests" / "build_mcpb.py"
 BUNDLE = MANIFESTS / "claude-desktop" / "bundle"
 MCPB = "@anthropic-ai/mcpb@2.1.2"
 PLUGIN = "databricks-models@databricks-responses-mcp"
@@ -164,7 +165,11 @@ def with_uv(environ: dict[str, str], path: str) -> str:
 
 
 def build(bundle: Path) -> None:
-    subprocess.run([sys.executable, str(MANIFESTS / "build_mcpb.py"), str(bundle)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, str(BUILD_MCPB), str(bundle)],
+        check=True,
+        capture_output=True,
+    )
 
 
 def contents(bundle: Path) -> dict[str, bytes]:

@@ -1,8 +1,8 @@
 """Writes everything that presents the server to hosts, registries and catalogs, from its one description.
 
-Run ``python manifests/generate.py`` after changing ``hosts/server_info.py``, a host's form, a tool, a prompt or the
-dependencies; a test runs it with ``--check``, which writes nothing and fails if anything would change, or if a file is
-there that nothing makes any more.
+Run ``python scripts/manifests/generate.py`` after changing ``hosts/server_info.py``, a host's entry, a tool, a prompt
+or the dependencies. A test runs it with ``--check``, which writes nothing and fails if anything would change, or if
+``manifests/`` holds a file that is no longer generated.
 """
 
 import sys
@@ -19,10 +19,9 @@ from generating.mcp_registry import ownership_mark, registry_files
 from generating.mcpb import bundle_files
 from PIL import Image, ImageChops, ImageStat
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PLUGIN = "manifests/claude-code/plugin"
-SOURCES = ("manifests/generate.py", "manifests/build_mcpb.py", "manifests/generating/")
 
 
 def generated() -> dict[str, bytes]:
@@ -53,12 +52,10 @@ def readme(text: str) -> str:
 
 
 def strays() -> list[str]:
-    """Files under ``manifests/`` that nothing makes any more."""
+    """Return the files under ``manifests/`` that are no longer generated."""
     there = (file.relative_to(ROOT).as_posix() for file in (ROOT / "manifests").rglob("*") if file.is_file())
     known = generated()
-    return sorted(
-        name for name in there if name not in known and not name.startswith(SOURCES) and "__pycache__" not in name
-    )
+    return sorted(name for name in there if name not in known)
 
 
 def differences() -> list[str]:
@@ -87,7 +84,7 @@ def main(arguments: list[str]) -> int:
     """Write, or with ``--check`` only compare."""
     if "--check" in arguments:
         found = differences()
-        print("\n".join([*found, "Run python manifests/generate.py."] if found else ["Nothing differs."]))  # noqa: T201
+        print("\n".join([*found, "Run python scripts/manifests/generate.py."] if found else ["Nothing differs."]))
         return 1 if found else 0
     for name, content in generated().items():
         if not _is_same(ROOT / name, content):

@@ -1,4 +1,7 @@
-"""Makes the pictures of the documentation anew: ``python docs/pictures/make.py [NAME...]``; README.md says more."""
+"""Makes the pictures of the documentation: ``python scripts/pictures/make.py [NAME...]``.
+
+See docs/pictures/README.md.
+"""
 
 import os
 import shutil
@@ -11,9 +14,9 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(ROOT / "tests")]
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "docs" / "pictures"
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests")]
 
 from browsing import browser  # noqa: E402
 from rendering import picture_of_terminal  # noqa: E402
@@ -66,7 +69,7 @@ async def on_terminal(account: Account, argv: list[str], play: Play, name: str, 
     def run() -> None:
         with terminal(argv, environ, account.project, rows) as screen:
             play(screen)
-            picture_of_terminal(screen.still(), COLUMNS, HERE / f"{name}.png")
+            picture_of_terminal(screen.still(), COLUMNS, PICTURES / f"{name}.png")
 
     await anyio.to_thread.run_sync(run)
 
@@ -213,7 +216,7 @@ async def inspector() -> None:
             await page.click_text("Tools")
             await page.until("ask_databricks_model")
             await page.click_text("ask_databricks_model")
-            await page.draw(HERE / "inspector.png")
+            await page.draw(PICTURES / "inspector.png")
 
 
 def _calls(prefix: str) -> list[ToolCall]:

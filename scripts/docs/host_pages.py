@@ -1,17 +1,17 @@
-"""The parts of the pages of hosts that are made from what the code knows of each host."""
+"""The generated parts of the documentation that describe hosts."""
 
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
 
 from databricks_responses_mcp.calls.handoff import patience_with
 from databricks_responses_mcp.hosts.host import Host
-from databricks_responses_mcp.hosts.limits import KNOWN, HostLimits
+from databricks_responses_mcp.hosts.limits import KNOWN, UNKNOWN, HostLimits
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import register
 from databricks_responses_mcp.hosts.registry import HOSTS
 from databricks_responses_mcp.hosts.server_info import PORTABLE, RELEASED, SERVER, ready_launch
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 READY = ready_launch()
 """What the ready files start; a test compares them with these pages."""
 
@@ -70,6 +70,23 @@ def hosts_table() -> str:
             f"| {f'[its own program](../../{test.relative_to(ROOT).as_posix()})' if test else 'documentation'} |"
         )
     return "\n".join(rows)
+
+
+def timeouts_table() -> str:
+    """Return each host's timeout for a call, and the time after which the bridge hands the call over."""
+    titles = {host.key: host.title for host in HOSTS}
+    rows = ["| host | gives a call up after | handed over after | how that is known |", "|---|---|---|---|"]
+    rows += [_timeouts_row(titles.get(limits.key, limits.key), limits) for limits in KNOWN]
+    return "\n".join([*rows, _timeouts_row("any other", UNKNOWN)])
+
+
+def _timeouts_row(title: str, limits: HostLimits) -> str:
+    given_up = "never" if limits.call_seconds is None else f"{limits.call_seconds:.0f} s"
+    handed_over = f"{patience_with(limits, has_progress=False):.0f} s"
+    if limits.progress_extends:
+        given_up += " without progress"
+        handed_over += f"; with progress {patience_with(limits, has_progress=True):.0f} s"
+    return f"| {title} | {given_up} | {handed_over} | {limits.evidence} |"
 
 
 def install_part(host: Host) -> str:

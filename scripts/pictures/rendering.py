@@ -66,7 +66,7 @@ def shrink(shot: Path, target: Path) -> None:
 
 def chromium(*arguments: str) -> None:
     """Run the browser, headless, to its end."""
-    subprocess.run([*command(), *arguments], check=True, timeout=120, capture_output=True)  # noqa: S603
+    subprocess.run([*command(), *arguments], check=True, timeout=120, capture_output=True)
 
 
 def command() -> list[str]:

@@ -1,6 +1,7 @@
-"""Writes the parts of the documentation that are made from the code, between their markers.
+"""Writes the generated parts of the documentation, between their markers.
 
-Run ``python docs/generate.py`` after changing a setting, a tool, a prompt, a host or an exit code; a test compares.
+Run ``python scripts/docs/generate.py`` after changing a setting, a tool, a prompt, a host or an exit code. A test fails
+if a page is out of date.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,6 @@ from typing import Any
 
 import anyio
 import host_pages
-import patience
 
 from databricks_responses_mcp.cli.errors import EXIT_CODES
 from databricks_responses_mcp.hosts.registry import HOSTS
@@ -20,7 +20,7 @@ from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.tools.registry import all_tools
 from databricks_responses_mcp.workspace.settings import settings_help
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def settings_table() -> str:
@@ -97,7 +97,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "configuration.md": {"settings": settings_table},
     "tools.md": {"tools": tools_reference, "prompts": prompts_reference, "resources": resources_reference},
     "errors.md": {"exit-codes": exit_codes},
-    "long-calls.md": {"patience": patience.patience_table},
+    "long-calls.md": {"patience": host_pages.timeouts_table},
     "command-line.md": {"portable": host_pages.portable_part},
     "hosts/README.md": {"hosts": host_pages.hosts_table},
     **{

@@ -12,7 +12,7 @@ from databricks_responses_mcp.tools.definitions import published_tools
 from generating.icon import SIZE, icon_png
 from generating.rendering import ISSUES, as_json, as_text, form_values
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ENTRY = "server/main.py"
 
 

@@ -25,7 +25,7 @@ def image_files() -> dict[str, bytes]:
     }
     return {
         "Dockerfile": as_text(
-            "# Made by manifests/generate.py.",
+            "# Made by scripts/manifests/generate.py.",
             f"# docker build -t {SERVER.distribution} .",
             f"# docker run --rm -i -e DATABRICKS_HOST -e DATABRICKS_TOKEN -v {SERVER.distribution}:/data "
             f"{SERVER.distribution}",
@@ -49,7 +49,7 @@ def image_files() -> dict[str, bytes]:
             f'ENTRYPOINT ["{SERVER.distribution}"]',
         ),
         ".dockerignore": as_text(
-            "# Made by manifests/generate.py: what the image is built from, and nothing else.",
+            "# Made by scripts/manifests/generate.py: what the image is built from, and nothing else.",
             "*",
             *(f"!{name}" for name in _BUILT),
             "**/__pycache__",

@@ -1,4 +1,4 @@
-"""Builds the MCPB bundle: ``python manifests/build_mcpb.py [FILE]``, by default into ``dist/``.
+"""Builds the MCPB bundle: ``python scripts/manifests/build_mcpb.py [FILE]``, by default into ``dist/``.
 
 The same sources make the same bytes.
 """
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from databricks_responses_mcp.hosts.server_info import SERVER
 
-ROOT = Path(__file__).parents[1]
-BUNDLE = Path(__file__).parent / "claude-desktop" / "bundle"
+ROOT = Path(__file__).parents[2]
+BUNDLE = ROOT / "manifests" / "claude-desktop" / "bundle"
 PACKAGE = ROOT / "server" / "databricks_responses_mcp"
 DEFAULT = ROOT / "dist" / f"{SERVER.distribution}-{SERVER.version}.mcpb"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -44,4 +44,4 @@ def build(target: Path) -> None:
 if __name__ == "__main__":
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
     build(path)
-    print(path)  # noqa: T201 - what was asked for
+    print(path)
