@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import call_path
 import host_pages
+import packages
 
 from databricks_responses_mcp.cli.errors import EXIT_CODES
 from databricks_responses_mcp.hosts.registry import HOSTS
@@ -99,6 +101,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "errors.md": {"exit-codes": exit_codes},
     "long-calls.md": {"patience": host_pages.timeouts_table},
     "command-line.md": {"portable": host_pages.portable_part},
+    "maintaining/architecture.md": {"packages": packages.packages_part, "call": call_path.call_path_part},
     "hosts/README.md": {"hosts": host_pages.hosts_table},
     **{
         f"hosts/{host.key}.md": {
