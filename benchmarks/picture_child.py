@@ -41,6 +41,7 @@ async def _bridge(traced: bool) -> dict[str, float]:
     from databricks_responses_mcp.calls.generated_images import PictureTaker
     from databricks_responses_mcp.calls.state import App
     from databricks_responses_mcp.turns.bridge import open_bridge
+    from databricks_responses_mcp.turns.call_context import CallContext
     from databricks_responses_mcp.turns.image_generation import Drawing, draw
     from databricks_responses_mcp.workspace.settings import load_settings
 
@@ -48,7 +49,9 @@ async def _bridge(traced: bool) -> dict[str, float]:
 
         async def take(model: str) -> None:
             taker = PictureTaker(App(bridge), "noise")
-            await draw(bridge, Drawing(prompt="noise", model=model), take_picture=taker)
+            await draw(
+                bridge, Drawing(prompt="noise", model=model), CallContext.start(bridge.settings, take_image=taker)
+            )
             assert len(taker.blocks()) == 2
 
         return await _measure(take, traced=traced)

@@ -96,7 +96,6 @@ class BridgeServer(MCPServer[App]):
         """Run a tool; whatever goes wrong becomes a result with a code, a sentence and advice."""
         # Here, not above: `tools/list` needs neither.
         from databricks_responses_mcp.calls.handoff import Held, current_call
-        from databricks_responses_mcp.turns.usage import spent_for
 
         assert context is not None
         current_host.set(_host_of(context))
@@ -110,7 +109,6 @@ class BridgeServer(MCPServer[App]):
                 if (earlier := await held.first()) is not None:
                     return earlier
                 current_call.set(held)
-                spent_for.set(name)
                 if self.called is not None:
                     self.called.set()
                 try:

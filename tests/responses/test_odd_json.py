@@ -24,7 +24,7 @@ from databricks_responses_mcp.responses.replay import replayable
 from databricks_responses_mcp.responses.unsupported import UntranslatableError
 from databricks_responses_mcp.turns.joining import joined
 from databricks_responses_mcp.turns.outcome import Outcome, outcome_of
-from databricks_responses_mcp.turns.partial_response import Sight
+from databricks_responses_mcp.turns.partial_response import PartialResponse
 from databricks_responses_mcp.turns.search import read
 from databricks_responses_mcp.workspace.api_errors import event_error, upstream_error
 
@@ -195,9 +195,9 @@ def assembled(events: list[Any], reader: Reader | None) -> Outcome:
     if assembler.error is not None:
         assert str(event_error(assembler.error))
     assert assembler.tail is not None
-    sight = Sight()
-    sight.see(assembler, "m")
-    to_json(sight.facts())
+    partial = PartialResponse()
+    partial.add(assembler, "m")
+    to_json(partial.facts())
     return outcome
 
 

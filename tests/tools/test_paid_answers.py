@@ -21,6 +21,7 @@ from databricks_responses_mcp.turns import (
     usage,
 )
 from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.progress import Reporter
 from harness import Connect, Host
 from harness.raw_server import RawServer, answer, raw_server
@@ -142,7 +143,9 @@ async def test_progress_that_nobody_takes_costs_no_answer(tmp_path: Path) -> Non
         raise ConnectionError("gone")
 
     async with raw_server(response(message("Here it is."))) as (_, bridge):
-        got = await ask(bridge, Question(prompt="Hi", model="m"), reporter=Reporter(refuse))
+        got = await ask(
+            bridge, Question(prompt="Hi", model="m"), CallContext.start(bridge.settings, reporter=Reporter(refuse))
+        )
     assert got.text == "Here it is."
 
 

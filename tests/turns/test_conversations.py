@@ -16,6 +16,7 @@ from databricks_responses_mcp.store.sqlite import SqliteStore
 from databricks_responses_mcp.turns import conversation_queries, conversations
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.image_generation import Drawing, draw
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.turn import answer_calls
@@ -241,7 +242,11 @@ async def test_drawing_in_a_conversation_drops_unreadable_reasoning_too(tmp_path
     async with raw_server(completed(THOUGHT, message("Hi"))) as (server, bridge):
         first = await say(bridge, "One", model="databricks-gpt-5")
         server.first, server.answer = [UNREADABLE], completed(picture)
-        drawn = await draw(bridge, Drawing(prompt="A cat", conversation_id=first.conversation_id), take_picture=take)
+        drawn = await draw(
+            bridge,
+            Drawing(prompt="A cat", conversation_id=first.conversation_id),
+            CallContext.start(bridge.settings, take_image=take),
+        )
     assert drawn.outcomes[0].conversation_id == first.conversation_id
     assert [[item["type"] for item in items].count("reasoning") for items in inputs(server)] == [0, 1, 0]
 

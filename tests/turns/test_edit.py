@@ -9,6 +9,7 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.edit import MOST_STEPS, Edit, Edited, edit, shown_files
 from databricks_responses_mcp.turns.progress import Reporter
 from harness.deadlines import DEADLINE_SECONDS
@@ -231,5 +232,5 @@ async def test_cancelling_ends_it_at_once() -> None:
 
             server.first = [response(FITS)]
             wanted = Edit(instruction="Change it.", files=FILES, root="/r", model="m")
-            await edit(bridge, wanted, admit=anything, reporter=Reporter(report))
+            await edit(bridge, wanted, CallContext.start(bridge.settings, reporter=Reporter(report)), admit=anything)
     assert said_so[-1] == "1 operation carried out, 0 failed; the model goes on"

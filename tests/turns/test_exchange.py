@@ -13,6 +13,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns import progress as progress_module
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.turns.stream import exchange
@@ -34,7 +35,8 @@ def body(prompt: str) -> dict[str, Any]:
 
 
 async def run(bridge: Bridge, prompt: str = "[[say one two three four]]", **options: Any) -> Outcome:
-    return await exchange(bridge.client, body(prompt), **{"deadline_seconds": DEADLINE_SECONDS, **options})
+    call = CallContext.start(bridge.settings, **{"seconds": DEADLINE_SECONDS, **options})
+    return await exchange(bridge.client, body(prompt), call)
 
 
 async def failure(bridge: Bridge, prompt: str = "[[say one two three four]]", **options: Any) -> BridgeError:
@@ -113,7 +115,7 @@ async def test_the_deadline_ends_a_call_with_what_has_arrived_and_closes_the_con
     with anyio.fail_after(LONG_DEADLINE_SECONDS), emulator.state.hold(after_events=6), settable_clock() as clock:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(clock.advance_once, words.is_set, seconds)
-            error = await failure(bridge, deadline_seconds=seconds, reporter=Reporter(report))
+            error = await failure(bridge, seconds=seconds, reporter=Reporter(report))
         await (await emulator.state.journal.wait_for(1)).disconnected.wait()
     assert (error.code, error.retryable, error.partial["text"]) == (ErrorCode.TIMEOUT, True, "one two")
     assert "RESPONSES_MCP_TIMEOUT_SECONDS" in error.hint
@@ -350,5 +352,5 @@ async def test_a_wait_for_a_rate_limit_in_a_stream_can_be_stopped() -> None:
 
     async with raw_server(streamed(CREATED, refused_in_words("60s"))) as (server, bridge):
         with anyio.fail_after(DEADLINE_SECONDS):
-            error = await failure(bridge, reporter=Reporter(report), stop=stop, deadline_seconds=100)
+            error = await failure(bridge, reporter=Reporter(report), stop=stop, seconds=100)
     assert (error.code, len(server.requests)) == (ErrorCode.CANCELLED, 1)

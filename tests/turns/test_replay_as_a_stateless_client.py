@@ -17,6 +17,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from databricks_responses_mcp.responses.replay import short_id
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.turn import answer_calls
 from databricks_workspace_emulator import writer
 from databricks_workspace_emulator.server import RunningEmulator
@@ -210,7 +211,7 @@ async def by_the_bridge(emulator: RunningEmulator, bridge: Bridge, steps: list[S
                 max_output_tokens=LIMIT,
                 conversation_id=conversation_id,
             )
-            outcome = await ask(bridge, question, take_picture=save)
+            outcome = await ask(bridge, question, CallContext.start(bridge.settings, take_image=save))
         else:
             assert step.outputs is not None
             assert conversation_id is not None

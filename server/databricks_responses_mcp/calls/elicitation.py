@@ -26,10 +26,10 @@ from databricks_responses_mcp.calls.state import App, app_of
 from databricks_responses_mcp.calls.waiting_calls import Unfinished
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.answers import answer_problems, approved_calls, with_decisions
-from databricks_responses_mcp.turns.deadline import Clock
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.joining import joined, keep_before
 from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.turn import Watch, answer_calls
+from databricks_responses_mcp.turns.turn import answer_calls
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _ARGUMENT_CHARACTERS = 1000
 # A form without a field: accepting it is the answer, so it takes one key.
 _SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
 
-Begin = Callable[[Watch], Awaitable[Outcome]]
+Begin = Callable[[CallContext], Awaitable[Outcome]]
 """Runs the first turn of a call."""
 
 
@@ -117,8 +117,8 @@ class _Call:
         self.app = app_of(ctx)
         self.taker = taker
         self._settings = self.app.bridge.settings
-        self._clock = Clock(self._settings.timeout_seconds)
         self._held = current_call.get()
+        self._call = self._held.start_work()
         self._reporter = self._held.reporter
 
     async def result(
@@ -151,8 +151,8 @@ class _Call:
                 return consent
             decided, notes = consent.outputs, consent.notes
 
-        async def begin(watch: Watch) -> Outcome:
-            outcome = await answer_calls(self.app.bridge, conversation_id, decided, watch=watch)
+        async def begin(call: CallContext) -> Outcome:
+            outcome = await answer_calls(self.app.bridge, conversation_id, decided, call)
             return replace(outcome, notes=(*notes, *outcome.notes))
 
         return await self.run(begin)
@@ -163,7 +163,8 @@ class _Call:
         if state is None or state.is_before:
             if state is not None:
                 self._held.go_on_as(state.job_id)
-            outcome, rounds = await self._run(partial(begin, self._watch())), state.rounds if state is not None else 0
+            rounds = state.rounds if state is not None else 0
+            outcome = await self._run(partial(begin, self._held.start_work(self.taker)))
         else:
             outcome, rounds = await self._left_off(state), state.rounds
             self._held.go_on_as(state.job_id)
@@ -253,9 +254,6 @@ class _Call:
     def _conclude(self, outcome: Outcome | None, error: BridgeError | None) -> Ended:
         return self.taker.conclude(outcome.as_dict() if outcome is not None else None, error)
 
-    def _watch(self) -> Watch:
-        return Watch(reporter=self._reporter, take_picture=self.taker)
-
     def _can_ask(self) -> bool:
         return not self._why_not_asked()
 
@@ -291,13 +289,8 @@ class _Call:
 
         async def work() -> Outcome:
             try:
-                after = await answer_calls(
-                    self.app.bridge,
-                    conversation_id,
-                    answers,
-                    watch=self._watch(),
-                    deadline_seconds=self._clock.left,
-                )
+                call = replace(self._call, take_image=self.taker)
+                after = await answer_calls(self.app.bridge, conversation_id, answers, call)
             except BridgeError as error:
                 conversation = self.app.bridge.conversations.in_memory(conversation_id)
                 still = conversation.pending if conversation is not None else outcome.pending_calls
@@ -326,7 +319,9 @@ class _Call:
 
     async def _ask(self, outcome: Outcome, requests: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], str]:
         """Ask about one call after the other: the answers; or why there are none."""
-        seconds = min(self._settings.approval_timeout_seconds, self._clock.left, self._held.seconds_left)
+        seconds = min(
+            self._settings.approval_timeout_seconds, self._call.deadline.seconds_left, self._held.seconds_left
+        )
         results: list[tuple[str, Any]] = []
         with anyio.move_on_after(seconds) as scope:
             async with anyio.create_task_group() as tasks:

@@ -23,7 +23,8 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.records import KeyClaim
-from databricks_responses_mcp.turns.partial_response import Sight
+from databricks_responses_mcp.turns.call_context import CallContext, TakeImage
+from databricks_responses_mcp.turns.partial_response import PartialResponse
 from databricks_responses_mcp.turns.progress import Reporter
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,9 @@ class Held:
         if self._task is not None and self.reporter is not None:
             self._task.silence_at_handover(self.reporter)
         self._end = anyio.current_time() + self._patience()
-        self._sight = self._task.job.sight if self._task is not None else Sight()
+        self._partial = (
+            self._task.job.partial if self._task is not None else PartialResponse(self._app.bridge.settings.secrets)
+        )
         self._conclude: Callable[[Any, BridgeError | None], Ended] = plainly
         self._job_id = ""
         self._fingerprint = ""
@@ -74,6 +77,20 @@ class Held:
         """Be the same call as an earlier one, which was kept as that."""
         if self._task is None:
             self._job_id = job_id
+
+    def start_work(self, take_image: TakeImage | None = None) -> CallContext:
+        """Return the context of the call's next work, whose time limit starts now.
+
+        Args:
+            take_image: receives the images of the work.
+        """
+        return CallContext.start(
+            self._app.bridge.settings,
+            self._tool,
+            reporter=self.reporter,
+            take_image=take_image,
+            partial=self._partial,
+        )
 
     @property
     def seconds_left(self) -> float:
@@ -118,7 +135,7 @@ class Held:
 
     def attach(self, error: BridgeError) -> BridgeError:
         """Return ``error`` with what the call has received so far, its pictures too."""
-        return self._conclude(None, self._sight.attach(error)).error or error
+        return self._conclude(None, self._partial.attach(error)).error or error
 
     async def run(
         self, work: Callable[[], Awaitable[Any]], conclude: Callable[[Any, BridgeError | None], Ended]
@@ -139,7 +156,7 @@ class Held:
             return await self._run_in_task(self._task.job, work)
         prepare = self._put_down if self._job_id else None
         job = await jobs.start(
-            self._tool, work, conclude, job_id=self._job_id or None, sight=self._sight, prepare=prepare
+            self._tool, work, conclude, job_id=self._job_id or None, partial=self._partial, prepare=prepare
         )
         try:
             problem = ""
@@ -148,13 +165,13 @@ class Held:
         except BaseException:
             # The host has given up: nobody will ever see what this would cost.
             job.scope.cancel()
-            if not job.sight.events:
+            if not job.partial.events:
                 await self._release(job.job_id)
             raise
         if not job.done.is_set():
             if self.reporter is not None:
                 self.reporter.silence()
-            newest = job.sight.tail  # before the rest is kept, so that all of it is
+            newest = job.partial.tail  # before the rest is kept, so that all of it is
             facts, unkept = await jobs.shown(job)
             elapsed = time.time() - job.started_at
             return running_result(self._app, job.job_id, facts, seconds=elapsed, tail=newest, problem=problem or unkept)
@@ -197,7 +214,7 @@ class Held:
                 await self._put_down(job)
             return await work()
         except anyio.get_cancelled_exc_class():
-            if not job.sight.events:
+            if not job.partial.events:
                 await self._release(job.job_id)
             raise
         except Exception as error:

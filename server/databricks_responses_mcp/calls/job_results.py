@@ -56,7 +56,7 @@ async def result_of_job(ctx: Context[App], job_id: str, seconds: float, *, cance
 
     await _watch(ctx, look, seconds, tail)
     if job.ending is None or not job.done.is_set():
-        newest = job.sight.tail  # before the rest is kept, so that all of it is
+        newest = job.partial.tail  # before the rest is kept, so that all of it is
         facts, problem = await app.jobs.shown(job)
         elapsed = time.time() - job.started_at
         return running_result(app, job_id, facts, seconds=elapsed, tail=newest, problem=problem)

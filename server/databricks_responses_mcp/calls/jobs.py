@@ -18,7 +18,7 @@ import anyio.abc
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, coding
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.records import Job
-from databricks_responses_mcp.turns.partial_response import Sight, current_sight
+from databricks_responses_mcp.turns.partial_response import PartialResponse
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class RunningJob:
         job_id: how callers name it.
         tool: the tool that was called.
         conclude: makes what is kept of its value or its error.
-        sight: how far it has come.
+        partial: what has arrived of its answers.
         done: set when it has ended, and is kept if it is to be.
         value: what its work gave; None if it failed.
         error: why it failed.
@@ -77,7 +77,7 @@ class RunningJob:
     job_id: str
     tool: str
     conclude: Callable[[Any, BridgeError | None], Ended]
-    sight: Sight = field(default_factory=Sight)
+    partial: PartialResponse = field(default_factory=PartialResponse)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
     value: Any = None
@@ -103,7 +103,7 @@ class RunningJob:
 
     def so_far(self) -> dict[str, Any]:
         """What has arrived, in the result contract's fields; pictures that were saved are among it."""
-        return self.conclude(None, _cancelled(self.sight.facts())).facts
+        return self.conclude(None, _cancelled(self.partial.facts())).facts
 
     async def wait(self, seconds: float) -> bool:
         """Wait for the end; False if it has not come by then."""
@@ -142,16 +142,16 @@ class Jobs:
         conclude: Callable[[Any, BridgeError | None], Ended],
         *,
         job_id: str | None = None,
-        sight: Sight | None = None,
+        partial: PartialResponse | None = None,
         prepare: Callable[[RunningJob], Awaitable[None]] | None = None,
     ) -> RunningJob:
         """Begin a call's work.
 
         Args:
-            sight: how far the call had come before, if this is not its first work.
+            partial: what had arrived before, if this is not the first work of the call.
             prepare: done before; if it fails, so does this, and no work is done.
         """
-        job = RunningJob(job_id or self.new_id(), tool, conclude, sight or Sight())
+        job = RunningJob(job_id or self.new_id(), tool, conclude, partial or PartialResponse())
         if prepare is not None:
             try:
                 await prepare(job)
@@ -209,8 +209,6 @@ class Jobs:
             del self._jobs[job.job_id]
 
     async def _run(self, job: RunningJob, work: Callable[[], Awaitable[Any]]) -> None:
-        # Set here, in the job's own task: whoever started it sees nothing of it.
-        current_sight.set(job.sight)
         ending: Ending = "interrupted"
         try:
             # One net under everything that a call does once its work has begun: what arrived is never lost.
@@ -218,7 +216,7 @@ class Jobs:
                 job.value = await work()
             ending = "cancelled" if job.scope.cancelled_caught else "completed"
         except BridgeError as error:
-            job.error, ending = job.sight.attach(error), "failed"
+            job.error, ending = job.partial.attach(error), "failed"
         finally:
             job.ending, job.ended_at = ending, time.time()
             if job.is_kept:
@@ -259,7 +257,7 @@ class Jobs:
         """Say every few seconds that the job runs and what has come; end it when somebody else asks for that."""
         seen = -1
         while not await job.wait(BEAT_SECONDS):
-            events = job.sight.events
+            events = job.partial.events
             if not await self._say_alive(job, job.so_far() if events != seen else None):
                 seen = events
 
@@ -291,7 +289,7 @@ def _record(job: RunningJob) -> Job:
             status="running",
             created_at=job.started_at,
             updated_at=time.time(),
-            conversation_id=job.sight.conversation_id,
+            conversation_id=job.partial.conversation_id,
             facts=job.so_far(),
         )
     ended = job.ended
@@ -302,7 +300,7 @@ def _record(job: RunningJob) -> Job:
         status=job.ending,
         created_at=job.started_at,
         updated_at=job.ended_at or time.time(),
-        conversation_id=job.sight.conversation_id or facts.get("conversation_id"),
+        conversation_id=job.partial.conversation_id or facts.get("conversation_id"),
         facts=facts,
         lead=ended.lead,
     )

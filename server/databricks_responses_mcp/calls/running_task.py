@@ -24,6 +24,7 @@ from databricks_responses_mcp.calls.jobs import Ended, Jobs, RunningJob
 from databricks_responses_mcp.calls.results import MadeResult, error_result
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.turns.partial_response import PartialResponse
 from databricks_responses_mcp.turns.progress import Reporter
 
 if TYPE_CHECKING:
@@ -123,7 +124,9 @@ class RunningTask:
 
     async def answer(self, after_seconds: float) -> HandlerResult:
         """See `answer_call`."""
-        self.job = job = await self._jobs.start(self._params.name, self._work, self._conclude)
+        self.job = job = await self._jobs.start(
+            self._params.name, self._work, self._conclude, partial=PartialResponse(self._settings.secrets)
+        )
         self._running[job.job_id] = self
         self._begun.set()
         try:

@@ -161,9 +161,7 @@ async def _ask(
     from databricks_responses_mcp.calls.state import App
     from databricks_responses_mcp.turns import conversation_queries
     from databricks_responses_mcp.turns.ask import Question
-    from databricks_responses_mcp.turns.usage import spent_for
 
-    spent_for.set("ask")
     # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
     settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*", "allow_secret_files": True})
     async with open_session(settings, session, start_engine=True) as bridge:
@@ -267,6 +265,7 @@ async def _answer(
     as_json: bool,
 ) -> dict[str, Any]:
     from databricks_responses_mcp.turns.ask import ask
+    from databricks_responses_mcp.turns.call_context import CallContext
 
     reporter = shown.reporter()
     # On a screen the line makes place for the answer; beside a file it goes on telling how far that is.
@@ -283,7 +282,10 @@ async def _answer(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(printer.run)
         try:
-            outcome = await ask(app.bridge, question, reporter=reporter, on_text=take, take_picture=taker, stop=stop)
+            call = CallContext.start(
+                app.bridge.settings, "ask", reporter=reporter, on_text=take, take_image=taker, stop=stop
+            )
+            outcome = await ask(app.bridge, question, call)
             facts = taker.extend(outcome.as_dict())
         except BridgeError as error:
             failure = taker.attach(error)

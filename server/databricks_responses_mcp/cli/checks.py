@@ -255,18 +255,16 @@ class Examination:
         if not self._call:
             raise NotApplicableError("not made, as asked for")
         from databricks_responses_mcp.responses.request import Prompt, build_request
-        from databricks_responses_mcp.turns.turn import Watch, paid_exchange
-        from databricks_responses_mcp.turns.usage import spent_for
+        from databricks_responses_mcp.turns.call_context import CallContext
+        from databricks_responses_mcp.turns.turn import paid_exchange
 
         bridge = self._of_bridge()
-        spent_for.set("doctor")
         # A request of its own, not a turn: a conversation would be the one that `ask --continue` continues.
         items = Prompt(text="Reply with: OK").items()
         outcome = await paid_exchange(
             bridge,
             build_request(self._model, items, {"max_output_tokens": _SMALLEST_ANSWER}),
-            watch=Watch(),
-            deadline_seconds=min(bridge.settings.timeout_seconds, _MOST_SECONDS),
+            CallContext.start(bridge.settings, "doctor", seconds=min(bridge.settings.timeout_seconds, _MOST_SECONDS)),
         )
         spent = (outcome.usage or {}).get("output_tokens")
         cost = f", {spent} tokens out" if spent is not None else ""

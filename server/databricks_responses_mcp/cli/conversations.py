@@ -212,16 +212,16 @@ def _written(session: SessionOptions, conversation_id: str, *, as_json: bool) ->
 
 async def _compact(session: SessionOptions, conversation_id: str) -> dict[str, Any]:
     from databricks_responses_mcp.turns import conversation_queries
+    from databricks_responses_mcp.turns.call_context import CallContext
     from databricks_responses_mcp.turns.compaction import compact as summed_up
-    from databricks_responses_mcp.turns.usage import spent_for
 
-    spent_for.set("conversations")
     settings = settings_for_terminal(session)
     async with open_session(settings, session, start_engine=True) as bridge:
         # Before anything is paid for: a wrong id is the likeliest mistake.
         await conversation_queries.read(bridge, conversation_id)
         with phases() as shown:
-            outcome = await summed_up(bridge, conversation_id, reporter=shown.reporter())
+            call = CallContext.start(settings, "conversations", reporter=shown.reporter())
+            outcome = await summed_up(bridge, conversation_id, call)
         return conversation_queries.lasting(bridge, outcome.as_dict())
 
 

@@ -101,11 +101,10 @@ async def _edit(
     from databricks_responses_mcp.media.staging import Staging
     from databricks_responses_mcp.patching import PatchError
     from databricks_responses_mcp.turns import conversation_queries
+    from databricks_responses_mcp.turns.call_context import CallContext
     from databricks_responses_mcp.turns.edit import Edit, edit
     from databricks_responses_mcp.turns.patch_session import conclude
-    from databricks_responses_mcp.turns.usage import spent_for
 
-    spent_for.set("edit")
     async with open_session(settings, session) as bridge:
         # Any file may be named: a person does so, not a model.
         staging = await Staging.read(
@@ -134,7 +133,8 @@ async def _edit(
         )
         try:
             with phases() as shown:
-                edited = await edit(bridge, wanted, admit=admit, reporter=shown.reporter())
+                call = CallContext.start(settings, "edit", reporter=shown.reporter())
+                edited = await edit(bridge, wanted, call, admit=admit)
             facts = conversation_queries.lasting(bridge, {**facts, **edited.facts()})
             unasked = staging.unasked(edited.created) if apply else []
             if unasked:

@@ -124,9 +124,7 @@ async def _image(
     from databricks_responses_mcp.calls.state import App
     from databricks_responses_mcp.turns import conversation_queries
     from databricks_responses_mcp.turns.image_generation import Drawing
-    from databricks_responses_mcp.turns.usage import spent_for
 
-    spent_for.set("image")
     # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
     settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*", "allow_secret_files": True})
     # Here a relative path means the directory one is in, whichever that is.
@@ -160,13 +158,16 @@ async def _image(
 
 
 async def _draw(app: Any, drawing: Any, taker: "PictureTaker", shown: Phases) -> "Drawn":
+    from databricks_responses_mcp.turns.call_context import CallContext
     from databricks_responses_mcp.turns.image_generation import draw
 
     async def take(item: "Item") -> None:
         await taker(item)
         shown.picture_done()
 
-    return await draw(app.bridge, drawing, reporter=shown.reporter(), take_picture=take)
+    return await draw(
+        app.bridge, drawing, CallContext.start(app.bridge.settings, "image", reporter=shown.reporter(), take_image=take)
+    )
 
 
 async def _rescued(app: Any, prompt: str, facts: dict[str, Any]) -> dict[str, Any]:

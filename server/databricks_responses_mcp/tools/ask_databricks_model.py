@@ -12,8 +12,8 @@ from databricks_responses_mcp.tools.arguments import Key, Names, Objects, Option
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
 
 if TYPE_CHECKING:
+    from databricks_responses_mcp.turns.call_context import CallContext
     from databricks_responses_mcp.turns.outcome import Outcome
-    from databricks_responses_mcp.turns.turn import Watch
 
 DESCRIPTION = """\
 Ask a model of the Databricks workspace and get its answer.
@@ -88,7 +88,7 @@ async def ask_databricks_model(
 
     app = app_of(ctx)
 
-    async def begin(watch: "Watch") -> "Outcome":
+    async def begin(call: "CallContext") -> "Outcome":
         check_mcp_tools(app.bridge.settings, tools, extra or {})
         question = Question(
             prompt=await prompt_with_files(app, prompt, files),
@@ -110,7 +110,7 @@ async def ask_databricks_model(
             extra=extra or {},
             surface=surface,
         )
-        return await ask(app.bridge, question, reporter=watch.reporter, take_picture=watch.take_picture)
+        return await ask(app.bridge, question, call)
 
     return await answered(ctx, PictureTaker(app, prompt), begin)
 

@@ -94,7 +94,7 @@ async def edit_files(
                 model=model,
                 conversation_id=conversation_id,
             )
-            edited = await edit(app.bridge, wanted, admit=admit, reporter=held.reporter)
+            edited = await edit(app.bridge, wanted, held.start_work(), admit=admit)
             facts |= edited.facts()
             await _settle(app, staging, edited, facts, apply=apply)
         except BridgeError as error:

@@ -72,7 +72,7 @@ async def generate_image(
             conversation_id=conversation_id,
             extra=extra or {},
         )
-        drawn = await draw(app.bridge, drawing, reporter=held.reporter, take_picture=taker)
+        drawn = await draw(app.bridge, drawing, held.start_work(taker))
         return drawn.facts()
 
     return await held.result(work, taker.conclude, blocks=taker.blocks)

@@ -103,7 +103,7 @@ async def _compact(app: App, conversation_id: str) -> CallToolResult:
     held = current_call.get()
 
     async def work() -> dict[str, Any]:
-        return (await compact(app.bridge, conversation_id, reporter=held.reporter)).as_dict()
+        return (await compact(app.bridge, conversation_id, held.start_work())).as_dict()
 
     def conclude(facts: dict[str, Any] | None, error: BridgeError | None) -> Ended:
         ended = plainly(facts, error)

@@ -45,7 +45,7 @@ async def search_web(
     held = current_call.get()
 
     async def work() -> dict[str, Any]:
-        return (await search(app.bridge, wanted, reporter=held.reporter)).facts()
+        return (await search(app.bridge, wanted, held.start_work())).facts()
 
     return await held.result(work, plainly)
 

@@ -1,10 +1,8 @@
 """Asking a model: which endpoint, which parameters, one turn of a conversation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.native_tools import (
@@ -16,14 +14,12 @@ from databricks_responses_mcp.responses.native_tools import (
 from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_parameters
 from databricks_responses_mcp.responses.tool_shapes import responses_choice, responses_tools
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
-from databricks_responses_mcp.turns.deadline import Clock
 from databricks_responses_mcp.turns.dispatch import SURFACE
 from databricks_responses_mcp.turns.outcome import INTERRUPTED, Outcome
-from databricks_responses_mcp.turns.progress import Reporter
-from databricks_responses_mcp.turns.stream import TakePicture
 from databricks_responses_mcp.turns.structured_output import check_output_schema, fit_to_schema, text_format
-from databricks_responses_mcp.turns.turn import Watch, take_turn
+from databricks_responses_mcp.turns.turn import take_turn
 from databricks_responses_mcp.workspace.endpoints import Endpoint, looks_pay_per_token
 from databricks_responses_mcp.workspace.parameter_policy import check_parameters
 
@@ -79,43 +75,33 @@ _NAMED = (
 )
 
 
-async def ask(
-    bridge: Bridge,
-    question: Question,
-    *,
-    reporter: Reporter | None = None,
-    on_text: Callable[[str], None] | None = None,
-    take_picture: TakePicture | None = None,
-    deadline_seconds: float | None = None,
-    stop: anyio.Event | None = None,
-) -> Outcome:
-    """Ask, and read the whole answer; the conversation can be gone on with.
+async def ask(bridge: Bridge, question: Question, call: CallContext | None = None) -> Outcome:
+    """Ask, and read the whole answer; ``outcome.conversation_id`` names the conversation that it is part of.
 
     Args:
-        stop: once it is set, the answer ends where it is; that turn is kept, as incomplete.
+        call: the call in flight; without it a call of its own, under the time limit of the settings.
 
     Raises:
         BridgeError: for every failure, by the error contract.
     """
     question = _in_own_shapes(question)
     _check_question(bridge, question)
-    clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
+    call = call or CallContext.start(bridge.settings)
     if question.output_schema is not None:
-        async with clock.bounds("checking output_schema"):
+        async with call.deadline.bounds("checking output_schema"):
             await check_output_schema(bridge, question.output_schema)
-    watch = Watch(reporter=reporter, on_text=on_text, take_picture=take_picture, stop=stop)
     if question.conversation_id is None:
-        async with clock.bounds("looking up the model"):
+        async with call.deadline.bounds("looking up the model"):
             conversation, named = await _new_conversation(bridge, question)
         async with conversation.turn:
-            return await _turn(bridge, conversation, question, named, watch, clock)
+            return await _turn(bridge, conversation, question, named, call)
     async with (
         bridge.conversations.turn_of(question.conversation_id) as conversation,
         conversation.as_it_was_on_failure(),
     ):
-        async with clock.bounds("looking up the model"):
+        async with call.deadline.bounds("looking up the model"):
             named = await _go_on_with(bridge, conversation, question)
-        return await _turn(bridge, conversation, question, named, watch, clock)
+        return await _turn(bridge, conversation, question, named, call)
 
 
 def _in_own_shapes(question: Question) -> Question:
@@ -133,18 +119,15 @@ async def _turn(
     conversation: Conversation,
     question: Question,
     named: Mapping[str, Any],
-    watch: Watch,
-    clock: Clock,
+    call: CallContext,
 ) -> Outcome:
     """The caller holds the conversation's turn; ``named`` are the parameters of this turn."""
     said = Prompt(text=question.prompt, images=question.images).items()
     once = named if question.once else {}
-    outcome = await take_turn(bridge, conversation, said, once=once, watch=watch, deadline_seconds=clock.left)
+    outcome = await take_turn(bridge, conversation, said, call, once=once)
     if question.output_schema is None or outcome.incomplete_reason == INTERRUPTED:
         return outcome
-    return await fit_to_schema(
-        bridge, conversation, outcome, question.output_schema, watch=watch, deadline_seconds=clock.left
-    )
+    return await fit_to_schema(bridge, conversation, outcome, question.output_schema, call)
 
 
 async def _new_conversation(bridge: Bridge, question: Question) -> tuple[Conversation, Mapping[str, Any]]:

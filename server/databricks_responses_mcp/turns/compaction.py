@@ -7,14 +7,13 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quot
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
-from databricks_responses_mcp.turns.deadline import Clock
 from databricks_responses_mcp.turns.dispatch import SURFACE
 from databricks_responses_mcp.turns.history import input_of
 from databricks_responses_mcp.turns.joining import total_usage
 from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.progress import Reporter
-from databricks_responses_mcp.turns.turn import Watch, default_cap, paid_exchange, reads_no_reasoning
+from databricks_responses_mcp.turns.turn import default_cap, paid_exchange, reads_no_reasoning
 
 _ASK = """\
 Sum this conversation up, so that it can be gone on with from your summary alone. Keep what was asked for and why, \
@@ -26,16 +25,19 @@ _KEPT = frozenset({"instructions", "max_output_tokens", "temperature", "top_p", 
 """Parameters that go along: no tools are called for a summary, and it fits no schema."""
 
 
-async def compact(bridge: Bridge, conversation_id: str, *, reporter: Reporter | None = None) -> Outcome:
+async def compact(bridge: Bridge, conversation_id: str, call: CallContext | None = None) -> Outcome:
     """Have the conversation's model sum it up, and send the summary in place of the earlier turns from now on.
 
-    The earlier turns stay where they are kept, to be read.
+    The earlier turns stay in the store, where they can be read.
+
+    Args:
+        call: the call in flight; without it a call of its own, under the time limit of the settings.
 
     Raises:
         BridgeError: ``not_found``; ``invalid_argument`` if calls wait, or there is nothing to sum up; every failure
             of a turn.
     """
-    clock = Clock(bridge.settings.timeout_seconds)
+    call = call or CallContext.start(bridge.settings)
     async with bridge.conversations.turn_of(conversation_id) as conversation, conversation.as_it_was_on_failure():
         check_nothing_waits(conversation)
         if conversation.replay_from == len(conversation.history) and not conversation.history[-1].items:
@@ -44,7 +46,7 @@ async def compact(bridge: Bridge, conversation_id: str, *, reporter: Reporter | 
                 f"Conversation {quoted(conversation_id)} is nothing but a summary already.",
                 "Go on with it: ask_databricks_model with this conversation_id.",
             )
-        summing = _Summing(bridge, conversation, Watch(reporter=reporter), clock)
+        summing = _Summing(bridge, conversation, call)
         try:
             outcome = await summing.up(await input_of(conversation, {}), _MOST_SPLITS)
         except BridgeError as error:
@@ -62,8 +64,7 @@ class _Summing:
 
     bridge: Bridge
     conversation: Conversation
-    watch: Watch
-    clock: Clock
+    call: CallContext
 
     async def up(self, items: Sequence[Item], splits: int) -> Outcome:
         """A summary of these; in parts, the earlier first, if they are more than the model can read."""
@@ -87,8 +88,7 @@ class _Summing:
         outcome = await paid_exchange(
             self.bridge,
             build_request(self.conversation.endpoint, [*items, *Prompt(text=_ASK).items()], parameters),
-            watch=self.watch,
-            deadline_seconds=self.clock.left,
+            self.call,
             conversation_id=self.conversation.conversation_id,
         )
         if outcome.status != "completed" or not outcome.text:

@@ -1,4 +1,4 @@
-"""The time of one call: one deadline over everything that it does."""
+"""The deadline of one call, over everything that the call does."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,8 +8,8 @@ import anyio
 from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
 
 
-class Clock:
-    """Counts down from the moment it is made.
+class Deadline:
+    """The time limit of a call, counted from the moment this object is made.
 
     Args:
         seconds: how long the call may take.
@@ -20,13 +20,13 @@ class Clock:
         self._end = anyio.current_time() + seconds
 
     @property
-    def left(self) -> float:
-        """Seconds until the deadline, never less than a moment: what is begun may notice it by itself."""
+    def seconds_left(self) -> float:
+        """Seconds until the deadline, at least 0.001: an operation that starts late times out by itself."""
         return max(self._end - anyio.current_time(), 0.001)
 
     @asynccontextmanager
     async def bounds(self, doing: str) -> AsyncIterator[None]:
-        """End what happens in the context at the deadline.
+        """Cancel the body of the context at the deadline.
 
         Args:
             doing: names it in the error, as in "while choosing a model".
@@ -34,7 +34,7 @@ class Clock:
         Raises:
             BridgeError: ``timeout``.
         """
-        with anyio.move_on_after(self.left) as scope:
+        with anyio.move_on_after(self.seconds_left) as scope:
             yield
         if scope.cancelled_caught:
             raise BridgeError(

@@ -1,19 +1,15 @@
 """A request to a model on the surface that serves it; another one, once, where the first is the wrong way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-
-import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Feature, Reason
 from databricks_responses_mcp.responses.unsupported import UntranslatableError
 from databricks_responses_mcp.turns.bridge import Bridge
-from databricks_responses_mcp.turns.deadline import Clock
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.partial_response import current_sight
-from databricks_responses_mcp.turns.progress import Reporter
-from databricks_responses_mcp.turns.stream import TakePicture, exchange
+from databricks_responses_mcp.turns.stream import exchange
 from databricks_responses_mcp.workspace.model_profile import Capability
 from databricks_responses_mcp.workspace.routing import Way, leads_elsewhere
 
@@ -53,17 +49,7 @@ _CAPABILITIES: Mapping[str, Capability] = {
 }
 
 
-async def reach(
-    bridge: Bridge,
-    body: Mapping[str, Any],
-    *,
-    deadline_seconds: float,
-    reporter: Reporter | None = None,
-    label: str = "",
-    on_text: Callable[[str], None] | None = None,
-    take_picture: TakePicture | None = None,
-    stop: anyio.Event | None = None,
-) -> Outcome:
+async def reach(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> Outcome:
     """As `exchange`, on the surface that serves the model; ``outcome.surface`` says which.
 
     What an upstream repeats of this process's secrets is taken out, before it is kept or shown.
@@ -72,55 +58,23 @@ async def reach(
         BridgeError: every failure of `exchange`, of the first surface if both fail; ``unsupported_by_model`` for what
             the surface cannot do, naming a model of the workspace that can.
     """
-    secrets = bridge.settings.secrets
-    if (sight := current_sight.get()) is not None:
-        sight.secrets = secrets
+    secrets = call.secrets
     try:
-        outcome = await _reach(
-            bridge,
-            body,
-            deadline_seconds=deadline_seconds,
-            reporter=reporter,
-            label=label,
-            on_text=on_text,
-            take_picture=take_picture,
-            stop=stop,
-        )
+        outcome = await _reach(bridge, body, call)
     except BridgeError as error:
         raise secrets.remove_from_error(error) from error
     return replace(outcome, **secrets.remove_from({name: getattr(outcome, name) for name in _FROM_UPSTREAM}))
 
 
-async def _reach(
-    bridge: Bridge,
-    body: Mapping[str, Any],
-    *,
-    deadline_seconds: float,
-    reporter: Reporter | None,
-    label: str,
-    on_text: Callable[[str], None] | None,
-    take_picture: TakePicture | None,
-    stop: anyio.Event | None,
-) -> Outcome:
-    clock = Clock(deadline_seconds)
+async def _reach(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> Outcome:
     model = str(body["model"])
     wanted = {key: value for key, value in body.items() if key != SURFACE}
-    async with clock.bounds("finding out how the model is reached"):
+    async with call.deadline.bounds("finding out how the model is reached"):
         ways = await bridge.router.ways(model, forced=body.get(SURFACE))
     first: BridgeError | None = None
     for way in ways:
         try:
-            return await _go(
-                bridge,
-                way,
-                wanted,
-                clock=clock,
-                reporter=reporter,
-                label=label,
-                on_text=on_text,
-                take_picture=take_picture,
-                stop=stop,
-            )
+            return await _go(bridge, way, wanted, call)
         except UntranslatableError as error:
             raise first or await _unsupported(bridge, model, way, error) from error
         except BridgeError as error:
@@ -143,32 +97,10 @@ async def _reach(
     raise first
 
 
-async def _go(
-    bridge: Bridge,
-    way: Way,
-    wanted: Mapping[str, Any],
-    *,
-    clock: Clock,
-    reporter: Reporter | None,
-    label: str,
-    on_text: Callable[[str], None] | None,
-    take_picture: TakePicture | None,
-    stop: anyio.Event | None,
-) -> Outcome:
+async def _go(bridge: Bridge, way: Way, wanted: Mapping[str, Any], call: CallContext) -> Outcome:
     surface = way.surface
     sent, left_out = (dict(wanted), []) if surface.translate is None else surface.translate(wanted)
-    outcome = await exchange(
-        bridge.client,
-        sent,
-        surface=surface,
-        model=str(wanted["model"]),
-        deadline_seconds=clock.left,
-        reporter=reporter,
-        label=label,
-        on_text=on_text,
-        take_picture=take_picture,
-        stop=stop,
-    )
+    outcome = await exchange(bridge.client, sent, call, surface=surface, model=str(wanted["model"]))
     if way.confidence != "forced":
         bridge.router.learn(str(wanted["model"]), surface.key)
     if surface.key == _NATIVE:

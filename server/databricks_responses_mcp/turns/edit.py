@@ -8,11 +8,10 @@ from typing import Any
 from databricks_responses_mcp.errors import BridgeError, coding
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
-from databricks_responses_mcp.turns.deadline import Clock
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.patch_session import Admit, Operation, PatchDesk
-from databricks_responses_mcp.turns.progress import Reporter
-from databricks_responses_mcp.turns.turn import Watch, answer_calls
+from databricks_responses_mcp.turns.turn import answer_calls
 
 MOST_STEPS = 8
 """How often the model is asked in one edit."""
@@ -102,17 +101,17 @@ def _make_incomplete(facts: dict[str, Any], reason: str, note: str) -> None:
     facts |= {"status": "incomplete", "incomplete_reason": reason, "notes": [*facts.get("notes", []), note]}
 
 
-async def edit(bridge: Bridge, wanted: Edit, *, admit: Admit, reporter: Reporter | None = None) -> Edited:
+async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *, admit: Admit) -> Edited:
     """Have a model edit texts, in memory, until it is done or was asked `MOST_STEPS` times; all under one deadline.
 
     Args:
-        admit: has the last word on each operation.
-        reporter: told how it goes.
+        call: the call in flight; without it a call of its own, under the time limit of the settings.
+        admit: decides whether each operation may be carried out.
 
     Raises:
         BridgeError: for every failure of a turn; ``partial`` holds ``diff`` and ``operations`` as far as they came.
     """
-    clock = Clock(bridge.settings.timeout_seconds)
+    call = call or CallContext.start(bridge.settings)
     desk = PatchDesk(wanted.files, root=wanted.root, admit=admit)
     said: list[str] = []
     usage: dict[str, Any] = {}
@@ -129,23 +128,20 @@ async def edit(bridge: Bridge, wanted: Edit, *, admit: Admit, reporter: Reporter
     steps = 0
     try:
         with coding("Editing"):
-            outcome = await ask(bridge, question, reporter=reporter, deadline_seconds=clock.left)
+            outcome = await ask(bridge, question, call)
             while True:
                 steps += 1
                 said.append(outcome.text)
                 _add(usage, outcome.usage or {})
                 if not outcome.pending_calls:
                     break
-                async with clock.bounds("applying the model's changes"):
-                    outputs = [await desk.carry_out(call) for call in outcome.pending_calls]
+                async with call.deadline.bounds("applying the model's changes"):
+                    outputs = [await desk.carry_out(pending) for pending in outcome.pending_calls]
                 if steps == MOST_STEPS:
                     break
-                if reporter is not None:
-                    await reporter.say(_progress(desk))
-                watch = Watch(reporter=reporter)
-                outcome = await answer_calls(
-                    bridge, str(outcome.conversation_id), outputs, watch=watch, deadline_seconds=clock.left
-                )
+                if call.reporter is not None:
+                    await call.reporter.say(_progress(desk))
+                outcome = await answer_calls(bridge, str(outcome.conversation_id), outputs, call)
     except BridgeError as error:
         partial = error.partial
         _add(usage, partial.get("usage") or {})

@@ -12,14 +12,12 @@ from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.output import pictures_of
 from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
-from databricks_responses_mcp.turns.deadline import Clock
 from databricks_responses_mcp.turns.history import input_of
 from databricks_responses_mcp.turns.joining import joined, total_usage
 from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.progress import Reporter
-from databricks_responses_mcp.turns.stream import TakePicture
-from databricks_responses_mcp.turns.turn import Watch, paid_exchange, reads_no_reasoning
+from databricks_responses_mcp.turns.turn import paid_exchange, reads_no_reasoning
 
 _TYPE = "image_generation"
 _PREVIEWS = 2
@@ -77,15 +75,8 @@ class Drawn:
         return {key: value for key, value in facts.items() if value or key == "text"}
 
 
-async def draw(
-    bridge: Bridge,
-    drawing: Drawing,
-    *,
-    reporter: Reporter | None = None,
-    take_picture: TakePicture,
-    deadline_seconds: float | None = None,
-) -> Drawn:
-    """Ask for the pictures; ``take_picture`` is given each as soon as it is whole.
+async def draw(bridge: Bridge, drawing: Drawing, call: CallContext) -> Drawn:
+    """Ask for the images; ``call.take_image`` receives each as soon as it is whole.
 
     Raises:
         BridgeError: ``invalid_argument`` for an ``extra`` that makes another tool; if no request gave a picture: the
@@ -98,32 +89,24 @@ async def draw(
             f"`extra` has the type {quoted(drawing.extra['type'])}: it takes fields of the {_TYPE} tool only.",
             "Leave type out; ask_databricks_model takes other tools.",
         )
-    clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
     if drawing.conversation_id is None:
-        async with clock.bounds("choosing a model"):
+        async with call.deadline.bounds("choosing a model"):
             model = drawing.model or bridge.settings.image_model or await bridge.endpoints.default_image_model()
         conversation = bridge.conversations.new(model, {})
         async with conversation.turn:
-            return await _draw_in(bridge, conversation, drawing, reporter, take_picture, clock)
+            return await _draw_in(bridge, conversation, drawing, call)
     async with bridge.conversations.turn_of(drawing.conversation_id) as conversation:
         check_nothing_waits(conversation)
         async with conversation.as_it_was_on_failure():
             conversation.endpoint = drawing.model or conversation.endpoint
-            return await _draw_in(bridge, conversation, drawing, reporter, take_picture, clock)
+            return await _draw_in(bridge, conversation, drawing, call)
 
 
-async def _draw_in(
-    bridge: Bridge,
-    conversation: Conversation,
-    drawing: Drawing,
-    reporter: Reporter | None,
-    take_picture: TakePicture,
-    clock: Clock,
-) -> Drawn:
+async def _draw_in(bridge: Bridge, conversation: Conversation, drawing: Drawing, call: CallContext) -> Drawn:
     """The caller holds the conversation's turn; all pictures become one turn of it."""
     model = conversation.endpoint
     parameters = {
-        "tools": [_tool(drawing, previews=_PREVIEWS if reporter is not None else 0)],
+        "tools": [_tool(drawing, previews=_PREVIEWS if call.reporter is not None else 0)],
         "tool_choice": {"type": _TYPE},
     }
     said = Prompt(text=drawing.prompt, images=drawing.images).items()
@@ -136,10 +119,8 @@ async def _draw_in(
             outcome = await paid_exchange(
                 bridge,
                 build_request(model, items, parameters),
-                watch=Watch(reporter=reporter, take_picture=take_picture),
-                deadline_seconds=clock.left,
+                replace(call, progress_label=label),
                 conversation_id=conversation.conversation_id,
-                label=label,
             )
             if not pictures_of(outcome.items):
                 raise _no_picture(outcome)

@@ -1,6 +1,5 @@
-"""What can be seen of a call from outside while it goes on: as far as its answers have come."""
+"""The part of a call's answers that has arrived, readable while the call is in flight."""
 
-from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -10,36 +9,35 @@ from databricks_responses_mcp.turns.joining import total_usage
 from databricks_responses_mcp.turns.outcome import outcome_of
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 
-current_sight: ContextVar["Sight | None"] = ContextVar("current_sight", default=None)
-"""That of the call which is running."""
 
-
-class Sight:
-    """One call's requests, the newest last.
+class PartialResponse:
+    """The answers to one call's requests, the newest last.
 
     Attributes:
-        conversation_id: the conversation that the call is a turn of, once it is kept.
-        secrets: what must not be shown of what arrives.
+        conversation_id: the conversation that the call is a turn of, once the turn is stored.
+
+    Args:
+        secrets: values that are removed from everything this object returns.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: SecretValues | None = None) -> None:
         self.conversation_id: str | None = None
-        self.secrets = SecretValues()
+        self._secrets = SecretValues() if secrets is None else secrets
         self._streams: list[tuple[ResponseAssembler, str]] = []
 
-    def see(self, assembler: ResponseAssembler, endpoint: str) -> None:
-        """A request goes out, whose answer will be assembled there."""
+    def add(self, assembler: ResponseAssembler, endpoint: str) -> None:
+        """Add the answer to a request that is about to be sent; ``assembler`` receives its events."""
         self._streams.append((assembler, endpoint))
 
     @property
     def events(self) -> int:
-        """How many events have come: whoever sees the same number again need not look."""
+        """How many events have arrived; the same number again means that nothing has changed."""
         return sum(assembler.events for assembler, _ in self._streams)
 
     @property
     def tail(self) -> str:
         """The end of the text of the newest answer, commentary included."""
-        tail: str = self.secrets.remove_from(self._streams[-1][0].tail if self._streams else "")
+        tail: str = self._secrets.remove_from(self._streams[-1][0].tail if self._streams else "")
         return tail
 
     def attach(self, error: BridgeError) -> BridgeError:
@@ -71,4 +69,4 @@ class Sight:
             facts.pop(name, None)
         if self.conversation_id is not None:
             facts["conversation_id"] = self.conversation_id
-        return self.secrets.remove_from(facts)
+        return self._secrets.remove_from(facts)

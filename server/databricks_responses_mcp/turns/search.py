@@ -10,8 +10,8 @@ from databricks_responses_mcp.responses.edited_text import edited
 from databricks_responses_mcp.responses.tool_shapes import domain_of
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.progress import Reporter
 
 _SOURCES = "web_search_call.action.sources"
 
@@ -62,12 +62,16 @@ class Found:
         return {key: value for key, value in facts.items() if value or key == "text"}
 
 
-async def search(bridge: Bridge, wanted: Search, *, reporter: Reporter | None = None) -> Found:
+async def search(bridge: Bridge, wanted: Search, call: CallContext | None = None) -> Found:
     """Search and answer.
+
+    Args:
+        call: the call in flight; without it a call of its own, under the time limit of the settings.
 
     Raises:
         BridgeError: for every failure, by the error contract.
     """
+    call = call or CallContext.start(bridge.settings)
     question = Question(
         prompt=wanted.question,
         model=wanted.model,
@@ -79,12 +83,12 @@ async def search(bridge: Bridge, wanted: Search, *, reporter: Reporter | None = 
         once=True,
     )
     try:
-        outcome = await ask(bridge, question, reporter=reporter)
+        outcome = await ask(bridge, question, call)
     except BridgeError as error:
         if error.reason is not Reason.INCLUDE_REFUSED or not error.is_refusal:
             raise
         # Refused, so not billed: where the list of sources cannot be had, the answer still can.
-        outcome = await ask(bridge, replace(question, extra={}), reporter=reporter)
+        outcome = await ask(bridge, replace(question, extra={}), call)
     return read(outcome)
 
 

@@ -1,7 +1,7 @@
 """One request and its streamed answer, under a deadline, with progress, and with nothing thrown away when it fails."""
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +9,11 @@ from typing import Any
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
-from databricks_responses_mcp.responses.accumulator import Item, ResponseAssembler, picture_base64
+from databricks_responses_mcp.responses.accumulator import ResponseAssembler, picture_base64
 from databricks_responses_mcp.responses.output import pictures_of
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome, interrupted, outcome_of
-from databricks_responses_mcp.turns.partial_response import current_sight
-from databricks_responses_mcp.turns.progress import Reporter, TurnProgress
+from databricks_responses_mcp.turns.progress import TurnProgress
 from databricks_responses_mcp.workspace.api_errors import event_error
 from databricks_responses_mcp.workspace.event_stream import EventStream
 from databricks_responses_mcp.workspace.http import OnWait, WorkspaceClient
@@ -23,34 +23,20 @@ from databricks_responses_mcp.workspace.surfaces.surface import Surface
 _OF_ANSWERS = frozenset({"type", "object", "output", "choices"})
 """What an answer of a language model, or a piece of one, has at least one of."""
 
-TakePicture = Callable[[Item], Awaitable[None]]
-"""Given an ``image_generation_call`` whose picture has arrived whole; takes the base64 out of ``item["result"]``."""
-
 
 async def exchange(
     client: WorkspaceClient,
     body: Mapping[str, Any],
+    call: CallContext,
     *,
     surface: Surface = RESPONSES,
     model: str | None = None,
-    deadline_seconds: float,
-    reporter: Reporter | None = None,
-    label: str = "",
-    on_text: Callable[[str], None] | None = None,
-    take_picture: TakePicture | None = None,
-    stop: anyio.Event | None = None,
 ) -> Outcome:
     """Send ``body`` and read the answer to its end.
 
     Args:
         surface: where ``body`` goes, and how the answer is read.
         model: the serving endpoint that is asked, if the body does not say so.
-        deadline_seconds: the most that the whole exchange may take, retries included.
-        reporter: told how it goes, if given.
-        label: what progress calls this turn; the endpoint's name if empty.
-        on_text: given each piece of text as it arrives; several messages are separated by a blank line.
-        take_picture: given each picture as soon as it is whole.
-        stop: once it is set, reading ends, and the outcome is ``incomplete`` with what had arrived.
 
     Raises:
         BridgeError: for every failure; ``partial`` holds what had arrived. ``cancelled`` if it was stopped before the
@@ -59,18 +45,22 @@ async def exchange(
     assembler = ResponseAssembler()
     endpoint = model or str(body["model"])
     way = _Way(surface, endpoint)
-    if (sight := current_sight.get()) is not None:
-        sight.see(assembler, endpoint)
+    call.partial.add(assembler, endpoint)
+    stop, seconds = call.stop, call.deadline.seconds_left
     failure: BridgeError | None = None
     # Whatever goes wrong, what has arrived may have been paid for: every exception becomes an error that carries it.
     reading = f"Reading the answer of {endpoint}"
-    with anyio.move_on_after(deadline_seconds) as scope:
+    with anyio.move_on_after(seconds) as scope:
         try:
-            if reporter is None and stop is None:
+            if call.reporter is None and stop is None:
                 with coding(reading):
-                    await _run(client, way, body, assembler, on_text, take_picture, None)
+                    await _run(client, way, body, assembler, call, None)
             else:
-                progress = TurnProgress(reporter, assembler, label or endpoint) if reporter is not None else None
+                progress = (
+                    TurnProgress(call.reporter, assembler, call.progress_label or endpoint)
+                    if call.reporter is not None
+                    else None
+                )
                 # An exception must not leave a task group: it would come out wrapped in a group.
                 async with anyio.create_task_group() as tasks:
                     if progress is not None:
@@ -79,7 +69,7 @@ async def exchange(
                         tasks.start_soon(_cancel_when, stop, tasks.cancel_scope)
                     try:
                         with coding(reading):
-                            await _run(client, way, body, assembler, on_text, take_picture, progress)
+                            await _run(client, way, body, assembler, call, progress)
                     except BridgeError as error:
                         failure = error
                     tasks.cancel_scope.cancel()
@@ -88,7 +78,7 @@ async def exchange(
     if scope.cancelled_caught and not assembler.finished:
         failure = BridgeError(
             ErrorCode.TIMEOUT,
-            f"{endpoint} gave no whole answer within {deadline_seconds:.0f} s.",
+            f"{endpoint} gave no whole answer within {seconds:.0f} s.",
             "What arrived is kept in this result. Ask for less at once, or raise RESPONSES_MCP_TIMEOUT_SECONDS "
             "(and the host's own limit for tool calls).",
             retryable=True,
@@ -124,14 +114,13 @@ async def _run(
     way: _Way,
     body: Mapping[str, Any],
     assembler: ResponseAssembler,
-    on_text: Callable[[str], None] | None,
-    take_picture: TakePicture | None,
+    call: CallContext,
     progress: TurnProgress | None,
 ) -> None:
     on_wait: OnWait | None = progress.waiting if progress is not None else None
     retries = 0
     while True:
-        await _read(client, way, body, assembler, on_text, take_picture, progress)
+        await _read(client, way, body, assembler, call, progress)
         refusal = _refusal_of(assembler)
         wait = client.wait_after_stream_error(refusal, retries=retries) if refusal is not None else None
         if refusal is None or wait is None:
@@ -141,10 +130,10 @@ async def _run(
         if on_wait is not None:
             await on_wait(refusal.code.value.replace("_", " "), wait)
         await anyio.sleep(wait)
-    if take_picture is not None:
-        for picture in pictures_of(assembler.result().output):
-            if picture_base64(picture) is not None:
-                await take_picture(picture)
+    if call.take_image is not None:
+        for image in pictures_of(assembler.result().output):
+            if picture_base64(image) is not None:
+                await call.take_image(image)
 
 
 async def _read(
@@ -152,11 +141,11 @@ async def _read(
     way: _Way,
     body: Mapping[str, Any],
     assembler: ResponseAssembler,
-    on_text: Callable[[str], None] | None,
-    take_picture: TakePicture | None,
+    call: CallContext,
     progress: TurnProgress | None,
 ) -> None:
     """Send the request once and read its answer into ``assembler``."""
+    on_text, take_image = call.on_text, call.take_image
     on_wait: OnWait | None = progress.waiting if progress is not None else None
     surface = way.surface
     async with client.responses(
@@ -172,8 +161,8 @@ async def _read(
                     on_text(text)
                 if progress is not None and assembler.partial_images != previews:
                     progress.preview()
-                if item is not None and take_picture is not None and picture_base64(item) is not None:
-                    await take_picture(item)
+                if item is not None and take_image is not None and picture_base64(item) is not None:
+                    await take_image(item)
                 if assembler.finished:
                     await stream.drain()
                     break

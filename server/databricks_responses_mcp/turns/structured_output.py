@@ -17,11 +17,11 @@ from databricks_responses_mcp.schemas.bounds import bounds_problem
 from databricks_responses_mcp.schemas.checking import check_schema, check_values
 from databricks_responses_mcp.schemas.verdict import Verdict
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation
-from databricks_responses_mcp.turns.deadline import Clock
 from databricks_responses_mcp.turns.joining import joined, keep_before
 from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.turn import Watch, take_turn
+from databricks_responses_mcp.turns.turn import take_turn
 
 _PLACES = ("start_index", "end_index", "quote")
 _MAX_CANDIDATES = 100
@@ -65,9 +65,7 @@ async def fit_to_schema(
     conversation: Conversation,
     outcome: Outcome,
     schema: Mapping[str, Any],
-    *,
-    watch: Watch,
-    deadline_seconds: float,
+    call: CallContext,
 ) -> Outcome:
     """The outcome with ``parsed``; an answer that does not fit is sent back once with what is wrong.
 
@@ -76,7 +74,6 @@ async def fit_to_schema(
     Raises:
         BridgeError: ``upstream_error``, the text kept, if the second answer does not fit either.
     """
-    clock = Clock(deadline_seconds)
     for last in (False, True):
         if outcome.status != "completed" or outcome.refusal or outcome.pending_calls:
             return outcome
@@ -102,7 +99,7 @@ async def fit_to_schema(
                 text=f"Your answer does not fit the JSON Schema: {error}. Answer again, with only JSON that fits it."
             ).items()
             try:
-                mended = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=clock.left)
+                mended = await take_turn(bridge, conversation, said, call)
             except BridgeError as failed:
                 raise keep_before(failed, outcome) from failed
             # What the first answer cost and did is part of the result; its words are replaced.

@@ -1,10 +1,8 @@
 """One turn of a conversation: everything said so far goes along, and what comes back is kept."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.responses.accumulator import Item
@@ -13,14 +11,11 @@ from databricks_responses_mcp.responses.request import build_request
 from databricks_responses_mcp.responses.strict_schema import without_strict
 from databricks_responses_mcp.responses.unique_ids import unique_calls
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation
-from databricks_responses_mcp.turns.deadline import Clock
 from databricks_responses_mcp.turns.dispatch import reach
 from databricks_responses_mcp.turns.history import input_of
 from databricks_responses_mcp.turns.outcome import Outcome, with_items
-from databricks_responses_mcp.turns.partial_response import current_sight
-from databricks_responses_mcp.turns.progress import Reporter
-from databricks_responses_mcp.turns.stream import TakePicture
 from databricks_responses_mcp.turns.tool_secrets import usable_tools
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 
@@ -40,31 +35,13 @@ _LEFT_OUT = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """Who is told what while a turn goes on; None for nobody.
-
-    Attributes:
-        reporter: told how it goes.
-        on_text: given each piece of text as it arrives.
-        take_picture: given each picture as soon as it is whole.
-        stop: once it is set, the answer ends where it is and is kept as incomplete.
-    """
-
-    reporter: Reporter | None = None
-    on_text: Callable[[str], None] | None = None
-    take_picture: TakePicture | None = None
-    stop: anyio.Event | None = None
-
-
 async def take_turn(
     bridge: Bridge,
     conversation: Conversation,
     said: Sequence[Item],
+    call: CallContext,
     *,
     once: Mapping[str, Any] | None = None,
-    watch: Watch,
-    deadline_seconds: float,
 ) -> Outcome:
     """Send the conversation with ``said`` at its end, keep both sides of the turn, and return the answer.
 
@@ -76,11 +53,10 @@ async def take_turn(
     Raises:
         BridgeError: for every failure; ``partial`` holds what had arrived.
     """
-    clock = Clock(deadline_seconds)
     servers: list[dict[str, Any]] = []
     parameters, left_out = usable_tools({**conversation.parameters, **(once or {})})
     if conversation.mcp_servers:
-        async with clock.bounds("signing in to the MCP servers"):
+        async with call.deadline.bounds("signing in to the MCP servers"):
             servers = await bridge.mcp_servers.resolve(conversation.mcp_servers, bridge.client.access)
         parameters = {**parameters, "tools": [*parameters.get("tools", ()), *servers]}
     attempt = _Attempt(parameters, encrypted=conversation.endpoint not in bridge.without_encrypted_reasoning)
@@ -92,8 +68,7 @@ async def take_turn(
             outcome = await paid_exchange(
                 bridge,
                 build_request(conversation.endpoint, items, asked),
-                watch=watch,
-                deadline_seconds=clock.left,
+                call,
                 conversation_id=conversation.conversation_id,
             )
         except BridgeError as error:
@@ -107,8 +82,7 @@ async def take_turn(
     outcome = with_items(outcome, unique_calls(outcome.items, conversation.call_ids))
     conversation.add(said, outcome)
     notes = await bridge.conversations.keep(conversation)
-    if (sight := current_sight.get()) is not None:
-        sight.conversation_id = conversation.conversation_id
+    call.partial.conversation_id = conversation.conversation_id
     if left_out:
         notes = (*notes, _LEFT_OUT.format(labels=", ".join(left_out)))
     return replace(outcome, conversation_id=conversation.conversation_id, notes=(*outcome.notes, *notes))
@@ -168,11 +142,9 @@ class _Attempt:
 async def paid_exchange(
     bridge: Bridge,
     body: dict[str, Any],
+    call: CallContext,
     *,
-    watch: Watch,
-    deadline_seconds: float,
     conversation_id: str | None = None,
-    label: str = "",
 ) -> Outcome:
     """One request within the limits of what may be spent; what it cost is kept, also if it fails.
 
@@ -183,16 +155,7 @@ async def paid_exchange(
     endpoint = model = str(body["model"])
     async with bridge.spending.within_limits(body) as lowered:
         try:
-            outcome = await reach(
-                bridge,
-                body,
-                deadline_seconds=deadline_seconds,
-                reporter=watch.reporter,
-                label=label,
-                on_text=watch.on_text,
-                take_picture=watch.take_picture,
-                stop=watch.stop,
-            )
+            outcome = await reach(bridge, body, call)
             usage, model = outcome.usage, outcome.model
             if outcome.incomplete_reason == "max_output_tokens":
                 outcome = _limited(outcome, lowered, is_server_limit=bridge.spending.is_limit(body))
@@ -200,7 +163,13 @@ async def paid_exchange(
             usage, model = error.partial.get("usage"), error.partial.get("model", model)
             raise
         finally:
-            await bridge.spending.record(usage, endpoint=endpoint, model=model, conversation_id=conversation_id)
+            await bridge.spending.record(
+                usage,
+                label=call.usage_label,
+                endpoint=endpoint,
+                model=model,
+                conversation_id=conversation_id,
+            )
     return outcome
 
 
@@ -264,11 +233,12 @@ async def answer_calls(
     bridge: Bridge,
     conversation_id: str,
     outputs: Sequence[Any],
-    *,
-    watch: Watch | None = None,
-    deadline_seconds: float | None = None,
+    call: CallContext | None = None,
 ) -> Outcome:
-    """Hand back the outputs of the calls that wait in a conversation, and read what the model makes of them.
+    """Send the outputs of a conversation's pending calls, and return the model's next answer.
+
+    Args:
+        call: the call in flight; without it a call of its own, under the time limit of the settings.
 
     Raises:
         BridgeError: ``not_found`` for the conversation, ``invalid_argument`` naming each call that is missing, answered
@@ -287,15 +257,12 @@ async def answer_calls(
                 f"Nothing was sent: {'; '.join(problems[:10])}.",
                 "Give one output for each pending call, in the shape that its answer_with shows.",
             )
-        clock = Clock(deadline_seconds or bridge.settings.timeout_seconds)
-        watch = watch or Watch()
+        call = call or CallContext.start(bridge.settings)
         said = answer_items(conversation.pending, outputs)
-        outcome = await take_turn(bridge, conversation, said, watch=watch, deadline_seconds=clock.left)
+        outcome = await take_turn(bridge, conversation, said, call)
         if conversation.output_schema is None:
             return outcome
         # Here, not above: fitting an answer takes turns itself.
         from databricks_responses_mcp.turns.structured_output import fit_to_schema
 
-        return await fit_to_schema(
-            bridge, conversation, outcome, conversation.output_schema, watch=watch, deadline_seconds=clock.left
-        )
+        return await fit_to_schema(bridge, conversation, outcome, conversation.output_schema, call)

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -16,9 +15,6 @@ from databricks_responses_mcp.store.records import Usage
 from databricks_responses_mcp.workspace.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-spent_for: ContextVar[str] = ContextVar("spent_for", default="")
-"""The tool or command that requests are made for."""
 
 SMALLEST_ANSWER = 16
 """Tokens. The Responses API refuses fewer."""
@@ -83,14 +79,20 @@ class Spending:
         return self._limit is not None and body.get("max_output_tokens") == self._limit
 
     async def record(
-        self, usage: Mapping[str, Any] | None, *, endpoint: str, model: str, conversation_id: str | None
+        self,
+        usage: Mapping[str, Any] | None,
+        *,
+        label: str,
+        endpoint: str,
+        model: str,
+        conversation_id: str | None,
     ) -> None:
         """Keep what a request cost; a store that cannot is no reason to lose an answer."""
         if usage is None:
             return
         row = Usage(
             created_at=time.time(),
-            tool=spent_for.get(),
+            tool=label,
             endpoint=endpoint,
             model=model,
             conversation_id=conversation_id,
