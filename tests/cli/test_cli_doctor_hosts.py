@@ -135,6 +135,59 @@ failed in Claude Code: registered as databricks in ~/.claude.json: There is no p
 """)
 
 
+@pytest.mark.parametrize(
+    ("entry", "profile", "environ"),
+    [
+        ({}, "DEFAULT", {}),
+        ({"args": ["serve", "--profile=dev"]}, "dev", {}),
+        ({"args": ["--embedded"]}, "", {}),
+        ({"env": {"DATABRICKS_HOST": "https://adb-1.2.azuredatabricks.net"}}, "", {}),
+        ({}, "", {"DATABRICKS_CONFIG_PROFILE": "dev"}),
+    ],
+)
+async def test_an_entry_that_leads_to_a_workspace_is_well(
+    home: Path, monkeypatch: pytest.MonkeyPatch, entry: dict[str, Any], profile: str, environ: dict[str, str]
+) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    if profile:
+        (home / ".databrickscfg").write_text(f"[{profile}]\nhost = https://adb-1.2.azuredatabricks.net\n")
+    write(home / ".claude.json", {"command": SCRIPT, **entry})
+    (line,) = await findings(home, **environ)
+    assert (line[:18], "->" in line) == ("ok in Claude Code:", False)
+
+
+async def test_an_entry_that_leads_to_no_workspace_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    (home / ".databrickscfg").write_text("[dev]\nhost = https://adb-1.2.azuredatabricks.net\n")
+    write(home / ".claude.json", {"command": SCRIPT})
+    write(home / ".cursor" / "mcp.json", {"command": SCRIPT})
+    # Cursor starts from the desktop, where this shell's variables are not.
+    in_shell = {"DATABRICKS_HOST": "https://adb-1.2.azuredatabricks.net", "DATABRICKS_TOKEN": "t"}
+    lines = [*await findings(home), *await findings(home, **in_shell)]
+    assert [folded(line.partition("-> ")[2]) for line in lines] == snapshot(
+        [
+            """\
+The
+entry names no profile, no host and not --embedded, and Claude Code finds no profile DEFAULT either:
+`databricks-responses-mcp install claude-code` adds one.
+""",
+            """\
+The
+entry names no profile, no host and not --embedded, and Cursor finds no profile DEFAULT either:
+`databricks-responses-mcp install cursor` adds one.
+""",
+            "",
+            """\
+The
+entry names no profile, no host and not --embedded, and Cursor finds no profile DEFAULT either:
+`databricks-responses-mcp install cursor` adds one.
+""",
+        ]
+    )
+
+
 async def test_another_version_is_told(home: Path) -> None:
     old = program(home / "bin" / OWN, "print('databricks-responses-mcp, version 0.0.1')")
     write(home / ".claude.json", {"command": old})
@@ -148,8 +201,8 @@ ok in Claude Code: registered as databricks in ~/.claude.json; starts
 
 async def test_a_bare_name_that_the_desktop_does_not_find_is_told(home: Path) -> None:
     program(home / "bin" / OWN, "print('databricks-responses-mcp, version 0.1.0')")
-    write(home / ".cursor" / "mcp.json", {"command": OWN})
-    write(home / ".claude.json", {"command": OWN})
+    write(home / ".cursor" / "mcp.json", {"command": OWN, "args": ["--embedded"]})
+    write(home / ".claude.json", {"command": OWN, "args": ["--embedded"]})
     assert await findings(home, PATH=str(home / "bin")) == snapshot(
         [
             """\
@@ -257,7 +310,7 @@ the file, where `]` is missing. -> Fix it there, or move the file away; nothing 
 
 async def test_claude_desktops_log_says_why_it_did_not_start(home: Path) -> None:
     folder = home / ".config" / "Claude"
-    write(folder / "claude_desktop_config.json", {"command": SCRIPT})
+    write(folder / "claude_desktop_config.json", {"command": SCRIPT, "args": ["--embedded"]})
     log = folder / "logs" / "mcp-server-databricks.log"
     log.parent.mkdir()
     start = "2026-03-01T09:28:18.704Z [databricks] [info] Initializing server... { metadata: undefined }\n"
@@ -286,7 +339,7 @@ async def test_claude_desktops_log_says_why_it_did_not_start(home: Path) -> None
 async def test_claude_codes_log_says_why_it_did_not_start(home: Path) -> None:
     project = home / "my.project"
     project.mkdir()
-    write(home / ".claude.json", {"command": SCRIPT})
+    write(home / ".claude.json", {"command": SCRIPT, "args": ["--embedded"]})
     folder = home / ".cache/claude-cli-nodejs" / re.sub(r"[^A-Za-z0-9]", "-", str(project)) / "mcp-logs-databricks"
     folder.mkdir(parents=True)
     begun = {"debug": "Starting connection with timeout of 30000ms"}

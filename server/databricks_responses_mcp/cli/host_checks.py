@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from databricks_responses_mcp import __version__
 from databricks_responses_mcp.cli.findings import Finding
-from databricks_responses_mcp.cli.launch_command import installed_from, is_unreleased_name, own_command
+from databricks_responses_mcp.cli.launch_command import installed_from, is_unreleased_name, own_command, profiles
 from databricks_responses_mcp.cli.registration import files_of, registrations
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.config_file import read_config
@@ -32,6 +32,8 @@ _MOST_OUTPUT = 100_000
 
 _FROM_DESKTOP = ", where a program of the desktop does not find it"
 _SYSTEM = ("HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH")
+_WORKSPACE_OPTIONS = frozenset({"--embedded", "--host", "--profile"})
+_WORKSPACE_VARIABLES = frozenset({"DATABRICKS_HOST", "DATABRICKS_CONFIG_PROFILE"})
 _LONGEST_REASON = 200
 _VERSION = re.compile(r"version (\S+)")
 
@@ -167,7 +169,37 @@ async def _try(host: Host, place: Place, launch: Launch, machine: Machine) -> tu
     version = await _version(found, (*launch.args[:index], "--version"))
     if version != __version__:
         hint = hint or f"It is another version than this one, {__version__}; {again} registers this one."
+    if not hint and not await anyio.to_thread.run_sync(partial(_names_workspace, host, place, launch, machine)):
+        hint = (
+            "The entry names no profile, no host and not --embedded, and "
+            f"{host.title} finds no profile DEFAULT either: "
+            + ("make one with `databricks auth login --profile DEFAULT`." if place.shared else f"{again} adds one.")
+        )
     return f"starts {found}, version {version}", hint
+
+
+def _names_workspace(host: Host, place: Place, launch: Launch, machine: Machine) -> bool:
+    """Whether the server finds a workspace when the host starts it as the entry says. Reads files."""
+    options = {argument.partition("=")[0] for argument in launch.args}
+    if options & _WORKSPACE_OPTIONS:
+        return True
+    environ = {**_environment_of(host, machine), **launch.env}
+    if any(environ.get(name) for name in _WORKSPACE_VARIABLES):
+        return True
+    if _WORKSPACE_VARIABLES & set(referred_variables(place.server)):
+        return True
+    try:
+        return "DEFAULT" in profiles(environ)
+    except BridgeError:
+        return False
+
+
+def _environment_of(host: Host, machine: Machine) -> dict[str, str]:
+    """The variables that a host sees: one of the desktop has none that were exported in a shell."""
+    if not host.bare_path:
+        return dict(machine.environ)
+    known = {*_SYSTEM, *machine.desktop_variables()}
+    return {name: value for name, value in machine.environ.items() if name in known}
 
 
 def _check_references(host: Host, place: Place, launch: Launch, machine: Machine) -> None:
@@ -194,10 +226,7 @@ def _check_references(host: Host, place: Place, launch: Launch, machine: Machine
             f"{again} writes the entry anew.",
         )
     if profile := launch.env.get("DATABRICKS_CONFIG_PROFILE"):
-        # A host of the desktop has no DATABRICKS_CONFIG_FILE that was exported in a shell.
-        known = machine.environ if not host.bare_path else {*_SYSTEM, *of_desktop}
-        own = {name: value for name, value in machine.environ.items() if name in known}
-        read_profile(profile, {**own, **launch.env})
+        read_profile(profile, {**_environment_of(host, machine), **launch.env})
 
 
 async def _version(program: Path, arguments: tuple[str, ...]) -> str:
