@@ -87,6 +87,16 @@ async def test_what_to_do_next_is_in_the_structure_and_in_the_words(
     assert step is not None or "larger" not in words
 
 
+async def test_an_answer_that_ended_in_the_middle_of_a_call_was_not_all_reasoning(bridge: Bridge) -> None:
+    ended = {"text": "", "status": "incomplete", "incomplete_reason": "max_output_tokens"}
+    call = {"type": "function_call", "name": "f", "arguments": "{", "status": "incomplete"}
+    words, _ = shown(answer_result(App(bridge), {**ended, "output": [call]}))
+    assert "went into reasoning" not in words
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}
+    words, _ = shown(answer_result(App(bridge), {**ended, "output": [thought]}))
+    assert "All of it went into reasoning." in words
+
+
 async def test_a_failure_in_words_has_the_seconds_and_the_request_id(bridge: Bridge) -> None:
     error = BridgeError(ErrorCode.RATE_LIMITED, "Slow down.", "Wait.", retry_after_seconds=30.0, request_id="req-1")
     words, _ = shown(error_result(App(bridge), error))

@@ -231,12 +231,18 @@ def _next_step(facts: dict[str, Any]) -> str:
     return ""
 
 
+def _has_output(facts: dict[str, Any]) -> bool:
+    """Whether anything but reasoning was written, be it a call that is not whole."""
+    items = facts.get("output") or ()
+    return bool(facts.get("text") or facts.get("images")) or any(item.get("type") != "reasoning" for item in items)
+
+
 def _incomplete_words(facts: dict[str, Any]) -> str:
     if facts.get("status") != "incomplete":
         return ""
     reason = facts.get("incomplete_reason")
     if reason == "max_output_tokens":
-        spent = "" if facts.get("text") else " All of it went into reasoning."
+        spent = "" if _has_output(facts) else " All of it went into reasoning."
         reached = facts.get("limited_by", "max_output_tokens")
         step = _next_step(facts)
         return f"[Incomplete: the answer reached {reached}.{spent}{f' {step}' if step else ''}]"
