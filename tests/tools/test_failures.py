@@ -91,6 +91,18 @@ async def test_an_argument_that_there_is_not_is_told_with_the_one_that_was_meant
     assert (error["code"], error["hint"].startswith(meant)) == ("invalid_argument", True)
 
 
+@pytest.mark.parametrize(
+    ("tool", "argument", "meant"),
+    [("list_databricks_models", "filter", "name_contains"), ("edit_files", "files", "paths")],
+)
+async def test_an_argument_of_another_tool_is_told_with_the_one_that_was_meant(
+    connect: Connect, tool: str, argument: str, meant: str
+) -> None:
+    async with connect() as host:
+        _, facts, _ = await host.call(tool, **{argument: "x"})
+    assert facts["error"]["hint"] == f"Did you mean {meant!r}?"
+
+
 async def test_an_earlier_response_is_continued_by_its_conversation(connect: Connect) -> None:
     error = await error_of(connect, prompt="Hi", extra={"previous_response_id": "resp_1"})
     assert "conversation_id" in error["hint"]

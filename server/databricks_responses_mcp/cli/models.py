@@ -53,7 +53,8 @@ def command(session: SessionOptions, name_contains: str, everything: bool, can: 
     else:
         write_table(_COLUMNS, rows)
     if listing.hidden:
-        note(f"{listing.hidden} more are not shown; --all shows those that answer with no text, too.")
+        verb = "is" if listing.hidden == 1 else "are"
+        note(f"{listing.hidden} more {verb} not shown; --all shows those that answer with no text, too.")
 
 
 async def _list(

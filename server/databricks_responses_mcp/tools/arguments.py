@@ -55,6 +55,8 @@ _MEANT = {
     "input": ("prompt", "question"),
     "messages": ("prompt", "question"),
     "query": ("question", "prompt", "name_contains"),
+    "filter": ("name_contains",),
+    "files": ("paths",),
     "max_tokens": ("max_output_tokens",),
     "max_completion_tokens": ("max_output_tokens",),
     "system": ("instructions",),

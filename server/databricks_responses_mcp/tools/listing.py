@@ -45,7 +45,8 @@ class Listing:
         lines = [_line(endpoint, whole=self.is_whole) for endpoint in self.endpoints]
         lines = lines or ["No serving endpoint matches."]
         if self.hidden:
-            lines.append(f"({self.hidden} more are not shown here; all=true shows everything.)")
+            verb = "is" if self.hidden == 1 else "are"
+            lines.append(f"({self.hidden} more {verb} not shown here; all=true shows everything.)")
         model, image_model = visible(self.default_model), visible(self.default_image_model)
         lines.append(f"Default model: {model}. Default image model: {image_model}.")
         return "\n".join(lines)
