@@ -11,6 +11,7 @@ from databricks_responses_mcp.store import memory
 from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.memory import MemoryStore
+from databricks_responses_mcp.store.records import UsageTotal
 from harness.store_records import STATE, a_job, a_turn, a_usage
 
 pytestmark = pytest.mark.anyio
@@ -125,7 +126,17 @@ async def test_memory_keeps_the_newest_jobs_keys_and_usage_and_all_jobs_that_run
 
     assert [n for n in range(1, 7) if await store.job(f"job-{n}")] == [4, 5, 6]
     assert await store.job("runs") is not None
-    assert await store.tokens_since(0.0) == 3 * 15
+    assert await store.usage("tool") == [
+        UsageTotal(
+            key="ask_databricks_model",
+            requests=3,
+            input_tokens=30,
+            output_tokens=15,
+            cached_tokens=0,
+            reasoning_tokens=0,
+        )
+    ]
+    assert await store.tokens_on_day(1.0) == 6 * 15, "what was spent stays spent"
     assert [n for n in range(1, 7) if not (await store.claim_key(f"key-{n}", "p", "new", 9.0)).mine] == [4, 5, 6]
     await store.aclose()
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from contextlib import suppress
 
+import anyio
 import pytest
 
 from databricks_responses_mcp.store.interface import Store, TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, KeyClaim, UsageTotal
+from harness.deadlines import DEADLINE_SECONDS
 from harness.store_records import STATE, a_job, a_turn, a_usage
 
 pytestmark = pytest.mark.anyio
@@ -65,10 +67,20 @@ async def test_usage_counts_from_a_time_on(store: Store) -> None:
     for created_at in (1.0, 2.0, 3.0):
         await store.add_usage(a_usage(created_at))
 
-    assert await store.tokens_since(2.0) == 30
-    assert await store.tokens_since(3.5) == 0
     assert await store.usage("model", since=2.0) == [a_total("gpt-5", 2, 20, 10)]
     assert await store.usage("day", since=3.5) == []
+
+
+async def test_the_tokens_of_a_day_are_those_of_all_its_requests_and_no_other_days(stores: Callable[[], Store]) -> None:
+    one, other = stores(), stores()
+    for at in (DAY - 0.001, DAY, DAY * 1.5, DAY * 2 - 0.001, DAY * 2):
+        await one.add_usage(a_usage(at))
+        await other.add_usage(a_usage(at, input_tokens=100))
+
+    totals = [
+        await store.tokens_on_day(at) for at in (0.0, DAY, DAY * 2 - 1, DAY * 2, DAY * 3) for store in (one, other)
+    ]
+    assert totals == [120, 120, 360, 360, 360, 360, 120, 120, 0, 0]
 
 
 async def test_usage_outlives_its_conversation(store: Store) -> None:
@@ -116,6 +128,69 @@ async def test_a_sweep_of_hundreds_leaves_none_that_is_too_old(store: Store) -> 
     assert await store.count_conversations() == 0
 
 
+async def test_a_sweep_is_done_however_much_there_is(stores: Callable[[], Store], kind: str) -> None:
+    """More conversations, jobs, keys and usage than a slice takes, and conversations that are larger than a slice."""
+    store, count = stores(), 30
+    for number in range(count):
+        large = [{"text": "x" * 300_000}] if number % 10 == 0 else []
+        await store.add_turn(f"conv-{number}", a_turn(1, created_at=float(number), said=large), STATE, title="")
+        await store.put_job(a_job(f"job-{number}", status="completed", updated_at=number / 2))
+        await store.claim_key(f"key-{number}", "p", "job", 1.0)
+        await store.add_usage(a_usage(1.0))
+    for number in range(2, 6):
+        await store.add_turn("conv-0", a_turn(number, created_at=0.0, said=[{"text": "x" * 300_000}]), STATE, title="")
+
+    assert await store.sweep(now=500 * DAY, keep_seconds=None, most_bytes=300_000) == 21
+    assert await ids(store) == [f"conv-{number}" for number in range(count - 1, 20, -1)]
+    assert await store.job("job-29") is None
+    assert (await store.claim_key("key-29", "p", "later", 1.0)).mine
+    assert await store.usage("tool") == []
+    assert await store.sweep(now=500 * DAY, keep_seconds=1.0, most_bytes=None) == count - 21
+    assert await store.sweep(now=500 * DAY, keep_seconds=1.0, most_bytes=0) == 0
+
+
+async def test_callers_get_their_turn_while_a_sweep_runs(stores: Callable[[], Store]) -> None:
+    store, count = stores(), 100
+    for number in range(count):
+        await store.add_turn(f"conv-{number}", a_turn(1, created_at=0.0), STATE, title="")
+    await store.add_turn("mine", a_turn(1, created_at=1.0), STATE, title="")
+    left, number = [count], 1
+
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: store.sweep(now=1.0, keep_seconds=0.5, most_bytes=None))
+            while left[-1]:
+                number += 1
+                await store.add_turn("mine", a_turn(number, created_at=1.0), STATE, title="")
+                left.append(await store.count_conversations(older_than=0.5))
+
+    assert len(set(left)) > 3, "its deletions are several transactions, and others come between"
+    assert await ids(store) == ["mine"]
+
+
+async def test_a_cancelled_sweep_is_finished_by_the_next(stores: Callable[[], Store]) -> None:
+    store = stores()
+    for number in range(1, 13):
+        await store.add_turn(
+            "large", a_turn(number, created_at=0.0, said=[{"text": "x" * 100_000}]), STATE, title="Old"
+        )
+    await store.add_turn("new", a_turn(1, created_at=1.0), STATE, title="")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: store.sweep(now=1.0, keep_seconds=0.5, most_bytes=None))
+        with anyio.fail_after(DEADLINE_SECONDS):
+            while await store.conversation("large") is not None:
+                await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+
+    assert await ids(store) == ["new"]
+    with pytest.raises(TurnConflictError):
+        await store.add_turn("large", a_turn(13), STATE, title="")
+    assert await store.sweep(now=1.0, keep_seconds=None, most_bytes=1000) <= 1
+    await store.add_turn("large", a_turn(1), STATE, title="A new one of that id")
+    assert await ids(store) == ["new", "large"]
+
+
 async def test_ended_jobs_and_keys_go_after_seven_days_and_running_ones_stay(store: Store) -> None:
     now = 8 * DAY
     for job_id, status, updated_at in [
@@ -155,9 +230,12 @@ async def test_usage_stays_for_400_days(store: Store) -> None:
     await store.add_usage(a_usage(1.0))
     await store.add_usage(a_usage(DAY))
 
-    await store.sweep(now=400 * DAY + 2, keep_seconds=1.0, most_bytes=0)
+    await store.sweep(now=401 * DAY - 1, keep_seconds=1.0, most_bytes=0)
+    assert [await store.tokens_on_day(at) for at in (1.0, DAY)] == [15, 15]
+    await store.sweep(now=401 * DAY, keep_seconds=1.0, most_bytes=0)
 
-    assert await store.tokens_since(0.0) == 15
+    assert [await store.tokens_on_day(at) for at in (1.0, DAY)] == [0, 15]
+    assert await store.usage("day") == [a_total("1970-01-02", 1, 10, 5)]
 
 
 async def everything(store: Store) -> list[object]:
@@ -166,7 +244,7 @@ async def everything(store: Store) -> list[object]:
         await store.count_conversations(),
         await store.conversation("conv-1"),
         await store.job("job-1"),
-        await store.tokens_since(0.0),
+        await store.tokens_on_day(0.0),
         await store.usage("model"),
     ]
 

@@ -144,10 +144,10 @@ async def test_what_was_reserved_is_free_again_when_a_call_ends_however(
 async def test_a_store_that_cannot_tell_what_was_spent_lets_nothing_more_be_spent(
     emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(self: SqliteStore, since: float) -> int:
+    async def broken(self: SqliteStore, at: float) -> int:
         raise StoreError("The disk is gone.")
 
-    monkeypatch.setattr(SqliteStore, "tokens_since", broken)
+    monkeypatch.setattr(SqliteStore, "tokens_on_day", broken)
     async with open_bridge(settings_for(emulator, tmp_path, daily_token_budget=1000), {}) as bridge:
         with pytest.raises(BridgeError) as raised:
             await ask(bridge, Question(prompt="Hi"))

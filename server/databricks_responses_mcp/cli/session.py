@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol, runtime_checkable
 
+import anyio
 from pydantic import SecretStr
 
 from databricks_responses_mcp.cli.logs import configure_logging
@@ -15,6 +16,8 @@ from databricks_responses_mcp.cli.wrapping import wrapped
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.workspace.settings import Settings, load_settings
 from databricks_responses_mcp.workspace.unfilled import forget_unfilled
+
+_SWEEP_SECONDS = 2.0
 
 
 @runtime_checkable
@@ -87,12 +90,14 @@ async def open_session(
 async def forget_what_is_old(bridge: Bridge) -> None:
     """Delete what the store keeps beyond its settings, if they are given here.
 
-    Our defaults are no reason to: the server of a host on the same store may have been told to keep more.
+    Our defaults are no reason to: the server of a host on the same store may have been told to keep more. The command
+    does not wait for more than two seconds of it; the next one, or a server, deletes the rest.
     """
     if bridge.settings.model_fields_set & {"store_days", "store_max_bytes"}:
         from databricks_responses_mcp.turns.retention import sweep_store
 
-        await sweep_store(bridge.store, bridge.settings)
+        with anyio.move_on_after(_SWEEP_SECONDS):
+            await sweep_store(bridge.store, bridge.settings)
 
 
 def settings_for_terminal(options: SessionOptions) -> Settings:

@@ -1,15 +1,13 @@
 """Conversations and their turns, as steps on a database."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.store.encoding import folded, from_json, maybe_name, name, size, to_json, tokens
 from databricks_responses_mcp.store.interface import TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, ConversationSummary, StoredConversation, Turn
 from databricks_responses_mcp.store.steps import Row, Steps, Value, insert, places
-
-_AT_ONCE = 500
 
 _NEXT_TURN = """
     UPDATE @conversations SET turns = turns + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?,
@@ -25,13 +23,14 @@ _TURNS = """
     SELECT number, created_at, endpoint, model, status, response_id, said, items, usage FROM @turns
     WHERE owner = ? AND conversation_id = ? AND number > ? ORDER BY number"""
 # REPLACE finds what is contained: its name and arguments are the same everywhere, and it knows no wildcards.
+# A conversation of 0 turns is being deleted, see `retention_queries`.
 _SUMMARIES = """
     SELECT conversation_id, title, endpoint, model, turns, input_tokens, output_tokens, waiting, created_at, updated_at
-    FROM @conversations WHERE owner = ? AND updated_at < ?
+    FROM @conversations WHERE owner = ? AND updated_at < ? AND turns > 0
         AND (? = '' OR REPLACE(folded_id, ?, '') <> folded_id OR REPLACE(folded_title, ?, '') <> folded_title)
     ORDER BY updated_at DESC, conversation_id DESC LIMIT ? OFFSET ?"""
 _COUNT = """
-    SELECT COUNT(*) FROM @conversations WHERE owner = ? AND updated_at < ?
+    SELECT COUNT(*) FROM @conversations WHERE owner = ? AND updated_at < ? AND turns > 0
         AND (? = '' OR REPLACE(folded_id, ?, '') <> folded_id OR REPLACE(folded_title, ?, '') <> folded_title)"""
 _EXISTING = "SELECT conversation_id FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
 _DELETE = "DELETE FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
@@ -129,24 +128,22 @@ def count_conversations(owner: str, contains: str, older_than: float | None) -> 
     return int(found.rows[0][0])
 
 
-def delete_conversations(owner: str, conversation_ids: Sequence[str]) -> Steps[list[str]]:
-    """See `Store.delete_conversations`. Their turns and states go with them, by their foreign keys."""
-    deleted: list[str] = []
-    for some in _chunks(list(dict.fromkeys(map(name, conversation_ids)))):
-        found = yield _EXISTING.replace(":ids", places(len(some))), (owner, *some)
-        there = {row[0] for row in found.rows}
-        yield _DELETE.replace(":ids", places(len(some))), (owner, *some)
-        deleted += [conversation_id for conversation_id in some if conversation_id in there]
-    return deleted
+def delete_conversations(owner: str, ids: Sequence[str]) -> Steps[list[str]]:
+    """Delete a few of `Store.delete_conversations`. Their turns and states go with them, by their foreign keys.
+
+    One statement deletes all: in PostgreSQL the totals are locked after that, never between two deletions.
+
+    Args:
+        ids: at least one, each once, as `name` writes them.
+    """
+    found = yield _EXISTING.replace(":ids", places(len(ids))), (owner, *ids)
+    there = {row[0] for row in found.rows}
+    yield _DELETE.replace(":ids", places(len(ids))), (owner, *ids)
+    return [conversation_id for conversation_id in ids if conversation_id in there]
 
 
 def _chosen(owner: str, contains: str, older_than: float | None) -> Sequence[Value]:
     return (owner, math.inf if older_than is None else older_than, *[folded(contains)] * 3)
-
-
-def _chunks(ids: list[str]) -> Iterator[list[str]]:
-    for at in range(0, len(ids), _AT_ONCE):
-        yield ids[at : at + _AT_ONCE]
 
 
 def _summary(

@@ -77,7 +77,10 @@ class Store(Protocol):
         ...
 
     async def delete_conversations(self, conversation_ids: Sequence[str]) -> list[str]:
-        """Delete these with their turns (their usage stays); returns the ids that existed."""
+        """Delete these with their turns (their usage stays); return the ids that existed.
+
+        Many are deleted in several transactions, each all or nothing.
+        """
         ...
 
     async def put_job(self, job: Job) -> None:
@@ -108,8 +111,11 @@ class Store(Protocol):
         """Keep what a request cost."""
         ...
 
-    async def tokens_since(self, since: float) -> int:
-        """Input and output tokens spent at or after a time."""
+    async def tokens_on_day(self, at: float) -> int:
+        """Return the input and output tokens spent on the day (UTC) that the time ``at`` is in, by every process.
+
+        The total is exact as soon as `add_usage` has returned, and deleting usage or conversations does not lower it.
+        """
         ...
 
     async def usage(self, by: Grouping, *, since: float = 0.0) -> list[UsageTotal]:
@@ -117,15 +123,15 @@ class Store(Protocol):
         ...
 
     async def sweep(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
-        """Delete what is too old, then the oldest conversations until the rest is small enough.
+        """Delete what is too old, then the oldest conversations until the rest is small enough; return how many went.
 
-        Returns how many conversations went; what takes too long is left to the next sweep. Ended jobs and keys go after
-        seven days, or ``keep_seconds`` if that is less, jobs that were left running after seven days; usage stays for
-        400 days.
+        Works in short transactions with pauses until it is done, so that no other call waits long for it. It may be
+        cancelled at any time: what was deleted stays deleted. Ended jobs and keys go after seven days, or
+        ``keep_seconds`` if that is less; jobs that were left running after seven days; usage stays for 400 days.
 
         Args:
-            keep_seconds: conversations not updated for so long go; None keeps them.
-            most_bytes: of all turns together, as they are kept; None sets no limit.
+            keep_seconds: conversations not updated for so long are deleted; None keeps them.
+            most_bytes: of all turns together, as they are stored; None sets no limit.
         """
         ...
 

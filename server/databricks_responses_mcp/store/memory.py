@@ -29,12 +29,12 @@ class MemoryStore(SqliteStore):
 
     async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
         """See `Store.add_turn`. May forget the oldest conversations."""
-        from databricks_responses_mcp.store.retention_queries import delete_some
+        from databricks_responses_mcp.store import retention_queries as retention
 
         await super().add_turn(conversation_id, turn, state, title=title)
-        await self._write(
-            delete_some(self._owner, at_once=_AT_ONCE, older_than=None, most_bytes=self._most_bytes, most=self._most)
-        )
+        limits = retention.Limits(most_bytes=self._most_bytes, most=self._most)
+        size = retention.Slice(_AT_ONCE, self._most_bytes)
+        await self._write(retention.delete_conversations_over(self._owner, limits, size))
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`. May forget the oldest jobs and keys."""
@@ -47,9 +47,9 @@ class MemoryStore(SqliteStore):
         await self._forget_others()
 
     async def _forget_others(self) -> None:
-        from databricks_responses_mcp.store.retention_queries import forget_most
+        from databricks_responses_mcp.store.retention_queries import keep_newest
 
-        await self._write(forget_most(self._owner, MOST_OTHERS))
+        await self._write(keep_newest(self._owner, MOST_OTHERS))
 
     def _work(self) -> SqliteWork:
         from databricks_responses_mcp.store.sqlite_work import MemoryWork

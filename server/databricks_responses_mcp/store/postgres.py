@@ -73,8 +73,9 @@ class PostgresStore(SqlStore):
     async def _write(self, steps: Steps[T]) -> T:
         return await self._transaction(_WRITE, steps)
 
-    async def _shrink(self) -> None:
-        """Nothing: the server's own vacuum does it."""
+    async def _shrink(self) -> bool:
+        """Do nothing: the server's own vacuum does it."""
+        return False
 
     async def _transaction(self, begin: str, steps: Steps[T]) -> T:
         async with self._told(), self._places:

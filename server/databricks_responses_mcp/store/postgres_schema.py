@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.store.schema import MIGRATIONS, VERSION, newer
+from databricks_responses_mcp.store.schema import VERSION, Database, migration_statements, newer
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -41,10 +41,9 @@ async def migrate(connection: AsyncConnection[Any], where: str) -> None:
             await connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
         await connection.execute(dialect("CREATE TABLE IF NOT EXISTS @schema_version (version BIGINT NOT NULL)"))
         await connection.execute(dialect("INSERT INTO @schema_version (version) VALUES (0)"))
-    for number in range(version, VERSION):
-        for statement in MIGRATIONS[number]:
-            # Text is compared by its bytes, as in SQLite, whatever the database's language.
-            await connection.execute(dialect(statement.replace(" TEXT", ' TEXT COLLATE "C"')))
+    for statement in migration_statements(version, Database.POSTGRESQL):
+        # Text is compared by its bytes, as in SQLite, whatever the database's language.
+        await connection.execute(dialect(statement.replace(" TEXT", ' TEXT COLLATE "C"')))
     await connection.execute(dialect("UPDATE @schema_version SET version = ?"), (VERSION,))
     await connection.execute("COMMIT")
 

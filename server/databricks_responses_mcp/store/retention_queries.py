@@ -1,68 +1,169 @@
-"""Forgetting what is too old or too much, as steps on a database."""
+"""Deletion of what is too old or too much, in slices that are short transactions.
+
+The size of all conversations is a running total that triggers keep (see `schema`), and the oldest are found along the
+index by age: a slice costs what it deletes, however large the store is.
+"""
+
+from dataclasses import dataclass
 
 from databricks_responses_mcp.store.conversation_queries import delete_conversations
-from databricks_responses_mcp.store.steps import Steps
+from databricks_responses_mcp.store.steps import Row, Steps, Value
+from databricks_responses_mcp.store.usage_queries import day_of
 
 DAY = 86_400.0
 KEEP_JOBS_SECONDS = 7 * DAY
 KEEP_USAGE_SECONDS = 400 * DAY
+_LAST_MIDNIGHT = 253_402_214_400.0
+"""Of the year 9999: days have no later names."""
 
-_TOO_OLD = "SELECT conversation_id FROM @conversations WHERE owner = ? AND updated_at < ? ORDER BY updated_at LIMIT ?"
-_TOO_MANY = """
-    SELECT conversation_id FROM (
-        SELECT conversation_id, updated_at,
-            SUM(bytes) OVER (ORDER BY updated_at DESC, conversation_id DESC) AS bytes_so_far,
-            ROW_NUMBER() OVER (ORDER BY updated_at DESC, conversation_id DESC) AS place
-        FROM @conversations WHERE owner = ?
-    ) AS newest_first
-    WHERE bytes_so_far > ? OR place > ? ORDER BY updated_at, conversation_id LIMIT ?"""
-_OLD_JOBS = """
-    DELETE FROM @jobs WHERE owner = ? AND status <> 'running' AND updated_at <
-        (SELECT updated_at FROM @jobs WHERE owner = ? ORDER BY updated_at DESC LIMIT 1 OFFSET ?)"""
-_OLD_KEYS = """
-    DELETE FROM @keys WHERE owner = ? AND created_at <
-        (SELECT created_at FROM @keys WHERE owner = ? ORDER BY created_at DESC LIMIT 1 OFFSET ?)"""
-_OLD_USAGE = """
-    DELETE FROM @usage WHERE owner = ? AND created_at <
-        (SELECT created_at FROM @usage WHERE owner = ? ORDER BY created_at DESC LIMIT 1 OFFSET ?)"""
+_TOO_OLD = """
+    SELECT conversation_id, bytes FROM @conversations WHERE owner = ? AND updated_at < ?
+    ORDER BY updated_at, conversation_id LIMIT ?"""
+_OLDEST = """
+    SELECT conversation_id, bytes FROM @conversations WHERE owner = ?
+    ORDER BY updated_at, conversation_id LIMIT ?"""
+_TOTALS = "SELECT conversations, bytes FROM @totals WHERE owner = ?"
+_HIDE = "UPDATE @conversations SET turns = 0, bytes = bytes - ? WHERE owner = ? AND conversation_id = ?"
+_DELETE_STATE = "DELETE FROM @states WHERE owner = ? AND conversation_id = ?"
+_FIRST_AND_LAST = "SELECT MIN(number), MAX(number) FROM @turns WHERE owner = ? AND conversation_id = ?"
+_DELETE_TURNS = "DELETE FROM @turns WHERE owner = ? AND conversation_id = ? AND number < ?"
 
 
-def delete_some(
-    owner: str, *, at_once: int, older_than: float | None, most_bytes: int | None, most: int | None = None
-) -> Steps[int]:
-    """Delete up to ``at_once`` of the conversations that are too old or too many, the oldest first; returns how many.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a store may keep of conversations.
 
-    Args:
-        older_than: those not updated since then are too old.
-        most_bytes: of the turns of those that stay.
-        most: how many stay.
+    Attributes:
+        older_than: those not updated since then are deleted; None keeps them.
+        most_bytes: of the turns of all that stay; None sets no limit.
+        most: how many stay; None sets no limit.
     """
-    doomed = []
-    if older_than is not None:
-        found = yield _TOO_OLD, (owner, older_than, at_once)
-        doomed = [row[0] for row in found.rows]
-    if not doomed and (most_bytes is not None or most is not None):
-        found = yield _TOO_MANY, (owner, _or_unlimited(most_bytes), _or_unlimited(most), at_once)
-        doomed = [row[0] for row in found.rows]
-    return len((yield from delete_conversations(owner, doomed)))
+
+    older_than: float | None = None
+    most_bytes: int | None = None
+    most: int | None = None
 
 
-def forget(owner: str, *, now: float, keep_seconds: float | None) -> Steps[None]:
-    """Delete old jobs, keys and usage. A job that has not said for a week that it runs was interrupted."""
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """How much one transaction deletes: so many rows, and so many bytes of turns."""
+
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What a slice has deleted.
+
+    Attributes:
+        conversations: how many, whole.
+        done: whether nothing is left to delete.
+    """
+
+    conversations: int
+    done: bool
+
+
+def delete_conversations_over(owner: str, limits: Limits, most: Slice) -> Steps[Deleted]:
+    """Delete some of the conversations that are over the limits, the oldest first.
+
+    A conversation larger than a slice is deleted turn by turn. It cannot be read, listed or continued from the first
+    slice on, and counts as deleted with the last.
+    """
+    over = yield from _over(owner, limits, most.rows)
+    if not over:
+        return Deleted(0, done=True)
+    first_id, first_bytes = over[0]
+    if first_bytes > most.bytes and (yield from _delete_some_turns(owner, first_id, first_bytes, most.bytes)):
+        return Deleted(0, done=False)
+    ids, size = [first_id], first_bytes
+    for conversation_id, its_bytes in over[1:]:
+        size += its_bytes
+        if size > most.bytes:
+            break
+        ids.append(conversation_id)
+    return Deleted(len((yield from delete_conversations(owner, ids))), done=False)
+
+
+def forget_old(owner: str, *, now: float, keep_seconds: float | None, most: int) -> Steps[bool]:
+    """Delete up to about ``most`` old jobs, keys and rows of usage each; return whether nothing is left to delete.
+
+    A job that has not said for a week that it runs was interrupted. Usage is deleted by whole days.
+    """
     keep = KEEP_JOBS_SECONDS if keep_seconds is None else min(KEEP_JOBS_SECONDS, keep_seconds)
-    yield (
-        "DELETE FROM @jobs WHERE owner = ? AND (updated_at < ? OR (status <> 'running' AND updated_at < ?))",
-        (owner, now - KEEP_JOBS_SECONDS, now - keep),
-    )
-    yield "DELETE FROM @keys WHERE owner = ? AND created_at < ?", (owner, now - keep)
-    yield "DELETE FROM @usage WHERE owner = ? AND created_at < ?", (owner, now - KEEP_USAGE_SECONDS)
+    midnight = min(max(0.0, (now - KEEP_USAGE_SECONDS) // DAY * DAY), _LAST_MIDNIGHT)
+    done = True
+    for rows, column, before in (
+        ("@jobs WHERE owner = ?", "updated_at", now - KEEP_JOBS_SECONDS),
+        ("@jobs WHERE owner = ? AND status <> 'running'", "updated_at", now - keep),
+        ("@keys WHERE owner = ?", "created_at", now - keep),
+        ("@usage WHERE owner = ?", "created_at", midnight),
+    ):
+        # Only our own text is put together; values are passed apart.
+        last = yield (
+            f"SELECT {column} FROM {rows} AND {column} < ? ORDER BY {column} LIMIT 1 OFFSET ?",  # noqa: S608
+            (owner, before, most),
+        )
+        if last.rows:
+            done = False
+            yield f"DELETE FROM {rows} AND {column} <= ?", (owner, last.rows[0][0])  # noqa: S608
+        else:
+            yield f"DELETE FROM {rows} AND {column} < ?", (owner, before)  # noqa: S608
+    yield "DELETE FROM @usage_days WHERE owner = ? AND day < ?", (owner, day_of(midnight))
+    return done
 
 
-def forget_most(owner: str, most: int) -> Steps[None]:
-    """Keep only the newest ``most`` jobs that have ended, keys, and records of usage."""
-    for statement in (_OLD_JOBS, _OLD_KEYS, _OLD_USAGE):
-        yield statement, (owner, owner, most - 1)
+def keep_newest(owner: str, most: int) -> Steps[None]:
+    """Keep only the newest ``most`` jobs that have ended, keys, and rows of usage."""
+    for rows, column in (
+        ("@jobs WHERE owner = ? AND status <> 'running'", "updated_at"),
+        ("@keys WHERE owner = ?", "created_at"),
+        ("@usage WHERE owner = ?", "created_at"),
+    ):
+        yield (
+            f"DELETE FROM {rows} AND {column} < (SELECT {column} FROM {rows} ORDER BY {column} DESC LIMIT 1 OFFSET ?)",  # noqa: S608
+            (owner, owner, most - 1),
+        )
 
 
-def _or_unlimited(limit: int | None) -> int:
-    return 2**62 if limit is None else max(0, limit)
+def _over(owner: str, limits: Limits, rows: int) -> Steps[list[Row]]:
+    """Return ids and bytes of the oldest conversations that are over the limits, up to so many."""
+    if limits.older_than is not None:
+        found = yield _TOO_OLD, (owner, limits.older_than, rows)
+        if found.rows:
+            return list(found.rows)
+    if limits.most_bytes is None and limits.most is None:
+        return []
+    totals = yield _TOTALS, (owner,)
+    if not totals.rows:
+        return []
+    conversations, total_bytes = totals.rows[0]
+    too_many = 0 if limits.most is None else conversations - max(0, limits.most)
+    too_many_bytes = 0 if limits.most_bytes is None else total_bytes - max(0, limits.most_bytes)
+    if too_many <= 0 and too_many_bytes <= 0:
+        return []
+    found = yield _OLDEST, (owner, rows)
+    over: list[Row] = []
+    for row in found.rows:
+        if too_many <= 0 and too_many_bytes <= 0:
+            break
+        over.append(row)
+        too_many -= 1
+        too_many_bytes -= row[1]
+    return over
+
+
+def _delete_some_turns(owner: str, conversation_id: str, size: int, most_bytes: int) -> Steps[bool]:
+    """Delete the first turns of a conversation, about so many bytes; return whether some are left."""
+    this: tuple[Value, ...] = (owner, conversation_id)
+    found = yield _FIRST_AND_LAST, this
+    first, last = found.rows[0]
+    turns = 0 if first is None else last - first + 1
+    if turns <= 1:
+        return False
+    deleted = max(1, turns * most_bytes // size)
+    yield _HIDE, (size * deleted // turns, *this)
+    yield _DELETE_STATE, this
+    yield _DELETE_TURNS, (*this, first + deleted)
+    return True

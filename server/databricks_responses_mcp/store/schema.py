@@ -1,11 +1,76 @@
-"""The tables, as numbered migrations: the first makes them, each later one changes what the one before left.
+"""The tables, as numbered migrations: the first creates them, each later one changes what the one before left.
 
 A migration that was released is never edited. Tables are written ``@table``, as in `steps`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
-MIGRATIONS: Sequence[Sequence[str]] = (
+
+class Database(Enum):
+    """The databases that the schema is written for."""
+
+    SQLITE = "SQLite"
+    POSTGRESQL = "PostgreSQL"
+
+
+@dataclass(frozen=True, slots=True)
+class PerDatabase:
+    """Statements that each database writes in its own way."""
+
+    sqlite: Sequence[str]
+    postgresql: Sequence[str]
+
+
+_TOTALS_TRIGGERS = PerDatabase(
+    sqlite=(
+        """CREATE TRIGGER conversation_added AFTER INSERT ON @conversations BEGIN
+            INSERT INTO @totals (owner, conversations, bytes) VALUES (NEW.owner, 1, NEW.bytes)
+            ON CONFLICT (owner) DO UPDATE SET conversations = conversations + 1, bytes = bytes + excluded.bytes;
+        END""",
+        """CREATE TRIGGER conversation_resized AFTER UPDATE OF bytes ON @conversations BEGIN
+            UPDATE @totals SET bytes = bytes + NEW.bytes - OLD.bytes WHERE owner = NEW.owner;
+        END""",
+        """CREATE TRIGGER conversation_deleted AFTER DELETE ON @conversations BEGIN
+            UPDATE @totals SET conversations = conversations - 1, bytes = bytes - OLD.bytes WHERE owner = OLD.owner;
+        END""",
+        """CREATE TRIGGER usage_added AFTER INSERT ON @usage BEGIN
+            INSERT INTO @usage_days (owner, day, tokens)
+            VALUES (NEW.owner, NEW.day, NEW.input_tokens + NEW.output_tokens)
+            ON CONFLICT (owner, day) DO UPDATE SET tokens = tokens + excluded.tokens;
+        END""",
+    ),
+    # Deferred: the row of an owner's totals is locked during COMMIT alone, always after the rows that it counts. So
+    # transactions neither wait for each other for long nor deadlock.
+    postgresql=(
+        """CREATE FUNCTION @count_conversation() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF TG_OP = 'INSERT' THEN
+                INSERT INTO @totals AS t (owner, conversations, bytes) VALUES (NEW.owner, 1, NEW.bytes)
+                ON CONFLICT (owner) DO UPDATE
+                SET conversations = t.conversations + 1, bytes = t.bytes + excluded.bytes;
+            ELSIF TG_OP = 'UPDATE' THEN
+                UPDATE @totals SET bytes = bytes + NEW.bytes - OLD.bytes WHERE owner = NEW.owner;
+            ELSE
+                UPDATE @totals SET conversations = conversations - 1, bytes = bytes - OLD.bytes
+                WHERE owner = OLD.owner;
+            END IF;
+            RETURN NULL;
+        END $$""",
+        """CREATE CONSTRAINT TRIGGER conversation_counted AFTER INSERT OR DELETE OR UPDATE OF bytes ON @conversations
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE PROCEDURE @count_conversation()""",
+        """CREATE FUNCTION @count_usage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO @usage_days AS d (owner, day, tokens)
+            VALUES (NEW.owner, NEW.day, NEW.input_tokens + NEW.output_tokens)
+            ON CONFLICT (owner, day) DO UPDATE SET tokens = d.tokens + excluded.tokens;
+            RETURN NULL;
+        END $$""",
+        """CREATE CONSTRAINT TRIGGER usage_counted AFTER INSERT ON @usage
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE PROCEDURE @count_usage()""",
+    ),
+)
+
+_MIGRATIONS: Sequence[Sequence[str | PerDatabase]] = (
     (
         """CREATE TABLE @conversations (
             owner TEXT NOT NULL, conversation_id TEXT NOT NULL, title TEXT NOT NULL,
@@ -46,12 +111,40 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         )""",
         "CREATE INDEX usage_by_age ON @usage (owner, created_at)",
     ),
+    # Running totals. Triggers keep them, so that they are exact whichever release of the program writes a row: servers
+    # of the release before may still have the database open.
+    (
+        """CREATE TABLE @totals (
+            owner TEXT NOT NULL, conversations BIGINT NOT NULL, bytes BIGINT NOT NULL,
+            PRIMARY KEY (owner)
+        )""",
+        """CREATE TABLE @usage_days (
+            owner TEXT NOT NULL, day TEXT NOT NULL, tokens BIGINT NOT NULL,
+            PRIMARY KEY (owner, day)
+        )""",
+        # Before the rows are counted: creating a trigger waits for the transactions that write, and keeps out new ones.
+        _TOTALS_TRIGGERS,
+        """INSERT INTO @totals (owner, conversations, bytes)
+            SELECT owner, COUNT(*), SUM(bytes) FROM @conversations GROUP BY owner""",
+        """INSERT INTO @usage_days (owner, day, tokens)
+            SELECT owner, day, SUM(input_tokens + output_tokens) FROM @usage GROUP BY owner, day""",
+    ),
 )
-VERSION = len(MIGRATIONS)
+VERSION = len(_MIGRATIONS)
+
+
+def migration_statements(version: int, database: Database) -> Iterator[str]:
+    """Yield what brings a schema of that version (0: none) to `VERSION`, in order."""
+    for migration in _MIGRATIONS[version:]:
+        for statement in migration:
+            if isinstance(statement, PerDatabase):
+                yield from statement.sqlite if database is Database.SQLITE else statement.postgresql
+            else:
+                yield statement
 
 
 def newer(where: str, version: int) -> str:
-    """What to say of a schema that a later release made."""
+    """Return what to tell the user of a schema that a later release made."""
     return (
         f"The conversations in {where} were written by a newer databricks-responses-mcp (schema {version}, this one"
         f" knows {VERSION}). Upgrade this one, or set RESPONSES_MCP_STORE to another file."

@@ -6,9 +6,12 @@ The steps are loaded at first use, as the driver is: a server that starts does n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
 
 from databricks_responses_mcp.store.encoding import name
 from databricks_responses_mcp.store.records import (
@@ -27,10 +30,12 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.store.steps import Steps
 
 T = TypeVar("T")
-_AT_ONCE = 100
-_SWEEP_SECONDS = 2.0
-
-
+_DELETED_AT_ONCE = 100
+# A caller that comes while a sweep's transaction runs waits for its end: it is to take about 20 ms, 50 ms at most.
+_SLICE_SECONDS = 0.02
+_SLICE_ROWS = (8, 1024)
+_SLICE_ROW_BYTES = 32 * 1024
+_LEAST_REST_SECONDS = 0.005
 _REMEMBERED_SECONDS = 30.0
 
 
@@ -85,8 +90,8 @@ class SqlStore(ABC):
         """Run steps that change something: all or nothing, and durable once this has returned."""
 
     @abstractmethod
-    async def _shrink(self) -> None:
-        """Give back to the disk what deletions have freed, in bounded time."""
+    async def _shrink(self) -> bool:
+        """Give some of what deletions have freed back to the disk; return whether there is more."""
 
     async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
         """See `Store.add_turn`."""
@@ -124,7 +129,12 @@ class SqlStore(ABC):
         """See `Store.delete_conversations`."""
         from databricks_responses_mcp.store import conversation_queries
 
-        return await self._write(conversation_queries.delete_conversations(self._owner, conversation_ids))
+        ids = list(dict.fromkeys(map(name, conversation_ids)))
+        deleted: list[str] = []
+        for at in range(0, len(ids), _DELETED_AT_ONCE):
+            some = ids[at : at + _DELETED_AT_ONCE]
+            deleted += await self._write(conversation_queries.delete_conversations(self._owner, some))
+        return deleted
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`."""
@@ -168,11 +178,11 @@ class SqlStore(ABC):
 
         await self._write(usage_queries.add_usage(self._owner, usage))
 
-    async def tokens_since(self, since: float) -> int:
-        """See `Store.tokens_since`."""
+    async def tokens_on_day(self, at: float) -> int:
+        """See `Store.tokens_on_day`."""
         from databricks_responses_mcp.store import usage_queries
 
-        return await self._read(usage_queries.tokens_since(self._owner, since))
+        return await self._read(usage_queries.tokens_on_day(self._owner, at))
 
     async def usage(self, by: Grouping, *, since: float = 0.0) -> list[UsageTotal]:
         """See `Store.usage`."""
@@ -181,20 +191,54 @@ class SqlStore(ABC):
         return await self._read(usage_queries.usage(self._owner, by, since))
 
     async def sweep(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
-        """See `Store.sweep`. After two seconds it leaves the rest to the next sweep."""
-        from databricks_responses_mcp.store import retention_queries
+        """See `Store.sweep`."""
+        from databricks_responses_mcp.store import retention_queries as retention
 
-        until, deleted = monotonic() + _SWEEP_SECONDS, 0
         older_than = None if keep_seconds is None else now - keep_seconds
-        while monotonic() < until:
-            some = await self._write(
-                retention_queries.delete_some(
-                    self._owner, at_once=_AT_ONCE, older_than=older_than, most_bytes=most_bytes
-                )
-            )
-            deleted += some
-            if some == 0:
+        limits, pace, deleted = retention.Limits(older_than, most_bytes), _Pace(), 0
+        while True:
+            with pace.measured():
+                size = retention.Slice(pace.rows, pace.rows * _SLICE_ROW_BYTES)
+                slice_ = await self._write(retention.delete_conversations_over(self._owner, limits, size))
+            deleted += slice_.conversations
+            if slice_.done:
                 break
-        await self._write(retention_queries.forget(self._owner, now=now, keep_seconds=keep_seconds))
-        await self._shrink()
+            await pace.rest()
+        done = False
+        while not done:
+            await pace.rest()
+            with pace.measured():
+                done = await self._write(
+                    retention.forget_old(self._owner, now=now, keep_seconds=keep_seconds, most=pace.rows)
+                )
+        while await self._shrink():
+            await pace.rest()
         return deleted
+
+
+class _Pace:
+    """How much a sweep does in one transaction, and how long it rests after it.
+
+    Attributes:
+        rows: to delete next.
+    """
+
+    def __init__(self) -> None:
+        self.rows = _SLICE_ROWS[0]
+        self._seconds = 0.0
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Measure a transaction: the next one does more if it was short, less if it was long."""
+        began = monotonic()
+        yield
+        self._seconds = monotonic() - began
+        least, most = _SLICE_ROWS
+        if self._seconds > _SLICE_SECONDS:
+            self.rows = max(least, self.rows // 2)
+        elif self._seconds < _SLICE_SECONDS / 2:
+            self.rows = min(most, self.rows * 2)
+
+    async def rest(self) -> None:
+        """Let others use the database, other processes too, which find the lock free only now and then."""
+        await anyio.sleep(max(_LEAST_REST_SECONDS, self._seconds))

@@ -49,8 +49,8 @@ class SqliteStore(SqlStore):
     async def _write(self, steps: Steps[T]) -> T:
         return await self._in_thread(lambda work: work.transaction("BEGIN IMMEDIATE", steps))
 
-    async def _shrink(self) -> None:
-        await self._in_thread(lambda work: work.give_back())
+    async def _shrink(self) -> bool:
+        return await self._in_thread(lambda work: work.give_back())
 
     async def _in_thread(self, call: Callable[[SqliteWork], T]) -> T:
         return await anyio.to_thread.run_sync(self._do, call, limiter=self._turn)

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.store.schema import MIGRATIONS, VERSION, newer
+from databricks_responses_mcp.store.schema import VERSION, Database, migration_statements, newer
 from databricks_responses_mcp.store.sqlite_failures import is_locked
 
 BUSY_SECONDS = 5.0
@@ -145,9 +145,8 @@ def _migrate(connection: sqlite3.Connection, where: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been faster.
-        for number in range(_version(connection, where), VERSION):
-            for statement in MIGRATIONS[number]:
-                connection.execute(dialect(statement))
+        for statement in migration_statements(_version(connection, where), Database.SQLITE):
+            connection.execute(dialect(statement))
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 from typing import TypeVar
 
 from databricks_responses_mcp.store.interface import StoreError
@@ -13,8 +12,8 @@ from databricks_responses_mcp.store.sqlite_file import BUSY_SECONDS, dialect, op
 from databricks_responses_mcp.store.steps import Done, Steps
 
 T = TypeVar("T")
-_SHRINK_SECONDS = 1.0
-_PAGES_AT_ONCE = 1000
+_PAGES_AT_ONCE = 250
+_CHECKPOINT_WAIT_MS = 20
 _BRIEFLY_SECONDS = 0.2
 
 
@@ -40,9 +39,9 @@ class SqliteWork:
             self._patience.worked()
         return result
 
-    def give_back(self) -> None:
-        """Give pages that nothing uses back to the disk, for a second at most."""
-        self._guarded(_give_back)
+    def give_back(self) -> bool:
+        """Give some pages that nothing uses back to the disk; return whether there are more."""
+        return self._guarded(_give_back)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -126,13 +125,18 @@ def _run(connection: sqlite3.Connection, steps: Steps[T]) -> T:
         return result
 
 
-def _give_back(connection: sqlite3.Connection) -> None:
-    until = monotonic() + _SHRINK_SECONDS
-    while monotonic() < until:
-        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-        if not free:
-            break
+def _give_back(connection: sqlite3.Connection) -> bool:
+    free = _free_pages(connection)
+    if free:
         connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
-    # The file shrinks when the log is written back, which readers may put off: then the next sweep does it.
-    connection.execute("PRAGMA busy_timeout = 100")
+        if 0 < _free_pages(connection) < free:
+            return True
+    # The file shrinks when the log is written back. Readers may put that off: then the next sweep does it.
+    connection.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT_MS}")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return False
+
+
+def _free_pages(connection: sqlite3.Connection) -> int:
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    return int(free)

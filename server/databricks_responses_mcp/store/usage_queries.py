@@ -15,7 +15,7 @@ _GROUPS: dict[Grouping, str] = {
 _TOTALS = """
     SELECT :group, COUNT(*), SUM(input_tokens), SUM(output_tokens), SUM(cached_tokens), SUM(reasoning_tokens)
     FROM @usage WHERE owner = ? AND created_at >= ? GROUP BY :group ORDER BY """
-_TOKENS = "SELECT COALESCE(SUM(input_tokens + output_tokens), 0) FROM @usage WHERE owner = ? AND created_at >= ?"
+_TOKENS = "SELECT tokens FROM @usage_days WHERE owner = ? AND day = ?"
 
 
 def add_usage(owner: str, usage: Usage) -> Steps[None]:
@@ -25,7 +25,7 @@ def add_usage(owner: str, usage: Usage) -> Steps[None]:
         {
             "owner": owner,
             "created_at": usage.created_at,
-            "day": datetime.fromtimestamp(usage.created_at, UTC).date().isoformat(),
+            "day": day_of(usage.created_at),
             "tool": name(usage.tool),
             "endpoint": name(usage.endpoint),
             "model": name(usage.model),
@@ -38,10 +38,15 @@ def add_usage(owner: str, usage: Usage) -> Steps[None]:
     )
 
 
-def tokens_since(owner: str, since: float) -> Steps[int]:
-    """See `Store.tokens_since`."""
-    found = yield _TOKENS, (owner, since)
-    return int(found.rows[0][0])
+def tokens_on_day(owner: str, at: float) -> Steps[int]:
+    """See `Store.tokens_on_day`. A trigger adds each row of usage to its day's total, in the same transaction."""
+    found = yield _TOKENS, (owner, day_of(at))
+    return int(found.rows[0][0]) if found.rows else 0
+
+
+def day_of(at: float) -> str:
+    """Return the day (UTC, ``YYYY-MM-DD``) that a time is in."""
+    return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
 def usage(owner: str, by: Grouping, since: float) -> Steps[list[UsageTotal]]:

@@ -101,7 +101,7 @@ async def tokens_today(bridge: Bridge) -> int:
     Raises:
         BridgeError: ``internal`` if the store cannot be read.
     """
-    return await _asked(bridge.store.tokens_since(midnight()))
+    return await _asked(bridge.store.tokens_on_day(time.time()))
 
 
 async def newest(bridge: Bridge) -> str:

@@ -124,7 +124,7 @@ class Spending:
     async def _spent_today(self) -> int:
         try:
             with anyio.fail_after(_STORE_SECONDS):
-                return await self._store.tokens_since(midnight())
+                return await self._store.tokens_on_day(time.time())
         except (StoreError, TimeoutError) as error:
             raise BridgeError(
                 ErrorCode.BUDGET_EXCEEDED,
