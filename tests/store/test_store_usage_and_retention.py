@@ -83,6 +83,15 @@ async def test_the_tokens_of_a_day_are_those_of_all_its_requests_and_no_other_da
     assert totals == [120, 120, 360, 360, 360, 360, 120, 120, 0, 0]
 
 
+async def test_a_turn_and_its_usage_are_stored_both_or_neither(store: Store) -> None:
+    await store.add_turn("conv-1", a_turn(1), STATE, title="", usage=a_usage(conversation_id="conv-1"))
+    with pytest.raises(TurnConflictError):
+        await store.add_turn("conv-1", a_turn(1), STATE, title="", usage=a_usage(conversation_id="conv-1"))
+
+    assert await store.usage("conversation") == [a_total("conv-1", 1, 10, 5)]
+    assert await store.tokens_on_day(1.0) == 15
+
+
 async def test_usage_outlives_its_conversation(store: Store) -> None:
     await store.add_turn("conv-1", a_turn(1), STATE, title="")
     await store.add_usage(a_usage(conversation_id="conv-1"))

@@ -9,6 +9,7 @@ import pytest
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.sqlite import SqliteStore
+from databricks_responses_mcp.store.sqlite_work import SqliteWork
 from databricks_responses_mcp.turns import conversation_queries
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
@@ -195,3 +196,44 @@ async def test_a_store_that_cannot_keep_what_was_spent_costs_no_answer(
     async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
         outcome = await ask(bridge, Question(prompt="Hi"))
     assert outcome.text
+
+
+async def test_a_turn_and_what_it_cost_are_one_transaction(
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transactions: list[str] = []
+    transaction = SqliteWork.transaction
+
+    def counted(self: SqliteWork, begin: str, steps: Any) -> Any:
+        transactions.append(begin)
+        return transaction(self, begin, steps)
+
+    monkeypatch.setattr(SqliteWork, "transaction", counted)
+    async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
+        outcome = await ask(bridge, Question(prompt="Hi"))
+        assert transactions == ["BEGIN IMMEDIATE"]
+        (total,) = await conversation_queries.usage(bridge, "conversation")
+    assert total.key == outcome.conversation_id
+    assert total.input_tokens + total.output_tokens == cost(dict(outcome.usage or {}))
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+async def test_what_a_turn_cost_is_counted_once_when_its_turn_seems_not_to_be_stored(
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+) -> None:
+    add_turn = SqliteStore.add_turn
+
+    async def failing(self: SqliteStore, *args: Any, **more: Any) -> None:
+        if is_committed:
+            await add_turn(self, *args, **more)
+        raise StoreError("The disk is gone.")
+
+    async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
+        with monkeypatch.context() as patched:
+            patched.setattr(SqliteStore, "add_turn", failing)
+            first = await ask(bridge, Question(prompt="Hi"))
+        second = await ask(bridge, Question(prompt="On", conversation_id=first.conversation_id))
+        (total,) = await conversation_queries.usage(bridge, "conversation")
+    assert first.notes
+    assert (total.key, total.requests) == (first.conversation_id, 2)
+    assert total.input_tokens + total.output_tokens == sum(cost(dict(x.usage or {})) for x in (first, second))

@@ -42,11 +42,16 @@ class Store(Protocol):
         """
         ...
 
-    async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
-        """Commit a turn and what the next one takes over, both or neither; the first creates the conversation.
+    async def add_turn(
+        self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
+    ) -> None:
+        """Commit a turn, the state that the next one starts from and what it cost: all or nothing.
+
+        The first turn creates the conversation.
 
         Args:
             title: of a new conversation; an old one keeps its own.
+            usage: what the request of this turn cost, unless `add_usage` has it; None adds nothing.
 
         Raises:
             TurnConflictError: if that conversation's newest turn is not the one before ``turn.number``.

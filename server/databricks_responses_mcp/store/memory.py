@@ -5,16 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from databricks_responses_mcp.store.job_queries import put_job
 from databricks_responses_mcp.store.records import ConversationState, Job, Turn, Usage
+from databricks_responses_mcp.store.retention_queries import Limits, Slice, delete_conversations_over, keep_newest
 from databricks_responses_mcp.store.sqlite import SqliteStore
+from databricks_responses_mcp.store.usage_queries import add_usage
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.store.sqlite_work import SqliteWork
+    from databricks_responses_mcp.store.steps import Steps
 
 MOST_CONVERSATIONS = 500
 MOST_BYTES = 64 * 1024 * 1024
 MOST_OTHERS = 2000
 _AT_ONCE = 50
+_KEPT_BEYOND = 20
+"""A twentieth more than `MOST_OTHERS` may be kept for a while."""
 
 
 class MemoryStore(SqliteStore):
@@ -25,31 +31,46 @@ class MemoryStore(SqliteStore):
 
     def __init__(self, owner: str = "", *, most: int = MOST_CONVERSATIONS, most_bytes: int = MOST_BYTES) -> None:
         super().__init__(Path("memory"), owner)
-        self._most, self._most_bytes = most, most_bytes
+        self._limits = Limits(most_bytes=most_bytes, most=most)
+        self._slice = Slice(_AT_ONCE, most_bytes)
+        self._added = 0
 
-    async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
-        """See `Store.add_turn`. May forget the oldest conversations."""
-        from databricks_responses_mcp.store import retention_queries as retention
+    async def add_turn(
+        self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
+    ) -> None:
+        """See `Store.add_turn`. May forget the oldest conversations and usage."""
 
-        await super().add_turn(conversation_id, turn, state, title=title)
-        limits = retention.Limits(most_bytes=self._most_bytes, most=self._most)
-        size = retention.Slice(_AT_ONCE, self._most_bytes)
-        await self._write(retention.delete_conversations_over(self._owner, limits, size))
+        def steps() -> Steps[None]:
+            yield from self._add_turn(conversation_id, turn, state, title, usage)
+            yield from delete_conversations_over(self._owner, self._limits, self._slice)
+            if usage is not None:
+                yield from self._keep_newest()
+
+        await self._write(steps())
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`. May forget the oldest jobs and keys."""
-        await super().put_job(job)
-        await self._forget_others()
+
+        def steps() -> Steps[None]:
+            yield from put_job(self._owner, job)
+            yield from self._keep_newest()
+
+        await self._write(steps())
 
     async def add_usage(self, usage: Usage) -> None:
         """See `Store.add_usage`. May forget the oldest usage."""
-        await super().add_usage(usage)
-        await self._forget_others()
 
-    async def _forget_others(self) -> None:
-        from databricks_responses_mcp.store.retention_queries import keep_newest
+        def steps() -> Steps[None]:
+            yield from add_usage(self._owner, usage)
+            yield from self._keep_newest()
 
-        await self._write(keep_newest(self._owner, MOST_OTHERS))
+        await self._write(steps())
+
+    def _keep_newest(self) -> Steps[None]:
+        """Forget the oldest jobs, keys and usage now and then: looking for them costs more than adding one."""
+        self._added += 1
+        if self._added % max(1, MOST_OTHERS // _KEPT_BEYOND) == 0:
+            yield from keep_newest(self._owner, MOST_OTHERS)
 
     def _work(self) -> SqliteWork:
         from databricks_responses_mcp.store.sqlite_work import MemoryWork

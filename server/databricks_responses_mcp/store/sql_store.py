@@ -93,11 +93,20 @@ class SqlStore(ABC):
     async def _shrink(self) -> bool:
         """Give some of what deletions have freed back to the disk; return whether there is more."""
 
-    async def add_turn(self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str) -> None:
+    async def add_turn(
+        self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
+    ) -> None:
         """See `Store.add_turn`."""
-        from databricks_responses_mcp.store import conversation_queries
+        await self._write(self._add_turn(conversation_id, turn, state, title, usage))
 
-        await self._write(conversation_queries.add_turn(self._owner, conversation_id, turn, state, title))
+    def _add_turn(
+        self, conversation_id: str, turn: Turn, state: ConversationState, title: str, usage: Usage | None
+    ) -> Steps[None]:
+        from databricks_responses_mcp.store import conversation_queries, usage_queries
+
+        yield from conversation_queries.add_turn(self._owner, conversation_id, turn, state, title)
+        if usage is not None:
+            yield from usage_queries.add_usage(self._owner, usage)
 
     async def set_state(self, conversation_id: str, state: ConversationState) -> None:
         """See `Store.set_state`."""

@@ -20,7 +20,7 @@ from databricks_responses_mcp.responses.output import pending_calls_of
 from databricks_responses_mcp.responses.replay import from_last_compaction, replayable, without_reasoning
 from databricks_responses_mcp.responses.unique_ids import call_ids, unique_calls
 from databricks_responses_mcp.store.interface import Store, StoreError, TurnConflictError
-from databricks_responses_mcp.store.records import ConversationState, Turn
+from databricks_responses_mcp.store.records import ConversationState, Turn, Usage
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.tool_secrets import with_tool_secrets, without_tool_secrets
 
@@ -51,6 +51,7 @@ class Conversation:
         replay_from: the number of the first turn that is sent again.
         history: every turn, in order.
         unkept: how many of the newest turns the store has not got.
+        unkept_usage: what turns have cost, by their numbers, that is committed with them.
         unreadable: up to which turn the endpoint could not read its encrypted reasoning any more.
         replacements: `Store.replacements` when the store was last known to have the conversation.
         turn: held while a turn is under way: two at once would lose one.
@@ -66,6 +67,7 @@ class Conversation:
     replay_from: int = 1
     history: list[Turn] = field(default_factory=list)
     unkept: int = 0
+    unkept_usage: dict[int, Usage] = field(default_factory=dict)
     unreadable: int = 0
     replacements: int = 0
     turn: anyio.Lock = field(default_factory=anyio.Lock)
@@ -262,7 +264,12 @@ class Conversations:
             try:
                 # The store keeps the title of the first turn.
                 title = _title(turn.said) if turn.number == 1 else ""
-                await self._store.add_turn(conversation.conversation_id, turn, conversation.state, title=title)
+                usage = conversation.unkept_usage.get(turn.number)
+                if usage is not None:
+                    usage = replace(usage, conversation_id=conversation.conversation_id)
+                await self._store.add_turn(
+                    conversation.conversation_id, turn, conversation.state, title=title, usage=usage
+                )
             except TurnConflictError:
                 if not await self._has(conversation.conversation_id, turn):
                     if notes:
@@ -270,6 +277,7 @@ class Conversations:
                     notes = (self._keep_anew(conversation) or self._part_from(conversation),)
                     continue
             conversation.unkept -= 1
+            conversation.unkept_usage.pop(turn.number, None)
         if conversation.replacements != self._store.replacements:
             conversation.replacements = self._store.replacements
             notes = notes or (_REPLACED,)

@@ -17,6 +17,7 @@ from databricks_responses_mcp.turns.dispatch import reach
 from databricks_responses_mcp.turns.history import input_of
 from databricks_responses_mcp.turns.outcome import Outcome, with_items
 from databricks_responses_mcp.turns.tool_secrets import usable_tools
+from databricks_responses_mcp.turns.usage import request_usage
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 
 _ENCRYPTED = "reasoning.encrypted_content"
@@ -70,6 +71,7 @@ async def take_turn(
                 build_request(conversation.endpoint, items, asked),
                 call,
                 conversation_id=conversation.conversation_id,
+                next_turn_of=conversation,
             )
         except BridgeError as error:
             if not attempt.leaves_out(error, bridge, conversation):
@@ -81,7 +83,8 @@ async def take_turn(
         bridge.without_encrypted_reasoning.add(conversation.endpoint)
     outcome = with_items(outcome, unique_calls(outcome.items, conversation.call_ids))
     conversation.add(said, outcome)
-    notes = await bridge.conversations.keep(conversation)
+    with bridge.spending.reserving(conversation.unkept_usage.get(len(conversation.history))):
+        notes = await bridge.conversations.keep(conversation)
     call.partial.conversation_id = conversation.conversation_id
     if left_out:
         notes = (*notes, _LEFT_OUT.format(labels=", ".join(left_out)))
@@ -145,13 +148,18 @@ async def paid_exchange(
     call: CallContext,
     *,
     conversation_id: str | None = None,
+    next_turn_of: Conversation | None = None,
 ) -> Outcome:
-    """One request within the limits of what may be spent; what it cost is kept, also if it fails.
+    """One request within the limits of what may be spent; what it cost is stored, also if it fails.
+
+    Args:
+        next_turn_of: the conversation that the caller adds the answer to; its turn and its usage are committed at once.
 
     Raises:
         BridgeError: ``budget_exceeded`` before anything is sent, and every failure of `exchange`.
     """
     usage: Any = None
+    outcome: Outcome | None = None
     endpoint = model = str(body["model"])
     async with bridge.spending.within_limits(body) as lowered:
         try:
@@ -163,13 +171,13 @@ async def paid_exchange(
             usage, model = error.partial.get("usage"), error.partial.get("model", model)
             raise
         finally:
-            await bridge.spending.record(
-                usage,
-                label=call.usage_label,
-                endpoint=endpoint,
-                model=model,
-                conversation_id=conversation_id,
+            spent = request_usage(
+                usage, label=call.usage_label, endpoint=endpoint, model=model, conversation_id=conversation_id
             )
+            if spent is not None and (outcome is None or next_turn_of is None):
+                await bridge.spending.record(spent)
+    if spent is not None and next_turn_of is not None:
+        next_turn_of.unkept_usage[len(next_turn_of.history) + 1] = spent
     return outcome
 
 

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio
@@ -78,33 +78,22 @@ class Spending:
         """Whether a request asks for as many tokens as this server allows for one answer."""
         return self._limit is not None and body.get("max_output_tokens") == self._limit
 
-    async def record(
-        self,
-        usage: Mapping[str, Any] | None,
-        *,
-        label: str,
-        endpoint: str,
-        model: str,
-        conversation_id: str | None,
-    ) -> None:
-        """Keep what a request cost; a store that cannot is no reason to lose an answer."""
-        if usage is None:
-            return
-        row = Usage(
-            created_at=time.time(),
-            tool=label,
-            endpoint=endpoint,
-            model=model,
-            conversation_id=conversation_id,
-            input_tokens=token_count(usage.get("input_tokens")) or 0,
-            output_tokens=token_count(usage.get("output_tokens")) or 0,
-            cached_tokens=token_count(_detail(usage, "input_tokens_details", "cached_tokens")) or 0,
-            reasoning_tokens=token_count(_detail(usage, "output_tokens_details", "reasoning_tokens")) or 0,
-        )
+    @contextmanager
+    def reserving(self, usage: Usage | None) -> Iterator[None]:
+        """Count what a request cost as spent while it is being stored: until then no total has it."""
+        tokens = 0 if usage is None else usage.input_tokens + usage.output_tokens
+        self._reserved += tokens
+        try:
+            yield
+        finally:
+            self._reserved -= tokens
+
+    async def record(self, usage: Usage) -> None:
+        """Store what a request cost. A store that fails is no reason to lose an answer: that is logged."""
         with anyio.CancelScope(shield=True):
             try:
                 with anyio.fail_after(_STORE_SECONDS):
-                    await self._store.add_usage(row)
+                    await self._store.add_usage(usage)
             except (StoreError, TimeoutError) as error:
                 logger.warning("the usage of a request could not be kept: %s", error)
             except Exception:  # a defect of the store is no reason to lose what was paid for
@@ -132,6 +121,30 @@ class Spending:
                 "Mend the store, or unset RESPONSES_MCP_DAILY_TOKEN_BUDGET.",
                 retryable=True,
             ) from error
+
+
+def request_usage(
+    usage: Mapping[str, Any] | None, *, label: str, endpoint: str, model: str, conversation_id: str | None
+) -> Usage | None:
+    """Return what a request cost, as it is stored; None if the endpoint did not say.
+
+    Args:
+        usage: token counts under the API's names.
+        label: the tool or command that the request was made for.
+    """
+    if usage is None:
+        return None
+    return Usage(
+        created_at=time.time(),
+        tool=label,
+        endpoint=endpoint,
+        model=model,
+        conversation_id=conversation_id,
+        input_tokens=token_count(usage.get("input_tokens")) or 0,
+        output_tokens=token_count(usage.get("output_tokens")) or 0,
+        cached_tokens=token_count(_detail(usage, "input_tokens_details", "cached_tokens")) or 0,
+        reasoning_tokens=token_count(_detail(usage, "output_tokens_details", "reasoning_tokens")) or 0,
+    )
 
 
 def midnight() -> float:
