@@ -472,3 +472,17 @@ async def test_what_a_killed_server_was_writing_is_undone_when_the_next_one_star
     await _warm_up(App(bridge), has_list)
     assert not project.exists()
     assert not (tmp_path / "store" / "writes").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the root of the file system is not that of the test there")
+async def test_an_edit_is_not_about_the_root_that_a_host_started_the_server_in(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    file = tmp_path / "project" / "main.py"
+    file.parent.mkdir()
+    file.write_text("def f(n):\n    return n\n")
+    async with connect(allowed_dirs=(file.parent, Path("/"))) as host:
+        _, facts, failed = await host.call("edit_files", instruction="Validate.", paths=[str(file)])
+    assert (failed, facts["directory"]) == (False, str(file.parent))
+    assert [operation["path"] for operation in facts["operations"]] == ["main.py"]

@@ -90,3 +90,20 @@ def test_no_name_belongs_to_two_hosts() -> None:
     assert len(names) == len(set(names))
     assert [name for name in names if name != name.lower()] == []
     assert UNKNOWN.client_names == ()
+
+
+async def test_thumbnails_that_would_make_a_result_too_large_are_left_out_and_the_files_are_named(
+    connect: Connect,
+) -> None:
+    drawing = {"prompt": "A detailed landscape with snow", "size": "1024x1024", "quality": "high", "n": 4}
+    async with connect(client_name="claude-ai", inline_image_bytes=3_000_000) as host:
+        small, _, _ = await host.call("generate_image", **{**drawing, "n": 1})
+        content, facts, failed = await host.call("generate_image", **drawing)
+    limit = limits_of("claude-ai").result_bytes or 0
+    assert [block.type for block in small] == ["text", "image", "resource_link"]
+    # Otherwise this shows nothing: four such thumbnails have to be more than a result may hold.
+    assert 4 * len(small[1].data) > limit
+    assert not failed
+    assert [block.type for block in content] == ["text", *["resource_link"] * 4]
+    assert all(image["path"] in content[0].text for image in facts["images"])
+    assert sum(len(block.model_dump_json(by_alias=True)) for block in content) + len(json.dumps(facts)) < limit

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import threading
 from functools import partial
 from pathlib import Path
@@ -344,3 +345,29 @@ async def test_a_picture_resource_that_is_not_there_says_so(connect: Connect) ->
             with pytest.raises(MCPError) as caught:
                 await host.client.read_resource(uri)
             assert (caught.value.error.code, caught.value.error.data) == (INVALID_PARAMS, {"uri": uri})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the root of the file system is not that of the test there")
+@pytest.mark.parametrize("started_in", ["root", "home"])
+async def test_a_relative_save_to_means_no_root_and_no_home_that_a_host_starts_servers_in(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started_in: str
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir("/" if started_in == "root" else home)
+    name = f"{tmp_path.name}-cat.png"
+    # Even where everything may be used.
+    async with connect(allowed_dirs=(Path("/"),)) as host:
+        _, facts, failed = await host.call(DRAW, prompt="A cat", size="64x64", save_to=name)
+    assert (failed, [image["path"] for image in facts["images"]]) == (False, [str(tmp_path / "pictures" / name)])
+
+
+async def test_a_relative_save_to_means_the_project_that_a_server_was_started_in(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    async with connect() as host:
+        _, facts, failed = await host.call(DRAW, prompt="A cat", size="64x64", save_to="cat.png")
+    assert (failed, [image["path"] for image in facts["images"]]) == (False, [str(tmp_path / "project" / "cat.png")])

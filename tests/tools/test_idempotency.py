@@ -56,6 +56,16 @@ async def test_the_same_call_gives_the_first_result_and_asks_nothing(
     assert requests(emulator) == 1
 
 
+async def test_the_order_of_the_arguments_makes_no_other_call(connect: Connect, emulator: RunningEmulator) -> None:
+    extra = {"metadata": {"a": "1", "b": "2"}, "top_p": 0.5}
+    turned = {"top_p": 0.5, "metadata": {"b": "2", "a": "1"}}
+    async with connect() as host:
+        _, first, _ = await host.call(ASK, **KEYED, extra=extra)
+        _, again, failed = await host.call(ASK, extra=turned, **dict(reversed(KEYED.items())))
+    assert (failed, again) == (False, first)
+    assert requests(emulator) == 1
+
+
 async def test_a_picture_is_drawn_once_and_shown_again(connect: Connect, emulator: RunningEmulator) -> None:
     async with connect() as host:
         first = await host.call("generate_image", prompt="A cat", idempotency_key="cat")

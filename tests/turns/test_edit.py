@@ -211,6 +211,66 @@ diff --git a/a.txt b/a.txt
     )
 
 
+def failing(*items: dict[str, Any], text: str) -> bytes:
+    """A response that fails after some text and some output items, with its usage."""
+    error = {"code": "server_error", "message": "The model broke."}
+    body = {"id": "r2", "status": "failed", "output": list(items), "usage": USAGE, "error": error}
+    events = [
+        {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": text},
+        {"type": "response.failed", "response": body},
+    ]
+    return answer("".join(f"data: {json.dumps(event)}\n\n" for event in events).encode(), "text/event-stream")
+
+
+async def test_a_failure_on_the_way_keeps_texts_changes_and_usage_of_all_turns_and_no_calls() -> None:
+    async with raw_server(failing(said("Second, but"), MISFITS, text="Second, but")) as (server, bridge):
+        with pytest.raises(BridgeError) as caught:
+            await run(server, bridge, response(said("First."), FITS))
+    assert len(sent(server)) == 2
+    assert caught.value.partial == snapshot(
+        {
+            "text": """\
+First.
+
+Second, but\
+""",
+            "status": "failed",
+            "model": "m",
+            "endpoint": "m",
+            "response_id": "r2",
+            "usage": {"input_tokens": 20, "output_tokens": 4, "output_tokens_details": {"reasoning_tokens": 2}},
+            "diff": """\
+diff --git a/a.txt b/a.txt
+--- a/a.txt
++++ b/a.txt
+@@ -1,2 +1,2 @@
+ one
+-two
++TWO
+""",
+            "operations": [{"type": "update_file", "path": "a.txt", "status": "previewed"}],
+        }
+    )
+
+
+async def test_a_first_turn_that_fails_on_the_way_keeps_what_it_said_and_its_usage() -> None:
+    async with raw_server(failing(said("I begin"), FITS, text="I begin")) as (server, bridge):
+        with pytest.raises(BridgeError) as caught:
+            await run(server, bridge)
+    assert caught.value.partial == snapshot(
+        {
+            "text": "I begin",
+            "status": "failed",
+            "model": "m",
+            "endpoint": "m",
+            "response_id": "r2",
+            "usage": {"input_tokens": 10, "output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 1}},
+            "diff": "",
+            "operations": [],
+        }
+    )
+
+
 async def test_a_failure_of_the_first_turn_has_nothing_to_keep() -> None:
     refused = answer(b'{"error_code": "BAD_REQUEST", "message": "no such tool"}', "application/json")
     async with raw_server(refused.replace(b"200 OK", b"400 Bad Request")) as (server, bridge):

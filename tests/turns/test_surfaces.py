@@ -8,7 +8,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_workspace_emulator.server import RunningEmulator, run_emulator
-from harness import settings_for
+from harness import Connect, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -215,3 +215,17 @@ async def test_what_the_second_surface_had_begun_to_say_is_not_lost(bridge: Brid
         await ask(bridge, Question(prompt="[[say one two three four five]]", model="databricks-gpt-5"))
     assert caught.value.code is ErrorCode.UPSTREAM_UNAVAILABLE
     assert caught.value.partial["text"]
+
+
+async def test_a_request_that_may_be_billed_is_not_sent_again_where_the_name_alone_tells_the_surface(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    # A failure inside the model, of which the body says nothing about the surface.
+    emulator.state.faults.add("body:invalid_token:500", times=2)
+    async with connect() as host:
+        _, facts, failed = await host.call("ask_databricks_model", prompt="Hi", model="databricks-gpt-5")
+    assert (failed, facts["error"]["status"]) == (True, 500)
+    # No listing of endpoints was asked for, so that the name alone told the surface.
+    assert [(one.method, one.path) for one in emulator.state.journal.exchanges] == [
+        ("POST", "/serving-endpoints/responses")
+    ]

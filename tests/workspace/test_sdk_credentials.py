@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,6 +132,26 @@ async def test_a_token_service_that_hangs_is_left_and_asked_anew_later(
     token_service.gate.set()
     with anyio.fail_after(DEADLINE_SECONDS):
         assert (await robot.headers())["Authorization"].startswith("Bearer token-")
+
+
+async def test_a_sign_in_that_hangs_is_forgotten_also_while_it_still_hangs(
+    token_service: "TokenService", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waiting for it again, or for the lock that it holds, would only time out again."""
+    hanging = token_service.gate
+    hanging.clear()
+    seconds = 2 * DEADLINE_SECONDS
+    robot = credentials(monkeypatch, **principal(token_service), RESPONSES_MCP_AUTH_TIMEOUT_SECONDS=str(seconds))
+    with settable_clock() as clock:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(clock.advance_once, token_service.waiting.is_set, seconds)
+            assert (await refusal(robot)).code is ErrorCode.TIMEOUT
+    token_service.gate = threading.Event()
+    token_service.gate.set()
+    with anyio.fail_after(DEADLINE_SECONDS):
+        assert (await robot.headers())["Authorization"] == "Bearer token-2"
+    hanging.set()
+    assert token_service.asked.count("/token") == 2
 
 
 async def test_a_cancelled_call_leaves_the_sign_in_to_the_others(
