@@ -9,6 +9,7 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.cli.tables import Column, write_table
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.failures import shown
 from databricks_responses_mcp.store.records import ConversationState, StoredConversation, Turn
 from databricks_responses_mcp.tools.listing import Listing
 from databricks_responses_mcp.turns.transcript import as_json, as_markdown
@@ -41,6 +42,10 @@ def test_no_character_of_unicode_that_is_printed_moves_others() -> None:
     moving = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "BN", "B", "S"}
     printed = {character for code in range(0x110000) for character in visible(chr(code))}
     assert {character for character in printed if unicodedata.bidirectional(character) in moving} == set()
+
+
+def test_a_refused_file_is_named_with_what_its_name_hides() -> None:
+    assert shown(HOSTILE) == f"“{SEEN}”"
 
 
 def test_a_message_of_several_lines_keeps_its_lines() -> None:

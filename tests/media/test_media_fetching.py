@@ -4,7 +4,6 @@ import gzip
 import socket
 import threading
 import tracemalloc
-import zlib
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -270,34 +269,26 @@ async def test_a_body_without_end_is_cut_at_the_limit(web_server: Start) -> None
         assert await anyio.to_thread.run_sync(hung_up.wait, DEADLINE_SECONDS)
 
 
-async def test_a_decompression_bomb_is_cut_at_the_limit(web_server: Start) -> None:
+@pytest.mark.parametrize(
+    "encoding", ["gzip", "x-gzip", "deflate", "GZIP", "gzip, gzip", "identity, gzip", "br", "zstd"]
+)
+async def test_a_picture_compressed_without_being_asked_for_is_never_unpacked(web_server: Start, encoding: str) -> None:
     web = web_server(False)
-    web.answers["/x"] = (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(200_000_000), 9))
+    web.answers["/x"] = (200, {"Content-Encoding": encoding}, gzip.compress(bytes(200_000_000), 9))
     tracemalloc.start()
     try:
-        error = await failure(f"{web.url}/x", allow_private=True)
+        error = await failure(f"{web.url}/x", max_bytes=ROOM, allow_private=True)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert error.code is ErrorCode.TOO_LARGE
+    assert (error.code, "came compressed" in error.message) == (ErrorCode.UPSTREAM_ERROR, True)
     assert peak < 10 * ROOM
-
-
-@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-async def test_a_body_compressed_unasked_is_unpacked(
-    web_server: Start, encoding: str, pack: Callable[[bytes], bytes]
-) -> None:
-    web = web_server(False)
-    web.answers["/x"] = (200, {"Content-Encoding": encoding}, pack(b"data" * 1000))
-    assert (await fetch(f"{web.url}/x", max_bytes=4000, allow_private=True)).data == b"data" * 1000
 
 
 @pytest.mark.parametrize(
     ("headers", "body", "code"),
     [
-        ({"Content-Encoding": "br"}, b"??", ErrorCode.UPSTREAM_ERROR),
-        ({"Content-Encoding": "gzip"}, b"not gzip", ErrorCode.UPSTREAM_UNAVAILABLE),
-        ({"Content-Encoding": "gzip"}, gzip.compress(b"cut" * 99, mtime=0)[:-9], ErrorCode.UPSTREAM_UNAVAILABLE),
+        ({"Content-Encoding": "gzip"}, b"not gzip", ErrorCode.UPSTREAM_ERROR),
         ({"Content-Length": "100"}, b"cut", ErrorCode.UPSTREAM_UNAVAILABLE),
     ],
 )

@@ -301,7 +301,7 @@ code
 ````
 `````
 
-File: old�```.txt (line 7, read as windows-1252)
+File: old\\x0a```.txt (line 7, read as windows-1252)
 ```
 é
 ```

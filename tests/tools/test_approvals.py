@@ -242,6 +242,16 @@ async def test_the_user_is_asked_about_a_server_that_a_model_brings(
     assert " of the MCP server own at https://mcp.example.com/own with:" in user.asked[0]
 
 
+async def test_a_question_shows_what_a_server_s_address_hides(
+    hosts: Connected, emulator: RunningEmulator, era: str
+) -> None:
+    user = User(False)
+    hidden = {**OWN, "server_url": "https://mcp.example.com/\u202etxt\u200b"}
+    async with hosts(era, user) as host:
+        await host.call(ASK, prompt="Search.", tools=[hidden])
+    assert " at https://mcp.example.com/\\u202etxt\\u200b with:" in user.asked[0]
+
+
 async def test_a_setting_lets_a_model_bring_a_server_that_is_called_without_an_approval(
     hosts: Connected, emulator: RunningEmulator, era: str
 ) -> None:

@@ -30,6 +30,7 @@ from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.joining import joined, keep_before
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.turn import answer_calls
+from databricks_responses_mcp.visible import visible
 
 logger = logging.getLogger(__name__)
 
@@ -362,10 +363,12 @@ class _Call:
         """The address of a server that the caller brought along: its label may say anything."""
         assert outcome.conversation_id is not None
         conversation = self.app.bridge.conversations.in_memory(outcome.conversation_id)
-        for tool in conversation.parameters.get("tools", ()) if conversation is not None else ():
-            if isinstance(tool, Mapping) and tool.get("server_label") == request.get("server_label"):
-                return f" at {_shown(str(tool.get('server_url') or tool.get('connector_id')))}"
-        return ""
+        addresses = [
+            _shown(str(tool.get("server_url") or tool.get("connector_id")))
+            for tool in (conversation.parameters.get("tools", ()) if conversation is not None else ())
+            if isinstance(tool, Mapping) and tool.get("server_label") == request.get("server_label")
+        ]
+        return f" at {' or '.join(addresses)}" if addresses else ""
 
 
 def _state_of(ctx: Context[App]) -> _State | None:
@@ -442,7 +445,7 @@ def _nobody_to_ask(why: str, conversation_id: str) -> BridgeError:
 
 def _shown(text: str) -> str:
     """Text of a model's making as a person may be shown it: nothing invisible, and not without end."""
-    visible = "".join(character if character.isprintable() else " " for character in text)
-    if len(visible) <= _ARGUMENT_CHARACTERS:
-        return visible
-    return f"{visible[:_ARGUMENT_CHARACTERS]}… ({len(visible)} characters in all)"
+    shown = visible(text[:_ARGUMENT_CHARACTERS])
+    if len(text) <= _ARGUMENT_CHARACTERS and len(shown) <= _ARGUMENT_CHARACTERS:
+        return shown
+    return f"{shown[:_ARGUMENT_CHARACTERS]}… ({len(text)} characters in all)"

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.media.failures import printable, shown
+from databricks_responses_mcp.media.failures import shown
 from databricks_responses_mcp.media.folders import FileStatus, Folder, Folders, missing_folders
 from databricks_responses_mcp.media.write_journal import Step, WriteJournal, copy_name, remove_copies, roll_back
 from databricks_responses_mcp.media.write_policy import WritePolicy
+from databricks_responses_mcp.visible import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class _Work:
                 planned.folder.discard(planned.step.new)
             if not is_undone:
                 kept = f" (its content is in {planned.step.old} beside it)" if planned.step.old else ""
-                lost.append(f"{printable(planned.change.name)}{kept}")
+                lost.append(f"{visible(planned.change.name)}{kept}")
         self._folders.remove(self._folders.made)
         if lost and isinstance(cause, BridgeError):
             cause.message = cause.message.replace(

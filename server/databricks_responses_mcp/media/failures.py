@@ -1,10 +1,10 @@
-"""How this room words its failures: a reference shown safely, several failures told as one."""
+"""How failures of files and pictures are worded: a reference shown safely, several failures told as one."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.visible import visible
 
 _SHOWN_LENGTH = 160
 _MAX_LISTED = 10
@@ -18,23 +18,13 @@ def shown(reference: str) -> str:
     """
     if reference[:5].lower() == "data:":
         media_type = reference[5:64].split(",", 1)[0].split(";", 1)[0]
-        return f"the data URL ({printable(media_type) or 'no type'}, {len(reference)} characters)"
+        return f"the data URL ({visible(media_type) or 'no type'}, {len(reference)} characters)"
     web = re.match(r"(?is)^(https?://)(?:[^/?#]*@)?([^?#]*)", reference)
     text = web[1] + web[2] + ("?…" if "?" in reference else "") if web else reference
-    text = printable(text)
+    text = visible(text)
     if len(text) > _SHOWN_LENGTH:
         text = f"{text[: _SHOWN_LENGTH // 2]}…{text[-_SHOWN_LENGTH // 2 :]}"
     return f"“{text}”"
-
-
-def printable(text: str) -> str:
-    """The text on one line, anything that does not print replaced.
-
-    Spaces of all kinds stay what they are: macOS writes them into file names, and a name that is shown can be copied.
-    """
-    return "".join(
-        c if c.isprintable() or unicodedata.category(c) == "Zs" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
 
 
 def in_units(count: int) -> str:

@@ -9,8 +9,9 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.media.failures import printable, shown
+from databricks_responses_mcp.media.failures import shown
 from databricks_responses_mcp.media.file_names import MAX_PATH_BYTES, is_too_long
+from databricks_responses_mcp.visible import visible
 
 _SANDBOXES = ("/mnt/user-data/", "/mnt/data/", "/home/claude/", "sandbox:")
 """Where hosts put uploads and results of their own model: in a container of theirs, not on this machine."""
@@ -129,10 +130,10 @@ def _cannot_open(error: Exception, path: Path, reference: str) -> BridgeError:
         from difflib import get_close_matches
 
         near = get_close_matches(path.name, _file_names(path.parent, 500), n=3, cutoff=0.7)
-        meant = f"Did you mean {' or '.join(printable(name) for name in near)}? " if near else ""
+        meant = f"Did you mean {' or '.join(visible(name) for name in near)}? " if near else ""
         return BridgeError(
             ErrorCode.NOT_FOUND,
-            f"There is no file {shown(reference)} (looked for {printable(str(path))}).",
+            f"There is no file {shown(reference)} (looked for {visible(str(path))}).",
             f"{meant}Check the path, or give an absolute one.",
         )
     if isinstance(error, PermissionError):
@@ -149,7 +150,7 @@ def _cannot_open(error: Exception, path: Path, reference: str) -> BridgeError:
 
 def _is_a_directory(path: Path, reference: str) -> BridgeError:
     names = sorted(_file_names(path, 200))[:5]
-    example = f"such as {', '.join(printable(name) for name in names)}" if names else "one by one"
+    example = f"such as {', '.join(visible(name) for name in names)}" if names else "one by one"
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT, f"{shown(reference)} is a directory.", f"Name the files in it, {example}."
     )

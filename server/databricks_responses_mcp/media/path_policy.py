@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.media.failures import printable, shown
+from databricks_responses_mcp.media.failures import shown
 from databricks_responses_mcp.media.file_names import as_typed
 from databricks_responses_mcp.media.local_files import open_regular
 from databricks_responses_mcp.media.secret_files import is_secret_file
+from databricks_responses_mcp.visible import visible
 
 SETTING = "RESPONSES_MCP_ALLOWED_DIRS"
 SECRETS_SETTING = "RESPONSES_MCP_ALLOW_SECRET_FILES"
@@ -179,7 +180,7 @@ class AllowedPaths:
                 f"{shown(reference)} may not be used: this server may use no local files where it was started.",
                 f"Set {SETTING} to the directories that it may use, or start it in a project's directory.",
             )
-        allowed = ", ".join(printable(str(root)) for root in self.roots)
+        allowed = ", ".join(visible(str(root)) for root in self.roots)
         return BridgeError(
             ErrorCode.PERMISSION_DENIED,
             f"{shown(reference)} may not be used: it is not under {allowed}.",

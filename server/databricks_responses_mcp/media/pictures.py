@@ -12,11 +12,11 @@ from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media import base64_data
-from databricks_responses_mcp.media.failures import printable
 from databricks_responses_mcp.media.folders import Folder, Folders
 from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, IMAGE_SUFFIXES, Buffer, dimensions, sniff
 from databricks_responses_mcp.media.write_journal import Entry, WriteJournal, copy_name
 from databricks_responses_mcp.media.write_policy import WritePolicy
+from databricks_responses_mcp.visible import visible
 
 SLUG_LENGTH = 48
 _CHUNK = 1 << 20
@@ -155,7 +155,7 @@ def save_picture(
     except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that does not exist
         raise BridgeError(
             ErrorCode.INTERNAL,
-            f"The picture could not be saved: {printable(str(directory))} is not a path on this machine.",
+            f"The picture could not be saved: {visible(str(directory))} is not a path on this machine.",
             "Name another place to save it, or set RESPONSES_MCP_IMAGE_DIR to a directory that can be written.",
         ) from error
     return SavedPicture(
@@ -212,7 +212,7 @@ def _write(view: memoryview, folder: Folder, stem: str, suffix: str, digest: str
     except StopIteration as error:
         raise BridgeError(
             ErrorCode.INTERNAL,
-            f"{_MOST_NUMBERS} pictures already have the name {printable(stem)}{suffix}.",
+            f"{_MOST_NUMBERS} pictures already have the name {visible(stem)}{suffix}.",
             "Save it under another name.",
         ) from error
     finally:
@@ -280,6 +280,6 @@ def _disk_failure(error: OSError, directory: Path) -> BridgeError:
     reason = _REASONS.get(error.errno or 0) or error.strerror or type(error).__name__
     return BridgeError(
         ErrorCode.INTERNAL,
-        f"The picture could not be saved in {printable(str(directory))}: {reason}.",
+        f"The picture could not be saved in {visible(str(directory))}: {reason}.",
         "Name another place to save it, or set RESPONSES_MCP_IMAGE_DIR to a directory that can be written.",
     )

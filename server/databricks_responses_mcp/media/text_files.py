@@ -14,11 +14,12 @@ import anyio.from_thread
 import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.media.failures import in_units, printable, shown
+from databricks_responses_mcp.media.failures import in_units, shown
 from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, sniff
 from databricks_responses_mcp.media.local_files import resolve
 from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
 from databricks_responses_mcp.media.several import Sum, read_all
+from databricks_responses_mcp.visible import visible
 
 _COUNTED_BYTES = 64 * 1024 * 1024
 """A file larger than this is not read past the range just to count its lines."""
@@ -136,7 +137,7 @@ def _rendered(file: TextFile) -> str:
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", file.text)), default=0))
     text = file.text if not file.text or file.text.endswith("\n") else file.text + "\n"
     about = f" ({', '.join(notes)})" if notes else ""
-    return f"File: {printable(file.name)}{about}\n{fence}\n{text}{fence}"
+    return f"File: {visible(file.name)}{about}\n{fence}\n{text}{fence}"
 
 
 def _read(reference: str, max_bytes: int, base: Path | None, allowed: AllowedPaths) -> TextFile:
@@ -294,7 +295,7 @@ def _too_large(name: str, size: int, max_bytes: int) -> BridgeError:
     return BridgeError(
         ErrorCode.TOO_LARGE,
         f"{shown(name)} has {in_units(size)}; {in_units(max_bytes)} of a file can be sent.",
-        f"Ask for the lines that matter, as in {printable(name)[-100:]}:1-200.",
+        f"Ask for the lines that matter, as in {visible(name)[-100:]}:1-200.",
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.media.failures import printable, shown
+from databricks_responses_mcp.media.failures import shown
 from databricks_responses_mcp.media.file_names import (
     canonical,
     is_git_name,
@@ -21,6 +21,7 @@ from databricks_responses_mcp.media.file_names import (
     is_too_long,
 )
 from databricks_responses_mcp.media.path_policy import AllowedPaths, real_path
+from databricks_responses_mcp.visible import visible
 
 _HEAD = re.compile(rb"ref:|[0-9a-f]{40}")
 _MAX_SHOWN_FOLDERS = 5
@@ -133,7 +134,7 @@ class WritePolicy:
         folders = self._folders
         if folders is None or any(_is_under(real, folder) for folder in folders):
             return
-        listed = ", ".join(printable(str(folder)) for folder in folders[:_MAX_SHOWN_FOLDERS])
+        listed = ", ".join(visible(str(folder)) for folder in folders[:_MAX_SHOWN_FOLDERS])
         raise BridgeError(
             ErrorCode.PERMISSION_DENIED,
             f"{shown(reference)} is not created: new files go under the folders of the files that were named "
