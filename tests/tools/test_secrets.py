@@ -44,6 +44,32 @@ async def test_a_token_that_a_model_repeats_is_in_no_result_and_not_kept(
     assert emulator.token.encode() not in kept
 
 
+@pytest.mark.parametrize("place", ["authorization", "headers"])
+@pytest.mark.parametrize("argument", ["tools", "extra"])
+async def test_a_secret_that_a_caller_gave_for_an_mcp_server_is_in_no_result_and_not_kept(
+    connect: Connect, tmp_path: Path, place: str, argument: str
+) -> None:
+    secret = "odd+shaped/secret"
+    given = {"authorization": secret} if place == "authorization" else {"headers": {"X-Key": secret}}
+    tools = [{"type": "mcp", "server_label": "own", "server_url": "https://mcp.example.com", **given}]
+    arguments = {"tools": tools} if argument == "tools" else {"extra": {"tools": tools}}
+    async with raw_server(stream(secret)) as (server, _), connect(host=server.host) as host:
+        content, facts, failed = await host.call(ASK, prompt="hi", surface="responses", **arguments)
+        assert (failed, facts["text"]) == (False, "Your token is [redacted].")
+        resource = await host.client.read_resource(f"conversation://{facts['conversation_id']}")
+    assert secret not in f"{content} {facts} {resource} {host.progress}"
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir())
+    assert secret.encode() not in kept
+
+
+async def test_a_caller_s_secrets_do_not_crowd_out_the_workspace_s(connect: Connect, emulator: RunningEmulator) -> None:
+    many = {f"X-{number}": f"value-{number:06}" for number in range(600)}
+    tools = [{"type": "mcp", "server_label": "own", "server_url": "https://mcp.example.com", "headers": many}]
+    async with raw_server(stream(emulator.token)) as (server, _), connect(host=server.host) as host:
+        _, facts, _ = await host.call(ASK, prompt="hi", surface="responses", tools=tools)
+    assert facts["text"] == "Your token is [redacted]."
+
+
 async def test_a_token_in_an_error_or_a_listing_is_in_no_result(connect: Connect, emulator: RunningEmulator) -> None:
     token = emulator.token
     body = json.dumps({"error_code": "BAD_REQUEST", "message": f"no: {token}"}).encode()

@@ -10,6 +10,7 @@ from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.stream import exchange
+from databricks_responses_mcp.turns.tool_secrets import tool_secrets
 from databricks_responses_mcp.workspace.model_profile import Capability
 from databricks_responses_mcp.workspace.routing import Way, leads_elsewhere
 
@@ -52,13 +53,15 @@ _CAPABILITIES: Mapping[str, Capability] = {
 async def reach(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> Outcome:
     """As `exchange`, on the surface that serves the model; ``outcome.surface`` says which.
 
-    What an upstream repeats of this process's secrets is taken out, before it is kept or shown.
+    What an upstream repeats of the secrets of this process and of the request's tools is taken out, before it is kept
+    or shown.
 
     Raises:
         BridgeError: every failure of `exchange`, of the first surface if both fail; ``unsupported_by_model`` for what
             the surface cannot do, naming a model of the workspace that can.
     """
-    secrets = call.secrets
+    secrets = call.secrets.with_more(tool_secrets(body))
+    call.partial.hide(secrets)
     try:
         outcome = await _reach(bridge, body, call)
     except BridgeError as error:

@@ -25,6 +25,10 @@ class PartialResponse:
         self._secrets = SecretValues() if secrets is None else secrets
         self._streams: list[tuple[ResponseAssembler, str]] = []
 
+    def hide(self, secrets: SecretValues) -> None:
+        """Remove ``secrets`` from everything that this object returns from now on."""
+        self._secrets = secrets
+
     def add(self, assembler: ResponseAssembler, endpoint: str) -> None:
         """Add the answer to a request that is about to be sent; ``assembler`` receives its events."""
         self._streams.append((assembler, endpoint))

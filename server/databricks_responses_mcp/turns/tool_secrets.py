@@ -1,7 +1,9 @@
 """What a caller gave an MCP server to sign in with: it goes along with requests, and is never kept."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from databricks_responses_mcp.workspace.mcp_servers import PLAIN_HEADERS
 
 _SECRET = ("authorization", "headers")
 _MARK = "kept_back"
@@ -14,6 +16,18 @@ def without_tool_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(tools, list | tuple):
         return dict(parameters)
     return {**parameters, "tools": [_kept(tool) for tool in tools]}
+
+
+def tool_secrets(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """What the MCP servers among the tools are signed in to with."""
+    tools = parameters.get("tools")
+    for tool in tools if isinstance(tools, list | tuple) else ():
+        if not isinstance(tool, Mapping):
+            continue
+        headers = tool.get("headers")
+        named = headers.items() if isinstance(headers, Mapping) else ()
+        told = [value for name, value in named if str(name).lower() not in PLAIN_HEADERS]
+        yield from (value for value in (tool.get("authorization"), *told) if isinstance(value, str))
 
 
 def with_tool_secrets(parameters: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:

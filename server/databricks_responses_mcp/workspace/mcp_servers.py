@@ -78,7 +78,7 @@ class McpServers:
                 tool["headers"] = {key: self._filled(value, name, key) for key, value in entry.headers.items()}
             headers: Mapping[str, str] = tool.get("headers", {})
             self._secrets.add(tool.get("authorization"))
-            self._secrets.add(*(value for key, value in headers.items() if key.lower() not in _PLAIN_HEADERS))
+            self._secrets.add(*(value for key, value in headers.items() if key.lower() not in PLAIN_HEADERS))
             told = [tool.get("authorization", ""), *headers.values()]
             await self._check_receiver(name, entry.url, told, access)
         else:
@@ -122,8 +122,9 @@ class McpServers:
         return re.sub(REFERENCE, value_of, text)
 
 
-# Headers that say nothing secret; taking their values out of answers would maim them.
-_PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent", WORKSPACE_ID_HEADER.lower()})
+PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent", WORKSPACE_ID_HEADER.lower()})
+"""Headers that say nothing secret; taking their values out of answers would maim them."""
+
 _WORKSPACE_SECRETS = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET", "DATABRICKS_PASSWORD", "ARM_CLIENT_SECRET")
 
 

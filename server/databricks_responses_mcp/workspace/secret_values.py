@@ -5,7 +5,7 @@ Text that came from elsewhere may hold other secrets as well; those are known by
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -55,6 +55,16 @@ class SecretValues:
         if added:
             self._newest = (*self._newest, *added)[-_MOST:]
             self._forms = tuple(sorted(self._newest, key=len, reverse=True))
+
+    def with_more(self, values: Iterable[str]) -> "SecretValues":
+        """These and others, which are known to the copy alone: whoever names them cannot crowd out these."""
+        more = SecretValues()
+        more.add(*values)
+        if not more._newest:
+            return self
+        more._newest = (*self._newest, *more._newest)
+        more._forms = tuple(sorted(more._newest, key=len, reverse=True))
+        return more
 
     def add_url(self, text: str | None) -> None:
         """Add the credentials in a URL, also in one that is mistyped; `password=` in connection strings too."""
