@@ -13,6 +13,8 @@ from databricks_responses_mcp.schemas.bounds import (
     MAX_REFERENCES,
     bounds_problem,
 )
+from databricks_workspace_emulator.server import RunningEmulator
+from harness import Connect
 
 
 def doubling(levels: int) -> dict[str, Any]:
@@ -93,3 +95,18 @@ def test_the_schemas_of_tools_have_the_same_bounds(kind: str, tool_type: str) ->
     (told,) = tool_problems([{"type": tool_type, "name": "f", "parameters": schema}])
     assert told.startswith("tools[0]")
     assert problem in told
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("argument", ["tools", "extra"])
+@pytest.mark.parametrize("schema", [doubling(26), nested(MAX_DEPTH + 1)], ids=["doubling", "deep"])
+async def test_a_tool_whose_schema_is_too_much_is_refused_before_anything_is_sent(
+    connect: Connect, emulator: RunningEmulator, argument: str, schema: dict[str, Any]
+) -> None:
+    tools = [{"type": "function", "name": "f", "parameters": schema}]
+    arguments = {"tools": tools} if argument == "tools" else {"extra": {"tools": tools}}
+    async with connect() as host:
+        _, facts, failed = await host.call("ask_databricks_model", prompt="Hello", **arguments)
+    assert (failed, facts["error"]["code"]) == (True, "invalid_argument")
+    assert f"{'extra.' if argument == 'extra' else ''}tools[0]: it " in facts["error"]["message"]
+    assert not list(emulator.state.journal.to("/responses"))

@@ -113,7 +113,7 @@ def tool_problems(tools: Sequence[Any]) -> list[str]:
             problems.append(f"{where}: a tool is an object")
         elif not isinstance(tool.get("type"), str) or not tool["type"]:
             problems.append(f"{where}.type: a tool has a type; the API's are {', '.join(NATIVE_TYPES)}")
-        elif problem := bounds_problem(tool) or bounds_problem(tool.get("parameters")):
+        elif problem := _too_much(tool):
             problems.append(f"{where}: it {problem}")
         elif tool["type"] in NATIVE_TYPES:
             problems += [f"{where}{problem}" for problem in _problems(tool)]
@@ -122,6 +122,12 @@ def tool_problems(tools: Sequence[Any]) -> list[str]:
                 problems.append(f"{where}.name: {quoted(tool.get('name') or tool.get('server_label'))} is there twice")
             names.add(named)
     return problems
+
+
+def size_problems(tools: Any) -> list[str]:
+    """What is too much about tools that are sent verbatim, each with the place; nothing else of them is checked."""
+    given = tools if isinstance(tools, list) else []
+    return [f"tools[{number}]: it {problem}" for number, tool in enumerate(given) if (problem := _too_much(tool))]
 
 
 def foreign_types(tools: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -146,6 +152,10 @@ def tool_choice(choice: str, tools: Sequence[Mapping[str, Any]]) -> str | dict[s
     if any(tool.get("type") == choice for tool in tools) and choice not in ("function", "custom", "mcp"):
         return {"type": choice}
     return None
+
+
+def _too_much(tool: Any) -> str | None:
+    return bounds_problem(tool) or (bounds_problem(tool.get("parameters")) if isinstance(tool, Mapping) else None)
 
 
 def _problems(tool: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.native_tools import (
     NATIVE_TYPES,
     foreign_types,
+    size_problems,
     tool_choice,
     tool_problems,
 )
@@ -234,7 +235,8 @@ def _check_question(bridge: Bridge, question: Question) -> None:
                 "`extra` has `tools` that are no list, so the MCP servers cannot be put beside them.",
                 "Use the argument `tools`.",
             )
-    if problems := tool_problems(question.tools):
+    too_much = [f"extra.{problem}" for problem in size_problems(question.extra.get("tools"))]
+    if problems := tool_problems(question.tools) or too_much:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"The tools cannot be sent: {'; '.join(problems[:5])}.",
