@@ -11,7 +11,7 @@ RUN python -m venv --without-pip /opt/app && pip --python /opt/app install --no-
 FROM python:3.13-slim-trixie
 LABEL io.modelcontextprotocol.server.name="io.github.databricks-responses-mcp/databricks-responses-mcp" \
       org.opencontainers.image.title="Databricks models" \
-      org.opencontainers.image.description="Ask, and draw with, the models of a Databricks workspace, through the OpenAI Responses API." \
+      org.opencontainers.image.description="Ask the models of a Databricks workspace, and generate images, through the OpenAI Responses API." \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.source="https://github.com/databricks-responses-mcp/databricks-responses-mcp" \
       org.opencontainers.image.licenses="MIT"

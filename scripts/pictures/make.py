@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests")]
 
 from browsing import browser  # noqa: E402
 from rendering import picture_of_terminal  # noqa: E402
-from sessions import COLUMNS, LAST_WORDS, REQUEST, SQL, FixedAnswers, Terminal, terminal  # noqa: E402
+from sessions import COLUMNS, CONCLUSION, LAST_WORDS, QUESTION, REQUEST, SQL, FixedAnswers, Terminal, terminal  # noqa: E402
 
 from databricks_responses_mcp.tools.definitions import NAMES  # noqa: E402
 from databricks_workspace_emulator.server import RunningEmulator, run_emulator  # noqa: E402
@@ -117,7 +117,8 @@ async def claude_code() -> None:
             host = ClaudeCode(account, emulator, model)
             await host.add()
             host.settle_in()
-            model.will_call(*_calls("mcp__databricks__"))
+            model.will_call(_calls("mcp__databricks__")[0])
+            model_api.LAST_WORDS = CONCLUSION
 
             def play(screen: Terminal) -> None:
                 screen.until("Claude Code v")
@@ -128,13 +129,15 @@ async def claude_code() -> None:
                 screen.still()
                 screen.press("Escape")
                 screen.still()
-                screen.type(REQUEST)
-                screen.until("draw a lighthouse.")
+                screen.type(QUESTION)
+                screen.until(QUESTION)
                 screen.press("Enter")
-                screen.until("in your pictures folder.")
+                screen.until("It suggests MERGE INTO.")
+                screen.press("C-o")  # the transcript, with the call and its result
+                screen.until("MERGE INTO runs USING")
 
             argv = ["claude", "--permission-mode", "default", "--allowedTools", "mcp__databricks__*"]
-            await on_terminal(account, argv, play, "claude-code", 44)
+            await on_terminal(account, argv, play, "claude-code", 48)
 
 
 async def codex() -> None:
@@ -241,8 +244,8 @@ PICTURES: dict[str, Callable[[], Awaitable[None]]] = {
 
 def main(names: list[str]) -> None:
     """Make the pictures of these names, or all."""
-    model_api.LAST_WORDS = LAST_WORDS
     for name in names or PICTURES:
+        model_api.LAST_WORDS = LAST_WORDS
         anyio.run(PICTURES[name])
 
 

@@ -1,10 +1,10 @@
 """From a terminal's screen, or a web page, to a small PNG, by way of a headless Chromium."""
 
 import html
-import re
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +17,7 @@ _COLOURS = {
     "brightgreen": "#a9e6b5", "brightbrown": "#ffe19b", "brightblue": "#9cc1ff", "brightmagenta": "#eabfff",
     "brightcyan": "#a2efef", "brightwhite": "#ffffff",
 }  # fmt: skip
+_PAPER, _INK = "#14171c", "#dfe3e8"
 _STYLE = """
 body { margin: 0; background: #14171c; color: #dfe3e8; }
 main { margin: 14px 16px; font: 15px 'DejaVu Sans Mono', monospace; white-space: pre; }
@@ -27,6 +28,7 @@ i { font-style: normal; display: inline-block; width: 1ch; height: 19px; vertica
 """
 _CHARACTER, _LINE, _MARGINS = 9.04, 19, (32, 28)
 _MOST_COLOURS = 96
+_REPLACED = {"⎿": "└"}  # characters that the font does not have
 _HALVES: dict[str, Callable[[str, str], tuple[str, str]]] = {
     "▀": lambda ink, paper: (ink, paper),
     "▄": lambda ink, paper: (paper, ink),
@@ -35,17 +37,19 @@ _HALVES: dict[str, Callable[[str, str], tuple[str, str]]] = {
 
 
 def picture_of_terminal(ansi: str, columns: int, target: Path) -> None:
-    """Draw what a terminal shows; of empty lines, two at most stay together."""
-    lines = re.sub(r"(?:[ \t]*\n){4,}", "\n\n\n", ansi.strip("\n").rstrip()).split("\n")
+    """Draw what a terminal shows; at most two empty lines in a row are kept."""
+    lines = ansi.split("\n")
     screen = pyte.Screen(columns, len(lines))
     stream = pyte.Stream(screen)
     stream.feed("\r\n".join(lines))
-    rows = [[screen.buffer[row][column] for column in range(columns)] for row in range(len(lines))]
-    body = "".join(f"<div>{_row(cells)}</div>" for cells in rows)
+    cells = [[screen.buffer[row][column] for column in range(columns)] for row in range(len(lines))]
+    rows = _without_empty_rows(cells)
+    paper = _background(rows)
+    body = f"<style>body {{ background: {paper} }}</style>" + "".join(f"<div>{_row(row)}</div>" for row in rows)
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "screen.html"
         page.write_text(f"<meta charset=utf-8><style>{_STYLE}</style><main>{body}</main>", encoding="utf-8")
-        size = (round(columns * _CHARACTER) + _MARGINS[0], round(len(lines) * _LINE) + _MARGINS[1])
+        size = (round(columns * _CHARACTER) + _MARGINS[0], round(len(rows) * _LINE) + _MARGINS[1])
         picture_of_page(page.as_uri(), size, target)
 
 
@@ -77,6 +81,22 @@ def command() -> list[str]:
     return [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
 
 
+def _without_empty_rows(rows: Sequence[Sequence[pyte.screens.Char]]) -> list[Sequence[pyte.screens.Char]]:
+    kept: list[Sequence[pyte.screens.Char]] = []
+    empty = 2  # so that none is kept at the top
+    for row in rows:
+        empty = empty + 1 if all(not cell.data.strip() and not cell.reverse for cell in row) else 0
+        if empty <= 2:
+            kept.append(row)
+    return kept[:-empty] if 0 < empty <= 2 else kept[:-2] if empty else kept
+
+
+def _background(rows: Sequence[Sequence[pyte.screens.Char]]) -> str:
+    """Return the colour at the left edge: a full-screen program paints a background of its own."""
+    counted = Counter(_colour(row[0].bg) for row in rows)
+    return (counted.most_common(1)[0][0] if counted else "") or _PAPER
+
+
 def _row(cells: Sequence[pyte.screens.Char]) -> str:
     parts: list[str] = []
     skip = False
@@ -88,10 +108,10 @@ def _row(cells: Sequence[pyte.screens.Char]) -> str:
             continue
         foreground, background = _colour(cell.fg), _colour(cell.bg)
         if cell.reverse:
-            foreground, background = background or "#14171c", foreground or "#dfe3e8"
-        text = html.escape(cell.data)
+            foreground, background = background or _PAPER, foreground or _INK
+        text = html.escape(_REPLACED.get(cell.data, cell.data))
         if cell.data in _HALVES:  # fonts leave gaps between them
-            halves = _HALVES[cell.data](foreground or "#dfe3e8", background)
+            halves = _HALVES[cell.data](foreground or _INK, background)
             over, under = (half or "transparent" for half in halves)
             parts.append(f'<i style="background:linear-gradient({over} 50%,{under} 50%)"></i>')
             continue

@@ -14,16 +14,17 @@ from databricks_workspace_emulator.engines.base import TextRequest
 COLUMNS = 108
 _SECONDS = 60
 
+QUESTION = "Get a second opinion on my SQL from Databricks."
 REQUEST = "Get a second opinion on my SQL from Databricks, then draw a lighthouse."
 SQL = "Is this SQL safe to run twice? INSERT INTO runs SELECT * FROM staging"
 OPINION = (
     "No. INSERT appends, so a second run doubles the rows. Use MERGE INTO runs USING staging ON runs.id = staging.id "
     "WHEN NOT MATCHED THEN INSERT *, which is safe to run again."
 )
-LAST_WORDS = (
-    "The workspace's model says no: the INSERT appends, so a second run doubles the rows. It suggests MERGE INTO. "
-    "The lighthouse is saved in your pictures folder."
+CONCLUSION = (
+    "The workspace's model says no: the INSERT appends, so a second run doubles the rows. It suggests MERGE INTO."
 )
+LAST_WORDS = f"{CONCLUSION} The lighthouse is saved in your pictures folder."
 
 
 class FixedAnswers:
@@ -33,8 +34,9 @@ class FixedAnswers:
 
     async def stream(self, request: TextRequest) -> AsyncIterator[str]:
         asked = next(message.content for message in reversed(request.messages) if message.role == "user")
-        for word in (OPINION if "SQL" in str(asked) else "A lighthouse at dusk.").split():
-            yield f"{word} "
+        words = (OPINION if "SQL" in str(asked) else "A lighthouse at dusk.").split()
+        for number, word in enumerate(words):
+            yield f" {word}" if number else word
 
     async def aclose(self) -> None:
         """Nothing to stop."""
@@ -72,7 +74,7 @@ class Terminal:
     def still(self) -> str:
         """The screen with its colours, when nothing on it has changed for a while."""
         before = ""
-        while (now := _tmux("capture-pane", "-p", "-e", "-t", self._name)) != before:
+        while (now := _tmux("capture-pane", "-p", "-e", "-N", "-t", self._name)) != before:
             before = now
             time.sleep(1.5)
         return now

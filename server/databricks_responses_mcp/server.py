@@ -251,7 +251,7 @@ def _add_resources(server: BridgeServer) -> None:
         "image://{name}",
         name="picture",
         title="Generated picture",
-        description="A picture that generate_image saved, whole.",
+        description="An image that generate_image saved, in full.",
         mime_type="image/png",
     )
     async def picture(name: str, ctx: Context[App, Any]) -> bytes:
@@ -268,7 +268,7 @@ def _add_resources(server: BridgeServer) -> None:
         "answer://{number}",
         name="answer",
         title="Whole answer",
-        description="An answer that was too long for a tool result, whole.",
+        description="An answer that was too long for a tool result, in full.",
         mime_type="text/plain",
     )
     async def answer(number: str, ctx: Context[App, Any]) -> str:
@@ -278,7 +278,7 @@ def _add_resources(server: BridgeServer) -> None:
         "answer://{number}/{start}",
         name="answer_from",
         title="Rest of an answer",
-        description="Such an answer from character `start` on, as much as the host shows at once.",
+        description="The part of such an answer that starts at character `start`, as much as the host shows at once.",
         mime_type="text/plain",
     )
     async def answer_from(number: str, start: str, ctx: Context[App, Any]) -> str:
@@ -312,7 +312,7 @@ def _add_resources(server: BridgeServer) -> None:
         "conversation://{id}",
         name="conversation",
         title="Conversation",
-        description="A conversation that is kept, as Markdown.",
+        description="A stored conversation, as Markdown.",
         mime_type="text/markdown",
     )
     async def conversation(id: str, ctx: Context[App, Any]) -> str:  # noqa: A002 - the template's variable

@@ -45,7 +45,7 @@ async def test_a_search_in_json_has_the_facts(cli: CommandLine) -> None:
 async def test_the_embedded_workspace_says_that_it_searches_nothing(bare: CommandLine) -> None:
     ran = await bare.run("search", "--embedded", "--engine", "rules", "news")
     assert ran.err.splitlines()[0] == snapshot(
-        "databricks-responses-mcp: The embedded workspace searches no web: what it finds is made up."
+        "databricks-responses-mcp: The embedded workspace does not search the web: its results are invented."
     )
 
 

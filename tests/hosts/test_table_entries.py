@@ -176,7 +176,7 @@ extensions:
     enabled: true
     type: stdio
     name: databricks
-    description: "Ask, and draw with, the models of a Databricks workspace, through the OpenAI Responses API."
+    description: "Ask the models of a Databricks workspace, and generate images, through the OpenAI Responses API."
     cmd: /opt/bin/databricks-responses-mcp
     args:
       - "--embedded"
@@ -375,7 +375,7 @@ extensions:
     enabled: true
     type: stdio
     name: databricks
-    description: "Ask, and draw with, the models of a Databricks workspace, through the OpenAI Responses API."
+    description: "Ask the models of a Databricks workspace, and generate images, through the OpenAI Responses API."
     cmd: /opt/bin/databricks-responses-mcp
     args:
       - "--embedded"

@@ -217,7 +217,7 @@ def test_what_changes_in_a_file_that_people_have() -> None:
 +    enabled: true
 +    type: stdio
 +    name: databricks
-+    description: "Ask, and draw with, the models of a Databricks workspace, through the OpenAI Responses API."
++    description: "Ask the models of a Databricks workspace, and generate images, through the OpenAI Responses API."
 +    cmd: /opt/bin/databricks-responses-mcp
 +    args: []
 +    envs:

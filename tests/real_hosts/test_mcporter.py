@@ -49,7 +49,7 @@ async def test_it_lists_every_tool_as_a_function_and_with_its_schema(mcporter: M
     people = await mcporter.run("list", "bridge")
     assert people.code == 0
     assert "function ask_databricks_model(prompt: string, model?: string" in people.out
-    assert "@param prompt What to ask." in people.out
+    assert "@param prompt The question or task, with all context needed." in people.out
     script = await mcporter.run("list", "bridge", "--json")
     listed: dict[str, Any] = json.loads(script.out)
     definitions = [read_definition(name) for name in NAMES]

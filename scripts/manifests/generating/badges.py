@@ -30,7 +30,9 @@ def one_click(*, released: bool = RELEASED) -> dict[str, str]:
 def badges(*, released: bool = RELEASED) -> str:
     """Return the badges, in Markdown; before the release, a line that says when there will be some."""
     if not released:
-        return "*Not on PyPI yet: get the source, as below. Badges that install it in one click come with the release.*"
+        return (
+            "*Not released on PyPI yet: install from source, as shown below. One-click badges come with the release.*"
+        )
     clicks = one_click(released=released)
     return "\n".join(f"[![Install in {title}]({_picture(title)})]({link})" for title, link in clicks.items())
 

@@ -36,10 +36,9 @@ from databricks_responses_mcp.turns.outcome import INTERRUPTED
 from databricks_responses_mcp.workspace.settings import Settings
 
 _HELP = """\
-Ask a model. The answer, and nothing else, goes to stdout as it is written; who answered, sources and notes go to
-stderr.
+Ask a model. Only the answer goes to stdout, streamed; the model's name, sources and notes go to stderr.
 
-PROMPT is taken from the argument; what is piped in comes after it. `-` takes what is piped in alone.
+PROMPT is the argument, followed by what is piped in. With `-`, only what is piped in is used.
 
 \b
   databricks-responses-mcp ask --embedded "What is a lakehouse?"
@@ -48,7 +47,7 @@ PROMPT is taken from the argument; what is piped in comes after it. `-` takes wh
   databricks-responses-mcp ask --continue "And in French?"
   databricks-responses-mcp ask "Name three colours." --schema colours.json
 
-Ctrl-C ends the answer where it is and keeps it: --continue goes on from there.
+Ctrl-C ends the answer early and keeps what has arrived; --continue continues from there.
 """
 
 _LAST_WORDS_SECONDS = 2.0
@@ -60,8 +59,8 @@ _LAST_WORDS_SECONDS = 2.0
 @click.option(
     "-m", "--model", metavar="NAME", help="Serving endpoint. Default: $RESPONSES_MCP_MODEL, else the newest GPT."
 )
-@click.option("--conversation", "conversation_id", metavar="ID", help="Go on with this conversation.")
-@click.option("--continue", "go_on", is_flag=True, help="Go on with the newest conversation.")
+@click.option("--conversation", "conversation_id", metavar="ID", help="Continue this conversation.")
+@click.option("--continue", "go_on", is_flag=True, help="Continue the newest conversation.")
 @click.option("--instructions", metavar="TEXT", help="System instructions.")
 @click.option(
     "-i",
@@ -70,7 +69,7 @@ _LAST_WORDS_SECONDS = 2.0
     multiple=True,
     shell_complete=complete_files,
     metavar="PATH|URL",
-    help="Image to show; may be given several times.",
+    help="Image to show to the model; may be given several times.",
 )
 @click.option(
     "-f",
@@ -79,7 +78,7 @@ _LAST_WORDS_SECONDS = 2.0
     multiple=True,
     shell_complete=complete_files,
     metavar="PATH[:FROM-TO]",
-    help="Text file to put in the prompt, or these lines of it; may be given several times.",
+    help="Text file to add to the prompt, or some of its lines; may be given several times.",
 )
 @click.option(
     "--reasoning-effort",
@@ -88,7 +87,7 @@ _LAST_WORDS_SECONDS = 2.0
 )
 @click.option("--verbosity", metavar="LEVEL", help="low, medium or high. Default: the model's.")
 @click.option(
-    "--max-output-tokens", type=click.IntRange(min=1), metavar="N", help="Most tokens to write, reasoning included."
+    "--max-output-tokens", type=click.IntRange(min=1), metavar="N", help="Limit for the answer, reasoning included."
 )
 @click.option(
     "--temperature", type=FiniteRange(0, 2), metavar="T", help="0 to 2; reasoning models refuse it. Default: not sent."
@@ -100,7 +99,7 @@ _LAST_WORDS_SECONDS = 2.0
     callback=schema_value,
     shell_complete=complete_files,
     metavar="FILE|JSON",
-    help="JSON Schema that the answer must fit: a file, or the schema itself.",
+    help="JSON Schema that the answer must match: a file, or the schema itself.",
 )
 @click.option(
     "--tool",
@@ -109,8 +108,8 @@ _LAST_WORDS_SECONDS = 2.0
     callback=tool_values,
     shell_complete=complete_files,
     metavar="NAME|FILE|JSON",
-    help="Tool that the model may use: web_search, image_generation, apply_patch or shell; or definitions as the "
-    "Responses API takes them, one or a list, as JSON or in a file. May be given several times.",
+    help="Tool that the model may use: web_search, image_generation, apply_patch or shell; or definitions of the "
+    "Responses API, one or a list, as JSON or in a file. May be given several times.",
 )
 @click.option(
     "--mcp-server",

@@ -58,17 +58,19 @@ class _Conversations(click.Group):
 
 @click.group(
     cls=_Conversations,
-    help="Conversations that are kept: found, read, taken elsewhere, shortened, deleted. Without a command: list.",
+    help="List, show, export, compact or delete stored conversations. Without a command: list.",
     epilog=EXIT_CODES_HELP,
 )
 def command() -> None:
     """The group that the commands hang in."""
 
 
-@command.command("list", cls=SectionedCommand, help="List conversations, the newest first.")
-@click.option("--contains", metavar="TEXT", default="", help="Only those whose id or title contains it.")
-@click.option("--older-than", type=_DAYS, metavar="DAYS", help="Only those not used for so many days.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, metavar="N", help="At most so many. Default: 20.")
+@command.command("list", cls=SectionedCommand, help="List conversations, newest first.")
+@click.option("--contains", metavar="TEXT", default="", help="Only conversations whose id or title contains TEXT.")
+@click.option("--older-than", type=_DAYS, metavar="DAYS", help="Only conversations not used for DAYS days.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, metavar="N", help="List at most N conversations. Default: 20."
+)
 @json_option
 @store_options()
 def list_(session: SessionOptions, contains: str, older_than: float | None, limit: int, as_json: bool) -> None:
@@ -105,8 +107,8 @@ def show(session: SessionOptions, conversation_id: str, as_json: bool) -> None:
 
 @command.command(
     cls=SectionedCommand,
-    short_help="Write one as Markdown or JSON.",
-    help="Write a conversation as Markdown, or whole as JSON, to stdout or to a file.",
+    short_help="Export a conversation as Markdown or JSON.",
+    help="Export a conversation as Markdown, or complete as JSON, to stdout or to a file.",
 )
 @click.argument("conversation_id", metavar="ID")
 @click.option(
@@ -114,9 +116,9 @@ def show(session: SessionOptions, conversation_id: str, as_json: bool) -> None:
     "format_",
     type=click.Choice(["markdown", "json"]),
     default="markdown",
-    help="markdown, to be read; json: everything that is kept, pictures that were shown too. Default: markdown.",
+    help="markdown for reading, or json for everything that is stored, input images included. Default: markdown.",
 )
-@click.option("-o", "--output", metavar="FILE", help="A new file, for you alone to read. Default: stdout.")
+@click.option("-o", "--output", metavar="FILE", help="New file, readable only by you. Default: stdout.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @store_options()
 def export(session: SessionOptions, conversation_id: str, format_: str, output: str | None, force: bool) -> None:
@@ -132,9 +134,9 @@ def export(session: SessionOptions, conversation_id: str, format_: str, output: 
 
 @command.command(
     cls=SectionedCommand,
-    short_help="Let a summary stand for the turns so far.",
-    help="Have a conversation's model sum it up; the summary, which goes to stdout, is sent in place of the turns so "
-    "far from then on. The turns stay to be read. Costs tokens.",
+    short_help="Replace the turns so far by a summary.",
+    help="Let a conversation's model summarize it. From then on the summary is sent in place of the turns so far; "
+    "`show` and `export` still have these turns. The summary goes to stdout. Costs tokens.",
 )
 @click.argument("conversation_id", metavar="ID")
 @json_option
@@ -154,13 +156,15 @@ def compact(session: SessionOptions, conversation_id: str, as_json: bool) -> Non
 
 @command.command(
     cls=SectionedCommand,
-    short_help="Delete those named, or those of an age.",
-    help="Delete conversations: those that are named, or those not used for so many days. What was spent on them stays "
-    "in `usage`, without a word of theirs.",
+    short_help="Delete conversations by id or by age.",
+    help="Delete conversations by id, or those not used for a number of days. Their token counts "
+    "remain in `usage`, without any text.",
 )
 @click.argument("conversation_ids", metavar="[ID]...", nargs=-1)
-@click.option("--older-than", type=_DAYS, metavar="DAYS", help="Those not used for so many days; 0 means all.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal to ask at.")
+@click.option(
+    "--older-than", type=_DAYS, metavar="DAYS", help="Delete conversations not used for DAYS days; 0 deletes all."
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation. Required without a terminal.")
 @json_option
 @store_options()
 def delete(

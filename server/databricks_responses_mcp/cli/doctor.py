@@ -16,17 +16,17 @@ from databricks_responses_mcp.errors import ErrorCode
 from databricks_responses_mcp.visible import LINES, visible
 
 _HELP = """\
-Check everything that a call needs, one line a check: versions, settings, the workspace's address, the way there,
-sign-in, the endpoints, the models, a call that costs a few tokens, the folder for pictures, and each MCP host that the
-server is registered with. A check that fails is followed by what to fix. The exit code is 0 if none failed, else that
-of the first.
+Check everything that a call needs, one line for each check: versions, settings, the workspace's address, the network,
+sign-in, the endpoints, the models, a call that costs a few tokens, the image directory, and each MCP host that the
+server is registered with. A failed check says what to fix. The exit code is 0 if no check failed, otherwise the exit
+code of the first failure.
 """
 _MARKS = {"ok": "✓", "failed": "✗", "skipped": "\N{EN DASH}"}
 _PLAIN_MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "-   "}
 
 
 @click.command(cls=SectionedCommand, help=_HELP)
-@click.option("--call/--no-call", default=True, help="Make the call that costs a few tokens. Default: do.")
+@click.option("--call/--no-call", default=True, help="Make the call that costs a few tokens. Default: --call.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @session_options()
 def command(session: SessionOptions, call: bool, as_json: bool) -> int:

@@ -25,11 +25,11 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.settings import Settings
 
 _HELP = """\
-Have a model edit text files. The diff goes to stdout, what the model says about it to stderr. Nothing is written
-without --apply; with it, all files are, or none.
+Let a model edit text files. The diff goes to stdout, the model's explanation to stderr. Without --apply nothing is
+written; with it, all files are written, or none.
 
-INSTRUCTION is taken from the argument; what is piped in comes after it. FILES are what the model sees and may change.
-New files go beside them; with --apply they have to be named with --new, so that none comes as a surprise.
+INSTRUCTION is the argument, followed by what is piped in. FILES are the files that the model may read and change. New
+files are created beside them; --apply creates only new files that --new names.
 
 \b
   databricks-responses-mcp edit "Add type hints." app.py
@@ -50,13 +50,13 @@ _UNFINISHED = 1
     multiple=True,
     metavar="FILE",
     shell_complete=complete_files,
-    help="File that it may create; may be given several times.",
+    help="File that the model may create; may be given several times.",
 )
-@click.option("--apply", is_flag=True, help="Write the changes. Default: only show them.")
+@click.option("--apply", is_flag=True, help="Write the changes. Default: only show the diff.")
 @click.option(
     "-m", "--model", metavar="NAME", help="Serving endpoint. Default: $RESPONSES_MCP_MODEL, else the newest GPT."
 )
-@click.option("--conversation", "conversation_id", metavar="ID", help="Edit in this conversation.")
+@click.option("--conversation", "conversation_id", metavar="ID", help="Continue this conversation.")
 @json_option
 @session_options((*ASKING, "max_file_bytes"), without=("model",))
 def command(session: SessionOptions, instruction: str, as_json: bool, **given: Any) -> int:

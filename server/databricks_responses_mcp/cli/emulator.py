@@ -19,8 +19,8 @@ from databricks_responses_mcp.cli.session import Startable
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 _HELP = """\
-Run a workspace on this machine, until Ctrl-C: no account, no key, and the Responses API with its contract kept. Prints
-its address and its token, and the lines that point a shell at it.
+Run a simulated workspace on this machine until Ctrl-C, without an account or a key. It implements the Responses API.
+It prints its address, its token and the shell commands that make other programs use it.
 
 \b
   databricks-responses-mcp emulator --port 8765 --token secret
@@ -28,27 +28,25 @@ its address and its token, and the lines that point a shell at it.
   export DATABRICKS_TOKEN='secret'
   databricks-responses-mcp ask "Hello"
 
-Faults. --fault makes the next calls of a model fail, one entry a call; a request asks for one of its own with the
+Faults. --fault makes the next model calls fail, one entry for each call. A request can select its own fault with the
 header X-Emulator-Fault.
 
 \b
   429      too many requests, retry_after 15   429x2:3      twice, after 3 s
   500      that status, any from 400 on        delay:1.5    wait, then answer
-  cut:3    hang up after 3 events              malformed:2  then no JSON
-  failed:2 response.failed after 2 events      no_terminal  no last event
-  slow:5   5 bytes at a time                   drop         hang up at once
+  cut:3    close after 3 events                malformed:2  then bad JSON
+  failed:2 response.failed after 2 events      no_terminal  no final event
+  slow:5   5 bytes at a time                   drop         close at once
   login    redirect to a sign-in page          html:502     a web page
-  garbage  bytes that are no stream            unknown      unknown events
+  garbage  not an event stream                 unknown      unknown events
   a,b      one after the other                 a+b          both at once
 """
 
 
 @click.command(cls=SectionedCommand, help=_HELP)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Port on 127.0.0.1. Default: any.")
-@click.option("--token", metavar="TEXT", help="The token to accept. Default: a new one.")
-@click.option(
-    "--fault", "faults", multiple=True, metavar="FAULT", help="What goes wrong with the next call; see above."
-)
+@click.option("--token", metavar="TEXT", help="Token to accept. Default: a new one.")
+@click.option("--fault", "faults", multiple=True, metavar="FAULT", help="Fault of the next call; see above.")
 @engine_option(section=OWN)
 @click.option("--json", "as_json", is_flag=True, help="Print address, token and process id as one line of JSON.")
 def command(port: int, token: str | None, faults: tuple[str, ...], engine: str | None, as_json: bool) -> None:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.turns.image_generation import Drawn
 
 _HELP = """\
-Draw pictures, or edit some. Where each was saved, a path a line and nothing else, goes to stdout; what it looks like
-goes to stderr, where the terminal can show it.
+Generate images, or edit images. The path of each saved image goes to stdout, one per line. A preview goes to stderr if
+the terminal can show it.
 
 \b
   databricks-responses-mcp image --embedded "a lighthouse in fog"
@@ -41,7 +41,7 @@ goes to stderr, where the terminal can show it.
 """
 
 
-_BY_RULE = "The embedded workspace draws by rule, not with a model."
+_BY_RULE = "The embedded workspace draws images with fixed rules, not with a model."
 
 
 @click.command(cls=SectionedCommand, help=_HELP)
@@ -53,14 +53,16 @@ _BY_RULE = "The embedded workspace draws by rule, not with a model."
     help="Serving endpoint of an OpenAI model. Default: $RESPONSES_MCP_IMAGE_MODEL, or the newest GPT.",
 )
 @click.option(
-    "--conversation", "conversation_id", metavar="ID", help="Draw in this conversation: the model sees its pictures."
+    "--conversation", "conversation_id", metavar="ID", help="Continue this conversation; the model sees its images."
 )
 @click.option("--size", metavar="WxH", help="Such as 1024x1536, or auto. Default: the model's.")
 @click.option("--quality", metavar="LEVEL", help="low, medium, high or auto. Default: the model's.")
 @click.option("--background", metavar="KIND", help="transparent, opaque or auto. Default: the model's.")
 @click.option("--output-format", metavar="FORMAT", help="png, jpeg or webp. Default: png.")
 @click.option("--output-compression", type=click.IntRange(0, 100), metavar="N", help="0 to 100, for jpeg and webp.")
-@click.option("-n", "count", type=click.IntRange(1, 10), default=1, metavar="N", help="How many, 1 to 10. Default: 1.")
+@click.option(
+    "-n", "count", type=click.IntRange(1, 10), default=1, metavar="N", help="Number of images, 1 to 10. Default: 1."
+)
 @click.option(
     "-i",
     "--image",
@@ -74,7 +76,7 @@ _BY_RULE = "The embedded workspace draws by rule, not with a model."
     "--mask",
     shell_complete=complete_files,
     metavar="PATH|URL",
-    help="Image whose transparent parts are to be changed.",
+    help="Mask image; its transparent parts are edited.",
 )
 @click.option(
     "--save-to",
@@ -85,7 +87,7 @@ _BY_RULE = "The embedded workspace draws by rule, not with a model."
 @click.option(
     "--extra", callback=json_object, metavar="JSON", help="Other fields of the image_generation tool, as JSON."
 )
-@click.option("--preview/--no-preview", default=True, help="Show the picture in the terminal, if it can. Default: do.")
+@click.option("--preview/--no-preview", default=True, help="Show the image if the terminal can. Default: --preview.")
 @json_option
 @session_options(DRAWING, without=("image_model",))
 def command(session: SessionOptions, prompt: str | None, as_json: bool, preview: bool, **given: Any) -> int:

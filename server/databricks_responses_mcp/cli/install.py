@@ -23,8 +23,8 @@ _KEYS = [host.key for host in HOSTS]
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 _HELP = f"""\
-Register this server with MCP hosts, by writing to the hosts' own files; what else stands there stays as it is, and
-the file as it was is kept beside it. With no HOST it lists the hosts of this machine, and where the server is
+Register this server with MCP hosts by editing the hosts' own configuration files. Everything else in a file is
+unchanged, and a backup is kept beside it. Without HOST, list the hosts on this machine and where the server is
 registered.
 
 HOST: {", ".join(_KEYS)}.
@@ -35,7 +35,7 @@ HOST: {", ".join(_KEYS)}.
   databricks-responses-mcp install vscode --embedded
   databricks-responses-mcp install codex --project --print
 
-The server signs in by a profile of ~/.databrickscfg, so no secret is written. A project's file gets the command
+The server signs in with a profile of ~/.databrickscfg, so no secret is written. A project's file gets the command
 `{" ".join(PORTABLE)}`, which works on every machine that has {"uv" if RELEASED else "it installed"},
 and never a secret.
 """
@@ -43,31 +43,39 @@ and never a secret.
 
 @click.command(cls=SectionedCommand, help=_HELP)
 @click.argument("hosts", nargs=-1, metavar="[HOST]...")
-@click.option("--project", is_flag=False, flag_value=".", metavar="[DIR]", help="The project's file, not the user's.")
-@click.option("--uninstall", is_flag=True, help="Take the server out again.")
-@click.option("--print", "printed", is_flag=True, help="Write nothing; print what would stand in the file.")
-@click.option("--name", default=SERVER.key, metavar="NAME", help=f"Its name in the host. Default: {SERVER.key}.")
-@click.option("--profile", metavar="NAME", help="Profile to sign in with. Default: the usual one.")
+@click.option(
+    "--project", is_flag=False, flag_value=".", metavar="[DIR]", help="Use the project's file instead of the user's."
+)
+@click.option("--uninstall", is_flag=True, help="Remove the server.")
+@click.option("--print", "printed", is_flag=True, help="Write nothing; print the entry.")
+@click.option(
+    "--name", default=SERVER.key, metavar="NAME", help=f"Name of the server in the host. Default: {SERVER.key}."
+)
+@click.option(
+    "--profile",
+    metavar="NAME",
+    help="Profile to sign in with. Default: DATABRICKS_CONFIG_PROFILE, DEFAULT or the only one.",
+)
 @click.option(
     "-y",
     "--yes",
     is_flag=True,
-    help="Make a profile of DATABRICKS_HOST and DATABRICKS_TOKEN without asking, if needed.",
+    help="If needed, create a profile from DATABRICKS_HOST and DATABRICKS_TOKEN without asking.",
 )
 @click.option("--token-in-file", is_flag=True, help="Write DATABRICKS_TOKEN into the user's file instead.")
-@click.option("--embedded", is_flag=True, help="Register the workspace on this machine: no account, no key.")
-@click.option("--engine", metavar="local|rules|URL", help="What answers in the embedded workspace.")
-@click.option("--model", metavar="NAME", help="Endpoint that answers when a call names none.")
+@click.option("--embedded", is_flag=True, help="Use the embedded workspace: no account, no key.")
+@click.option("--engine", metavar="local|rules|URL", help="Engine of the embedded workspace.")
+@click.option("--model", metavar="NAME", help="Serving endpoint to use when a call does not name one.")
 @click.option(
     "--env",
     "variables",
     multiple=True,
     metavar="NAME[=VALUE]",
-    help="One more variable for the server; without a value the host takes it from its own environment.",
+    help="Environment variable for the server; without a value, the host takes it from its environment.",
 )
-@click.option("--command", "own", metavar="TEXT", help="What to start instead, as one string with its arguments.")
-@click.option("--force", is_flag=True, help="Replace another program's server of that name.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found or done as JSON.")
+@click.option("--command", "own", metavar="TEXT", help="Command to start instead, as one string with its arguments.")
+@click.option("--force", is_flag=True, help="Replace another program's server of the same name.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(hosts: tuple[str, ...], project: str | None, as_json: bool, **given: Any) -> int:
     """List hosts, or register with them; the exit code is that of the first failure."""
     prepare_streams()

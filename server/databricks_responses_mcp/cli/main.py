@@ -19,14 +19,14 @@ COMMANDS = {
     "serve": "Serve MCP over stdio (the default), or over HTTP.",
     "ask": "Ask a model; the answer goes to stdout.",
     "search": "Search the web; answer and sources go to stdout.",
-    "edit": "Have files edited; the diff goes to stdout.",
-    "image": "Draw a picture; its path goes to stdout.",
+    "edit": "Let a model edit files; the diff goes to stdout.",
+    "image": "Generate images; their paths go to stdout.",
     "models": "List the workspace's serving endpoints.",
-    "conversations": "List, show, export, compact or delete what is kept.",
-    "usage": "Show what was spent, and what is left of today's budget.",
+    "conversations": "List, show, export, compact or delete stored conversations.",
+    "usage": "Show the tokens used, and the rest of today's budget.",
     "doctor": "Check settings, host, sign-in and a call, and say what to fix.",
-    "install": "Register the server with the MCP hosts of this machine.",
-    "emulator": "Run a workspace on this machine: no account, no key.",
+    "install": "Register the server with MCP hosts on this machine.",
+    "emulator": "Run a simulated workspace on this machine: no account, no key.",
 }
 
 
@@ -59,7 +59,7 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    help="Use the models of a Databricks workspace through the OpenAI Responses API, as an MCP server or from here.",
+    help="Use the models of a Databricks workspace through the OpenAI Responses API, over MCP or on the command line.",
     epilog=EXIT_CODES_HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )

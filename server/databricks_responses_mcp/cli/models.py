@@ -34,9 +34,9 @@ _COLUMNS = (
 
 
 @click.command(cls=SectionedCommand, help="List the models of the workspace: how each is reached, and what it can do.")
-@click.option("--filter", "name_contains", metavar="TEXT", default="", help="Only those whose name contains it.")
-@click.option("--all", "everything", is_flag=True, help="Endpoints that answer with no text, too.")
-@click.option("--can", metavar="CAPABILITY", type=click.Choice(CAPABILITIES), help="Only those that can do it.")
+@click.option("--filter", "name_contains", metavar="TEXT", default="", help="Only models whose name contains TEXT.")
+@click.option("--all", "everything", is_flag=True, help="Also list endpoints that return no text.")
+@click.option("--can", metavar="CAPABILITY", type=click.Choice(CAPABILITIES), help="Only models with this capability.")
 @json_option
 @session_options(LISTING)
 def command(session: SessionOptions, name_contains: str, everything: bool, can: str | None, as_json: bool) -> None:

@@ -138,7 +138,7 @@ def _options(docs: dict[str, SettingDoc], *, asks: bool = True) -> Callable[[_F]
                 click.get_current_context().ensure_object(SecretValues),
             )
             if session.engine is not None and not session.embedded:
-                raise click.UsageError("--engine goes with --embedded.")
+                raise click.UsageError("--engine needs --embedded.")
             return function(session=session, **given)
 
         command: Any = with_session
@@ -162,7 +162,7 @@ def _options(docs: dict[str, SettingDoc], *, asks: bool = True) -> Callable[[_F]
                 is_flag=True,
                 cls=SectionedOption,
                 section=WORKSPACE,
-                help="Use a workspace on this machine, started for this command: no account, no key.",
+                help="Use a simulated workspace on this machine, started for this command: no account, no key.",
             )(command)
         result: _F = command
         return result
@@ -177,14 +177,14 @@ def engine_option(*, section: str) -> Callable[[_F], _F]:
         cls=SectionedOption,
         section=section,
         metavar="local|rules|URL",
-        help="What answers in the embedded workspace: a small model on this machine, fixed rules, or an "
-        "OpenAI-compatible server of yours. Default: local where it can run, else rules.",
+        help="Engine of the embedded workspace: a small model on this machine, fixed rules, or an "
+        "OpenAI-compatible server. Default: local if it can run here, else rules.",
     )
 
 
 def json_option(function: _F) -> _F:
     """``--json``, as ``as_json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print everything that is known, as JSON.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print the complete result as JSON.")(function)
 
 
 def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -19,8 +19,8 @@ from databricks_responses_mcp.errors import ErrorCode
 from databricks_responses_mcp.workspace.settings import Settings
 
 _HELP = """\
-Search the web with a model of the workspace. The answer, with numbered sources, goes to stdout; who answered goes to
-stderr. QUESTION is taken from the argument; what is piped in comes after it.
+Search the web with a model of the workspace. The answer and its numbered sources go to stdout, the model's name to
+stderr. QUESTION is the argument, followed by what is piped in.
 
 \b
   databricks-responses-mcp search "What is new in Apache Spark?"
@@ -28,7 +28,7 @@ stderr. QUESTION is taken from the argument; what is piped in comes after it.
 """
 
 
-_MADE_UP = "The embedded workspace searches no web: what it finds is made up."
+_MADE_UP = "The embedded workspace does not search the web: its results are invented."
 
 
 @click.command(cls=SectionedCommand, help=_HELP)
@@ -36,13 +36,15 @@ _MADE_UP = "The embedded workspace searches no web: what it finds is made up."
 @click.option(
     "-m", "--model", metavar="NAME", help="Serving endpoint. Default: $RESPONSES_MCP_MODEL, else the newest GPT."
 )
-@click.option("--domain", "domains", multiple=True, metavar="NAME", help="Only this site; may be given several times.")
+@click.option(
+    "--domain", "domains", multiple=True, metavar="NAME", help="Search only this domain; may be given several times."
+)
 @click.option(
     "--context-size",
     type=click.Choice(["low", "medium", "high"]),
     help="How much of what is found the model reads. Default: medium.",
 )
-@click.option("--conversation", "conversation_id", metavar="ID", help="Ask in this conversation.")
+@click.option("--conversation", "conversation_id", metavar="ID", help="Continue this conversation.")
 @json_option
 @session_options(ASKING, without=("model",))
 def command(session: SessionOptions, question: str | None, as_json: bool, **given: Any) -> int:

@@ -31,8 +31,8 @@ _CLEAN_UP_SECONDS = 5
 @click.option(
     "--http",
     metavar="HOST:PORT",
-    help="Serve Streamable HTTP at http://HOST:PORT/mcp; HOST is loopback. Clients send a bearer token: "
-    "one that is printed, or that of RESPONSES_MCP_HTTP_TOKEN.",
+    help="Serve Streamable HTTP at http://HOST:PORT/mcp; HOST must be loopback. Clients must send a bearer token: "
+    "the one that is printed, or RESPONSES_MCP_HTTP_TOKEN.",
 )
 @session_options(is_server=True)
 def command(session: SessionOptions, http: str | None) -> None:

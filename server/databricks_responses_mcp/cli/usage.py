@@ -22,10 +22,10 @@ _DEFAULT_DAYS = 30
 _MOST_DAYS = 400
 _NUMBERS = ("requests", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
 _HELP = f"""\
-Show what was spent, in tokens: by this machine's servers and commands, or by all that share the store.
+Show the tokens used by the servers and commands on this machine, or by all that share the store.
 
-Cached tokens are part of the input, reasoning is part of the output. Days are those of UTC. Of conversations that were
-deleted only these numbers stay, for {_MOST_DAYS} days.
+Cached tokens are part of the input; reasoning tokens are part of the output. Days are in UTC. The numbers are kept for
+{_MOST_DAYS} days, also when their conversations are deleted.
 """
 
 
@@ -34,14 +34,14 @@ deleted only these numbers stay, for {_MOST_DAYS} days.
     "--by",
     type=click.Choice(list(get_args(Grouping))),
     default="day",
-    help="day, model, conversation, or tool (or command) that it was spent for. Default: day.",
+    help="Group by day, model, conversation, or tool (or command). Default: day.",
 )
 @click.option(
     "--days",
     type=click.IntRange(1, _MOST_DAYS),
     default=_DEFAULT_DAYS,
     metavar="N",
-    help=f"The last so many days, today included, up to {_MOST_DAYS}. Default: {_DEFAULT_DAYS}.",
+    help=f"The last N days, today included, up to {_MOST_DAYS}. Default: {_DEFAULT_DAYS}.",
 )
 @json_option
 @store_options("daily_token_budget")

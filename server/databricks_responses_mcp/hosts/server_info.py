@@ -108,11 +108,11 @@ SERVER = ServerDescription(
     distribution=DISTRIBUTION,
     registry_name="io.github.databricks-responses-mcp/databricks-responses-mcp",
     title="Databricks models",
-    summary="Ask, and draw with, the models of a Databricks workspace, through the OpenAI Responses API.",
+    summary="Ask the models of a Databricks workspace, and generate images, through the OpenAI Responses API.",
     description=(
         "Lets any MCP host use the models of a Databricks workspace through the OpenAI Responses API: ask with text, "
-        "images and files, draw and edit pictures, search the web with citations, work out edits of files. Answers "
-        "are streamed and come as text and as typed data; failures say what to do."
+        "images and files, generate and edit images, search the web with citations, edit files. Answers are streamed "
+        "and returned as text and as structured data; errors say what to do."
     ),
     version=__version__,
     website=_WEBSITE,
@@ -147,14 +147,14 @@ SERVER = ServerDescription(
             name="RESPONSES_MCP_MODEL",
             key="model",
             title="Model",
-            description="Serving endpoint that answers when a call names none. Default: the newest GPT endpoint.",
+            description="Serving endpoint to use when a call does not name one. Default: the newest GPT endpoint.",
             example="databricks-gpt-5",
         ),
         Variable(
             name="RESPONSES_MCP_IMAGE_DIR",
             key="image_dir",
-            title="Folder for pictures",
-            description="Where drawn pictures are saved. Default: a folder in the user's pictures.",
+            title="Image directory",
+            description="Directory in which images are saved. Default: a folder in the user's pictures.",
             kind="directory",
         ),
     ),

@@ -65,13 +65,13 @@ def _write(given: Given) -> str:
 PROMPT = Definition(
     name="illustrate",
     title="Illustrate this",
-    description="Draw a picture of something, or of what the conversation is about, with a Databricks model.",
+    description="Generate an image of a subject, or of the topic of the conversation, with a Databricks model.",
     # Those that only some values fit stand before the free ones: a sentence that a host split shows at its second word.
     arguments=(
-        Argument(name="subject", description="What to draw. Default: what this conversation is about."),
+        Argument(name="subject", description="What to draw. Default: the current topic of the conversation."),
         Argument(
             name="size",
-            description="WIDTHxHEIGHT such as 1536x1024, or auto. Default: the model's.",
+            description="WIDTHxHEIGHT, for example 1536x1024, or auto. Default: the model's.",
             suggest=_SIZES,
             shape=r"auto|[1-9]\d{0,4}x[1-9]\d{0,4}",
             told_as="WIDTHxHEIGHT such as 1536x1024, or auto",
@@ -85,10 +85,10 @@ PROMPT = Definition(
         ),
         Argument(
             name="style",
-            description="For example watercolor or technical diagram. Default: what fits.",
+            description="For example watercolor or technical diagram. Default: chosen by the model.",
             suggest=_STYLES,
         ),
-        model_argument("image models", "Serving endpoint that draws. Default: the configured image model."),
+        model_argument("image models", "Serving endpoint for images. Default: the configured image model."),
     ),
     write=_write,
 )

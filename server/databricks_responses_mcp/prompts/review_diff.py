@@ -84,19 +84,19 @@ def _write(given: Given) -> str:
 PROMPT = Definition(
     name="review_diff",
     title="Review a diff",
-    description="Have a Databricks model review changes, check its findings against the code, and report what holds.",
+    description="Let a Databricks model review changes, check its findings in the code, and report the confirmed ones.",
     arguments=(
         Argument(
             name="changes",
             description=(
-                "A git revision or range, `staged`, a path, or a diff itself. Default: the uncommitted changes, else "
-                "those of this branch."
+                "A git revision or range, `staged`, a path, or the diff itself. Default: the uncommitted changes, else "
+                "the changes of this branch."
             ),
             suggest="changes",
         ),
         Argument(
             name="focus",
-            description="What to look at above all, e.g. security. Default: everything.",
+            description="What to look at first, for example security. Default: everything.",
             suggest=_FOCUS,
         ),
         model_argument("text models", "Serving endpoint that reviews. Default: the configured one."),

@@ -46,11 +46,11 @@ def _write(given: Given) -> str:
 PROMPT = Definition(
     name="second_opinion",
     title="Second opinion",
-    description="Ask a Databricks model the question at hand, independently, and weigh its answer against one's own.",
+    description="Ask a Databricks model the same question independently, and compare its answer with your own.",
     arguments=(
         Argument(
             name="question",
-            description="What to ask, or which answer to check. Default: what this conversation is about.",
+            description="The question, or the answer to check. Default: the current topic of the conversation.",
         ),
         model_argument("text models", "Serving endpoint to ask. Default: the configured one."),
     ),

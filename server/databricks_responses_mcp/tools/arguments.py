@@ -46,8 +46,8 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Objects = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_as_list)]
 """JSON objects; one alone need not be in a list."""
 
-Key = Annotated[Optional[str], Field(description="Repeats with one key get one result.")]
-"""What makes a call that is repeated the same call. `BridgeServer` looks at it, the tools need not."""
+Key = Annotated[Optional[str], Field(description="Calls repeated with the same key return the first result.")]
+"""Identifies a call that is repeated. `BridgeServer` reads it; the tools do not need to."""
 
 _MEANT = {
     "previous_response_id": ("conversation_id",),

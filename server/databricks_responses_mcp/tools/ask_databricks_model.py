@@ -17,65 +17,74 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Ask a model of the Databricks workspace and get its answer.
-Use when another model's opinion, knowledge or reasoning helps, or to have it look at images or files. \
-It knows only this call and, with conversation_id, its conversation. Costs tokens."""
+Use when another model's opinion, knowledge or reasoning helps, or to let it look at images or files. \
+The model sees only this call and, with conversation_id, the turns of that conversation. Costs tokens."""
 
 
 async def ask_databricks_model(
     ctx: Context[App],
-    prompt: Annotated[str, Field(min_length=1, description="What to ask.")],
-    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: as configured.")] = None,
+    prompt: Annotated[str, Field(min_length=1, description="The question or task, with all context needed.")],
+    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
     instructions: Annotated[Optional[str], Field(description="System instructions.")] = None,
-    images: Annotated[Names, Field(description="Images to show: paths, https or data URLs.")] = (),
-    files: Annotated[Names, Field(description="Text files to put in the prompt; path:10-20 takes these lines.")] = (),
+    images: Annotated[
+        Names, Field(description="Images to show to the model: file paths, https URLs or data URLs.")
+    ] = (),
+    files: Annotated[
+        Names, Field(description="Paths of text files to add to the prompt; path:10-20 adds only those lines.")
+    ] = (),
     reasoning_effort: Annotated[
         Optional[str],
-        Field(description="none to max. Default: the model's."),
+        Field(description="none, minimal, low, medium, high, xhigh or max. Default: the model's."),
     ] = None,
     verbosity: Annotated[Optional[str], Field(description="low, medium or high. Default: the model's.")] = None,
     max_output_tokens: Annotated[
         Optional[Annotated[int, Field(ge=1)]],
-        Field(description="Reasoning included. Default 16384."),
+        Field(description="Limit for the answer, reasoning included. Default: 16384."),
     ] = None,
     temperature: Annotated[
         Optional[Annotated[float, Field(ge=0, le=2)]],
-        Field(description="0 to 2. Default: not sent."),
+        Field(description="Sampling temperature, 0 to 2. Default: not sent."),
     ] = None,
     top_p: Annotated[
-        Optional[Annotated[float, Field(ge=0, le=1)]], Field(description="0 to 1. Default: not sent.")
+        Optional[Annotated[float, Field(ge=0, le=1)]], Field(description="Nucleus sampling, 0 to 1. Default: not sent.")
     ] = None,
-    conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
+    conversation_id: Annotated[
+        Optional[str], Field(description="Conversation to continue. Default: a new one.")
+    ] = None,
     output_schema: Annotated[
-        Optional[dict[str, Any]], Field(description="JSON Schema for the answer; the value is in `parsed`.")
+        Optional[dict[str, Any]],
+        Field(description="JSON Schema that the answer must match; the value is returned in `parsed`."),
     ] = None,
     tools: Annotated[
         Objects,
         Field(
             description="Tools of the Responses API: function, custom, apply_patch, shell, image_generation, mcp, "
-            "web_search. Calls for you come back in pending_calls."
+            "web_search. Calls that you must carry out are returned in pending_calls."
         ),
     ] = (),
     mcp_servers: Annotated[
         Names,
         Field(
-            description="MCP servers it may use: configured names, or the workspace's, e.g. genie/space, "
-            "functions/catalog/schema, sql."
+            description="MCP servers that the model may use: configured names, or the workspace's, for example "
+            "genie/space, functions/catalog/schema, sql."
         ),
     ] = (),
     tool_choice: Annotated[
-        Optional[str], Field(description="auto, none, required, or a tool's name or type. Default auto.")
+        Optional[str], Field(description="auto, none, required, or a tool's name or type. Default: auto.")
     ] = None,
     parallel_tool_calls: Annotated[
-        Optional[bool], Field(description="Several calls at once. Default: the model's.")
+        Optional[bool],
+        Field(description="Whether the model may make several tool calls at once. Default: the model's."),
     ] = None,
     max_tool_calls: Annotated[
-        Optional[Annotated[int, Field(ge=1)]], Field(description="Most calls of built-in tools. Default: no limit.")
+        Optional[Annotated[int, Field(ge=1)]],
+        Field(description="Limit for built-in tool calls. Default: no limit."),
     ] = None,
     extra: Annotated[
         Optional[dict[str, Any]],
-        Field(description="Any other parameters of the API, verbatim."),
+        Field(description="Other parameters of the Responses API, sent unchanged."),
     ] = None,
-    surface: Annotated[Optional[str], Field(description="E.g. chat. Default: found out.")] = None,
+    surface: Annotated[Optional[str], Field(description="API surface, for example chat. Default: detected.")] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Run one question; see DESCRIPTION."""

@@ -12,17 +12,21 @@ from databricks_responses_mcp.tools.arguments import Key, Objects
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
 
 DESCRIPTION = """\
-Hand back the outputs of a model's pending_calls and get its next answer.
-Use when a result has pending_calls: carry them out, give one output for each. \
-To give a call up, say so in its output. The user is asked about MCP calls that you approve. Costs tokens."""
+Return the outputs of a model's pending_calls to it and get its next answer.
+Use when a result has pending_calls: carry out the calls and give one output for each. To skip a call, say so in its \
+output. If you approve an MCP call, the user is asked to confirm. Costs tokens."""
 
 
 async def continue_databricks_model(
     ctx: Context[App],
-    conversation_id: Annotated[str, Field(min_length=1, description="Of the result with pending_calls.")],
+    conversation_id: Annotated[
+        str, Field(min_length=1, description="The conversation_id of the result that has pending_calls.")
+    ],
     outputs: Annotated[
         Objects,
-        Field(description="One per pending call, in the shape that its answer_with shows, e.g. {call_id, output}."),
+        Field(
+            description="One output for each pending call, in the form of its answer_with, such as {call_id, output}."
+        ),
     ],
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:

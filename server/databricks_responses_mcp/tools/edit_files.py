@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.turns.edit import Edited
 
 DESCRIPTION = """\
-Have a model of the workspace edit text files; returns a unified diff.
-Use when another model should work out a change. Writes only with apply=true, all files or none; a change that was \
-shown is written as it is with apply=true and its preview_id, for free. Costs tokens."""
+Let a model of the workspace edit text files; returns a unified diff.
+Use when another model should work out a change. Files are written only with apply=true, all or none. To write a diff \
+that an earlier call returned, call again with apply=true and its preview_id: no model is called. Costs tokens."""
 
 _MOST_TEXT_BYTES = 8_000_000
 
@@ -30,22 +30,26 @@ _MOST_TEXT_BYTES = 8_000_000
 async def edit_files(
     ctx: Context[App],
     instruction: Annotated[
-        Optional[str], Field(description="What to change. Needed unless preview_id is given.")
+        Optional[str], Field(description="What to change. Required unless preview_id is given.")
     ] = None,
-    paths: Annotated[Names, Field(description="Files it may see and change.")] = (),
+    paths: Annotated[Names, Field(description="Paths of the files that the model may read and change.")] = (),
     new_paths: Annotated[
         Names,
-        Field(description="Files it may create. Any other new file is only shown at first, even with apply=true."),
+        Field(
+            description="Paths of files that the model may create. Other new files are only previewed, even with apply."
+        ),
     ] = (),
     apply: Annotated[
-        bool, Field(description="true writes the changes; default false only shows them and gives a preview_id.")
+        bool, Field(description="true writes the changes. Default: false, which returns the diff and a preview_id.")
     ] = False,
     preview_id: Annotated[
         Optional[str],
-        Field(description="Of an earlier result: with apply=true, that diff is written exactly; no model is asked."),
+        Field(description="preview_id of an earlier result. With apply=true, exactly that diff is written."),
     ] = None,
-    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: as configured.")] = None,
-    conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
+    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
+    conversation_id: Annotated[
+        Optional[str], Field(description="Conversation to continue. Default: a new one.")
+    ] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, EditFacts]:
     """Edit; see DESCRIPTION."""

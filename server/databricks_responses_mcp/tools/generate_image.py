@@ -12,35 +12,42 @@ from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import DrawingFacts, define_tool
 
 DESCRIPTION = """\
-Draw pictures from a prompt, or edit reference images, with an OpenAI model of the workspace.
-Use when a picture is wanted. Saves each as a file and returns its path and a thumbnail. Costs tokens."""
+Generate images from a prompt, or edit reference images, with an OpenAI model of the workspace.
+Use when an image is wanted. Saves each image as a file and returns its path and a thumbnail. Costs tokens."""
 
 
 async def generate_image(
     ctx: Context[App],
-    prompt: Annotated[str, Field(min_length=1, description="What to draw, or to change in the images.")],
-    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: as configured.")] = None,
-    size: Annotated[Optional[str], Field(description="Such as 1024x1536, or auto. Default: the model's.")] = None,
+    prompt: Annotated[str, Field(min_length=1, description="What to draw, or what to change in the reference images.")],
+    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
+    size: Annotated[
+        Optional[str], Field(description="WIDTHxHEIGHT, for example 1024x1536, or auto. Default: the model's.")
+    ] = None,
     quality: Annotated[Optional[str], Field(description="low, medium, high or auto. Default: the model's.")] = None,
     background: Annotated[
         Optional[str], Field(description="transparent, opaque or auto. Default: the model's.")
     ] = None,
-    output_format: Annotated[Optional[str], Field(description="png, jpeg or webp. Default png.")] = None,
+    output_format: Annotated[Optional[str], Field(description="png, jpeg or webp. Default: png.")] = None,
     output_compression: Annotated[
-        Optional[Annotated[int, Field(ge=0, le=100)]], Field(description="0 to 100, for jpeg and webp.")
+        Optional[Annotated[int, Field(ge=0, le=100)]], Field(description="Compression of jpeg and webp, 0 to 100.")
     ] = None,
     n: Annotated[
-        Optional[Annotated[int, Field(ge=1, le=10)]], Field(description="How many pictures, 1 to 10. Default 1.")
+        Optional[Annotated[int, Field(ge=1, le=10)]], Field(description="Number of images, 1 to 10. Default: 1.")
     ] = None,
-    images: Annotated[Names, Field(description="Images to edit: paths, https or data URLs.")] = (),
-    mask: Annotated[Optional[str], Field(description="Path or URL; its transparent parts change.")] = None,
+    images: Annotated[Names, Field(description="Reference images to edit: file paths, https URLs or data URLs.")] = (),
+    mask: Annotated[
+        Optional[str], Field(description="Path or URL of a mask whose transparent parts are edited.")
+    ] = None,
     save_to: Annotated[
-        Optional[str], Field(description="Folder or file in the project. Default: as configured.")
+        Optional[str],
+        Field(description="Folder or file to save to, inside an allowed directory. Default: the configured folder."),
     ] = None,
-    conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
+    conversation_id: Annotated[
+        Optional[str], Field(description="Conversation to continue. Default: a new one.")
+    ] = None,
     extra: Annotated[
         Optional[dict[str, Any]],
-        Field(description="Other fields of the image_generation tool, e.g. input_fidelity."),
+        Field(description="Other fields of the image_generation tool, for example input_fidelity."),
     ] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, DrawingFacts]:

@@ -12,18 +12,18 @@ from databricks_responses_mcp.tools.arguments import Optional
 from databricks_responses_mcp.tools.schema import ResponseFacts, define_tool
 
 DESCRIPTION = """\
-Wait for, look at or cancel a call that was still running.
-Use when a result has status running: pass its response_id. Returns what the call would have. Free."""
+Wait for, read or cancel a call that is still running.
+Use when a result has status running: pass its response_id. Returns the result of the original call. Free."""
 
 
 async def get_response(
     ctx: Context[App],
-    response_id: Annotated[str, Field(min_length=1, description="Of the running result.")],
+    response_id: Annotated[str, Field(min_length=1, description="The response_id of the result with status running.")],
     wait_seconds: Annotated[
         Optional[Annotated[float, Field(ge=0, le=3600)]],
-        Field(description="Longest wait. Default: what the host allows."),
+        Field(description="Longest time to wait; 0 returns at once. Default: as long as the host allows."),
     ] = None,
-    cancel: Annotated[bool, Field(description="true ends the call. Default false.")] = False,
+    cancel: Annotated[bool, Field(description="true cancels the call. Default: false.")] = False,
 ) -> Annotated[CallToolResult, ResponseFacts]:
     """Look; see DESCRIPTION."""
     from databricks_responses_mcp.calls.handoff import current_call

@@ -15,11 +15,11 @@ from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
 
 DESCRIPTION = """\
 List the models of the workspace: how each is reached and what it can do.
-Use when a model name is needed, or one was refused. Free."""
+Use when a model name is needed, or when one was refused. Free."""
 
 
 class ModelFacts(BaseModel):
-    """One serving endpoint. With ``all``, also state, task, provider, kind, and why we think of it what we think."""
+    """One serving endpoint. With ``all``, also state, task, provider, kind, and the source of its capabilities."""
 
     name: str
     model_class: Maybe[str] = Field(None, alias="class", description="native, open, agent, chat or other")
@@ -39,13 +39,17 @@ class ModelList(BaseModel):
 
 async def list_databricks_models(
     ctx: Context[App],
-    name_contains: Annotated[Optional[str], Field(description="Only names with this. Default: all.")] = None,
+    name_contains: Annotated[
+        Optional[str], Field(description="Only models whose name contains this text. Default: all.")
+    ] = None,
     capability: Annotated[
         Optional[str],
-        Field(description="E.g. images, image_generation, web_search, custom_tools. Default: any."),
+        Field(
+            description="Only models with this capability, for example image_generation or web_search. Default: any."
+        ),
     ] = None,
     all: Annotated[  # noqa: A002 - what callers call it
-        bool, Field(description="true for everything. Default false.")
+        bool, Field(description="true also lists endpoints that return no text, and adds details. Default: false.")
     ] = False,
 ) -> Annotated[CallToolResult, ModelList]:
     """List endpoints; see DESCRIPTION."""

@@ -12,16 +12,16 @@ from databricks_responses_mcp.tools.arguments import Maybe, Optional
 from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
 
 DESCRIPTION = """\
-List, show, export, compact or delete kept conversations.
-Use when an earlier one is to be found, read, shortened or removed. \
-compact, a summary in place of the earlier turns, costs tokens; the rest is Free."""
+List, show, export, compact or delete stored conversations.
+Use when an earlier conversation is to be found, read, shortened or deleted. \
+compact replaces the earlier turns by a summary and costs tokens; the other actions are Free."""
 
 
 class ManagedFacts(BaseModel):
     """The result of managing conversations."""
 
     status: str
-    text: Maybe[str] = Field(None, description="What was shown, exported or summed up.")
+    text: Maybe[str] = Field(None, description="The conversation, or its summary.")
     text_uri: Maybe[str] = None
     conversation_id: Maybe[str] = None
     conversations: Maybe[list[dict[str, Any]]] = None
@@ -35,15 +35,22 @@ class ManagedFacts(BaseModel):
 async def manage_conversations(
     ctx: Context[App],
     action: Annotated[str, Field(description="list, show, export, compact or delete.")],
-    conversation_id: Annotated[Optional[str], Field(description="Which one.")] = None,
-    contains: Annotated[Optional[str], Field(description="list: only titles with this.")] = None,
+    conversation_id: Annotated[
+        Optional[str], Field(description="The conversation to show, export, compact or delete.")
+    ] = None,
+    contains: Annotated[
+        Optional[str], Field(description="For list: only conversations whose title contains this text.")
+    ] = None,
     older_than_days: Annotated[
-        Optional[Annotated[float, Field(ge=0)]], Field(description="list, delete: those unused so long. Default: any.")
+        Optional[Annotated[float, Field(ge=0)]],
+        Field(description="For list and delete: only conversations not used for this many days. Default: any age."),
     ] = None,
     format: Annotated[  # noqa: A002 - what callers call it
-        Optional[str], Field(description="export: markdown or json. Default markdown.")
+        Optional[str], Field(description="For export: markdown or json. Default: markdown.")
     ] = None,
-    confirm: Annotated[bool, Field(description="true deletes; default false names what would go.")] = False,
+    confirm: Annotated[
+        bool, Field(description="For delete: true deletes. Default: false, which lists what would be deleted.")
+    ] = False,
 ) -> Annotated[CallToolResult, ManagedFacts]:
     """Manage; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for a database.

@@ -26,8 +26,8 @@ class ErrorFacts(BaseModel):
 class ImageFacts(BaseModel):
     """One picture."""
 
-    path: Maybe[str] = Field(None, description="File with the exact bytes.")
-    uri: Maybe[str] = Field(None, description="For resources/read.")
+    path: Maybe[str] = Field(None, description="File with the exact bytes of the image.")
+    uri: Maybe[str] = Field(None, description="URI for resources/read.")
     mime_type: Maybe[str] = None
     width: Maybe[int] = None
     height: Maybe[int] = None
@@ -37,12 +37,12 @@ class ImageFacts(BaseModel):
 
 
 class TurnFacts(BaseModel):
-    """What the results of all turns have in common. What is not known is absent."""
+    """The fields that the results of all turns have. Unknown values are absent."""
 
     status: str = Field(description="completed, incomplete, failed, cut or running")
-    text: Maybe[str] = Field(None, description="Everything the model said.")
-    text_uri: Maybe[str] = Field(None, description="The whole, if cut here.")
-    model: Maybe[str] = Field(None, description="Who answered.")
+    text: Maybe[str] = Field(None, description="The model's answer.")
+    text_uri: Maybe[str] = Field(None, description="Resource with the whole, if it is truncated here.")
+    model: Maybe[str] = Field(None, description="The model that answered.")
     endpoint: Maybe[str] = None
     response_id: Maybe[str] = None
     incomplete_reason: Maybe[str] = None
@@ -51,7 +51,7 @@ class TurnFacts(BaseModel):
     usage: Maybe[dict[str, Any]] = None
     limited_by: Maybe[str] = None
     notes: Maybe[list[str]] = None
-    next_step: Maybe[str] = Field(None, description="What to do now.")
+    next_step: Maybe[str] = Field(None, description="What to do next.")
     elapsed_seconds: Maybe[float] = None
     tail: Maybe[str] = None
     error: Maybe[ErrorFacts] = None
@@ -60,12 +60,12 @@ class TurnFacts(BaseModel):
 class AnswerFacts(TurnFacts):
     """The result of asking.
 
-    ``parsed``, the value that fits ``output_schema``, comes beside these: a schema can say nothing of a value that may
-    be anything, and hosts warn of one that says nothing.
+    ``parsed``, the value that matches ``output_schema``, is returned beside these fields. It has no schema here: it may
+    be any value, and hosts warn about a schema that allows anything.
     """
 
     conversation_id: Maybe[str] = None
-    pending_calls: Maybe[list[dict[str, Any]]] = Field(None, description="Calls for you.")
+    pending_calls: Maybe[list[dict[str, Any]]] = Field(None, description="Tool calls for you to carry out.")
     citations: Maybe[list[dict[str, Any]]] = None
     images: Maybe[list[dict[str, Any]]] = None
 
@@ -73,12 +73,12 @@ class AnswerFacts(TurnFacts):
 class ResponseFacts(BaseModel):
     """The result of any call, as it was or will be; the tool that was called says what else there is."""
 
-    status: str = Field(description="As of the call's own tool; running, interrupted or cancelled")
+    status: str = Field(description="running, interrupted, cancelled, or the status of the finished call")
     text: Maybe[str] = None
     response_id: Maybe[str] = None
     conversation_id: Maybe[str] = None
     notes: Maybe[list[str]] = None
-    next_step: Maybe[str] = Field(None, description="What to do now.")
+    next_step: Maybe[str] = Field(None, description="What to do next.")
     elapsed_seconds: Maybe[float] = None
     tail: Maybe[str] = None
     error: Maybe[ErrorFacts] = None
@@ -89,13 +89,13 @@ class DrawingFacts(TurnFacts):
 
     conversation_id: Maybe[str] = None
     images: Maybe[list[ImageFacts]] = None
-    errors: Maybe[list[dict[str, Any]]] = Field(None, description="Of several pictures, why some failed.")
+    errors: Maybe[list[dict[str, Any]]] = Field(None, description="Why some of several images failed.")
 
 
 class CitationFacts(BaseModel):
     """What a part of the text rests on."""
 
-    number: Maybe[int] = Field(None, description="Its mark in the text.")
+    number: Maybe[int] = Field(None, description="Its number in the text.")
     url: Maybe[str] = None
     title: Maybe[str] = None
     start: Maybe[int] = None
@@ -108,7 +108,7 @@ class SearchFacts(TurnFacts):
 
     conversation_id: Maybe[str] = None
     citations: Maybe[list[CitationFacts]] = None
-    sources: Maybe[list[str]] = Field(None, description="URLs that were looked at.")
+    sources: Maybe[list[str]] = Field(None, description="URLs that were searched.")
 
 
 class OperationFacts(BaseModel):
@@ -125,13 +125,13 @@ class EditFacts(TurnFacts):
     """The result of an edit."""
 
     conversation_id: Maybe[str] = None
-    diff: Maybe[str] = Field(None, description="Unified.")
-    diff_uri: Maybe[str] = Field(None, description="The whole, if cut here.")
+    diff: Maybe[str] = Field(None, description="Unified diff.")
+    diff_uri: Maybe[str] = Field(None, description="Resource with the whole, if it is truncated here.")
     operations: Maybe[list[OperationFacts]] = None
-    applied: Maybe[bool] = Field(None, description="Files were changed.")
-    preview_id: Maybe[str] = Field(None, description="Give it with apply=true to write this diff.")
-    new_files: Maybe[list[str]] = Field(None, description="Files that are created.")
-    directory: Maybe[str] = Field(None, description="What paths are relative to.")
+    applied: Maybe[bool] = Field(None, description="Whether files were written.")
+    preview_id: Maybe[str] = Field(None, description="Pass it with apply=true to write this diff.")
+    new_files: Maybe[list[str]] = Field(None, description="Files that the diff creates.")
+    directory: Maybe[str] = Field(None, description="The directory that paths are relative to.")
 
 
 class _ArgumentsAsGiven(FuncMetadata):

@@ -18,14 +18,19 @@ Use when current facts or sources are needed. Costs tokens."""
 
 async def search_web(
     ctx: Context[App],
-    question: Annotated[str, Field(min_length=1, description="What to find out.")],
-    allowed_domains: Annotated[Names, Field(description="Only these sites.")] = (),
-    search_context_size: Annotated[Optional[str], Field(description="low, medium or high. Default medium.")] = None,
-    user_location: Annotated[
-        Optional[dict[str, Any]], Field(description="City, region, country (2 letters), timezone of the user.")
+    question: Annotated[str, Field(min_length=1, description="The question to answer from the web.")],
+    allowed_domains: Annotated[Names, Field(description="Search only these domains.")] = (),
+    search_context_size: Annotated[
+        Optional[str],
+        Field(description="How much of what is found the model reads: low, medium or high. Default: medium."),
     ] = None,
-    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: as configured.")] = None,
-    conversation_id: Annotated[Optional[str], Field(description="To go on with. Default: a new one.")] = None,
+    user_location: Annotated[
+        Optional[dict[str, Any]], Field(description="The user's city, region, country (two letters) and timezone.")
+    ] = None,
+    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
+    conversation_id: Annotated[
+        Optional[str], Field(description="Conversation to continue. Default: a new one.")
+    ] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, SearchFacts]:
     """Search; see DESCRIPTION."""

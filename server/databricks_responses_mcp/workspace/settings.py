@@ -96,7 +96,7 @@ class Settings(BaseModel):
     model: Annotated[
         str | None,
         Doc(
-            "The serving endpoint that answers when a call names none.",
+            "The serving endpoint to use when a call does not name one.",
             "an endpoint name",
             default="the newest GPT endpoint",
         ),
@@ -104,7 +104,7 @@ class Settings(BaseModel):
     image_model: Annotated[
         str | None,
         Doc(
-            "The serving endpoint that draws when a call names none.",
+            "The serving endpoint for images when a call does not name one.",
             "an endpoint name",
             default="the newest GPT endpoint",
         ),
@@ -118,65 +118,68 @@ class Settings(BaseModel):
     surface: Annotated[
         str,
         Field(pattern=rf"^(?:{'|'.join(SURFACE_NAMES)})$"),
-        Doc("How models are reached; auto finds that out for each.", f"one of {', '.join(SURFACE_NAMES)}"),
+        Doc("The API surface for all models; auto detects it for each model.", f"one of {', '.join(SURFACE_NAMES)}"),
     ] = "auto"
     request_tags: Annotated[
         str | None,
         Field(max_length=4000),
-        Doc("Tags for the bill of what goes through Unity Gateway.", 'a JSON object of texts, such as {"team": "a"}'),
+        Doc(
+            "Tags that requests through Unity Gateway carry, for billing.",
+            'a JSON object of strings, such as {"team": "a"}',
+        ),
     ] = None
 
     timeout_seconds: Annotated[
         float,
         Field(ge=1, le=3600, allow_inf_nan=False),
-        Doc("How long the work of one call may take, retries included, in seconds.", "a number from 1 to 3600"),
+        Doc("The longest time that one call may take, retries included, in seconds.", "a number from 1 to 3600"),
     ] = 1800
     hand_over_seconds: Annotated[
         float | None,
         Field(gt=0, le=3600, allow_inf_nan=False),
         Doc(
-            "After how many seconds a call returns what it has, while its work goes on for get_response.",
+            "The time after which a call returns a partial result and continues for get_response, in seconds.",
             "a number above 0, up to 3600",
-            default="shortly before the host gives the call up, which is known for many; else 50",
+            default="shortly before the timeout of the host, if it is known; else 50",
         ),
     ] = None
     max_retries: Annotated[
         int,
         Field(ge=0, le=10),
         Doc(
-            "How often a request that was surely not accepted (429, 503, no connection) is sent again.",
+            "How often a request that was certainly not accepted (429, 503, no connection) is retried.",
             "a whole number from 0 to 10",
         ),
     ] = 4
     auth_timeout_seconds: Annotated[
         float,
         Field(gt=0, le=600, allow_inf_nan=False),
-        Doc("How long signing in may take, in seconds.", "a number above 0, up to 600"),
+        Doc("The longest time that signing in may take, in seconds.", "a number above 0, up to 600"),
     ] = 60
     endpoints_ttl_seconds: Annotated[
         float,
         Field(ge=0, le=86400, allow_inf_nan=False),
-        Doc("How long the list of serving endpoints is remembered, in seconds.", "a number from 0 to 86400"),
+        Doc("How long the list of serving endpoints is cached, in seconds.", "a number from 0 to 86400"),
     ] = 300
 
     default_max_output_tokens: Annotated[
         int,
         Field(ge=0, le=10_000_000),
         Doc(
-            "max_output_tokens of a call that gives none; the workspace reserves it up front. 0 sends none.",
+            "max_output_tokens of a call that does not set it; the workspace reserves it in advance. 0 sends none.",
             "a whole number, 0 or more",
         ),
     ] = 16384
     max_output_tokens: Annotated[
         int | None,
         Field(ge=16, le=10_000_000),
-        Doc("The most max_output_tokens that a call may ask for; more is refused.", "a whole number, 16 or more"),
+        Doc("The largest max_output_tokens that a call may request; more is refused.", "a whole number, 16 or more"),
     ] = None
     daily_token_budget: Annotated[
         int | None,
         Field(ge=0, le=10**15),
         Doc(
-            "How many tokens, read and written, may be spent in a day (UTC) by all servers on this store.",
+            "The tokens, input and output, that all servers on this store may use in a day (UTC).",
             "a whole number, 0 or more",
         ),
     ] = None
@@ -184,7 +187,7 @@ class Settings(BaseModel):
         int,
         Field(ge=1000, le=10**11),
         Doc(
-            "The most that is read of one answer of the workspace, in bytes; what had arrived by then is kept.",
+            "The largest answer of the workspace that is read, in bytes; what has arrived by then is kept.",
             "a whole number, 1000 or more",
         ),
     ] = 256_000_000
@@ -192,28 +195,28 @@ class Settings(BaseModel):
         int,
         Field(ge=100, le=10_000_000),
         Doc(
-            "How much text one result carries, in tokens; the rest is behind a resource link.",
+            "The largest text in one result, in tokens; the rest is available as a resource.",
             "a whole number, 100 or more",
         ),
     ] = 20_000
     max_file_bytes: Annotated[
         int,
         Field(ge=1, le=1_000_000_000),
-        Doc("The largest text file that is put in a prompt, in bytes.", "a whole number, 1 or more"),
+        Doc("The largest text file that is added to a prompt, in bytes.", "a whole number, 1 or more"),
     ] = 1_000_000
 
     allowed_dirs: Annotated[
         tuple[Path, ...] | Literal["*"] | None,
         Doc(
-            "The directories whose files and pictures may be read, and files changed and pictures saved, by tools.",
-            "absolute paths or ones that start with ~, separated by : (on Windows by ;), or * for everything",
-            default="the working directory, unless it is /, a home, or the folder of temporary files",
+            "The directories in which tools may read files and images, change files and save images.",
+            "absolute paths or paths that start with ~, separated by : (on Windows by ;), or * for all directories",
+            default="the working directory, unless it is /, a home directory or the directory for temporary files",
         ),
     ] = None
     allow_secret_files: Annotated[
         bool,
         Doc(
-            "Whether tools may read files that usually hold secrets: .env, keys, credentials, what is in .git.",
+            "Whether tools may read files that usually contain secrets: .env, keys, credentials, files in .git.",
             "true or false",
             default="false",
         ),
@@ -223,28 +226,28 @@ class Settings(BaseModel):
         Path | None,
         Field(alias="image_dir"),
         Doc(
-            "Where pictures are written.",
-            "an absolute path or one that starts with ~",
-            default="databricks-responses-mcp in the pictures folder",
+            "The directory in which images are saved.",
+            "an absolute path or a path that starts with ~",
+            default="databricks-responses-mcp in the user's pictures directory",
         ),
     ] = None
     inline_image_bytes: Annotated[
         int,
         Field(ge=0, le=100_000_000),
         Doc(
-            "How large the picture inside a result may be, in bytes of encoded JSON. 0 sends only the link.",
+            "The largest image inside a result, in bytes of encoded JSON. 0 sends only a link.",
             "a whole number, 0 or more",
         ),
     ] = 700_000
     max_image_bytes: Annotated[
         int,
         Field(ge=1, le=1_000_000_000),
-        Doc("The largest input picture, in bytes.", "a whole number, 1 or more"),
+        Doc("The largest input image, in bytes.", "a whole number, 1 or more"),
     ] = 20_000_000
     allow_private_urls: Annotated[
         bool,
         Doc(
-            "Whether picture URLs may point to loopback and private networks.",
+            "Whether image URLs may point to loopback and private networks.",
             "true or false",
             default="false",
         ),
@@ -253,22 +256,22 @@ class Settings(BaseModel):
     mcp_servers: Annotated[
         SecretStr | None,
         Doc(
-            "MCP servers that calls may let a model use, beside the workspace's own; see mcp-servers.md.",
-            "a JSON object of servers by name, or the absolute path of a file with one",
+            "MCP servers that a model may use in addition to those of the workspace; see mcp-servers.md.",
+            "a JSON object of servers by name, or the absolute path of a file that contains it",
         ),
     ] = None
     approval_timeout_seconds: Annotated[
         float,
         Field(ge=0, le=3600, allow_inf_nan=False),
         Doc(
-            "How long the user has to approve an MCP call, in seconds. 0 asks nobody: it becomes a pending call.",
+            "How long the user has to approve an MCP call, in seconds. 0 asks nobody: the call becomes a pending call.",
             "a number from 0 to 3600",
         ),
     ] = 120
     model_approvals: Annotated[
         Literal["refuse", "allow"],
         Doc(
-            "Whether the host's model may approve MCP calls itself where its user cannot be asked.",
+            "Whether the host's model may approve MCP calls when the user cannot be asked.",
             "refuse or allow",
         ),
     ] = "refuse"
@@ -276,21 +279,23 @@ class Settings(BaseModel):
     store: Annotated[
         SecretStr | None,
         Doc(
-            "Where conversations, unfinished calls and usage are kept.",
+            "Where conversations, unfinished calls and usage are stored.",
             "the absolute path of an SQLite file, a postgresql:// URL, or off to keep them in memory",
-            default="conversations.db in the user's data folder",
+            default="conversations.db in the user's data directory",
         ),
     ] = None
     store_days: Annotated[
         int,
         Field(ge=0, le=36_500),
-        Doc("How many days a conversation is kept after its last turn. 0 keeps it.", "a whole number, 0 or more"),
+        Doc(
+            "How many days a conversation is kept after its last turn. 0 keeps it forever.", "a whole number, 0 or more"
+        ),
     ] = 90
     store_max_bytes: Annotated[
         int,
         Field(ge=0, le=10**15),
         Doc(
-            "How much all conversations may take up, in bytes; the oldest go first. 0 sets no limit.",
+            "The largest total size of all conversations, in bytes; the oldest are deleted first. 0 sets no limit.",
             "a whole number, 0 or more",
         ),
     ] = 2_000_000_000
@@ -300,34 +305,35 @@ class Settings(BaseModel):
         Doc(
             "The bearer token that clients of `serve --http` must send.",
             "at least 32 characters: letters, digits and -._~+/=",
-            default="a new one at each start, which is printed",
+            default="a new one at each start; it is printed",
         ),
     ] = None
     http_max_sessions: Annotated[
         int,
         Field(ge=1, le=10_000),
-        Doc("How many sessions `serve --http` keeps open.", "a whole number from 1 to 10000"),
+        Doc("The most sessions that `serve --http` keeps open.", "a whole number from 1 to 10000"),
     ] = 100
     http_session_idle_seconds: Annotated[
         float,
         Field(ge=1, le=86400, allow_inf_nan=False),
         Doc(
-            "After how long without a request `serve --http` closes a session, in seconds.", "a number from 1 to 86400"
+            "The time without a request after which `serve --http` closes a session, in seconds.",
+            "a number from 1 to 86400",
         ),
     ] = 1800
 
     engine_api_key: Annotated[
         SecretStr | None,
-        Doc("The key of the server that --engine URL names.", "the key alone"),
+        Doc("The API key of the server that --engine URL names.", "the key alone"),
     ] = None
 
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
-        Doc("How much is logged to stderr.", "DEBUG, INFO, WARNING or ERROR"),
+        Doc("The log level; logs go to stderr.", "DEBUG, INFO, WARNING or ERROR"),
     ] = "INFO"
     log_format: Annotated[
         Literal["json", "text"],
-        Doc("How log lines look.", "json or text"),
+        Doc("The format of log lines.", "json or text"),
     ] = "json"
 
     @field_validator("request_tags", mode="before")
