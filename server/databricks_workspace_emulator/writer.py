@@ -3,10 +3,11 @@
 import copy
 import secrets
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from databricks_workspace_emulator.contract.request import ResponsesRequest
-from databricks_workspace_emulator.tokens import TokenBudget
+from databricks_workspace_emulator.tokens import TokenBudget, split_tokens
 
 Event = dict[str, Any]
 Item = dict[str, Any]
@@ -28,6 +29,8 @@ _PREFIXES = {
 _REASONING_ID = 416
 _PART_ID = 192
 _ITEM_ID = 54
+
+_TOKENS_PER_DELTA = 4
 
 
 class ResponseWriter:
@@ -172,3 +175,14 @@ def _shown_tool(tool: dict[str, Any]) -> dict[str, Any]:
     if tool["type"] == "function":
         return {"description": None, "parameters": None, "strict": True} | shown
     return shown
+
+
+def deltas(writer: ResponseWriter, text: str) -> Iterator[str]:
+    """Yield ``text`` in pieces of a few tokens, until the token budget ends; then ``writer.budget.cut`` is true."""
+    tokens = split_tokens(text)
+    for start in range(0, len(tokens), _TOKENS_PER_DELTA):
+        piece = writer.budget.take("".join(tokens[start : start + _TOKENS_PER_DELTA]))
+        if piece:
+            yield piece
+        if writer.budget.cut:
+            return

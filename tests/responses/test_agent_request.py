@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from databricks_responses_mcp.responses.agent_chat_request import to_agent_chat
-from databricks_responses_mcp.responses.agent_request import to_agent
+from databricks_responses_mcp.responses.agent_request import to_agent, to_agent_chat
 from databricks_responses_mcp.responses.unsupported import UntranslatableError
 
 LOOK_UP = {"type": "function", "name": "look_up", "parameters": {"type": "object"}, "strict": True}

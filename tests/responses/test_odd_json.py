@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from databricks_responses_mcp.responses.accumulator import ResponseAssembler
-from databricks_responses_mcp.responses.agent_chat_request import to_agent_chat
 from databricks_responses_mcp.responses.agent_events import AgentEvents
-from databricks_responses_mcp.responses.agent_request import to_agent
+from databricks_responses_mcp.responses.agent_request import to_agent, to_agent_chat
 from databricks_responses_mcp.responses.answers import answer_items, answer_problems
 from databricks_responses_mcp.responses.chat_events import ChatEvents
 from databricks_responses_mcp.responses.chat_request import to_chat

@@ -14,7 +14,7 @@ from databricks_responses_mcp.responses.output import (
     usage_of,
 )
 from databricks_responses_mcp.responses.payloads import Payload
-from databricks_responses_mcp.responses.sanitize import mend
+from databricks_responses_mcp.responses.sanitize import sanitize_text
 
 
 def text(words: str, *annotations: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def test_usage_has_the_apis_names_whichever_dialect_came() -> None:
 
 
 def test_a_surrogate_pair_that_was_cut_in_two_is_joined_and_half_of_one_replaced() -> None:
-    assert mend("a\ud83d\ude00b\ud83d") == "a😀b\ufffd"
+    assert sanitize_text("a\ud83d\ude00b\ud83d") == "a😀b\ufffd"
 
 
 def test_odd_items_do_not_raise() -> None:

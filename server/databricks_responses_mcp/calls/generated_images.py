@@ -25,7 +25,7 @@ from databricks_responses_mcp.media.thumbnails import Thumbnail, make_thumbnail
 from databricks_responses_mcp.media.write_policy import WritePolicy
 from databricks_responses_mcp.responses.accumulator import Item, picture_base64
 from databricks_responses_mcp.responses.payloads import Payload
-from databricks_responses_mcp.responses.sanitize import mend
+from databricks_responses_mcp.responses.sanitize import sanitize_text
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,9 @@ class PictureTaker:
     def _take(self, holder: list[Payload | str], item: Item) -> Taken:
         source = holder.pop()
         data = _decoded(source)
-        extra = {"revised_prompt": mend(revised)} if isinstance(revised := item.get("revised_prompt"), str) else {}
+        extra = (
+            {"revised_prompt": sanitize_text(revised)} if isinstance(revised := item.get("revised_prompt"), str) else {}
+        )
         if data is None:
             raw = bytes(source.base64) if isinstance(source, Payload) else source.encode("utf-8", "replace")
             return self._unreadable(raw, extra)

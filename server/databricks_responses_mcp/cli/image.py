@@ -1,5 +1,6 @@
 """``image``: what the tool ``generate_image`` does, from a terminal."""
 
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.state import UnsavedPictures
     from databricks_responses_mcp.responses.accumulator import Item
     from databricks_responses_mcp.turns.image_generation import Drawn
 
@@ -178,9 +180,37 @@ async def _rescued(app: Any, prompt: str, facts: dict[str, Any]) -> dict[str, An
         return facts
     import anyio.to_thread
 
-    from databricks_responses_mcp.cli.unsaved_images import rescue
+    return await anyio.to_thread.run_sync(_save_elsewhere, app.unsaved, prompt, facts)
 
-    return await anyio.to_thread.run_sync(rescue, app.unsaved, prompt, facts)
+
+def _save_elsewhere(unsaved: "UnsavedPictures", prompt: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Save the pictures that are only in memory to the temporary directory; return ``facts`` with their paths.
+
+    Raises:
+        BridgeError: ``internal``, if they cannot be saved there either.
+    """
+    from databricks_responses_mcp.media.pictures import save_picture
+
+    pictures: list[dict[str, Any]] = []
+    notes = [note for note in facts.get("notes", []) if "image://unsaved-" not in note]
+    for picture in facts["images"]:
+        if "path" in picture:
+            pictures.append(picture)
+            continue
+        data = unsaved.get(str(picture["uri"]).partition("://")[2])
+        assert data is not None
+        try:
+            saved = save_picture(data, Path(tempfile.gettempdir()), prompt)
+        except BridgeError as error:
+            raise BridgeError(
+                ErrorCode.INTERNAL,
+                "The picture was drawn and paid for, but could be saved neither where it was to go nor in the "
+                f"temporary directory. {error.message}",
+                "Free disk space, or choose another folder with --save-to; then draw it again.",
+            ) from error
+        pictures.append({**{key: value for key, value in picture.items() if key != "uri"}, "path": str(saved.path)})
+        notes.append(f"It could not be saved where it was to go, and is in the temporary directory: {saved.path}")
+    return {**facts, "images": pictures, "notes": notes}
 
 
 def _target(save_to: str) -> str:

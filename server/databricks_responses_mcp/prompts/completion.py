@@ -5,9 +5,13 @@ and never troubles a host: whatever goes wrong, and whatever takes too long, is 
 """
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 
 import anyio
+import anyio.to_thread
 from mcp.types import Completion, CompletionArgument, PromptReference, ResourceTemplateReference
 
 from databricks_responses_mcp.calls.state import App
@@ -16,15 +20,28 @@ from databricks_responses_mcp.prompts.catalogue import PROMPTS
 from databricks_responses_mcp.prompts.change_names import change_names
 from databricks_responses_mcp.prompts.definition import Values
 from databricks_responses_mcp.prompts.endpoint_names import image_models, text_models
-from databricks_responses_mcp.prompts.resource_names import conversation_ids, picture_names
 
 logger = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 2.0
 _MOST_VALUES = 100  # in one answer, by the protocol
+_MOST_ENTRIES = 5000
+_MOST_IDS = 100
 
 Source = Callable[[App, str], Awaitable[Sequence[str]]]
 """Values that there are, likeliest first, given what was typed so far. May raise ``BridgeError``."""
+
+
+async def picture_names(app: App, typed: str) -> Sequence[str]:
+    """Names of the pictures that were saved, the newest first."""
+    return await anyio.to_thread.run_sync(_newest, app.bridge.settings.image_dir, abandon_on_cancel=True)
+
+
+async def conversation_ids(app: App, typed: str) -> Sequence[str]:
+    """Ids of the conversations that are kept, the newest first; what was typed may be of the title, too."""
+    found = await app.bridge.store.conversations(limit=_MOST_IDS, contains=typed)
+    return [summary.conversation_id for summary in found]
+
 
 VALUES: Mapping[Values, Source] = {
     "text models": text_models,
@@ -79,3 +96,12 @@ def _always(values: Sequence[str]) -> Source:
         return values
 
     return suggest
+
+
+def _newest(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            files = [(e.stat().st_mtime_ns, e.name) for e in islice(entries, _MOST_ENTRIES) if e.is_file()]
+    except OSError:
+        return []
+    return [name for _, name in sorted(files, reverse=True) if name.endswith((".png", ".jpg", ".jpeg", ".webp"))]

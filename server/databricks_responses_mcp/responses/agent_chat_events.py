@@ -8,9 +8,9 @@ from typing import Any
 
 from databricks_responses_mcp.responses.agent_items import output_item
 from databricks_responses_mcp.responses.chat_calls import CallPieces
+from databricks_responses_mcp.responses.chat_events import incomplete_reason
 from databricks_responses_mcp.responses.event_items import MessageItem
 from databricks_responses_mcp.responses.event_writer import Event, EventWriter
-from databricks_responses_mcp.responses.finish_reasons import incomplete_reason
 
 _FIELDS = ("custom_outputs", "databricks_output", "trace_id")
 

@@ -1,4 +1,4 @@
-"""A Responses request as agents take it, by MLflow's ``ResponsesAgent``.
+"""A Responses request as agents take it: by MLflow's ``ResponsesAgent``, or in messages.
 
 Source: task ``agent/v1/responses``; an agent checks ``input`` item by item. It has no ``instructions``: they go first
 into the input. ``custom_inputs``, ``context`` and ``databricks_options`` go along as they are.
@@ -9,6 +9,7 @@ from typing import Any
 
 from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.responses.chat_messages import chat_messages
 from databricks_responses_mcp.responses.chat_reasoning import unsealed
 from databricks_responses_mcp.responses.plain_items import as_text, call_id_of, plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
@@ -18,6 +19,11 @@ _SURFACE = "an agent"
 _KNOWN = frozenset({"background", "metadata", "parallel_tool_calls", "truncation", "user"})
 _HERE = frozenset({"model", "input", "instructions", "stream", "tools"})
 _APPROVALS = ("mcp_approval_request", "mcp_approval_response")
+_CHAT_SURFACE = "an agent of the chat kind"
+_CHAT_FIELDS = ("custom_inputs", "context", "databricks_options", "stream")
+_CHAT_DROPPED = frozenset(
+    {"model", "input", "instructions", "tools", "tool_choice", "include", "max_output_tokens", "store"}
+)
 
 
 def to_agent(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -36,6 +42,37 @@ def to_agent(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if tools := body.get("tools"):
         sent["tools"] = _tools(tools)
     return sent, [*notes, *left_out_note(_SURFACE, left_out)]
+
+
+def to_agent_chat(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the body for an agent that takes messages, and notes of what was left out.
+
+    These are the tasks ``agent/v2/chat`` and ``agent/v1/chat``. Such an agent takes messages, ``custom_inputs`` and
+    ``context``; it chooses its model and its tools itself.
+
+    Raises:
+        UntranslatableError: for tools, and for what messages cannot hold.
+    """
+    for tool in body.get("tools") or ():
+        kind = tool.get("type") if isinstance(tool, Mapping) else None
+        feature = "function tools" if kind == "function" else tool_feature(kind)
+        raise UntranslatableError(
+            feature, f"An agent of the chat kind takes no tools; this request has a {quoted(kind)}."
+        )
+    text = body.get("text")
+    wanted = text.get("format") if isinstance(text, Mapping) else None
+    if isinstance(wanted, Mapping) and wanted.get("type") != "text":
+        raise UntranslatableError("structured output", "An agent of the chat kind takes no format for its answer.")
+    items, notes = plain_items(body.get("input"), _CHAT_SURFACE)
+    sent: dict[str, Any] = {
+        "model": body.get("model"),
+        "messages": chat_messages(body.get("instructions"), items, blank=""),
+    }
+    sent |= {name: body[name] for name in _CHAT_FIELDS if body.get(name) is not None}
+    left_out = [
+        name for name, value in body.items() if name not in (*_CHAT_FIELDS, *_CHAT_DROPPED) and value is not None
+    ]
+    return sent, [*notes, *left_out_note(_CHAT_SURFACE, left_out)]
 
 
 def _tools(tools: Any) -> list[Any]:

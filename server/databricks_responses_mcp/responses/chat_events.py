@@ -11,10 +11,44 @@ from databricks_responses_mcp.responses.chat_content import read_content
 from databricks_responses_mcp.responses.chat_usage import is_final_usage
 from databricks_responses_mcp.responses.event_items import MessageItem, ReasoningItem
 from databricks_responses_mcp.responses.event_writer import Event, EventWriter
-from databricks_responses_mcp.responses.finish_reasons import incomplete_reason
 from databricks_responses_mcp.responses.received import flat_annotation
 
 _FIELDS = ("service_tier", "custom_outputs", "databricks_output", "trace_id", "citations")
+
+# Why a chat completion stopped.
+_COMPLETE = frozenset(
+    {
+        "stop",
+        "stop_sequence",
+        "end_turn",
+        "pause_turn",
+        "eos",
+        "eos_token",
+        "tool_calls",
+        "tool_call",
+        "tool_use",
+        "function_call",
+        "complete",
+        "completed",
+        "finished",
+        "done",
+        "end",
+    }
+)
+_REASONS = {
+    "length": "max_output_tokens",
+    "max_tokens": "max_output_tokens",
+    "model_length": "max_output_tokens",
+    "model_context_window_exceeded": "max_output_tokens",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "refusal": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+}
 
 
 class ChatEvents:
@@ -187,3 +221,12 @@ def _annotation(note: Any) -> dict[str, Any] | None:
 def _moved(note: dict[str, Any], offset: int) -> dict[str, Any]:
     places = {key: note[key] + offset for key in ("start_index", "end_index") if type(note.get(key)) is int}
     return {**note, **places}
+
+
+def incomplete_reason(finish: str) -> str | None:
+    """Return why an answer is incomplete, as the Responses API says it; None if it is complete.
+
+    A reason that is not known is returned as it is.
+    """
+    finish = finish.lower()
+    return None if finish in _COMPLETE else _REASONS.get(finish, finish)

@@ -1,17 +1,21 @@
-"""What a server sent, made fit to be sent on: encodable, not too deep, pictures only where pictures stand."""
+"""What a server sent, made safe to pass on: valid Unicode, JSON numbers, bounded depth, fields of the API's types."""
 
 import json
 import math
 from typing import Any
 
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.payloads import Payload
+from databricks_responses_mcp.responses.plain_items import as_text
 
 _DEEPEST = 60
-"""How deep a value may nest: serialisers of hosts and SDKs give up at a few hundred levels."""
+"""Levels of nesting that are kept: serialisers of hosts and SDKs fail at a few hundred."""
+_TEXTS = ("type", "call_id", "approval_request_id", "name", "server_label", "role", "status", "phase")
+_TEXTS_OF_CALLS = ("arguments", "input")
 
 
-def mend(text: str) -> str:
-    """Text that can be encoded: surrogates that a stream cut apart are joined, lone ones replaced."""
+def sanitize_text(text: str) -> str:
+    """Return text that can be encoded: join surrogates that a stream separated, and replace lone ones."""
     if text.isascii():
         return text
     try:
@@ -21,14 +25,14 @@ def mend(text: str) -> str:
     return text
 
 
-def mended(value: Any, depth: int = 0) -> Any:
-    """A JSON value with every text mended and numbers that JSON has; what nests too deep becomes its JSON as text.
+def sanitize(value: Any, depth: int = 0) -> Any:
+    """Return a JSON value whose texts can be encoded, with numbers that JSON has and bounded depth.
 
-    The base64 of a picture stays a ``Payload`` in the ``result`` of an ``image_generation_call``; anywhere else it is
-    text like any other.
+    What nests deeper becomes its JSON as text. The base64 of an image stays a ``Payload`` in the ``result`` of an
+    ``image_generation_call``; elsewhere it becomes text.
     """
     if isinstance(value, str):
-        return mend(value)
+        return sanitize_text(value)
     if isinstance(value, Payload):
         return bytes(value.base64).decode("ascii", "replace")
     if isinstance(value, float):
@@ -39,12 +43,36 @@ def mended(value: Any, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         return _as_text(value)
     if isinstance(value, list):
-        return [mended(item, depth + 1) for item in value]
+        return [sanitize(item, depth + 1) for item in value]
     picture = value.get("result") if value.get("type") == "image_generation_call" else None
     rest = {
-        mend(key) if isinstance(key, str) else key: mended(item, depth + 1) for key, item in _without(value, picture)
+        sanitize_text(key) if isinstance(key, str) else key: sanitize(item, depth + 1)
+        for key, item in _without(value, picture)
     }
     return {**rest, "result": picture} if isinstance(picture, Payload) else rest
+
+
+def sanitize_item(item: Item) -> Item:
+    """Return the item with text where the API has text.
+
+    What identifies an item or a call (``type``, ``call_id``, ``name`` …) and a call's arguments become their JSON if
+    they are of another type, so that a call can still be answered by its id. An ``id`` of another type is left out,
+    since the API would refuse it when the item is sent again; only of an approval request it is kept as JSON, because
+    the answer names it.
+    """
+    kind = item.get("type")
+    odd = [name for name in _TEXTS if not isinstance(item.get(name), str | None)]
+    if isinstance(kind, str) and kind.endswith("_call"):
+        odd += [name for name in _TEXTS_OF_CALLS if not isinstance(item.get(name), str | None)]
+    has_odd_id = "id" in item and not isinstance(item["id"], str | None)
+    if not odd and not has_odd_id:
+        return item
+    sound: dict[str, Any] = {**item, **{name: as_text(item[name]) for name in odd}}
+    if has_odd_id and kind == "mcp_approval_request":
+        sound["id"] = as_text(item["id"])
+    elif has_odd_id:
+        del sound["id"]
+    return sound
 
 
 def _without(value: dict[Any, Any], picture: Any) -> list[tuple[Any, Any]]:
@@ -53,6 +81,6 @@ def _without(value: dict[Any, Any], picture: Any) -> list[tuple[Any, Any]]:
 
 def _as_text(value: Any) -> str:
     try:
-        return mend(json.dumps(value, ensure_ascii=False, default=repr))
+        return sanitize_text(json.dumps(value, ensure_ascii=False, default=repr))
     except RecursionError:
         return "[nested too deep to show]"

@@ -20,8 +20,7 @@ from databricks_responses_mcp.responses.output import (
 )
 from databricks_responses_mcp.responses.received import is_cut_call, received_items
 from databricks_responses_mcp.responses.replay import MAX_ID
-from databricks_responses_mcp.responses.sanitize import mended
-from databricks_responses_mcp.responses.sound_items import sound_item
+from databricks_responses_mcp.responses.sanitize import sanitize, sanitize_item
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +112,7 @@ def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
     reading = _Reading()
     sound: list[Item] = reading.part("items", _sound, response.output, [])
     output = reading.part("order of items", lambda items: received_items(items, response.status), sound, sound)
-    fields: dict[str, Any] = reading.part("fields", mended, response.fields, {})
+    fields: dict[str, Any] = reading.part("fields", sanitize, response.fields, {})
     model = fields.get("model")
     response_id = fields.get("id")
     read = Outcome(
@@ -173,7 +172,7 @@ class _Reading:
 
 
 def _sound(output: list[Item]) -> list[Item]:
-    return [sound_item(item) for item in mended(output)]
+    return [sanitize_item(item) for item in sanitize(output)]
 
 
 def interrupted(outcome: Outcome) -> Outcome:

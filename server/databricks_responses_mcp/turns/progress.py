@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from databricks_responses_mcp.responses.accumulator import ResponseAssembler
-from databricks_responses_mcp.responses.sanitize import mend
+from databricks_responses_mcp.responses.sanitize import sanitize_text
 
 Report = Callable[[float, str], Awaitable[None]]
 """Takes a value that only grows (seconds since the call began) and a message of at most 200 characters."""
@@ -45,7 +45,7 @@ class Reporter:
         value = round(anyio.current_time() - self._started, 3)
         self._last = value = max(value, round(self._last + 0.001, 3))
         # A piece of text may end in the middle of a character: half an emoji cannot be encoded.
-        message = mend(message)
+        message = sanitize_text(message)
         try:
             await self._report(value, message if len(message) <= _MESSAGE else message[: _MESSAGE - 1] + "…")
         except Exception:

@@ -3,9 +3,8 @@
 import secrets
 from typing import Any
 
-from databricks_workspace_emulator.tool_handlers.writing import deltas
 from databricks_workspace_emulator.turn import Turn
-from databricks_workspace_emulator.writer import Event
+from databricks_workspace_emulator.writer import Event, deltas
 
 
 def new_call_id() -> str:

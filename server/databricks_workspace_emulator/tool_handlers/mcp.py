@@ -5,9 +5,8 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from databricks_workspace_emulator.contract.items import Item
-from databricks_workspace_emulator.tool_handlers.writing import deltas
 from databricks_workspace_emulator.turn import Turn
-from databricks_workspace_emulator.writer import Event
+from databricks_workspace_emulator.writer import Event, deltas
 
 _DEFAULT_TOOLS = ("search", "fetch")
 _SCHEMA = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}

@@ -8,9 +8,8 @@ from typing import Any
 from databricks_responses_mcp.schemas.checking import check_values
 from databricks_responses_mcp.schemas.verdict import Verdict
 from databricks_workspace_emulator.schema_filling import fill
-from databricks_workspace_emulator.tool_handlers.writing import deltas
 from databricks_workspace_emulator.turn import Turn
-from databricks_workspace_emulator.writer import Event
+from databricks_workspace_emulator.writer import Event, deltas
 
 _REFUSAL = "I am sorry, but the embedded workspace was told to refuse this."
 

@@ -4,9 +4,8 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from databricks_workspace_emulator.contract.encrypted import seal
-from databricks_workspace_emulator.tool_handlers.writing import deltas
 from databricks_workspace_emulator.turn import Turn
-from databricks_workspace_emulator.writer import Event
+from databricks_workspace_emulator.writer import Event, deltas
 
 _THOUGHTS = {"minimal": 1, "low": 1, "medium": 2, "high": 3, "xhigh": 4, "max": 5}
 

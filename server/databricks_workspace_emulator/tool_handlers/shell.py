@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from databricks_workspace_emulator.tool_handlers.calls import new_call_id
-from databricks_workspace_emulator.tool_handlers.writing import deltas
 from databricks_workspace_emulator.turn import Turn
-from databricks_workspace_emulator.writer import Event
+from databricks_workspace_emulator.writer import Event, deltas
 
 _TIMEOUT_MS = 10_000
 _MAX_OUTPUT = 4_096

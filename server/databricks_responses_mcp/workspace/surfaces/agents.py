@@ -1,9 +1,8 @@
 """Agents: those that the workspace serves, and those that run as Databricks Apps."""
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.responses.agent_chat_request import to_agent_chat
 from databricks_responses_mcp.responses.agent_events import AgentEvents
-from databricks_responses_mcp.responses.agent_request import to_agent
+from databricks_responses_mcp.responses.agent_request import to_agent, to_agent_chat
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, at, invocations_of
 
 AGENT = Surface(
