@@ -75,7 +75,7 @@ def hosts_table() -> str:
 def timeouts_table() -> str:
     """Return each host's timeout for a call, and the time after which the bridge hands the call over."""
     titles = {host.key: host.title for host in HOSTS}
-    rows = ["| host | gives a call up after | handed over after | how that is known |", "|---|---|---|---|"]
+    rows = ["| host | timeout of a call | handed over after | source |", "|---|---|---|---|"]
     rows += [_timeouts_row(titles.get(limits.key, limits.key), limits) for limits in KNOWN]
     return "\n".join([*rows, _timeouts_row("any other", UNKNOWN)])
 

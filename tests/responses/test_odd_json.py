@@ -21,7 +21,6 @@ from databricks_responses_mcp.responses.open_request import to_open
 from databricks_responses_mcp.responses.payloads import parse_json
 from databricks_responses_mcp.responses.replay import replayable
 from databricks_responses_mcp.responses.unsupported import UntranslatableError
-from databricks_responses_mcp.turns.joining import joined
 from databricks_responses_mcp.turns.outcome import Outcome, outcome_of
 from databricks_responses_mcp.turns.partial_response import PartialResponse
 from databricks_responses_mcp.turns.search import read
@@ -205,7 +204,7 @@ def usable(outcome: Outcome) -> None:
     assert not [note for note in outcome.notes if "could not be read" in note]
     to_json(outcome.as_dict(), inf_nan_mode="constants")
     json.dumps(outcome.as_dict(), allow_nan=False).encode()
-    to_json(joined(outcome, outcome).as_dict())
+    to_json(outcome.merge(outcome).as_dict())
     to_json(read(outcome).facts())
     again = replayable(outcome.items)
     json.dumps(again, allow_nan=False)

@@ -16,7 +16,7 @@ from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.progress import Reporter
-from databricks_responses_mcp.turns.stream import exchange
+from databricks_responses_mcp.turns.stream import send_one_stream
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
 from harness.clock import settable_clock
@@ -36,7 +36,7 @@ def body(prompt: str) -> dict[str, Any]:
 
 async def run(bridge: Bridge, prompt: str = "[[say one two three four]]", **options: Any) -> Outcome:
     call = CallContext.start(bridge.settings, **{"seconds": DEADLINE_SECONDS, **options})
-    return await exchange(bridge.client, body(prompt), call)
+    return await send_one_stream(bridge.client, body(prompt), call)
 
 
 async def failure(bridge: Bridge, prompt: str = "[[say one two three four]]", **options: Any) -> BridgeError:

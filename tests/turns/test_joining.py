@@ -1,8 +1,7 @@
 """Turns that make one answer: words, places, items and costs of all of them."""
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.turns.joining import joined, keep_before
-from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.outcome import Outcome, keep_before
 
 
 def outcome(text: str, **more: object) -> Outcome:
@@ -27,7 +26,7 @@ def test_words_places_items_and_costs_are_joined() -> None:
         notes=("second",),
         citations=[{"start_index": 3, "end_index": 8, "url": "u1"}, {"url": "u2"}],
     )
-    whole = joined(before, after)
+    whole = before.merge(after)
     assert whole.as_dict() == {
         "text": "Let me look.\n\nIt broke.",
         "status": "completed",
@@ -52,10 +51,9 @@ def test_words_places_items_and_costs_are_joined() -> None:
 
 
 def test_a_turn_that_says_nothing_adds_no_blank_lines() -> None:
-    assert joined(None, outcome("b")).text == "b"
-    assert joined(outcome(""), outcome("b")).text == "b"
-    assert joined(outcome("a"), outcome("")).text == "a"
-    assert joined(outcome("a"), outcome("b")).usage is None
+    assert outcome("").merge(outcome("b")).text == "b"
+    assert outcome("a").merge(outcome("")).text == "a"
+    assert outcome("a").merge(outcome("b")).usage is None
 
 
 def test_a_failure_keeps_what_came_before_it() -> None:

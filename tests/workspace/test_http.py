@@ -12,7 +12,7 @@ import pytest
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.call_context import CallContext
-from databricks_responses_mcp.turns.stream import exchange
+from databricks_responses_mcp.turns.stream import send_one_stream
 from databricks_responses_mcp.workspace import event_stream as event_stream_module
 from databricks_responses_mcp.workspace import http as http_module
 from databricks_responses_mcp.workspace.settings import load_settings
@@ -250,7 +250,7 @@ async def test_a_stream_without_end_stops_at_the_limit_with_its_text_and_a_code(
     delta = b'data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"word "}\n\n'
     async with raw_server(answer(delta * 1000, "text/event-stream"), max_answer_bytes=20_000) as (_, bridge):
         with pytest.raises(BridgeError) as caught:
-            await exchange(bridge.client, BODY, CallContext.start(bridge.settings, seconds=30))
+            await send_one_stream(bridge.client, BODY, CallContext.start(bridge.settings, seconds=30))
     error = caught.value
     assert (error.code, error.retryable) == (ErrorCode.TOO_LARGE, False)
     assert "RESPONSES_MCP_MAX_ANSWER_BYTES" in error.hint

@@ -27,8 +27,7 @@ from databricks_responses_mcp.calls.waiting_calls import Unfinished
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.answers import answer_problems, approved_calls, with_decisions
 from databricks_responses_mcp.turns.call_context import CallContext
-from databricks_responses_mcp.turns.joining import joined, keep_before
-from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.outcome import Outcome, keep_before
 from databricks_responses_mcp.turns.turn import answer_calls
 from databricks_responses_mcp.visible import visible
 
@@ -296,7 +295,7 @@ class _Call:
                 conversation = self.app.bridge.conversations.in_memory(conversation_id)
                 still = conversation.pending if conversation is not None else outcome.pending_calls
                 raise keep_before(error, replace(outcome, pending_calls=still)) from error
-            return joined(replace(outcome, notes=(*outcome.notes, *_told(outcome, answers))), after)
+            return replace(outcome, notes=(*outcome.notes, *_told(outcome, answers))).merge(after)
 
         return await self._run(work)
 

@@ -256,12 +256,12 @@ class Examination:
             raise NotApplicableError("not made, as asked for")
         from databricks_responses_mcp.responses.request import Prompt, build_request
         from databricks_responses_mcp.turns.call_context import CallContext
-        from databricks_responses_mcp.turns.turn import paid_exchange
+        from databricks_responses_mcp.turns.pipeline import send_metered
 
         bridge = self._of_bridge()
         # A request of its own, not a turn: a conversation would be the one that `ask --continue` continues.
         items = Prompt(text="Reply with: OK").items()
-        outcome = await paid_exchange(
+        outcome = await send_metered(
             bridge,
             build_request(self._model, items, {"max_output_tokens": _SMALLEST_ANSWER}),
             CallContext.start(bridge.settings, "doctor", seconds=min(bridge.settings.timeout_seconds, _MOST_SECONDS)),

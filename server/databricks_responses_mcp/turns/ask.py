@@ -1,6 +1,7 @@
 """Asking a model: which endpoint, which parameters, one turn of a conversation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,8 +18,8 @@ from databricks_responses_mcp.responses.tool_shapes import responses_choice, res
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
-from databricks_responses_mcp.turns.dispatch import SURFACE
 from databricks_responses_mcp.turns.outcome import INTERRUPTED, Outcome
+from databricks_responses_mcp.turns.pipeline import SURFACE
 from databricks_responses_mcp.turns.structured_output import check_output_schema, fit_to_schema, text_format
 from databricks_responses_mcp.turns.turn import take_turn
 from databricks_responses_mcp.workspace.endpoints import Endpoint, looks_pay_per_token
@@ -91,18 +92,32 @@ async def ask(bridge: Bridge, question: Question, call: CallContext | None = Non
     if question.output_schema is not None:
         async with call.deadline.bounds("checking output_schema"):
             await check_output_schema(bridge, question.output_schema)
+    async with _conversation_of(bridge, question, call) as (conversation, named):
+        said = Prompt(text=question.prompt, images=question.images).items()
+        outcome = await take_turn(bridge, conversation, said, call, once=named if question.once else {})
+        if question.output_schema is None or outcome.incomplete_reason == INTERRUPTED:
+            return outcome
+        return await fit_to_schema(bridge, conversation, outcome, question.output_schema, call)
+
+
+@asynccontextmanager
+async def _conversation_of(
+    bridge: Bridge, question: Question, call: CallContext
+) -> AsyncIterator[tuple[Conversation, Mapping[str, Any]]]:
+    """Open the conversation of a question, new or continued, with its lock held; and the parameters of this turn."""
     if question.conversation_id is None:
         async with call.deadline.bounds("looking up the model"):
             conversation, named = await _new_conversation(bridge, question)
         async with conversation.turn:
-            return await _turn(bridge, conversation, question, named, call)
+            yield conversation, named
+        return
     async with (
         bridge.conversations.turn_of(question.conversation_id) as conversation,
         conversation.as_it_was_on_failure(),
     ):
         async with call.deadline.bounds("looking up the model"):
             named = await _go_on_with(bridge, conversation, question)
-        return await _turn(bridge, conversation, question, named, call)
+        yield conversation, named
 
 
 def _in_own_shapes(question: Question) -> Question:
@@ -113,22 +128,6 @@ def _in_own_shapes(question: Question) -> Question:
     if "tool_choice" in extra:
         extra["tool_choice"] = responses_choice(extra["tool_choice"])
     return replace(question, tools=tuple(responses_tools(question.tools)), extra=extra)
-
-
-async def _turn(
-    bridge: Bridge,
-    conversation: Conversation,
-    question: Question,
-    named: Mapping[str, Any],
-    call: CallContext,
-) -> Outcome:
-    """The caller holds the conversation's turn; ``named`` are the parameters of this turn."""
-    said = Prompt(text=question.prompt, images=question.images).items()
-    once = named if question.once else {}
-    outcome = await take_turn(bridge, conversation, said, call, once=once)
-    if question.output_schema is None or outcome.incomplete_reason == INTERRUPTED:
-        return outcome
-    return await fit_to_schema(bridge, conversation, outcome, question.output_schema, call)
 
 
 async def _new_conversation(bridge: Bridge, question: Question) -> tuple[Conversation, Mapping[str, Any]]:

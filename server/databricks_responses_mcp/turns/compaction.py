@@ -1,7 +1,8 @@
 """Conversations made shorter: a summary by their own model stands for the turns so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.responses.accumulator import Item
@@ -9,11 +10,8 @@ from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
-from databricks_responses_mcp.turns.dispatch import SURFACE
-from databricks_responses_mcp.turns.history import input_of
-from databricks_responses_mcp.turns.joining import total_usage
-from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.turn import default_cap, paid_exchange, reads_no_reasoning
+from databricks_responses_mcp.turns.outcome import Outcome, add_usage
+from databricks_responses_mcp.turns.pipeline import SURFACE, RequestParts, send_metered, send_without_refused_parts
 
 _ASK = """\
 Sum this conversation up, so that it can be gone on with from your summary alone. Keep what was asked for and why, \
@@ -46,48 +44,54 @@ async def compact(bridge: Bridge, conversation_id: str, call: CallContext | None
                 f"Conversation {quoted(conversation_id)} is nothing but a summary already.",
                 "Go on with it: ask_databricks_model with this conversation_id.",
             )
-        summing = _Summing(bridge, conversation, call)
-        try:
-            outcome = await summing.up(await input_of(conversation, {}), _MOST_SPLITS)
-        except BridgeError as error:
-            if not reads_no_reasoning(conversation, error):
-                raise
-            outcome = await summing.up(await input_of(conversation, {}), _MOST_SPLITS)
+        parts = RequestParts(
+            conversation=conversation,
+            parameters={name: value for name, value in conversation.parameters.items() if name in _KEPT},
+            has_default_cap=True,
+        )
+        outcome = await send_without_refused_parts(
+            bridge,
+            parts,
+            lambda history, sent: _Summary(bridge, conversation, sent, call).of(history, _MOST_SPLITS),
+        )
         conversation.add_summary(_as_prompt(outcome), outcome)
         notes = await bridge.conversations.keep(conversation)
         return replace(outcome, conversation_id=conversation.conversation_id, notes=(*outcome.notes, *notes))
 
 
 @dataclass(frozen=True, slots=True)
-class _Summing:
-    """One conversation's summing up."""
+class _Summary:
+    """The summary of one conversation.
+
+    Attributes:
+        parameters: of its requests.
+    """
 
     bridge: Bridge
     conversation: Conversation
+    parameters: Mapping[str, Any]
     call: CallContext
 
-    async def up(self, items: Sequence[Item], splits: int) -> Outcome:
-        """A summary of these; in parts, the earlier first, if they are more than the model can read."""
+    async def of(self, items: Sequence[Item], splits: int) -> Outcome:
+        """Return a summary of these; in parts, the earlier first, if they are longer than the model's context."""
         try:
             return await self._whole(items)
         except BridgeError as error:
             parts = _halves(items) if error.reason is Reason.CONTEXT_TOO_LONG and splits else None
             if parts is None:
                 raise
-        earlier = await self.up(parts[0], splits - 1)
+        earlier = await self.of(parts[0], splits - 1)
         try:
-            later = await self.up([*_as_prompt(earlier), *parts[1]], splits - 1)
+            later = await self.of([*_as_prompt(earlier), *parts[1]], splits - 1)
         except BridgeError as error:
-            error.partial = {**error.partial, "usage": total_usage(earlier.usage, error.partial.get("usage"))}
+            error.partial = {**error.partial, "usage": add_usage(earlier.usage, error.partial.get("usage"))}
             raise
-        return replace(later, usage=total_usage(earlier.usage, later.usage))
+        return replace(later, usage=add_usage(earlier.usage, later.usage))
 
     async def _whole(self, items: Sequence[Item]) -> Outcome:
-        parameters = {name: value for name, value in self.conversation.parameters.items() if name in _KEPT}
-        parameters |= default_cap(self.bridge, self.conversation.endpoint, parameters)
-        outcome = await paid_exchange(
+        outcome = await send_metered(
             self.bridge,
-            build_request(self.conversation.endpoint, [*items, *Prompt(text=_ASK).items()], parameters),
+            build_request(self.conversation.endpoint, [*items, *Prompt(text=_ASK).items()], self.parameters),
             self.call,
             conversation_id=self.conversation.conversation_id,
         )

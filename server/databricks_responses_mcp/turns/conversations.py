@@ -101,11 +101,6 @@ class Conversation:
         return {name for turn in self.history for name in call_ids(turn.items)}
 
     @property
-    def has_reasoning(self) -> bool:
-        """Whether the next request holds encrypted reasoning."""
-        return any(item.get("type") == "reasoning" for item in self.input_items())
-
-    @property
     def state(self) -> ConversationState:
         """What the next turn takes over, without what MCP servers are signed in to with."""
         return ConversationState(

@@ -9,7 +9,7 @@ from databricks_responses_mcp.errors import BridgeError, coding
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
-from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.outcome import Outcome, add_usage
 from databricks_responses_mcp.turns.patch_session import Admit, Operation, PatchDesk
 from databricks_responses_mcp.turns.turn import answer_calls
 
@@ -114,7 +114,7 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
     call = call or CallContext.start(bridge.settings)
     desk = PatchDesk(wanted.files, root=wanted.root, admit=admit)
     said: list[str] = []
-    usage: dict[str, Any] = {}
+    usage: dict[str, Any] | None = None
     prompt = "\n\n".join(part for part in (wanted.instruction, _wanted(wanted), shown_files(wanted.files)) if part)
     # A conversation's own instructions stay as they are.
     goes_on = wanted.conversation_id is not None
@@ -132,7 +132,7 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
             while True:
                 steps += 1
                 said.append(outcome.text)
-                _add(usage, outcome.usage or {})
+                usage = add_usage(usage, outcome.usage)
                 if not outcome.pending_calls:
                     break
                 async with call.deadline.bounds("applying the model's changes"):
@@ -144,7 +144,7 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
                 outcome = await answer_calls(bridge, str(outcome.conversation_id), outputs, call)
     except BridgeError as error:
         partial = error.partial
-        _add(usage, partial.get("usage") or {})
+        usage = add_usage(usage, partial.get("usage"))
         text = _joined([*said, str(partial.get("text", ""))])
         facts = _facts(text, await desk.diff(), desk.operations, usage)
         kept = {key: value for key, value in partial.items() if key not in ("output", "pending_calls", "citations")}
@@ -159,7 +159,7 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
         diff=await desk.diff(),
         operations=desk.operations,
         unresolved=desk.unresolved,
-        usage=usage,
+        usage=usage or {},
         is_stopped=bool(outcome.pending_calls),
     )
 
@@ -187,7 +187,7 @@ def _shown(name: str, text: str) -> str:
     return f"File: {name} ({about})\n{fence}\n{text}{fence}"
 
 
-def _facts(text: str, diff: str, operations: list[Operation], usage: dict[str, Any]) -> dict[str, Any]:
+def _facts(text: str, diff: str, operations: list[Operation], usage: dict[str, Any] | None) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "text": text,
         "diff": diff,
@@ -204,16 +204,3 @@ def _progress(desk: PatchDesk) -> str:
     failed = sum(bool(operation.error) for operation in desk.operations)
     done = len(desk.operations) - failed
     return f"{done} operation{'s' * (done != 1)} carried out, {failed} failed; the model goes on"
-
-
-def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Add token counts to those of earlier turns, field by field."""
-    for key, value in more.items():
-        if isinstance(value, Mapping):
-            inner = total.setdefault(key, {})
-            if isinstance(inner, dict):
-                _add(inner, value)
-        elif isinstance(value, int) and isinstance(total.get(key, 0), int):
-            total[key] = total.get(key, 0) + value
-        else:
-            total.setdefault(key, value)

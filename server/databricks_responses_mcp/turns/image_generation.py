@@ -8,16 +8,13 @@ from typing import Any
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
-from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.output import pictures_of
 from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
-from databricks_responses_mcp.turns.history import input_of
-from databricks_responses_mcp.turns.joining import joined, total_usage
-from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.turn import paid_exchange, reads_no_reasoning
+from databricks_responses_mcp.turns.outcome import Outcome, add_usage
+from databricks_responses_mcp.turns.pipeline import RequestParts, send_metered, send_without_refused_parts
 
 _TYPE = "image_generation"
 _PREVIEWS = 2
@@ -66,9 +63,9 @@ class Drawn:
             other = outcome.as_dict()
             facts["text"] = "\n\n".join(text for text in (facts["text"], other["text"]) if text)
             facts["output"] = [*facts.get("output", []), *other.get("output", [])]
-            facts["usage"] = total_usage(facts.get("usage"), other.get("usage"))
+            facts["usage"] = add_usage(facts.get("usage"), other.get("usage"))
         for error in self.errors:
-            facts["usage"] = total_usage(facts.get("usage"), error.partial.get("usage"))
+            facts["usage"] = add_usage(facts.get("usage"), error.partial.get("usage"))
         if self.errors:
             facts["notes"] = [*facts.get("notes", []), *(f"A picture failed: {error}" for error in self.errors)]
             facts["errors"] = [error.as_dict() for error in self.errors]
@@ -113,14 +110,18 @@ async def _draw_in(bridge: Bridge, conversation: Conversation, drawing: Drawing,
     outcomes: dict[int, Outcome] = {}
     errors: dict[int, BridgeError] = {}
 
-    async def one(number: int, items: list[Item]) -> None:
+    async def one(number: int) -> None:
         label = model if drawing.count == 1 else f"picture {number + 1} of {drawing.count}"
         try:
-            outcome = await paid_exchange(
+            outcome = await send_without_refused_parts(
                 bridge,
-                build_request(model, items, parameters),
-                replace(call, progress_label=label),
-                conversation_id=conversation.conversation_id,
+                RequestParts(conversation=conversation, parameters=parameters),
+                lambda history, sent: send_metered(
+                    bridge,
+                    build_request(model, [*history, *said], sent),
+                    replace(call, progress_label=label),
+                    conversation_id=conversation.conversation_id,
+                ),
             )
             if not pictures_of(outcome.items):
                 raise _no_picture(outcome)
@@ -130,18 +131,13 @@ async def _draw_in(bridge: Bridge, conversation: Conversation, drawing: Drawing,
         except BridgeError as error:
             errors[number] = error
 
-    while True:
-        items = [*await input_of(conversation, parameters), *said]
-        async with anyio.create_task_group() as tasks:
-            for number in range(drawing.count):
-                tasks.start_soon(one, number, items)
-        if outcomes or not any(reads_no_reasoning(conversation, error) for error in errors.values()):
-            break
-        errors.clear()
+    async with anyio.create_task_group() as tasks:
+        for number in range(drawing.count):
+            tasks.start_soon(one, number)
     drawn = Drawn([outcomes[n] for n in sorted(outcomes)], [errors[n] for n in sorted(errors)])
     if not drawn.outcomes:
         raise drawn.errors[0]
-    whole = reduce(joined, drawn.outcomes)
+    whole = reduce(Outcome.merge, drawn.outcomes)
     conversation.add(said, whole)
     notes = await bridge.conversations.keep(conversation)
     first = drawn.outcomes[0]

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 Given = TypeVar("Given")
 Read = TypeVar("Read")
 
+_BETWEEN_TEXTS = "\n\n"
+
 INTERRUPTED = "interrupted"
 """The ``incomplete_reason`` of an answer that the caller ended."""
 
@@ -73,6 +75,20 @@ class Outcome:
     parsed: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def merge(self, later: "Outcome") -> "Outcome":
+        """Return one outcome of two turns: the state of ``later``; the text, items and token counts of both."""
+        text = _BETWEEN_TEXTS.join(part for part in (self.text, later.text) if part)
+        shift = len(text) - len(later.text)
+        return replace(
+            later,
+            text=text,
+            citations=[*self.citations, *(_moved(citation, shift) for citation in later.citations)],
+            output=[*self.output, *later.output],
+            items=[*self.items, *later.items],
+            usage=add_usage(self.usage, later.usage),
+            notes=(*self.notes, *later.notes),
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The result contract's fields; what is not known or empty is absent, but for ``text``."""
         facts: dict[str, Any] = {
@@ -105,6 +121,39 @@ def nonzero_counts(usage: Mapping[str, Any] | None) -> dict[str, Any]:
         if shown:
             counts[name] = shown
     return counts
+
+
+def add_usage(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the sum of two token counts, their details included; None if there are none."""
+    if first is None or second is None:
+        return dict(first or second or {}) or None
+    total: dict[str, Any] = {**first, **second}
+    for key in first.keys() & second.keys():
+        one, other = first[key], second[key]
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            total[key] = add_usage(one, other)
+        elif isinstance(one, int | float) and isinstance(other, int | float):
+            total[key] = one + other
+    return total
+
+
+def keep_before(error: BridgeError, before: Outcome) -> BridgeError:
+    """Return ``error`` with an earlier answer of the same call in its partial result.
+
+    The calls that were pending then are still pending.
+    """
+    earlier = {key: value for key, value in before.as_dict().items() if key != "status"}
+    text = _BETWEEN_TEXTS.join(part for part in (before.text, error.partial.get("text")) if part)
+    output = [*before.output, *error.partial.get("output", [])]
+    error.partial = {**earlier, **error.partial, "text": text, **({"output": output} if output else {})}
+    if before.pending_calls:
+        error.partial["pending_calls"] = before.pending_calls
+    return error
+
+
+def _moved(citation: dict[str, Any], shift: int) -> dict[str, Any]:
+    places = {key: citation[key] + shift for key in ("start_index", "end_index") if isinstance(citation.get(key), int)}
+    return {**citation, **places}
 
 
 def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:

@@ -5,8 +5,7 @@ from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, is_paid
 from databricks_responses_mcp.responses.accumulator import ResponseAssembler
-from databricks_responses_mcp.turns.joining import total_usage
-from databricks_responses_mcp.turns.outcome import outcome_of
+from databricks_responses_mcp.turns.outcome import add_usage, outcome_of
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 
@@ -65,7 +64,7 @@ class PartialResponse:
         facts["text"] = "\n\n".join(outcome.text for outcome in outcomes if outcome.text)
         usage: dict[str, Any] | None = None
         for outcome in outcomes:
-            usage = total_usage(usage, outcome.usage)
+            usage = add_usage(usage, outcome.usage)
         if usage:
             facts["usage"] = usage
         # Calls of an answer that is not whole are not waiting, and cannot be answered.

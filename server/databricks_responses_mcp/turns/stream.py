@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -24,7 +23,7 @@ _OF_ANSWERS = frozenset({"type", "object", "output", "choices"})
 """What an answer of a language model, or a piece of one, has at least one of."""
 
 
-async def exchange(
+async def send_one_stream(
     client: WorkspaceClient,
     body: Mapping[str, Any],
     call: CallContext,
@@ -44,7 +43,6 @@ async def exchange(
     """
     assembler = ResponseAssembler()
     endpoint = model or str(body["model"])
-    way = _Way(surface, endpoint)
     call.partial.add(assembler, endpoint)
     stop, seconds = call.stop, call.deadline.seconds_left
     failure: BridgeError | None = None
@@ -54,7 +52,7 @@ async def exchange(
         try:
             if call.reporter is None and stop is None:
                 with coding(reading):
-                    await _run(client, way, body, assembler, call, None)
+                    await _read_answer(client, body, surface, endpoint, assembler, call, None)
             else:
                 progress = (
                     TurnProgress(call.reporter, assembler, call.progress_label or endpoint)
@@ -69,7 +67,7 @@ async def exchange(
                         tasks.start_soon(_cancel_when, stop, tasks.cancel_scope)
                     try:
                         with coding(reading):
-                            await _run(client, way, body, assembler, call, progress)
+                            await _read_answer(client, body, surface, endpoint, assembler, call, progress)
                     except BridgeError as error:
                         failure = error
                     tasks.cancel_scope.cancel()
@@ -103,24 +101,25 @@ async def _cancel_when(event: anyio.Event, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    surface: Surface
-    model: str
-
-
-async def _run(
+async def _read_answer(
     client: WorkspaceClient,
-    way: _Way,
     body: Mapping[str, Any],
+    surface: Surface,
+    model: str,
     assembler: ResponseAssembler,
     call: CallContext,
     progress: TurnProgress | None,
 ) -> None:
+    """Send the request and read its answer into ``assembler``; again after a stream that held only a refusal."""
     on_wait: OnWait | None = progress.waiting if progress is not None else None
     retries = 0
     while True:
-        await _read(client, way, body, assembler, call, progress)
+        async with client.responses(
+            body, model=model, path=surface.path(model), is_gateway=surface.is_gateway, on_wait=on_wait
+        ) as stream:
+            if progress is not None:
+                await progress.opened()
+            await _feed(assembler, stream, surface, model, call, progress)
         refusal = _refusal_of(assembler)
         wait = client.wait_after_stream_error(refusal, retries=retries) if refusal is not None else None
         if refusal is None or wait is None:
@@ -136,41 +135,33 @@ async def _run(
                 await call.take_image(image)
 
 
-async def _read(
-    client: WorkspaceClient,
-    way: _Way,
-    body: Mapping[str, Any],
+async def _feed(
     assembler: ResponseAssembler,
+    stream: EventStream,
+    surface: Surface,
+    model: str,
     call: CallContext,
     progress: TurnProgress | None,
 ) -> None:
-    """Send the request once and read its answer into ``assembler``."""
-    on_text, take_image = call.on_text, call.take_image
-    on_wait: OnWait | None = progress.waiting if progress is not None else None
-    surface = way.surface
-    async with client.responses(
-        body, model=way.model, path=surface.path(way.model), is_gateway=surface.is_gateway, on_wait=on_wait
-    ) as stream:
-        if progress is not None:
-            await progress.opened()
-        async with aclosing(_events(stream, way)) as events:
-            async for event in events:
-                previews = assembler.partial_images
-                item = assembler.feed(event)
-                if (text := assembler.take_text()) and on_text is not None:
-                    on_text(text)
-                if progress is not None and assembler.partial_images != previews:
-                    progress.preview()
-                if item is not None and take_image is not None and picture_base64(item) is not None:
-                    await take_image(item)
-                if assembler.finished:
-                    await stream.drain()
-                    break
-            else:
-                assembler.end_of_stream(marked=stream.marked_end)
-                if (text := assembler.take_text()) and on_text is not None:
-                    on_text(text)
-        assembler.malformed = stream.malformed
+    """Read the events of an opened stream into ``assembler``, and report what they bring."""
+    async with aclosing(_events(stream, surface, model)) as events:
+        async for event in events:
+            previews = assembler.partial_images
+            item = assembler.feed(event)
+            if (text := assembler.take_text()) and call.on_text is not None:
+                call.on_text(text)
+            if progress is not None and assembler.partial_images != previews:
+                progress.preview()
+            if item is not None and call.take_image is not None and picture_base64(item) is not None:
+                await call.take_image(item)
+            if assembler.finished:
+                await stream.drain()
+                break
+        else:
+            assembler.end_of_stream(marked=stream.marked_end)
+            if (text := assembler.take_text()) and call.on_text is not None:
+                call.on_text(text)
+    assembler.malformed = stream.malformed
 
 
 def _refusal_of(assembler: ResponseAssembler) -> BridgeError | None:
@@ -183,17 +174,17 @@ def _refusal_of(assembler: ResponseAssembler) -> BridgeError | None:
     return event_error(result.fields) if result.status == "failed" else None
 
 
-async def _events(stream: EventStream, way: _Way) -> AsyncGenerator[Any, None]:
-    """The answer's events, in the words of the Responses API."""
+async def _events(stream: EventStream, surface: Surface, model: str) -> AsyncGenerator[Any, None]:
+    """Yield the events of an answer, translated to those of the Responses API."""
     async with aclosing(stream.events()) as received:
-        if way.surface.reader is None:
+        if surface.reader is None:
             async for event in received:
-                _check_is_answer(event, way.model)
+                _check_is_answer(event, model)
                 yield event
             return
-        reader = way.surface.reader(way.model)
+        reader = surface.reader(model)
         async for chunk in received:
-            _check_is_answer(chunk, way.model)
+            _check_is_answer(chunk, model)
             for event in reader.feed(chunk):
                 yield event
         for event in reader.finish(marked=stream.marked_end):

@@ -19,8 +19,7 @@ from databricks_responses_mcp.schemas.verdict import Verdict
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation
-from databricks_responses_mcp.turns.joining import joined, keep_before
-from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.outcome import Outcome, keep_before
 from databricks_responses_mcp.turns.turn import take_turn
 
 _PLACES = ("start_index", "end_index", "quote")
@@ -103,7 +102,7 @@ async def fit_to_schema(
             except BridgeError as failed:
                 raise keep_before(failed, outcome) from failed
             # What the first answer cost and did is part of the result; its words are replaced.
-            outcome = replace(joined(outcome, mended), text=mended.text, citations=mended.citations)
+            outcome = replace(outcome.merge(mended), text=mended.text, citations=mended.citations)
     return outcome
 
 

@@ -1,0 +1,279 @@
+"""The path of one request, from what a caller wants to the model's answer.
+
+Each step adds one thing and calls the next:
+
+1. `send_without_refused_parts`: the conversation's history; a retry without a part that the endpoint refuses.
+2. `send_metered`: token limits before the request, usage recorded after it, secrets removed from what came back.
+3. `send_with_surface_fallback`: the surface that serves the model; another one if the first was the wrong one.
+4. `stream.send_one_stream`: one HTTP request and its streamed answer.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
+
+from databricks_responses_mcp.errors import BridgeError, Reason
+from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.responses.strict_schema import without_strict
+from databricks_responses_mcp.responses.unsupported import UntranslatableError
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
+from databricks_responses_mcp.turns.conversations import Conversation
+from databricks_responses_mcp.turns.history import input_of
+from databricks_responses_mcp.turns.model_suggestions import unsupported_by_surface, with_model_suggestion
+from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.stream import send_one_stream
+from databricks_responses_mcp.turns.tool_secrets import tool_secrets
+from databricks_responses_mcp.turns.usage import request_usage
+from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
+from databricks_responses_mcp.workspace.routing import leads_elsewhere
+
+T = TypeVar("T")
+
+SURFACE = "surface"
+"""The parameter of the bridge that forces a surface; it is not sent."""
+
+Part = Literal["reasoning", "default_cap", "strict", "encrypted_reasoning"]
+"""A part of a request that can be left out after an endpoint has refused it."""
+
+_NATIVE = "responses"
+_ENCRYPTED = "reasoning.encrypted_content"
+_CAP = "max_output_tokens"
+_CAP_IS_NEEDED = (
+    "The bridge added max_output_tokens: without it RESPONSES_MCP_MAX_OUTPUT_TOKENS and "
+    "RESPONSES_MCP_DAILY_TOKEN_BUDGET could not be enforced."
+)
+_FROM_UPSTREAM = (
+    "text",
+    "model",
+    "response_id",
+    "incomplete_reason",
+    "refusal",
+    "pending_calls",
+    "citations",
+    "output",
+    "extras",
+    "items",
+    "notes",
+)
+_UNAUTHENTICATED = (401, 403)
+_APPS_TAKE_OAUTH = (
+    "Databricks Apps take OAuth tokens only, no personal access tokens: sign in with `databricks auth login` and a "
+    "profile, or as a service principal that may use the App."
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class RequestParts:
+    """What the next request of a conversation contains besides its history; less each time an endpoint refuses a part.
+
+    Attributes:
+        conversation: whose history is sent. The caller holds its lock ``turn``.
+        parameters: of the request, as the caller and the conversation give them.
+        asks_for_encrypted_reasoning: whether to ask for reasoning that can be sent again.
+        has_default_cap: whether to add the configured default of ``max_output_tokens``.
+        left_out: the parts that were refused.
+    """
+
+    conversation: Conversation
+    parameters: Mapping[str, Any]
+    asks_for_encrypted_reasoning: bool = False
+    has_default_cap: bool = False
+    left_out: set[Part] = field(default_factory=set)
+
+    def sent_parameters(self, bridge: Bridge) -> dict[str, Any]:
+        """Return the parameters together with those that the bridge adds."""
+        return {**self.parameters, **self._include(bridge), **self._default_cap(bridge)}
+
+    def leave_out_refused(self, error: BridgeError, bridge: Bridge, history: list[Item]) -> bool:
+        """Leave out the part that a request was refused for; return whether the request can be sent again.
+
+        Args:
+            history: as the refused request contained it.
+        """
+        part = self._refused_part(error, bridge, history)
+        if part is None:
+            return False
+        self.left_out.add(part)
+        if part == "reasoning":
+            self.conversation.unreadable = len(self.conversation.history)
+        if part == "strict":
+            self.parameters = without_strict(self.parameters) or self.parameters
+            self.conversation.parameters = without_strict(self.conversation.parameters) or self.conversation.parameters
+        return True
+
+    def remember_refusals(self, bridge: Bridge) -> None:
+        """Leave the refused parts out of later requests too: a request without them has been answered."""
+        if "default_cap" in self.left_out:
+            bridge.without_default_cap.add(self.conversation.endpoint)
+        if "encrypted_reasoning" in self.left_out:
+            bridge.without_encrypted_reasoning.add(self.conversation.endpoint)
+
+    def advice(self, error: BridgeError, bridge: Bridge) -> str:
+        """Return the hint of an error that ends the turn, with what is known of the request."""
+        if error.is_refusal and error.reason is Reason.OUTPUT_CAP_REFUSED and self._default_cap(bridge):
+            return f"{error.hint} {_CAP_IS_NEEDED}"
+        return error.hint
+
+    def _refused_part(self, error: BridgeError, bridge: Bridge, history: list[Item]) -> Part | None:
+        if not error.is_refusal:
+            return None
+        if error.reason is Reason.REASONING_UNREADABLE:
+            has_reasoning = any(item.get("type") == "reasoning" for item in history)
+            return "reasoning" if has_reasoning and "reasoning" not in self.left_out else None
+        if error.reason is Reason.OUTPUT_CAP_REFUSED:
+            # Limits of this server can only be enforced by a maximum in each request.
+            is_needed = bridge.settings.max_output_tokens is not None or bridge.settings.daily_token_budget is not None
+            return "default_cap" if self._default_cap(bridge) and not is_needed else None
+        if error.reason is Reason.STRICT_REFUSED:
+            # Strict mode takes only some schemas, and which ones changes.
+            has_strict = error.status is not None and without_strict(self.parameters) is not None
+            return "strict" if has_strict else None
+        if not self._include(bridge):
+            return None
+        # What the caller put into `include` may be what was refused: then the caller has to know.
+        is_include = error.reason is Reason.INCLUDE_REFUSED and "include" not in self.parameters
+        return "encrypted_reasoning" if is_include or error.reason is Reason.ENCRYPTED_REASONING_REFUSED else None
+
+    def _default_cap(self, bridge: Bridge) -> dict[str, Any]:
+        """``max_output_tokens`` where the caller gave none and the endpoint takes it.
+
+        Rate limits reserve output tokens in advance: a request without a maximum reserves the model's largest.
+        """
+        default, most = bridge.settings.default_max_output_tokens, bridge.settings.max_output_tokens
+        is_refused = "default_cap" in self.left_out or self.conversation.endpoint in bridge.without_default_cap
+        if not self.has_default_cap or not default or _CAP in self.parameters or is_refused:
+            return {}
+        return {_CAP: default if most is None else min(default, most)}
+
+    def _include(self, bridge: Bridge) -> dict[str, Any]:
+        """The parameter that asks for reasoning which can be sent again, where the endpoint gives that."""
+        endpoint = self.conversation.endpoint
+        if not self.asks_for_encrypted_reasoning or not wants_encrypted_reasoning(endpoint):
+            return {}
+        if "encrypted_reasoning" in self.left_out or endpoint in bridge.without_encrypted_reasoning:
+            return {}
+        given = self.parameters.get("include")
+        if given is not None and (not isinstance(given, list) or _ENCRYPTED in given):
+            return {}
+        return {"include": [*(given or ()), _ENCRYPTED]}
+
+
+async def send_without_refused_parts(
+    bridge: Bridge,
+    parts: RequestParts,
+    send: Callable[[list[Item], dict[str, Any]], Awaitable[T]],
+) -> T:
+    """Call ``send`` with the history and the parameters of a request, again without each part that is refused.
+
+    Args:
+        send: sends the history with these parameters, in one request or in several.
+
+    Raises:
+        BridgeError: every failure of ``send`` that leaving something out does not remedy.
+    """
+    while True:
+        parameters = parts.sent_parameters(bridge)
+        history = await input_of(parts.conversation, parameters)
+        try:
+            result = await send(history, parameters)
+        except BridgeError as error:
+            if not parts.leave_out_refused(error, bridge, history):
+                raise error.with_hint(parts.advice(error, bridge)) from error
+        else:
+            parts.remember_refusals(bridge)
+            return result
+
+
+async def send_metered(
+    bridge: Bridge,
+    body: dict[str, Any],
+    call: CallContext,
+    *,
+    conversation_id: str | None = None,
+    next_turn_of: Conversation | None = None,
+) -> Outcome:
+    """Send a request within the token limits, and record its usage, also if it fails.
+
+    The secrets of this process and of the request's tools are removed from whatever the workspace repeats of them.
+
+    Args:
+        next_turn_of: the conversation that the caller adds the answer to; the turn and its usage are then committed
+            together.
+
+    Raises:
+        BridgeError: ``budget_exceeded`` before anything is sent, and every failure of `send_with_surface_fallback`.
+    """
+    usage: Any = None
+    outcome: Outcome | None = None
+    endpoint = model = str(body["model"])
+    secrets = call.secrets.with_more(tool_secrets(body))
+    call.partial.hide(secrets)
+    async with bridge.spending.within_limits(body) as lowered:
+        try:
+            outcome = await send_with_surface_fallback(bridge, body, call)
+            fields = {name: getattr(outcome, name) for name in _FROM_UPSTREAM}
+            outcome = replace(outcome, **secrets.remove_from(fields))
+            usage, model = outcome.usage, outcome.model
+        except BridgeError as error:
+            cleaned = secrets.remove_from_error(error)
+            usage, model = cleaned.partial.get("usage"), cleaned.partial.get("model", model)
+            raise cleaned from error
+        finally:
+            spent = request_usage(
+                usage, label=call.usage_label, endpoint=endpoint, model=model, conversation_id=conversation_id
+            )
+            if spent is not None and (outcome is None or next_turn_of is None):
+                await bridge.spending.record(spent)
+        if spent is not None and next_turn_of is not None:
+            next_turn_of.unkept_usage[len(next_turn_of.history) + 1] = spent
+        if outcome.incomplete_reason != _CAP:
+            return outcome
+        if lowered:
+            return replace(outcome, limited_by="RESPONSES_MCP_DAILY_TOKEN_BUDGET", notes=(*outcome.notes, lowered))
+        is_limit = bridge.spending.is_limit(body)
+        return replace(outcome, limited_by="RESPONSES_MCP_MAX_OUTPUT_TOKENS") if is_limit else outcome
+
+
+async def send_with_surface_fallback(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> Outcome:
+    """Send a request on the surface that serves its model, once more on another if the first was the wrong one.
+
+    Raises:
+        BridgeError: every failure of `send_one_stream`, of the first surface if both fail; ``unsupported_by_model`` for
+            what the surface cannot do, naming a model of the workspace that can.
+    """
+    model = str(body["model"])
+    wanted = {key: value for key, value in body.items() if key != SURFACE}
+    async with call.deadline.bounds("finding out how the model is reached"):
+        routes = await bridge.router.ways(model, forced=body.get(SURFACE))
+    first: BridgeError | None = None
+    for route in routes:
+        surface = route.surface
+        try:
+            sent, left_out = (dict(wanted), []) if surface.translate is None else surface.translate(wanted)
+            outcome = await send_one_stream(bridge.client, sent, call, surface=surface, model=model)
+        except UntranslatableError as error:
+            raise first or await unsupported_by_surface(bridge, model, surface, error) from error
+        except BridgeError as error:
+            if first is not None:
+                # A second surface that had begun to answer is paid for: its text and usage must not be lost.
+                if error.is_paid:
+                    raise
+                raise await with_model_suggestion(bridge, model, first) from error
+            if route is not routes[-1] and leads_elsewhere(error, route):
+                first = error
+                continue
+            # Other failures, such as a rate limit or a broken connection, say nothing about the route.
+            if route.confidence == "learned" and leads_elsewhere(error, route):
+                bridge.router.unlearn(model)
+            if surface.key == "app" and (error.status in _UNAUTHENTICATED or error.reason is Reason.SIGN_IN_PAGE):
+                error = error.with_hint(_APPS_TAKE_OAUTH)
+            raise await with_model_suggestion(bridge, model, error) from error
+        if route.confidence != "forced":
+            bridge.router.learn(model, surface.key)
+        if surface.key == _NATIVE:
+            return outcome
+        notes = (f"{surface.speaks}: left out {', '.join(left_out)}.",) if left_out else ()
+        return replace(outcome, surface=surface.key, notes=(*outcome.notes, *notes))
+    assert first is not None
+    raise first

@@ -1,0 +1,69 @@
+"""The path of a call through the code is short, and no context variable lies on it."""
+
+import ast
+import traceback
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from inline_snapshot import snapshot
+
+import databricks_responses_mcp
+from harness import Connect
+
+pytestmark = pytest.mark.anyio
+
+PACKAGE = Path(databricks_responses_mcp.__file__).parent
+
+
+async def test_a_warm_ask_has_at_most_13_own_frames_when_its_request_is_sent(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = httpx.AsyncClient.send
+    stacks: list[list[str]] = []
+
+    async def recorded(self: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+        if request.url.path.endswith("/responses"):
+            stacks.append(
+                [
+                    f"{Path(frame.filename).relative_to(PACKAGE).as_posix()} {frame.name}"
+                    for frame in traceback.extract_stack()
+                    if Path(frame.filename).is_relative_to(PACKAGE)
+                ]
+            )
+        return await send(self, request, **options)
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", recorded)
+    async with connect() as host:
+        for _ in range(2):
+            await host.call("ask_databricks_model", prompt="[[say Hi]]")
+    assert stacks[-1] == snapshot(
+        [
+            "calls/jobs.py _run",
+            "tools/ask_databricks_model.py begin",
+            "turns/ask.py ask",
+            "turns/turn.py take_turn",
+            "turns/pipeline.py send_without_refused_parts",
+            "turns/pipeline.py send_metered",
+            "turns/pipeline.py send_with_surface_fallback",
+            "turns/stream.py send_one_stream",
+            "turns/stream.py _read_answer",
+            "workspace/http.py responses",
+            "workspace/http.py _exchange",
+            "workspace/http.py _attempt",
+            "workspace/transport.py send",
+        ]
+    )
+    assert len(stacks[-1]) <= 13
+
+
+def test_no_context_variable_lies_on_the_path_of_a_call() -> None:
+    created = {
+        path.relative_to(PACKAGE).as_posix()
+        for package in ("turns", "tools")
+        for path in (PACKAGE / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name) and node.id == "ContextVar"
+    }
+    assert created == set()
