@@ -26,6 +26,7 @@ from databricks_responses_mcp.store.records import KeyClaim
 from databricks_responses_mcp.turns.call_context import CallContext, TakeImage
 from databricks_responses_mcp.turns.partial_response import PartialResponse
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.turns.store_calls import result_of_store, within_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ current_call: ContextVar["Held"] = ContextVar("current_call")
 """The call that is being answered."""
 
 _MOST_PATIENCE = 1800.0
-_STORE_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
 _VANISHED_SECONDS = 12.0
 """After which a claimed key whose call was never put down is free: longer than putting down may take."""
@@ -223,16 +223,11 @@ class Held:
             raise
 
     async def _claim(self, key: str) -> KeyClaim:
-        try:
-            with anyio.fail_after(_STORE_SECONDS):
-                return await self._app.jobs.store.claim_key(key, self._fingerprint, self._job_id, time.time())
-        except (StoreError, TimeoutError) as error:
-            raise BridgeError(
-                ErrorCode.INTERNAL,
-                f"Whether this call was made before cannot be looked up: {str(error) or 'the store did not answer.'}",
-                "Mend the store, or leave idempotency_key out.",
-                retryable=True,
-            ) from error
+        return await result_of_store(
+            self._app.jobs.store.claim_key(key, self._fingerprint, self._job_id, time.time()),
+            "Whether this call was made before cannot be looked up",
+            "Fix the store (see RESPONSES_MCP_STORE), or leave idempotency_key out.",
+        )
 
     async def _put_down(self, job: RunningJob) -> None:
         """Let others know of a call that must not be made twice, before it begins.
@@ -258,9 +253,9 @@ class Held:
             return
         if self._task is None:
             self._app.jobs.forget(job_id)
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_STORE_SECONDS):
+        with anyio.CancelScope(shield=True):
             try:
-                await self._app.jobs.store.release_key(self._key, job_id)
+                await within_time_limit(self._app.jobs.store.release_key(self._key, job_id))
             except StoreError as error:
                 logger.warning("an idempotency key could not be given back: %s", error)
 

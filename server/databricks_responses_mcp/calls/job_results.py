@@ -14,13 +14,12 @@ from databricks_responses_mcp.calls.jobs import STALE_SECONDS, Ended, Ending
 from databricks_responses_mcp.calls.results import Lead, answer_result, error_result, running_result
 from databricks_responses_mcp.calls.state import App, app_of, reporter_of
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
-from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.records import Job
+from databricks_responses_mcp.turns.store_calls import result_of_store
 
 _NEWS_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 10.0
-_STORE_SECONDS = 10.0
 
 WHOLE_RESULT = "call_tool_result"
 """The fact under which the result of a tool that is not ours is kept as it was."""
@@ -144,21 +143,16 @@ async def stored_job(app: App, job_id: str) -> Job:
 
 
 async def asked(question: Awaitable[Any]) -> Any:
-    """What the store answers.
+    """Return what the store answers about a job.
 
     Raises:
-        BridgeError: ``internal`` if it does not.
+        BridgeError: ``internal`` if it does not answer.
     """
-    try:
-        with anyio.fail_after(_STORE_SECONDS):
-            return await question
-    except (StoreError, TimeoutError) as error:
-        raise BridgeError(
-            ErrorCode.INTERNAL,
-            f"The call cannot be looked up: {str(error) or 'the store did not answer.'}",
-            "Mend the store and ask again.",
-            retryable=True,
-        ) from error
+    return await result_of_store(
+        question,
+        "The call cannot be looked up",
+        "Fix the store (see RESPONSES_MCP_STORE) and ask again.",
+    )
 
 
 def ended_of(stored: Job) -> tuple[Ending, Ended]:

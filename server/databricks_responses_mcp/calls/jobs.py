@@ -19,6 +19,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, codin
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns.partial_response import PartialResponse
+from databricks_responses_mcp.turns.store_calls import within_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,6 @@ BEAT_SECONDS = 3.0
 STALE_SECONDS = 30.0
 """A job that has not said so for this long was interrupted."""
 
-_STORE_SECONDS = 10.0
 _MOST_REMEMBERED = 100
 _MOST_WHOLE = 8
 """Of the ended jobs that the store has: it can tell as well."""
@@ -231,27 +231,21 @@ class Jobs:
         if job.key is None or not job.is_free:
             return
         try:
-            with anyio.fail_after(_STORE_SECONDS):
-                await self.store.release_key(job.key, job.job_id)
-        except (StoreError, TimeoutError) as error:
+            await within_time_limit(self.store.release_key(job.key, job.job_id))
+        except StoreError as error:
             logger.warning("an idempotency key could not be given back: %s", error)
         except Exception:  # the caller is told of its own failure, not of this one
             logger.exception("giving an idempotency key back failed")
 
     async def _put(self, job: RunningJob) -> str:
         """Write a job as it is now; returns what the caller must be told if that cannot be done."""
-        try:
+
+        async def put() -> None:
             record = _record(job)
-            with anyio.fail_after(_STORE_SECONDS):
-                await self.store.put_job(record)
+            await self.store.put_job(record)
             job.is_stored = record.status != "running"
-        except (StoreError, TimeoutError) as error:
-            logger.warning("a running call could not be kept: %s", error)
-            return f"{_UNKEPT}: {str(error) or 'the store did not answer.'} {_WHILE_RUNNING}"
-        except Exception as error:  # a defect of the store is no reason to lose what was paid for
-            logger.exception("keeping a running call failed")
-            return f"{_UNKEPT} ({type(error).__name__}). {_WHILE_RUNNING}"
-        return ""
+
+        return await _problem_of_storing(put())
 
     async def _beat(self, job: RunningJob) -> None:
         """Say every few seconds that the job runs and what has come; end it when somebody else asks for that."""
@@ -263,17 +257,25 @@ class Jobs:
 
     async def _say_alive(self, job: RunningJob, facts: Mapping[str, Any] | None) -> str:
         """Write that a job runs, and what has come; returns what the caller must be told if that cannot be done."""
-        try:
-            with anyio.fail_after(_STORE_SECONDS):
-                if await self.store.beat_job(job.job_id, time.time(), facts):
-                    job.scope.cancel()
-        except (StoreError, TimeoutError) as error:
-            logger.warning("a running call could not be kept: %s", error)
-            return f"{_UNKEPT}: {str(error) or 'the store did not answer.'} {_WHILE_RUNNING}"
-        except Exception as error:  # one call's defect is no reason to end the server
-            logger.exception("keeping a running call failed")
-            return f"{_UNKEPT} ({type(error).__name__}). {_WHILE_RUNNING}"
-        return ""
+
+        async def beat() -> None:
+            if await self.store.beat_job(job.job_id, time.time(), facts):
+                job.scope.cancel()
+
+        return await _problem_of_storing(beat())
+
+
+async def _problem_of_storing(call: Awaitable[None]) -> str:
+    """Return what the caller must be told if a call of the store fails; empty if it does not."""
+    try:
+        await within_time_limit(call)
+    except StoreError as error:
+        logger.warning("a running call could not be stored: %s", error)
+        return f"{_UNKEPT}: {error} {_WHILE_RUNNING}"
+    except Exception as error:  # a defect of the store is no reason to lose what was paid for, or to end the server
+        logger.exception("storing a running call failed")
+        return f"{_UNKEPT} ({type(error).__name__}). {_WHILE_RUNNING}"
+    return ""
 
 
 def _cancelled(received: dict[str, Any]) -> BridgeError:

@@ -4,12 +4,10 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
-import anyio
-
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
-from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.records import ConversationSummary, Grouping, StoredConversation, UsageTotal
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.store_calls import result_of_store
 from databricks_responses_mcp.turns.usage import DAY, midnight
 
 _T = TypeVar("_T")
@@ -143,13 +141,9 @@ def _before(days: float | None) -> float | None:
 
 
 async def _asked(question: Awaitable[_T]) -> _T:
-    try:
-        with anyio.fail_after(_SECONDS):
-            return await question
-    except (StoreError, TimeoutError) as error:
-        raise BridgeError(
-            ErrorCode.INTERNAL,
-            f"The store cannot be used: {str(error) or f'it did not answer within {_SECONDS:.0f} s.'}",
-            "Mend it, or set RESPONSES_MCP_STORE to another place.",
-            retryable=True,
-        ) from error
+    return await result_of_store(
+        question,
+        "The store cannot be used",
+        "Fix it, or set RESPONSES_MCP_STORE to another place.",
+        seconds=_SECONDS,
+    )

@@ -22,6 +22,7 @@ from databricks_responses_mcp.responses.unique_ids import call_ids, unique_calls
 from databricks_responses_mcp.store.interface import Store, StoreError, TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, Turn, Usage
 from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.store_calls import within_time_limit
 from databricks_responses_mcp.turns.tool_secrets import with_tool_secrets, without_tool_secrets
 
 logger = logging.getLogger(__name__)
@@ -307,17 +308,15 @@ class Conversations:
         conversation_id = conversation.conversation_id
         known = len(conversation.history)
         try:
-            with anyio.fail_after(_LOAD_SECONDS):
-                stored = await self._store.conversation(conversation_id, after=known)
-        except (StoreError, TimeoutError) as error:
+            stored = await within_time_limit(self._store.conversation(conversation_id, after=known), _LOAD_SECONDS)
+        except StoreError as error:
             if known:
                 return  # as it was when it was last here; whoever went on with it meanwhile is found when keeping
             self._let_go(conversation_id)
-            reason = str(error) or f"the store did not answer within {_LOAD_SECONDS:.0f} s."
             raise BridgeError(
                 ErrorCode.INTERNAL,
-                f"Conversation {quoted(conversation_id)} cannot be read: {reason}",
-                "Mend the store, or begin a new conversation.",
+                f"Conversation {quoted(conversation_id)} cannot be read: {error}",
+                "Fix the store (see RESPONSES_MCP_STORE), or begin a new conversation.",
                 retryable=True,
             ) from error
         if stored is None and known and self._keep_anew(conversation):

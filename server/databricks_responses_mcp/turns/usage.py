@@ -12,6 +12,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.chat_usage import token_count
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.records import Usage
+from databricks_responses_mcp.turns.store_calls import result_of_store, within_time_limit
 from databricks_responses_mcp.workspace.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,6 @@ SMALLEST_ANSWER = 16
 DAY = 86_400
 """Seconds."""
 
-_STORE_SECONDS = 10.0
 _LOWERED = (
     "RESPONSES_MCP_DAILY_TOKEN_BUDGET left {left} tokens for the rest of the day (UTC), and no more for this answer."
 )
@@ -92,9 +92,8 @@ class Spending:
         """Store what a request cost. A store that fails is no reason to lose an answer: that is logged."""
         with anyio.CancelScope(shield=True):
             try:
-                with anyio.fail_after(_STORE_SECONDS):
-                    await self._store.add_usage(usage)
-            except (StoreError, TimeoutError) as error:
+                await within_time_limit(self._store.add_usage(usage))
+            except StoreError as error:
                 logger.warning("the usage of a request could not be kept: %s", error)
             except Exception:  # a defect of the store is no reason to lose what was paid for
                 logger.exception("keeping the usage of a request failed")
@@ -111,16 +110,12 @@ class Spending:
             )
 
     async def _spent_today(self) -> int:
-        try:
-            with anyio.fail_after(_STORE_SECONDS):
-                return await self._store.tokens_on_day(time.time())
-        except (StoreError, TimeoutError) as error:
-            raise BridgeError(
-                ErrorCode.BUDGET_EXCEEDED,
-                f"What was spent today cannot be read, so nothing more is spent: {error}",
-                "Mend the store, or unset RESPONSES_MCP_DAILY_TOKEN_BUDGET.",
-                retryable=True,
-            ) from error
+        return await result_of_store(
+            self._store.tokens_on_day(time.time()),
+            "What was spent today cannot be read, so nothing more is spent",
+            "Fix the store (see RESPONSES_MCP_STORE), or unset RESPONSES_MCP_DAILY_TOKEN_BUDGET.",
+            code=ErrorCode.BUDGET_EXCEEDED,
+        )
 
 
 def request_usage(
