@@ -36,7 +36,7 @@ class Workspace:
 
 async def listing(workspace: Workspace) -> dict[str, tuple[str, ...]]:
     payload = await Discovery(workspace.get_json).listing()
-    return {endpoint.name: endpoint.judged.surfaces for endpoint in parse_endpoints(payload)}
+    return {endpoint.name: endpoint.profile.surfaces for endpoint in parse_endpoints(payload)}
 
 
 CLAUDE = {"name": "databricks-claude", "endpoint_type": "FOUNDATION_MODEL_API"}

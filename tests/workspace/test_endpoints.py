@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
-from databricks_responses_mcp.workspace.model_profile import CAPABILITIES, Judgement, gpt_version
+from databricks_responses_mcp.workspace.model_profile import CAPABILITIES, ModelProfile, gpt_version
 
 
 def served(name: str, entity: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -56,167 +56,34 @@ LISTING: dict[str, Any] = {
 
 def test_each_kind_of_endpoint_is_told_apart() -> None:
     told = {
-        e.name: (e.kind, e.serves_responses, e.can_generate_images, f"{e.provider}", f"{e.task}", e.reason)
+        e.name: (e.kind, e.profile.model_class, e.profile.has("image_generation"), f"{e.provider}", f"{e.task}")
         for e in parse_endpoints(LISTING)
     }
     assert told == snapshot(
         {
-            "databricks-gpt-5": (
-                "pay_per_token",
-                "yes",
-                "yes",
-                "None",
-                "llm/v1/chat",
-                "an OpenAI GPT model that Databricks serves",
-            ),
-            "databricks-gpt-5-3-codex": (
-                "pay_per_token",
-                "yes",
-                "unknown",
-                "None",
-                "llm/v1/chat",
-                "an OpenAI GPT model that Databricks serves",
-            ),
-            "databricks-gpt-oss-120b": (
-                "pay_per_token",
-                "no",
-                "no",
-                "None",
-                "llm/v1/chat",
-                "not an OpenAI model; the path /serving-endpoints/open-responses may serve it",
-            ),
-            "databricks-claude-opus-5": (
-                "pay_per_token",
-                "no",
-                "no",
-                "None",
-                "llm/v1/chat",
-                "not an OpenAI model; the path /serving-endpoints/open-responses may serve it",
-            ),
-            "databricks-grok": (
-                "pay_per_token",
-                "yes",
-                "unknown",
-                "None",
-                "None",
-                "the workspace lists the Responses API among its API types",
-            ),
-            "databricks-gpt-9": (
-                "pay_per_token",
-                "no",
-                "no",
-                "None",
-                "None",
-                "the workspace does not list the Responses API among its API types",
-            ),
-            "databricks-o3": (
-                "pay_per_token",
-                "unknown",
-                "unknown",
-                "None",
-                "None",
-                "by its name an OpenAI model; the workspace does not say what it speaks",
-            ),
-            "databricks-gte-large-en": (
-                "pay_per_token",
-                "no",
-                "no",
-                "None",
-                "llm/v1/embeddings",
-                "its task is llm/v1/embeddings",
-            ),
-            "databricks-by-type": (
-                "pay_per_token",
-                "no",
-                "no",
-                "None",
-                "None",
-                "not an OpenAI model; the path /serving-endpoints/open-responses may serve it",
-            ),
-            "databricks-gpt-6": (
-                "pay_per_token",
-                "yes",
-                "yes",
-                "None",
-                "None",
-                "an OpenAI GPT model that Databricks serves",
-            ),
-            "my-openai": ("external", "yes", "yes", "openai", "llm/v1/chat", "an external model of OpenAI"),
-            "my-azure": ("external", "yes", "yes", "openai", "llm/v1/chat", "an external model of Azure OpenAI"),
-            "my-embeddings": ("external", "no", "no", "openai", "llm/v1/embeddings", "its task is llm/v1/embeddings"),
-            "my-claude": (
-                "external",
-                "no",
-                "no",
-                "anthropic",
-                "llm/v1/chat",
-                "an external model of anthropic, which has no Responses API",
-            ),
-            "my-custom": (
-                "external",
-                "unknown",
-                "unknown",
-                "custom",
-                "llm/v1/chat",
-                "an external model of a custom provider",
-            ),
-            "my-forward": (
-                "external",
-                "unknown",
-                "unknown",
-                "databricks-model-serving",
-                "llm/v1/chat",
-                "it forwards to an endpoint of another workspace",
-            ),
-            "my-responses": (
-                "external",
-                "yes",
-                "unknown",
-                "amazon-bedrock",
-                "llm/v1/responses",
-                "its task is the Responses API",
-            ),
-            "my-agent": (
-                "agent",
-                "yes",
-                "unknown",
-                "None",
-                "agent/v1/responses",
-                "an agent that speaks the Responses API",
-            ),
-            "my-old-agent": ("agent", "no", "no", "None", "agent/v2/chat", "an agent whose task is agent/v2/chat"),
-            "my-llama": (
-                "provisioned",
-                "no",
-                "no",
-                "None",
-                "llm/v1/chat",
-                "not an OpenAI model; the path /serving-endpoints/open-responses may serve it",
-            ),
-            "my-sklearn": (
-                "custom",
-                "unknown",
-                "unknown",
-                "None",
-                "None",
-                "a custom model; the workspace does not say what it speaks",
-            ),
-            "bare": (
-                "custom",
-                "unknown",
-                "unknown",
-                "None",
-                "None",
-                "a custom model; the workspace does not say what it speaks",
-            ),
-            "old-fields": (
-                "custom",
-                "unknown",
-                "unknown",
-                "None",
-                "None",
-                "a custom model; the workspace does not say what it speaks",
-            ),
+            "databricks-gpt-5": ("pay_per_token", "native", "yes", "None", "llm/v1/chat"),
+            "databricks-gpt-5-3-codex": ("pay_per_token", "native", "unknown", "None", "llm/v1/chat"),
+            "databricks-gpt-oss-120b": ("pay_per_token", "open", "no", "None", "llm/v1/chat"),
+            "databricks-claude-opus-5": ("pay_per_token", "open", "no", "None", "llm/v1/chat"),
+            "databricks-grok": ("pay_per_token", "native", "unknown", "None", "None"),
+            "databricks-gpt-9": ("pay_per_token", "open", "no", "None", "None"),
+            "databricks-o3": ("pay_per_token", "open", "no", "None", "None"),
+            "databricks-gte-large-en": ("pay_per_token", "other", "no", "None", "llm/v1/embeddings"),
+            "databricks-by-type": ("pay_per_token", "open", "no", "None", "None"),
+            "databricks-gpt-6": ("pay_per_token", "native", "yes", "None", "None"),
+            "my-openai": ("external", "native", "yes", "openai", "llm/v1/chat"),
+            "my-azure": ("external", "native", "yes", "openai", "llm/v1/chat"),
+            "my-embeddings": ("external", "other", "no", "openai", "llm/v1/embeddings"),
+            "my-claude": ("external", "chat", "no", "anthropic", "llm/v1/chat"),
+            "my-custom": ("external", "chat", "no", "custom", "llm/v1/chat"),
+            "my-forward": ("external", "chat", "no", "databricks-model-serving", "llm/v1/chat"),
+            "my-responses": ("external", "native", "unknown", "amazon-bedrock", "llm/v1/responses"),
+            "my-agent": ("agent", "agent", "no", "None", "agent/v1/responses"),
+            "my-old-agent": ("agent", "agent", "no", "None", "agent/v2/chat"),
+            "my-llama": ("provisioned", "open", "no", "None", "llm/v1/chat"),
+            "my-sklearn": ("custom", "chat", "no", "None", "None"),
+            "bare": ("custom", "chat", "no", "None", "None"),
+            "old-fields": ("custom", "chat", "no", "None", "None"),
         }
     )
 
@@ -232,13 +99,9 @@ def test_an_entry_is_read_whole() -> None:
                 task="llm/v1/chat",
                 provider=None,
                 kind="pay_per_token",
-                serves_responses="yes",
-                reason="an OpenAI GPT model that Databricks serves",
                 display_name="GPT-5",
                 description="A model.",
-                can_generate_images="yes",
-                images_reason="an OpenAI model on the Responses API; the image_generation tool is among its tools",
-                judged=Judgement(
+                profile=ModelProfile(
                     model_class="native",
                     surfaces=("responses", "chat"),
                     reason="an OpenAI GPT that Databricks serves, by its name",
@@ -253,13 +116,9 @@ def test_an_entry_is_read_whole() -> None:
                 task=None,
                 provider=None,
                 kind="custom",
-                serves_responses="unknown",
-                reason="a custom model; the workspace does not say what it speaks",
                 display_name="old-fields",
                 description="",
-                can_generate_images="unknown",
-                images_reason="the workspace does not say",
-                judged=Judgement(
+                profile=ModelProfile(
                     model_class="chat",
                     surfaces=("invocations", "chat"),
                     reason="a custom model; the workspace does not say what it speaks",

@@ -193,7 +193,7 @@ class Examination:
                 ) from error
             raise error
         endpoints = await self._of_bridge().endpoints.list()
-        able = sum(endpoint.judged.model_class != "other" for endpoint in endpoints)
+        able = sum(endpoint.profile.is_askable for endpoint in endpoints)
         return f"{len(endpoints)} may be listed, {able} of them answer with text"
 
     async def _find_model(self) -> str:
@@ -208,10 +208,10 @@ class Examination:
         name = chosen or await bridge.endpoints.default_image_model()
         found = await self._judge(name, chosen="RESPONSES_MCP_IMAGE_MODEL" if chosen else "")
         endpoint = await bridge.endpoints.get(name)
-        if endpoint is not None and endpoint.can_generate_images == "no":
+        if endpoint is not None and "image_generation" in endpoint.profile.cannot:
             raise BridgeError(
                 ErrorCode.UNSUPPORTED_BY_MODEL,
-                f"{name} does not draw: {endpoint.images_reason}.",
+                f"{name} does not draw: {endpoint.profile.reason}.",
                 "Set RESPONSES_MCP_IMAGE_MODEL to one that `databricks-responses-mcp models` says draws.",
             )
         return found
@@ -241,13 +241,13 @@ class Examination:
                 f"{name} ({source}) is {endpoint.state}.",
                 "Wait until it is READY, or choose another one.",
             )
-        if endpoint.judged.model_class == "other" and bridge.settings.responses_path == _DEFAULT_PATH:
+        if not endpoint.profile.is_askable and bridge.settings.responses_path == _DEFAULT_PATH:
             raise BridgeError(
                 ErrorCode.UNSUPPORTED_BY_MODEL,
-                f"{name} ({source}) answers with no text: {endpoint.judged.reason}.",
+                f"{name} ({source}) answers with no text: {endpoint.profile.reason}.",
                 _MISSING_ADVICE,
             )
-        surface = endpoint.judged.surfaces[0]
+        surface = endpoint.profile.surfaces[0]
         reached = "" if surface == "responses" else f", reached through the surface {surface}"
         return f"{name}, {source}, is {endpoint.state}{reached}"
 

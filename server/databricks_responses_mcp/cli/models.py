@@ -82,9 +82,9 @@ def _rows(listing: "Listing") -> list[tuple[str, ...]]:
             endpoint.kind.replace("_", " "),
             endpoint.provider or "-",
             endpoint.task or "-",
-            endpoint.judged.model_class,
-            endpoint.judged.surfaces[0],
-            endpoint.can_generate_images,
+            endpoint.profile.model_class,
+            endpoint.profile.surfaces[0],
+            endpoint.profile.has("image_generation"),
             ", ".join(uses) or "-",
         )
         rows.append(cells)

@@ -18,20 +18,19 @@ logger = logging.getLogger(__name__)
 _WAIT_SECONDS = 1.5
 # After a failure the workspace is not asked again at every key that is pressed.
 _RETRY_SECONDS = 15.0
-_ANSWERS = ("yes", "unknown", "no")
 
 
 async def text_models(app: App, typed: str) -> Sequence[str]:
-    """Endpoints that the Responses API serves, or may serve; the surest first."""
-    endpoints = [e for e in await _endpoints(app) if e.serves_responses != "no"]
-    return [e.name for e in sorted(endpoints, key=lambda e: (not e.ready, _ANSWERS.index(e.serves_responses)))]
+    """Return the endpoints that can be asked: those that are ready first, and of them those of the Responses API."""
+    endpoints = [e for e in await _endpoints(app) if e.profile.is_askable]
+    return [e.name for e in sorted(endpoints, key=lambda e: (not e.ready, e.profile.model_class != "native"))]
 
 
 async def image_models(app: App, typed: str) -> Sequence[str]:
-    """Endpoints that draw; where none is known to, those that might."""
+    """Return the endpoints that draw; where none is known to, those that might."""
     endpoints = await _endpoints(app)
     for answer in ("yes", "unknown"):
-        if drawing := [e for e in endpoints if e.can_generate_images == answer]:
+        if drawing := [e for e in endpoints if e.profile.has("image_generation") == answer]:
             return [e.name for e in sorted(drawing, key=lambda e: not e.ready)]
     return ()
 

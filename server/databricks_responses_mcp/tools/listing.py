@@ -75,11 +75,11 @@ async def list_models(
     matching = [
         endpoint
         for endpoint in await bridge.endpoints.list()
-        if name_contains.lower() in endpoint.name.lower() and (wanted is None or wanted in endpoint.judged.can)
+        if name_contains.lower() in endpoint.name.lower() and (wanted is None or wanted in endpoint.profile.can)
     ]
     shown = matching
     if not everything:
-        shown = [e for e in shown if e.judged.model_class != "other"]
+        shown = [e for e in shown if e.profile.is_askable]
     if brief:
         shown = [e for e in shown if e.ready][:_SHORT]
     return Listing(
@@ -99,7 +99,7 @@ async def model_as_json(bridge: Bridge, name: str) -> str:
     """
     for endpoint in await bridge.endpoints.list():
         if endpoint.name == name:
-            return json.dumps(_facts(endpoint, whole=True) | {"surfaces": endpoint.judged.surfaces}, indent=2)
+            return json.dumps(_facts(endpoint, whole=True) | {"surfaces": endpoint.profile.surfaces}, indent=2)
     raise BridgeError(
         ErrorCode.MODEL_NOT_FOUND,
         f"The workspace lists no model {quoted(name)}.",
@@ -108,12 +108,12 @@ async def model_as_json(bridge: Bridge, name: str) -> str:
 
 
 def _facts(endpoint: Endpoint, *, whole: bool) -> dict[str, Any]:
-    judged = endpoint.judged
+    profile = endpoint.profile
     facts: dict[str, Any] = {
         "name": endpoint.name,
-        "class": judged.model_class,
-        "surface": judged.surfaces[0],
-        "can": [capability for capability in CAPABILITIES if capability in judged.can],
+        "class": profile.model_class,
+        "surface": profile.surfaces[0],
+        "can": [capability for capability in CAPABILITIES if capability in profile.can],
     }
     if whole:
         facts |= {
@@ -121,18 +121,18 @@ def _facts(endpoint: Endpoint, *, whole: bool) -> dict[str, Any]:
             "task": endpoint.task,
             "provider": endpoint.provider,
             "kind": endpoint.kind,
-            "reason": judged.reason,
-            "confidence": judged.confidence,
+            "reason": profile.reason,
+            "confidence": profile.confidence,
         }
     return {key: value for key, value in facts.items() if value is not None and value != ""}
 
 
 def _line(endpoint: Endpoint, *, whole: bool) -> str:
-    judged = endpoint.judged
-    can = ", ".join(_WORDS[capability] for capability in CAPABILITIES if capability in judged.can)
-    line = f"{visible(endpoint.name)}: {judged.model_class} ({judged.surfaces[0]}); {can or 'no text'}"
+    profile = endpoint.profile
+    can = ", ".join(_WORDS[capability] for capability in CAPABILITIES if capability in profile.can)
+    line = f"{visible(endpoint.name)}: {profile.model_class} ({profile.surfaces[0]}); {can or 'no text'}"
     if not whole:
         return line
     parts = [endpoint.state, endpoint.kind.replace("_", " "), endpoint.provider, endpoint.task]
     told = ", ".join(visible(part) for part in parts if part)
-    return f"{line}; {told}; {visible(judged.reason)} ({judged.confidence})"
+    return f"{line}; {told}; {visible(profile.reason)} ({profile.confidence})"

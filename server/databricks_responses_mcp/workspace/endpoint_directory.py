@@ -104,24 +104,24 @@ class EndpointDirectory:
     async def default_text_model(self) -> str:
         """The endpoint for text when none is named. Never raises.
 
-        Of the endpoints that are ready and serve the native Responses API, the pay-per-token ones come first, of these
-        the highest GPT version, and of that the plain name before codex, pro, mini and nano. Then the external OpenAI
-        models by the same order. With no such endpoint, or no listing, `FALLBACK_MODEL`.
+        Of the endpoints that are ready and that the native Responses API serves, the pay-per-token ones come first, of
+        these the highest GPT version, and of that the plain name before codex, pro, mini and nano. Then the external
+        OpenAI models by the same order. With no such endpoint, or no listing, `FALLBACK_MODEL`.
         """
-        return _best(e for e in await self._list_or_nothing() if e.serves_responses == "yes")
+        return _best(e for e in await self._list_or_nothing() if e.profile.model_class == "native")
 
     async def default_image_model(self) -> str:
         """The endpoint for pictures when none is named: as for text, of those that can probably draw. Never raises."""
-        return _best(e for e in await self._list_or_nothing() if e.can_generate_images == "yes")
+        return _best(e for e in await self._list_or_nothing() if "image_generation" in e.profile.can)
 
     async def one_that_can(self, capability: Capability, *, but: str = "") -> str | None:
         """The endpoint that comes first by the order of the defaults, of those that have a capability. Never raises."""
-        able = [e for e in await self._list_or_nothing() if e.ready and e.name != but and capability in e.judged.can]
+        able = [e for e in await self._list_or_nothing() if e.ready and e.name != but and capability in e.profile.can]
         return max(able, key=_rank).name if able else None
 
     async def similar(self, name: str) -> tuple[str, ...]:
         """Up to three endpoints that somebody who wrote ``name`` may have meant. Never raises."""
-        names = [e.name for e in await self._list_or_nothing() if e.ready and e.judged.model_class != "other"]
+        names = [e.name for e in await self._list_or_nothing() if e.ready and e.profile.is_askable]
         return () if name in names else tuple(_similar(name, names))
 
     async def _list_or_nothing(self) -> tuple[Endpoint, ...]:

@@ -1,25 +1,17 @@
-"""Serving endpoints: reading the workspace's listing, and what an entry says about the Responses API.
-
-Nothing here is a list of models: those go stale within months. An entry is judged by what the workspace says about it,
-and by the family that its name tells when the workspace says nothing; a judgement never stops a call.
-"""
+"""Serving endpoints: reading the workspace's listing. What an endpoint can do is told by its `ModelProfile`."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from databricks_responses_mcp.workspace.model_profile import Judgement, Signs, gpt_version, judge
+from databricks_responses_mcp.workspace.model_profile import EndpointFacts, ModelProfile, gpt_version, profile_of
 
 Kind = Literal["pay_per_token", "provisioned", "external", "agent", "custom"]
-Serves = Literal["yes", "no", "unknown"]
 
-_RESPONSES_API = "openai/v1/responses"
-_OPENAI_PROVIDERS = frozenset({"openai", "azure-openai", "azure_openai"})
 _API_TYPES = ("api_types", "supported_api_types")
 _SYSTEM_PREFIXES = ("databricks-", "system.ai.")
 _REASONING = re.compile(r"(?:^|[-._/])o[1-9](?![0-9a-z])", re.IGNORECASE)
-_NOT_TEXT_TASKS = ("embedding", "completions", "rerank", "audio", "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +25,9 @@ class Endpoint:
         task: e.g. ``llm/v1/chat`` or ``agent/v1/responses``; None where it says none.
         provider: who runs an external model, e.g. ``openai``; None for others.
         kind: how it is run and paid for.
-        serves_responses: whether the native Responses API answers for it.
-        reason: why we think so, in a sentence.
         display_name: a name for people.
         description: a sentence or two, as the workspace has it; empty where it has none.
-        can_generate_images: whether the ``image_generation`` tool probably works on it.
-        images_reason: why we think so, in a sentence.
-        judged: which surfaces serve it and what it can do.
+        profile: which surfaces serve it and what it can do.
     """
 
     name: str
@@ -48,13 +36,9 @@ class Endpoint:
     task: str | None
     provider: str | None
     kind: Kind
-    serves_responses: Serves
-    reason: str
     display_name: str
     description: str
-    can_generate_images: Serves
-    images_reason: str
-    judged: Judgement
+    profile: ModelProfile
 
 
 def parse_endpoints(payload: Mapping[str, Any]) -> list[Endpoint]:
@@ -82,9 +66,6 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
     )
     provider = next((p for e in entities if (p := _text(_map(e, "external_model"), "provider"))), "")
     kind = _kind(entry, name, task, entities)
-    serves, reason = _serves_responses(name, kind, task, provider.lower(), entities, _api_types(entry, entities))
-    openai = provider.lower() in _OPENAI_PROVIDERS or gpt_version(_model_names(name, entities)) is not None
-    images, images_reason = _generates_images(name, kind, serves, openai=openai)
     ready, state = _state(entry)
     foundation = next((_map(e, "foundation_model") for e in entities if _map(e, "foundation_model")), {})
     return Endpoint(
@@ -94,14 +75,10 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
         task=task or None,
         provider=provider or None,
         kind=kind,
-        serves_responses=serves,
-        reason=reason,
         display_name=_text(foundation, "display_name") or name,
         description=_text(entry, "description") or _text(foundation, "description"),
-        can_generate_images=images,
-        images_reason=images_reason,
-        judged=judge(
-            Signs(
+        profile=profile_of(
+            EndpointFacts(
                 names=_model_names(name, entities),
                 task=task,
                 provider=provider,
@@ -133,59 +110,6 @@ def _provisioned(entity: Mapping[str, Any]) -> bool:
         entity.get(field) is not None
         for field in ("max_provisioned_throughput", "min_provisioned_throughput", "provisioned_model_units")
     )
-
-
-def _serves_responses(
-    name: str, kind: Kind, task: str, provider: str, entities: list[Mapping[str, Any]], api_types: set[str]
-) -> tuple[Serves, str]:
-    if task == "llm/v1/responses":
-        return "yes", "its task is the Responses API"
-    if kind == "agent":
-        if task.endswith("/responses"):
-            return "yes", "an agent that speaks the Responses API"
-        return "no", f"an agent whose task is {task}"
-    if _RESPONSES_API in api_types:
-        return "yes", "the workspace lists the Responses API among its API types"
-    if any(word in task for word in _NOT_TEXT_TASKS if word != "completions") or task == "llm/v1/completions":
-        return "no", f"its task is {task}"
-    if kind == "external":
-        return _external_serves(provider, entities)
-    if api_types:
-        return "no", "the workspace does not list the Responses API among its API types"
-    if kind == "custom":
-        return "unknown", "a custom model; the workspace does not say what it speaks"
-    names = _model_names(name, entities)
-    if gpt_version(names):
-        return "yes", "an OpenAI GPT model that Databricks serves"
-    if re.search(r"(?<![a-z])(?:gpt(?!-?oss)|o\d)(?![a-z])", names, re.IGNORECASE):
-        return "unknown", "by its name an OpenAI model; the workspace does not say what it speaks"
-    return "no", "not an OpenAI model; the path /serving-endpoints/open-responses may serve it"
-
-
-def _external_serves(provider: str, entities: list[Mapping[str, Any]]) -> tuple[Serves, str]:
-    if provider in _OPENAI_PROVIDERS:
-        azure = any(
-            _text(_map(_map(e, "external_model"), "openai_config"), "openai_api_type").lower().startswith("azure")
-            for e in entities
-        )
-        return "yes", f"an external model of {'Azure OpenAI' if azure else 'OpenAI'}"
-    if provider == "databricks-model-serving":
-        return "unknown", "it forwards to an endpoint of another workspace"
-    if provider in ("", "custom"):
-        return "unknown", "an external model of a custom provider"
-    return "no", f"an external model of {provider}, which has no Responses API"
-
-
-def _generates_images(name: str, kind: Kind, serves: Serves, *, openai: bool) -> tuple[Serves, str]:
-    if serves == "no":
-        return "no", "the image_generation tool needs the Responses API"
-    if kind == "agent":
-        return "unknown", "an agent draws only if it was built to"
-    if openai and kind in ("pay_per_token", "external") and serves == "yes":
-        if "codex" in name.lower():
-            return "unknown", "a coding model; the others of its series are the better choice"
-        return "yes", "an OpenAI model on the Responses API; the image_generation tool is among its tools"
-    return "unknown", "the workspace does not say"
 
 
 def _state(entry: Mapping[str, Any]) -> tuple[bool, str]:

@@ -1,7 +1,7 @@
 """Which surfaces serve an endpoint, what it can do, and how sure that is: from what the workspace says, else its name.
 
-Source: the marks of Databricks' listings (``task``, ``api_types``, external providers). Nothing here is a list of
-models, and no judgement stops a call.
+Source: the fields of Databricks' listings (``task``, ``api_types``, external providers). Nothing here is a list of
+models, and no profile stops a call.
 """
 
 import re
@@ -13,6 +13,7 @@ from databricks_responses_mcp.workspace.surfaces.surface import SurfaceKey
 
 ModelClass = Literal["native", "open", "agent", "chat", "other"]
 Confidence = Literal["listed", "named", "guessed"]
+Answer = Literal["yes", "no", "unknown"]
 Capability = Literal["text", "images", "image_generation", "web_search", "custom_tools", "structured_output"]
 CAPABILITIES: tuple[Capability, ...] = (
     "text",
@@ -40,7 +41,7 @@ _SMALL = re.compile(r"-(?:mini|nano|codex|oss)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signs:
+class EndpointFacts:
     """What is known of an endpoint.
 
     Attributes:
@@ -61,14 +62,14 @@ class Signs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class ModelProfile:
     """How an endpoint is reached and what it can do.
 
     Attributes:
         surfaces: that serve it, the best first; at least one.
         reason: why we think so, half a sentence.
         can: the capabilities that it has, as far as is known.
-        cannot: those that it surely has not.
+        cannot: those that it does not have, or that its surfaces cannot ask for.
     """
 
     model_class: ModelClass
@@ -78,21 +79,33 @@ class Judgement:
     can: frozenset[Capability] = field(default_factory=frozenset)
     cannot: frozenset[Capability] = field(default_factory=frozenset)
 
+    @property
+    def is_askable(self) -> bool:
+        """Whether it answers with text: the endpoints that are listed, completed and examined as models."""
+        return self.model_class != "other"
 
-def judge(signs: Signs) -> Judgement:
-    """Judge an endpoint by its signs."""
-    model_class, surfaces, reason, confidence = _way(signs)
-    if signs.is_only_in_catalog:
+    def has(self, capability: Capability) -> Answer:
+        """Return whether it has a capability, as far as is known."""
+        if capability in self.can:
+            return "yes"
+        return "no" if capability in self.cannot else "unknown"
+
+
+def profile_of(facts: EndpointFacts) -> ModelProfile:
+    """Return how an endpoint is reached and what it can do, by what is known of it."""
+    model_class, surfaces, reason, confidence = _reach(facts)
+    if facts.is_only_in_catalog:
         surfaces = tuple(dict.fromkeys(_IN_GATEWAY[surface] for surface in surfaces if surface in _IN_GATEWAY))
         surfaces = surfaces or ("gateway",)
-    can, cannot = _abilities(signs, model_class)
-    return Judgement(
+        confidence = "listed" if facts.api_types else confidence
+    can, cannot = _abilities(facts, model_class)
+    return ModelProfile(
         model_class=model_class, surfaces=surfaces, reason=reason, confidence=confidence, can=can, cannot=cannot
     )
 
 
-def judge_name(name: str) -> Judgement:
-    """Judge an endpoint that no listing has."""
+def profile_of_name(name: str) -> ModelProfile:
+    """Return the profile of an endpoint that no listing has, by its name."""
     lower = name.lower()
     if lower.startswith("system.ai."):
         # A name of the catalog: the gateway knows it, model serving may not.
@@ -100,8 +113,8 @@ def judge_name(name: str) -> Judgement:
         model_class: ModelClass = "open"
         if _GPT.search(name):
             surfaces, model_class = ("gateway", "gateway-chat"), "native"
-        can, cannot = _abilities(Signs(names=name, is_ours=True), model_class)
-        return Judgement(
+        can, cannot = _abilities(EndpointFacts(names=name, is_ours=True), model_class)
+        return ModelProfile(
             model_class=model_class,
             surfaces=surfaces,
             reason="a name of the catalog, which the gateway serves",
@@ -109,12 +122,12 @@ def judge_name(name: str) -> Judgement:
             can=can,
             cannot=cannot,
         )
-    judged = judge(Signs(names=name, is_ours=lower.startswith(_SYSTEM_PREFIXES)))
-    if judged.model_class == "chat":
-        return Judgement(
+    profile = profile_of(EndpointFacts(names=name, is_ours=lower.startswith(_SYSTEM_PREFIXES)))
+    if profile.model_class == "chat":
+        return ModelProfile(
             model_class="native", surfaces=("responses", "chat"), reason="nothing is known of it", confidence="guessed"
         )
-    return judged
+    return profile
 
 
 def gpt_version(name: str) -> tuple[int, int] | None:
@@ -127,28 +140,28 @@ def gpt_version(name: str) -> tuple[int, int] | None:
     return (major // 10, major % 10) if major >= 30 else (major, minor)
 
 
-def _way(signs: Signs) -> tuple[ModelClass, tuple[SurfaceKey, ...], str, Confidence]:
-    agent = _agent_way(signs.task)
+def _reach(facts: EndpointFacts) -> tuple[ModelClass, tuple[SurfaceKey, ...], str, Confidence]:
+    agent = _agent_surfaces(facts.task)
     if agent is not None:
-        return "agent", agent, f"its task is {signs.task}", "listed"
-    if signs.task == "llm/v1/responses":
+        return "agent", agent, f"its task is {facts.task}", "listed"
+    if facts.task == "llm/v1/responses":
         return "native", ("responses",), "its task is the Responses API", "listed"
-    if _NOT_TEXT.search(signs.task):
-        return "other", ("responses",), f"its task is {signs.task}", "listed"
-    if signs.api_types:
-        return _listed_way(signs.api_types)
-    if signs.is_external:
-        return _external_way(signs.provider.lower())
-    if signs.is_ours:
-        if _GPT.search(signs.names):
+    if _NOT_TEXT.search(facts.task):
+        return "other", ("responses",), f"its task is {facts.task}", "listed"
+    if facts.api_types:
+        return _listed_surfaces(facts.api_types)
+    if facts.is_external:
+        return _external_surfaces(facts.provider.lower())
+    if facts.is_ours:
+        if _GPT.search(facts.names):
             return "native", ("responses", "chat"), "an OpenAI GPT that Databricks serves, by its name", "named"
         return "open", ("open-responses", "chat"), "a model that Databricks serves, not OpenAI's by its name", "named"
-    if signs.task == "llm/v1/chat":
+    if facts.task == "llm/v1/chat":
         return "chat", ("chat", "invocations"), "a custom model whose task is chat", "listed"
     return "chat", ("invocations", "chat"), "a custom model; the workspace does not say what it speaks", "guessed"
 
 
-def _agent_way(task: str) -> tuple[SurfaceKey, ...] | None:
+def _agent_surfaces(task: str) -> tuple[SurfaceKey, ...] | None:
     if not task.startswith("agent/"):
         return None
     if task.endswith("/responses"):
@@ -156,17 +169,20 @@ def _agent_way(task: str) -> tuple[SurfaceKey, ...] | None:
     return ("agent-chat", "invocations") if task.endswith("v2/chat") else ("agent-chat", "chat")
 
 
-def _listed_way(api_types: Collection[str]) -> tuple[ModelClass, tuple[SurfaceKey, ...], str, Confidence]:
+def _listed_surfaces(api_types: Collection[str]) -> tuple[ModelClass, tuple[SurfaceKey, ...], str, Confidence]:
     chats = not _CHAT_APIS.isdisjoint(api_types)
     if _RESPONSES_API in api_types:
         surfaces: tuple[SurfaceKey, ...] = ("responses", "chat") if chats else ("responses",)
         return "native", surfaces, "the workspace lists the Responses API among its API types", "listed"
+    if set(api_types) <= _CHAT_APIS:
+        # Open Responses serves most of them, and is nowhere listed: that it does not is found out by asking.
+        return "open", ("open-responses", "chat"), "the workspace lists Chat Completions alone", "guessed"
     if chats or any(kind.startswith(("anthropic/", "gemini/")) for kind in api_types):
         return "open", ("open-responses", "chat"), "the workspace lists other API types than Responses", "listed"
     return "other", ("responses",), f"its API types are {', '.join(sorted(api_types))}", "listed"
 
 
-def _external_way(provider: str) -> tuple[ModelClass, tuple[SurfaceKey, ...], str, Confidence]:
+def _external_surfaces(provider: str) -> tuple[ModelClass, tuple[SurfaceKey, ...], str, Confidence]:
     if provider in _OPENAI_PROVIDERS:
         return "native", ("responses", "chat"), "an external model of OpenAI or Azure OpenAI", "listed"
     if provider in ("", "custom", "databricks-model-serving"):
@@ -174,29 +190,27 @@ def _external_way(provider: str) -> tuple[ModelClass, tuple[SurfaceKey, ...], st
     return "chat", ("chat", "invocations"), f"an external model of {provider}, which has no Responses API", "listed"
 
 
-def _abilities(signs: Signs, model_class: ModelClass) -> tuple[frozenset[Capability], frozenset[Capability]]:
+def _abilities(facts: EndpointFacts, model_class: ModelClass) -> tuple[frozenset[Capability], frozenset[Capability]]:
     if model_class == "other":
         return frozenset(), frozenset(CAPABILITIES)
     can: set[Capability] = {"text"}
     cannot: set[Capability] = set()
-    version = gpt_version(signs.names)
-    is_openai = version is not None or signs.provider.lower() in _OPENAI_PROVIDERS
-    if (version is not None and version >= (4, 0)) or _SEES.search(signs.names):
+    version = gpt_version(facts.names)
+    is_openai = version is not None or facts.provider.lower() in _OPENAI_PROVIDERS
+    if (version is not None and version >= (4, 0)) or _SEES.search(facts.names):
         can.add("images")
     if model_class in ("open", "chat", "agent"):
         cannot |= {"image_generation", "web_search", "custom_tools"}
-        if model_class == "agent":
-            cannot -= {"image_generation", "web_search"}
-        else:
+        if model_class != "agent":
             can.add("structured_output")
         return frozenset(can), frozenset(cannot)
     can.add("structured_output")
     if is_openai:
-        coding = "codex" in signs.names.lower()
+        coding = "codex" in facts.names.lower()
         if not coding:
             can.add("image_generation")
-        if not signs.is_external:
+        if not facts.is_external:
             can.add("web_search")
-        if signs.is_external or (version is not None and version >= (5, 0) and not _SMALL.search(signs.names)):
+        if facts.is_external or (version is not None and version >= (5, 0) and not _SMALL.search(facts.names)):
             can.add("custom_tools")
     return frozenset(can), frozenset(cannot)

@@ -8,7 +8,7 @@ from typing import Literal
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.workspace.apps import NAME_PREFIX
 from databricks_responses_mcp.workspace.endpoints import Endpoint
-from databricks_responses_mcp.workspace.model_profile import judge_name
+from databricks_responses_mcp.workspace.model_profile import profile_of_name
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey, at
 from databricks_responses_mcp.workspace.surfaces.table import SURFACES
 
@@ -89,12 +89,12 @@ class Router:
             return [Way(self._surface(_key(wanted)), "it was asked for", "forced")]
         if (learned := self._learned.get(model)) is not None:
             return [Way(self._surface(learned), "it answered there before", "learned")]
-        judged = judge_name(model)
+        profile = profile_of_name(model)
         # A name that says enough is not worth waiting for a listing; one that is at hand is better all the same.
-        if judged.confidence != "named" or judged.model_class != "native" or self._is_known():
+        if profile.confidence != "named" or profile.model_class != "native" or self._is_known():
             endpoint = await self._look_up(model)
-            judged = endpoint.judged if endpoint is not None else judged
-        ways = [Way(self._surface(key), judged.reason, judged.confidence) for key in judged.surfaces[:2]]
+            profile = endpoint.profile if endpoint is not None else profile
+        ways = [Way(self._surface(key), profile.reason, profile.confidence) for key in profile.surfaces[:2]]
         # Whoever sets a path means it.
         return ways[:1] if self._responses_path is not None and ways[0].surface.key in ("responses", "agent") else ways
 
