@@ -188,6 +188,8 @@ async def test_a_host_that_is_not_asked_gets_a_pending_call_that_its_model_canno
         assert not failed
         assert facts["notes"] == [f"{why}: the calls wait in pending_calls."]
         (pending,) = facts["pending_calls"]
+        assert pending["answer_with"]["approve"] is False
+        assert facts["next_step"].startswith("Nobody can approve the MCP calls from here. Tell the user")
         approval, conversation = pending["approval_request_id"], facts["conversation_id"]
         disguised = [
             {"approval_request_id": approval, "approve": True},

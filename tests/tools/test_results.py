@@ -70,6 +70,15 @@ async def test_a_call_that_has_said_nothing_yet_has_no_tail(bridge: Bridge) -> N
             ),
         ),
         (
+            {"pending_calls": [CALL, {**CALL, "type": "mcp_approval_request", "answer_with": {"approve": False}}]},
+            (
+                "Nobody can approve the MCP calls from here. Tell the user that they wait, and that they can be "
+                "approved in a host that can ask its user, or by the server's setting "
+                "RESPONSES_MCP_MODEL_APPROVALS=allow. To go on without them, carry out the other pending calls, then "
+                "call continue_databricks_model with one output for each, in the shape of its answer_with."
+            ),
+        ),
+        (
             {"status": "incomplete", "incomplete_reason": "max_output_tokens"},
             "Ask again with a larger max_output_tokens.",
         ),

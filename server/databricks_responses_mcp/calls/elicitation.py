@@ -184,6 +184,8 @@ class _Call:
                 return _noted(outcome, why)
             outcome = await self._go_on(outcome, answers)
         if _approvals(outcome) and (why := self._why_not_asked()):
+            if self._settings.model_approvals != "allow":
+                outcome = replace(outcome, pending_calls=[_unapprovable(call) for call in outcome.pending_calls])
             return replace(outcome, notes=(*outcome.notes, f"{why}: the calls wait in pending_calls."))
         return outcome
 
@@ -410,6 +412,13 @@ def _answers(results: Sequence[tuple[str, Any]]) -> tuple[list[dict[str, Any]], 
         answer = {"approval_request_id": approval, "approve": decision}
         answers.append(answer if decision else {**answer, "reason": "declined"})
     return answers, ""
+
+
+def _unapprovable(call: dict[str, Any]) -> dict[str, Any]:
+    """A pending call, of whose approval its ``answer_with`` offers the refusal alone."""
+    if call.get("type") != "mcp_approval_request":
+        return call
+    return {**call, "answer_with": {**call["answer_with"], "approve": False}}
 
 
 def _noted(outcome: Outcome, why: str) -> Outcome:

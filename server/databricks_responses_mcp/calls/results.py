@@ -215,20 +215,31 @@ def _next_step(facts: dict[str, Any]) -> str:
     if facts.get("status") == "running":
         return str(facts.get("next_step", ""))
     if calls := facts.get("pending_calls"):
-        how = "Carry out the pending calls, then call continue_databricks_model with"
-        give_up = 'To give a call up, answer it with an output that says so, such as "not carried out"'
-        if any(call.get("type") == "mcp_approval_request" for call in calls):
-            how = (
-                "Ask the user about each approval, carry out the other pending calls, then call "
-                "continue_databricks_model with"
-            )
-            give_up += ", or with approve: false"
-        conversation = f' conversation_id "{facts["conversation_id"]}" and' if "conversation_id" in facts else ""
-        return f"{how}{conversation} one output for each, in the shape of its answer_with. {give_up}."
+        return _continue_step(calls, facts.get("conversation_id"))
     if facts.get("status") == "incomplete" and facts.get("incomplete_reason") == "max_output_tokens":
         # Where a limit of this server ended the answer, a larger maximum would change nothing.
         return "" if facts.get("limited_by") else "Ask again with a larger max_output_tokens."
     return ""
+
+
+def _continue_step(calls: Sequence[dict[str, Any]], conversation_id: str | None) -> str:
+    named = f' conversation_id "{conversation_id}" and' if conversation_id else ""
+    hand_back = f"call continue_databricks_model with{named} one output for each, in the shape of its answer_with."
+    approvals = [call for call in calls if call.get("type") == "mcp_approval_request"]
+    if any(call.get("answer_with", {}).get("approve") is False for call in approvals):
+        others = "carry out the other pending calls, then " if len(approvals) < len(calls) else ""
+        return (
+            "Nobody can approve the MCP calls from here. Tell the user that they wait, and that they can be approved "
+            "in a host that can ask its user, or by the server's setting RESPONSES_MCP_MODEL_APPROVALS=allow. To go on "
+            f"without them, {others}{hand_back}"
+        )
+    give_up = 'To give a call up, answer it with an output that says so, such as "not carried out"'
+    if not approvals:
+        return f"Carry out the pending calls, then {hand_back} {give_up}."
+    return (
+        f"Ask the user about each approval, carry out the other pending calls, then {hand_back} {give_up}, or with "
+        "approve: false."
+    )
 
 
 def _has_output(facts: dict[str, Any]) -> bool:
