@@ -20,9 +20,9 @@ _MACHINES = {
     for name, platform in (("Linux", "linux"), ("macOS", "darwin"), ("Windows", "win32"))
 }
 _SHOWS = {
-    "content": "the text and the pictures",
-    "structured": "the structured result alone, which has the whole text; of a picture, its path",
-    "structured and images": "the structured result, which has the whole text, and the pictures",
+    "content": "text and images",
+    "structured": "only the structured result, with the complete text and the path of an image",
+    "structured and images": "the structured result, with the complete text, and images",
 }
 _TOLD = (
     "shows_errors_whole",
@@ -60,7 +60,10 @@ def real_test(host: Host) -> Path | None:
 
 def hosts_table() -> str:
     """All hosts, a row each."""
-    rows = ["| host | in one step | by hand | one click | a call may take | proven by |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| host | in one step | by hand | one click | timeout of a call | tested with |",
+        "|---|---|---|---|---|---|",
+    ]
     for host in HOSTS:
         manifest, link, test = manifest_of(host), host.link(READY) if RELEASED else None, real_test(host)
         rows.append(
@@ -91,10 +94,10 @@ def _timeouts_row(title: str, limits: HostLimits) -> str:
 
 def install_part(host: Host) -> str:
     """The command and its variants."""
-    options = [f"`{SERVER.distribution} install {host.key} --uninstall` takes it out again"]
+    options = [f"`{SERVER.distribution} install {host.key} --uninstall` removes it"]
     if host.project_file is not None:
         options.append(f"`--project` writes the project's `{host.project_file}` instead")
-    options.append("`--print` only shows what would be written")
+    options.append("`--print` only shows the entry")
     parts = [
         f"```bash\n{SERVER.distribution} install {host.key}\n```",
         f"{'; '.join(options)}. Then: {_after(host)}",
@@ -138,24 +141,24 @@ def _portable_comes_from() -> str:
 def limits_part(host: Host) -> str:
     """What the host takes, and what its model sees."""
     limits = limits_by_key(host.key)
-    rows = ["| what | here |", "|---|---|", f"| a tool call may take | {_call_time(limits)} |"]
-    rows.append(f"| after which the bridge hands it over | {_hand_over(limits)} |")
+    rows = ["| limit | value |", "|---|---|", f"| timeout of a tool call | {_call_time(limits)} |"]
+    rows.append(f"| the bridge hands a call over after | {_hand_over(limits)} |")
     if limits.result_bytes is not None:
-        rows.append(f"| a result may have | {limits.result_bytes:,} bytes |")
+        rows.append(f"| size of a result | {limits.result_bytes:,} bytes |")
     rows.append(f"| its model sees | {_SHOWS[limits.shows]} |")
     rows += [
-        f"| of a result, its model sees at most | {getattr(limits, field.name):,} {field.name.removeprefix('shown_')} |"
+        f"| its model sees at most | {getattr(limits, field.name):,} {field.name.removeprefix('shown_')} |"
         for field in fields(limits)
         if field.name not in _TOLD and getattr(limits, field.name) is not None
     ]
-    rows.append(f"| known from | {limits.evidence} |")
+    rows.append(f"| source | {limits.evidence} |")
     return "\n".join(rows)
 
 
 def _call_time(limits: HostLimits) -> str:
     if limits.call_seconds is None:
-        return "any time"
-    more = ", anew with each progress" if limits.progress_extends else ""
+        return "none"
+    more = ", restarted by each progress report" if limits.progress_extends else ""
     guess = " (assumed)" if limits.evidence == HostLimits(key="", client_names=()).evidence else ""
     return f"{limits.call_seconds:g} s{more}{guess}"
 
@@ -164,7 +167,7 @@ def _hand_over(limits: HostLimits) -> str:
     with_progress, without = (patience_with(limits, has_progress=has) for has in (True, False))
     if with_progress == without:
         return f"{without:g} s"
-    return f"{with_progress:g} s; {without:g} s if it asks for no progress"
+    return f"{with_progress:g} s; {without:g} s without progress reports"
 
 
 def _after(host: Host) -> str:
@@ -176,17 +179,17 @@ def _after(host: Host) -> str:
 def _about_secrets(host: Host) -> str:
     if host.needs_desktop_variables:
         return (
-            "It signs in by a profile of `~/.databrickscfg`. A token that is only exported in a shell is of no use: "
-            f"{host.title} is started from the desktop and does not have it. `install` offers to make a profile of it "
-            "(`--yes` for scripts)."
+            "It signs in with a profile of `~/.databrickscfg`. A token that is only exported in a shell does not work: "
+            f"{host.title} is started from the desktop and does not have it. `install` offers to create a profile "
+            "from it (`--yes` for scripts)."
         )
     if host.refers:
         return (
-            "It signs in by a profile of `~/.databrickscfg`. Without one, but with `DATABRICKS_HOST` and "
-            f"`DATABRICKS_TOKEN` set, the token stays where it is: {host.title} is told to fetch it."
+            "It signs in with a profile of `~/.databrickscfg`. Without one, but with `DATABRICKS_HOST` and "
+            f"`DATABRICKS_TOKEN` set, the entry refers to the environment, and {host.title} reads the token from there."
         )
     return (
-        "It signs in by a profile of `~/.databrickscfg`. A token in the environment is of no use: whether "
-        f"{host.title} hands variables on is not documented, so `install` offers to make a profile of it (`--yes` for "
-        "scripts), or takes `--token-in-file`."
+        "It signs in with a profile of `~/.databrickscfg`. A token in the environment does not work, because it is not "
+        f"documented whether {host.title} passes variables on. `install` offers to create a profile from it (`--yes` "
+        "for scripts), or takes `--token-in-file`."
     )
