@@ -15,7 +15,7 @@ from databricks_responses_mcp.hosts.registry import HOSTS
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "hosts"
 PICTURES = ROOT / "docs" / "pictures"
-SECTIONS = ["In one step", "See that it works", "Tools and prompts", "Limits", "Good to know", "By hand"]
+SECTIONS = ["In one step", "Check that it works", "Tools and prompts", "Limits", "Good to know", "By hand"]
 MOST_BYTES = 150_000
 
 each_host = pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.key)
