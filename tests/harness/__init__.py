@@ -1,4 +1,4 @@
-"""What tests of several rooms build on."""
+"""What tests of several packages build on."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager

@@ -1,6 +1,6 @@
 """A process that writes to a store: ``store_child.py WHAT STORE …``, one line for each thing that is acknowledged.
 
-Run by its path, and importing nothing of its room: what the other tests need takes a second to load.
+Run by its path, and importing nothing of the other tests: what the other tests need takes a second to load.
 """
 
 import sys

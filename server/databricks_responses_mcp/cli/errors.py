@@ -88,7 +88,7 @@ def exit_code_of(error: BaseException) -> int | None:
 def tell(error: BridgeError) -> None:
     """The error on stderr: what happened, and on the next line what to do."""
     head = wrapped(f"{error.code.value}: {visible(error.message, keep=LINES)}", sys.stderr)
-    # Coloured when its lines are broken: escape sequences take no room.
+    # Coloured when its lines are broken: escape sequences take no columns.
     click.echo(click.style(error.code.value, fg="red") + head.removeprefix(error.code.value), err=True)
     more = [for_people(error.hint)]
     if error.retry_after_seconds is not None:

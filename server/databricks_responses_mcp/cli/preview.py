@@ -34,10 +34,10 @@ def show(path: Path) -> str:
     from PIL import Image
 
     terminal = shutil.get_terminal_size()
-    room = (min(terminal.columns - 1, _MOST_COLUMNS), min(terminal.lines - 3, _MOST_ROWS))
+    area = (min(terminal.columns - 1, _MOST_COLUMNS), min(terminal.lines - 3, _MOST_ROWS))
     try:
         with Image.open(path) as picture:
-            shown = render(picture, protocol, room)
+            shown = render(picture, protocol, area)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return "the file cannot be decoded here; it is as the model made it"
     if not shown:
@@ -76,13 +76,13 @@ def protocol_of(environ: Mapping[str, str]) -> Protocol | None:
     return None
 
 
-def render(picture: "Image", protocol: Protocol, room: tuple[int, int]) -> str:
-    """The characters that draw ``picture``, a line break included; empty if there is no room.
+def render(picture: "Image", protocol: Protocol, area: tuple[int, int]) -> str:
+    """The characters that draw ``picture``, a line break included; empty if nothing fits.
 
     Args:
-        room: columns and rows that it may take; its shape is kept.
+        area: columns and rows that it may take; its shape is kept.
     """
-    columns, rows = _cells(picture.size, room)
+    columns, rows = _cells(picture.size, area)
     if columns < 1 or rows < 1:
         return ""
     if protocol == "blocks":
@@ -95,10 +95,10 @@ def render(picture: "Image", protocol: Protocol, room: tuple[int, int]) -> str:
     return _kitty(data, columns, rows)
 
 
-def _cells(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+def _cells(size: tuple[int, int], area: tuple[int, int]) -> tuple[int, int]:
     """Columns and rows of a picture; a cell is taken to be twice as high as wide."""
     width, height = size
-    scale = min(room[0] / width, 2 * room[1] / height)
+    scale = min(area[0] / width, 2 * area[1] / height)
     if scale <= 0:
         return 0, 0
     return max(1, round(width * scale)), max(1, round(height * scale / 2))

@@ -66,7 +66,7 @@ def write_table(
 
     Args:
         total: a last row, set apart.
-        shares: for each row how long, 0 to 1, a bar behind it is on a terminal that has room for one.
+        shares: for each row how long, 0 to 1, a bar behind it is on a terminal that is wide enough for one.
     """
     clean = [[visible(" ".join(cell.split())) for cell in row] for row in (*rows, *([total] if total else []))]
     if not on_terminal():
@@ -83,7 +83,7 @@ def write_table(
     widths = [max(map(cell_len, cells)) for cells in everything]
     shown = _that_fit(columns, widths, columns_there)
     taken = sum(widths[index] + _GAP for index in shown if not columns[index].elastic)
-    room = columns_there - taken
+    space = columns_there - taken
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     for index in shown:
         column = columns[index]
@@ -92,11 +92,11 @@ def write_table(
             justify="right" if column.numbers else "left",
             no_wrap=True,
             overflow="ellipsis",
-            width=min(widths[index], max(room, _LEAST)) if column.elastic else widths[index],
+            width=min(widths[index], max(space, _LEAST)) if column.elastic else widths[index],
         )
-    bars = shares if room >= _LEAST_BAR else ()
+    bars = shares if space >= _LEAST_BAR else ()
     if bars:
-        table.add_column("", width=min(room, LONGEST_BAR), no_wrap=True)
+        table.add_column("", width=min(space, LONGEST_BAR), no_wrap=True)
     for number, row in enumerate(clean):
         last = bool(total) and number == len(rows)
         texts = [
@@ -104,7 +104,7 @@ def write_table(
             for index in shown
         ]
         if bars and not last:
-            texts.append(Text(bar(bars[number], min(room, LONGEST_BAR)), "cyan"))
+            texts.append(Text(bar(bars[number], min(space, LONGEST_BAR)), "cyan"))
         table.add_row(*texts)
     # Wider than the terminal if need be: it goes on in the next line, and every id and name is whole. (Without a height
     # rich takes a terminal that says it is dumb for 80 columns wide.)
@@ -113,7 +113,7 @@ def write_table(
 
 
 def _that_fit(columns: Sequence[Column], widths: Sequence[int], available: int) -> list[int]:
-    """The columns that a terminal has room for."""
+    """The columns that a terminal is wide enough for."""
     shown = list(range(len(columns)))
 
     def needed() -> int:

@@ -11,7 +11,7 @@ _WHITESPACE = b" \t\r\n\v\f"
 def decode(data: Buffer | str) -> bytes:
     """Decode base64, standard or URL-safe, padded or not, with or without line breaks and a ``data:…,`` prefix.
 
-    Clean input is decoded straight from the buffer given; only input that needs mending is copied once.
+    Clean input is decoded straight from the buffer given; only damaged input is copied, once.
 
     Raises:
         ValueError: it is not base64.
@@ -29,17 +29,17 @@ def decode(data: Buffer | str) -> bytes:
         return binascii.a2b_base64(source, strict_mode=True)
     except ValueError:
         pass
-    return binascii.a2b_base64(_mended(source), strict_mode=True)
+    return binascii.a2b_base64(_normalized(source), strict_mode=True)
 
 
 def _prefix_length(head: str) -> int:
     return head.find(",") + 1 if head.lstrip()[:5].lower() == "data:" else 0
 
 
-def _mended(source: Buffer | str) -> bytes:
+def _normalized(source: Buffer | str) -> bytes:
     raw = source.encode("ascii") if isinstance(source, str) else source
-    mended = bytes(raw) if isinstance(raw, memoryview) else raw
+    normalized = bytes(raw) if isinstance(raw, memoryview) else raw
     del raw
-    mended = mended.translate(_TO_STANDARD, _WHITESPACE)
-    mended = mended.rstrip(b"=")
-    return bytes(mended + b"=" * (-len(mended) % 4))
+    normalized = normalized.translate(_TO_STANDARD, _WHITESPACE)
+    normalized = normalized.rstrip(b"=")
+    return bytes(normalized + b"=" * (-len(normalized) % 4))

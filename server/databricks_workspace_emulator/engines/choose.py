@@ -37,7 +37,7 @@ def choose_engine(spec: str | None, *, progress: Progress | None = None) -> Chos
     if name not in {None, "local", "rules"}:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            "The engine is none that there is.",
+            "Unknown engine.",
             "Use local, rules or the http:// URL of an OpenAI-compatible server.",
         )
     if name == "rules":

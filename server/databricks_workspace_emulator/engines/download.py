@@ -213,6 +213,6 @@ def _disk_error(error: OSError, root: Path) -> BridgeError:
 def _disk_full(root: Path, detail: str) -> BridgeError:
     return BridgeError(
         ErrorCode.NOT_CONFIGURED,
-        f"There is not enough room in {root} for the local model: {detail}.",
+        f"There is not enough disk space in {root} for the local model: {detail}.",
         f"Free some space or set XDG_CACHE_HOME to a larger disk, or {WITHOUT_IT}.",
     )

@@ -47,7 +47,7 @@ async def fit(messages: Sequence[ChatMessage], budget: int, count: CountTokens) 
     """The conversation within ``budget`` tokens.
 
     System messages and the last message stay, cut in the middle if they must be (the system messages as one, to half of
-    the room); of the others the newest stay.
+    what is available); of the others the newest stay.
 
     Args:
         messages: the conversation, oldest first.
@@ -59,24 +59,24 @@ async def fit(messages: Sequence[ChatMessage], budget: int, count: CountTokens) 
         return Fitted(tuple(messages))
     systems = "\n\n".join(message.content for message in messages[:-1] if message.role == "system")
     others = [message for message in messages[:-1] if message.role != "system"]
-    room = budget - _PER_PROMPT - 2 * _PER_MESSAGE
+    available = budget - _PER_PROMPT - 2 * _PER_MESSAGE
     kept: list[ChatMessage] = []
     dropped = cut = 0
     if systems:
-        message, used, lost = await _shorten(ChatMessage("system", systems), room // 2, count)
+        message, used, lost = await _shorten(ChatMessage("system", systems), available // 2, count)
         kept.append(message)
-        room -= used
+        available -= used
         cut += lost
-    last, used, lost = await _shorten(messages[-1], room, count)
-    room -= used
+    last, used, lost = await _shorten(messages[-1], available, count)
+    available -= used
     cut += lost
 
     kept_others: list[ChatMessage] = []
     while others:
-        used = await _tokens(others[-1].content, room, count) + _PER_MESSAGE
-        if used > room:
+        used = await _tokens(others[-1].content, available, count) + _PER_MESSAGE
+        if used > available:
             break
-        room -= used
+        available -= used
         kept_others.insert(0, others.pop())
     if others:
         # What is left should begin with a question, not with the answer to one that is gone.
@@ -86,25 +86,25 @@ async def fit(messages: Sequence[ChatMessage], budget: int, count: CountTokens) 
     return Fitted((*kept, *kept_others, last), dropped, cut)
 
 
-async def _shorten(message: ChatMessage, room: int, count: CountTokens) -> tuple[ChatMessage, int, int]:
+async def _shorten(message: ChatMessage, available: int, count: CountTokens) -> tuple[ChatMessage, int, int]:
     text = message.content
-    used = await _tokens(text, room, count)
-    if used <= room:
+    used = await _tokens(text, available, count)
+    if used <= available:
         return message, used, 0
-    keep = min(len(text), room * _MAX_BYTES_PER_TOKEN)
+    keep = min(len(text), available * _MAX_BYTES_PER_TOKEN)
     for _ in range(_ROUNDS):
         shortened = _without_middle(text, keep)
         used = await count(shortened)
-        if used <= room:
+        if used <= available:
             return replace(message, content=shortened), used, len(text) - keep
-        keep = keep * room // used * 9 // 10
+        keep = keep * available // used * 9 // 10
     # The tokenizer does not shrink with the text; nothing of it can be shown.
     return replace(message, content="…"), _PER_MESSAGE, len(text)
 
 
-async def _tokens(text: str, room: int, count: CountTokens) -> int:
+async def _tokens(text: str, available: int, count: CountTokens) -> int:
     size = _bytes(text)
-    return size if size > max(room, 0) * _MAX_BYTES_PER_TOKEN else await count(text)
+    return size if size > max(available, 0) * _MAX_BYTES_PER_TOKEN else await count(text)
 
 
 def _without_middle(text: str, keep: int) -> str:

@@ -125,7 +125,7 @@ def test_an_index_that_is_not_there_is_retryable(index: Any, tmp_path: Path, mon
 
 def test_a_disk_without_room_is_told_before_anything_is_fetched(index: Any, tmp_path: Path) -> None:
     wheel = dataclasses.replace(index.add(), size=10**18)
-    with pytest.raises(BridgeError, match="There is not enough room"):
+    with pytest.raises(BridgeError, match="There is not enough disk space"):
         fetch(tmp_path / "cache", [wheel])
     assert index.requests == []
 
