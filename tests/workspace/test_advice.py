@@ -1016,6 +1016,14 @@ def test_a_page_is_called_a_page_and_nothing_of_it_is_shown(answer: Answer) -> N
     assert not re.search(r"10\.0\.0|corp|Gateway|Moved|Invalid access", f"{error} {error.as_dict()}")
 
 
+def test_only_the_first_line_of_a_plain_text_is_shown() -> None:
+    trace = "upstream connect error or disconnect/reset before headers\nat 10.0.0.7:8443 (node-3.corp)\n  File x.py"
+    for told in (trace, trace.replace("\n", "\r\n"), trace.replace("\n", "\r"), f"\n\n{trace}"):
+        error = explain(Answer(503, told))
+        assert "upstream connect error or disconnect/reset before headers" in error.message
+        assert not re.search(r"10\.0\.0|corp|File", f"{error} {error.as_dict()}")
+
+
 @pytest.mark.parametrize("wait", [-1, True, "soon", None, 1e9, 10**400, "NaN"])
 def test_a_senseless_wait_in_the_body_is_ignored(wait: object) -> None:
     answer = Answer(429, {"error": {"message": "x", "retry_after": wait}}, {"retry-after": "9"})

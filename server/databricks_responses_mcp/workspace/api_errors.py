@@ -166,8 +166,10 @@ def _error(body: ErrorBody, status: int | None, *, model: str | None, host: str 
     says = _tidy(rule.says.format(**fill))
     if other is OTHER_STATUS:
         says += f" (HTTP {status})"
-    # A page is never shown: those of proxies name internal hosts and hold traces.
-    detail = ("" if body.is_html else clean(body.message)) or _no_text(body, status)
+    # A page is never shown, nor what follows the first line of a text: those of proxies name internal hosts and hold
+    # traces.
+    shown = next(iter(body.message.splitlines()), "") if body.is_plain else body.message
+    detail = ("" if body.is_html else clean(shown)) or _no_text(body, status)
     if body.param and body.param not in detail and body.param not in says:
         detail = f"{detail.rstrip('.')} ({clean(body.param, 100)})"
     reason, feature = find_reason(rule, body, matched)

@@ -33,6 +33,7 @@ class ErrorBody:
         is_html: what it said was an HTML page. ``message`` then is the page's title or preformatted text: it tells
             what kind of error this is, and is not for showing, since pages name hosts and hold traces.
         is_sse: the body was an event stream.
+        is_plain: the body was plain text. It may be the trace of a proxy: only its first line is for showing.
     """
 
     message: str = ""
@@ -44,6 +45,7 @@ class ErrorBody:
     guardrail: str | None = None
     is_html: bool = False
     is_sse: bool = False
+    is_plain: bool = False
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ def parse_error_body(body: bytes) -> ErrorBody:
     if text.startswith(("data:", "event:", ":")):
         found = _from_sse(text)
         return replace(found, is_sse=True)
-    return parse_error_value(text)
+    return replace(parse_error_value(text), is_plain=True)
 
 
 def parse_error_value(value: object) -> ErrorBody:
