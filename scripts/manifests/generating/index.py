@@ -27,7 +27,8 @@ def index() -> bytes:
     return as_text(
         "# Configuration files for each host",
         "",
-        "`python scripts/manifests/generate.py` generates these files from `hosts/server_info.py` and the table of hosts.",
+        "`python scripts/manifests/generate.py` generates these files from `hosts/server_info.py` and the table of "
+        "hosts.",
         f"`{SERVER.distribution} install HOST` writes the same entry into the host's own file and does not change the",
         f"rest of it. The files start the server as `{' '.join(PORTABLE)}`, so {NEEDED},",
         "and sign in with the profile `DEFAULT` of `~/.databrickscfg`; they contain no secrets.",
