@@ -223,7 +223,7 @@ def _check_references(host: Host, place: Place, launch: Launch, machine: Machine
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
             f"it refers to ${{input:{question}}}, and the file has no such question.",
-            f"{again} writes the entry anew.",
+            f"{again} writes the entry again.",
         )
     if profile := launch.env.get("DATABRICKS_CONFIG_PROFILE"):
         read_profile(profile, {**_environment_of(host, machine), **launch.env})
