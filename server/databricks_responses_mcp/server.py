@@ -369,6 +369,7 @@ def _import_for_calls() -> None:
     import databricks_responses_mcp.calls.generated_images
     import databricks_responses_mcp.calls.inputs
     import databricks_responses_mcp.calls.running_task
+    import databricks_responses_mcp.store.sqlite
     import databricks_responses_mcp.tools.registry
     import databricks_responses_mcp.turns.ask
     import databricks_responses_mcp.turns.image_generation  # noqa: F401 - imported for the effect

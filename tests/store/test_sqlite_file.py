@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from databricks_responses_mcp.store import sql_store, sqlite_file, sqlite_work
+from databricks_responses_mcp.store import sql_store, sqlite, sqlite_file
 from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.schema import VERSION
@@ -246,7 +246,7 @@ async def test_the_file_shrinks_when_conversations_go(path: Path) -> None:
 
 
 async def test_a_sweep_does_not_wait_for_readers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (sqlite_file, sqlite_work):  # what waits for a lock fails this test
+    for module in (sqlite_file, sqlite):  # what waits for a lock fails this test
         monkeypatch.setattr(module, "BUSY_SECONDS", 2.0 * DEADLINE_SECONDS)
     store = await filled(path)
     reader = sqlite3.connect(path, isolation_level=None)
@@ -407,8 +407,8 @@ async def test_after_one_call_has_waited_for_a_lock_the_next_ones_wait_briefly(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await (await filled(path)).aclose()
-    monkeypatch.setattr(sqlite_work, "BUSY_SECONDS", 3.0)
-    monkeypatch.setattr(sqlite_work, "_BRIEFLY_SECONDS", 0.001)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 3.0)
+    monkeypatch.setattr(sqlite, "_BRIEFLY_SECONDS", 0.001)
     store = open_store(str(path))
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")

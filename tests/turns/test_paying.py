@@ -8,8 +8,7 @@ import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.store.sqlite import SqliteStore
-from databricks_responses_mcp.store.sqlite_work import SqliteWork
+from databricks_responses_mcp.store.sqlite import SqliteStore, SqliteWork
 from databricks_responses_mcp.turns import conversation_queries
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge

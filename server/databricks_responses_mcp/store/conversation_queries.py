@@ -4,10 +4,22 @@ import math
 from collections.abc import Sequence
 
 from databricks_responses_mcp.errors import quoted
-from databricks_responses_mcp.store.encoding import folded, from_json, maybe_name, name, size, to_json, tokens
 from databricks_responses_mcp.store.interface import TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, ConversationSummary, StoredConversation, Turn
-from databricks_responses_mcp.store.steps import Row, Steps, Value, insert, places
+from databricks_responses_mcp.store.statements import (
+    Row,
+    Steps,
+    Value,
+    folded,
+    from_json,
+    insert,
+    maybe_name,
+    name,
+    places,
+    size,
+    to_json,
+    tokens,
+)
 
 _NEXT_TURN = """
     UPDATE @conversations SET turns = turns + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?,

@@ -4,9 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from databricks_responses_mcp.store.encoding import from_json, maybe_name, name, to_json
 from databricks_responses_mcp.store.records import Job, KeyClaim
-from databricks_responses_mcp.store.steps import Steps, Value, insert
+from databricks_responses_mcp.store.statements import Steps, Value, from_json, insert, maybe_name, name, to_json
 
 _LONGEST_KEY = 200
 

@@ -1,19 +1,13 @@
 """Conversations in the memory of the process: gone with it, and never too many."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from databricks_responses_mcp.store.job_queries import put_job
 from databricks_responses_mcp.store.records import ConversationState, Job, Turn, Usage
 from databricks_responses_mcp.store.retention_queries import Limits, Slice, delete_conversations_over, keep_newest
-from databricks_responses_mcp.store.sqlite import SqliteStore
+from databricks_responses_mcp.store.sqlite import MemoryWork, SqliteStore, SqliteWork
+from databricks_responses_mcp.store.statements import Steps
 from databricks_responses_mcp.store.usage_queries import add_usage
-
-if TYPE_CHECKING:
-    from databricks_responses_mcp.store.sqlite_work import SqliteWork
-    from databricks_responses_mcp.store.steps import Steps
 
 MOST_CONVERSATIONS = 500
 MOST_BYTES = 64 * 1024 * 1024
@@ -73,6 +67,4 @@ class MemoryStore(SqliteStore):
             yield from keep_newest(self._owner, MOST_OTHERS)
 
     def _work(self) -> SqliteWork:
-        from databricks_responses_mcp.store.sqlite_work import MemoryWork
-
         return MemoryWork()

@@ -12,11 +12,9 @@ import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.store.postgres_failures import MISSING_DRIVER, explained
-from databricks_responses_mcp.store.postgres_schema import dialect, migrate
-from databricks_responses_mcp.store.postgres_url import Target, target
+from databricks_responses_mcp.store.postgres_database import MISSING_DRIVER, Target, dialect, explained, migrate, target
 from databricks_responses_mcp.store.sql_store import Patience, SqlStore
-from databricks_responses_mcp.store.steps import Done, Statement, Steps
+from databricks_responses_mcp.store.statements import Done, Statement, Steps
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection

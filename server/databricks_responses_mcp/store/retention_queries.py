@@ -7,7 +7,7 @@ index by age: a slice costs what it deletes, however large the store is.
 from dataclasses import dataclass
 
 from databricks_responses_mcp.store.conversation_queries import delete_conversations
-from databricks_responses_mcp.store.steps import Row, Steps, Value
+from databricks_responses_mcp.store.statements import Row, Steps, Value
 from databricks_responses_mcp.store.usage_queries import day_of
 
 DAY = 86_400.0

@@ -1,19 +1,14 @@
-"""A store on a database: every method is steps that some driver runs in one transaction.
-
-The steps are loaded at first use, as the driver is: a server that starts does not wait for them.
-"""
-
-from __future__ import annotations
+"""A store on a database: every method is a transaction that some driver runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
-from databricks_responses_mcp.store.encoding import name
+from databricks_responses_mcp.store import conversation_queries, job_queries, retention_queries, usage_queries
 from databricks_responses_mcp.store.records import (
     ConversationState,
     ConversationSummary,
@@ -25,9 +20,7 @@ from databricks_responses_mcp.store.records import (
     Usage,
     UsageTotal,
 )
-
-if TYPE_CHECKING:
-    from databricks_responses_mcp.store.steps import Steps
+from databricks_responses_mcp.store.statements import Steps, name
 
 T = TypeVar("T")
 _DELETED_AT_ONCE = 100
@@ -102,42 +95,30 @@ class SqlStore(ABC):
     def _add_turn(
         self, conversation_id: str, turn: Turn, state: ConversationState, title: str, usage: Usage | None
     ) -> Steps[None]:
-        from databricks_responses_mcp.store import conversation_queries, usage_queries
-
         yield from conversation_queries.add_turn(self._owner, conversation_id, turn, state, title)
         if usage is not None:
             yield from usage_queries.add_usage(self._owner, usage)
 
     async def set_state(self, conversation_id: str, state: ConversationState) -> None:
         """See `Store.set_state`."""
-        from databricks_responses_mcp.store import conversation_queries
-
         await self._write(conversation_queries.set_state(self._owner, conversation_id, state))
 
     async def conversation(self, conversation_id: str, *, after: int = 0) -> StoredConversation | None:
         """See `Store.conversation`."""
-        from databricks_responses_mcp.store import conversation_queries
-
         return await self._read(conversation_queries.conversation(self._owner, conversation_id, after))
 
     async def conversations(
         self, *, limit: int = 50, offset: int = 0, contains: str = "", older_than: float | None = None
     ) -> list[ConversationSummary]:
         """See `Store.conversations`."""
-        from databricks_responses_mcp.store import conversation_queries
-
         return await self._read(conversation_queries.conversations(self._owner, limit, offset, contains, older_than))
 
     async def count_conversations(self, *, contains: str = "", older_than: float | None = None) -> int:
         """See `Store.count_conversations`."""
-        from databricks_responses_mcp.store import conversation_queries
-
         return await self._read(conversation_queries.count_conversations(self._owner, contains, older_than))
 
     async def delete_conversations(self, conversation_ids: Sequence[str]) -> list[str]:
         """See `Store.delete_conversations`."""
-        from databricks_responses_mcp.store import conversation_queries
-
         ids = list(dict.fromkeys(map(name, conversation_ids)))
         deleted: list[str] = []
         for at in range(0, len(ids), _DELETED_AT_ONCE):
@@ -147,68 +128,48 @@ class SqlStore(ABC):
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`."""
-        from databricks_responses_mcp.store import job_queries
-
         await self._write(job_queries.put_job(self._owner, job))
 
     async def beat_job(self, job_id: str, now: float, facts: Mapping[str, Any] | None) -> bool:
         """See `Store.beat_job`."""
-        from databricks_responses_mcp.store import job_queries
-
         return await self._write(job_queries.beat_job(self._owner, job_id, now, facts))
 
     async def job(self, job_id: str) -> Job | None:
         """See `Store.job`."""
-        from databricks_responses_mcp.store import job_queries
-
         return await self._read(job_queries.job(self._owner, job_id))
 
     async def cancel_job(self, job_id: str) -> bool:
         """See `Store.cancel_job`."""
-        from databricks_responses_mcp.store import job_queries
-
         return await self._write(job_queries.cancel_job(self._owner, job_id))
 
     async def claim_key(self, key: str, fingerprint: str, job_id: str, now: float) -> KeyClaim:
         """See `Store.claim_key`."""
-        from databricks_responses_mcp.store import job_queries
-
         return await self._write(job_queries.claim_key(self._owner, key, fingerprint, job_id, now))
 
     async def release_key(self, key: str, job_id: str) -> None:
         """See `Store.release_key`."""
-        from databricks_responses_mcp.store import job_queries
-
         await self._write(job_queries.release_key(self._owner, key, job_id))
 
     async def add_usage(self, usage: Usage) -> None:
         """See `Store.add_usage`."""
-        from databricks_responses_mcp.store import usage_queries
-
         await self._write(usage_queries.add_usage(self._owner, usage))
 
     async def tokens_on_day(self, at: float) -> int:
         """See `Store.tokens_on_day`."""
-        from databricks_responses_mcp.store import usage_queries
-
         return await self._read(usage_queries.tokens_on_day(self._owner, at))
 
     async def usage(self, by: Grouping, *, since: float = 0.0) -> list[UsageTotal]:
         """See `Store.usage`."""
-        from databricks_responses_mcp.store import usage_queries
-
         return await self._read(usage_queries.usage(self._owner, by, since))
 
     async def sweep(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
         """See `Store.sweep`."""
-        from databricks_responses_mcp.store import retention_queries as retention
-
         older_than = None if keep_seconds is None else now - keep_seconds
-        limits, pace, deleted = retention.Limits(older_than, most_bytes), _Pace(), 0
+        limits, pace, deleted = retention_queries.Limits(older_than, most_bytes), _Pace(), 0
         while True:
             with pace.measured():
-                size = retention.Slice(pace.rows, pace.rows * _SLICE_ROW_BYTES)
-                slice_ = await self._write(retention.delete_conversations_over(self._owner, limits, size))
+                size = retention_queries.Slice(pace.rows, pace.rows * _SLICE_ROW_BYTES)
+                slice_ = await self._write(retention_queries.delete_conversations_over(self._owner, limits, size))
             deleted += slice_.conversations
             if slice_.done:
                 break
@@ -218,7 +179,7 @@ class SqlStore(ABC):
             await pace.rest()
             with pace.measured():
                 done = await self._write(
-                    retention.forget_old(self._owner, now=now, keep_seconds=keep_seconds, most=pace.rows)
+                    retention_queries.forget_old(self._owner, now=now, keep_seconds=keep_seconds, most=pace.rows)
                 )
         while await self._shrink():
             await pace.rest()

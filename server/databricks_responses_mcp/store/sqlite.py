@@ -1,21 +1,154 @@
 """Conversations in one SQLite file, for several processes of one user."""
 
-from __future__ import annotations
-
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 
-from databricks_responses_mcp.store.sql_store import SqlStore
-
-if TYPE_CHECKING:
-    from databricks_responses_mcp.store.sqlite_work import SqliteWork
-    from databricks_responses_mcp.store.steps import Steps
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.sql_store import Patience, SqlStore
+from databricks_responses_mcp.store.sqlite_file import (
+    BUSY_SECONDS,
+    dialect,
+    explained,
+    is_locked,
+    open_file,
+    open_memory,
+)
+from databricks_responses_mcp.store.statements import Done, Steps
 
 T = TypeVar("T")
+_PAGES_AT_ONCE = 250
+_CHECKPOINT_WAIT_MS = 20
+_BRIEFLY_SECONDS = 0.2
+
+
+class SqliteWork:
+    """A file that is open while it can be used. Threads may take turns with it; each method may raise `StoreError`.
+
+    Attributes:
+        replacements: how often there was another file than the one that had been open, or none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.replacements = 0
+        self._patience = Patience(BUSY_SECONDS, _BRIEFLY_SECONDS)
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+
+    def transaction(self, begin: str, steps: Steps[T]) -> T:
+        """Run steps in a transaction that ``begin`` begins: all or nothing."""
+        result = self._guarded(lambda connection: _transaction(connection, begin, steps))
+        if begin != "BEGIN":
+            # Reading goes on while another process holds the lock for writing, so only this shows that it is free.
+            self._patience.worked()
+        return result
+
+    def give_back(self) -> bool:
+        """Give some pages that nothing uses back to the disk; return whether there are more."""
+        return self._guarded(_give_back)
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return work(self._usable(self._patience.seconds))
+        except StoreError:
+            raise
+        except (sqlite3.Error, OSError, ValueError, TypeError, KeyError) as error:
+            # A connection that has met a damaged file or a failing disk may be in any state: the next call opens anew.
+            if isinstance(error, sqlite3.Error) and is_locked(error):
+                self._patience.failed()
+            else:
+                self.close()
+            raise explained(error, self._path) from error
+
+    def _usable(self, busy_seconds: float) -> sqlite3.Connection:
+        """The open connection, to the file that is there now: one that was moved away takes no more turns.
+
+        Args:
+            busy_seconds: how long its statements wait for a lock that another process holds.
+        """
+        if self._file is not None and self._identity() != self._file:
+            self.close()
+            self.replacements += 1
+            self._file = None
+        if self._connection is None:
+            self._connection = self._open(busy_seconds)
+            self._file = self._identity()
+        self._connection.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
+        return self._connection
+
+    def _open(self, busy_seconds: float) -> sqlite3.Connection:
+        return open_file(self._path, busy_seconds)
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
+class MemoryWork(SqliteWork):
+    """The same in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("memory"))
+
+    def _open(self, busy_seconds: float) -> sqlite3.Connection:
+        return open_memory()
+
+    def _identity(self) -> None:
+        return None
+
+
+def _transaction(connection: sqlite3.Connection, begin: str, steps: Steps[T]) -> T:
+    connection.execute(begin)
+    try:
+        result = _run(connection, steps)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _run(connection: sqlite3.Connection, steps: Steps[T]) -> T:
+    try:
+        sql, values = next(steps)
+        while True:
+            cursor = connection.execute(dialect(sql), values)
+            sql, values = steps.send(Done(cursor.fetchall(), cursor.rowcount))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def _give_back(connection: sqlite3.Connection) -> bool:
+    free = _free_pages(connection)
+    if free:
+        connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+        if 0 < _free_pages(connection) < free:
+            return True
+    # The file shrinks when the log is written back. Readers may put that off: then the next sweep does it.
+    connection.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT_MS}")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return False
+
+
+def _free_pages(connection: sqlite3.Connection) -> int:
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    return int(free)
 
 
 class SqliteStore(SqlStore):
@@ -61,7 +194,4 @@ class SqliteStore(SqlStore):
         return call(self._opened)
 
     def _work(self) -> SqliteWork:
-        # SQLite is loaded here, in the thread: a server that starts does not wait for it.
-        from databricks_responses_mcp.store.sqlite_work import SqliteWork
-
         return SqliteWork(self._path)

@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 
-from databricks_responses_mcp.store.encoding import count, maybe_name, name
 from databricks_responses_mcp.store.records import Grouping, Usage, UsageTotal
-from databricks_responses_mcp.store.steps import Steps, insert
+from databricks_responses_mcp.store.statements import Steps, count, insert, maybe_name, name
 
 _GROUPS: dict[Grouping, str] = {
     "day": "day",

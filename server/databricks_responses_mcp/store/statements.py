@@ -1,11 +1,46 @@
-"""Values as databases keep them: JSON as compact text, names without what a database's text cannot hold."""
+"""Statements of a transaction, and the values in them as databases hold them: JSON as compact text, names without NUL.
+
+A transaction is a generator: it is written once, and any driver runs it, blocking or not.
+"""
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from databricks_responses_mcp.store.interface import StoreError
+
+Value = str | int | float | None
+Row = tuple[Any, ...]
+Statement = tuple[str, Sequence[Value]]
+"""SQL and its values. Tables are written ``@table`` and places for values ``?``: each database puts in its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a statement gave: its rows, and how many rows it changed."""
+
+    rows: Sequence[Row]
+    changed: int
+
+
+T = TypeVar("T")
+Steps = Generator[Statement, Done, T]
+"""One transaction: yields statements, is sent what they gave, and returns its result; what it raises undoes all."""
+
+
+def insert(table: str, row: Mapping[str, Value], then: str = "") -> Statement:
+    """An INSERT of a row by the names of its columns, with what to do on a conflict."""
+    # Only values come from outside, and they are not in the text.
+    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places(len(row))}) {then}"  # noqa: S608
+    return sql, list(row.values())
+
+
+def places(count: int) -> str:
+    """That many places for values."""
+    return ", ".join("?" * count)
+
 
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _MOST = 10**12

@@ -1,0 +1,196 @@
+"""A PostgreSQL database for conversations: what its URL means, its schema, and what its errors mean for the user.
+
+The driver is an extra, so it is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import certifi
+
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.schema import VERSION, Database, migration_statements, newer
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+_CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database to connect to.
+
+    Attributes:
+        label: what the user is shown.
+        parameters: for the driver; may hold a password, so they are never shown.
+    """
+
+    label: str
+    parameters: dict[str, Any] = field(repr=False)
+
+
+def target(url: str, *, certified: bool = False) -> Target:
+    """Read the URL. Without ``sslmode``, in it or in ``PGSSLMODE``, TLS is required, but on this machine.
+
+    Args:
+        certified: connect to another machine only if it has a valid certificate for its name, whatever the URL or the
+            environment says: ``sslmode=require`` encrypts, and would hand a password to whoever answers.
+
+    Raises:
+        StoreError: if it cannot be read. The text does not repeat the URL: it may hold a password.
+    """
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        given = conninfo_to_dict(url)
+    except (ProgrammingError, ValueError):
+        raise StoreError(
+            "The PostgreSQL URL in RESPONSES_MCP_STORE cannot be read. Write"
+            " postgresql://user:password@host:5432/database, with special characters of the password as %XX."
+        ) from None
+    hosts = [host for host in str(given.get("host") or os.environ.get("PGHOST") or "").split(",") if host]
+    parameters: dict[str, Any] = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "application_name": "databricks-responses-mcp",
+        "keepalives_idle": 30,
+        **given,
+    }
+    is_elsewhere = not all(map(_is_here, hosts))
+    if is_elsewhere and not os.environ.get("PGSSLMODE"):
+        parameters.setdefault("sslmode", "require")
+    if is_elsewhere and certified:
+        # GSSAPI encryption comes before TLS and would take its place.
+        parameters |= {"sslmode": "verify-full", "gssencmode": "disable"}
+        if not os.environ.get("PGSSLROOTCERT"):
+            parameters.setdefault("sslrootcert", certifi.where())
+    database = given.get("dbname") or os.environ.get("PGDATABASE") or ""
+    return Target(f"PostgreSQL at {', '.join(hosts) or 'this machine'}/{database}", parameters)
+
+
+def _is_here(host: str) -> bool:
+    if host.startswith(("/", "@")) or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+SCHEMA = "databricks_responses_mcp"
+_LOCK = 0x4452_4D43
+
+
+@cache
+def dialect(sql: str) -> bytes:
+    """A statement of `steps` as the driver takes it, with tables of our schema."""
+    return sql.replace("@", f"{SCHEMA}.").replace("?", "%s").encode()
+
+
+async def migrate(connection: AsyncConnection[Any], where: str) -> None:
+    """Bring the schema to this release's, unless it is.
+
+    Raises:
+        StoreError: if a later release has made it.
+    """
+    if await _version(connection, where) == VERSION:
+        return
+    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+    await connection.execute("SET LOCAL lock_timeout = '20s'")
+    await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    # Another process may have been faster.
+    version = await _version(connection, where)
+    if version == 0:
+        # Where somebody made the schema for us, we need no right to make one.
+        cursor = await connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (SCHEMA,))
+        if await cursor.fetchone() is None:
+            await connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
+        await connection.execute(dialect("CREATE TABLE IF NOT EXISTS @schema_version (version BIGINT NOT NULL)"))
+        await connection.execute(dialect("INSERT INTO @schema_version (version) VALUES (0)"))
+    for statement in migration_statements(version, Database.POSTGRESQL):
+        # Text is compared by its bytes, as in SQLite, whatever the database's language.
+        await connection.execute(dialect(statement.replace(" TEXT", ' TEXT COLLATE "C"')))
+    await connection.execute(dialect("UPDATE @schema_version SET version = ?"), (VERSION,))
+    await connection.execute("COMMIT")
+
+
+async def _version(connection: AsyncConnection[Any], where: str) -> int:
+    # Not to_regclass: it may answer from a cache that does not know what another process has just committed.
+    cursor = await connection.execute(
+        "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = 'schema_version'", (SCHEMA,)
+    )
+    if await cursor.fetchone() is None:
+        return 0
+    cursor = await connection.execute(dialect("SELECT MAX(version) FROM @schema_version"))
+    row = await cursor.fetchone()
+    version = int(row[0] or 0) if row else 0
+    if version > VERSION:
+        raise StoreError(newer(where, version))
+    return version
+
+
+MISSING_DRIVER = (
+    "RESPONSES_MCP_STORE names a PostgreSQL database, and the driver for it is not installed."
+    " Install it: pip install 'databricks-responses-mcp[postgres]'."
+)
+
+
+def explained(error: Exception, target: Target, deadline_seconds: float) -> StoreError:
+    """The error as told to the user: what happened to which database, and what to do. It shows no password."""
+    from psycopg import Error, InterfaceError, OperationalError, errors
+
+    where = target.label
+    match error:
+        case TimeoutError():
+            text = (
+                f"{where} gave no answer in {deadline_seconds:g} seconds. Try again; see that it runs and is reachable."
+            )
+        case errors.DiskFull():
+            text = f"The disk of {where} is full. Free some space on the server."
+        case errors.ReadOnlySqlTransaction():
+            text = f"{where} is read-only. Give RESPONSES_MCP_STORE the URL of the primary server."
+        case errors.InsufficientPrivilege():
+            text = (
+                f"The user may not do what is needed in {where} ({_said(error, target)}). Grant it CREATE on the"
+                " database, or make it the owner of a schema databricks_responses_mcp."
+            )
+        case InterfaceError() if "ProactorEventLoop" in str(error):
+            text = (
+                "PostgreSQL cannot be used as the store on Windows. Set RESPONSES_MCP_STORE to the path of a file, or"
+                " run the server on Linux or macOS."
+            )
+        case OperationalError() | OSError() if target.parameters.get("sslmode") == "verify-full":
+            text = (
+                f"{where} cannot be reached ({_said(error, target)}). See that it runs, that host and user in"
+                " RESPONSES_MCP_STORE are right, and that its certificate is valid for that host: nothing is sent to"
+                " any other. Where a proxy inspects TLS, PGSSLROOTCERT names the file with its authority."
+            )
+        case OperationalError() | OSError():
+            text = (
+                f"{where} cannot be reached ({_said(error, target)}). See that it runs, that the host, user and"
+                " password in RESPONSES_MCP_STORE are right, and that it takes TLS, or else sslmode says so."
+            )
+        case Error():
+            text = f"{where} refused a statement ({_said(error, target)}). See that nothing else changes its tables."
+        case _:
+            text = (
+                f"What is kept in {where} is damaged ({type(error).__name__}). Delete the conversation that was asked"
+                " for, or put back a copy of the database."
+            )
+    return StoreError(text)
+
+
+def _said(error: BaseException, target: Target) -> str:
+    """The first line of what the driver said, without any secret of the URL."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    for key in ("password", "sslpassword", "passfile"):
+        secret = target.parameters.get(key)
+        if secret:
+            line = line.replace(str(secret), "***")
+    return line
