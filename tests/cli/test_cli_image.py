@@ -65,6 +65,16 @@ async def test_a_picture_that_no_disk_takes_where_it_should_go_is_rescued(
     assert f"It could not be saved where it was to go, and is in the temporary directory: {path}" in ran.err
 
 
+async def test_a_failure_after_the_picture_names_the_file_that_was_saved(
+    cli: CommandLine, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    emulator.state.faults.add("failed:7")  # the picture is whole by then
+    ran = await cli.run("image", "a fox", "--size", "64x64", "--save-to", "fox.png", "--json")
+    facts = json.loads(ran.out)
+    assert (ran.code, facts["error"]["code"]) == (8, "upstream_error")
+    assert [picture["path"] for picture in facts["images"]] == [str(tmp_path / "fox.png")]
+
+
 async def test_of_several_pictures_one_may_fail(cli: CommandLine, emulator: RunningEmulator) -> None:
     emulator.state.faults.add("500")
     ran = await cli.run("image", "a fox", "-n", "2")

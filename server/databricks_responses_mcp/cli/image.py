@@ -149,8 +149,7 @@ async def _image(
             try:
                 drawn = await _draw(app, drawing, taker, shown)
             except BridgeError as error:
-                taker.attach(error)
-                error.partial = await _rescued(app, prompt, error.partial)
+                error.partial = await _rescued(app, prompt, taker.extend(error.partial))
                 raise
         # Each picture that failed is told as an error of its own.
         notes = [said for outcome in drawn.outcomes for said in outcome.notes]
