@@ -149,11 +149,11 @@ async def _edit(
             elif apply:
                 conclude(facts, "not_written")
         except BridgeError as error:
-            error.partial = {**facts, **error.partial} if error.partial or "diff" in facts else {}
-            if error.partial:
-                error.partial["status"] = "failed"
-                conclude(error.partial, "not_written")
-            raise
+            if not error.partial and "diff" not in facts:
+                raise
+            partial = {**facts, **error.partial, "status": "failed"}
+            conclude(partial, "not_written")
+            raise error.with_partial(partial) from error
         await forget_what_is_old(bridge)
         return facts, edited.is_whole and not unasked
 

@@ -149,8 +149,8 @@ async def _image(
             try:
                 drawn = await _draw(app, drawing, taker, shown)
             except BridgeError as error:
-                error.partial = await _rescued(app, prompt, taker.extend(error.partial))
-                raise
+                partial = await _rescued(app, prompt, taker.extend(error.partial))
+                raise error.with_partial(partial) from error
         # Each picture that failed is told as an error of its own.
         notes = [said for outcome in drawn.outcomes for said in outcome.notes]
         facts = {**conversation_queries.lasting(bridge, drawn.facts()), "notes": notes}

@@ -102,10 +102,11 @@ async def edit_files(
             facts |= edited.facts()
             await _settle(app, staging, edited, facts, apply=apply)
         except BridgeError as error:
-            if error.partial or "diff" in facts:
-                error.partial = {**facts, **error.partial, "status": "failed"}
-                conclude(error.partial, "not_written")
-            raise
+            if not error.partial and "diff" not in facts:
+                raise
+            partial = {**facts, **error.partial, "status": "failed"}
+            conclude(partial, "not_written")
+            raise error.with_partial(partial) from error
         return facts
 
     return await held.result(work, plainly, lead=render_edit)
@@ -164,8 +165,7 @@ async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, 
                 await _write(preview, facts)
             except BridgeError as error:
                 conclude(facts, "not_written")
-                error.partial = {**facts, "status": "failed"}
-                raise
+                raise error.with_partial({**facts, "status": "failed"}) from error
     del facts["preview_id"]
     return facts
 

@@ -84,8 +84,8 @@ class _Summary:
         try:
             later = await self.of([*_as_prompt(earlier), *parts[1]], splits - 1)
         except BridgeError as error:
-            error.partial = {**error.partial, "usage": add_usage(earlier.usage, error.partial.get("usage"))}
-            raise
+            usage = add_usage(earlier.usage, error.partial.get("usage"))
+            raise error.with_partial({**error.partial, "usage": usage}) from error
         return replace(later, usage=add_usage(earlier.usage, later.usage))
 
     async def _whole(self, items: Sequence[Item]) -> Outcome:

@@ -148,8 +148,7 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
         text = _joined([*said, str(partial.get("text", ""))])
         facts = _facts(text, await desk.diff(), desk.operations, usage)
         kept = {key: value for key, value in partial.items() if key not in ("output", "pending_calls", "citations")}
-        error.partial = {**kept, **facts} if steps or partial else {}
-        raise
+        raise error.with_partial({**kept, **facts} if steps or partial else {}) from error
     return Edited(
         outcome=outcome,
         text=_joined(said),

@@ -145,10 +145,10 @@ def keep_before(error: BridgeError, before: Outcome) -> BridgeError:
     earlier = {key: value for key, value in before.as_dict().items() if key != "status"}
     text = _BETWEEN_TEXTS.join(part for part in (before.text, error.partial.get("text")) if part)
     output = [*before.output, *error.partial.get("output", [])]
-    error.partial = {**earlier, **error.partial, "text": text, **({"output": output} if output else {})}
+    partial = {**earlier, **error.partial, "text": text, **({"output": output} if output else {})}
     if before.pending_calls:
-        error.partial["pending_calls"] = before.pending_calls
-    return error
+        partial["pending_calls"] = before.pending_calls
+    return error.with_partial(partial)
 
 
 def _moved(citation: dict[str, Any], shift: int) -> dict[str, Any]:

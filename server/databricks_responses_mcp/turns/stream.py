@@ -90,9 +90,8 @@ async def send_one_stream(
     except BridgeError as error:
         failure = error
     if failure is not None:
-        if assembler.events:
-            failure.partial = {**outcome.as_dict(), **failure.partial}
-        raise failure
+        received = outcome.as_dict() if assembler.events else {}
+        raise failure.with_partial({**received, **failure.partial}) from failure
     return outcome
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -68,14 +69,17 @@ def upstream_error(
         error = redirect_error(status, names.get("location", ""), host or "")
     else:
         error = _error(parsed, status, model=model, host=host, other=OTHER_STATUS)
+    hint = error.hint
     if profile and error.code is ErrorCode.UNAUTHENTICATED:
-        error.hint = PROFILE_SIGN_IN.format(profile=clean(profile, 100))
-    error.status = status
-    error.request_id = _request_id(names)
-    if error.retryable:
-        waits = (parsed.retry_after, _retry_after(names), seconds_in_words(parsed.message))
-        error.retry_after_seconds = next((wait for wait in waits if wait is not None), None)
-    return error
+        hint = PROFILE_SIGN_IN.format(profile=clean(profile, 100))
+    waits = (parsed.retry_after, _retry_after(names), seconds_in_words(parsed.message)) if error.retryable else ()
+    return replace(
+        error,
+        hint=hint,
+        status=status,
+        request_id=_request_id(names),
+        retry_after_seconds=next((wait for wait in waits if wait is not None), None),
+    )
 
 
 def event_error(payload: Mapping[str, object]) -> BridgeError:
@@ -93,10 +97,10 @@ def event_error(payload: Mapping[str, object]) -> BridgeError:
         value = payload.get("error") or {}
     parsed = parse_error_value(value)
     error = _error(parsed, _embedded_status(value), model=None, host=None, other=OTHER_EVENT)
-    if error.retryable:
-        told = parsed.retry_after
-        error.retry_after_seconds = told if told is not None else seconds_in_words(parsed.message)
-    return error
+    if not error.retryable:
+        return error
+    told = parsed.retry_after
+    return replace(error, retry_after_seconds=told if told is not None else seconds_in_words(parsed.message))
 
 
 def redirect_error(status: int, location: str, host: str) -> BridgeError:
