@@ -4,7 +4,7 @@ import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason
 from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
-from databricks_responses_mcp.workspace.routing import CHOICES, Router, Way, leads_elsewhere
+from databricks_responses_mcp.workspace.routing import CHOICES, Route, Router, is_wrong_route
 from databricks_responses_mcp.workspace.settings import SURFACE_NAMES
 from databricks_responses_mcp.workspace.surfaces.table import SURFACES
 
@@ -16,7 +16,7 @@ async def nothing_known(_name: str) -> Endpoint | None:
 
 
 async def keys(router: Router, model: str, forced: str | None = None) -> list[str]:
-    return [way.surface.key for way in await router.ways(model, forced=forced)]
+    return [route.surface.key for route in await router.routes(model, forced=forced)]
 
 
 async def test_the_listing_comes_before_the_name() -> None:
@@ -42,14 +42,14 @@ async def test_a_setting_or_an_argument_forces_one() -> None:
     assert await keys(Router(nothing_known, setting="open-responses"), "m") == ["open-responses"]
     assert await keys(Router(nothing_known, setting="open-responses"), "m", forced="gateway") == ["gateway"]
     with pytest.raises(BridgeError, match="no surface 'chatt'"):
-        await Router(nothing_known).ways("m", forced="chatt")
+        await Router(nothing_known).routes("m", forced="chatt")
 
 
 async def test_a_path_of_the_users_own_is_where_the_responses_api_is() -> None:
     router = Router(nothing_known, responses_path="/v1/responses")
-    (way,) = await router.ways("m")
-    assert way.surface.path("m") == "/v1/responses"
-    (agent,) = await router.ways("m", forced="agent")
+    (route,) = await router.routes("m")
+    assert route.surface.path("m") == "/v1/responses"
+    (agent,) = await router.routes("m", forced="agent")
     assert agent.surface.path("m") == "/v1/responses"
 
 
@@ -63,8 +63,8 @@ async def test_an_app_is_asked_where_the_workspace_says_that_it_is(model: str) -
         asked.append(named)
         return "https://an-app.databricksapps.com/responses"
 
-    (way,) = await Router(nothing_known, app_url=app_url).ways(model)
-    assert (way.surface.key, way.surface.path(model)) == ("app", "https://an-app.databricksapps.com/responses")
+    (route,) = await Router(nothing_known, app_url=app_url).routes(model)
+    assert (route.surface.key, route.surface.path(model)) == ("app", "https://an-app.databricksapps.com/responses")
     assert asked == [model]
 
 
@@ -74,14 +74,14 @@ async def test_an_app_is_asked_where_the_workspace_says_that_it_is(model: str) -
 @pytest.mark.parametrize("forced", [None, "invocations", "app"])
 async def test_a_name_that_leads_to_another_path_is_refused(model: str, forced: str | None) -> None:
     with pytest.raises(BridgeError) as caught:
-        await Router(nothing_known).ways(model, forced=forced)
+        await Router(nothing_known).routes(model, forced=forced)
     assert caught.value.code is ErrorCode.INVALID_ARGUMENT
 
 
 async def test_the_surface_of_apps_is_nothing_for_a_model_that_is_none() -> None:
-    (way,) = await Router(nothing_known).ways("@evil.example/x", forced="app")
+    (route,) = await Router(nothing_known).routes("@evil.example/x", forced="app")
     with pytest.raises(BridgeError, match="names no App"):
-        way.surface.path("@evil.example/x")
+        route.surface.path("@evil.example/x")
 
 
 def failure(status: int | None, reason: Reason | None = None, **more: object) -> BridgeError:
@@ -107,8 +107,8 @@ def failure(status: int | None, reason: Reason | None = None, **more: object) ->
 )
 async def test_only_reasons_of_a_wrong_surface_lead_to_another(error: BridgeError, sure: bool, unsure: bool) -> None:
     surface = SURFACES["responses"]
-    assert leads_elsewhere(error, Way(surface, "", "listed")) is sure
-    assert leads_elsewhere(error, Way(surface, "", "guessed")) is unsure
+    assert is_wrong_route(error, Route(surface, "", "listed")) is sure
+    assert is_wrong_route(error, Route(surface, "", "guessed")) is unsure
 
 
 def test_the_setting_names_the_surfaces_that_there_are() -> None:

@@ -26,7 +26,7 @@ from databricks_responses_mcp.turns.stream import send_one_stream
 from databricks_responses_mcp.turns.tool_secrets import tool_secrets
 from databricks_responses_mcp.turns.usage import request_usage
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
-from databricks_responses_mcp.workspace.routing import leads_elsewhere
+from databricks_responses_mcp.workspace.routing import is_wrong_route
 
 T = TypeVar("T")
 
@@ -245,7 +245,7 @@ async def send_with_surface_fallback(bridge: Bridge, body: Mapping[str, Any], ca
     model = str(body["model"])
     wanted = {key: value for key, value in body.items() if key != SURFACE}
     async with call.deadline.bounds("finding out how the model is reached"):
-        routes = await bridge.router.ways(model, forced=body.get(SURFACE))
+        routes = await bridge.router.routes(model, forced=body.get(SURFACE))
     first: BridgeError | None = None
     for route in routes:
         surface = route.surface
@@ -260,11 +260,11 @@ async def send_with_surface_fallback(bridge: Bridge, body: Mapping[str, Any], ca
                 if error.is_paid:
                     raise
                 raise await with_model_suggestion(bridge, model, first) from error
-            if route is not routes[-1] and leads_elsewhere(error, route):
+            if route is not routes[-1] and is_wrong_route(error, route):
                 first = error
                 continue
             # Other failures, such as a rate limit or a broken connection, say nothing about the route.
-            if route.confidence == "learned" and leads_elsewhere(error, route):
+            if route.confidence == "learned" and is_wrong_route(error, route):
                 bridge.router.unlearn(model)
             if surface.key == "app" and (error.status in _UNAUTHENTICATED or error.reason is Reason.SIGN_IN_PAGE):
                 error = error.with_hint(_APPS_TAKE_OAUTH)

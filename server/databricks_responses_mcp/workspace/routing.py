@@ -33,7 +33,7 @@ _MAY_BE_MISMATCHES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Route:
     """One surface to try.
 
     Attributes:
@@ -46,7 +46,7 @@ class Way:
 
 
 class Router:
-    """Finds ways to models, and remembers which led there.
+    """Finds the routes to models, and remembers which one a model answered on.
 
     Args:
         look_up: the endpoint of a name, if the workspace lists it; never raises.
@@ -73,8 +73,8 @@ class Router:
         self._app_url = app_url or _no_apps
         self._learned: dict[str, SurfaceKey] = {}
 
-    async def ways(self, model: str, *, forced: str | None = None) -> list[Way]:
-        """One way or two, the better first.
+    async def routes(self, model: str, *, forced: str | None = None) -> list[Route]:
+        """Return one route or two, the better first.
 
         Raises:
             BridgeError: ``invalid_argument`` for a name that no model can have, and for an address that is not that of
@@ -83,20 +83,24 @@ class Router:
         _check_name(model)
         if model.startswith(("https://", "http://", NAME_PREFIX)):
             url = await self._app_url(model)
-            return [Way(replace(SURFACES["app"], path=at(url)), "it names an App", "forced")]
+            return [Route(replace(SURFACES["app"], path=at(url)), "it names an App", "forced")]
         wanted = forced or self._setting
         if wanted != AUTO:
-            return [Way(self._surface(_key(wanted)), "it was asked for", "forced")]
+            return [Route(self._surface(_key(wanted)), "it was asked for", "forced")]
         if (learned := self._learned.get(model)) is not None:
-            return [Way(self._surface(learned), "it answered there before", "learned")]
+            return [Route(self._surface(learned), "it answered there before", "learned")]
         profile = profile_of_name(model)
         # A name that says enough is not worth waiting for a listing; one that is at hand is better all the same.
         if profile.confidence != "named" or profile.model_class != "native" or self._is_known():
             endpoint = await self._look_up(model)
             profile = endpoint.profile if endpoint is not None else profile
-        ways = [Way(self._surface(key), profile.reason, profile.confidence) for key in profile.surfaces[:2]]
+        routes = [Route(self._surface(key), profile.reason, profile.confidence) for key in profile.surfaces[:2]]
         # Whoever sets a path means it.
-        return ways[:1] if self._responses_path is not None and ways[0].surface.key in ("responses", "agent") else ways
+        return (
+            routes[:1]
+            if self._responses_path is not None and routes[0].surface.key in ("responses", "agent")
+            else routes
+        )
 
     def learn(self, model: str, key: SurfaceKey) -> None:
         """The model has answered there."""
@@ -120,8 +124,8 @@ class Router:
         )
 
 
-def leads_elsewhere(error: BridgeError, way: Way) -> bool:
-    """Whether a failure says that this way is the wrong one, so that another may be tried: nothing was billed then.
+def is_wrong_route(error: BridgeError, route: Route) -> bool:
+    """Return whether a failure says that the route is the wrong one: another may be tried, as nothing was billed.
 
     Where the workspace itself lists the surface, a refused parameter is the request's own fault.
     """
@@ -129,9 +133,9 @@ def leads_elsewhere(error: BridgeError, way: Way) -> bool:
         return False
     if error.status in (404, 501) or error.reason is Reason.SURFACE_MISMATCH:
         return True
-    # A model that failed inside may have been paid for: no mark of a wrong way where the name tells the right one.
-    sure = way.confidence == "listed" or (way.confidence == "named" and way.surface.key == "responses")
-    return not sure and way.confidence != "forced" and error.reason in _MAY_BE_MISMATCHES
+    # A model that failed inside may have been paid for: no sign of a wrong route where the name tells the right one.
+    sure = route.confidence == "listed" or (route.confidence == "named" and route.surface.key == "responses")
+    return not sure and route.confidence != "forced" and error.reason in _MAY_BE_MISMATCHES
 
 
 async def _no_apps(name: str) -> str:
