@@ -7,6 +7,7 @@ import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.compaction import compact
 from harness.raw_server import RawServer, answer, raw_server
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +41,15 @@ async def test_a_default_that_is_refused_is_left_out_and_that_is_remembered() ->
         await ask(bridge, Question(prompt="Hi", model="capless"))
         await ask(bridge, Question(prompt="Hi", model="another"))
         assert (first.text, caps(server)) == ("fine", [16384, None, None, None, 16384])
+
+
+async def test_a_summary_leaves_a_refused_default_out_as_a_turn_does() -> None:
+    async with raw_server(FINE) as (server, bridge):
+        first = await ask(bridge, Question(prompt="Hi", model="capless"))
+        server.first = [NO_CAP]
+        summary = await compact(bridge, str(first.conversation_id))
+        await ask(bridge, Question(prompt="On", conversation_id=first.conversation_id))
+        assert (summary.text, caps(server)) == ("fine", [16384, 16384, None, None])
 
 
 async def test_a_maximum_that_the_caller_gave_is_never_left_out() -> None:
