@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import TypeVar
 
 import anyio
@@ -21,7 +22,8 @@ from databricks_responses_mcp.store.sqlite_file import (
 from databricks_responses_mcp.store.statements import Done, Steps
 
 T = TypeVar("T")
-_PAGES_AT_ONCE = 250
+_PAGES_AT_ONCE = 50
+_SHRINK_SECONDS = 0.02
 _CHECKPOINT_WAIT_MS = 20
 _BRIEFLY_SECONDS = 0.2
 
@@ -135,9 +137,17 @@ def _run(connection: sqlite3.Connection, steps: Steps[T]) -> T:
 
 
 def _give_back(connection: sqlite3.Connection) -> bool:
-    free = _free_pages(connection)
+    until, free = monotonic() + _SHRINK_SECONDS, _free_pages(connection)
     if free:
-        connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # A call may free a single page, whatever it is asked for.
+            while monotonic() < until and (left := _free_pages(connection)):
+                connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+                if _free_pages(connection) >= left:
+                    break
+        finally:
+            connection.execute("COMMIT")
         if 0 < _free_pages(connection) < free:
             return True
     # The file shrinks when the log is written back. Readers may put that off: then the next sweep does it.
