@@ -1,5 +1,6 @@
 """The part of a call's answers that has arrived, readable while the call is in flight."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -24,9 +25,9 @@ class PartialResponse:
         self._secrets = SecretValues() if secrets is None else secrets
         self._streams: list[tuple[ResponseAssembler, str]] = []
 
-    def hide(self, secrets: SecretValues) -> None:
-        """Remove ``secrets`` from everything that this object returns from now on."""
-        self._secrets = secrets
+    def hide(self, values: Iterable[str]) -> None:
+        """Remove ``values`` too from everything that this object returns from now on."""
+        self._secrets = self._secrets.with_more(values)
 
     def add(self, assembler: ResponseAssembler, endpoint: str) -> None:
         """Add the answer to a request that is about to be sent; ``assembler`` receives its events."""

@@ -207,8 +207,9 @@ async def send_metered(
     usage: Any = None
     outcome: Outcome | None = None
     endpoint = model = str(body["model"])
-    secrets = call.secrets.with_more(tool_secrets(body))
-    call.partial.hide(secrets)
+    of_tools = tool_secrets(body)
+    secrets = call.secrets.with_more(of_tools)
+    call.partial.hide(of_tools)
     async with bridge.spending.within_limits(body) as lowered:
         try:
             outcome = await send_with_surface_fallback(bridge, body, call)
