@@ -207,7 +207,7 @@ async def send_metered(
     usage: Any = None
     outcome: Outcome | None = None
     endpoint = model = str(body["model"])
-    of_tools = tool_secrets(body)
+    of_tools = tuple(tool_secrets(body))
     secrets = call.secrets.with_more(of_tools)
     call.partial.hide(of_tools)
     async with bridge.spending.within_limits(body) as lowered:
