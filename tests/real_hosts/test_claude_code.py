@@ -155,9 +155,7 @@ async def test_claude_code_hands_its_model_answers_pictures_and_failures(claude:
                     "response_id": "RESP",
                     "usage": {
                         "input_tokens": 22,
-                        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
                         "output_tokens": 13,
-                        "output_tokens_details": {"reasoning_tokens": 0},
                         "total_tokens": 35,
                     },
                 },
@@ -177,7 +175,7 @@ async def test_claude_code_hands_its_model_answers_pictures_and_failures(claude:
                     {
                         "type": "text",
                         "text": """\
-[Resource link: a-red-fox-c2799e81e7.png] image://a-red-fox-c2799e81e7.png (The whole picture, as the model
+[Resource link: a-red-fox-0b43a9983f.png] image://a-red-fox-0b43a9983f.png (The whole picture, as the model
 drew it.)\
 """,
                     },
@@ -198,7 +196,6 @@ You sent 9 characters in 3 words, beginning: “a red fox”
                                 {
                                     "type": "image_generation_call",
                                     "status": "completed",
-                                    "id": "IG",
                                     "size": "256x256",
                                     "quality": "medium",
                                     "background": "opaque",
@@ -209,20 +206,18 @@ You sent 9 characters in 3 words, beginning: “a red fox”
                             ],
                             "usage": {
                                 "input_tokens": 7,
-                                "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
                                 "output_tokens": 1105,
-                                "output_tokens_details": {"reasoning_tokens": 0},
                                 "total_tokens": 1112,
                             },
                             "images": [
                                 {
-                                    "path": "HOME/pictures/a-red-fox-c2799e81e7.png",
-                                    "uri": "image://a-red-fox-c2799e81e7.png",
+                                    "path": "HOME/pictures/a-red-fox-0b43a9983f.png",
+                                    "uri": "image://a-red-fox-0b43a9983f.png",
                                     "mime_type": "image/png",
                                     "width": 256,
                                     "height": 256,
-                                    "bytes": 11664,
-                                    "sha256": "c2799e81e7d6bb62d1b53cce2311a6edc5adfd13190446e0160d8dfcb41f62cf",
+                                    "bytes": 46315,
+                                    "sha256": "0b43a9983fc217044f018c0194f6424f7c51d04194f6060da0fc2b831430b6da",
                                     "revised_prompt": "Drawn by rule, no model asked: a red fox",
                                 }
                             ],
@@ -235,7 +230,7 @@ You sent 9 characters in 3 words, beginning: “a red fox”
                 "content": """\
 model_not_found: The workspace has no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model'
 does not exist, or you have no permission to see it. Call list_databricks_models for the names that exist
-here.\
+here. Request id: REQUEST.\
 """,
             },
         ]
@@ -294,47 +289,10 @@ async def test_without_a_person_claude_code_leaves_an_approval_pending(claude: C
                         }
                     ],
                     "output": [
-                        {
-                            "type": "mcp_list_tools",
-                            "server_label": "genie",
-                            "tools": [
-                                {
-                                    "name": "search",
-                                    "description": "search, made up.",
-                                    "input_schema": {
-                                        "type": "object",
-                                        "properties": {"query": {"type": "string"}},
-                                        "required": ["query"],
-                                    },
-                                    "annotations": {"read_only": True},
-                                },
-                                {
-                                    "name": "fetch",
-                                    "description": "fetch, made up.",
-                                    "input_schema": {
-                                        "type": "object",
-                                        "properties": {"query": {"type": "string"}},
-                                        "required": ["query"],
-                                    },
-                                    "annotations": {"read_only": True},
-                                },
-                            ],
-                            "error": None,
-                            "id": "MCPL",
-                        },
-                        {
-                            "type": "mcp_approval_request",
-                            "server_label": "genie",
-                            "name": "search",
-                            "arguments": '{"query": "Search for the outage."}',
-                            "id": "MCPR",
-                        },
+                        {"type": "mcp_list_tools", "server_label": "genie", "tools": ["search", "fetch"], "error": None}
                     ],
                     "usage": {
                         "input_tokens": 9,
-                        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-                        "output_tokens": 0,
-                        "output_tokens_details": {"reasoning_tokens": 0},
                         "total_tokens": 9,
                     },
                     "notes": [
@@ -343,6 +301,11 @@ async def test_without_a_person_claude_code_leaves_an_approval_pending(claude: C
                             "nothing was approved, the calls wait in pending_calls."
                         )
                     ],
+                    "next_step": """\
+Ask the user about each approval, carry out the other pending calls, then call continue_databricks_model with
+conversation_id "CONV" and one output for each, in the shape of its answer_with. To give a call up, answer it
+with an output that says so, such as "not carried out", or with approve: false.\
+""",
                 },
             }
         ]

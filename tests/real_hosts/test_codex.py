@@ -94,7 +94,7 @@ async def test_codex_uses_the_server_that_install_registered_with_a_profile(code
     )
     answer, drawn = codex.seen(results)
     assert answer["text"] == "It is here."
-    assert [picture["path"] for picture in drawn["images"]] == snapshot(["HOME/pictures/a-red-fox-c2799e81e7.png"])
+    assert [picture["path"] for picture in drawn["images"]] == snapshot(["HOME/pictures/a-red-fox-0b43a9983f.png"])
     await codex.install("--uninstall")
     assert codex.servers() == {}
 
@@ -163,9 +163,7 @@ async def test_codex_hands_its_model_answers_the_paths_of_pictures_and_failures(
                 "response_id": "RESP",
                 "usage": {
                     "input_tokens": 22,
-                    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
                     "output_tokens": 13,
-                    "output_tokens_details": {"reasoning_tokens": 0},
                     "total_tokens": 35,
                 },
             },
@@ -184,7 +182,6 @@ You sent 9 characters in 3 words, beginning: “a red fox”
                     {
                         "type": "image_generation_call",
                         "status": "completed",
-                        "id": "IG",
                         "size": "256x256",
                         "quality": "medium",
                         "background": "opaque",
@@ -195,20 +192,18 @@ You sent 9 characters in 3 words, beginning: “a red fox”
                 ],
                 "usage": {
                     "input_tokens": 7,
-                    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
                     "output_tokens": 1105,
-                    "output_tokens_details": {"reasoning_tokens": 0},
                     "total_tokens": 1112,
                 },
                 "images": [
                     {
-                        "path": "HOME/pictures/a-red-fox-c2799e81e7.png",
-                        "uri": "image://a-red-fox-c2799e81e7.png",
+                        "path": "HOME/pictures/a-red-fox-0b43a9983f.png",
+                        "uri": "image://a-red-fox-0b43a9983f.png",
                         "mime_type": "image/png",
                         "width": 256,
                         "height": 256,
-                        "bytes": 11664,
-                        "sha256": "c2799e81e7d6bb62d1b53cce2311a6edc5adfd13190446e0160d8dfcb41f62cf",
+                        "bytes": 46315,
+                        "sha256": "0b43a9983fc217044f018c0194f6424f7c51d04194f6060da0fc2b831430b6da",
                         "revised_prompt": "Drawn by rule, no model asked: a red fox",
                     }
                 ],
@@ -286,7 +281,7 @@ async def test_the_app_server_calls_the_tools_and_asks_the_user_for_an_approval(
     assert answer["content"] == [{"type": "text", "text": "Hello."}]
     text, picture, link = drawn["content"]
     assert codex.view.seen(text["text"]) == snapshot("""\
-Picture (256x256 image/png, 11664 bytes) saved to HOME/pictures/a-red-fox-c2799e81e7.png
+Picture (256x256 image/png, 46315 bytes) saved to HOME/pictures/a-red-fox-0b43a9983f.png
 Revised prompt: Drawn by rule, no model asked: a red fox
 
 No model was asked: this is the embedded workspace's rule engine.
@@ -297,11 +292,11 @@ You sent 9 characters in 3 words, beginning: “a red fox”
     assert link == snapshot(
         {
             "type": "resource_link",
-            "uri": "image://a-red-fox-c2799e81e7.png",
-            "name": "a-red-fox-c2799e81e7.png",
+            "uri": "image://a-red-fox-0b43a9983f.png",
+            "name": "a-red-fox-0b43a9983f.png",
             "description": "The whole picture, as the model drew it.",
             "mimeType": "image/png",
-            "size": 11664,
+            "size": 46315,
         }
     )
     assert (failed["isError"], codex.view.seen(failed["structuredContent"])) == snapshot(

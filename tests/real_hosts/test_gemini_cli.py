@@ -117,7 +117,7 @@ It is here.
                         "response": {
                             "output": """\
 <untrusted_context>
-Picture (1024x1024 image/png, 41308 bytes) saved to HOME/pictures/a-red-fox-eaf5449aa6.png
+Picture (1024x1024 image/png, 190162 bytes) saved to HOME/pictures/a-red-fox-b6edc2b2c6.png
 Revised prompt: Drawn by rule, no model asked: a red fox
 
 No model was asked: this is the embedded workspace's rule engine.
@@ -125,7 +125,7 @@ You sent 9 characters in 3 words, beginning: “a red fox”
 [tool] image_generation drew a picture of 1024x1024 pixels.
 </untrusted_context>
 [Tool 'generate_image' provided the following image data with mime-type: image/png]
-Resource Link: a-red-fox-eaf5449aa6.png at image://a-red-fox-eaf5449aa6.png\
+Resource Link: a-red-fox-b6edc2b2c6.png at image://a-red-fox-b6edc2b2c6.png\
 """
                         },
                         "id": "call_1",
@@ -234,7 +234,7 @@ A mixture of experts is a model of many parts.
                         "response": {
                             "output": """\
 <untrusted_context>
-Picture (1024x1024 image/png, 41308 bytes) saved to HOME/pictures/a-red-fox-eaf5449aa6.png
+Picture (1024x1024 image/png, 190162 bytes) saved to HOME/pictures/a-red-fox-b6edc2b2c6.png
 Revised prompt: Drawn by rule, no model asked: a red fox
 
 No model was asked: this is the embedded workspace's rule engine.
@@ -242,7 +242,7 @@ You sent 9 characters in 3 words, beginning: “a red fox”
 [tool] image_generation drew a picture of 1024x1024 pixels.
 </untrusted_context>
 [Tool 'generate_image' provided the following image data with mime-type: image/png]
-Resource Link: a-red-fox-eaf5449aa6.png at image://a-red-fox-eaf5449aa6.png\
+Resource Link: a-red-fox-b6edc2b2c6.png at image://a-red-fox-b6edc2b2c6.png\
 """
                         },
                         "id": "call_1",
@@ -260,9 +260,9 @@ MCP tool 'ask_databricks_model' reported tool error for function call:
 {"name":"ask_databricks_model","args":{"prompt":"Hello.","model":"no-such-model"}} with response: [{"functionR
 esponse":{"name":"ask_databricks_model","response":{"content":[{"type":"text","text":"model_not_found: The
 workspace has no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model' does not exist, or
-you have no permission to see it. Call list_databricks_models for the names that exist
-here."}],"structuredContent":{"status":"failed","error":{"code":"model_not_found","message":"The workspace has
-no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model' does not exist, or you have no
+you have no permission to see it. Call list_databricks_models for the names that exist here. Request id:
+REQUEST."}],"structuredContent":{"status":"failed","error":{"code":"model_not_found","message":"The workspace
+has no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model' does not exist, or you have no
 permission to see it.","retryable":false,"hint":"Call list_databricks_models for the names that exist
 here.","status":404,"request_id":"REQUEST"}},"isError":true}}}]\
 """

@@ -120,7 +120,8 @@ async def test_a_failed_call_says_why_and_ends_with_the_code_for_it(
     result = json.loads(ran.out)["result"]
     error = result["structuredContent"]["error"]
     assert (result["isError"], error["code"]) == (True, code)
-    assert result["content"] == [{"type": "text", "text": f"{code}: {error['message']} {error['hint']}"}]
+    request = f" Request id: {error['request_id']}." if "request_id" in error else ""
+    assert result["content"] == [{"type": "text", "text": f"{code}: {error['message']} {error['hint']}{request}"}]
 
 
 async def test_a_picture_that_is_not_there_is_an_error(inspector: Inspector) -> None:

@@ -108,7 +108,7 @@ async def test_opencode_uses_the_server_that_install_registered_with_a_profile(
                 "role": "tool",
                 "tool_call_id": "call_1",
                 "content": """\
-Picture (1024x1024 image/png, 41308 bytes) saved to HOME/pictures/a-red-fox-eaf5449aa6.png
+Picture (1024x1024 image/png, 190162 bytes) saved to HOME/pictures/a-red-fox-b6edc2b2c6.png
 Revised prompt: Drawn by rule, no model asked: a red fox
 
 No model was asked: this is the embedded workspace's rule engine.
@@ -202,7 +202,7 @@ async def test_opencode_hands_its_model_answers_pictures_and_failures(opencode: 
                 "role": "tool",
                 "tool_call_id": "call_1",
                 "content": """\
-Picture (1024x1024 image/png, 41308 bytes) saved to HOME/pictures/a-red-fox-eaf5449aa6.png
+Picture (1024x1024 image/png, 190162 bytes) saved to HOME/pictures/a-red-fox-b6edc2b2c6.png
 Revised prompt: Drawn by rule, no model asked: a red fox
 
 No model was asked: this is the embedded workspace's rule engine.
@@ -226,7 +226,7 @@ You sent 9 characters in 3 words, beginning: “a red fox”
                 "content": """\
 model_not_found: The workspace has no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model'
 does not exist, or you have no permission to see it. Call list_databricks_models for the names that exist
-here.\
+here. Request id: REQUEST.\
 """,
             },
         ]
@@ -242,7 +242,7 @@ async def test_opencode_tells_a_model_that_takes_no_pictures_where_the_picture_i
                 "role": "tool",
                 "tool_call_id": "call_0",
                 "content": """\
-Picture (1024x1024 image/png, 41308 bytes) saved to HOME/pictures/a-red-fox-eaf5449aa6.png
+Picture (1024x1024 image/png, 190162 bytes) saved to HOME/pictures/a-red-fox-b6edc2b2c6.png
 Revised prompt: Drawn by rule, no model asked: a red fox
 
 No model was asked: this is the embedded workspace's rule engine.
