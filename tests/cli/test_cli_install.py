@@ -366,7 +366,7 @@ async def test_what_makes_no_sense_is_refused(account: CommandLine, home: Path) 
             ],
             "--uninstall": ["2: Name the hosts; without --uninstall and --print they are listed."],
             "zed --print --uninstall": ["2: --print shows an entry; --uninstall has none."],
-            "zed --engine rules": ["2: --engine needs --embedded."],
+            "zed --engine rules": ["2: --engine goes with --embedded."],
             "zed --embedded --profile dev": [
                 "2: --profile, --token-in-file and --embedded are three ways to sign in; choose one."
             ],

@@ -37,8 +37,8 @@ def test_one_click_links() -> None:
                 "https://cursor.com/en/install-mcp?name=databricks&config=eyJjb21tYW5kIjoidXZ4IiwiYXJncyI6WyJkYXRhYnJpY2tzLXJlc3BvbnNlcy1tY3AiXX0%3D",
             ),
             "goose": (
-                "goose://extension?cmd=uvx&arg=databricks-responses-mcp&timeout=300&id=databricks&name=Databricks%20models&description=Ask%2C%20and%20draw%20with%2C%20the%20models%20of%20a%20Databricks%20workspace%2C%20through%20the%20OpenAI%20Responses%20API.",
-                "https://block.github.io/goose/extension?cmd=uvx&arg=databricks-responses-mcp&timeout=300&id=databricks&name=Databricks%20models&description=Ask%2C%20and%20draw%20with%2C%20the%20models%20of%20a%20Databricks%20workspace%2C%20through%20the%20OpenAI%20Responses%20API.",
+                "goose://extension?cmd=uvx&arg=databricks-responses-mcp&timeout=300&id=databricks&name=Databricks%20models&description=Ask%20the%20models%20of%20a%20Databricks%20workspace%2C%20and%20generate%20images%2C%20through%20the%20OpenAI%20Responses%20API.",
+                "https://block.github.io/goose/extension?cmd=uvx&arg=databricks-responses-mcp&timeout=300&id=databricks&name=Databricks%20models&description=Ask%20the%20models%20of%20a%20Databricks%20workspace%2C%20and%20generate%20images%2C%20through%20the%20OpenAI%20Responses%20API.",
             ),
             "lm-studio": (
                 "lmstudio://add_mcp?name=databricks&config=eyJjb21tYW5kIjoidXZ4IiwiYXJncyI6WyJkYXRhYnJpY2tzLXJlc3BvbnNlcy1tY3AiXX0%3D",
