@@ -53,7 +53,7 @@ async def test_another_process_goes_on_with_a_conversation(cli: CommandLine, emu
     newest = await cli.run("ask", "--continue", "[[say three]]", "--json")
     assert [ran.out for ran in (first, other, second)] == ["one\n", "other\n", "two\n"]
     assert second.err == snapshot(
-        "(embedded-rules as databricks-gpt-5, 32 tokens in, 1 tokens out, conversation CONVERSATION)\n"
+        "(embedded-rules as databricks-gpt-5, 32 tokens in, 1 token out, conversation CONVERSATION)\n"
     )
     assert first.conversations == second.conversations == newest.conversations != other.conversations
     assert words_sent(emulator, 3) == ["[[say one]]", "one", "[[say two]]", "two", "[[say three]]"]
@@ -163,7 +163,7 @@ Be kind.
 ```x```
 """)
     whole = json.loads((await cli.run("conversations", "export", conversation, "--format", "json")).out)
-    assert whole["state"]["parameters"] == snapshot({"instructions": "Be kind.", "max_output_tokens": 16384})
+    assert whole["state"]["parameters"] == snapshot({"instructions": "Be kind."})
     assert [list(turn) for turn in whole["turns"]] == snapshot(
         [["number", "endpoint", "model", "said", "items", "status", "created_at", "response_id", "usage"]]
     )
@@ -260,9 +260,9 @@ async def test_a_terminal_gets_a_table_whose_titles_are_cut_to_fit(kept: Command
         said = await screen.rest()
         assert await process.wait() == 0
     assert said == snapshot("""\
-Id           Model  Turns  Tokens  Age  Title                                   \n\
-conv_long    gpt-5      1       0  0 s  ]0;ownedlong long long long long long l…
-conv_newest  gpt-5      1    1234  2 d  tax law                                 \n\
+Id           Model  Turns  Tokens  Age  Title               \n\
+conv_long    gpt-5      1       0  0 s  \\x1b]0;owned\\x07lon…
+conv_newest  gpt-5      1    1234  2 d  tax law             \n\
 """)
 
 
@@ -369,7 +369,7 @@ async def test_an_answer_that_cannot_be_kept_is_given_with_a_warning(cli: Comman
 async def test_a_store_that_is_off_names_no_conversation_to_go_on_with(cli: CommandLine) -> None:
     ran = await cli.run("ask", "[[say hello]]", RESPONSES_MCP_STORE="off")
     assert ran == snapshot(
-        Ran(out="hello\n", err="(embedded-rules as databricks-gpt-5, 10 tokens in, 1 tokens out)\n", code=0)
+        Ran(out="hello\n", err="(embedded-rules as databricks-gpt-5, 10 tokens in, 1 token out)\n", code=0)
     )
 
 

@@ -171,7 +171,7 @@ PROVOCATIONS |= {
     "A picture is no picture": lambda desk: desk.ask("--image", __file__),
     "There is no such file": lambda desk: desk.ask("--image", "nothing.png"),
     "A file outside the allowed folders": lambda desk: desk.call_ask(files=["/etc/hosts"]),
-    "The picture went elsewhere": lambda desk: desk.run(
+    "The picture was saved elsewhere": lambda desk: desk.run(
         "image", "a fox", RESPONSES_MCP_IMAGE_DIR=desk.picture(b"") + "/under"
     ),
     "The store is no store": lambda desk: desk.ask(RESPONSES_MCP_STORE=desk.picture(b"no database" * 100)),
@@ -181,7 +181,7 @@ PROVOCATIONS |= {
     "Only for this machine": lambda desk: desk.run("serve", "--http", "0.0.0.0:8000"),
     "The engine is not there": lambda desk: desk.bare("ask", "--embedded", "--engine", "http://127.0.0.1:9", "hi"),
     "Nothing to sign in with": lambda desk: desk.bare("install", "cursor"),
-    "The host passes no token on": lambda desk: desk.run("install", "claude-desktop"),
+    "The host does not pass the token": lambda desk: desk.run("install", "claude-desktop"),
     "No file for projects": lambda desk: desk.run("install", "windsurf", "--project"),
     "A secret in a file that is shared": lambda desk: desk.run(
         "install", "cursor", "--project", "--env", "API_TOKEN=abc"
@@ -244,7 +244,7 @@ async def _(desk: Desk) -> str:
     return said
 
 
-@provokes("Out of time")
+@provokes("Timeout")
 async def _(desk: Desk) -> str:
     return await desk.call_ask(fault="delay:30", settings={"timeout_seconds": 1})
 
