@@ -98,11 +98,13 @@ async def test_what_came_before_the_connection_broke_is_kept(
     assert (facts["error"]["code"], facts["text"]) == ("upstream_unavailable", "Hello")
 
 
-async def test_an_app_is_asked_by_its_address(mlflow_agent: ForeignServer, tmp_path: Path) -> None:
+async def test_an_app_that_the_workspace_does_not_list_is_sent_nothing(
+    mlflow_agent: ForeignServer, tmp_path: Path
+) -> None:
     async with bridge_to(mlflow_agent, tmp_path) as (bridge, tap):
-        facts = await answers(bridge, model=tap.origin)
-    assert (facts["text"], facts["surface"]) == (HELLO, "app")
-    assert [request.line for request in tap.posted()] == ["POST /responses HTTP/1.1"]
+        facts = await bridge.ask("Say hello.", model=tap.origin)
+    assert (facts["isError"], facts["error"]["code"]) == (True, "invalid_argument")
+    assert tap.posted() == []
 
 
 SAVED = {"model": "agent", "surface": "agent-invocations"}
