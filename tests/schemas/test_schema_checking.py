@@ -47,6 +47,7 @@ async def test_the_working_directory_is_not_imported_from(tmp_path: Path, monkey
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="only the clock ends it there")
 @pytest.mark.parametrize("kind", ["unique", "patterns"])
 async def test_a_check_without_end_is_ended_and_nobody_waits_meanwhile(kind: str) -> None:
