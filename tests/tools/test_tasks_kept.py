@@ -107,6 +107,8 @@ async def test_the_same_key_is_the_same_call_task_or_not(task_hosts: TaskHosts, 
             second = await host.start(ASK, **call)
         results = [await host.result(task_id) for task_id in (first, second)]
         third = await host.call(ASK, **call)
+        if third.get("resultType") == "task":  # on a busy machine
+            third = await host.result(third["taskId"])
         with pytest.raises(AssertionError, match="other arguments"):
             await host.start(ASK, **{**call, "prompt": "Else"})
     assert first != second
