@@ -86,7 +86,7 @@ STAGES: dict[str, tuple[Any, str, Any, str, dict[str, Any]]] = {
     ),
     "making words": (results, "words", defect, ASK, {"prompt": "Hi"}),
     "reading citations": (search, "read", defect, "search_web", {"question": "Hi"}),
-    "planning an edit": (patch_session.PatchDesk, "carry_out", failing, EDIT, {"instruction": "Hi"}),
+    "planning an edit": (patch_session.PatchSession, "carry_out", failing, EDIT, {"instruction": "Hi"}),
     "rendering a diff": (patch_session, "unified_diff", defect, EDIT, {"instruction": "Hi"}),
     "keeping a picture": (generated_images.PictureTaker, "__call__", failing, "generate_image", {"prompt": "Hi"}),
 }

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.patching import PatchError
-from databricks_responses_mcp.turns.patch_session import PatchDesk
+from databricks_responses_mcp.turns.patch_session import PatchSession
 
 pytestmark = pytest.mark.anyio
 
@@ -19,8 +19,8 @@ async def anything(name: str, text: str | None) -> None:
     """Admits every operation."""
 
 
-def desk(**files: str) -> PatchDesk:
-    return PatchDesk(files or FILES, root="/home/me/project", admit=anything)
+def desk(**files: str) -> PatchSession:
+    return PatchSession(files or FILES, root="/home/me/project", admit=anything)
 
 
 def call(kind: str, path: Any, diff: Any = "") -> dict[str, Any]:
@@ -137,7 +137,7 @@ async def test_who_admits_has_the_last_word() -> None:
     async def nobody(name: str, text: str | None) -> None:
         raise PatchError(f"not {name} as {text!r}")
 
-    work = PatchDesk({"a": "one\n"}, root="/r", admit=nobody)
+    work = PatchSession({"a": "one\n"}, root="/r", admit=nobody)
     assert await work.carry_out(call("update_file", "a", " one\n+x\n")) == {
         "call_id": "c1",
         "status": "failed",
@@ -212,7 +212,7 @@ async def test_no_path_whatever_makes_a_name_that_leaves_the_directory(path: str
     ],
 )
 async def test_an_operation_of_an_odd_shape_is_answered_as_failed_and_can_be_told(operation: Any) -> None:
-    work = PatchDesk({"a": "one\n"}, root="/r", admit=too_long)
+    work = PatchSession({"a": "one\n"}, root="/r", admit=too_long)
     answer = await work.carry_out({"type": "apply_patch_call", "call_id": "c", "operation": operation})
     assert answer["status"] == "failed"
     (told,) = [operation.as_dict("previewed") for operation in work.operations]

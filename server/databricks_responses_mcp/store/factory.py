@@ -34,9 +34,9 @@ def open_store(setting: str | None, *, owner: str = "", password: Callable[[], A
 
 
 def local_directory(setting: str | None) -> Path:
-    """The directory on this machine that is ours for the user's data: that of the store's file, if it is a file.
+    """Return the directory on this machine for the user's data: that of the store's file, if the store is a file.
 
-    What `open_store` refuses when the store is used first is no file here.
+    A setting that `open_store` would refuse counts as no file.
     """
     if setting is None or setting.strip().lower() == "off" or "://" in setting:
         return _own_file().parent

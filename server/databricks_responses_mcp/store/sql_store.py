@@ -47,15 +47,15 @@ class Patience:
 
     @property
     def seconds(self) -> float:
-        """How long a call that begins now may wait."""
+        """Seconds that a call which begins now may wait."""
         return self._briefly if monotonic() < self._brief_until else self._seconds
 
     def worked(self) -> None:
-        """Take note that the database works."""
+        """Record that a call succeeded."""
         self._brief_until = 0.0
 
     def failed(self) -> None:
-        """Take note that a call has waited in vain.
+        """Record that a call waited for its full time without success.
 
         A brief wait does not make the next ones brief for longer: a slow database gets its full time again.
         """

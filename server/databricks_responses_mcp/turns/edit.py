@@ -10,7 +10,7 @@ from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome, add_usage
-from databricks_responses_mcp.turns.patch_session import Admit, Operation, PatchDesk
+from databricks_responses_mcp.turns.patch_session import Admit, Operation, PatchSession
 from databricks_responses_mcp.turns.turn import answer_calls
 
 MOST_STEPS = 8
@@ -112,7 +112,7 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
         BridgeError: for every failure of a turn; ``partial`` holds ``diff`` and ``operations`` as far as they came.
     """
     call = call or CallContext.start(bridge.settings)
-    desk = PatchDesk(wanted.files, root=wanted.root, admit=admit)
+    session = PatchSession(wanted.files, root=wanted.root, admit=admit)
     said: list[str] = []
     usage: dict[str, Any] | None = None
     prompt = "\n\n".join(part for part in (wanted.instruction, _wanted(wanted), shown_files(wanted.files)) if part)
@@ -136,28 +136,28 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
                 if not outcome.pending_calls:
                     break
                 async with call.deadline.bounds("applying the model's changes"):
-                    outputs = [await desk.carry_out(pending) for pending in outcome.pending_calls]
+                    outputs = [await session.carry_out(pending) for pending in outcome.pending_calls]
                 if steps == MOST_STEPS:
                     break
                 if call.reporter is not None:
-                    await call.reporter.say(_progress(desk))
+                    await call.reporter.say(_progress(session))
                 outcome = await answer_calls(bridge, str(outcome.conversation_id), outputs, call)
     except BridgeError as error:
         partial = error.partial
         usage = add_usage(usage, partial.get("usage"))
         text = _joined([*said, str(partial.get("text", ""))])
-        facts = _facts(text, await desk.diff(), desk.operations, usage)
+        facts = _facts(text, await session.diff(), session.operations, usage)
         kept = {key: value for key, value in partial.items() if key not in ("output", "pending_calls", "citations")}
         raise error.with_partial({**kept, **facts} if steps or partial else {}) from error
     return Edited(
         outcome=outcome,
         text=_joined(said),
-        after=desk.after,
-        changed=desk.changed,
-        created=desk.created,
-        diff=await desk.diff(),
-        operations=desk.operations,
-        unresolved=desk.unresolved,
+        after=session.after,
+        changed=session.changed,
+        created=session.created,
+        diff=await session.diff(),
+        operations=session.operations,
+        unresolved=session.unresolved,
         usage=usage or {},
         is_stopped=bool(outcome.pending_calls),
     )
@@ -199,7 +199,7 @@ def _joined(texts: list[str]) -> str:
     return "\n\n".join(text for text in texts if text)
 
 
-def _progress(desk: PatchDesk) -> str:
-    failed = sum(bool(operation.error) for operation in desk.operations)
-    done = len(desk.operations) - failed
+def _progress(session: PatchSession) -> str:
+    failed = sum(bool(operation.error) for operation in session.operations)
+    done = len(session.operations) - failed
     return f"{done} operation{'s' * (done != 1)} carried out, {failed} failed; the model goes on"

@@ -62,7 +62,7 @@ def conclude(facts: dict[str, Any], status: Literal["previewed", "written", "not
     ]
 
 
-class PatchDesk:
+class PatchSession:
     """Files as texts, and what a model does to them.
 
     Args:

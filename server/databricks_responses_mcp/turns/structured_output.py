@@ -98,11 +98,11 @@ async def fit_to_schema(
                 text=f"Your answer does not fit the JSON Schema: {error}. Answer again, with only JSON that fits it."
             ).items()
             try:
-                mended = await take_turn(bridge, conversation, said, call)
+                corrected = await take_turn(bridge, conversation, said, call)
             except BridgeError as failed:
                 raise keep_before(failed, outcome) from failed
             # What the first answer cost and did is part of the result; its words are replaced.
-            outcome = replace(outcome.merge(mended), text=mended.text, citations=mended.citations)
+            outcome = replace(outcome.merge(corrected), text=corrected.text, citations=corrected.citations)
     return outcome
 
 
