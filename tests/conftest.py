@@ -1,5 +1,6 @@
 """What all tests share: a workspace on loopback, the bridge to it, and MCP clients of both protocol eras."""
 
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,12 @@ from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_workspace_emulator.server import RunningEmulator, run_emulator
 from harness import Connect, Host, settings_for
 from oracle.openai_spec import validate_request
+
+
+def pytest_configure() -> None:
+    """Let child processes take Ctrl-C: a shell starts a command in the background with SIGINT ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -39,7 +39,9 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.replace("┃", "│").strip("│").split("│")]
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "warm-call" else [pytest.mark.slow]) for name in MEASURES]
+)
 def test_a_benchmark_completes_and_prints_its_table(name: str) -> None:
     printed = benchmarks("--only", name)
 

@@ -161,6 +161,7 @@ upstream_unavailable: The connection to the workspace broke in the middle of its
     )
 
 
+@pytest.mark.slow
 async def test_failures_of_the_workspace_have_their_exit_codes(cli: CommandLine, emulator: RunningEmulator) -> None:
     emulator.state.faults.add("429:7")
     codes = {
@@ -217,6 +218,7 @@ DATABRICKS_HOST names, and check that no DATABRICKS_CONFIG_PROFILE points elsewh
     )
 
 
+@pytest.mark.slow
 async def test_a_schema_tools_and_mcp_servers_are_options(cli: CommandLine, emulator: RunningEmulator) -> None:
     schema = {
         "type": "object",
@@ -398,6 +400,7 @@ that at the end of an answer; about 4 tokens of the answer came.
     ]
 
 
+@pytest.mark.slow
 @posix
 async def test_ctrl_c_where_nothing_is_kept_says_so(cli: CommandLine, emulator: RunningEmulator) -> None:
     ran = await interrupted(cli, emulator, "[[words 50]]", RESPONSES_MCP_STORE="off")
@@ -405,6 +408,7 @@ async def test_ctrl_c_where_nothing_is_kept_says_so(cli: CommandLine, emulator: 
     assert "[Interrupted] The turn is not kept" in ran.err
 
 
+@pytest.mark.slow
 @posix
 async def test_ctrl_c_before_the_first_word_ends_the_command_and_keeps_nothing(
     cli: CommandLine, emulator: RunningEmulator
@@ -416,6 +420,7 @@ async def test_ctrl_c_before_the_first_word_ends_the_command_and_keeps_nothing(
     assert (await cli.run("ask", "--continue", "hi")).code == 5
 
 
+@pytest.mark.slow
 @posix
 async def test_a_reader_that_reads_nothing_does_not_hold_up_the_end(
     cli: CommandLine, emulator: RunningEmulator

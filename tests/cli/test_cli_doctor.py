@@ -363,6 +363,7 @@ async def test_a_folder_that_cannot_be_written_to_is_told(examine: Examine, tmp_
     )
 
 
+@pytest.mark.slow
 async def test_the_call_keeps_no_conversation_and_counts_under_doctor(cli: CommandLine) -> None:
     assert (await cli.run("ask", "[[say first]]")).code == 0
     assert (await cli.run("doctor")).code == 0
@@ -388,6 +389,7 @@ async def test_doctor_does_not_advise_doctor(examine: Examine, answering: Answer
     assert "doctor" not in "".join(lines)
 
 
+@pytest.mark.slow
 async def test_the_option_profile_wins_over_the_environment_and_the_conflict_is_shown(
     cli: CommandLine, home: Path, emulator: RunningEmulator
 ) -> None:

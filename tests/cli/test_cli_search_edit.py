@@ -87,6 +87,7 @@ async def test_with_apply_the_diff_is_on_disk(cli: CommandLine, tmp_path: Path) 
     assert (tmp_path / "app.py").read_text(encoding="utf-8").count("\n") == 4
 
 
+@pytest.mark.slow
 async def test_a_new_file_is_written_only_if_it_was_named(cli: CommandLine, tmp_path: Path) -> None:
     shown = await cli.run("edit", "Create notes.txt", "--apply", "--json")
     facts = json.loads(shown.out)
@@ -101,6 +102,7 @@ async def test_a_new_file_is_written_only_if_it_was_named(cli: CommandLine, tmp_
     assert (tmp_path / "notes.txt").exists()
 
 
+@pytest.mark.slow
 async def test_an_edit_that_stays_wrong_writes_nothing_and_exits_with_1(cli: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import os\n", encoding="utf-8")
     ran = await cli.run("edit", "[[misfit 99]] Say hello", "app.py", "--apply")
@@ -118,6 +120,7 @@ async def test_what_is_piped_in_belongs_to_the_instruction(
     assert prompt.startswith("Fix this\n\nNameError: x\n\nFile: app.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

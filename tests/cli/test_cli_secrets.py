@@ -59,6 +59,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES.keys())
 async def test_a_token_that_an_upstream_repeats_is_never_printed(
     bare: CommandLine, answering: Answering, reply: bytes

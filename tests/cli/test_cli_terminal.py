@@ -48,6 +48,7 @@ CONVERSATION)\x1b[0m
 """)
 
 
+@pytest.mark.slow
 async def test_a_picture_shows_in_the_terminal_and_its_path_alone_goes_down_the_pipe(cli: CommandLine) -> None:
     screen = Screen()
     async with cli.started(
@@ -93,6 +94,7 @@ databricks-gpt-5-4-mini  READY  pay per token  -         native  responses  yes 
 """)
 
 
+@pytest.mark.slow
 async def test_ctrl_c_in_json_gives_what_came(cli: CommandLine, emulator: RunningEmulator) -> None:
     screen = Screen(columns=100)
     with emulator.state.hold(after_events=7) as hold:
@@ -140,6 +142,7 @@ async def on_screen(cli: CommandLine, columns: int, *arguments: str) -> list[str
     return "\n".join(line.rstrip() for line in display.display).strip("\n").splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 120])
 async def test_no_id_or_name_is_cut_or_broken_on_a_terminal(
     filled: tuple[CommandLine, list[str]], columns: int
@@ -156,6 +159,7 @@ async def test_no_id_or_name_is_cut_or_broken_on_a_terminal(
     assert "…" not in "".join([*usage, *models])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 120])
 async def test_an_answer_and_what_is_said_about_it_are_broken_at_words(
     filled: tuple[CommandLine, list[str]], columns: int

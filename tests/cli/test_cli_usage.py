@@ -162,6 +162,7 @@ total                        4  4,030       3   2,510          2   6,540        
 """)
 
 
+@pytest.mark.slow
 async def test_commands_count_for_what_they_are(cli: CommandLine) -> None:
     await cli.run("ask", "[[say hi]]")
     await cli.run("image", "a fox", "--size", "1024x1024", "-n", "2")
@@ -172,6 +173,7 @@ async def test_commands_count_for_what_they_are(cli: CommandLine) -> None:
     assert {name: sum(group[name] for group in groups) for name in total} == total
 
 
+@pytest.mark.slow
 async def test_a_spent_budget_refuses_before_anything_is_sent(cli: CommandLine, emulator: RunningEmulator) -> None:
     budget = {"RESPONSES_MCP_DAILY_TOKEN_BUDGET": "40"}
     first = await cli.run("ask", "[[words 100]]", **budget)
@@ -207,6 +209,7 @@ answer.]
     assert [body["max_output_tokens"] for body in bodies] == [40]
 
 
+@pytest.mark.slow
 async def test_more_output_than_is_allowed_is_refused_and_the_default_is_held_to_it(
     cli: CommandLine, emulator: RunningEmulator
 ) -> None:

@@ -27,7 +27,7 @@ def name_of(page: Path) -> str:
 
 
 def fences(language: str) -> list[Any]:
-    """Every fenced block of a language, by page and number."""
+    """Return every fenced block of a language, by page and number; those beyond the README are slow."""
     found = []
     for page in PAGES:
         if language == "json" and page.parent == HOSTS:
@@ -35,7 +35,8 @@ def fences(language: str) -> list[Any]:
         blocks = [m for m in FENCE.finditer(page.read_text(encoding="utf-8")) if m[2] == language]
         for number, match in enumerate(blocks, 1):
             code = "\n".join(line.removeprefix(match[1]) for line in match[3].splitlines())
-            found.append(pytest.param(code, id=f"{name_of(page)}-{number}"))
+            marks = [] if page.parent == ROOT else [pytest.mark.slow]
+            found.append(pytest.param(code, id=f"{name_of(page)}-{number}", marks=marks))
     return found
 
 

@@ -46,6 +46,7 @@ async def test_llm_comply_finds_nothing_to_object_to(emulator: RunningEmulator, 
     assert len(report["results"]) >= 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("examples", [10, pytest.param(150, marks=pytest.mark.slow)])
 async def test_requests_made_up_from_the_document_are_answered_or_refused_by_it(
     emulator: RunningEmulator, tmp_path: Path, examples: int

@@ -40,7 +40,13 @@ HOSTILE: dict[str, tuple[Format, str]] = {
 }
 
 
-@pytest.mark.parametrize(("form", "text"), HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        pytest.param(*case, id=name, marks=[pytest.mark.slow] if name == "many JSON values" else [])
+        for name, case in HOSTILE.items()
+    ],
+)
 def test_a_hostile_file_is_refused_with_a_code_before_it_is_changed(form: Format, text: str) -> None:
     for attempt in (
         lambda: read_entry(text, form, PLACE),

@@ -38,6 +38,7 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home), "USERPROFILE": str(home)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
 async def test_a_host_that_starts_its_entry_gets_an_answer(known: Host, home: Path) -> None:
     environ = environment(home)

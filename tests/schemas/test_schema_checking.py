@@ -96,6 +96,7 @@ async def test_a_schema_that_cannot_be_used_is_refused_before_anything_is_paid(
     assert not list(emulator.state.journal.to("/responses"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="only the clock ends it there")
 async def test_pings_are_answered_while_an_answer_is_checked_and_the_answer_is_kept(tmp_path: Path) -> None:
     text = json.dumps(MANY)

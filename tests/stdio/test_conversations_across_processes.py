@@ -99,6 +99,7 @@ async def test_a_conversation_goes_on_in_another_process_after_the_first_has_end
     assert kinds == ["message", "reasoning", "message", "message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ENDS)
 async def test_a_running_call_whose_process_ended_is_interrupted_and_made_no_second_time(
     emulator: RunningEmulator, tmp_path: Path, how: str
@@ -136,6 +137,7 @@ def _let_time_pass(tmp_path: Path) -> None:
         connection.commit()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be limited so")
 async def test_on_a_full_disk_the_answer_comes_all_the_same_with_a_warning(
     emulator: RunningEmulator, tmp_path: Path

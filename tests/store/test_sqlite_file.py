@@ -184,6 +184,7 @@ async def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     assert said.endswith("or set RESPONSES_MCP_STORE to a file elsewhere, or to off.")
 
 
+@pytest.mark.slow
 async def test_a_file_that_another_program_holds_for_long_is_said_to_be_locked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,6 +404,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     assert rest == ["True True", "went on"]
 
 
+@pytest.mark.slow
 async def test_after_one_call_has_waited_for_a_lock_the_next_ones_wait_briefly(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def test_no_name_belongs_to_two_hosts() -> None:
     assert UNKNOWN.client_names == ()
 
 
+@pytest.mark.slow
 async def test_thumbnails_that_would_make_a_result_too_large_are_left_out_and_the_files_are_named(
     connect: Connect,
 ) -> None:

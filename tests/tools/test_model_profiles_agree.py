@@ -58,6 +58,7 @@ async def test_every_model_that_is_listed_is_completed_and_examined_as_what_it_a
     assert any(not any(views) for views in told.values())
 
 
+@pytest.mark.slow
 async def test_every_model_that_is_listed_as_drawing_is_completed_and_examined_as_that_and_draws(
     connect: Connect, bridge: Bridge, emulator: RunningEmulator
 ) -> None:

@@ -206,6 +206,7 @@ async def test_a_citation_of_odd_types_is_told_without_them(tmp_path: Path) -> N
 LONG = "x" * 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [

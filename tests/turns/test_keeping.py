@@ -53,6 +53,7 @@ async def test_other_stores_are_opened_without_signing_in(tmp_path: Path) -> Non
             await opened.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sslmode", ["", "?sslmode=require", "?sslmode=prefer", "?sslmode=disable"])
 async def test_the_token_goes_to_a_database_with_a_valid_certificate_alone(
     sslmode: str, monkeypatch: pytest.MonkeyPatch

@@ -176,6 +176,7 @@ async def test_a_host_that_never_answers_holds_nobody(silent_host: str, monkeypa
     assert error.retryable
 
 
+@pytest.mark.slow
 async def test_a_host_that_refuses_connections_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {"DATABRICKS_HOST": "http://127.0.0.1:9", "DATABRICKS_CLIENT_ID": "x", "DATABRICKS_CLIENT_SECRET": "y"}
     error = await refusal(credentials(monkeypatch, **environ, RESPONSES_MCP_AUTH_TIMEOUT_SECONDS=str(DEADLINE_SECONDS)))
@@ -430,6 +431,7 @@ async def test_a_program_that_hangs_is_stopped(
     assert (error.code, error.retryable) == (ErrorCode.TIMEOUT, True)
 
 
+@pytest.mark.slow
 @on_posix
 async def test_all_headers_of_an_azure_service_principal_are_sent(
     program: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch

@@ -49,6 +49,7 @@ def command(tmp_path: Path, owner: int | str, setup: str = "") -> list[str]:
     return [sys.executable, "-I", "-S", keeper.__file__, str(owner), str(tmp_path / "log"), *server]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setup", ["", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
 def test_the_server_ends_with_the_pipe_even_if_it_ignores_being_asked(setup: str, tmp_path: Path) -> None:
     process = subprocess.Popen(command(tmp_path, os.getpid(), setup), stdin=subprocess.PIPE)
@@ -68,6 +69,7 @@ def test_the_server_ends_with_a_keeper_that_is_killed(tmp_path: Path) -> None:
         assert has_ended(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a_fork_holds_the_pipe", [False, True])
 def test_the_server_ends_with_an_owner_that_is_killed(a_fork_holds_the_pipe: bool, tmp_path: Path) -> None:
     arguments = command(tmp_path, "OWNER")
