@@ -134,6 +134,21 @@ async def run(folder: Path, exchanges: int, seed: int) -> dict[int, Outcome]:
     return outcomes
 
 
+def joined(names: list[str]) -> str:
+    """Join the names of classes; what varies behind a colon is listed once for all names that share it."""
+    values: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        subject, _, value = name.partition(": ")
+        values[subject].append(value)
+    subjects: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for subject, varied in values.items():
+        subjects[tuple(varied)].append(subject)
+    return "; ".join(
+        "; ".join(shared) if varied == ("",) else f"{', '.join(shared)}: {', '.join(varied)}"
+        for varied, shared in subjects.items()
+    )
+
+
 def table(outcomes: dict[int, Outcome]) -> str:
     """The rows of the page: classes of one group that end alike, together."""
     rows: dict[tuple[str, Outcome], list[str]] = defaultdict(list)
@@ -141,10 +156,8 @@ def table(outcomes: dict[int, Outcome]) -> str:
         rows[fault.group, outcomes[number]].append(fault.name)
     lines = ["| fault | classes | ends in | retryable | requests | text kept |", "|---|---|---|---|---|---|"]
     for (group, outcome), names in rows.items():
-        told = "; ".join(names)
-        lines.append(
-            f"| {group} | {told} | {outcome.code} | {outcome.retryable} | {outcome.requests} | {outcome.text} |"
-        )
+        told = (group, joined(names), outcome.code, outcome.retryable, str(outcome.requests), outcome.text)
+        lines.append(f"| {' | '.join(told)} |")
     return "\n".join(lines) + "\n"
 
 
