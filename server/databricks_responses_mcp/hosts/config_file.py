@@ -19,6 +19,11 @@ from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 _LARGEST = 20_000_000
 _BACKUP = re.compile(r"\.(\d{8}T\d{6}Z)(?:-(\d{1,6}))?\.databricks-backup")
 _NO_BACKUP = ("", 0)
@@ -317,12 +322,8 @@ def _is_same_file(handle: int, path: Path) -> bool:
 def _try_lock(handle: int) -> bool:
     try:
         if sys.platform == "win32":
-            import msvcrt
-
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
-            import fcntl
-
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)

@@ -8,6 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+if sys.platform == "win32":
+    import winreg
+
 _PATHEXT = ".COM;.EXE;.BAT;.CMD"
 """Windows' own default."""
 
@@ -37,8 +40,6 @@ def _registry_variables() -> frozenset[str]:
     """The user's and the machine's variables, which Windows gives to every new program."""
     names: set[str] = set()
     if sys.platform == "win32":
-        import winreg
-
         places = (
             (winreg.HKEY_CURRENT_USER, "Environment"),
             (winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"),

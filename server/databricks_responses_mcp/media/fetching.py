@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import anyio
 import anyio.to_thread
+import certifi
 import httpx
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
@@ -249,8 +250,6 @@ def _is_about_certificate(error: BaseException | None) -> bool:
 @cache
 def _tls(cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:
     """The system's authorities and certifi's; keyed by the variables with which OpenSSL is told of others."""
-    import certifi
-
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

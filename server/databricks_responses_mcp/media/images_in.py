@@ -14,6 +14,7 @@ import anyio.to_thread
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media import base64_data
 from databricks_responses_mcp.media.failures import in_units, shown
+from databricks_responses_mcp.media.fetching import fetch
 from databricks_responses_mcp.media.formats import (
     ACCEPTED_FORMATS,
     GIF,
@@ -82,8 +83,6 @@ async def load_image(
     if scheme.startswith("data:") or _is_bare_base64(reference):
         return await anyio.to_thread.run_sync(_from_data_url, reference, max_bytes)
     if scheme.startswith(("https:", "http:")):
-        from databricks_responses_mcp.media.fetching import fetch
-
         fetched = await fetch(reference, max_bytes=max_bytes, allow_private=allow_private)
         return await anyio.to_thread.run_sync(_inlined, fetched.data, fetched.name, reference)
     other = re.match(r"([a-z][a-z0-9+.-]+)://", reference, re.IGNORECASE)

@@ -7,10 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import shown
 from databricks_responses_mcp.media.file_names import MAX_PATH_BYTES, is_too_long
+from databricks_responses_mcp.spelling import similar_names
 from databricks_responses_mcp.visible import visible
 
 _SANDBOXES = ("/mnt/user-data/", "/mnt/data/", "/home/claude/", "sandbox:")
@@ -60,7 +62,6 @@ def _refuse_sandbox(text: str, reference: str) -> None:
 
 
 def _from_file_url(text: str, reference: str) -> str:
-    from urllib.request import url2pathname  # brings an HTTP client along
 
     parts = urlsplit(text, allow_fragments=False)
     text = f"{parts.path}?{parts.query}" if parts.query else parts.path
@@ -127,9 +128,7 @@ def _cannot_open(error: Exception, path: Path, reference: str) -> BridgeError:
     if isinstance(error, IsADirectoryError) or (isinstance(error, PermissionError) and path.is_dir()):
         return _is_a_directory(path, reference)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        from difflib import get_close_matches
-
-        near = get_close_matches(path.name, _file_names(path.parent, 500), n=3, cutoff=0.7)
+        near = similar_names(path.name, _file_names(path.parent, 500), most=3, likeness=0.7)
         meant = f"Did you mean {' or '.join(visible(name) for name in near)}? " if near else ""
         return BridgeError(
             ErrorCode.NOT_FOUND,

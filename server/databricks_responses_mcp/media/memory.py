@@ -1,5 +1,6 @@
 """Memory of pictures, given back to the system when they are done with."""
 
+import ctypes
 import sys
 from functools import cache
 
@@ -16,8 +17,6 @@ def return_large_blocks() -> None:
     """
     if sys.platform != "linux":
         return
-    import ctypes
-
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # not glibc

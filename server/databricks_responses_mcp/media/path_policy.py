@@ -1,6 +1,7 @@
 """Which local files a host's model may have read: those under allowed directories, wherever links lead, no secrets."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +15,9 @@ from databricks_responses_mcp.media.file_names import as_typed
 from databricks_responses_mcp.media.local_files import open_regular
 from databricks_responses_mcp.media.secret_files import is_secret_file
 from databricks_responses_mcp.visible import visible
+
+if sys.platform != "win32":
+    import pwd
 
 SETTING = "RESPONSES_MCP_ALLOWED_DIRS"
 SECRETS_SETTING = "RESPONSES_MCP_ALLOW_SECRET_FILES"
@@ -203,10 +207,9 @@ def default_roots() -> tuple[Path, ...]:
         homes = [Path.home().resolve()]
     except (OSError, RuntimeError):
         return ()
-    with suppress(ImportError, KeyError):
-        import pwd  # HOME may say something else
-
-        homes.append(Path(pwd.getpwuid(os.getuid()).pw_dir).resolve())
+    if sys.platform != "win32":
+        with suppress(KeyError):  # HOME may say something else
+            homes.append(Path(pwd.getpwuid(os.getuid()).pw_dir).resolve())
     general = [*homes, Path(tempfile.gettempdir()).resolve(), Path(here.anchor)]
     if any(place.is_relative_to(here) for place in general):
         return ()

@@ -23,6 +23,11 @@ from typing import Any
 from databricks_responses_mcp.media.folders import Folder, Folders
 from databricks_responses_mcp.media.path_policy import AllowedPaths
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 logger = logging.getLogger(__name__)
 
 _SUFFIX = ".jsonl"
@@ -305,16 +310,12 @@ def _lock(descriptor: int) -> bool:
     """Lock a file without waiting; the lock ends with the process. False if it is locked, or cannot be."""
     try:
         if sys.platform == "win32":
-            import msvcrt
-
             os.lseek(descriptor, _LOCK_OFFSET, os.SEEK_SET)
             try:
                 msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
             finally:
                 os.lseek(descriptor, 0, os.SEEK_SET)
         else:
-            import fcntl
-
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False

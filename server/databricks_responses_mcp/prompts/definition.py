@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
+from databricks_responses_mcp.spelling import similar_names
+
 Values = Literal["text models", "image models", "changes"]
 """Values of arguments that are not always the same; ``completion`` knows how to find them."""
 
@@ -88,9 +90,7 @@ class Definition(NamedTuple):
     def _given(self, raw: Mapping[str, str]) -> Given:
         names = [argument.name for argument in self.arguments]
         if unknown := next((name for name in raw if name not in names), None):
-            from difflib import get_close_matches
-
-            near = get_close_matches(unknown, names, n=1)
+            near = similar_names(unknown, names)
             advice = f"Did you mean {near[0]!r}?" if near else f"Its arguments are {', '.join(names)}."
             raise MCPError(INVALID_PARAMS, f"The prompt {self.name} has no argument {unknown[:80]!r}. {advice}")
         given = Given({name: value for name in names if (value := raw.get(name, "").strip())})

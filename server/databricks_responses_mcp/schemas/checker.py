@@ -9,7 +9,16 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.validators import extend
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
 from databricks_responses_mcp.schemas.verdict import CPU_SECONDS, MEMORY_BYTES, Checked, Verdict
+
+if sys.platform != "win32":
+    import resource
 
 _MAX_WORDS = 300
 
@@ -28,10 +37,6 @@ def main() -> None:
 
 
 def _check(request: dict[str, Any]) -> Checked:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError, best_match
-    from referencing.exceptions import Unresolvable
-
     schema = request["schema"]
     problems = []
     try:
@@ -57,10 +62,6 @@ def _words(error: Any) -> str:
 
 
 def _validator(schema: dict[str, Any]) -> Any:
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-    from referencing import Registry
-
     # The registry is empty, so nothing is fetched. Patterns are left to the API, whose dialect is not Python's.
     make: Any = extend
     checks = make(Draft202012Validator, {"pattern": _pass, "patternProperties": _pass})
@@ -74,8 +75,6 @@ def _pass(*_: Any) -> None:
 def _limit_this_process() -> None:
     if sys.platform == "win32":
         return  # there the parent's clock ends it
-    import resource
-
     for kind, most in ((resource.RLIMIT_CPU, CPU_SECONDS), (resource.RLIMIT_AS, MEMORY_BYTES)):
         _, hard = resource.getrlimit(kind)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)

@@ -6,6 +6,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from databricks_responses_mcp.spelling import similar_names
+
 T = TypeVar("T")
 
 
@@ -71,6 +73,4 @@ def meant_argument(given: str, known: Collection[str]) -> str | None:
     """The argument of a tool that a caller probably meant by a name that the tool does not have."""
     if meant := next((name for name in _MEANT.get(given, ()) if name in known), None):
         return meant
-    from difflib import get_close_matches  # for a wrong call alone
-
-    return next(iter(get_close_matches(given, known, n=1)), None)
+    return next(iter(similar_names(given, known)), None)

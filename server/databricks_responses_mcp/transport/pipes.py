@@ -19,6 +19,11 @@ from databricks_responses_mcp.transport.messages import (
     refuse_oversized,
 )
 
+if sys.platform == "win32":
+    from mcp.os.win32.utilities import rebind_std_handle_to_fd
+else:
+    import fcntl
+
 _PIECE_BYTES = 1024 * 1024
 _TAIL_BYTES = 2048
 
@@ -125,8 +130,6 @@ def _own_pipe(
 def _copy_above_standard(descriptor: int) -> int:
     if sys.platform == "win32":
         return os.dup(descriptor)
-    import fcntl
-
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
@@ -134,8 +137,6 @@ def _lead(source: int, descriptor: int) -> None:
     os.dup2(source, descriptor)
     if sys.platform == "win32":
         # Children take the handles that Windows keeps beside the descriptors.
-        from mcp.os.win32.utilities import rebind_std_handle_to_fd
-
         with suppress(OSError):
             rebind_std_handle_to_fd(descriptor)
 

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.spelling import similar_names
 from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
 from databricks_responses_mcp.workspace.model_profile import Capability, gpt_version
 
@@ -181,9 +182,7 @@ def _similar(wanted: str, names: Iterable[str]) -> list[str]:
     found = [known for known in by_bare if known == bare]
     found += sorted(known for known in by_bare if known.startswith(bare))
     found += sorted(known for known in by_bare if bare in known)
-    from difflib import get_close_matches  # for a name that is not there alone
-
-    found += get_close_matches(bare, by_bare, n=_MOST_SIMILAR)
+    found += similar_names(bare, by_bare, most=_MOST_SIMILAR)
     return [by_bare[known] for known in dict.fromkeys(found)][:_MOST_SIMILAR]
 
 

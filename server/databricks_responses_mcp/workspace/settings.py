@@ -4,6 +4,7 @@ Databricks' own environment variables keep their names; everything of ours is ``
 its documentation beside its type, so ``--help`` and the docs are made from the same place that validates.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 from pydantic_core import PydanticCustomError
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.spelling import similar_names
 from databricks_responses_mcp.workspace.redaction import redact
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 
@@ -341,8 +343,6 @@ class Settings(BaseModel):
     def _tags(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        import json
-
         tags = json.loads(value)
         if not isinstance(tags, dict) or not all(isinstance(tag, str) for tag in tags.values()):
             raise ValueError("no object of texts")
@@ -509,11 +509,8 @@ def _fields() -> Iterator[tuple[str, SettingDoc]]:
 def _unknown_names(environ: Mapping[str, str], known: set[str]) -> Iterator[str]:
     for name in sorted(environ):
         if name.upper().startswith(PREFIX) and name not in known:
-            # Imported here: only a mistyped name pays for it.
-            from difflib import get_close_matches
-
             ours = [env.removeprefix(PREFIX) for env in known if env.startswith(PREFIX)]
-            near = get_close_matches(name.upper().removeprefix(PREFIX), ours, n=1)
+            near = similar_names(name.upper().removeprefix(PREFIX), ours)
             yield f"{name} is not a setting" + (f", {PREFIX}{near[0]} is" if near else "")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import anyio.to_thread
+import certifi
 
 from databricks_responses_mcp.workspace.host import is_loopback
 
@@ -32,8 +33,6 @@ async def trust_for(origin: str) -> Trust:
 
 
 def _context() -> ssl.SSLContext:
-    import certifi
-
     context = ssl.create_default_context(cafile=certifi.where())
     # The system's own store on top, and SSL_CERT_FILE: a company's inspecting proxy is trusted there, not by certifi.
     context.load_default_certs()

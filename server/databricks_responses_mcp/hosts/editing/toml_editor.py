@@ -6,6 +6,8 @@ a table it takes away the comments in front of the next one.
 
 from typing import Any
 
+import tomlkit
+
 from databricks_responses_mcp.hosts.editing.failures import cannot_edit, position, wrong_kind
 from databricks_responses_mcp.hosts.editing.paths import Named, Place, nest
 from databricks_responses_mcp.hosts.editing.splices import Splice, line_end, line_start, newline_of, next_line, splice
@@ -150,14 +152,10 @@ def _tables(path: Path, entry: dict[str, Any], newline: str) -> str:
 
 
 def _key_of(path: Path) -> str:
-    import tomlkit
-
     return ".".join(tomlkit.key(part).as_string() for part in path)
 
 
 def _value(value: Any) -> str:
-    import tomlkit
-
     if isinstance(value, dict):
         members = ", ".join(f"{_key_of((key,))} = {_value(one)}" for key, one in value.items())
         return f"{{ {members} }}" if members else "{}"
@@ -168,8 +166,6 @@ def _value(value: Any) -> str:
 
 def _edit_inline(text: str, holder: Statement, path: Path, entry: Any | None) -> str:
     """Sets the entry in the inline table of a pair, or removes it there."""
-    import tomlkit
-
     document = tomlkit.parse(f"holder = {text[holder.value : holder.end]}")
     table: Any = document["holder"]
     rest = path[len(holder.path) :]

@@ -5,16 +5,16 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.hosts.editing.bounds import check_size, check_values
 from databricks_responses_mcp.hosts.editing.failures import cannot_parse, position
-
-if TYPE_CHECKING:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.nodes import Node
-
 
 # What ruamel lets through besides its own errors: a tag such as `!!bool x` ends in a KeyError, `!!int ""` in an
 # IndexError.
@@ -45,7 +45,7 @@ class Document:
     """
 
     text: str
-    root: "Node | None"
+    root: Node | None
     tokens: list[Token]
 
     def before(self, index: int, *, kind: str = "") -> Token | None:
@@ -106,15 +106,13 @@ def load(text: str) -> Any:
 @contextmanager
 def _parsing(text: str) -> Iterator[None]:
     """Turns every failure of ruamel's into the one error for a text that is not YAML."""
-    from ruamel.yaml.error import YAMLError
-
     try:
         yield
     except (YAMLError, *_MALFORMED) as error:
         raise _failure(text, error) from None
 
 
-def _compose(text: str) -> "tuple[Callable[[Node], Any], Node | None]":
+def _compose(text: str) -> tuple[Callable[[Node], Any], Node | None]:
     """The nodes of a text, and what makes data of them.
 
     Checked before data is made: a few lines of merged aliases (``<<: [*a, *a]``) can stand for billions of pairs.
@@ -138,24 +136,23 @@ def _node_children(node: Any) -> Iterable[Any]:
     return (child for member in value for child in (member if isinstance(member, tuple) else (member,)))
 
 
-def _yaml() -> "YAML":
-    from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import SafeConstructor
-    from ruamel.yaml.nodes import MappingNode, SequenceNode
+class _Constructor(SafeConstructor):
+    """Keeps a tag that it does not know as part of the value."""
 
-    class Constructor(SafeConstructor):
-        """Takes tags that it does not know as part of the value."""
+    def construct_undefined(self, node: Any) -> Any:
+        if isinstance(node, MappingNode):
+            return {node.tag: self.construct_mapping(node, deep=True)}
+        if isinstance(node, SequenceNode):
+            return {node.tag: self.construct_sequence(node, deep=True)}
+        return {node.tag: self.construct_scalar(node)}
 
-        def construct_undefined(self, node: Any) -> Any:
-            if isinstance(node, MappingNode):
-                return {node.tag: self.construct_mapping(node, deep=True)}
-            if isinstance(node, SequenceNode):
-                return {node.tag: self.construct_sequence(node, deep=True)}
-            return {node.tag: self.construct_scalar(node)}
 
-    Constructor.add_constructor(None, Constructor.construct_undefined)
+_Constructor.add_constructor(None, _Constructor.construct_undefined)
+
+
+def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = Constructor
+    yaml.Constructor = _Constructor
     return yaml
 
 

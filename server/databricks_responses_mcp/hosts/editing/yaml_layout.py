@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import Node
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from databricks_responses_mcp.hosts.editing.splices import newline_of
 from databricks_responses_mcp.hosts.editing.yaml_document import Document, is_flow
-
-if TYPE_CHECKING:
-    from ruamel.yaml.nodes import Node
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@-]*(?: [A-Za-z0-9_./@-]+)*", re.ASCII)
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
@@ -52,8 +53,6 @@ class Layout:
         return self.block({"k": value}, column)[column + 2 :]
 
     def _dump(self, value: Any) -> list[str]:
-        from ruamel.yaml import YAML
-
         yaml = YAML()
         yaml.width = 2**20
         yaml.indent(mapping=self.unit, sequence=self.dash + 2, offset=self.dash)
@@ -65,8 +64,6 @@ class Layout:
 
 def _careful(value: Any) -> Any:
     """Quotes every string that some reader might take for something else."""
-    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
-
     if isinstance(value, dict):
         return {_careful(key): _careful(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -76,7 +73,7 @@ def _careful(value: Any) -> Any:
     return value
 
 
-def _measure(node: "Node", units: list[int], dashes: list[int]) -> None:
+def _measure(node: Node, units: list[int], dashes: list[int]) -> None:
     name = type(node).__name__
     if name not in ("MappingNode", "SequenceNode") or node.anchor is not None or is_flow(node):
         return
