@@ -4,6 +4,7 @@ The rest of the package decides by `Delivery` whether a request may be sent agai
 that another transport has only these to tell apart.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -20,9 +21,17 @@ from databricks_responses_mcp.workspace.tls import Trust, trust_for
 
 # Reasoning may be silent for as long as model serving lets a request run (297 s), so reading has no shorter limit.
 _TIMEOUT = httpx.Timeout(connect=10, read=310, write=60, pool=None)
-_LIMITS = httpx.Limits(max_connections=512, max_keepalive_connections=64, keepalive_expiry=60)
+_MOST_CONNECTIONS = 512
+_MOST_IDLE_CONNECTIONS = 64
 _ONE_REQUEST = httpx.Limits(max_connections=1, max_keepalive_connections=0)
 _PLAIN = ("", "identity")
+
+# A request that meets the server's own close of an idle connection fails, and may not be sent again: the connection has
+# to be given up before. uvicorn, Node and llama.cpp close theirs after 5 s, proxies of workspaces after 60 s or more.
+# Over plain http, which is for this machine, a new connection costs next to nothing.
+_HTTP_IDLE_SECONDS = 4
+_HTTPS_IDLE_SECONDS = 50
+_TOLD_IDLE_SECONDS = re.compile(r"(?:^|[,;\s])timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 
 
 class Delivery(Enum):
@@ -53,8 +62,10 @@ class Transport:
 
     def __init__(self) -> None:
         self._opening = anyio.Lock()
-        # By scheme and by whether it is this machine: that decides on certificates and on the environment's proxies.
-        self._kept: dict[tuple[str, bool], httpx.AsyncClient] = {}
+        # By scheme and by whether it is this machine, which decide on certificates and on the environment's proxies; by
+        # how many seconds an idle connection is kept.
+        self._kept: dict[tuple[str, bool, int], httpx.AsyncClient] = {}
+        self._told_idle_seconds: dict[str, int] = {}
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -81,14 +92,25 @@ class Transport:
 
     async def _keeper_for(self, address: str) -> httpx.AsyncClient:
         parts = urlsplit(address)
-        kind = (parts.scheme, is_loopback(parts.hostname or ""))
+        host = parts.hostname or ""
+        most = _HTTP_IDLE_SECONDS if parts.scheme == "http" else _HTTPS_IDLE_SECONDS
+        seconds = min(most, self._told_idle_seconds.get(host, most))
+        kind = (parts.scheme, is_loopback(host), seconds)
         known = self._kept.get(kind)
         if known is not None:
             return known
         async with self._opening:
             if kind not in self._kept:
-                self._kept[kind] = _open_client(await _trust(address), _LIMITS)
+                client = _open_client(await _trust(address), _keeping(seconds))
+                client.event_hooks = {"response": [self._note_idle_seconds]}
+                self._kept[kind] = client
             return self._kept[kind]
+
+    async def _note_idle_seconds(self, response: httpx.Response) -> None:
+        """Remember how long a server keeps idle connections (``Keep-Alive: timeout=5``), less a second for the way."""
+        told = _TOLD_IDLE_SECONDS.search(response.headers.get("keep-alive", ""))
+        if told is not None:
+            self._told_idle_seconds[response.url.host] = max(int(told[1]) - 1, 0)
 
 
 async def send(
@@ -137,6 +159,15 @@ def unasked_encoding(response: httpx.Response) -> str | None:
     """The compression of an answer that was to have none; a few kilobytes of it can unpack to gigabytes."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     return None if encoding in _PLAIN else clean(encoding, 80)
+
+
+def _keeping(seconds: int) -> httpx.Limits:
+    """Limits of connections that are kept for so many seconds after their last answer."""
+    return httpx.Limits(
+        max_connections=_MOST_CONNECTIONS,
+        max_keepalive_connections=_MOST_IDLE_CONNECTIONS if seconds else 0,
+        keepalive_expiry=seconds,
+    )
 
 
 def _open_client(trust: Trust, limits: httpx.Limits) -> httpx.AsyncClient:
