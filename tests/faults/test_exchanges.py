@@ -17,6 +17,7 @@ import pytest
 from harness.deadlines import LONG_DEADLINE_SECONDS
 from harness.fault_classes import ASK, TOKEN, FaultClass, fault_classes
 from harness.fault_server import FaultServer, fault_server
+from harness.http_transports import TRANSPORTS, transport_environment
 from harness.mcp_process import HANDSHAKE, NO_HANDSHAKE, McpProcess, faults_environment, mcp_process
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -91,7 +92,7 @@ class Run:
         await self.client.ping()
 
 
-async def run(folder: Path, exchanges: int, seed: int) -> dict[int, Outcome]:
+async def run(folder: Path, exchanges: int, seed: int, transport: str) -> dict[int, Outcome]:
     """Go through all classes, over and over, in an order of chance; what each ended in."""
     classes = fault_classes()
     chance = Random(seed)
@@ -108,11 +109,9 @@ async def run(folder: Path, exchanges: int, seed: int) -> dict[int, Outcome]:
                 for number in chance.sample(sorted(numbered), len(numbered))
             ]
             log = folder / f"stderr-{revision}.txt"
-            async with mcp_process(
-                faults_environment(server.host, folder, timeout_seconds="3" if silent else "300"),
-                log,
-                revision=revision,
-            ) as client:
+            env = faults_environment(server.host, folder, timeout_seconds="3" if silent else "300")
+            env |= transport_environment(transport, folder)
+            async with mcp_process(env, log, revision=revision) as client:
                 this = Run(server, client, folder, numbered, outcomes, broken)
                 limiter = anyio.CapacityLimiter(len(numbered) if silent else AT_ONCE)
 
@@ -161,10 +160,14 @@ def table(outcomes: dict[int, Outcome]) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def test_every_class_of_faults_ends_as_the_page_says(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_every_class_of_faults_ends_as_the_page_says(
+    transport: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    exchanges, seed = request.config.getoption("--exchanges"), request.config.getoption("--seed")
     assert len(fault_classes()) >= 150
     with anyio.fail_after(LONG_DEADLINE_SECONDS):
-        outcomes = await run(tmp_path, request.config.getoption("--exchanges"), request.config.getoption("--seed"))
+        outcomes = await run(tmp_path, exchanges, seed, transport)
     page = PAGE.read_text(encoding="utf-8")
     head, begin, rest = page.partition(BEGIN)
     written, end, tail = rest.partition(END)

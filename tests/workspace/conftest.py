@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from harness.deadlines import DEADLINE_SECONDS
+from harness.http_transports import TRANSPORTS, use_transport
 
 
 @dataclass
@@ -43,6 +44,12 @@ class TokenService:
             number = self.asked.count("/token")
             return 200, {"access_token": f"token-{number}", "token_type": "Bearer", "expires_in": 3600}
         return 404, {}
+
+
+@pytest.fixture(params=TRANSPORTS)
+def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two transports, one after the other."""
+    use_transport(request.param, monkeypatch)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from harness import settings_for
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import answer, raw_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_transport")]
 
 BODY = {
     "model": "databricks-gpt-5",

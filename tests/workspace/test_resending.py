@@ -14,7 +14,7 @@ from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.workspace.settings import load_settings
 from harness.deadlines import DEADLINE_SECONDS
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_transport")]
 
 BODY = {"model": "databricks-gpt-5", "input": [], "stream": True}
 PATH = "/api/2.0/serving-endpoints"

@@ -5,10 +5,12 @@ that another transport has only these to tell apart.
 """
 
 import re
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import anyio
 import httpx
@@ -25,6 +27,8 @@ _MOST_CONNECTIONS = 512
 _MOST_IDLE_CONNECTIONS = 64
 _ONE_REQUEST = httpx.Limits(max_connections=1, max_keepalive_connections=0)
 _PLAIN = ("", "identity")
+_PROXIED = frozenset({"https", "all"})
+"""What proxies of the environment are named by; plain http is for this machine alone."""
 
 # A request that meets the server's own close of an idle connection fails, and may not be sent again: the connection has
 # to be given up before. uvicorn, Node and llama.cpp close theirs after 5 s, proxies of workspaces after 60 s or more.
@@ -177,6 +181,7 @@ def _open_client(trust: Trust, limits: httpx.Limits) -> httpx.AsyncClient:
             limits=limits,
             follow_redirects=False,
             verify=trust.context,
+            transport=_direct(trust, limits),
             # A proxy of the environment has no business between us and a server on this machine.
             trust_env=not trust.loopback,
             headers={
@@ -192,6 +197,17 @@ def _open_client(trust: Trust, limits: httpx.Limits) -> httpx.AsyncClient:
         # Raised below, without this error: its text repeats the URL from the middle of the password on.
         pass
     raise _wrong_proxy(None)
+
+
+def _direct(trust: Trust, limits: httpx.Limits) -> httpx.AsyncBaseTransport | None:
+    """The transport that costs least; None for httpx's own, which knows proxies and needs no compiled package."""
+    if not trust.loopback and not _PROXIED.isdisjoint(getproxies()):
+        return None
+    try:
+        from databricks_responses_mcp.workspace.direct_transport import DirectTransport
+    except ImportError:
+        return None
+    return DirectTransport(trust.context if isinstance(trust.context, ssl.SSLContext) else None, limits)
 
 
 async def _trust(address: str) -> Trust:

@@ -1,0 +1,439 @@
+"""HTTP/1.1 without a proxy, on asyncio: httptools parses in C what httpx's own transport parses in Python.
+
+It stands behind httpx's API and raises httpx's errors. Those of httpx that say that a connection could not be had
+(`ConnectError`, `ConnectTimeout`, `PoolTimeout`) are raised before anything is written, and never after.
+"""
+
+import asyncio
+import select
+import ssl
+import sys
+from collections.abc import AsyncIterator
+
+import httpx
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+_MOST_OVERHEAD_BYTES = 100 * 1024
+"""The most that may come without a byte of the body: a head, trailers, extensions of chunks, informational answers."""
+_MOST_BUFFERED_BYTES = 256 * 1024
+_WRITTEN_AT_ONCE_BYTES = 256 * 1024
+_HAPPY_EYEBALLS_SECONDS = 0.25
+
+_Origin = tuple[str, str, int]
+_Header = tuple[bytes, bytes]
+
+
+class DirectTransport(httpx.AsyncBaseTransport):
+    """Connections that are made, kept and used again. For one event loop of asyncio, and for GET and POST.
+
+    Args:
+        tls: the context for https.
+        limits: how many connections there may be, and how long one is kept without a request.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None, limits: httpx.Limits) -> None:
+        self._tls = tls
+        self._most_idle = limits.max_keepalive_connections or 0
+        self._idle_seconds = limits.keepalive_expiry or 0.0
+        self._slots = asyncio.Semaphore(limits.max_connections or 1)
+        self._idle: dict[_Origin, list[_Connection]] = {}
+        self._idle_count = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; returns when the head of its answer is there.
+
+        Raises:
+            httpx.ConnectError: or `httpx.ConnectTimeout`, or `httpx.PoolTimeout`, if nothing was written.
+            httpx.LocalProtocolError: for a request that cannot be written; nothing was.
+            httpx.TransportError: if the exchange failed later.
+        """
+        timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
+        head = _head_of(request)
+        body = await request.aread()
+        await self._slot(timeouts.get("pool"))
+        connection: _Connection | None = None
+        try:
+            connection = self._take(_origin_of(request.url)) or await self._connect(request.url, timeouts)
+            await connection.send(head, body, write_seconds=timeouts.get("write"), read_seconds=timeouts.get("read"))
+        except BaseException:
+            self.release(connection)
+            raise
+        return httpx.Response(
+            connection.status,
+            headers=connection.headers,
+            stream=_Body(self, connection, timeouts.get("read")),
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": connection.reason},
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections that are not in use."""
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.abort()
+        self._idle.clear()
+        self._idle_count = 0
+        # The event loop closes the sockets in its next round.
+        await asyncio.sleep(0)
+
+    def release(self, connection: "_Connection | None") -> None:
+        """Free the place of a request, and keep its connection if it can be used again; else close it."""
+        self._slots.release()
+        if connection is None:
+            return
+        if not self._most_idle or not connection.finish(self._idle_seconds):
+            connection.abort()
+            return
+        self._idle.setdefault(connection.origin, []).append(connection)
+        self._idle_count += 1
+        if self._idle_count > self._most_idle:
+            self._drop_oldest()
+
+    async def _slot(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._slots.acquire()
+        except TimeoutError as exc:
+            raise httpx.PoolTimeout("No connection became free in time.") from exc
+
+    def _take(self, origin: _Origin) -> "_Connection | None":
+        """The connection that was used last, if there is one that is open and not too old."""
+        connections = self._idle.get(origin)
+        while connections:
+            connection = connections.pop()
+            self._idle_count -= 1
+            if connection.is_usable():
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self, url: httpx.URL, timeouts: dict[str, float | None]) -> "_Connection":
+        loop = asyncio.get_running_loop()
+        scheme, host, port = origin = _origin_of(url)
+        try:
+            async with asyncio.timeout(timeouts.get("connect")):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(origin, loop),
+                    host,
+                    port,
+                    ssl=self._tls if scheme == "https" else None,
+                    happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS,
+                )
+        except TimeoutError as exc:
+            raise httpx.ConnectTimeout("no connection within the time allowed") from exc
+        except (OSError, ValueError) as exc:
+            # ValueError: a name that is none (UnicodeError), a certificate's name that cannot be compared.
+            raise httpx.ConnectError(str(exc)) from exc
+        return connection
+
+    def _drop_oldest(self) -> None:
+        oldest = min((kept for kept in self._idle.values() if kept), key=lambda kept: kept[0].expires_at)
+        oldest.pop(0).abort()
+        self._idle_count -= 1
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an answer, as it arrives."""
+
+    def __init__(self, transport: DirectTransport, connection: "_Connection", read_seconds: float | None) -> None:
+        self._transport = transport
+        self._connection: _Connection | None = connection
+        self._read_seconds = read_seconds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self._connection is not None and (piece := await self._connection.read(self._read_seconds)):
+            yield piece
+
+    async def aclose(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._transport.release(connection)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, and the exchange that is under way on it.
+
+    Attributes:
+        origin: where it leads.
+        expires_at: by the clock of the event loop, when it is no longer used.
+        status: of the answer, as `reason` and `headers`.
+    """
+
+    def __init__(self, origin: _Origin, loop: asyncio.AbstractEventLoop) -> None:
+        self.origin = origin
+        self.expires_at = 0.0
+        self.status = 0
+        self.reason = b""
+        self.headers: list[_Header] = []
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._parser: HttpResponseParser | None = None
+        self._pieces: list[bytes] = []
+        self._buffered = 0
+        self._overhead = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: Exception | None = None
+        self._is_lost = False
+        self._is_clean = True
+        self._is_reading_paused = False
+        self._is_writing_paused = False
+        self._is_written = True
+        self._has_head = False
+        self._is_delimited = False
+        self._is_complete = False
+        self._keeps_alive = False
+
+    # The exchange.
+
+    async def send(self, head: bytes, body: bytes, *, write_seconds: float | None, read_seconds: float | None) -> None:
+        """Write a request and wait for the head of its answer.
+
+        Raises:
+            httpx.ConnectError: if the connection was closed before anything could be written.
+            httpx.TransportError: if the connection fails or a time is over.
+        """
+        if self._is_lost or self._transport is None or self._transport.is_closing():
+            raise httpx.ConnectError("the server closed the connection before the request was sent")
+        self._begin()
+        await self._write(head, body, write_seconds)
+        while not self._has_head:
+            if self._error is not None:
+                raise self._error
+            await self._wait(read_seconds, httpx.ReadTimeout)
+
+    async def read(self, seconds: float | None) -> bytes:
+        """All that has arrived of the body; waits if that is nothing. Empty at its end.
+
+        Raises:
+            httpx.TransportError: if the connection fails, once what had arrived was read, or the time is over.
+        """
+        pieces = self._pieces
+        while not pieces:
+            if self._error is not None:
+                raise self._error
+            if self._is_complete:
+                return b""
+            await self._wait(seconds, httpx.ReadTimeout)
+        arrived = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._buffered = 0
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            if self._transport is not None and not self._is_lost:
+                self._transport.resume_reading()
+        return arrived
+
+    def finish(self, idle_seconds: float) -> bool:
+        """End the exchange; says whether the connection can be used for another."""
+        self._parser = None
+        self._pieces.clear()
+        self.expires_at = self._loop.time() + idle_seconds
+        return (
+            self._is_complete
+            and self._is_written
+            and self._keeps_alive
+            and self._is_clean
+            and not self._is_lost
+            and not self._is_reading_paused
+        )
+
+    def is_usable(self) -> bool:
+        """Whether a request may be written: the server has not closed the connection, and has sent nothing."""
+        return self._is_clean and not self._is_lost and self._loop.time() < self.expires_at and not self._is_readable()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._parser = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _begin(self) -> None:
+        self._parser = parser = HttpResponseParser(self)
+        # As httpx's own transport does: lines may end with LF alone, spaces may follow the size of a chunk, and a
+        # length may stand beside chunks.
+        parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True, lenient_chunked_length=True
+        )
+        self._pieces.clear()
+        self._buffered = self._overhead = 0
+        self._error = None
+        self._has_head = self._is_complete = self._keeps_alive = self._is_written = False
+
+    async def _write(self, head: bytes, body: bytes, seconds: float | None) -> None:
+        assert self._transport is not None
+        if len(body) <= _WRITTEN_AT_ONCE_BYTES:
+            self._transport.write(head + body)
+            await self._written(seconds)
+        else:
+            self._transport.write(head)
+            view = memoryview(body)
+            for start in range(0, len(body), _WRITTEN_AT_ONCE_BYTES):
+                if not await self._written(seconds):
+                    return
+                self._transport.write(view[start : start + _WRITTEN_AT_ONCE_BYTES])
+            await self._written(seconds)
+        self._is_written = not self._is_writing_paused
+
+    async def _written(self, seconds: float | None) -> bool:
+        """Wait until what was written has left; False if more would be in vain, because the answer or an error came."""
+        while self._is_writing_paused and not self._is_over():
+            await self._wait(seconds, httpx.WriteTimeout)
+        return not self._is_over()
+
+    def _is_over(self) -> bool:
+        return self._has_head or self._error is not None
+
+    async def _wait(self, seconds: float | None, error: type[httpx.TimeoutException]) -> None:
+        """Wait for the next thing that happens to the connection."""
+        waiter = self._waiter = self._loop.create_future()
+        timer = None if seconds is None else self._loop.call_later(seconds, self._expire, waiter, error)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    @staticmethod
+    def _expire(waiter: asyncio.Future[None], error: type[httpx.TimeoutException]) -> None:
+        if not waiter.done():
+            waiter.set_exception(error("nothing happened within the time allowed"))
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        if self._error is None and not self._is_complete:
+            self._error = error
+        self._is_clean = False
+        self._wake()
+
+    def _is_readable(self) -> bool:
+        """Whether bytes or the end have come that the event loop has not seen yet."""
+        assert self._transport is not None
+        number = self._transport.get_extra_info("socket").fileno()
+        if number < 0:
+            return True
+        if sys.platform == "win32":
+            return bool(select.select([number], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+        return bool(poll.poll(0))
+
+    # What the event loop says.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        # Writing is then told to have ended when all has left.
+        transport.set_write_buffer_limits(high=0)
+
+    def data_received(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None or self._is_complete:
+            # Nobody asked for it: whose answer it would be is not known.
+            self._is_clean = False
+            return
+        self._overhead += len(data)
+        try:
+            parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as exc:
+            self._fail(httpx.RemoteProtocolError(str(exc)))
+        if self._overhead > _MOST_OVERHEAD_BYTES:
+            self._fail(httpx.RemoteProtocolError("The head of the answer is too long."))
+        if self._buffered > _MOST_BUFFERED_BYTES and not self._is_reading_paused and self._transport is not None:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._is_clean = False
+        if self._parser is None or self._is_complete:
+            return
+        if not self._has_head:
+            self._fail(httpx.RemoteProtocolError("Server disconnected without sending a response."))
+        elif self._is_delimited:
+            self._fail(httpx.RemoteProtocolError("The server closed the connection before the end of its answer."))
+        else:
+            self._is_complete = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_lost = True
+        if self._parser is not None and not self._is_complete:
+            self._fail(httpx.ReadError(str(exc or "the connection was closed")))
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._is_writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_writing_paused = False
+        self._wake()
+
+    # What the parser says.
+
+    def on_message_begin(self) -> None:
+        if not self._has_head:
+            self.reason = b""
+            self.headers = []
+
+    def on_status(self, reason: bytes) -> None:
+        if not self._has_head:
+            self.reason += reason
+
+    def on_header(self, name: bytes | None, value: bytes) -> None:
+        # Trailers come here too, once the head is there: nobody asked for them.
+        if not self._has_head:
+            self.headers.append((name or b"", value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        if self._has_head or self._parser is None:
+            return
+        self.status = self._parser.get_status_code()
+        if self.status < 200 and self.status != 101:
+            return
+        named = [(name.lower(), value) for name, value in self.headers]
+        codings = [value.lower() for name, value in named if name == b"transfer-encoding"]
+        has_length = any(name == b"content-length" for name, _ in named)
+        if self.status == 101:
+            self._fail(httpx.RemoteProtocolError("The server changed to another protocol."))
+        elif codings not in ([], [b"chunked"]):
+            self._fail(httpx.RemoteProtocolError("The answer's Transfer-Encoding is not chunked alone."))
+        else:
+            self._has_head = True
+            self._is_delimited = has_length or bool(codings)
+            # Both lengths: one is not what was meant, so that what follows may be no answer of its own.
+            self._keeps_alive = self._parser.should_keep_alive() and not (has_length and codings)
+
+    def on_body(self, piece: bytes) -> None:
+        if not self._has_head or self._is_complete:
+            return
+        self._overhead = 0
+        self._buffered += len(piece)
+        self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        if self._has_head:
+            # What comes after it in the same read is not asked for either.
+            self._is_clean = self._is_clean and not self._is_complete
+            self._is_complete = True
+
+
+def _origin_of(url: httpx.URL) -> _Origin:
+    return url.scheme, url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
+
+
+def _head_of(request: httpx.Request) -> bytes:
+    """The head as it is written.
+
+    Raises:
+        httpx.LocalProtocolError: if a header would be read as more than one.
+    """
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
+    lines += [b"%b: %b" % header for header in request.headers.raw]
+    head = b"\r\n".join(lines) + b"\r\n\r\n"
+    ends = len(lines) + 1
+    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
+        raise httpx.LocalProtocolError("A header holds a line break or a NUL.")
+    return head
