@@ -1,10 +1,13 @@
 """Results fit the host that asked: no more than it takes, no more than its model sees, and the rest can be read."""
 
 import json
+from collections.abc import ItemsView
+from typing import Any
 
 import pytest
+from mcp.types import CallToolResult, TextContent
 
-from databricks_responses_mcp.calls.truncation import estimated_tokens
+from databricks_responses_mcp.calls.truncation import JsonTexts, estimated_tokens, fitted
 from databricks_responses_mcp.hosts.limits import KNOWN, UNKNOWN, limits_of
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
@@ -108,3 +111,32 @@ async def test_thumbnails_that_would_make_a_result_too_large_are_left_out_and_th
     assert [block.type for block in content] == ["text", *["resource_link"] * 4]
     assert all(image["path"] in content[0].text for image in facts["images"])
     assert sum(len(block.model_dump_json(by_alias=True)) for block in content) + len(json.dumps(facts)) < limit
+
+
+class WrittenObject(dict[str, Any]):
+    """An object that counts how often it is written as JSON."""
+
+    times = 0
+
+    def items(self) -> ItemsView[str, Any]:
+        self.times += 1
+        return super().items()
+
+
+def test_what_is_never_cut_is_written_as_json_once_however_often_a_result_is_cut() -> None:
+    call = WrittenObject(call_id="call_1", arguments="x" * 1_000_000)
+    calls = [call]
+    tried: list[int] = []
+
+    def make(characters: int) -> CallToolResult:
+        tried.append(characters)
+        words = TextContent(text="word " * (characters // 5))
+        return CallToolResult(content=[words], structured_content={"text": words.text, "pending_calls": calls})
+
+    result = fitted(80_000, make, JsonTexts())
+
+    # It is given up as soon as the least text is too much as well.
+    assert (len(tried), tried[-1]) == (4, 400)
+    assert result.structured_content is not None
+    assert result.structured_content["pending_calls"] == [call]
+    assert call.times == 1

@@ -9,11 +9,12 @@ from mcp.types import CallToolResult, ContentBlock, TextContent
 from pydantic import PrivateAttr
 
 from databricks_responses_mcp.calls.state import App
-from databricks_responses_mcp.calls.truncation import CHARACTERS_PER_TOKEN, fitted
+from databricks_responses_mcp.calls.truncation import CHARACTERS_PER_TOKEN, JsonTexts, fitted
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.visible import visible
 
 _ITEM_CHARACTERS = 2000
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 Lead = str | Callable[[dict[str, Any]], str]
 """What is said before the model's own words, such as where a picture is; or how to say it of the facts as cut."""
@@ -52,13 +53,14 @@ def answer_result(
 
     if step := _next_step(facts):
         facts = {**facts, "next_step": step}
+    texts = JsonTexts()
 
     def make(characters: int) -> CallToolResult:
-        capped = _cap_text(app, facts, characters)
+        capped = _cap_text(app, facts, characters, texts)
         text = words(capped, lead if isinstance(lead, str) else lead(capped))
         return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped)
 
-    return _made(app, make, Made({key: facts[key] for key in facts if key != "next_step"}, _kept(lead)))
+    return _made(app, make, Made({key: facts[key] for key in facts if key != "next_step"}, _kept(lead)), texts)
 
 
 def error_result(
@@ -69,16 +71,16 @@ def error_result(
     facts = {"status": "failed", **error.partial, "error": error.as_dict()}
     if facts["status"] == "completed":  # what came before the failure may have been
         facts["status"] = "failed"
-    head = _error_words(error)
+    head, texts = _error_words(error), JsonTexts()
 
     def make(characters: int) -> CallToolResult:
-        capped = _cap_text(app, facts, characters)
+        capped = _cap_text(app, facts, characters, texts)
         before = lead if isinstance(lead, str) else lead(capped)
         received = words({**capped, "status": "failed"}, before) if error.partial else ""
         text = f"{head}\n\nReceived before that:\n{received}" if received else head
         return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped, is_error=True)
 
-    return _made(app, make, Made(error.partial, _kept(lead), error))
+    return _made(app, make, Made(error.partial, _kept(lead), error), texts)
 
 
 def bare_error_result(app: App, error: BridgeError) -> CallToolResult:
@@ -86,15 +88,16 @@ def bare_error_result(app: App, error: BridgeError) -> CallToolResult:
     text, usage = error.partial.get("text"), error.partial.get("usage")
     facts: dict[str, Any] = {"status": "failed", "text": text if isinstance(text, str) else ""}
     facts |= {"usage": usage} if isinstance(usage, dict) else {}
+    texts = JsonTexts()
 
     def make(characters: int) -> CallToolResult:
-        capped = _cap_text(app, {**facts, "error": error.as_dict()}, characters)
+        capped = _cap_text(app, {**facts, "error": error.as_dict()}, characters, texts)
         told = _error_words(error)
         if capped["text"]:
             told += f"\n\nReceived before that:\n{capped['text']}"
         return CallToolResult(content=[TextContent(text=told)], structured_content=capped, is_error=True)
 
-    return _made(app, make, Made(facts, error=error))
+    return _made(app, make, Made(facts, error=error), texts)
 
 
 def running_result(
@@ -129,8 +132,8 @@ def running_result(
     return answer_result(app, facts, lead=lead)
 
 
-def _made(app: App, make: Callable[[int], CallToolResult], made: Made) -> CallToolResult:
-    fit = fitted(app.bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN, make)
+def _made(app: App, make: Callable[[int], CallToolResult], made: Made, texts: JsonTexts) -> CallToolResult:
+    fit = fitted(app.bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN, make, texts)
     result = MadeResult(content=fit.content, structured_content=fit.structured_content, is_error=fit.is_error)
     result._made = made
     return result
@@ -141,7 +144,7 @@ def _kept(lead: Lead) -> str:
     return lead if isinstance(lead, str) else ""
 
 
-def _cap_text(app: App, facts: dict[str, Any], limit: int) -> dict[str, Any]:
+def _cap_text(app: App, facts: dict[str, Any], limit: int, texts: JsonTexts) -> dict[str, Any]:
     """Cut what is longer than ``limit`` characters; the whole of it stays readable as a resource.
 
     The calls that wait are never cut: the host must carry them out as they are.
@@ -159,12 +162,12 @@ def _cap_text(app: App, facts: dict[str, Any], limit: int) -> dict[str, Any]:
                 f"{uri}/{limit} goes on from here."
             )
             capped["notes"] = [*capped.get("notes", []), note]
-    if facts.get("output") and len(whole := json.dumps(facts["output"], ensure_ascii=False)) > limit:
+    if facts.get("output") and len(whole := texts.of(facts["output"])) > limit:
         uri = app.long_texts.keep(whole)
         capped["output"] = [_shortened(item, min(_ITEM_CHARACTERS, limit)) for item in facts["output"]]
         note = f"The output items are {len(whole)} characters of JSON; they are cut here and whole as resource {uri}."
         capped["notes"] = [*capped.get("notes", []), note]
-    if "parsed" in facts and len(whole := json.dumps(facts["parsed"], ensure_ascii=False)) > limit:
+    if "parsed" in facts and len(whole := texts.of(facts["parsed"])) > limit:
         uri = app.long_texts.keep(whole)
         del capped["parsed"]
         note = f"`parsed` is {len(whole)} characters of JSON; it is the resource {uri}."
@@ -263,13 +266,12 @@ def _incomplete_words(facts: dict[str, Any]) -> str:
 
 
 def _citation_words(facts: dict[str, Any]) -> list[str]:
-    lines: list[str] = []
+    lines: dict[str, None] = {}
     for citation in facts.get("citations", []):
         url = citation.get("url") or citation.get("filename") or citation.get("file_id")
         mark = f"[{citation['number']}]" if "number" in citation else "-"
-        line = f"{mark} {visible(str(citation.get('title') or url))}: {visible(str(url))}" if url else ""
-        if line and line not in lines:
-            lines.append(line)
+        if url:
+            lines[f"{mark} {visible(str(citation.get('title') or url))}: {visible(str(url))}"] = None
     return ["Sources:\n" + "\n".join(lines)] if lines else []
 
 
@@ -315,5 +317,6 @@ def _id_of(call: dict[str, Any]) -> str:
 
 
 def _json(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    # No more than its first characters are read: a call's arguments may be megabytes.
+    text = _encode(_shortened(value, _ITEM_CHARACTERS + 1))
     return text if len(text) <= _ITEM_CHARACTERS else f"{text[:_ITEM_CHARACTERS]}… (whole in structuredContent)"

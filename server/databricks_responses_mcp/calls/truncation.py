@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from typing import Any
 
 from mcp.types import CallToolResult, ImageContent, TextContent
 
@@ -14,27 +15,115 @@ current_host: ContextVar[HostLimits] = ContextVar("current_host", default=UNKNOW
 
 CHARACTERS_PER_TOKEN = 4
 _LEAST_CHARACTERS = 400
+_CUTS_BEFORE_LEAST = 3
 _MARGIN = 0.9
 # Short words, parts of long ones, groups of digits and single marks come to about a token each; hosts count with their
 # own model's tokenizer, so this errs on the side of too many.
 _PIECES = re.compile(r"[A-Za-z]{1,6}|[0-9]{1,3}|[^\sA-Za-z0-9]|\n+|[ \t]{2,}")
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def fitted(most_characters: int, make: Callable[[int], CallToolResult]) -> CallToolResult:
+class JsonTexts:
+    """Values as JSON, each list and object written once: a result that is cut again shares most of them.
+
+    What was asked for must not be changed afterwards. One object serves one result.
+    """
+
+    def __init__(self) -> None:
+        # With the value itself, whose id is nobody else's as long as it is held.
+        self._written: dict[int, tuple[Any, str]] = {}
+        self._tokens: dict[str, int] = {}
+
+    def of(self, value: Any) -> str:
+        """Return the JSON of a value."""
+        if not isinstance(value, list | dict):
+            return _encode(value)
+        known = self._written.get(id(value))
+        if known is None:
+            known = self._written[id(value)] = value, _encode(value)
+        return known[1]
+
+    def pieces_of(self, value: Mapping[str, Any] | None) -> list[str]:
+        """Return the JSON of an object in pieces, those of its members apart."""
+        if not value:
+            return [_encode(value)]
+        pieces = ["{"]
+        for name, member in value.items():
+            pieces += (f"{', ' if len(pieces) > 1 else ''}{_encode(name)}: ", self.of(member))
+        return [*pieces, "}"]
+
+    def tokens(self, text: str) -> int:
+        """Return `estimated_tokens`, counted once for each text."""
+        if (known := self._tokens.get(text)) is None:
+            known = self._tokens[text] = estimated_tokens(text)
+        return known
+
+
+class _Measured:
+    """The sizes of a result.
+
+    Attributes:
+        words: all its text.
+        pictures: bytes of base64.
+        all_bytes: bytes of its JSON, about.
+    """
+
+    def __init__(self, result: CallToolResult, texts: JsonTexts) -> None:
+        self._texts = texts
+        self._structured = texts.pieces_of(result.structured_content)
+        self._has_structure = bool(result.structured_content)
+        self._is_error = bool(result.is_error)
+        self.words = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+        self.pictures = sum(len(block.data) for block in result.content if isinstance(block, ImageContent))
+        self.all_bytes = len(json.dumps(self.words)) + sum(map(_utf8_bytes, self._structured)) + self.pictures
+
+    def excess(self, limits: HostLimits) -> float:
+        """How many times more text the result has than the host takes; at most 1 if it fits."""
+        # Pieces are cut where no two of their characters make one token.
+        shown = self._structured if limits.shows != "content" and self._has_structure else [self.words]
+        if self._is_error and limits.shows_errors_whole:
+            shown = [f"{self.words}\n", *self._structured]
+        shown_bytes = sum(map(_utf8_bytes, shown))
+        ratios = [0.0]
+        if limits.shown_lines is not None:
+            ratios.append((sum(text.count("\n") for text in shown) + 1) / limits.shown_lines)
+        if limits.shown_bytes is not None:
+            ratios.append(shown_bytes / limits.shown_bytes)
+        # A token is at least a byte or so: short results are not worth counting.
+        if limits.shown_tokens is not None and shown_bytes > limits.shown_tokens:
+            ratios.append(sum(map(self._texts.tokens, shown)) / limits.shown_tokens)
+        if limits.result_bytes is not None and self.all_bytes > limits.result_bytes:
+            texts = self.all_bytes - self.pictures
+            ratios.append(texts / max(limits.result_bytes - self.pictures, limits.result_bytes // 4))
+        return max(ratios)
+
+
+def fitted(most_characters: int, make: Callable[[int], CallToolResult], texts: JsonTexts) -> CallToolResult:
     """The result with as much text as is configured and as the host takes.
 
     Args:
         most_characters: of one text, where the host takes more.
         make: builds the result with texts of at most so many characters.
+        texts: the JSON of what every result that ``make`` builds has, unchanged.
     """
     limits = current_host.get()
     characters = most_characters
     result = make(characters)
-    while (excess := _excess(result, limits)) > 1 and characters > _LEAST_CHARACTERS:
+    measured = _Measured(result, texts)
+    cuts = 0
+    while (excess := measured.excess(limits)) > 1 and characters > _LEAST_CHARACTERS:
+        cuts += 1
         longest = max(_text_length(result), _LEAST_CHARACTERS)
         characters = max(int(min(characters, longest) / excess * _MARGIN), _LEAST_CHARACTERS)
+        if cuts == _CUTS_BEFORE_LEAST:
+            # What is never cut, such as the arguments of calls, may be too much by itself.
+            least = make(_LEAST_CHARACTERS)
+            if (measured_least := _Measured(least, texts)).excess(limits) > 1:
+                result, measured = least, measured_least
+                break
         result = make(characters)
-    if limits.result_bytes is not None and _result_bytes(result) > limits.result_bytes:
+        measured = _Measured(result, texts)
+    if limits.result_bytes is not None and measured.all_bytes > limits.result_bytes:
         kept = [block for block in result.content if not isinstance(block, ImageContent)]
         result = result.model_copy(update={"content": kept})
     return result
@@ -56,41 +145,9 @@ def estimated_tokens(text: str) -> int:
     return sum(1 for _ in _PIECES.finditer(text))
 
 
-def _excess(result: CallToolResult, limits: HostLimits) -> float:
-    """How many times more text the result has than the host takes; at most 1 if it fits."""
-    shown = _structured(result) if limits.shows != "content" and result.structured_content else _words(result)
-    if result.is_error and limits.shows_errors_whole:
-        shown = f"{_words(result)}\n{_structured(result)}"
-    ratios = [0.0]
-    if limits.shown_lines is not None:
-        ratios.append((shown.count("\n") + 1) / limits.shown_lines)
-    if limits.shown_bytes is not None:
-        ratios.append(len(shown.encode()) / limits.shown_bytes)
-    # A token is at least a byte or so: short results are not worth counting.
-    if limits.shown_tokens is not None and len(shown.encode()) > limits.shown_tokens:
-        ratios.append(estimated_tokens(shown) / limits.shown_tokens)
-    if limits.result_bytes is not None:
-        pictures = _picture_bytes(result)
-        if (texts := _result_bytes(result) - pictures) > limits.result_bytes - pictures:
-            ratios.append(texts / max(limits.result_bytes - pictures, limits.result_bytes // 4))
-    return max(ratios)
-
-
-def _result_bytes(result: CallToolResult) -> int:
-    return len(json.dumps(_words(result)).encode()) + len(_structured(result).encode()) + _picture_bytes(result)
-
-
-def _picture_bytes(result: CallToolResult) -> int:
-    return sum(len(block.data) for block in result.content if isinstance(block, ImageContent))
-
-
 def _text_length(result: CallToolResult) -> int:
     return max((len(block.text) for block in result.content if isinstance(block, TextContent)), default=0)
 
 
-def _words(result: CallToolResult) -> str:
-    return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
-
-
-def _structured(result: CallToolResult) -> str:
-    return json.dumps(result.structured_content, ensure_ascii=False)
+def _utf8_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
