@@ -380,7 +380,9 @@ def _lacking(final: list[Item], received: list[Item]) -> list[Item]:
         repeated = [_mark(item) for item in final if _kind(item) == kind and (kind != "message" or _words(item))]
         of_kind = [item for item in received if _kind(item) == kind]
         missing = len(of_kind) - len(repeated)
-        lacking += [item for item in of_kind if _mark(item) not in repeated][: max(missing, 0)]
+        if missing > 0:
+            marks = frozenset(repeated)
+            lacking += [item for item in of_kind if _mark(item) not in marks][:missing]
     return lacking
 
 

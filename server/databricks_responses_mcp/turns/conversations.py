@@ -378,11 +378,19 @@ def _title(said: Sequence[Item]) -> str:
 
 
 def _weight(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, Mapping):
-        return sum(map(_weight, value.values()))
-    return sum(map(_weight, value)) if isinstance(value, list | tuple) else 1
+    characters = 0
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            characters += len(one)
+        elif isinstance(one, Mapping):
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
+        else:
+            characters += 1
+    return characters
 
 
 def _new_id() -> str:

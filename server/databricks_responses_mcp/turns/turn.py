@@ -72,7 +72,9 @@ async def take_turn(
         if error.reason is Reason.CONTEXT_TOO_LONG and conversation.history:
             raise error.with_hint(_TOO_LONG) from error
         raise
-    outcome = with_items(outcome, unique_calls(outcome.items, conversation.call_ids))
+    items = unique_calls(outcome.items, conversation.call_ids)
+    if any(item is not received for item, received in zip(items, outcome.items, strict=True)):
+        outcome = with_items(outcome, items)
     conversation.add(said, outcome)
     with bridge.spending.reserving(conversation.unkept_usage.get(len(conversation.history))):
         notes = await bridge.conversations.keep(conversation)
