@@ -1,6 +1,7 @@
 """Secrets are taken out by their value, in every form in which they come back."""
 
 import json
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.payloads import Payload
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 ODD = 'Zürich/"pa ss"\\%41@x'
@@ -33,6 +35,31 @@ def test_no_text_around_a_secret_hides_it(secret: str, before: str, after: str) 
     secrets = known(secret)
     value = {"key": [before + secret + after, (secret,)], secret: 1}
     assert secret.strip() not in json.dumps(secrets.remove_from(value), ensure_ascii=False).replace("[redacted]", "")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "half a character: \ud83d",
+        Payload(memoryview(b"QUJD")),
+        float("nan"),
+        {"deep": json.loads("[" * 400 + "]" * 400)},
+    ],
+    ids=["half a surrogate pair", "a picture", "no number", "nested deeply"],
+)
+def test_a_secret_is_found_beside_what_has_no_json(beside: Any) -> None:
+    value = {"beside": beside, "texts": [("a hunter22-token",)], "hunter22-token": 1}
+
+    removed = known("hunter22-token").remove_from(value)
+
+    assert removed["texts"] == [("a [redacted]",)]
+    assert removed["[redacted]"] == 1
+    assert removed["beside"] is beside or removed["beside"] == beside
+
+
+def test_a_value_without_secrets_is_returned_as_it_is_and_not_built_again() -> None:
+    value = {"text": "nothing secret", "items": [{"type": "message"}], "picture": Payload(memoryview(b"QUJD"))}
+    assert known("hunter22-token").remove_from(value) is value
 
 
 def test_the_longer_of_two_secrets_goes_first() -> None:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
+from pydantic_core import to_json
+
 from databricks_responses_mcp.errors import BridgeError
 
 T = TypeVar("T")
@@ -22,6 +24,7 @@ SHORTEST_SECRET = 6
 _MOST = 500
 # A user name alone may be a token, if it is long.
 _SHORTEST_TOKEN = 16
+_UNFIT = re.compile("[\ud800-\udfff]")
 _PATH = re.compile(r"[/~.]|[A-Za-z]:[\\/](?!/)")
 _NAMES = re.compile(
     r"(?:DATABRICKS|ARM|AZURE|GOOGLE|PG|RESPONSES_MCP)\w*?(?:TOKEN|SECRET|PASSWORD|PASSWD|API_KEY|CREDENTIALS)", re.I
@@ -39,6 +42,7 @@ class SecretValues:
     def __init__(self) -> None:
         # Replaced as a whole, so that readers in other threads see the old or the new one. Longest first.
         self._forms: tuple[str, ...] = ()
+        self._as_json: tuple[bytes, ...] = ()
         self._newest: tuple[str, ...] = ()
 
     @property
@@ -53,8 +57,7 @@ class SecretValues:
             forms += _forms(value) if value is not None else ()
         added = [form for form in dict.fromkeys(forms) if form not in self._newest]
         if added:
-            self._newest = (*self._newest, *added)[-_MOST:]
-            self._forms = tuple(sorted(self._newest, key=len, reverse=True))
+            self._know((*self._newest, *added)[-_MOST:])
 
     def with_more(self, values: Iterable[str]) -> "SecretValues":
         """These and others, which are known to the copy alone: whoever names them cannot crowd out these."""
@@ -62,8 +65,7 @@ class SecretValues:
         more.add(*values)
         if not more._newest:
             return self
-        more._newest = (*self._newest, *more._newest)
-        more._forms = tuple(sorted(more._newest, key=len, reverse=True))
+        more._know((*self._newest, *more._newest))
         return more
 
     def add_url(self, text: str | None) -> None:
@@ -107,7 +109,10 @@ class SecretValues:
 
     def remove_from(self, value: T) -> T:
         """A JSON value without them, in its keys as well; itself if it holds none."""
-        return self._removed(value) if self._forms else value
+        if not isinstance(value, str) and not _may_hold(value, self._as_json):
+            return value
+        removed: T = self._removed(value)
+        return removed
 
     def remove_from_error(self, error: BridgeError) -> BridgeError:
         """Return the same failure without them."""
@@ -117,6 +122,12 @@ class SecretValues:
             hint=self.remove(error.hint),
             partial=self.remove_from(error.partial),
         )
+
+    def _know(self, forms: tuple[str, ...]) -> None:
+        self._newest = forms
+        self._forms = tuple(sorted(forms, key=len, reverse=True))
+        # No text that can be encoded holds a form that cannot.
+        self._as_json = tuple(to_json(form)[1:-1] for form in self._forms if _UNFIT.search(form) is None)
 
     def _removed(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -134,6 +145,24 @@ class SecretValues:
 
     def __repr__(self) -> str:
         return f"SecretValues({len(self._forms)} forms)"
+
+
+def _may_hold(value: object, forms: Iterable[bytes]) -> bool:
+    """Whether a JSON value may hold one of the forms, which are written as JSON has them.
+
+    One search of the whole JSON is much faster than one of each text in the value, and most values hold none.
+    """
+    if not forms:
+        return False
+    try:
+        text = to_json(value, fallback=_nothing)
+    except ValueError:
+        return True  # what has no JSON, such as half a surrogate pair
+    return any(form in text for form in forms)
+
+
+def _nothing(value: object) -> None:
+    """Leave out what is not looked into either: the base64 of a picture."""
 
 
 def _forms(value: str) -> list[str]:
