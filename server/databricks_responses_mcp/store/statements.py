@@ -9,6 +9,8 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import pydantic_core
+
 from databricks_responses_mcp.store.interface import StoreError
 
 Value = str | int | float | None
@@ -44,6 +46,7 @@ def places(count: int) -> str:
 
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _MOST = 10**12
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def to_json(value: object) -> str:
@@ -53,6 +56,12 @@ def to_json(value: object) -> str:
         StoreError: if the value has no JSON, or is nested too deeply.
     """
     try:
+        # Six times as fast for long texts, but it takes more than JSON has, such as sets.
+        if _is_plain(value):
+            return pydantic_core.to_json(value, inf_nan_mode="constants").decode()
+    except ValueError:
+        pass  # half a surrogate pair, or nested deeply
+    try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         return text if text.isascii() or not _UNFIT.search(text) else json.dumps(value, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
@@ -60,6 +69,23 @@ def to_json(value: object) -> str:
             f"This cannot be kept: it is no JSON, or nested too deeply ({type(error).__name__})."
             " Begin a new conversation without it."
         ) from error
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is made of the types that JSON has alone."""
+    left: list[Any] = [value]
+    while left:
+        one = left.pop()
+        kind = type(one)
+        if kind is dict:
+            if not all(type(key) is str for key in one):
+                return False
+            left += one.values()
+        elif kind is list or kind is tuple:
+            left += one
+        elif kind not in _PLAIN:
+            return False
+    return True
 
 
 def from_json(text: str) -> Any:
