@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import re
 import struct
 import zlib
 from typing import Any
@@ -11,6 +12,9 @@ TEXT_MODEL = "canned-text"
 SMALL_PICTURE_MODEL = "canned-small-picture"
 LARGE_PICTURE_MODEL = "canned-large-picture"
 """The upstream answers by the model asked for."""
+
+SIZED_MODEL = re.compile(rb'"model": ?"canned-(deltas|citations|calls|arguments)-([0-9]+)"')
+"""Such a model answers with so many of them: see `sized_model`; ``arguments`` are bytes."""
 
 ANSWER_DELTAS = 20
 """Deltas of the text answer: a sentence or two."""
@@ -96,6 +100,78 @@ def text_events(deltas: int) -> list[dict[str, Any]]:
         {"type": "response.completed", "response": response_object([item])},
     ]
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
+def sized_model(kind: str, count: int) -> str:
+    """The model that answers with ``count`` of a kind: deltas, citations, calls, or bytes of a call's arguments."""
+    return f"canned-{kind}-{count}"
+
+
+def sized_events(kind: str, count: int) -> list[dict[str, Any]]:
+    """Every event of the answer of a sized model."""
+    if kind == "deltas":
+        return text_events(count)
+    if kind == "citations":
+        return citation_events(count)
+    if kind == "calls":
+        return call_events([json.dumps({"path": f"src/module_{n}.py", "line": n}) for n in range(count)])
+    return call_events([json.dumps({"path": "src/module.py", "content": _prose(count)})])
+
+
+def citation_events(count: int) -> list[dict[str, Any]]:
+    """Every event of a text answer in which each sentence cites a page of its own."""
+    item_id = "msg_68f0c1d2e3f4a5b6c7d8e9f0a1b2c3d4"
+    where = {"item_id": item_id, "output_index": 0, "content_index": 0}
+    sentences = [f"The lake keeps what stream {n} brings. " for n in range(count)]
+    annotations, at = [], 0
+    for n, sentence in enumerate(sentences):
+        cited = {"url": f"https://lakes.example/pages/{n}?from=search", "title": f"What stream {n} brings"}
+        annotations.append({"type": "url_citation", "start_index": at, "end_index": at + len(sentence) - 1, **cited})
+        at += len(sentence)
+    text = "".join(sentences)
+    part = {"type": "output_text", "annotations": annotations, "logprobs": [], "text": text}
+    item = {"id": item_id, "type": "message", "status": "completed", "role": "assistant", "content": [part]}
+    added = "response.output_text.annotation.added"
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": response_object([], "in_progress")},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+        {"type": "response.content_part.added", **where, "part": {**part, "text": "", "annotations": []}},
+        *({"type": "response.output_text.delta", **where, "delta": text[n : n + 400]} for n in range(0, at, 400)),
+        *({"type": added, **where, "annotation_index": n, "annotation": a} for n, a in enumerate(annotations)),
+        {"type": "response.output_text.done", **where, "text": text, "logprobs": []},
+        {"type": "response.content_part.done", **where, "part": part},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": response_object([item])},
+    ]
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
+def call_events(arguments: list[str]) -> list[dict[str, Any]]:
+    """Every event of an answer that calls a function once with each of these arguments."""
+    events: list[dict[str, Any]] = [{"type": "response.created", "response": response_object([], "in_progress")}]
+    items = []
+    for index, text in enumerate(arguments):
+        item_id = f"fc_68f0c1d2e3f4a5b6c7d8e9f0{index:08x}"
+        where = {"item_id": item_id, "output_index": index}
+        item = {"id": item_id, "type": "function_call", "status": "completed", "name": "write_file"}
+        item |= {"call_id": f"call_{index:016x}", "arguments": text}
+        added = {**item, "status": "in_progress", "arguments": ""}
+        kind = "response.function_call_arguments"
+        events += [
+            {"type": "response.output_item.added", "output_index": index, "item": added},
+            *({"type": f"{kind}.delta", **where, "delta": text[n : n + 4096]} for n in range(0, len(text), 4096)),
+            {"type": f"{kind}.done", **where, "arguments": text},
+            {"type": "response.output_item.done", "output_index": index, "item": item},
+        ]
+        items.append(item)
+    events.append({"type": "response.completed", "response": response_object(items)})
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
+def _prose(characters: int) -> str:
+    """So many characters of lines of words."""
+    line = " ".join(_WORDS[1:]) + "\n"
+    return (line * (characters // len(line) + 1))[:characters]
 
 
 def picture_events(base64_text: str) -> list[dict[str, Any]]:

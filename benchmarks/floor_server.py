@@ -1,7 +1,8 @@
 """The floor: the least that an MCP server in front of the same endpoint can be. The SDK, one httpx call, no more.
 
-``ask`` asks without streaming, as most would; ``ask_streamed`` reads the stream that the bridge reads. The client is
-kept between calls and made at the first one, the cheapest way for both start-up and calls.
+``ask`` asks without streaming, as most would; ``ask_streamed`` reads the stream that the bridge reads, and
+``ask_output`` hands over all that was in it. The client is kept between calls and made at the first one, the cheapest
+way for both start-up and calls.
 """
 
 import json
@@ -51,6 +52,21 @@ async def ask_streamed(prompt: str) -> str:
             if event["type"] == "response.output_text.delta":
                 text.append(event["delta"])
     return "".join(text)
+
+
+@server.tool()
+async def ask_output(prompt: str, model: str) -> dict[str, Any]:
+    """Ask a model, read its stream, and return the output items."""
+    from httpx_sse import aconnect_sse
+
+    output = []
+    asked = {**body(prompt), "model": model, "stream": True}
+    async with aconnect_sse(client(), "POST", PATH, json=asked) as source:
+        async for sse in source.aiter_sse():
+            event = json.loads(sse.data)
+            if event["type"] == "response.completed":
+                output = event["response"]["output"]
+    return {"output": output}
 
 
 if __name__ == "__main__":

@@ -11,16 +11,20 @@ from pathlib import Path
 from benchmarks.canned import (
     ANSWER_DELTAS,
     LARGE_PICTURE_MODEL,
+    SIZED_MODEL,
     SMALL_PICTURE_MODEL,
     as_base64,
     noise_png,
     picture_events,
     server_sent,
+    sized_events,
     text_events,
     text_json,
 )
 
 _SLICE = 64 * 1024
+_MODEL_WITHIN = 2048
+"""The model is named within so many bytes at the beginning of a request."""
 _HEAD = b"HTTP/1.1 200 OK\r\nx-request-id: canned\r\n"
 
 
@@ -50,8 +54,14 @@ class _Answers:
         # Larger than what is shown inline, so that it warms up the making of thumbnails too.
         self.small = _stream(picture_events(as_base64(noise_png(1600, 200)))) if picture else []
         self.large = _stream(picture_events(as_base64(picture))) if picture else []
+        self.sized: dict[tuple[bytes, int], list[bytes]] = {}
 
     def to(self, body: bytes) -> list[bytes]:
+        if (named := SIZED_MODEL.search(body, 0, _MODEL_WITHIN)) is not None:
+            kind, count = named[1], int(named[2])
+            if (kind, count) not in self.sized:
+                self.sized[kind, count] = _stream(sized_events(kind.decode(), count))
+            return self.sized[kind, count]
         if LARGE_PICTURE_MODEL.encode() in body:
             return self.large
         if SMALL_PICTURE_MODEL.encode() in body:
