@@ -63,7 +63,6 @@ class PictureTaker:
     def __init__(
         self, app: App, prompt: str, *, save_to: str | None = None, count: int = 1, is_free: bool = False
     ) -> None:
-        return_large_blocks()
         image_dir = app.bridge.settings.image_dir
         self._app = app
         self._prompt = prompt
@@ -91,6 +90,8 @@ class PictureTaker:
         base64 = picture_base64(item)
         if base64 is None:
             return
+        # Not before a picture has come: large prompts and answers are handled faster with the memory kept.
+        return_large_blocks()
         holder: list[Payload | str] = [base64]
         item["result"] = base64 = None
         # Shielded: a deadline that strikes now must not lose what is here and paid for.
