@@ -45,11 +45,20 @@ def sanitize(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list):
         return [sanitize(item, depth + 1) for item in value]
     picture = value.get("result") if value.get("type") == "image_generation_call" else None
-    rest = {
-        sanitize_text(key) if isinstance(key, str) else key: sanitize(item, depth + 1)
-        for key, item in _without(value, picture)
+    if isinstance(picture, Payload):
+        rest = {key: item for key, item in value.items() if item is not picture}
+        return {**_sanitized_members(rest, depth), "result": picture}
+    return _sanitized_members(value, depth)
+
+
+def _sanitized_members(members: dict[Any, Any], depth: int) -> dict[Any, Any]:
+    # Most members are ASCII text, which is safe as it is: an answer with 1,000 citations has 5,000 of them.
+    return {
+        sanitize_text(key) if isinstance(key, str) else key: (
+            item if type(item) is str and item.isascii() else sanitize(item, depth + 1)
+        )
+        for key, item in members.items()
     }
-    return {**rest, "result": picture} if isinstance(picture, Payload) else rest
 
 
 def sanitize_item(item: Item) -> Item:
@@ -73,10 +82,6 @@ def sanitize_item(item: Item) -> Item:
     elif has_odd_id:
         del sound["id"]
     return sound
-
-
-def _without(value: dict[Any, Any], picture: Any) -> list[tuple[Any, Any]]:
-    return [(key, item) for key, item in value.items() if not (isinstance(picture, Payload) and item is picture)]
 
 
 def _as_text(value: Any) -> str:

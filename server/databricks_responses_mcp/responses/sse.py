@@ -33,7 +33,6 @@ class SSEDecoder:
     def __init__(self, max_event_bytes: int = 256 * 1024 * 1024) -> None:
         self._max = max_event_bytes
         self._buffer = bytearray()
-        self._scanned = 0
         self._event = ""
         self._data: list[bytes | bytearray] = []
         self._held = 0
@@ -48,19 +47,20 @@ class SSEDecoder:
         """
         if b"\r" in chunk or self._after_cr:
             chunk = self._normalise(chunk)
-        self._buffer += chunk
-        if len(self._buffer) + self._held > self._max:
+        if len(self._buffer) + len(chunk) + self._held > self._max:
             raise EventTooLargeError(f"an event of the stream is larger than {self._max} bytes")
-        while (end := self._buffer.find(b"\n", self._scanned)) >= 0:
-            event = self._line(self._take_line(end))
-            if event is not None:
+        start = 0
+        while (end := chunk.find(b"\n", start)) >= 0:
+            line = self._end_line(chunk[start:end]) if self._buffer else chunk[start:end]
+            start = end + 1
+            if (event := self._line(line)) is not None:
                 yield event
-        self._scanned = len(self._buffer)
+        self._buffer += chunk[start:] if start else chunk
 
     def finish(self) -> Iterator[ServerSentEvent]:
         """What the end of the stream completes: servers exist that close without the last blank line."""
         if self._buffer:
-            line, self._buffer, self._scanned = self._buffer, bytearray(), 0
+            line, self._buffer = self._buffer, bytearray()
             self._line(line)
         event = self._dispatch()
         if event is not None:
@@ -73,18 +73,11 @@ class SSEDecoder:
         self._after_cr = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _take_line(self, end: int) -> bytes | bytearray:
-        buffer = self._buffer
-        line: bytes | bytearray
-        if end >= _LARGE_LINE:
-            rest = buffer[end + 1 :]
-            del buffer[end:]
-            line, self._buffer = buffer, rest
-        else:
-            line = bytes(buffer[:end])
-            del buffer[: end + 1]
-        self._scanned = 0
-        return line
+    def _end_line(self, end: bytes) -> bytes | bytearray:
+        """Return the line that began in an earlier chunk."""
+        line, self._buffer = self._buffer, bytearray()
+        line += end
+        return line if len(line) >= _LARGE_LINE else bytes(line)
 
     def _line(self, line: bytes | bytearray) -> ServerSentEvent | None:
         if self._at_start:

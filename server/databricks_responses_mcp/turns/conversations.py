@@ -377,19 +377,18 @@ def _title(said: Sequence[Item]) -> str:
     return "(no words)"
 
 
-def _weight(value: Any) -> int:
+def _weight(value: Sequence[Any]) -> int:
     characters = 0
-    left = [value]
+    left: list[Any] = [value]
     while left:
         one = left.pop()
-        if isinstance(one, str):
-            characters += len(one)
-        elif isinstance(one, Mapping):
-            left += one.values()
-        elif isinstance(one, list | tuple):
-            left += one
-        else:
-            characters += 1
+        for part in one.values() if isinstance(one, dict) else one:
+            if isinstance(part, str):
+                characters += len(part)
+            elif isinstance(part, dict | list | tuple):
+                left.append(part)
+            else:
+                characters += 1
     return characters
 
 
