@@ -134,7 +134,7 @@ def server_environ(port: int, workdir: Path) -> dict[str, str]:
         **inherited,
         "HOME": str(workdir),
         "DATABRICKS_HOST": f"http://127.0.0.1:{port}",
-        "DATABRICKS_TOKEN": "canned",
+        "DATABRICKS_TOKEN": "dapi0123456789abcdef0123456789abcdef",
         "RESPONSES_MCP_MODEL": TEXT_MODEL,
         "RESPONSES_MCP_IMAGE_DIR": str(workdir / "pictures"),
     }
