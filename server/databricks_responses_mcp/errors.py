@@ -43,6 +43,8 @@ class Reason(StrEnum):
     """`BridgeError.feature` says which, where that is known."""
     SURFACE_MISMATCH = "surface_mismatch"
     """The path that was asked does not serve the model."""
+    NAME_RETIRED = "name_retired"
+    """The workspace no longer serves models by the name that the request uses."""
     NAME_UNKNOWN = "name_unknown"
     """Something that the request names does not exist."""
     MODEL_FAILED = "model_failed"

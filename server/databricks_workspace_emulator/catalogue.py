@@ -1,6 +1,7 @@
 """What a serving endpoint of the embedded workspace is, and how the listings show it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -130,3 +131,40 @@ class Endpoint:
             "workload_size": "Small",
             "scale_to_zero_enabled": True,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelService:
+    """A model service of Unity Catalog that somebody in the workspace made.
+
+    Attributes:
+        name: ``catalog.schema.name``.
+        comment: for people.
+        destinations: names of endpoints, each with its share of the traffic; shares are whole numbers.
+        fallbacks: names of endpoints that answer, in this order, when the destination is not up.
+    """
+
+    name: str
+    comment: str
+    destinations: tuple[tuple[str, int], ...]
+    fallbacks: tuple[str, ...] = ()
+
+    def route(self, number: int) -> tuple[str, ...]:
+        """The endpoints to try for the request of that number, counted from 0: its destination, then the fallbacks."""
+        turns = [name for name, share in self.destinations for _ in range(share)]
+        return (turns[number % len(turns)], *self.fallbacks)
+
+    def service(self, endpoints: Mapping[str, Endpoint]) -> dict[str, Any]:
+        """The service as ``GET /api/2.1/unity-catalog/model-services`` shows it (``view=BASIC``)."""
+        return {
+            "name": f"model-services/{self.name}",
+            "comment": self.comment,
+            "effective_owner": "someone@example.com",
+            "supported_api_types": list(self.api_types(endpoints)),
+        }
+
+    def api_types(self, endpoints: Mapping[str, Endpoint]) -> tuple[str, ...]:
+        """What every destination and fallback serves."""
+        behind = [endpoints[name].api_types for name, _ in self.destinations if name in endpoints]
+        behind += [endpoints[name].api_types for name in self.fallbacks if name in endpoints]
+        return tuple(kind for kind in behind[0] if all(kind in kinds for kinds in behind)) if behind else ()

@@ -1,6 +1,13 @@
 """The endpoints of a new embedded workspace: one of each kind that a real one may have."""
 
-from databricks_workspace_emulator.catalogue import CHAT_API, NATIVE_CHAT_API, OPEN_API, RESPONSES_API, Endpoint
+from databricks_workspace_emulator.catalogue import (
+    CHAT_API,
+    NATIVE_CHAT_API,
+    OPEN_API,
+    RESPONSES_API,
+    Endpoint,
+    ModelService,
+)
 
 _CURSOR_API = "cursor/v1/chat/completions"
 _VENDOR_APIS = {"anthropic": ("anthropic/v1/messages",), "google": ("gemini/v1/generateContent",)}
@@ -151,3 +158,26 @@ def default_apps() -> dict[str, Endpoint]:
     """The agents that a new embedded workspace runs as Databricks Apps, by name."""
     agent = Endpoint("my-agent", "agent", "databricks", "my_agent", "An app", "agent/v1/responses", (RESPONSES_API,))
     return {agent.name: agent}
+
+
+def default_services() -> dict[str, ModelService]:
+    """The model services that somebody made in a new embedded workspace, by name."""
+    services = (
+        ModelService(
+            name="production.ai.frontier-model",
+            comment="GPT-5.1, or GPT-5 when it is not up",
+            destinations=(("databricks-gpt-5-1", 1),),
+            fallbacks=("databricks-gpt-5",),
+        ),
+        ModelService(
+            name="production.ai.writer",
+            comment="Claude and Llama, three requests to one",
+            destinations=(("databricks-claude-sonnet-4-5", 3), ("databricks-meta-llama-3-3-70b-instruct", 1)),
+        ),
+        ModelService(
+            name="research.models.draft",
+            comment="GPT-5 mini",
+            destinations=(("databricks-gpt-5-mini", 1),),
+        ),
+    )
+    return {service.name: service for service in services}

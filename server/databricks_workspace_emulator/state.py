@@ -1,7 +1,7 @@
 """Everything a running embedded workspace knows, in one object that tests and commands may touch."""
 
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 
-from databricks_workspace_emulator.catalogue import Endpoint
-from databricks_workspace_emulator.default_endpoints import default_apps, default_catalogue
+from databricks_workspace_emulator.catalogue import Endpoint, ModelService
+from databricks_workspace_emulator.default_endpoints import default_apps, default_catalogue, default_services
 from databricks_workspace_emulator.engines.base import Engine
 from databricks_workspace_emulator.faults import Faults
 from databricks_workspace_emulator.request_log import Journal
@@ -59,6 +59,8 @@ class EmulatorState:
         token: the only credential that is accepted.
         faults: what is to go wrong, in order.
         endpoints: serving endpoints by name; may be changed while it runs.
+        services: model services of Unity Catalog that somebody made, by name; each model has one besides.
+        routed: how many requests each of them has had.
         apps: Databricks Apps that are agents, by name.
         journal: what was received.
         max_request_bytes: a larger body is refused, as the platform does at 32 MiB; 4 MB is its documented limit.
@@ -71,6 +73,8 @@ class EmulatorState:
     token: str = field(default_factory=new_token, repr=False)
     faults: Faults = field(default_factory=Faults)
     endpoints: dict[str, Endpoint] = field(default_factory=default_catalogue)
+    services: dict[str, ModelService] = field(default_factory=default_services)
+    routed: Counter[str] = field(default_factory=Counter)
     apps: dict[str, Endpoint] = field(default_factory=default_apps)
     journal: Journal = field(default_factory=Journal)
     max_request_bytes: int = MAX_REQUEST_BYTES

@@ -275,7 +275,7 @@ failed endpoints: The workspace does not allow it (HTTP 403): User may not list 
 administrator for access, e.g. CAN QUERY on the endpoint.\
 """,
                     "skipped model: databricks-gpt-5: endpoints may not be listed, so the call will tell",
-                    "skipped image model: databricks-gpt-5: endpoints may not be listed, so the call will tell",
+                    "skipped image model: none is set, and endpoints may not be listed: each picture needs a `model`",
                     "skipped call: not made, as asked for",
                 ],
                 "permission_denied",

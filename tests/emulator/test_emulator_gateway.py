@@ -2,7 +2,9 @@
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -152,7 +154,7 @@ async def test_the_supervisor_can_be_turned_on_and_echoes_the_whole_conversation
     assert (await http.post(f"{UNIFIED}/responses", json=body)).status_code == 400
 
 
-async def test_a_workspace_that_enforces_the_gateway_knows_the_new_names_alone(
+async def test_a_workspace_that_has_moved_knows_the_old_names_on_the_gateway_alone(
     http: httpx.AsyncClient, emulator: RunningEmulator
 ) -> None:
     emulator.state.switches.legacy_names = False
@@ -165,10 +167,70 @@ async def test_a_workspace_that_enforces_the_gateway_knows_the_new_names_alone(
         ("/serving-endpoints/responses", {"model": "my-openai-external", "input": "Hi"}),
     ]
     answers = [await http.post(path, json=body) for path, body in bodies]
-    assert [answer.status_code for answer in answers] == [501, 501, 501, 501, 200, 200]
+    assert [answer.status_code for answer in answers] == [501, 501, 501, 200, 200, 200]
     assert answers[0].json()["message"] == snapshot(
         "'databricks-gpt-5' is no longer available. Use Unity Catalog model services (v3)."
     )
+
+
+async def test_a_model_service_that_somebody_made_routes_its_requests_and_falls_back(
+    at: At, http: httpx.AsyncClient, emulator: RunningEmulator
+) -> None:
+    async with at(NATIVE) as native, at(UNIFIED) as unified:
+        first = await native.responses.create(model="production.ai.frontier-model", input="[[say Hi]]")
+        emulator.state.endpoints["databricks-gpt-5-1"] = replace(
+            emulator.state.endpoints["databricks-gpt-5-1"], ready=False
+        )
+        second = await native.responses.create(model="production.ai.frontier-model", input="[[say Hi]]")
+        split = [await unified.chat.completions.create(model="production.ai.writer", messages=HI) for _ in range(4)]
+    assert [answer.output_text for answer in (first, second)] == ["Hi", "Hi"]
+    assert [answer.choices[0].message.content for answer in split] == ["Hi"] * 4
+    frontier, writer = (emulator.state.services[f"production.ai.{name}"] for name in ("frontier-model", "writer"))
+    assert frontier.route(7) == ("databricks-gpt-5-1", "databricks-gpt-5")
+    assert Counter(writer.route(number)[0] for number in range(8)) == {
+        "databricks-claude-sonnet-4-5": 6,
+        "databricks-meta-llama-3-3-70b-instruct": 2,
+    }
+    assert emulator.state.routed == {"production.ai.frontier-model": 2, "production.ai.writer": 4}
+    refused = await http.post(f"{NATIVE}/responses", json={"model": "production.ai.writer", "input": "Hi"})
+    unknown = await http.post(f"{NATIVE}/responses", json={"model": "production.ai.none", "input": "Hi"})
+    assert [(one.status_code, one.json()["message"]) for one in (refused, unknown)] == snapshot(
+        [
+            (
+                400,
+                (
+                    "API type 'openai/v1/responses' is not supported by 'production.ai.writer'. "
+                    "Supported API types: [mlflow/v1/responses, mlflow/v1/chat/completions]"
+                ),
+            ),
+            (404, "'production.ai.none' does not exist"),
+        ]
+    )
+    listed = (await http.get(SERVICES, params={"parent": "schemas/production.ai"})).json()
+    assert listed == snapshot(
+        {
+            "model_services": [
+                {
+                    "name": "model-services/production.ai.frontier-model",
+                    "comment": "GPT-5.1, or GPT-5 when it is not up",
+                    "effective_owner": "someone@example.com",
+                    "supported_api_types": [
+                        "openai/v1/responses",
+                        "mlflow/v1/responses",
+                        "mlflow/v1/chat/completions",
+                        "openai/v1/chat/completions",
+                    ],
+                },
+                {
+                    "name": "model-services/production.ai.writer",
+                    "comment": "Claude and Llama, three requests to one",
+                    "effective_owner": "someone@example.com",
+                    "supported_api_types": ["mlflow/v1/responses", "mlflow/v1/chat/completions"],
+                },
+            ]
+        }
+    )
+    assert (await http.get(f"{SERVICES}/research.models.draft")).json()["comment"] == "GPT-5 mini"
 
 
 async def test_an_api_key_header_is_no_credential(emulator: RunningEmulator) -> None:
@@ -247,7 +309,7 @@ async def test_model_services_are_listed_page_by_page(http: httpx.AsyncClient, e
 async def test_model_services_say_no(http: httpx.AsyncClient, emulator: RunningEmulator) -> None:
     asked: dict[str, dict[str, str]] = {
         "no schema and no page size": {},
-        "too large a page": {"page_size": "101"},
+        "too large a page": {"page_size": "201"},
         "a page that is none": {"parent": "schemas/system.ai", "page_size": "-1"},
         "a token that is none": {"parent": "schemas/system.ai", "page_token": "nonsense"},
         "every schema": {"page_size": "5"},

@@ -229,3 +229,87 @@ async def test_a_request_that_may_be_billed_is_not_sent_again_where_the_name_alo
     assert [(one.method, one.path) for one in emulator.state.journal.exchanges] == [
         ("POST", "/serving-endpoints/responses")
     ]
+
+
+async def test_a_model_service_of_any_schema_goes_to_the_gateway_by_its_api_types(
+    bridge: Bridge, emulator: RunningEmulator
+) -> None:
+    asked = ("production.ai.frontier-model", "production.ai.writer", "research.models.draft", "system.ai.gpt-5")
+    for name in asked:
+        outcome = await ask(bridge, Question(prompt="[[say hello]]", model=name))
+        assert (outcome.text, outcome.notes) == ("hello", ())
+    native, chat = "/ai-gateway/openai/v1/responses", "/ai-gateway/mlflow/v1/chat/completions"
+    assert paths(emulator) == [native, chat, native, native]
+    models = [exchange.body["model"] for exchange in emulator.state.journal.exchanges if exchange.method == "POST"]
+    assert models == list(asked)
+
+
+async def test_an_unknown_name_of_the_catalog_is_told_as_unknown(bridge: Bridge, emulator: RunningEmulator) -> None:
+    with pytest.raises(BridgeError) as caught:
+        await ask(bridge, Question(prompt="Hi", model="production.ai.none"))
+    assert caught.value.code is ErrorCode.MODEL_NOT_FOUND
+    assert all(path.startswith("/ai-gateway/") for path in paths(emulator))
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_legacy_name_continues_on_the_gateway_where_the_workspace_has_moved(
+    bridge: Bridge, emulator: RunningEmulator, listed: bool
+) -> None:
+    emulator.state.switches.legacy_names = False
+    emulator.state.switches.model_services = listed
+    first = await ask(bridge, Question(prompt="[[say one]]", model="databricks-gpt-5"))
+    second = await ask(bridge, Question(prompt="[[say two]]", conversation_id=first.conversation_id))
+    assert [(one.text, one.surface) for one in (first, second)] == [("one", "gateway"), ("two", "gateway")]
+    told = (
+        "The workspace no longer serves databricks-gpt-5 under this name: system.ai.gpt-5 was asked through Unity "
+        "Gateway. Use that name from now on."
+    )
+    assert [outcome.notes for outcome in (first, second)] == [(told,), (told,)]
+    claude = await ask(bridge, Question(prompt="[[say three]]", model=CLAUDE))
+    assert (claude.text, claude.surface) == ("three", "gateway-chat")
+    # Model serving is asked once for each name.
+    assert paths(emulator) == [
+        "/serving-endpoints/responses",
+        "/ai-gateway/openai/v1/responses",
+        "/ai-gateway/openai/v1/responses",
+        "/serving-endpoints/open-responses",
+        "/ai-gateway/mlflow/v1/chat/completions",
+    ]
+
+
+async def test_a_surface_that_was_asked_for_is_not_left(bridge: Bridge, emulator: RunningEmulator) -> None:
+    emulator.state.switches.legacy_names = False
+    with pytest.raises(BridgeError) as caught:
+        await ask(bridge, Question(prompt="Hi", model="databricks-gpt-5", surface="responses"))
+    assert "system.ai.<model>" in caught.value.hint
+    assert paths(emulator) == ["/serving-endpoints/responses"]
+
+
+async def test_what_the_gateway_says_after_a_move_is_told(bridge: Bridge, emulator: RunningEmulator) -> None:
+    emulator.state.switches.legacy_names = False
+    emulator.state.faults.add("body:legacy_name:501")
+    emulator.state.faults.add("body:permission:403")
+    with pytest.raises(BridgeError) as caught:
+        await ask(bridge, Question(prompt="Hi", model="databricks-gpt-5"))
+    assert caught.value.code is ErrorCode.PERMISSION_DENIED
+    assert "system.ai.gpt-5 was asked through Unity Gateway" in caught.value.hint
+
+
+async def test_a_picture_is_drawn_on_a_workspace_that_has_moved(connect: Connect, emulator: RunningEmulator) -> None:
+    emulator.state.switches.legacy_names = False
+    async with connect() as host:
+        _, facts, failed = await host.call("generate_image", prompt="A red fox")
+    assert not failed
+    assert any("system.ai.gpt-5 was asked" in note for note in facts["notes"])
+
+
+async def test_services_of_a_configured_schema_are_listed(connect: Connect, era: str) -> None:
+    async with connect(era, model_schemas="production.ai, locked.away") as host:
+        content, facts, _ = await host.call("list_databricks_models", name_contains="production.ai")
+        _, before, _ = await host.call("list_databricks_models", name_contains="research.models")
+    assert {one["name"]: one["surface"] for one in facts["models"]} == {
+        "production.ai.frontier-model": "gateway",
+        "production.ai.writer": "gateway-chat",
+    }
+    assert before["models"] == []
+    assert "production.ai.writer: open (gateway-chat)" in content[0].text

@@ -112,8 +112,10 @@ async def test_a_failed_listing_is_told_by_list_and_kept_from_calls_that_can_do_
     with pytest.raises(BridgeError, match="Down"):
         await directory.list()
     assert await directory.get("databricks-gpt-5") is None
-    assert await directory.default_text_model() == "databricks-gpt-5"
-    assert await directory.default_image_model() == "databricks-gpt-5"
+    for default in (directory.default_text_model, directory.default_image_model):
+        with pytest.raises(BridgeError, match="Down") as caught:
+            await default()
+        assert caught.value.code is ErrorCode.UPSTREAM_UNAVAILABLE
     assert workspace.asked == 1
     clock.now += 60
     workspace.error = None
@@ -146,7 +148,6 @@ GPT_5 = entry("databricks-gpt-5")
 @pytest.mark.parametrize(
     ("entries", "text", "image"),
     [
-        ([], "databricks-gpt-5", "databricks-gpt-5"),
         ([GPT_5, entry("databricks-gpt-5-2"), entry("databricks-gpt-5-1")], "databricks-gpt-5-2", "databricks-gpt-5-2"),
         (
             [GPT_5, entry("databricks-gpt-6-mini"), entry("databricks-gpt-6-nano")],
@@ -159,7 +160,7 @@ GPT_5 = entry("databricks-gpt-5")
             "databricks-gpt-6-mini",
         ),
         ([entry("databricks-gpt-5-3-codex"), GPT_5], "databricks-gpt-5", "databricks-gpt-5"),
-        ([entry("databricks-gpt-5-3-codex")], "databricks-gpt-5-3-codex", "databricks-gpt-5"),
+        ([entry("databricks-gpt-5-3-codex")], "databricks-gpt-5-3-codex", None),
         ([entry("databricks-gpt-5-5-pro"), entry("databricks-gpt-5-4")], "databricks-gpt-5-4", "databricks-gpt-5-4"),
         (
             [entry("databricks-gpt-6-1-sol"), entry("databricks-gpt-6-luna")],
@@ -170,15 +171,73 @@ GPT_5 = entry("databricks-gpt-5")
         ([entry("my-gpt-9", provider="openai"), GPT_5], "databricks-gpt-5", "databricks-gpt-5"),
         ([entry("my-openai", provider="openai"), entry("my-gpt-4", provider="openai")], "my-gpt-4", "my-gpt-4"),
         (
-            [entry("databricks-claude-opus-5"), entry("my-claude", provider="anthropic")],
+            [entry("databricks-claude-opus-5"), entry("databricks-gpt-5"), entry("my-claude", provider="anthropic")],
             "databricks-gpt-5",
             "databricks-gpt-5",
         ),
-        ([entry("main-agent", task="agent/v1/responses")], "databricks-gpt-5", "databricks-gpt-5"),
     ],
 )
 async def test_the_default_is_the_newest_plain_gpt_that_is_ready(
-    entries: list[dict[str, Any]], text: str, image: str
+    entries: list[dict[str, Any]], text: str, image: str | None
 ) -> None:
     directory = EndpointDirectory(Workspace(*entries).fetch)
-    assert (await directory.default_text_model(), await directory.default_image_model()) == (text, image)
+    assert await directory.default_text_model() == text
+    if image is not None:
+        assert await directory.default_image_model() == image
+        return
+    with pytest.raises(BridgeError) as caught:
+        await directory.default_image_model()
+    assert "RESPONSES_MCP_IMAGE_MODEL" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("entries", "error", "told"),
+    [
+        ([], None, "the workspace lists none that serves the Responses API."),
+        ([entry("main-agent", task="agent/v1/responses")], None, "It lists main-agent."),
+        ([entry("databricks-claude-opus-5")], None, "It lists databricks-claude-opus-5."),
+        ([], BridgeError(ErrorCode.PERMISSION_DENIED, "Not for you.", ""), "could not be listed: Not for you."),
+    ],
+)
+async def test_where_no_default_is_listed_it_is_told_what_to_set(
+    entries: list[dict[str, Any]], error: BridgeError | None, told: str
+) -> None:
+    workspace = Workspace(*entries)
+    workspace.error = error
+    with pytest.raises(BridgeError) as caught:
+        await EndpointDirectory(workspace.fetch).default_text_model()
+    assert caught.value.code is ErrorCode.NOT_CONFIGURED
+    assert told in caught.value.message
+    assert "Set RESPONSES_MCP_MODEL" in caught.value.hint
+
+
+def service(name: str, *kinds: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "endpoint_type": "MODEL_SERVICE", "api_types": list(kinds), "via_gateway": True, **more}
+
+
+async def test_a_service_that_no_listing_has_is_asked_for_once() -> None:
+    asked: list[str] = []
+    clock = Clock()
+
+    async def fetch_service(name: str) -> dict[str, Any] | None:
+        asked.append(name)
+        return service(name, "openai/v1/responses") if name == "a.b.c" else None
+
+    workspace = Workspace()
+    workspace.payload = {"endpoints": [], "services": [service("system.ai.gpt-5", "openai/v1/responses")]}
+    directory = EndpointDirectory(workspace.fetch, 300, fetch_service=fetch_service, clock=clock)
+    for _ in range(2):
+        found = [await directory.get(name) for name in ("a.b.c", "a.b.none", "databricks-gpt-9", "system.ai.gpt-5")]
+        assert [one and one.profile.surfaces for one in found] == [("gateway",), None, None, ("gateway",)]
+    assert asked == ["a.b.c", "a.b.none"]
+    clock.now += 20
+    await directory.get("a.b.none")
+    assert asked == ["a.b.c", "a.b.none", "a.b.none"]
+
+
+async def test_a_model_service_is_the_default_where_nothing_else_is() -> None:
+    made = service("production.ai.frontier-model", "openai/v1/responses")
+    workspace = Workspace(made)
+    assert await EndpointDirectory(workspace.fetch).default_text_model() == "production.ai.frontier-model"
+    workspace = Workspace(made, entry("databricks-gpt-5"))
+    assert await EndpointDirectory(workspace.fetch).default_text_model() == "databricks-gpt-5"

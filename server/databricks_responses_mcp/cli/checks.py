@@ -17,6 +17,7 @@ from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.cli.session import open_session, replaced_by_profile, settings_for_terminal
 from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.workspace.catalog import catalog_name_of
 from databricks_responses_mcp.workspace.redaction import redact
 from databricks_responses_mcp.workspace.settings import Settings, settings_help
 
@@ -205,6 +206,8 @@ class Examination:
     async def _find_image_model(self) -> str:
         bridge = self._of_bridge()
         chosen = bridge.settings.image_model
+        if not chosen and self._may_not_list():
+            raise NotApplicableError("none is set, and endpoints may not be listed: each picture needs a `model`")
         name = chosen or await bridge.endpoints.default_image_model()
         found = await self._judge(name, chosen="RESPONSES_MCP_IMAGE_MODEL" if chosen else "")
         endpoint = await bridge.endpoints.get(name)
@@ -222,8 +225,11 @@ class Examination:
         if self._may_not_list():
             raise NotApplicableError(f"{name}: endpoints may not be listed, so the call will tell")
         endpoints = await bridge.endpoints.list()
-        endpoint = next((endpoint for endpoint in endpoints if endpoint.name == name), None)
+        endpoint = await bridge.endpoints.get(name)
         source = f"from {chosen}" if chosen else "the default here"
+        renamed = catalog_name_of(name)
+        if endpoint is None and renamed is not None and await bridge.endpoints.get(renamed) is not None:
+            return f"{name}, {source}, is {renamed} in Unity Catalog: use that name, which goes through the gateway"
         if endpoint is None:
             if bridge.settings.responses_path != _DEFAULT_PATH:
                 raise NotApplicableError(

@@ -47,18 +47,23 @@ header X-Emulator-Fault.
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Port on 127.0.0.1. Default: any.")
 @click.option("--token", metavar="TEXT", help="Token to accept. Default: a new one.")
 @click.option("--fault", "faults", multiple=True, metavar="FAULT", help="Fault of the next call; see above.")
+@click.option("--moved", is_flag=True, help="Answer 501 to the names databricks-…, as a moved workspace does.")
 @engine_option(section=OWN)
 @click.option("--json", "as_json", is_flag=True, help="Print address, token and process id as one line of JSON.")
-def command(port: int, token: str | None, faults: tuple[str, ...], engine: str | None, as_json: bool) -> None:
+def command(
+    port: int, token: str | None, faults: tuple[str, ...], moved: bool, engine: str | None, as_json: bool
+) -> None:
     """Serve until a signal comes."""
     prepare_streams()
     configure_logging("WARNING", "text")
     if token is not None and not (token.isascii() and token.isprintable() and token and " " not in token):
         raise click.BadParameter("it takes letters, digits and signs without spaces.", param_hint="--token")
-    run_async(partial(_serve, port, token, faults, engine, as_json))
+    run_async(partial(_serve, port, token, faults, moved, engine, as_json))
 
 
-async def _serve(port: int, token: str | None, faults: tuple[str, ...], engine: str | None, as_json: bool) -> None:
+async def _serve(
+    port: int, token: str | None, faults: tuple[str, ...], moved: bool, engine: str | None, as_json: bool
+) -> None:
     # Imported here: a web server, which `--help` does not need.
     from databricks_workspace_emulator.engines.choose import choose_engine
     from databricks_workspace_emulator.engines.progress import stderr_progress
@@ -77,6 +82,7 @@ async def _serve(port: int, token: str | None, faults: tuple[str, ...], engine: 
         try:
             async with run_emulator(engine=chosen.engine, port=port, token=token, faults=queue) as running:
                 listening = True
+                running.state.switches.legacy_names = not moved
                 write_out(_json_line(running.host, running.token) if as_json else _words(running.host, running.token))
                 note(f"{chosen.note} Ctrl-C ends the workspace.")
                 if isinstance(chosen.engine, Startable):

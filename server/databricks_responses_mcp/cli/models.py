@@ -52,6 +52,8 @@ def command(session: SessionOptions, name_contains: str, everything: bool, can: 
         note("No serving endpoint matches.")
     else:
         write_table(_COLUMNS, rows)
+    for problem in listing.notes:
+        note(problem)
     if listing.hidden:
         verb = "is" if listing.hidden == 1 else "are"
         note(f"{listing.hidden} more {verb} not shown; --all shows those that answer with no text, too.")

@@ -34,6 +34,7 @@ class ModelList(BaseModel):
     hidden: Maybe[int] = None
     default_model: Maybe[str] = None
     default_image_model: Maybe[str] = None
+    notes: Maybe[list[str]] = None
     error: Maybe[ErrorFacts] = None
 
 

@@ -1,6 +1,7 @@
 """The workspace's endpoints, as a caller is told of them."""
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from databricks_responses_mcp.workspace.endpoints import Endpoint
 from databricks_responses_mcp.workspace.model_profile import CAPABILITIES, Capability
 
 _SHORT = 30
+_NO_DEFAULT = "none, name one in each call"
 _WORDS: dict[Capability, str] = {
     "text": "text",
     "images": "sees images",
@@ -27,18 +29,21 @@ class Listing:
 
     endpoints: list[Endpoint]
     hidden: int
-    default_model: str
-    default_image_model: str
+    default_model: str | None
+    default_image_model: str | None
     is_whole: bool
+    notes: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """The structured result."""
-        return {
+        facts = {
             "models": [_facts(endpoint, whole=self.is_whole) for endpoint in self.endpoints],
             "hidden": self.hidden,
             "default_model": self.default_model,
             "default_image_model": self.default_image_model,
+            "notes": list(self.notes) or None,
         }
+        return {key: value for key, value in facts.items() if value is not None}
 
     def words(self) -> str:
         """The same, a line an endpoint."""
@@ -47,8 +52,9 @@ class Listing:
         if self.hidden:
             verb = "is" if self.hidden == 1 else "are"
             lines.append(f"({self.hidden} more {verb} not shown here; all=true shows everything.)")
-        model, image_model = visible(self.default_model), visible(self.default_image_model)
-        lines.append(f"Default model: {model}. Default image model: {image_model}.")
+        model, image_model = self.default_model or _NO_DEFAULT, self.default_image_model or _NO_DEFAULT
+        lines.append(f"Default model: {visible(model)}. Default image model: {visible(image_model)}.")
+        lines += [visible(note) for note in self.notes]
         return "\n".join(lines)
 
 
@@ -85,10 +91,19 @@ async def list_models(
     return Listing(
         endpoints=shown,
         hidden=len(matching) - len(shown),
-        default_model=bridge.settings.model or await bridge.endpoints.default_text_model(),
-        default_image_model=bridge.settings.image_model or await bridge.endpoints.default_image_model(),
+        default_model=bridge.settings.model or await _default(bridge.endpoints.default_text_model),
+        default_image_model=bridge.settings.image_model or await _default(bridge.endpoints.default_image_model),
         is_whole=not brief,
+        notes=bridge.endpoints.problems,
     )
+
+
+async def _default(choose: Callable[[], Awaitable[str]]) -> str | None:
+    """The default that a call without a model would use, if there is one."""
+    try:
+        return await choose()
+    except BridgeError:
+        return None
 
 
 async def model_as_json(bridge: Bridge, name: str) -> str:
@@ -97,9 +112,9 @@ async def model_as_json(bridge: Bridge, name: str) -> str:
     Raises:
         BridgeError: ``model_not_found``; if the workspace cannot be asked.
     """
-    for endpoint in await bridge.endpoints.list():
-        if endpoint.name == name:
-            return json.dumps(_facts(endpoint, whole=True) | {"surfaces": endpoint.profile.surfaces}, indent=2)
+    await bridge.endpoints.list()
+    if (endpoint := await bridge.endpoints.get(name)) is not None:
+        return json.dumps(_facts(endpoint, whole=True) | {"surfaces": endpoint.profile.surfaces}, indent=2)
     raise BridgeError(
         ErrorCode.MODEL_NOT_FOUND,
         f"The workspace lists no model {quoted(name)}.",

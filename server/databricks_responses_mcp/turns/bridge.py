@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.store.interface import Store
     from databricks_responses_mcp.turns.conversations import Conversations
     from databricks_responses_mcp.turns.usage import Spending
+    from databricks_responses_mcp.workspace.catalog import Catalog
     from databricks_responses_mcp.workspace.credentials import Credentials
     from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
     from databricks_responses_mcp.workspace.http import WorkspaceClient
@@ -43,6 +44,7 @@ class Bridge:
         self._client: WorkspaceClient | None = None
         self._credentials: Credentials | None = None
         self._endpoints: EndpointDirectory | None = None
+        self._catalog: Catalog | None = None
         self._mcp_servers: McpServers | None = None
         self._router: Router | None = None
         self._store: Store | None = None
@@ -107,15 +109,26 @@ class Bridge:
             from databricks_responses_mcp.workspace.discovery import Discovery
             from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
 
-            async def get_json(path: str, params: Mapping[str, str] | None = None) -> Any:
-                return await self.client.get_json(path, params=params)
-
+            discovery = Discovery(self._get_json, self.catalog)
             self._endpoints = EndpointDirectory(
-                Discovery(get_json).listing,
+                discovery.listing,
                 ttl_seconds=self.settings.endpoints_ttl_seconds,
                 in_background=self._start,
+                fetch_service=discovery.service,
             )
         return self._endpoints
+
+    @property
+    def catalog(self) -> "Catalog":
+        """The services that Unity Catalog lists."""
+        if self._catalog is None:
+            from databricks_responses_mcp.workspace.catalog import Catalog
+
+            self._catalog = Catalog(self._get_json, self.settings.model_schemas)
+        return self._catalog
+
+    async def _get_json(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        return await self.client.get_json(path, params=params)
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         """Start what nobody waits for, if there is a place for it."""

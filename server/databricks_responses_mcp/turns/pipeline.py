@@ -8,7 +8,7 @@ Each step adds one thing and calls the next:
 4. `stream.send_one_stream`: one HTTP request and its streamed answer.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -26,7 +26,8 @@ from databricks_responses_mcp.turns.stream import send_one_stream
 from databricks_responses_mcp.turns.tool_secrets import tool_secrets
 from databricks_responses_mcp.turns.usage import request_usage
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
-from databricks_responses_mcp.workspace.routing import is_wrong_route
+from databricks_responses_mcp.workspace.routing import Route, has_moved, is_wrong_route
+from databricks_responses_mcp.workspace.surfaces.surface import Surface
 
 T = TypeVar("T")
 
@@ -239,6 +240,8 @@ async def send_metered(
 async def send_with_surface_fallback(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> Outcome:
     """Send a request on the surface that serves its model, once more on another if the first was the wrong one.
 
+    A legacy name that model serving no longer knows is asked for by its name in the catalog, through the gateway.
+
     Raises:
         BridgeError: every failure of `send_one_stream`, of the first surface if both fail; ``unsupported_by_model`` for
             what the surface cannot do, naming a model of the workspace that can.
@@ -247,11 +250,31 @@ async def send_with_surface_fallback(bridge: Bridge, body: Mapping[str, Any], ca
     wanted = {key: value for key, value in body.items() if key != SURFACE}
     async with call.deadline.bounds("finding out how the model is reached"):
         routes = await bridge.router.routes(model, forced=body.get(SURFACE))
+    try:
+        return await _send_on_routes(bridge, model, routes, wanted, call)
+    except BridgeError as error:
+        if not has_moved(error, routes[0], model):
+            raise
+        async with call.deadline.bounds("finding out how the model is reached"):
+            moved = await bridge.router.routes_after_move(model)
+        if not moved:
+            raise
+    try:
+        return await _send_on_routes(bridge, model, moved, wanted, call)
+    except BridgeError as error:
+        raise error.with_hint(f"{_moved(model, moved[0])} {error.hint}") from error
+
+
+async def _send_on_routes(
+    bridge: Bridge, model: str, routes: Sequence[Route], wanted: Mapping[str, Any], call: CallContext
+) -> Outcome:
+    """Send a request on the first of the routes that is not the wrong one."""
     first: BridgeError | None = None
     for route in routes:
         surface = route.surface
+        asked = wanted if route.model is None else {**wanted, "model": route.model}
         try:
-            sent, left_out = (dict(wanted), []) if surface.translate is None else surface.translate(wanted)
+            sent, left_out = (dict(asked), []) if surface.translate is None else surface.translate(asked)
             outcome = await send_one_stream(bridge.client, sent, call, surface=surface, model=model)
         except UntranslatableError as error:
             raise first or await unsupported_by_surface(bridge, model, surface, error) from error
@@ -261,20 +284,31 @@ async def send_with_surface_fallback(bridge: Bridge, body: Mapping[str, Any], ca
                 if error.is_paid:
                     raise
                 raise await with_model_suggestion(bridge, model, first) from error
+            if has_moved(error, route, model):
+                raise
             if route is not routes[-1] and is_wrong_route(error, route):
                 first = error
                 continue
             # Other failures, such as a rate limit or a broken connection, say nothing about the route.
             if route.confidence == "learned" and is_wrong_route(error, route):
                 bridge.router.unlearn(model)
-            if surface.key == "app" and (error.status in _UNAUTHENTICATED or error.reason is Reason.SIGN_IN_PAGE):
-                error = error.with_hint(_APPS_TAKE_OAUTH)
-            raise await with_model_suggestion(bridge, model, error) from error
+            raise await with_model_suggestion(bridge, model, _with_oauth_advice(error, surface)) from error
         if route.confidence != "forced":
-            bridge.router.learn(model, surface.key)
+            bridge.router.learn(model, surface.key, route.model)
         if surface.key == _NATIVE:
             return outcome
-        notes = (f"{surface.speaks}: left out {', '.join(left_out)}.",) if left_out else ()
+        notes = [f"{surface.speaks}: left out {', '.join(left_out)}."] if left_out else []
+        if route.model is not None:
+            notes.append(f"{_moved(model, route)} Use that name from now on.")
         return replace(outcome, surface=surface.key, notes=(*outcome.notes, *notes))
     assert first is not None
     raise first
+
+
+def _with_oauth_advice(error: BridgeError, surface: Surface) -> BridgeError:
+    refused = error.status in _UNAUTHENTICATED or error.reason is Reason.SIGN_IN_PAGE
+    return error.with_hint(_APPS_TAKE_OAUTH) if surface.key == "app" and refused else error
+
+
+def _moved(model: str, route: Route) -> str:
+    return f"The workspace no longer serves {model} under this name: {route.model} was asked through Unity Gateway."

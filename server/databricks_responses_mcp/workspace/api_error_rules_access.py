@@ -96,6 +96,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
         "through the gateway, or set RESPONSES_MCP_SURFACE to gateway.",
         "The old model name is no longer served",
         text=r"no longer available.{0,80}model services|unity catalog model services",
+        reason=Reason.NAME_RETIRED,
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,

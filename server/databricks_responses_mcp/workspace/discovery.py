@@ -5,52 +5,68 @@ they answer: ``…:foundation-models`` (undocumented) and the model services of 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
 
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.workspace.catalog import (
+    Catalog,
+    GetJson,
+    is_system_name,
+    legacy_name_of,
+    listed_objects,
+)
 
 logger = logging.getLogger(__name__)
 
 VIA_GATEWAY = "via_gateway"
 """Marks an entry that only the gateway knows."""
+MODEL_SERVICE = "MODEL_SERVICE"
+"""The ``endpoint_type`` of a model service that is not Databricks' own."""
 
 _ENDPOINTS = "/api/2.0/serving-endpoints"
 _FOUNDATION_MODELS = "/api/2.0/serving-endpoints:foundation-models"
-_MODEL_SERVICES = "/api/2.1/unity-catalog/model-services"
 _EXTRA_SECONDS = 10.0
-_MOST_PAGES = 20
-_CATALOG = "system.ai."
-_SERVED = "databricks-"
-
-GetJson = Callable[..., Awaitable[Any]]
 
 
 class Discovery:
-    """Asks all listings at once; one of the further two that a workspace has not is not asked for again.
+    """Asks all listings at once; one of the further ones that a workspace does not have is not asked for again.
 
     Args:
         get_json: asks for a path, with ``params``; raises `BridgeError`.
+        catalog: lists the model services.
     """
 
-    def __init__(self, get_json: GetJson) -> None:
+    def __init__(self, get_json: GetJson, catalog: Catalog) -> None:
         self._get_json = get_json
-        self._without: set[str] = set()
+        self._catalog = catalog
+        self._has_foundation_models = True
 
     async def listing(self) -> Any:
-        """The answer of the first listing, with what the others say of its entries and the entries that they add.
+        """Return the answer of the first listing, with what the others say of its entries.
+
+        ``endpoints`` has the models that only the catalog has too; ``services`` are all models of the catalog, those
+        that an endpoint serves as well included; ``problems`` are sentences about what could not be listed.
 
         Raises:
             BridgeError: if the first listing cannot be had.
         """
-        found: dict[str, list[Mapping[str, Any]]] = {}
+        found: dict[str, Mapping[str, Any]] = {}
+        models: list[Mapping[str, Any]] = []
+        problems: list[str] = []
         failure: BridgeError | None = None
         payload: Any = None
+
+        async def list_services() -> None:
+            services = await self._catalog.list("model-services")
+            found.update(services.entries)
+            problems.extend(services.problems)
+
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._extra, _FOUNDATION_MODELS, self._foundation_models, found)
-            tasks.start_soon(self._extra, _MODEL_SERVICES, self._model_services, found)
+            tasks.start_soon(self._foundation_models, models)
+            tasks.start_soon(list_services)
             try:
                 payload = await self._get_json(_ENDPOINTS)
             except BridgeError as error:
@@ -60,76 +76,59 @@ class Discovery:
             raise failure
         if not isinstance(payload, Mapping):
             return payload
-        return {**payload, "endpoints": _merged(payload.get("endpoints"), found)}
+        services = [service_entry(name, entry) for name, entry in found.items()]
+        endpoints = _merged(payload.get("endpoints"), models, services)
+        return {**payload, "endpoints": endpoints, "services": services, "problems": problems}
 
-    async def _extra(
-        self,
-        path: str,
-        read: Callable[[], Awaitable[list[Mapping[str, Any]]]],
-        found: dict[str, list[Mapping[str, Any]]],
-    ) -> None:
-        if path in self._without:
+    async def service(self, name: str) -> Mapping[str, Any] | None:
+        """Return one model service, as `listing` has them; None if the workspace does not show it.
+
+        Raises:
+            BridgeError: if the workspace could not be asked.
+        """
+        entry = await self._catalog.get("model-services", name)
+        return None if entry is None else service_entry(name, entry)
+
+    async def _foundation_models(self, found: list[Mapping[str, Any]]) -> None:
+        if not self._has_foundation_models:
             return
         with anyio.move_on_after(_EXTRA_SECONDS):
             try:
-                found[path] = await read()
+                found.extend(listed_objects(await self._get_json(_FOUNDATION_MODELS)))
             except BridgeError as error:
-                logger.debug("%s is not answered: %s", path, error)
+                logger.debug("%s is not answered: %s", _FOUNDATION_MODELS, error)
                 if error.status is not None and 400 <= error.status < 500 and error.status not in (401, 408, 429):
-                    self._without.add(path)
-
-    async def _foundation_models(self) -> list[Mapping[str, Any]]:
-        return list(_entries(await self._get_json(_FOUNDATION_MODELS)))
-
-    async def _model_services(self) -> list[Mapping[str, Any]]:
-        services: list[Mapping[str, Any]] = []
-        token = ""
-        for _ in range(_MOST_PAGES):
-            params = {"parent": "schemas/system.ai", "page_size": "200", **({"page_token": token} if token else {})}
-            page = await self._get_json(_MODEL_SERVICES, params=params)
-            services += _entries(page)
-            token = str(page.get("next_page_token") or "") if isinstance(page, Mapping) else ""
-            if not token:
-                break
-        return services
+                    self._has_foundation_models = False
 
 
-def _entries(payload: Any) -> Iterator[Mapping[str, Any]]:
-    """The objects of the list in a listing, whatever it calls it."""
-    lists = [payload] if isinstance(payload, list) else payload.values() if isinstance(payload, Mapping) else ()
-    for value in lists:
-        if isinstance(value, list):
-            yield from (entry for entry in value if isinstance(entry, Mapping))
+def service_entry(name: str, service: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model service in the form of an entry of ``serving-endpoints``."""
+    comment = service.get("comment")
+    return {
+        "name": name,
+        "description": comment if isinstance(comment, str) else "",
+        "endpoint_type": "FOUNDATION_MODEL_API" if is_system_name(name) else MODEL_SERVICE,
+        "api_types": sorted(_api_types(service)),
+        "state": {"ready": "READY"},
+        VIA_GATEWAY: True,
+    }
 
 
-def _merged(endpoints: Any, found: Mapping[str, list[Mapping[str, Any]]]) -> Any:
+def _merged(endpoints: Any, models: list[Mapping[str, Any]], services: list[dict[str, Any]]) -> list[Any]:
     if not isinstance(endpoints, list):
         endpoints = []
     kinds: dict[str, set[str]] = {}
-    for entries in found.values():
-        for entry in entries:
-            name = _name(entry)
-            if name and (listed := _api_types(entry)):
-                kinds.setdefault(_served_name(name), set()).update(listed)
+    for entry in (*models, *services):
+        name = _name(entry)
+        if name and (listed := _api_types(entry)):
+            kinds.setdefault(legacy_name_of(name) or name, set()).update(listed)
     names = {_endpoint_name(entry) for entry in endpoints}
     known = [
         {**entry, "api_types": sorted(kinds[_endpoint_name(entry)])} if _endpoint_name(entry) in kinds else entry
         for entry in endpoints
     ]
-    return [*known, *_only_in_catalog(found.get(_MODEL_SERVICES, []), names)]
-
-
-def _only_in_catalog(services: list[Mapping[str, Any]], names: set[Any]) -> Iterator[dict[str, Any]]:
-    for service in services:
-        name = _name(service)
-        if name.startswith(_CATALOG) and name not in names and _served_name(name) not in names:
-            yield {
-                "name": name,
-                "endpoint_type": "FOUNDATION_MODEL_API",
-                "api_types": sorted(_api_types(service)),
-                "state": {"ready": "READY"},
-                VIA_GATEWAY: True,
-            }
+    only_in_catalog = (one for one in services if not names & {one["name"], legacy_name_of(one["name"])})
+    return [*known, *only_in_catalog]
 
 
 def _endpoint_name(entry: Any) -> str:
@@ -140,13 +139,8 @@ def _endpoint_name(entry: Any) -> str:
 def _name(entry: Mapping[str, Any]) -> str:
     for key in ("full_name", "name", "id"):
         if isinstance(name := entry.get(key), str) and name:
-            return name.removeprefix("model-services/")
+            return name
     return ""
-
-
-def _served_name(name: str) -> str:
-    """The serving endpoint that a name of the catalog stands for."""
-    return f"{_SERVED}{name.removeprefix(_CATALOG)}" if name.startswith(_CATALOG) else name
 
 
 def _api_types(value: Any) -> set[str]:

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
@@ -10,18 +11,18 @@ import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.spelling import similar_names
-from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
+from databricks_responses_mcp.workspace.catalog import is_catalog_name
+from databricks_responses_mcp.workspace.endpoints import Endpoint, read_entries
 from databricks_responses_mcp.workspace.model_profile import Capability, gpt_version
 
 logger = logging.getLogger(__name__)
-
-FALLBACK_MODEL = "databricks-gpt-5"
-"""What is asked when the listing fails or names nothing better: the endpoint that every workspace had first."""
 
 # After a failure the listing is not asked for again at once by each call that needs a default.
 _RETRY_SECONDS = 15.0
 _PATIENCE_SECONDS = 10.0
 _MOST_SIMILAR = 3
+_MOST_SERVICES = 200
+"""Model services that are remembered without being listed."""
 # The plain model of a version first; a coding, small or slow variant only where there is nothing else.
 _VARIANTS = (r"-(?:codex|code)\b", r"-pro\b", r"-mini\b", r"-nano\b")
 
@@ -30,11 +31,16 @@ class EndpointDirectory:
     """A cached listing. One request at a time asks the workspace; the others wait for its answer.
 
     Args:
-        fetch: asks for ``GET /api/2.0/serving-endpoints`` and returns its JSON; raises ``BridgeError``.
+        fetch: asks for the listing and returns it in the form of ``GET /api/2.0/serving-endpoints``; raises
+            ``BridgeError``.
+        fetch_service: asks for one model service of Unity Catalog; None if there is none; raises ``BridgeError``.
         ttl_seconds: how long an answer is remembered.
         in_background: starts work that nobody waits for, if there is a place for it; what is remembered is then given
             out at once however old it is, and asked for anew meanwhile.
         clock: seconds, only ever growing.
+
+    Attributes:
+        problems: sentences about what the last listing could not contain.
     """
 
     def __init__(
@@ -43,9 +49,14 @@ class EndpointDirectory:
         ttl_seconds: float = 300,
         *,
         in_background: Callable[[Callable[[], Coroutine[Any, Any, None]]], bool] = lambda _work: False,
+        fetch_service: Callable[[str], Awaitable[Mapping[str, Any] | None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch = fetch
+        self._fetch_service = fetch_service
+        self._services: dict[str, Endpoint] = {}
+        self._asked_services: OrderedDict[str, tuple[float, Endpoint | None]] = OrderedDict()
+        self.problems: tuple[str, ...] = ()
         self._ttl = ttl_seconds
         self._clock = clock
         self._in_background = in_background
@@ -99,21 +110,39 @@ class EndpointDirectory:
         return self._known is not None
 
     async def get(self, name: str) -> Endpoint | None:
-        """The endpoint of that name; None when there is none, or the workspace cannot be asked. Never raises."""
-        return next((endpoint for endpoint in await self._list_or_nothing() if endpoint.name == name), None)
+        """The endpoint of that name; None when there is none, or the workspace cannot be asked. Never raises.
+
+        A model service of Unity Catalog that no listing has is asked for by its name.
+        """
+        endpoints = await self._list_or_nothing()
+        if (listed := next((one for one in endpoints if one.name == name), None)) is not None:
+            return listed
+        return self._services.get(name) or (await self._service(name) if is_catalog_name(name) else None)
 
     async def default_text_model(self) -> str:
-        """The endpoint for text when none is named. Never raises.
+        """The endpoint for text when none is named.
 
         Of the endpoints that are ready and that the native Responses API serves, the pay-per-token ones come first, of
         these the highest GPT version, and of that the plain name before codex, pro, mini and nano. Then the external
-        OpenAI models by the same order. With no such endpoint, or no listing, `FALLBACK_MODEL`.
+        OpenAI models by the same order, then model services of Unity Catalog.
+
+        Raises:
+            BridgeError: ``not_configured`` if no endpoint is one, saying what to set; why there is no listing, if
+                without that nothing else can be asked either.
         """
-        return _best(e for e in await self._list_or_nothing() if e.profile.model_class == "native")
+        return await self._default(
+            lambda e: e.profile.model_class == "native", "that serves the Responses API", "RESPONSES_MCP_MODEL"
+        )
 
     async def default_image_model(self) -> str:
-        """The endpoint for pictures when none is named: as for text, of those that can probably draw. Never raises."""
-        return _best(e for e in await self._list_or_nothing() if "image_generation" in e.profile.can)
+        """The endpoint for pictures when none is named: as for text, of those that can probably draw.
+
+        Raises:
+            BridgeError: as `default_text_model`.
+        """
+        return await self._default(
+            lambda e: "image_generation" in e.profile.can, "that draws pictures", "RESPONSES_MCP_IMAGE_MODEL"
+        )
 
     async def one_that_can(self, capability: Capability, *, but: str = "") -> str | None:
         """The endpoint that comes first by the order of the defaults, of those that have a capability. Never raises."""
@@ -124,6 +153,46 @@ class EndpointDirectory:
         """Up to three endpoints that somebody who wrote ``name`` may have meant. Never raises."""
         names = [e.name for e in await self._list_or_nothing() if e.ready and e.profile.is_askable]
         return () if name in names else tuple(_similar(name, names))
+
+    async def _default(self, suits: Callable[[Endpoint], bool], what: str, setting: str) -> str:
+        endpoints = await self._list_or_nothing()
+        able = [e for e in endpoints if suits(e) and e.ready and e.kind in ("pay_per_token", "external", "service")]
+        if able:
+            return max(able, key=_rank).name
+        if self._known is None and self._failure is not None and self._failure.code in _HINDERS_EVERYTHING:
+            raise self._failure
+        others = sorted((e for e in endpoints if e.ready and e.profile.is_askable), key=_rank, reverse=True)
+        named = f" It lists {', '.join(e.name for e in others[:_MOST_SIMILAR])}." if others else ""
+        reason = (
+            f"the workspace lists none {what}.{named}"
+            if self._failure is None or self._known is not None
+            else f"the workspace's models could not be listed: {self._failure.message}"
+        )
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"No model was named, and {reason}",
+            f"Set {setting} to the model to use, a serving endpoint or a name of the catalog such as "
+            "system.ai.gpt-5, or name it in the call (`model`).",
+        )
+
+    async def _service(self, name: str) -> Endpoint | None:
+        """A model service that no listing has; what was found, or that there is none, is remembered for a while."""
+        if self._fetch_service is None:
+            return None
+        known = self._asked_services.get(name)
+        if known is not None and self._clock() - known[0] < (self._ttl if known[1] is not None else _RETRY_SECONDS):
+            return known[1]
+        entry: Mapping[str, Any] | None = None
+        with anyio.move_on_after(_PATIENCE_SECONDS):
+            try:
+                entry = await self._fetch_service(name)
+            except BridgeError as error:
+                logger.debug("the model service %s cannot be asked for: %s", name, error)
+        found = next(iter(read_entries([entry] if entry is not None else [])), None)
+        self._asked_services[name] = (self._clock(), found)
+        while len(self._asked_services) > _MOST_SERVICES:
+            self._asked_services.popitem(last=False)
+        return found
 
     async def _list_or_nothing(self) -> tuple[Endpoint, ...]:
         if self._failure is not None and self._clock() - self._failed_at < _RETRY_SECONDS:
@@ -151,12 +220,14 @@ class EndpointDirectory:
             self._failure, self._failed_at = error, self._clock()
             raise
         self._failure = None
-        return tuple(sorted(parse_endpoints(payload), key=lambda endpoint: endpoint.name))
+        self._services = {one.name: one for one in read_entries(payload.get("services"))}
+        problems = payload.get("problems")
+        self.problems = tuple(map(str, problems)) if isinstance(problems, list) else ()
+        return tuple(sorted(read_entries(payload.get("endpoints")), key=lambda endpoint: endpoint.name))
 
 
-def _best(candidates: Iterable[Endpoint]) -> str:
-    ready = [e for e in candidates if e.ready and e.kind in ("pay_per_token", "external")]
-    return max(ready, key=_rank).name if ready else FALLBACK_MODEL
+_HINDERS_EVERYTHING = (ErrorCode.UNAUTHENTICATED, ErrorCode.UPSTREAM_UNAVAILABLE, ErrorCode.TIMEOUT)
+"""What keeps the listing from being had, and any other request too: it is told, rather than what to set."""
 
 
 def _rank(endpoint: Endpoint) -> tuple[object, ...]:
@@ -165,6 +236,7 @@ def _rank(endpoint: Endpoint) -> tuple[object, ...]:
     # A shorter name is the plainer one (gpt-6-1 before gpt-6-1-sol); the last part only makes the order certain.
     return (
         endpoint.kind == "pay_per_token",
+        endpoint.kind != "service",
         variant == 0,
         gpt_version(name) or (0, 0),
         -variant,

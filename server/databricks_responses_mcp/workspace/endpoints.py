@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from databricks_responses_mcp.workspace.catalog import is_catalog_name, is_system_name
+from databricks_responses_mcp.workspace.discovery import MODEL_SERVICE, VIA_GATEWAY
 from databricks_responses_mcp.workspace.model_profile import EndpointFacts, ModelProfile, gpt_version, profile_of
 
-Kind = Literal["pay_per_token", "provisioned", "external", "agent", "custom"]
+Kind = Literal["pay_per_token", "provisioned", "external", "agent", "service", "custom"]
 
 _API_TYPES = ("api_types", "supported_api_types")
 _SYSTEM_PREFIXES = ("databricks-", "system.ai.")
@@ -24,7 +26,7 @@ class Endpoint:
         state: the workspace's own words, e.g. ``READY`` or ``NOT_READY, IN_PROGRESS``.
         task: e.g. ``llm/v1/chat`` or ``agent/v1/responses``; None where it says none.
         provider: who runs an external model, e.g. ``openai``; None for others.
-        kind: how it is run and paid for.
+        kind: how it is run and paid for; ``service`` is a model service of Unity Catalog that somebody here made.
         display_name: a name for people.
         description: a sentence or two, as the workspace has it; empty where it has none.
         profile: which surfaces serve it and what it can do.
@@ -43,7 +45,11 @@ class Endpoint:
 
 def parse_endpoints(payload: Mapping[str, Any]) -> list[Endpoint]:
     """Read the answer of ``GET /api/2.0/serving-endpoints``; entries without a name are left out, others never."""
-    entries = payload.get("endpoints")
+    return read_entries(payload.get("endpoints"))
+
+
+def read_entries(entries: object) -> list[Endpoint]:
+    """Read a list of endpoints in the form of that answer; entries without a name are left out."""
     return [_endpoint(entry) for entry in entries if _text(entry, "name")] if isinstance(entries, list) else []
 
 
@@ -53,7 +59,12 @@ def looks_pay_per_token(name: str) -> bool:
 
 
 def wants_encrypted_reasoning(name: str) -> bool:
-    """Whether the name is one of OpenAI's reasoning models: they alone give reasoning that can be sent again."""
+    """Whether the name is, or may be, one of OpenAI's reasoning models: they alone give reasoning to send again.
+
+    The name of a model service that somebody made says nothing of the model behind it.
+    """
+    if is_catalog_name(name) and not is_system_name(name):
+        return True
     version = gpt_version(name)
     return (version is not None and version >= (5, 0)) or _REASONING.search(name) is not None
 
@@ -84,7 +95,7 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
                 provider=provider,
                 is_ours=kind in ("pay_per_token", "provisioned"),
                 is_external=kind == "external",
-                is_only_in_catalog=entry.get("via_gateway") is True,
+                is_only_in_catalog=entry.get(VIA_GATEWAY) is True,
                 api_types=_api_types(entry, entities),
             )
         ),
@@ -96,6 +107,8 @@ def _kind(entry: Mapping[str, Any], name: str, task: str, entities: list[Mapping
         return "external"
     if task.startswith("agent/"):
         return "agent"
+    if _text(entry, "endpoint_type") == MODEL_SERVICE:
+        return "service"
     if _text(entry, "endpoint_type") == "FOUNDATION_MODEL_API":
         return "pay_per_token"
     if any(_provisioned(entity) for entity in entities):

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
+from databricks_responses_mcp.workspace.catalog import is_catalog_name, is_system_name
 from databricks_responses_mcp.workspace.surfaces.surface import SurfaceKey
 
 ModelClass = Literal["native", "open", "agent", "chat", "other"]
@@ -28,11 +29,7 @@ _RESPONSES_API = "openai/v1/responses"
 _CHAT_APIS = frozenset({"mlflow/v1/chat/completions", "openai/v1/chat/completions"})
 _OPENAI_PROVIDERS = frozenset({"openai", "azure-openai", "azure_openai"})
 _SYSTEM_PREFIXES = ("databricks-", "system.ai.")
-_IN_GATEWAY: dict[SurfaceKey, SurfaceKey] = {
-    "responses": "gateway",
-    "open-responses": "gateway-chat",
-    "chat": "gateway-chat",
-}
+_UNIFIED_RESPONSES_API = "mlflow/v1/responses"
 _NOT_TEXT = re.compile(r"embedding|rerank|audio|llm/v1/completions|llm/v1/image", re.IGNORECASE)
 # gpt-5, gpt-5-1-codex, gpt-6-1-sol; not gpt-oss-120b, which is an open model.
 _GPT = re.compile(r"(?:^|[-._/])gpt-(\d{1,2})(?:[-.](\d{1,2})(?![\dkb]))?(?![\dkb])", re.IGNORECASE)
@@ -93,11 +90,7 @@ class ModelProfile:
 
 def profile_of(facts: EndpointFacts) -> ModelProfile:
     """Return how an endpoint is reached and what it can do, by what is known of it."""
-    model_class, surfaces, reason, confidence = _reach(facts)
-    if facts.is_only_in_catalog:
-        surfaces = tuple(dict.fromkeys(_IN_GATEWAY[surface] for surface in surfaces if surface in _IN_GATEWAY))
-        surfaces = surfaces or ("gateway",)
-        confidence = "listed" if facts.api_types else confidence
+    model_class, surfaces, reason, confidence = _reach_by_gateway(facts) if facts.is_only_in_catalog else _reach(facts)
     can, cannot = _abilities(facts, model_class)
     return ModelProfile(
         model_class=model_class, surfaces=surfaces, reason=reason, confidence=confidence, can=can, cannot=cannot
@@ -106,23 +99,9 @@ def profile_of(facts: EndpointFacts) -> ModelProfile:
 
 def profile_of_name(name: str) -> ModelProfile:
     """Return the profile of an endpoint that no listing has, by its name."""
-    lower = name.lower()
-    if lower.startswith("system.ai."):
-        # A name of the catalog: the gateway knows it, model serving may not.
-        surfaces: tuple[SurfaceKey, ...] = ("gateway-chat", "gateway")
-        model_class: ModelClass = "open"
-        if _GPT.search(name):
-            surfaces, model_class = ("gateway", "gateway-chat"), "native"
-        can, cannot = _abilities(EndpointFacts(names=name, is_ours=True), model_class)
-        return ModelProfile(
-            model_class=model_class,
-            surfaces=surfaces,
-            reason="a name of the catalog, which the gateway serves",
-            confidence="guessed",
-            can=can,
-            cannot=cannot,
-        )
-    profile = profile_of(EndpointFacts(names=name, is_ours=lower.startswith(_SYSTEM_PREFIXES)))
+    if is_catalog_name(name):
+        return profile_of(EndpointFacts(names=name, is_ours=is_system_name(name), is_only_in_catalog=True))
+    profile = profile_of(EndpointFacts(names=name, is_ours=name.lower().startswith(_SYSTEM_PREFIXES)))
     if profile.model_class == "chat":
         return ModelProfile(
             model_class="native", surfaces=("responses", "chat"), reason="nothing is known of it", confidence="guessed"
@@ -159,6 +138,29 @@ def _reach(facts: EndpointFacts) -> tuple[ModelClass, tuple[SurfaceKey, ...], st
     if facts.task == "llm/v1/chat":
         return "chat", ("chat", "invocations"), "a custom model whose task is chat", "listed"
     return "chat", ("invocations", "chat"), "a custom model; the workspace does not say what it speaks", "guessed"
+
+
+def _reach_by_gateway(facts: EndpointFacts) -> tuple[ModelClass, tuple[SurfaceKey, ...], str, Confidence]:
+    """How the gateway serves a model of the catalog.
+
+    The gateway also serves ``mlflow/v1/responses`` for most models. Reports of it disagree, and it is there only where
+    a preview is on: it is used for a model that lists nothing else.
+    """
+    kinds = facts.api_types
+    chats = not _CHAT_APIS.isdisjoint(kinds) or any(kind.startswith(("anthropic/", "gemini/")) for kind in kinds)
+    if _RESPONSES_API in kinds:
+        surfaces: tuple[SurfaceKey, ...] = ("gateway", "gateway-chat") if chats else ("gateway",)
+        return "native", surfaces, "the catalog lists the Responses API among its API types", "listed"
+    if chats:
+        return "open", ("gateway-chat",), "the catalog lists other API types than Responses", "listed"
+    if _UNIFIED_RESPONSES_API in kinds:
+        return "open", ("supervisor",), "the catalog lists the unified Responses API alone", "listed"
+    if kinds:
+        return "other", ("gateway-chat",), f"its API types are {', '.join(sorted(kinds))}", "listed"
+    reason = "a name of the catalog, which the gateway serves"
+    if _GPT.search(facts.names) or not facts.is_ours:
+        return "native", ("gateway", "gateway-chat"), reason, "guessed"
+    return "open", ("gateway-chat", "gateway"), reason, "guessed"
 
 
 def _agent_surfaces(task: str) -> tuple[SurfaceKey, ...] | None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.workspace.apps import NAME_PREFIX
+from databricks_responses_mcp.workspace.catalog import catalog_name_of
 from databricks_responses_mcp.workspace.endpoints import Endpoint
 from databricks_responses_mcp.workspace.model_profile import profile_of_name
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey, at
@@ -38,11 +39,13 @@ class Route:
 
     Attributes:
         reason: why this one, half a sentence.
+        model: the name that requests give there, if it is another than the caller's.
     """
 
     surface: Surface
     reason: str
     confidence: Confidence
+    model: str | None = None
 
 
 class Router:
@@ -71,7 +74,7 @@ class Router:
         self._responses_path = responses_path
         self._is_known = is_known
         self._app_url = app_url or _no_apps
-        self._learned: dict[str, SurfaceKey] = {}
+        self._learned: dict[str, tuple[SurfaceKey, str | None]] = {}
 
     async def routes(self, model: str, *, forced: str | None = None) -> list[Route]:
         """Return one route or two, the better first.
@@ -88,7 +91,8 @@ class Router:
         if wanted != AUTO:
             return [Route(self._surface(_key(wanted)), "it was asked for", "forced")]
         if (learned := self._learned.get(model)) is not None:
-            return [Route(self._surface(learned), "it answered there before", "learned")]
+            key, name = learned
+            return [Route(self._surface(key), "it answered there before", "learned", name)]
         profile = profile_of_name(model)
         # A name that says enough is not worth waiting for a listing; one that is at hand is better all the same.
         if profile.confidence != "named" or profile.model_class != "native" or self._is_known():
@@ -102,9 +106,23 @@ class Router:
             else routes
         )
 
-    def learn(self, model: str, key: SurfaceKey) -> None:
-        """The model has answered there."""
-        self._learned[model] = key
+    async def routes_after_move(self, model: str) -> list[Route]:
+        """Return the routes through the gateway to what a legacy name (``databricks-X``) means in the catalog.
+
+        Returns:
+            Nothing for a name that is no legacy name, and where a path is configured.
+        """
+        name = catalog_name_of(model)
+        if name is None or self._responses_path is not None:
+            return []
+        endpoint = await self._look_up(name)
+        profile = endpoint.profile if endpoint is not None else profile_of_name(name)
+        reason = "the workspace has moved to the model services of Unity Catalog"
+        return [Route(self._surface(key), reason, profile.confidence, name) for key in profile.surfaces[:2]]
+
+    def learn(self, model: str, key: SurfaceKey, name: str | None = None) -> None:
+        """Remember that the model has answered there, under another name if one is given."""
+        self._learned[model] = key, name
 
     def unlearn(self, model: str) -> None:
         """What was learned of the model does not hold any more."""
@@ -122,6 +140,13 @@ class Router:
             translate=surface.translate,
             reader=surface.reader,
         )
+
+
+def has_moved(error: BridgeError, route: Route, model: str) -> bool:
+    """Return whether a failure says that model serving no longer knows a model by its legacy name."""
+    if error.may_be_paid or route.surface.is_gateway or route.confidence == "forced" or not catalog_name_of(model):
+        return False
+    return error.status == 501 or error.reason is Reason.NAME_RETIRED
 
 
 def is_wrong_route(error: BridgeError, route: Route) -> bool:

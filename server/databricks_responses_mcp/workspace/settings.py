@@ -37,6 +37,8 @@ SURFACE_NAMES = (
 """What ``surface`` takes: ``auto`` and the keys of ``workspace/surfaces`` that need no address."""
 
 PREFIX = "RESPONSES_MCP_"
+MAX_SCHEMAS = 20
+"""The most schemas of Unity Catalog that are listed."""
 _UNFILLED = re.compile(r"\$\{user_config\.[^{}]*\}")
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{32,4096}=*")
 _TELLING = "telling"  # the type of errors whose message says what is wrong without showing the value
@@ -122,6 +124,15 @@ class Settings(BaseModel):
         Field(pattern=rf"^(?:{'|'.join(SURFACE_NAMES)})$"),
         Doc("The API surface for all models; auto detects it for each model.", f"one of {', '.join(SURFACE_NAMES)}"),
     ] = "auto"
+    model_schemas: Annotated[
+        tuple[str, ...],
+        Field(max_length=MAX_SCHEMAS),
+        Doc(
+            "Schemas of Unity Catalog whose model and MCP services are listed, in addition to system.ai.",
+            f"up to {MAX_SCHEMAS} names such as production.ai, separated by commas",
+            default="not set",
+        ),
+    ] = ()
     request_tags: Annotated[
         str | None,
         Field(max_length=4000),
@@ -347,6 +358,20 @@ class Settings(BaseModel):
         if not isinstance(tags, dict) or not all(isinstance(tag, str) for tag in tags.values()):
             raise ValueError("no object of texts")
         return json.dumps(tags)
+
+    @field_validator("model_schemas", mode="before")
+    @classmethod
+    def _schema_names(cls, value: object) -> object:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            raise ValueError("no list")
+        # Imported here: few servers have a schema configured.
+        from databricks_responses_mcp.workspace.catalog import is_schema_name
+
+        names = tuple(dict.fromkeys(str(part).strip() for part in parts if str(part).strip()))
+        if not all(map(is_schema_name, names)):
+            raise ValueError("no schemas")
+        return names
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -3,7 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from databricks_workspace_emulator.catalogue import CHAT_API, NATIVE_CHAT_API, RESPONSES_API, Endpoint
+from databricks_workspace_emulator.catalogue import (
+    CHAT_API,
+    NATIVE_CHAT_API,
+    RESPONSES_API,
+    Endpoint,
+    ModelService,
+)
 from databricks_workspace_emulator.contract.open_request import read_open_request
 from databricks_workspace_emulator.contract.request import (
     ResponsesRequest,
@@ -14,7 +20,7 @@ from databricks_workspace_emulator.contract.request import (
 )
 from databricks_workspace_emulator.exchange import Handler, Incoming, Reply, json_reply
 from databricks_workspace_emulator.fault_injection import play_before
-from databricks_workspace_emulator.replies import bad_request, invalid, retired_name, turned_off, workspace_error
+from databricks_workspace_emulator.replies import bad_request, invalid, turned_off, workspace_error
 from databricks_workspace_emulator.routes import chat
 from databricks_workspace_emulator.routes.responses import answer_by
 from databricks_workspace_emulator.state import EmulatorState
@@ -106,19 +112,32 @@ async def _supervisor(incoming: Incoming, value: dict[str, Any]) -> ResponsesReq
 
 
 def _find(value: dict[str, Any], state: EmulatorState, api_type: str | None) -> Endpoint:
-    """The model service that the body names, if it serves this API."""
+    """The model behind the model service that the body names, if the service has this API."""
     name = named_model(value)
-    if name.startswith(_LEGACY) and not state.switches.legacy_names:
-        raise retired_name(name)
-    service = _SCHEMA + name.removeprefix(_LEGACY) if name.startswith(_LEGACY) else name
-    models = (endpoint for endpoint in state.endpoints.values() if endpoint.kind == "foundation")
-    endpoint = next((model for model in models if model.service_name == service), None)
-    if endpoint is None:
-        known = service if service.startswith(_SCHEMA) else _SCHEMA + service.replace(".", "-")
-        raise workspace_error(404, "RESOURCE_DOES_NOT_EXIST", f"'{known}' does not exist")
-    if api_type is not None and api_type not in endpoint.api_types:
+    if (made := state.services.get(name)) is not None:
+        kinds = made.api_types(state.endpoints)
+        behind = _routed(made, state)
+    else:
+        service = _SCHEMA + name.removeprefix(_LEGACY) if name.startswith(_LEGACY) else name
+        models = (endpoint for endpoint in state.endpoints.values() if endpoint.kind == "foundation")
+        found = next((model for model in models if model.service_name == service), None)
+        if found is None:
+            known = service if service.count(".") == 2 else _SCHEMA + service.replace(".", "-")
+            raise workspace_error(404, "RESOURCE_DOES_NOT_EXIST", f"'{known}' does not exist")
+        kinds, behind = found.api_types, found
+    if api_type is not None and api_type not in kinds:
+        shown = behind.name if made is None else name
         raise bad_request(
-            f"API type '{api_type}' is not supported by '{endpoint.name}'. "
-            f"Supported API types: [{', '.join(endpoint.api_types)}]"
+            f"API type '{api_type}' is not supported by '{shown}'. Supported API types: [{', '.join(kinds)}]"
         )
-    return require_ready(endpoint)
+    return require_ready(behind)
+
+
+def _routed(service: ModelService, state: EmulatorState) -> Endpoint:
+    """The endpoint that answers this request to a model service: its turn's destination, or a fallback."""
+    number = state.routed[service.name]
+    state.routed[service.name] += 1
+    known = [state.endpoints[name] for name in service.route(number) if name in state.endpoints]
+    if not known:
+        raise workspace_error(404, "RESOURCE_DOES_NOT_EXIST", f"'{service.name}' has no destination that exists")
+    return next((endpoint for endpoint in known if endpoint.ready), known[0])

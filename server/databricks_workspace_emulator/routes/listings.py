@@ -8,8 +8,7 @@ from urllib.parse import parse_qs
 from databricks_workspace_emulator.exchange import Incoming, Reply, json_reply
 from databricks_workspace_emulator.replies import invalid, turned_off, workspace_error
 
-_SCHEMA = "schemas/system.ai"
-_LARGEST_PAGE = 100
+_LARGEST_PAGE = 200
 _PAGE = 10
 
 
@@ -27,19 +26,7 @@ async def list_model_services(incoming: Incoming) -> Reply:
 
     Without a schema and without a page size it gives up, as the real one was seen to.
     """
-    services, query = _services(incoming), parse_qs(incoming.exchange.query)
-    parent = query.get("parent", [None])[0]
-    size = _whole_number(query.get("page_size", ["0"])[0])
-    if size > _LARGEST_PAGE or (parent is None and not size):
-        return Reply(b"", 499)
-    if parent not in (None, _SCHEMA):
-        services = []
-    start = _position(query.get("page_token", [""])[0])
-    end = start + (size or _PAGE)
-    page: dict[str, Any] = {"model_services": services[start:end]}
-    if end < len(services):
-        page["next_page_token"] = base64.urlsafe_b64encode(f"from {end}".encode()).decode()
-    return json_reply(page)
+    return _page(incoming, "model_services", _services(incoming))
 
 
 async def get_model_service(incoming: Incoming) -> Reply:
@@ -55,7 +42,26 @@ def _services(incoming: Incoming) -> list[dict[str, Any]]:
     state = incoming.state
     if not state.switches.model_services:
         raise turned_off(incoming.exchange.method, incoming.exchange.path)
-    return [endpoint.service() for endpoint in state.endpoints.values() if endpoint.kind == "foundation"]
+    models = [endpoint.service() for endpoint in state.endpoints.values() if endpoint.kind == "foundation"]
+    return [*models, *(service.service(state.endpoints) for service in state.services.values())]
+
+
+def _page(incoming: Incoming, field: str, services: list[dict[str, Any]]) -> Reply:
+    """The page of a listing that the query asks for."""
+    query = parse_qs(incoming.exchange.query)
+    parent = query.get("parent", [None])[0]
+    size = _whole_number(query.get("page_size", ["0"])[0])
+    if size > _LARGEST_PAGE or (parent is None and not size):
+        return Reply(b"", 499)
+    if parent is not None:
+        prefix = f"{field.replace('_', '-')}/{parent.removeprefix('schemas/')}."
+        services = [service for service in services if service["name"].startswith(prefix)]
+    start = _position(query.get("page_token", [""])[0])
+    end = start + (size or _PAGE)
+    page: dict[str, Any] = {field: services[start:end]}
+    if end < len(services):
+        page["next_page_token"] = base64.urlsafe_b64encode(f"from {end}".encode()).decode()
+    return json_reply(page)
 
 
 def _whole_number(text: str) -> int:
