@@ -15,6 +15,7 @@ from databricks_responses_mcp.cli.findings import Finding
 from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS
+from harness.raw_server import NO_LISTING, answer, raw_server
 from harness.terminal import Answering, CommandLine, folded
 
 pytestmark = pytest.mark.anyio
@@ -219,7 +220,8 @@ async def test_another_web_site_is_no_workspace(examine: Examine, answering: Ans
                 [
                     """\
 failed endpoints: http://HOST answers, but not as a Databricks workspace does (HTTP 404). -> Set
-DATABRICKS_HOST to the address in the browser's bar when the workspace is open.\
+DATABRICKS_HOST to the address in the browser's bar when the workspace is open. If it is another
+server of the Responses API, set RESPONSES_MCP_MODEL (or --model) and RESPONSES_MCP_RESPONSES_PATH.\
 """,
                     "skipped model: not looked at: it needs endpoints",
                     "skipped image model: not looked at: it needs endpoints",
@@ -343,6 +345,32 @@ address and RESPONSES_MCP_RESPONSES_PATH to /serving-endpoints/responses.\
             "not_configured",
         )
     )
+
+
+@pytest.mark.parametrize("path", [None, "/v1/responses"])
+async def test_a_server_that_is_no_workspace_is_named_as_one_and_its_call_tried(
+    examine: Examine, path: str | None
+) -> None:
+    said = {"object": "response", "status": "completed", "model": "m", "output": [], "usage": {"output_tokens": 1}}
+    async with raw_server(answer(json.dumps(said).encode(), "application/json")) as (server, _):
+        server.listing = NO_LISTING
+        where = {"RESPONSES_MCP_RESPONSES_PATH": path} if path else {}
+        lines, code = await examine(host=server.host, RESPONSES_MCP_MODEL="m", **where)
+    calls = len(server.requests) - server.gets
+    if path is None:
+        assert (calls, lines[0].split(":")[0], code) == (0, "failed endpoints", "not_configured")
+    else:
+        assert (calls, lines, code) == snapshot(
+            (
+                1,
+                [
+                    "skipped endpoints: http://HOST has none (HTTP 404): it is no Databricks workspace",
+                    "skipped model: m: this server lists no models, so the call will tell",
+                    "skipped image model: none is set, and this server lists no models: each picture needs a `model`",
+                ],
+                None,
+            )
+        )
 
 
 async def test_a_folder_that_cannot_be_written_to_is_told(examine: Examine, tmp_path: Path) -> None:

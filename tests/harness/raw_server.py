@@ -17,6 +17,10 @@ class RawServer:
     Args:
         answer: what every request gets once ``first`` is used up.
         each: how many requests a connection answers; the next one on it finds it closed.
+
+    Attributes:
+        listing: what every GET gets.
+        gets: how many there were.
     """
 
     def __init__(self, answer: bytes, each: int = 1000) -> None:
@@ -26,6 +30,8 @@ class RawServer:
         self.connections = 0
         self.requests: list[bytes] = []
         self.first: list[bytes] = []
+        self.listing = LISTING
+        self.gets = 0
 
     def _next(self) -> bytes:
         return self.first.pop(0) if self.first else self.answer
@@ -46,7 +52,8 @@ class RawServer:
                         if answered == self.each:
                             return
                         answered += 1
-                        await stream.send(LISTING if head.startswith(b"GET ") else self._next())
+                        self.gets += head.startswith(b"GET ")
+                        await stream.send(self.listing if head.startswith(b"GET ") else self._next())
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 return
 
@@ -71,6 +78,12 @@ async def raw_server(answer: bytes, each: int = 1000, **overrides: object) -> As
         async with open_bridge(settings, {}) as bridge:
             yield server, bridge
         tasks.cancel_scope.cancel()
+
+
+NO_LISTING = (
+    b'HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 22\r\n\r\n{"detail":"Not Found"}'
+)
+"""What a server says to the question for endpoints that is no workspace."""
 
 
 def answer(body: bytes, content_type: str) -> bytes:

@@ -313,3 +313,16 @@ async def test_services_of_a_configured_schema_are_listed(connect: Connect, era:
     }
     assert before["models"] == []
     assert "production.ai.writer: open (gateway-chat)" in content[0].text
+
+
+async def test_an_unknown_earlier_response_is_no_unknown_model(connect: Connect, emulator: RunningEmulator) -> None:
+    async with connect() as host:
+        _, facts, failed = await host.call(
+            "ask_databricks_model",
+            prompt="Hi",
+            model="my-openai-external",
+            extra={"previous_response_id": "resp_unknown"},
+        )
+    assert (failed, facts["error"]["code"]) == (True, "invalid_argument")
+    assert "conversation_id" in facts["error"]["hint"]
+    assert paths(emulator) == ["/serving-endpoints/responses"]

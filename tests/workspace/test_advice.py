@@ -190,6 +190,54 @@ MARKS = {
     "content policy": Answer(400, openai("Blocked by our safety system.", code="moderation_blocked")),
     "background": Answer(400, {"error_code": "BAD_REQUEST", "message": "background is not supported"}),
     "store": Answer(400, openai("Unsupported parameter: 'store'", param="store")),
+    "unknown previous response": Answer(
+        404,
+        nested(
+            openai(
+                "Previous response with id 'resp_1' not found.",
+                code="previous_response_not_found",
+                param="previous_response_id",
+            )
+        ),
+    ),
+    "unknown previous response, in words alone": Answer(
+        404, {"message": "The previous response resp_1 could not be found."}
+    ),
+    "unknown file": Answer(404, openai("No such File object: file with id 'file-1' not found.", param="file_id")),
+    "unknown Genie space": Answer(
+        404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Genie space '01ef' does not exist."}
+    ),
+    "an endpoint with a file in its name": Answer(
+        404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Endpoint 'my-file' does not exist."}
+    ),
+    "no multimodal model": Answer(400, openai("opt-125m is not a multimodal model")),
+    "Python's form of validation errors": Answer(
+        400,
+        openai(
+            "[{'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': {'a': 'secret'}}, "
+            "{'type': 'int_type', 'loc': ('body', 'n'), 'msg': 'Input should be an integer', 'input': 'x'}]"
+        ),
+    ),
+    "an error inside Python's form of one": Answer(
+        400,
+        openai(
+            "litellm.BadRequestError: OpenAIException - Error code: 400 - {'error': {'message': 'Unsupported value: "
+            "top_p', 'type': 'invalid_request_error', 'param': 'top_p', 'code': None}}"
+        ),
+    ),
+    "pydantic's form": Answer(
+        422,
+        {
+            "detail": "2 validation errors for ResponsesRequest\ninput.str\n  Input should be a valid string "
+            "[type=string_type, input_value={'a': 'secret'}, input_type=dict]\n    For further information visit "
+            "https://errors.pydantic.dev/2.12/v/string_type\ntools.0.type\n  Field required [type=missing, "
+            "input_value={}, input_type=dict]"
+        },
+    ),
+    "Go's form": Answer(
+        400,
+        openai("json: cannot unmarshal string into Go struct field ResponsesRequest.tools of type []openai.Tool"),
+    ),
     "previous_response_id": Answer(400, {"message": "previous_response_id: Extra inputs are not permitted"}),
     "service_tier": Answer(400, openai("Unsupported parameter.", param="service_tier")),
     "effort": Answer(
@@ -701,6 +749,66 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "-> Leave store out: pay-per-token endpoints store nothing and run nothing in the",
                 "background. The bridge keeps conversations itself; an external-model endpoint (OpenAI,",
                 "Azure OpenAI) takes the parameter.",
+            ],
+            "unknown previous response": [
+                "code=invalid_argument retryable=False status=404",
+                "The endpoint has no such earlier response (HTTP 404): Previous response with id 'resp_1'",
+                "not found (previous_response_id).",
+                "-> Leave previous_response_id out and pass the argument conversation_id with the value of",
+                "the earlier result: the bridge keeps the conversation itself.",
+            ],
+            "unknown previous response, in words alone": [
+                "code=invalid_argument retryable=False status=404",
+                "The endpoint has no such earlier response (HTTP 404): The previous response resp_1 could",
+                "not be found.",
+                "-> Leave previous_response_id out and pass the argument conversation_id with the value of",
+                "the earlier result: the bridge keeps the conversation itself.",
+            ],
+            "unknown file": [
+                "code=invalid_argument retryable=False status=404",
+                "Something that the request names does not exist (HTTP 404): No such File object: file with",
+                "id 'file-1' not found (file_id).",
+                "-> Correct the id or the name that the message shows, or leave it out.",
+            ],
+            "unknown Genie space": [
+                "code=invalid_argument retryable=False status=404",
+                "Something that the request names does not exist (HTTP 404): Genie space '01ef' does not",
+                "exist.",
+                "-> Correct the id or the name that the message shows, or leave it out.",
+            ],
+            "an endpoint with a file in its name": [
+                "code=model_not_found retryable=False status=404",
+                "The workspace has no serving endpoint databricks-gpt-5 (HTTP 404): Endpoint 'my-file' does",
+                "not exist.",
+                "-> Call list_databricks_models for the names that exist here.",
+            ],
+            "no multimodal model": [
+                "code=unsupported_by_model retryable=False status=400",
+                "The model databricks-gpt-5 sees no pictures (HTTP 400): opt-125m is not a multimodal",
+                "model.",
+                "-> Leave the pictures out, or use a model that sees them.",
+            ],
+            "Python's form of validation errors": [
+                "code=invalid_argument retryable=False status=400",
+                "The workspace refused the request (HTTP 400): messages: Field required; n: Input should be",
+                "an integer.",
+                "-> Correct what the message names and ask again.",
+            ],
+            "an error inside Python's form of one": [
+                "code=unsupported_by_model retryable=False status=400",
+                "The model databricks-gpt-5 does not take top_p (HTTP 400): Unsupported value: top_p.",
+                "-> Leave top_p out: reasoning models such as the GPT-5 series take none.",
+            ],
+            "pydantic's form": [
+                "code=invalid_argument retryable=False status=422",
+                "The workspace refused the request (HTTP 422): input.str: Input should be a valid string;",
+                "tools.0.type: Field required.",
+                "-> Correct what the message names and ask again.",
+            ],
+            "Go's form": [
+                "code=invalid_argument retryable=False status=400",
+                "The workspace refused the request (HTTP 400): tools takes a list, not a string.",
+                "-> Correct what the message names and ask again.",
             ],
             "previous_response_id": [
                 "code=unsupported_by_model retryable=False status=400",

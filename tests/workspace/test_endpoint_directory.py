@@ -4,7 +4,7 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason
 from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
 from harness.deadlines import DEADLINE_SECONDS
 
@@ -134,12 +134,26 @@ async def test_after_a_failure_the_last_listing_still_serves() -> None:
         await directory.list()
 
 
-async def test_an_answer_that_is_no_listing_is_an_error() -> None:
-    workspace = Workspace()
+@pytest.mark.parametrize("status", [None, 404, 405, 501, 200])
+async def test_a_host_without_a_listing_is_named_as_one_and_not_asked_each_time(status: int | None) -> None:
+    workspace, clock = Workspace(), Clock()
     workspace.payload = ["not", "a", "listing"]
-    with pytest.raises(BridgeError) as caught:
-        await EndpointDirectory(workspace.fetch).list()
-    assert caught.value.code is ErrorCode.UPSTREAM_ERROR
+    workspace.error = None if status is None else BridgeError(ErrorCode.MODEL_NOT_FOUND, "No.", "", status=status)
+    directory = EndpointDirectory(workspace.fetch, 300, clock=clock)
+    for _ in range(2):
+        with pytest.raises(BridgeError, match="not a Databricks workspace") as caught:
+            await directory.list()
+        assert (caught.value.code, caught.value.reason) == (ErrorCode.NOT_CONFIGURED, Reason.NO_LISTING)
+        assert "list_databricks_models" not in caught.value.hint
+        assert await directory.get("m") is None
+        with pytest.raises(BridgeError, match="could not be listed"):
+            await directory.default_text_model()
+        clock.now += 100
+    assert (workspace.asked, directory.has_no_listing) == (1, True)
+    clock.now += 200
+    with pytest.raises(BridgeError):
+        await directory.list()
+    assert workspace.asked == 2
 
 
 GPT_5 = entry("databricks-gpt-5")

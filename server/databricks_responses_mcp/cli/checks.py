@@ -15,7 +15,7 @@ from databricks_responses_mcp.cli.errors import first_of
 from databricks_responses_mcp.cli.findings import Finding, NotApplicableError
 from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.cli.session import open_session, replaced_by_profile, settings_for_terminal
-from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
+from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode, Reason
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.catalog import catalog_name_of
 from databricks_responses_mcp.workspace.redaction import redact
@@ -91,7 +91,7 @@ class Examination:
         await self._check("network", lambda: reach(self._origin), "host")
         await self._check("sign-in", self._sign_in, "host", "network")
         await self._check("endpoints", self._list_endpoints, "sign-in")
-        if self._may_not_list():
+        if self._listing_error is not None and self._listing_error.code is ErrorCode.PERMISSION_DENIED:
             # One may be allowed to ask an endpoint all the same.
             self._blocked.discard("endpoints")
         await self._check("model", self._find_model, "endpoints")
@@ -186,13 +186,19 @@ class Examination:
     async def _list_endpoints(self) -> str:
         error = self._listing_error
         if error is not None:
-            if error.status in (200, 404, 405):
-                raise BridgeError(
-                    ErrorCode.NOT_CONFIGURED,
-                    f"{self._origin} answers, but not as a Databricks workspace does (HTTP {error.status}).",
-                    "Set DATABRICKS_HOST to the address in the browser's bar when the workspace is open.",
-                ) from error
-            raise error
+            if error.reason is not Reason.NO_LISTING:
+                raise error
+            settings = self._of_bridge().settings
+            if settings.responses_path != _DEFAULT_PATH:
+                raise NotApplicableError(
+                    f"{self._origin} has none (HTTP {error.status}): it is no Databricks workspace"
+                )
+            raise BridgeError(
+                ErrorCode.NOT_CONFIGURED,
+                f"{self._origin} answers, but not as a Databricks workspace does (HTTP {error.status}).",
+                "Set DATABRICKS_HOST to the address in the browser's bar when the workspace is open. If it is another "
+                "server of the Responses API, set RESPONSES_MCP_MODEL (or --model) and RESPONSES_MCP_RESPONSES_PATH.",
+            ) from error
         endpoints = await self._of_bridge().endpoints.list()
         able = sum(endpoint.profile.is_askable for endpoint in endpoints)
         return f"{len(endpoints)} may be listed, {able} of them answer with text"
@@ -206,8 +212,8 @@ class Examination:
     async def _find_image_model(self) -> str:
         bridge = self._of_bridge()
         chosen = bridge.settings.image_model
-        if not chosen and self._may_not_list():
-            raise NotApplicableError("none is set, and endpoints may not be listed: each picture needs a `model`")
+        if not chosen and self._cannot_list():
+            raise NotApplicableError(f"none is set, and {self._no_list()}: each picture needs a `model`")
         name = chosen or await bridge.endpoints.default_image_model()
         found = await self._judge(name, chosen="RESPONSES_MCP_IMAGE_MODEL" if chosen else "")
         endpoint = await bridge.endpoints.get(name)
@@ -222,8 +228,8 @@ class Examination:
     async def _judge(self, name: str, *, chosen: str) -> str:
         """Whether an endpoint exists, is up and serves the API."""
         bridge = self._of_bridge()
-        if self._may_not_list():
-            raise NotApplicableError(f"{name}: endpoints may not be listed, so the call will tell")
+        if self._cannot_list():
+            raise NotApplicableError(f"{name}: {self._no_list()}, so the call will tell")
         endpoints = await bridge.endpoints.list()
         endpoint = await bridge.endpoints.get(name)
         source = f"from {chosen}" if chosen else "the default here"
@@ -282,8 +288,15 @@ class Examination:
         assert self._settings is not None
         return await anyio.to_thread.run_sync(examine_folder, self._settings.image_dir)
 
-    def _may_not_list(self) -> bool:
-        return self._listing_error is not None and self._listing_error.code is ErrorCode.PERMISSION_DENIED
+    def _cannot_list(self) -> bool:
+        """Whether a model can be asked all the same, although nothing is listed."""
+        error = self._listing_error
+        return error is not None and (error.code is ErrorCode.PERMISSION_DENIED or error.reason is Reason.NO_LISTING)
+
+    def _no_list(self) -> str:
+        assert self._listing_error is not None
+        is_missing = self._listing_error.reason is Reason.NO_LISTING
+        return "this server lists no models" if is_missing else "endpoints may not be listed"
 
     def _of_bridge(self) -> Bridge:
         assert self._bridge is not None

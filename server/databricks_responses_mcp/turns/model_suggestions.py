@@ -36,6 +36,11 @@ async def unsupported_by_surface(
 
 async def with_model_suggestion(bridge: Bridge, model: str, error: BridgeError) -> BridgeError:
     """Return ``error`` whose hint names a model with a similar name, or one that has the missing feature."""
+    if error.code is ErrorCode.MODEL_NOT_FOUND and bridge.endpoints.has_no_listing:
+        return error.with_hint(
+            "This server has no listing of models: take the name from its own documentation, and check "
+            "RESPONSES_MCP_RESPONSES_PATH."
+        )
     if error.code is ErrorCode.MODEL_NOT_FOUND and (similar := await bridge.endpoints.similar(model)):
         return error.with_hint(f"Did you mean {' or '.join(similar)}? {error.hint}")
     if error.feature is not None and (other := await _one_that_has(bridge, error.feature, but=model)):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
 from databricks_responses_mcp.responses.accumulator import ResponseAssembler, picture_base64
 from databricks_responses_mcp.responses.output import pictures_of
 from databricks_responses_mcp.turns.call_context import CallContext
+from databricks_responses_mcp.turns.ignored_tools import ignored_tools_note
 from databricks_responses_mcp.turns.outcome import Outcome, interrupted, outcome_of
 from databricks_responses_mcp.turns.progress import TurnProgress
 from databricks_responses_mcp.workspace.api_errors import event_error
@@ -82,6 +84,8 @@ async def send_one_stream(
             retryable=True,
         )
     outcome = outcome_of(assembler.result(), endpoint)
+    if (note := ignored_tools_note(body, assembler.result())) is not None:
+        outcome = replace(outcome, notes=(*outcome.notes, note))
     if failure is None and stop is not None and stop.is_set() and not assembler.finished:
         return interrupted(outcome)
     try:

@@ -29,6 +29,17 @@ _UNREADABLE = "The model could not read the encrypted reasoning of an earlier tu
 _TOO_LONG = "The prompt is longer than the model {model} can read"
 _TOOLS = r"(?<![\w-])(?:web_search(?:_preview)?|image_generation|apply_patch|shell|mcp|custom)(?![\w-])"
 
+_CONTINUE = (
+    "Leave previous_response_id out and pass the argument conversation_id with the value of the earlier result: the "
+    "bridge keeps the conversation itself."
+)
+_IS_MISSING = r"(?:not (?:be )?found|does(?: not|n't) exist|no longer exists|expired)"
+_OBJECTS = (
+    r"(?:responses?|conversations?|items?|files?|vector[ _]stores?|containers?|prompts?|connectors?|connections?|"
+    r"genie[ _]spaces?|spaces?|knowledge[ _]assistants?|uc[ _]functions?|functions?|apps?|index|indexes)"
+)
+"""What a request may name besides its model."""
+
 RULES: tuple[Rule, ...] = (
     *ACCESS_RULES,
     # What was asked for is too much.
@@ -96,6 +107,28 @@ RULES: tuple[Rule, ...] = (
         "A tool call of the conversation has no output",
         text=r"no tool (?:output|call) found",
     ),
+    # Something else than the model does not exist.
+    rule(
+        _E.INVALID_ARGUMENT,
+        _CONTINUE,
+        "The endpoint has no such earlier response",
+        codes="PREVIOUS_RESPONSE_NOT_FOUND",
+        reason=Reason.OBJECT_UNKNOWN,
+    ),
+    rule(
+        _E.INVALID_ARGUMENT,
+        _CONTINUE,
+        "The endpoint has no such earlier response",
+        text=rf"previous[ _]response\b.{{0,160}}{_IS_MISSING}",
+        reason=Reason.OBJECT_UNKNOWN,
+    ),
+    rule(
+        _E.INVALID_ARGUMENT,
+        "Correct the id or the name that the message shows, or leave it out.",
+        "Something that the request names does not exist",
+        text=rf"(?<![\w-]){_OBJECTS}(?![\w-])[^.;\n]{{0,160}}{_IS_MISSING}",
+        reason=Reason.OBJECT_UNKNOWN,
+    ),
     # Parameters.
     rule(
         _E.UNSUPPORTED_BY_MODEL,
@@ -140,7 +173,8 @@ RULES: tuple[Rule, ...] = (
         "Leave the pictures out, or use a model that sees them.",
         "The model {model} sees no pictures",
         text=r"(?:does(?: not|n't) support|no support for|unsupported).{0,30}(?:image|vision|multi-?modal)|"
-        r"(?:image|vision) (?:input|content)s? (?:is|are) not supported",
+        r"(?:image|vision) (?:input|content)s? (?:is|are) not supported|is not a (?:multi-?modal|vision)|"
+        r"at most 0 images?|image_url is only supported by|missing data required for image input",
         reason=Reason.FEATURE_MISSING,
         feature=Feature.IMAGES,
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason
 from databricks_responses_mcp.spelling import similar_names
 from databricks_responses_mcp.workspace.catalog import is_catalog_name
 from databricks_responses_mcp.workspace.endpoints import Endpoint, read_entries
@@ -72,8 +72,11 @@ class EndpointDirectory:
         """All endpoints that one may see, by name. ``refresh`` asks the workspace whatever is remembered.
 
         Raises:
-            BridgeError: when the workspace cannot be asked, or does not answer with a listing.
+            BridgeError: when the workspace cannot be asked; ``not_configured`` with `Reason.NO_LISTING` if the host has
+                no listing, which is remembered as long as a listing would be.
         """
+        if not refresh and self._failure is not None and self.has_no_listing:
+            raise self._failure
         if not refresh and self._known is not None and self._ttl and self._clock() - self._asked_at >= self._ttl:
             stale = self._known
             if not self._refreshing and self._in_background(self._refresh):
@@ -103,6 +106,14 @@ class EndpointDirectory:
             self._asked_at = self._clock()
         finally:
             self._refreshing = False
+
+    @property
+    def has_no_listing(self) -> bool:
+        """Whether the host turned out, not long ago, to have no listing: it is no Databricks workspace."""
+        failure = self._failure
+        if failure is None or failure.reason is not Reason.NO_LISTING:
+            return False
+        return self._clock() - self._failed_at < max(self._ttl, _RETRY_SECONDS)
 
     @property
     def is_known(self) -> bool:
@@ -195,7 +206,7 @@ class EndpointDirectory:
         return found
 
     async def _list_or_nothing(self) -> tuple[Endpoint, ...]:
-        if self._failure is not None and self._clock() - self._failed_at < _RETRY_SECONDS:
+        if self.has_no_listing or (self._failure is not None and self._clock() - self._failed_at < _RETRY_SECONDS):
             return self._known or ()
         # A listing helps a call; one that hangs must not hold it up.
         with anyio.move_on_after(_PATIENCE_SECONDS):
@@ -211,14 +222,10 @@ class EndpointDirectory:
         try:
             payload: object = await self._fetch()
             if not isinstance(payload, Mapping):
-                raise BridgeError(
-                    ErrorCode.UPSTREAM_ERROR,
-                    "The workspace answered the question for its endpoints with something that is no listing.",
-                    "Check that DATABRICKS_HOST is the workspace's own address.",
-                )
+                raise BridgeError(ErrorCode.UPSTREAM_ERROR, "This is no listing.", "", status=200)
         except BridgeError as error:
-            self._failure, self._failed_at = error, self._clock()
-            raise
+            self._failure, self._failed_at = _told(error), self._clock()
+            raise self._failure from error
         self._failure = None
         self._services = {one.name: one for one in read_entries(payload.get("services"))}
         problems = payload.get("problems")
@@ -228,6 +235,25 @@ class EndpointDirectory:
 
 _HINDERS_EVERYTHING = (ErrorCode.UNAUTHENTICATED, ErrorCode.UPSTREAM_UNAVAILABLE, ErrorCode.TIMEOUT)
 """What keeps the listing from being had, and any other request too: it is told, rather than what to set."""
+
+
+_NO_LISTING_STATUSES = (200, 404, 405, 501)
+
+
+def _told(error: BridgeError) -> BridgeError:
+    """The failure of a listing, in terms of the listing: a path that is not there is no unknown model."""
+    if error.status not in _NO_LISTING_STATUSES or error.reason is Reason.SIGN_IN_PAGE:
+        return error
+    return BridgeError(
+        ErrorCode.NOT_CONFIGURED,
+        f"The server at DATABRICKS_HOST has no listing of serving endpoints (HTTP {error.status}): it is a proxy or "
+        "another server of the API, not a Databricks workspace.",
+        "Name the model in each call (`model`), or set RESPONSES_MCP_MODEL; the server's own documentation has the "
+        "names. If it should be a workspace, correct DATABRICKS_HOST.",
+        status=error.status,
+        request_id=error.request_id,
+        reason=Reason.NO_LISTING,
+    )
 
 
 def _rank(endpoint: Endpoint) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from databricks_responses_mcp.workspace.foreign_errors import in_words, literal_in, problems_in
 from databricks_responses_mcp.workspace.redaction import html_to_text, looks_like_html
 
 _MAX_BODY = 256 * 1024
@@ -110,6 +111,9 @@ def _walk(value: object, found: _Found, depth: int) -> None:
         _walk_text(value, found, depth)
     elif isinstance(value, list):
         # FastAPI's validation errors, and gateways that answer with a list.
+        if len(value) > 1 and (problems := problems_in(value)) is not None:
+            found.message = problems
+            return
         for item in value[:1]:
             _walk(item, found, depth + 1)
     elif isinstance(value, Mapping):
@@ -126,6 +130,11 @@ def _walk_text(text: str, found: _Found, depth: int) -> None:
             if found.message != before or found.guardrail:
                 return
     match = _CODE_PREFIX.match(stripped)
+    if not match and not _ECHO.match(stripped) and (literal := literal_in(stripped)) is not None:
+        before = found.message
+        _walk(literal, found, depth + 1)
+        if found.message != before:
+            return
     if match:
         found.codes.add(match[1])
         rest = match[2].strip()
@@ -137,7 +146,7 @@ def _walk_text(text: str, found: _Found, depth: int) -> None:
         return
     if stripped:
         found.is_html = looks_like_html(stripped)
-        found.message = html_to_text(stripped) if found.is_html else _without_echo(stripped)
+        found.message = html_to_text(stripped) if found.is_html else in_words(_without_echo(stripped))
 
 
 def _without_echo(text: str) -> str:
@@ -151,7 +160,7 @@ def _walk_mapping(value: Mapping[Any, Any], found: _Found, depth: int) -> None:
     param = value.get("param")
     if isinstance(param, str) and param not in ("", "None", "null"):
         found.param = param
-    elif isinstance(value.get("loc"), list):
+    elif isinstance(value.get("loc"), list | tuple):
         found.param = ".".join(str(part) for part in value["loc"] if part != "body") or None
     wait = _seconds(value.get("retry_after"))
     if wait is not None:

@@ -154,7 +154,7 @@ def is_wrong_route(error: BridgeError, route: Route) -> bool:
 
     Where the workspace itself lists the surface, a refused parameter is the request's own fault.
     """
-    if error.may_be_paid or error.status not in (400, 404, 500, 501):
+    if error.may_be_paid or error.status not in (400, 404, 500, 501) or error.reason is Reason.OBJECT_UNKNOWN:
         return False
     if error.status in (404, 501) or error.reason is Reason.SURFACE_MISMATCH:
         return True
