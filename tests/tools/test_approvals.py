@@ -2,17 +2,14 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
-from mcp.client import ClientRequestContext
 from mcp.client.stdio import stdio_client
-from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult, ErrorData, InputRequiredResult
+from mcp.types import ElicitResult, ErrorData, InputRequiredResult
 
 from databricks_responses_mcp.calls.elicitation import MOST_ROUNDS
 from databricks_responses_mcp.server import build_server
@@ -21,65 +18,16 @@ from databricks_workspace_emulator import tool_selection
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host, settings_for
 from harness.clock import settable_clock
-from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
+from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import COMMAND, environment
+from harness.user import MCP_SECRET as SECRET
+from harness.user import MCP_SERVERS as SERVERS
+from harness.user import Connected, User
 
 pytestmark = pytest.mark.anyio
 
 ASK = "ask_databricks_model"
 CONTINUE = "continue_databricks_model"
-SECRET = "tok-3f9c2d71e8"
-SERVERS = {
-    "tickets": {"url": "https://mcp.example.com/tickets", "authorization": "${TICKETS_TOKEN}"},
-    "docs": {"url": "https://mcp.example.com/docs", "headers": {"X-Key": "${TICKETS_TOKEN}"}},
-    "free": {"url": "https://mcp.example.com/free", "require_approval": "never"},
-}
-Answer = Callable[[int, str], Awaitable[ElicitResult | ErrorData]]
-
-
-class User:
-    """Somebody in front of a host: what was asked, and what is answered by its number.
-
-    Args:
-        answers: an answer for each question; the last one for all that follow. ``True`` accepts, ``False`` declines.
-    """
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = answers
-        self.asked: list[str] = []
-        self.was_asked = anyio.Event()
-
-    async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
-        assert isinstance(params, ElicitRequestFormParams)
-        answer = self.answers[min(len(self.asked), len(self.answers) - 1)]
-        self.asked.append(params.message)
-        self.was_asked.set()
-        assert params.requested_schema == {"type": "object", "properties": {}}
-        if isinstance(answer, bool):
-            return ElicitResult(action="accept" if answer else "decline")
-        if answer == "hang":
-            await anyio.sleep_forever()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if isinstance(answer, ElicitResult | ErrorData) else ElicitResult(action=answer)
-
-
-Connected = Callable[..., Any]
-
-
-@pytest.fixture
-def hosts(emulator: RunningEmulator, tmp_path: Path) -> Connected:
-    """A host with somebody in front of it, or without: ``async with hosts(era, user, **settings)``."""
-
-    @asynccontextmanager
-    async def connected(era: str, user: User | None = None, **overrides: object) -> AsyncIterator[Host]:
-        settings = settings_for(emulator, tmp_path, **{"mcp_servers": json.dumps(SERVERS), **overrides})
-        server = build_server(lambda: open_bridge(settings, {"TICKETS_TOKEN": SECRET}))
-        with anyio.fail_after(LONG_DEADLINE_SECONDS):  # some tests set the clock forward by minutes
-            async with Client(server, mode=era, elicitation_callback=user) as client:
-                yield Host(client)
-
-    return connected
 
 
 def requests(emulator: RunningEmulator) -> list[Any]:
