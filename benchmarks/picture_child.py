@@ -38,7 +38,7 @@ async def _measure(take: Take, *, traced: bool) -> dict[str, float]:
 
 
 async def _bridge(traced: bool) -> dict[str, float]:
-    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.generated_images import GeneratedImages
     from databricks_responses_mcp.calls.state import App
     from databricks_responses_mcp.turns.bridge import open_bridge
     from databricks_responses_mcp.turns.call_context import CallContext
@@ -48,7 +48,7 @@ async def _bridge(traced: bool) -> dict[str, float]:
     async with open_bridge(load_settings(os.environ, {})) as bridge:
 
         async def take(model: str) -> None:
-            taker = PictureTaker(App(bridge), "noise")
+            taker = GeneratedImages(App(bridge), "noise")
             await draw(
                 bridge, Drawing(prompt="noise", model=model), CallContext.start(bridge.settings, take_image=taker)
             )

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
 
-from databricks_responses_mcp.calls.handoff import patience_with
+from databricks_responses_mcp.calls.tool_call import patience_with
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.limits import KNOWN, UNKNOWN, HostLimits
 from databricks_responses_mcp.hosts.machine import Machine

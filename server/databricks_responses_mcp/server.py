@@ -15,7 +15,6 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
-from mcp.server.mcpserver.tools import ToolManager
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     CallToolResult,
@@ -29,12 +28,9 @@ from mcp.types import (
 from mcp.types import Tool as ToolDefinition
 from pydantic import AnyUrl, ValidationError
 
-from databricks_responses_mcp.calls.results import bare_error_result, error_result
-from databricks_responses_mcp.calls.state import App, app_of
+from databricks_responses_mcp.calls.state import App, app_of, host_of
 from databricks_responses_mcp.calls.tasks import TasksExtension
-from databricks_responses_mcp.calls.truncation import current_host
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, coding, quoted
-from databricks_responses_mcp.hosts.limits import HostLimits, limits_of
 from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.tools.arguments import without_placeholders
 from databricks_responses_mcp.tools.definitions import NAMES, published_tools
@@ -56,7 +52,7 @@ _SWEEP_EVERY_SECONDS = 6 * 3600
 _RAW = "application/octet-stream"
 
 if TYPE_CHECKING:
-    from databricks_responses_mcp.calls.handoff import Held
+    from mcp.server.mcpserver.tools import Tool
 
 OpenBridge = Callable[[], AbstractAsyncContextManager[Bridge]]
 
@@ -67,7 +63,7 @@ class BridgeServer(MCPServer[App]):
     listed: anyio.Event | None = None
     called: anyio.Event | None = None
     tasks: TasksExtension
-    _ours: ToolManager | None = None
+    _ours: "dict[str, Tool] | None" = None
 
     async def run_stdio_async(self) -> None:
         """Serve over stdin and stdout until the host closes one of them; each request gets an answer."""
@@ -82,47 +78,38 @@ class BridgeServer(MCPServer[App]):
         return [*published_tools(), *await super().list_tools()]
 
     @property
-    def ours(self) -> ToolManager:
-        """The tools, ready to be called: made when that is first asked for."""
+    def ours(self) -> "dict[str, Tool]":
+        """The server's own tools by name, ready to be called: made when that is first asked for."""
         if self._ours is None:
             from databricks_responses_mcp.tools.registry import all_tools
 
-            self._ours = ToolManager(tools=all_tools())
+            self._ours = {tool.name: tool for tool in all_tools()}
         return self._ours
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[App, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Run a tool; whatever goes wrong becomes a result with a code, a sentence and advice."""
-        # Here, not above: `tools/list` needs neither.
-        from databricks_responses_mcp.calls.handoff import Held, current_call
-
         assert context is not None
-        current_host.set(_host_of(context))
-        held: Held | None = None
+        if name not in NAMES:
+            return await self._call_foreign(name, arguments, context)
+        # Here, not above: `tools/list` needs neither.
+        from databricks_responses_mcp.calls.job_results import result_of_job
+        from databricks_responses_mcp.calls.tool_call import ToolCall
+
+        call = ToolCall(context, name)
         try:
-            with coding(name, passing=(MCPError, ToolError)):
-                if name not in NAMES:
-                    return await self._call_foreign(name, arguments, context)
-                arguments = self._checked(name, arguments)
-                held = Held(context, name, arguments)
-                if (earlier := await held.first()) is not None:
-                    return earlier
-                current_call.set(held)
+            with coding(name, passing=(MCPError,)):
+                tool = self.ours[name]
+                arguments = _known_arguments(tool, arguments)
+                validated = _validated(tool, arguments)
+                if (earlier := await call.earlier_call(arguments)) is not None:
+                    return await result_of_job(call, earlier, call.seconds_left)
                 if self.called is not None:
                     self.called.set()
-                try:
-                    result: CallToolResult | InputRequiredResult = await self.ours.call_tool(
-                        name, arguments, context, convert_result=True
-                    )
-                except ToolError:
-                    await held.refused()
-                    raise
-        except ToolError as error:
-            return _failed(app_of(context), _as_bridge_error(name, error), held)
+                return await call.run(tool, validated)
         except BridgeError as error:
-            return _failed(app_of(context), error, held)
-        return result
+            return call.failure(error)
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[App, Any] | None = None
@@ -173,28 +160,21 @@ class BridgeServer(MCPServer[App]):
     async def _call_foreign(
         self, name: str, arguments: dict[str, Any], context: Context[App, Any]
     ) -> CallToolResult | InputRequiredResult:
-        """A tool that somebody registered on this server beside ours."""
-        if name not in {tool.name for tool in await super().list_tools()}:
-            raise BridgeError(
-                ErrorCode.NOT_FOUND, f"There is no tool {quoted(name)}.", f"The tools are {', '.join(NAMES)}."
-            )
-        return await super().call_tool(name, arguments, context)
+        """Call a tool that was registered on this server beside ours."""
+        from databricks_responses_mcp.calls.results import failure_result
 
-    def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments that are given, all of which the tool has."""
-        tool = self.ours.get_tool(name)
-        assert tool is not None
-        known = list(tool.parameters["properties"])
-        if unknown := [argument for argument in arguments if argument not in known]:
-            from databricks_responses_mcp.tools.arguments import meant_argument
-
-            meant = meant_argument(unknown[0], known)
-            raise BridgeError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"{name} has no argument {quoted(unknown[0])}.",
-                f"Did you mean {meant!r}?" if meant else f"Its arguments are {', '.join(known)}.",
-            )
-        return without_placeholders(arguments, tool.parameters.get("required", ()))
+        try:
+            with coding(name, passing=(MCPError, ToolError)):
+                if name not in {tool.name for tool in await super().list_tools()}:
+                    raise BridgeError(
+                        ErrorCode.NOT_FOUND, f"There is no tool {quoted(name)}.", f"The tools are {', '.join(NAMES)}."
+                    )
+                return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            failure = _as_bridge_error(name, error)
+        except BridgeError as error:
+            failure = error
+        return failure_result(app_of(context), host_of(context.session), failure)
 
 
 def build_server(open_bridge: OpenBridge) -> BridgeServer:
@@ -287,8 +267,8 @@ def _add_resources(server: BridgeServer) -> None:
         text = _long_text(ctx, number)
         if not start.isdecimal() or int(start) > len(text):
             raise ResourceNotFoundError(f"answer://{number} has {len(text)} characters, and none at {quoted(start)}.")
-        current_host.set(_host_of(ctx))
-        size = page_characters(app_of(ctx).bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN)
+        most = app_of(ctx).bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN
+        size = page_characters(host_of(ctx.session), most)
         end = int(start) + size
         page = text[int(start) : end]
         return page if end >= len(text) else f"{page}\n\n[{len(text) - end} more: answer://{number}/{end}]"
@@ -334,11 +314,6 @@ def _long_text(ctx: Context[App, Any], number: str) -> str:
     return text
 
 
-def _host_of(ctx: Context[App, Any]) -> HostLimits:
-    client = ctx.session.client_params
-    return limits_of(client.client_info.name if client is not None else None)
-
-
 async def _sweep(bridge: Bridge, called: anyio.Event) -> None:
     """Delete what is too old, now and then; not before the store is in use anyhow."""
     await called.wait()
@@ -365,41 +340,65 @@ async def _warm_up(app: App, listed: anyio.Event) -> None:
 
 
 def _import_for_calls() -> None:
-    import databricks_responses_mcp.calls.elicitation
-    import databricks_responses_mcp.calls.generated_images
+    import databricks_responses_mcp.calls.approvals
     import databricks_responses_mcp.calls.inputs
-    import databricks_responses_mcp.calls.running_task
+    import databricks_responses_mcp.calls.job_results
+    import databricks_responses_mcp.calls.tool_call
     import databricks_responses_mcp.store.sqlite
     import databricks_responses_mcp.tools.registry
     import databricks_responses_mcp.turns.ask
     import databricks_responses_mcp.turns.image_generation  # noqa: F401 - imported for the effect
 
 
-def _failed(app: App, error: BridgeError, held: "Held | None") -> CallToolResult:
-    """The result of a failed call, with what it had received: text and usage at the least."""
-    if held is not None and not error.partial:
-        error = held.attach(error)
+def _known_arguments(tool: "Tool", arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that are given.
+
+    Raises:
+        BridgeError: ``invalid_argument`` if the tool does not have one of them.
+    """
+    known = list(tool.parameters["properties"])
+    if unknown := [argument for argument in arguments if argument not in known]:
+        from databricks_responses_mcp.tools.arguments import meant_argument
+
+        meant = meant_argument(unknown[0], known)
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{tool.name} has no argument {quoted(unknown[0])}.",
+            f"Did you mean {meant!r}?" if meant else f"Its arguments are {', '.join(known)}.",
+        )
+    return without_placeholders(arguments, tool.parameters.get("required", ()))
+
+
+def _validated(tool: "Tool", arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments as the tool's function takes them.
+
+    Raises:
+        BridgeError: ``invalid_argument`` if they do not match the tool's schema.
+    """
     try:
-        return error_result(app, error)
-    except Exception:
-        logger.exception("an error could not be told with all that was received before it")
-        return bare_error_result(app, error)
+        return tool.fn_metadata.validate_arguments(arguments)
+    except ValidationError as error:
+        raise _invalid_arguments(tool.name, error) from error
 
 
 def _as_bridge_error(name: str, error: ToolError) -> BridgeError:
     cause = error.__cause__
     if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
-        details = cause.errors(include_url=False, include_input=False)
-        # An argument may be left out as null: that it is not null either is no news.
-        problems = "; ".join(dict.fromkeys(_problem(d) for d in details if d["type"] != "none_required"))
-        return BridgeError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"{name} cannot take these arguments: {problems}.",
-            "Correct them and call again.",
-        )
+        return _invalid_arguments(name, cause)
     if isinstance(error, UnexpectedToolError) or isinstance(cause, BridgeError):
         return coded(cause if isinstance(cause, Exception) else error, name)
     return BridgeError(ErrorCode.INVALID_ARGUMENT, str(error), "Correct the call and try again.")
+
+
+def _invalid_arguments(name: str, error: ValidationError) -> BridgeError:
+    details = error.errors(include_url=False, include_input=False)
+    # An argument may be left out as null: that it is not null either is no news.
+    problems = "; ".join(dict.fromkeys(_problem(d) for d in details if d["type"] != "none_required"))
+    return BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{name} cannot take these arguments: {problems}.",
+        "Correct them and call again.",
+    )
 
 
 def _problem(detail: Any) -> str:

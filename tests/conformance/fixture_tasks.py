@@ -48,30 +48,30 @@ async def greet(name: str) -> str:
     return f"Hello, {name}!"
 
 
-async def slow_compute(seconds: float, label: str = "") -> str:
+async def slow_compute(ctx: Ctx, seconds: float, label: str = "") -> str:
     """Takes its time."""
     if seconds > 0:
-        await hand_over()
+        await hand_over(ctx)
     await anyio.sleep(seconds)
     return f"{label} took {seconds:g} s."
 
 
-async def failing_job() -> str:
+async def failing_job(ctx: Ctx) -> str:
     """Fails after a while."""
-    await hand_over()
+    await hand_over(ctx)
     await anyio.sleep(0.2)
     raise ToolError("This job always fails.")
 
 
-async def protocol_error_job() -> str:
+async def protocol_error_job(ctx: Ctx) -> str:
     """Ends with an error of the protocol."""
-    await hand_over()
+    await hand_over(ctx)
     raise MCPError(code=INTERNAL_ERROR, message="This job breaks the protocol.")
 
 
 async def confirm_delete(filename: str, ctx: Ctx) -> Reply:
     """Asks once, as a task."""
-    await hand_over()
+    await hand_over(ctx)
     match _content(ctx, "confirm"):
         case {"confirm": True}:
             return _done(f"{filename} would be gone.")
@@ -82,7 +82,7 @@ async def confirm_delete(filename: str, ctx: Ctx) -> Reply:
 
 async def multi_input(ctx: Ctx) -> Reply:
     """Asks two things at once, as a task."""
-    await hand_over()
+    await hand_over(ctx)
     first, second = _content(ctx, "first"), _content(ctx, "second")
     if first is not None and second is not None:
         return _done(f"{first['name']} and {second['name']}.")
@@ -95,7 +95,7 @@ async def test_tool_with_task(ctx: Ctx) -> Reply:
     answer = _content(ctx, "user_name")
     if answer is None:
         return InputRequiredResult(input_requests={"user_name": _form("What is your name?", name="string")})
-    await hand_over()
+    await hand_over(ctx)
     return _done(f"Hello, {answer['name']}!")
 
 

@@ -11,7 +11,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.types import ElicitResult, ErrorData, InputRequiredResult
 
-from databricks_responses_mcp.calls.elicitation import MOST_ROUNDS
+from databricks_responses_mcp.calls.approvals import MOST_ROUNDS
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_workspace_emulator import tool_selection

@@ -1,8 +1,10 @@
 """The path of a call through the code is short, and no context variable lies on it."""
 
 import ast
+import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import httpx
@@ -40,8 +42,8 @@ async def test_a_warm_ask_has_at_most_13_own_frames_when_its_request_is_sent(
             await host.call("ask_databricks_model", prompt="[[say Hi]]")
     assert stacks[-1] == snapshot(
         [
-            "calls/jobs.py _run",
-            "tools/ask_databricks_model.py begin",
+            "calls/tool_call.py _run_in_job",
+            "tools/ask_databricks_model.py ask_databricks_model",
             "turns/ask.py ask",
             "turns/turn.py take_turn",
             "turns/pipeline.py send_without_refused_parts",
@@ -58,11 +60,28 @@ async def test_a_warm_ask_has_at_most_13_own_frames_when_its_request_is_sent(
     assert len(stacks[-1]) <= 13
 
 
+async def test_an_ask_without_approvals_runs_nothing_of_elicitation(connect: Connect) -> None:
+    files: set[str] = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and (path := Path(frame.f_code.co_filename)).is_relative_to(PACKAGE):
+            files.add(path.relative_to(PACKAGE).as_posix())
+
+    async with connect() as host:
+        await host.call("ask_databricks_model", prompt="[[say Hi]]")
+        sys.setprofile(note)
+        try:
+            await host.call("ask_databricks_model", prompt="[[say Hi]]")
+        finally:
+            sys.setprofile(None)
+    assert "calls/tool_call.py" in files
+    assert files & {"calls/approvals.py", "calls/elicitation.py"} == set()
+
+
 def test_no_context_variable_lies_on_the_path_of_a_call() -> None:
     created = {
         path.relative_to(PACKAGE).as_posix()
-        for package in ("turns", "tools")
-        for path in (PACKAGE / package).rglob("*.py")
+        for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Name) and node.id == "ContextVar"
     }

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from mcp.types import ElicitResult, InputRequiredResult
 
-from databricks_responses_mcp.calls import handoff, jobs
+from databricks_responses_mcp.calls import idempotency, jobs
 from databricks_workspace_emulator.server import RunningEmulator
 from databricks_workspace_emulator.state import Hold
 from harness import Connect, Host
@@ -168,7 +168,7 @@ async def test_a_call_that_asked_and_was_not_answered_frees_its_key(
         output = {"approval_request_id": pending["approval_request_id"], "approve": True}
         again = {"conversation_id": facts["conversation_id"], "outputs": [output], "idempotency_key": "once"}
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(handoff, "_VANISHED_SECONDS", 0.2)
+            patched.setattr(idempotency, "_VANISHED_SECONDS", 0.2)
             dismissed = await ended(host, CONTINUE, **again)
             approved = await ended(host, CONTINUE, **again)
     assert "nothing was approved" in dismissed["notes"][0]

@@ -17,7 +17,7 @@ from mcp.types import INVALID_PARAMS
 from PIL import Image
 
 from databricks_responses_mcp.calls import generated_images
-from databricks_responses_mcp.calls.generated_images import PictureTaker
+from databricks_responses_mcp.calls.generated_images import GeneratedImages
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_workspace_emulator.server import RunningEmulator
@@ -265,7 +265,7 @@ async def test_bytes_that_are_no_picture_are_not_written_but_stay_readable(
     tmp_path: Path, data: bytes, bridge: Bridge
 ) -> None:
     app = App(bridge)
-    taker = PictureTaker(app, "x", save_to="sub/cat.png")
+    taker = GeneratedImages(app, "x", save_to="sub/cat.png")
     bridge.settings = bridge.settings.model_copy(update={"allowed_dirs": (tmp_path,), "image_dir_setting": tmp_path})
     await taker.prepare()
     await taker({"type": "image_generation_call", "result": base64.b64encode(data).decode()})

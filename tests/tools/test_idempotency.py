@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.client import ClientRequestContext
 from mcp.types import ElicitRequestParams, ElicitResult
 
-from databricks_responses_mcp.calls import handoff, jobs
+from databricks_responses_mcp.calls import idempotency, jobs
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.memory import MemoryStore
@@ -227,12 +227,12 @@ async def test_a_call_that_its_host_cancelled_before_the_model_began_frees_its_k
 async def test_a_key_whose_process_died_before_it_put_the_call_down_is_free_again(
     connect: Connect, emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handoff, "_VANISHED_SECONDS", 0.2)
+    monkeypatch.setattr(idempotency, "_VANISHED_SECONDS", 0.2)
     async with connect() as host:
         await host.call(ASK, **{**KEYED, "idempotency_key": "other"})
         store = open_store(str(tmp_path / "store" / "conversations.db"))
         # The claim of a process that was killed in the next moment.
-        fingerprint = handoff.fingerprint_of(ASK, KEYED)
+        fingerprint = idempotency.fingerprint_of(ASK, KEYED)
         await store.claim_key("once", fingerprint, "job_gone", time.time())
         await store.aclose()
         _, facts, failed = await host.call(ASK, **KEYED)
@@ -270,7 +270,7 @@ async def test_a_call_that_lost_its_key_meanwhile_does_not_begin(
         problem = await keep(self, job)
         store = open_store(str(tmp_path / "store" / "conversations.db"))
         await store.release_key("once", job.job_id)
-        await store.claim_key("once", handoff.fingerprint_of(ASK, KEYED), "job_faster", time.time())
+        await store.claim_key("once", idempotency.fingerprint_of(ASK, KEYED), "job_faster", time.time())
         await store.aclose()
         return problem
 

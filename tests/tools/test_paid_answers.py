@@ -88,7 +88,7 @@ STAGES: dict[str, tuple[Any, str, Any, str, dict[str, Any]]] = {
     "reading citations": (search, "read", defect, "search_web", {"question": "Hi"}),
     "planning an edit": (patch_session.PatchSession, "carry_out", failing, EDIT, {"instruction": "Hi"}),
     "rendering a diff": (patch_session, "unified_diff", defect, EDIT, {"instruction": "Hi"}),
-    "keeping a picture": (generated_images.PictureTaker, "__call__", failing, "generate_image", {"prompt": "Hi"}),
+    "keeping a picture": (generated_images.GeneratedImages, "__call__", failing, "generate_image", {"prompt": "Hi"}),
 }
 
 

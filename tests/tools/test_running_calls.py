@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from databricks_responses_mcp.calls import job_results, jobs
-from databricks_responses_mcp.calls.handoff import patience_with
+from databricks_responses_mcp.calls.tool_call import patience_with
 from databricks_responses_mcp.hosts.limits import limits_of
 from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.records import Job

@@ -116,7 +116,7 @@ def interview(server: BridgeServer) -> None:
     """A tool of somebody else that asks twice under the same name; or for a model, which nobody has."""
 
     async def interview(ctx: Context[App, Any], by_model: bool = False) -> CallToolResult | InputRequiredResult:
-        await hand_over()
+        await hand_over(ctx)
         if by_model:
             asked = SamplingMessage(role="user", content=TextContent(text="Who?"))
             sample = CreateMessageRequest(params=CreateMessageRequestParams(messages=[asked], max_tokens=1))

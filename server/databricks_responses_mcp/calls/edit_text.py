@@ -1,9 +1,15 @@
 """The result of ``edit_files`` in words: what became of each file, and the diff."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from databricks_responses_mcp.visible import visible
+
+
+def lead_of(tool: str, stored: str) -> str | Callable[[dict[str, Any]], str]:
+    """Return what is said before the model's own words: of an edit it is made of the facts, else what was stored."""
+    return render_edit if tool == "edit_files" else stored
 
 
 def render_edit(facts: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Pictures that a model drew: onto the disk, into the result, and never lost once they were paid for."""
+"""Generated images: saved to disk, added to the result, and not lost once they were paid for."""
 
 import hashlib
 import logging
@@ -13,7 +13,6 @@ import anyio.to_thread
 from mcp.types import ContentBlock, ImageContent, ResourceLink
 
 from databricks_responses_mcp.calls.inputs import allowed_paths
-from databricks_responses_mcp.calls.jobs import Ended
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.media.formats import dimensions, sniff
@@ -32,14 +31,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Taken:
-    """One picture, kept.
+    """One image that has been saved, or is kept in memory because it could not be.
 
     Attributes:
-        facts: of it, in the result contract's fields.
-        link: by which it can be read whole.
-        source: what its thumbnail is made of; None if there is none to be made, or it was.
+        facts: what the result says of it, in the result contract's fields.
+        link: the resource that has it whole.
+        source: what its thumbnail is made of; None if there is none to make, or it has been made.
         problem: what the caller must know of it.
-        thumbnail: to be shown inline.
+        thumbnail: shown inline.
     """
 
     facts: dict[str, Any]
@@ -49,14 +48,14 @@ class Taken:
     thumbnail: ImageContent | None = None
 
 
-class PictureTaker:
-    """Takes each picture of a call as it arrives.
+class GeneratedImages:
+    """The images of one call. Saves each as it arrives.
 
     Args:
-        app: where settings and the gallery are.
+        app: has the settings and the gallery.
         prompt: names the files.
-        save_to: a folder or a file name; None is the configured folder. `prepare` has to be awaited then.
-        count: how many pictures share the result's inline budget.
+        save_to: a folder or a file name, for which `prepare` must be awaited; None is the configured folder.
+        count: how many images share the result's inline budget.
         is_free: whether a person named ``save_to`` by hand: then it may be anywhere.
     """
 
@@ -73,7 +72,7 @@ class PictureTaker:
         self.taken: list[Taken] = []
 
     async def prepare(self) -> None:
-        """Find out where pictures go, before anything is paid for.
+        """Determine where images are saved, before anything is paid for.
 
         Raises:
             BridgeError: ``permission_denied`` if nothing may be saved there; ``invalid_argument`` if it is no path.
@@ -86,7 +85,7 @@ class PictureTaker:
         self._policy = policy
 
     async def __call__(self, item: Item) -> None:
-        """Decode, save and shrink one picture off the event loop; its base64 leaves ``item``."""
+        """Decode, save and shrink one image in a thread; its base64 is removed from ``item``."""
         base64 = picture_base64(item)
         if base64 is None:
             return
@@ -105,7 +104,7 @@ class PictureTaker:
         taken.thumbnail = None if thumbnail is None else _image(thumbnail)
 
     def blocks(self) -> Sequence[ContentBlock]:
-        """Thumbnails and links, in order."""
+        """Return thumbnails and links, in order."""
         blocks: list[ContentBlock] = []
         for taken in self.taken:
             if taken.thumbnail is not None:
@@ -114,7 +113,7 @@ class PictureTaker:
         return blocks
 
     def extend(self, facts: dict[str, Any]) -> dict[str, Any]:
-        """``facts`` with the pictures in it."""
+        """Return ``facts`` with the images in it."""
         if not self.taken:
             return facts
         notes = [*facts.get("notes", []), *(taken.problem for taken in self.taken if taken.problem)]
@@ -122,18 +121,11 @@ class PictureTaker:
         return {**extended, "notes": notes} if notes else extended
 
     def attach(self, error: BridgeError) -> BridgeError:
-        """``error`` with the pictures in what was received before it."""
+        """Return ``error`` with the images in what was received before it."""
         return replace(error, partial=self.extend(error.partial)) if self.taken else error
 
-    def conclude(self, facts: dict[str, Any] | None, error: BridgeError | None) -> Ended:
-        """What work that gives facts without its pictures came to, with them."""
-        if error is not None:
-            attached = self.attach(error)
-            return Ended(attached.partial, self.lead(), attached)
-        return Ended(self.extend(facts or {}), self.lead())
-
     def lead(self) -> str:
-        """Where the pictures are, in words."""
+        """Return where the images are, in words."""
         return "\n".join(_words(taken.facts) for taken in self.taken)
 
     def _take(self, holder: list[Payload | str], item: Item) -> Taken:
@@ -191,8 +183,8 @@ class PictureTaker:
         return Taken(facts, _link(facts, name), None, problem)
 
 
-async def blocks_again(app: App, images: Iterable[Mapping[str, Any]]) -> list[ContentBlock]:
-    """Thumbnails and links of pictures that a call drew earlier, as far as their files are there."""
+async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) -> list[ContentBlock]:
+    """Return thumbnails and links of images that an earlier call saved, as far as their files are there."""
     budget = app.bridge.settings.inline_image_bytes
 
     def make(facts: Mapping[str, Any]) -> list[ContentBlock]:
@@ -215,7 +207,7 @@ async def blocks_again(app: App, images: Iterable[Mapping[str, Any]]) -> list[Co
 
 
 def _checked_target(save_to: str, image_dir: Path, policy: WritePolicy) -> Path:
-    """The folder or file that ``save_to`` means.
+    """Return the folder or file that ``save_to`` means.
 
     Raises:
         BridgeError: ``permission_denied`` if nothing may be saved there; ``invalid_argument`` if it is no path.

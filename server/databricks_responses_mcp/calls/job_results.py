@@ -1,47 +1,53 @@
-"""The result of a call that was handed over: from this process, from another one, or from one that is gone."""
+"""The result of a call that was handed over: from this process, from another one, or from one that has ended."""
 
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
-from databricks_responses_mcp.calls.edit_text import render_edit
-from databricks_responses_mcp.calls.jobs import STALE_SECONDS, Ended, Ending
-from databricks_responses_mcp.calls.results import Lead, answer_result, error_result, running_result
-from databricks_responses_mcp.calls.state import App, app_of, reporter_of
+from databricks_responses_mcp.calls.edit_text import lead_of
+from databricks_responses_mcp.calls.jobs import STALE_SECONDS, Ending, ResultRecord
+from databricks_responses_mcp.calls.results import (
+    WHOLE_RESULT,
+    answer_result,
+    error_result,
+    running_job_result,
+    running_result,
+)
+from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.store.records import Job
-from databricks_responses_mcp.turns.store_calls import result_of_store
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.calls.tool_call import ToolCall
 
 _NEWS_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 10.0
 
-WHOLE_RESULT = "call_tool_result"
-"""The fact under which the result of a tool that is not ours is kept as it was."""
-
 _INTERRUPTED = "The server that ran this call ended before it did; what had arrived is here. Nothing was asked anew."
 _CANCELLED = "The call was cancelled; what had arrived is here."
 
 
-async def result_of_job(ctx: Context[App], job_id: str, seconds: float, *, cancel: bool = False) -> CallToolResult:
-    """What a call came to, in the contract of its own tool; or that it still runs.
+async def result_of_job(call: "ToolCall", job_id: str, seconds: float, *, cancel: bool = False) -> CallToolResult:
+    """Return the result of an earlier call, in the contract of its own tool; or that it still runs.
 
     Args:
+        call: the call that asks for it.
         seconds: how long to wait for its end.
         cancel: end it instead.
 
     Raises:
         BridgeError: ``not_found``; ``internal`` if the store cannot be read.
     """
-    app = app_of(ctx)
+    app = call.app
     job = app.jobs.here(job_id)
     if job is None:
-        return await _of_another_process(ctx, job_id, seconds, cancel=cancel)
+        return await _result_of_stored_job(call, job_id, seconds, cancel=cancel)
     if cancel and not job.done.is_set():
         job.scope.cancel()
         seconds = _CANCEL_SECONDS
@@ -53,20 +59,17 @@ async def result_of_job(ctx: Context[App], job_id: str, seconds: float, *, cance
         facts, _ = await app.jobs.shown(job)
         return str(facts.get("text", ""))
 
-    await _watch(ctx, look, seconds, tail)
+    await _watch(call, look, seconds, tail)
     if job.ending is None or not job.done.is_set():
-        newest = job.partial.tail  # before the rest is kept, so that all of it is
-        facts, problem = await app.jobs.shown(job)
-        elapsed = time.time() - job.started_at
-        return running_result(app, job_id, facts, seconds=elapsed, tail=newest, problem=problem)
-    return await _told(app, job.tool, job.ending, job.ended)
+        return await running_job_result(app, call.host, job)
+    return await _ended_result_of_any_tool(call, job.tool, job.ending, job.ended)
 
 
-async def _of_another_process(ctx: Context[App], job_id: str, seconds: float, *, cancel: bool) -> CallToolResult:
-    app = app_of(ctx)
+async def _result_of_stored_job(call: "ToolCall", job_id: str, seconds: float, *, cancel: bool) -> CallToolResult:
+    app = call.app
     stored = await stored_job(app, job_id)
     if cancel and runs(stored):
-        await asked(app.jobs.store.cancel_job(job_id))
+        await app.jobs.request_cancellation(job_id)
         seconds = _CANCEL_SECONDS
 
     async def look() -> bool:
@@ -79,60 +82,60 @@ async def _of_another_process(ctx: Context[App], job_id: str, seconds: float, *,
     async def tail() -> str:
         return str(stored.facts.get("text", ""))
 
-    await _watch(ctx, look, seconds, tail)
+    await _watch(call, look, seconds, tail)
     if runs(stored):
-        return running_result(app, job_id, dict(stored.facts), seconds=time.time() - stored.created_at)
-    return await _told(app, stored.tool, *ended_of(stored))
+        elapsed = time.time() - stored.created_at
+        return running_result(app, call.host, job_id, dict(stored.facts), seconds=elapsed)
+    return await _ended_result_of_any_tool(call, stored.tool, *ended_of(stored))
 
 
 async def _watch(
-    ctx: Context[App], look: Callable[[], Awaitable[bool]], seconds: float, tail: Callable[[], Awaitable[str]]
+    call: "ToolCall", look: Callable[[], Awaitable[bool]], seconds: float, tail: Callable[[], Awaitable[str]]
 ) -> None:
-    """Look until there is an end to see or the time is up, and tell the host every few seconds that it is not there."""
-    reporter = reporter_of(ctx)
-    told = -math.inf
+    """Look until the job has ended or the time is up, and tell the host every few seconds that it still runs."""
+    reported = -math.inf
     with anyio.move_on_after(seconds):
         while True:
-            if reporter is not None and anyio.current_time() - told >= _NEWS_SECONDS:
-                told = anyio.current_time()
-                await reporter.say(f"still running: …{' '.join((await tail()).split())[-120:]}")
+            if call.reporter is not None and anyio.current_time() - reported >= _NEWS_SECONDS:
+                reported = anyio.current_time()
+                await call.reporter.say(f"still running: …{' '.join((await tail()).split())[-120:]}")
             if await look():
                 return
 
 
-async def _told(app: App, tool: str, ending: Ending, ended: Ended) -> CallToolResult:
-    result = await ended_result(app, tool, ending, ended)
+async def _ended_result_of_any_tool(call: "ToolCall", tool: str, ending: Ending, ended: ResultRecord) -> CallToolResult:
+    result = await ended_result(call.app, call.host, tool, ending, ended)
     if WHOLE_RESULT in ended.facts:
-        # Its structure is another contract's than that of the tool which is answering.
+        # Its structure follows another contract than that of the tool which is answering.
         facts = {"status": "failed" if result.is_error else "completed"}
         result = result.model_copy(update={"structured_content": facts})
     return result
 
 
-async def ended_result(app: App, tool: str, ending: Ending, ended: Ended) -> CallToolResult:
-    """The result of a call that has ended, in the contract of its tool, cut to what the host that asks takes."""
+async def ended_result(app: App, host: HostLimits, tool: str, ending: Ending, ended: ResultRecord) -> CallToolResult:
+    """Return the result of a call that has ended, in the contract of its tool, cut to what ``host`` accepts."""
     if WHOLE_RESULT in ended.facts:
         return CallToolResult.model_validate(ended.facts[WHOLE_RESULT])
-    from databricks_responses_mcp.calls.generated_images import blocks_again
+    from databricks_responses_mcp.calls.generated_images import blocks_of_saved_images
 
-    lead: Lead = render_edit if tool == "edit_files" else ended.lead
-    blocks = await blocks_again(app, ended.facts.get("images", ()))
+    lead = lead_of(tool, ended.lead)
+    blocks = await blocks_of_saved_images(app, ended.facts.get("images", ()))
     if ended.error is not None:
-        return error_result(app, ended.error, blocks, lead=lead)
+        return error_result(app, host, ended.error, blocks, lead=lead)
     facts = ended.facts
     if ending in ("interrupted", "cancelled"):
         note = _INTERRUPTED if ending == "interrupted" else _CANCELLED
         facts = {**facts, "status": ending, "notes": [*facts.get("notes", []), note]}
-    return answer_result(app, facts, blocks, lead=lead)
+    return answer_result(app, host, facts, blocks, lead=lead)
 
 
 async def stored_job(app: App, job_id: str) -> Job:
-    """The job as the store has it.
+    """Return the job as the store has it.
 
     Raises:
         BridgeError: ``not_found``; ``internal`` if the store cannot be read.
     """
-    stored: Job | None = await asked(app.jobs.store.job(job_id))
+    stored = await app.jobs.stored(job_id)
     if stored is None:
         raise BridgeError(
             ErrorCode.NOT_FOUND,
@@ -142,34 +145,21 @@ async def stored_job(app: App, job_id: str) -> Job:
     return stored
 
 
-async def asked(question: Awaitable[Any]) -> Any:
-    """Return what the store answers about a job.
-
-    Raises:
-        BridgeError: ``internal`` if it does not answer.
-    """
-    return await result_of_store(
-        question,
-        "The call cannot be looked up",
-        "Fix the store (see RESPONSES_MCP_STORE) and ask again.",
-    )
-
-
-def ended_of(stored: Job) -> tuple[Ending, Ended]:
-    """How a job of another process ended, and what it came to."""
+def ended_of(stored: Job) -> tuple[Ending, ResultRecord]:
+    """Return how a job of another process ended, and its result."""
     facts = dict(stored.facts)
     error = _error_of(facts.pop("error", None), facts)
     ending: Ending = "interrupted" if stored.status == "running" else stored.status
-    return ending, Ended(facts, stored.lead, error)
+    return ending, ResultRecord(facts, stored.lead, error)
 
 
 def runs(job: Job) -> bool:
-    """Whether a job of another process is alive."""
+    """Return whether a job of another process is alive."""
     return job.status == "running" and time.time() - job.updated_at < STALE_SECONDS
 
 
 def _error_of(kept: Any, partial: dict[str, Any]) -> BridgeError | None:
-    """The error of a failed call, as it was."""
+    """Return the error of a failed call, as it was stored."""
     if not isinstance(kept, Mapping):
         return None
     return BridgeError(

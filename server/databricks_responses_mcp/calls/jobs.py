@@ -1,57 +1,73 @@
-"""Calls that may outlive the request that made them: they run in the server's own task group, and can be come back to.
+"""Jobs: calls that may outlive the request that made them, because they run in the server's own task group.
 
-A call is written to the store when it is handed over (or at once, if it must not be made twice), and again while it
-goes on, so that another process, or the next one, can say what became of it.
+A job is written to the store when its call is handed over (or before the call begins, if it has an idempotency key),
+and again while it runs, so that another process, or the next one, can tell what became of it.
 """
 
 import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import anyio
 import anyio.abc
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, coding
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns.partial_response import PartialResponse
-from databricks_responses_mcp.turns.store_calls import within_time_limit
+from databricks_responses_mcp.turns.store_calls import result_of_store, within_time_limit
 
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 3.0
-"""How often a running job says that it runs."""
+"""How often a running job is marked as alive in the store."""
 
 STALE_SECONDS = 30.0
-"""A job that has not said so for this long was interrupted."""
+"""A job that was not marked as alive for this long was interrupted."""
 
 _MOST_REMEMBERED = 100
 _MOST_WHOLE = 8
-"""Of the ended jobs that the store has: it can tell as well."""
+"""Of the ended jobs that the store has too."""
 
 _UNKEPT = "This call could not be kept"
+_UNREADABLE = "The call cannot be looked up"
+_FIX_STORE = "Fix the store (see RESPONSES_MCP_STORE) and ask again."
 _WHILE_RUNNING = "It can be asked for while this server runs."
 
 Ending = Literal["completed", "failed", "cancelled", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """What a call came to, in a form that can be kept.
+class ResultRecord:
+    """The result of a call in a form that can be stored, before it is cut to what a host accepts.
 
     Attributes:
         facts: the result contract's fields; of a failure, of what was received before it.
         lead: what is said before the model's own words.
-        error: why it failed.
+        error: why the call failed.
     """
 
-    facts: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)
     lead: str = ""
     error: BridgeError | None = None
+
+
+class ReceivedImages(Protocol):
+    """The images that a call has received, as `calls.generated_images.GeneratedImages` saves them."""
+
+    def extend(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Return ``facts`` with the images in it."""
+
+    def attach(self, error: BridgeError) -> BridgeError:
+        """Return ``error`` with the images in what was received before it."""
+
+    def lead(self) -> str:
+        """Return where the images are, in words."""
 
 
 @dataclass(eq=False)
@@ -61,49 +77,63 @@ class RunningJob:
     Attributes:
         job_id: how callers name it.
         tool: the tool that was called.
-        conclude: makes what is kept of its value or its error.
-        partial: what has arrived of its answers.
-        done: set when it has ended, and is kept if it is to be.
-        value: what its work gave; None if it failed.
-        error: why it failed.
+        partial: what has arrived of the answers to its requests.
+        images: the images that it has received; None if it takes none.
+        scope: cancels its work.
+        done: set when it has ended, and its end is stored if the job is.
+        result: what the tool returned; None if it raised an error or was cancelled.
+        record: the result as it is stored; while the user is asked, what is stored if nobody answers; else None.
+        error: what the tool raised, with what had been received.
         ending: how it ended; None while it runs.
-        is_kept: whether the store knows of it.
+        is_kept: whether it can be asked for by its id, here and through the store.
         is_stored: whether the store has its end.
-        key: the idempotency key that it holds; given back if the job comes to nothing and cost nothing.
         started_at: seconds since the epoch.
         ended_at: the same; None while it runs.
     """
 
     job_id: str
     tool: str
-    conclude: Callable[[Any, BridgeError | None], Ended]
     partial: PartialResponse = field(default_factory=PartialResponse)
+    images: ReceivedImages | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
-    value: Any = None
+    result: Any = None
+    record: ResultRecord | None = None
     error: BridgeError | None = None
     ending: Ending | None = None
     is_kept: bool = False
     is_stored: bool = False
-    key: str | None = None
     started_at: float = field(default_factory=time.time)
     ended_at: float | None = None
 
     @property
-    def ended(self) -> Ended:
-        """What it came to; the job must have ended."""
-        if self.ending in ("cancelled", "interrupted"):
-            return Ended(self.so_far())
-        return self.conclude(self.value if self.error is None else None, self.error)
+    def ended(self) -> ResultRecord:
+        """The result as it is stored; the job must have ended."""
+        if self.error is not None:
+            return ResultRecord(self.error.partial, self.images.lead() if self.images else "", self.error)
+        return ResultRecord(self.so_far()) if self.record is None else self.record
 
-    @property
-    def is_free(self) -> bool:
-        """Whether it failed before anything was done that costs."""
-        return self.ending == "failed" and not (self.error is not None and self.error.may_be_paid)
+    def returned(self) -> Any:
+        """Return what the tool returned; the job must have ended.
+
+        Raises:
+            BridgeError: what the tool raised; ``cancelled`` if it was ended before it returned.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.result is None:
+            raise BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=self.so_far())
+        return self.result
 
     def so_far(self) -> dict[str, Any]:
-        """What has arrived, in the result contract's fields; pictures that were saved are among it."""
-        return self.conclude(None, _cancelled(self.partial.facts())).facts
+        """Return what has arrived, in the result contract's fields, images that were saved included."""
+        facts = self.partial.facts()
+        return facts if self.images is None else self.images.extend(facts)
+
+    def attach(self, error: BridgeError) -> BridgeError:
+        """Return ``error`` with what the call has received."""
+        error = self.partial.attach(error)
+        return error if self.images is None else self.images.attach(error)
 
     async def wait(self, seconds: float) -> bool:
         """Wait for the end; False if it has not come by then."""
@@ -132,41 +162,56 @@ class Jobs:
 
     @staticmethod
     def new_id() -> str:
-        """An id that nobody has."""
+        """Return an id that no job has."""
         return f"job_{secrets.token_hex(8)}"
 
-    async def start(
-        self,
-        tool: str,
-        work: Callable[[], Awaitable[Any]],
-        conclude: Callable[[Any, BridgeError | None], Ended],
-        *,
-        job_id: str | None = None,
-        partial: PartialResponse | None = None,
-        prepare: Callable[[RunningJob], Awaitable[None]] | None = None,
-    ) -> RunningJob:
-        """Begin a call's work.
+    def start(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Run the work of a job beside the request that made it; all of it is in the context of `running`."""
+        self._tasks.start_soon(work, *arguments)
 
-        Args:
-            partial: what had arrived before, if this is not the first work of the call.
-            prepare: done before; if it fails, so does this, and no work is done.
-        """
-        job = RunningJob(job_id or self.new_id(), tool, conclude, partial or PartialResponse())
-        if prepare is not None:
-            try:
-                await prepare(job)
-            except BaseException as error:
-                await self._abandon(job, error)
-                raise
-        self._tasks.start_soon(self._run, job, work)
-        return job
+    @asynccontextmanager
+    async def running(self, job: RunningJob) -> AsyncIterator[None]:
+        """Run the work of a job in the context: however that ends, the job has ended, and is stored if it is kept."""
+        ending: Ending = "interrupted"
+        try:
+            # Whatever a call raises is caught here, so that what it received is not lost and the server goes on.
+            with job.scope, coding(job.tool):
+                yield
+            ending = "cancelled" if job.scope.cancelled_caught else "completed"
+        except BridgeError as error:
+            job.error, ending = job.partial.attach(error), "failed"
+        finally:
+            if job.error is None and job.record is not None:
+                ending = "completed" if job.record.error is None else "failed"
+            job.ending, job.ended_at = ending, time.time()
+            if job.is_kept:
+                with anyio.CancelScope(shield=True):
+                    await self._put(job)
+            job.done.set()
+            self._forget_some()
 
     def here(self, job_id: str) -> RunningJob | None:
-        """The job, if it was kept and runs, or ran, in this process."""
+        """Return the job, if it is kept and runs, or ran, in this process."""
         return self._jobs.get(job_id)
 
+    async def stored(self, job_id: str) -> Job | None:
+        """Return the job as the store has it, whichever process runs it; None if the store does not know it.
+
+        Raises:
+            BridgeError: ``internal`` if the store cannot be read.
+        """
+        return await result_of_store(self.store.job(job_id), _UNREADABLE, _FIX_STORE)
+
+    async def request_cancellation(self, job_id: str) -> None:
+        """Ask the process that runs a job to end it.
+
+        Raises:
+            BridgeError: ``internal`` if the store cannot be written.
+        """
+        await result_of_store(self.store.cancel_job(job_id), _UNREADABLE, _FIX_STORE)
+
     async def keep(self, job: RunningJob) -> str:
-        """Let the store know of a running job from now on; returns what the caller must be told if it cannot."""
+        """Let a job be asked for by its id from now on; returns what the caller must be told if it cannot be stored."""
         problem = await self._put(job) if not job.done.is_set() else ""
         job.is_kept = True
         self._jobs[job.job_id] = job
@@ -183,59 +228,20 @@ class Jobs:
         Whatever was shown of a call can so be found again after this process was killed.
         """
         facts = job.so_far()
-        return facts, await self._say_alive(job, facts)
-
-    async def _abandon(self, job: RunningJob, error: BaseException) -> None:
-        """End a job whose work never began."""
-        job.error = coded(error, job.tool) if isinstance(error, Exception) else _cancelled({})
-        job.ending, job.ended_at = "failed", time.time()
-        with anyio.CancelScope(shield=True):
-            await self._put(job)
-            await self._give_back(job)
-        job.done.set()
-        self.forget(job.job_id)
+        return facts, await self._mark_alive(job, facts)
 
     def forget(self, job_id: str) -> None:
-        """Nobody will ask for the job again."""
+        """Let a job not be asked for any more."""
         if (job := self._jobs.pop(job_id, None)) is not None:
             job.is_kept = False
 
     def _forget_some(self) -> None:
-        """Let go of ended jobs, the oldest first: all but a few that the store has, of the others what is too much."""
+        """Forget ended jobs, the oldest first: all but a few that the store has, of the others what is too much."""
         ended = [job for job in self._jobs.values() if job.done.is_set()]
         stored = [job for job in ended if job.is_stored][:-_MOST_WHOLE]
         unstored = [job for job in ended if not job.is_stored][:-_MOST_REMEMBERED]
         for job in (*stored, *unstored):
             del self._jobs[job.job_id]
-
-    async def _run(self, job: RunningJob, work: Callable[[], Awaitable[Any]]) -> None:
-        ending: Ending = "interrupted"
-        try:
-            # One net under everything that a call does once its work has begun: what arrived is never lost.
-            with job.scope, coding(job.tool):
-                job.value = await work()
-            ending = "cancelled" if job.scope.cancelled_caught else "completed"
-        except BridgeError as error:
-            job.error, ending = job.partial.attach(error), "failed"
-        finally:
-            job.ending, job.ended_at = ending, time.time()
-            if job.is_kept:
-                with anyio.CancelScope(shield=True):
-                    await self._put(job)
-                    await self._give_back(job)
-            job.done.set()
-            self._forget_some()
-
-    async def _give_back(self, job: RunningJob) -> None:
-        """Let a call that came to nothing, and cost nothing, be made again with the same key."""
-        if job.key is None or not job.is_free:
-            return
-        try:
-            await within_time_limit(self.store.release_key(job.key, job.job_id))
-        except StoreError as error:
-            logger.warning("an idempotency key could not be given back: %s", error)
-        except Exception:  # the caller is told of its own failure, not of this one
-            logger.exception("giving an idempotency key back failed")
 
     async def _put(self, job: RunningJob) -> str:
         """Write a job as it is now; returns what the caller must be told if that cannot be done."""
@@ -248,14 +254,14 @@ class Jobs:
         return await _problem_of_storing(put())
 
     async def _beat(self, job: RunningJob) -> None:
-        """Say every few seconds that the job runs and what has come; end it when somebody else asks for that."""
+        """Mark the job as alive every few seconds, with what has come; end it when another process asks for that."""
         seen = -1
         while not await job.wait(BEAT_SECONDS):
             events = job.partial.events
-            if not await self._say_alive(job, job.so_far() if events != seen else None):
+            if not await self._mark_alive(job, job.so_far() if events != seen else None):
                 seen = events
 
-    async def _say_alive(self, job: RunningJob, facts: Mapping[str, Any] | None) -> str:
+    async def _mark_alive(self, job: RunningJob, facts: Mapping[str, Any] | None) -> str:
         """Write that a job runs, and what has come; returns what the caller must be told if that cannot be done."""
 
         async def beat() -> None:
@@ -263,6 +269,18 @@ class Jobs:
                 job.scope.cancel()
 
         return await _problem_of_storing(beat())
+
+
+async def first_of(*events: anyio.Event) -> None:
+    """Wait until one of the events is set."""
+    async with anyio.create_task_group() as waiting:
+
+        async def wait(event: anyio.Event) -> None:
+            await event.wait()
+            waiting.cancel_scope.cancel()
+
+        for event in events:
+            waiting.start_soon(wait, event)
 
 
 async def _problem_of_storing(call: Awaitable[None]) -> str:
@@ -278,12 +296,8 @@ async def _problem_of_storing(call: Awaitable[None]) -> str:
     return ""
 
 
-def _cancelled(received: dict[str, Any]) -> BridgeError:
-    return BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=received)
-
-
 def _record(job: RunningJob) -> Job:
-    """A job as it is kept."""
+    """Return a job as it is stored."""
     if job.ending is None:
         return Job(
             job_id=job.job_id,

@@ -1,53 +1,85 @@
-"""From facts to what a host is given: the same in words and in structure."""
+"""Results of tool calls: the same facts as text and as structured output."""
 
 import json
+import logging
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from mcp.types import CallToolResult, ContentBlock, TextContent
+from mcp.types import CallToolResult, ContentBlock, ErrorData, InputRequiredResult, TextContent
 from pydantic import PrivateAttr
 
+from databricks_responses_mcp.calls.jobs import ResultRecord, RunningJob
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.calls.truncation import CHARACTERS_PER_TOKEN, JsonTexts, fitted
-from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.visible import visible
+
+logger = logging.getLogger(__name__)
 
 _ITEM_CHARACTERS = 2000
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 Lead = str | Callable[[dict[str, Any]], str]
-"""What is said before the model's own words, such as where a picture is; or how to say it of the facts as cut."""
+"""What is said before the model's own words, such as where an image is; or how to say it of the facts as cut."""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a result was made from, before it was cut to what a host takes; as in `turns.jobs.Ended`."""
+WHOLE_RESULT = "call_tool_result"
+"""The fact under which the result of a tool that is not ours is stored as it was."""
 
-    facts: dict[str, Any] = field(default_factory=dict)
-    lead: str = ""
-    error: BridgeError | None = None
+PROTOCOL_ERROR = "protocol_error"
+"""The fact under which the JSON-RPC error is stored that a tool failed with."""
 
 
-class MadeResult(CallToolResult):
-    """A result that still knows what it was made from; none of that goes over the wire."""
+class RecordedResult(CallToolResult):
+    """A result that still has its record; nothing of that goes over the wire."""
 
-    _made: Made = PrivateAttr(default_factory=Made)
+    _record: ResultRecord = PrivateAttr(default_factory=ResultRecord)
 
     @property
-    def made(self) -> Made:
-        """Whole, so that it can be kept."""
-        return self._made
+    def record(self) -> ResultRecord:
+        """What the result was made from, before it was cut to what the host accepts."""
+        return self._record
+
+
+class RecordedQuestion(InputRequiredResult):
+    """A question to the user, with the record of what the call had come to before it."""
+
+    _record: ResultRecord | None = PrivateAttr(default=None)
+
+    @property
+    def record(self) -> ResultRecord | None:
+        """What is stored of the call if the host does not call again."""
+        return self._record
+
+
+def record_of(tool: str, result: CallToolResult | InputRequiredResult | ErrorData) -> ResultRecord | None:
+    """Return what is stored of a tool's result; None for a question of a tool that is not ours."""
+    if isinstance(result, RecordedResult | RecordedQuestion):
+        return result.record
+    if isinstance(result, CallToolResult):
+        return ResultRecord({WHOLE_RESULT: dumped(result)})
+    if isinstance(result, ErrorData):
+        error = BridgeError(ErrorCode.INTERNAL, f"{tool} failed: {result.message}", "Correct the call and try again.")
+        return ResultRecord({PROTOCOL_ERROR: result.model_dump(mode="json", exclude_none=True)}, error=error)
+    return None
+
+
+def dumped(result: CallToolResult) -> dict[str, Any]:
+    """Return a result as it goes over the wire."""
+    return result.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
 def answer_result(
-    app: App, facts: dict[str, Any], blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
-) -> CallToolResult:
-    """A successful call, cut to what the host takes.
+    app: App, host: HostLimits, facts: dict[str, Any], blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
+) -> RecordedResult:
+    """Return the result of a successful call, cut to what the host accepts.
 
     Args:
         facts: the result contract's fields.
-        blocks: pictures and links, put after the text.
+        blocks: images and links, put after the text.
+        lead: what is said before the model's own words.
     """
     facts = app.bridge.settings.secrets.remove_from(facts)
 
@@ -60,13 +92,19 @@ def answer_result(
         text = words(capped, lead if isinstance(lead, str) else lead(capped))
         return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped)
 
-    return _made(app, make, Made({key: facts[key] for key in facts if key != "next_step"}, _kept(lead)), texts)
+    record = ResultRecord({key: facts[key] for key in facts if key != "next_step"}, _stored(lead))
+    return _recorded(app, host, make, record, texts)
 
 
 def error_result(
-    app: App, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
-) -> CallToolResult:
-    """A failed call, with what had been received; ``lead`` as in `answer_result`, of what came before the failure."""
+    app: App, host: HostLimits, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
+) -> RecordedResult:
+    """Return the result of a failed call, with what had been received before the failure.
+
+    Args:
+        blocks: images and links, put after the text.
+        lead: what is said before the words that the model had sent.
+    """
     error = app.bridge.settings.secrets.remove_from_error(error)
     facts = {"status": "failed", **error.partial, "error": error.as_dict()}
     if facts["status"] == "completed":  # what came before the failure may have been
@@ -80,10 +118,21 @@ def error_result(
         text = f"{head}\n\nReceived before that:\n{received}" if received else head
         return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped, is_error=True)
 
-    return _made(app, make, Made(error.partial, _kept(lead), error), texts)
+    return _recorded(app, host, make, ResultRecord(error.partial, _stored(lead), error), texts)
 
 
-def bare_error_result(app: App, error: BridgeError) -> CallToolResult:
+def failure_result(
+    app: App, host: HostLimits, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
+) -> RecordedResult:
+    """Return what `error_result` does; with text and usage alone if that fails on what had been received."""
+    try:
+        return error_result(app, host, error, blocks, lead=lead)
+    except Exception:
+        logger.exception("an error could not be told with all that was received before it")
+        return bare_error_result(app, host, error)
+
+
+def bare_error_result(app: App, host: HostLimits, error: BridgeError) -> RecordedResult:
     """Return a failed call with nothing of what had been received but text and usage, for facts that cannot be told."""
     text, usage = error.partial.get("text"), error.partial.get("usage")
     facts: dict[str, Any] = {"status": "failed", "text": text if isinstance(text, str) else ""}
@@ -97,13 +146,32 @@ def bare_error_result(app: App, error: BridgeError) -> CallToolResult:
             told += f"\n\nReceived before that:\n{capped['text']}"
         return CallToolResult(content=[TextContent(text=told)], structured_content=capped, is_error=True)
 
-    return _made(app, make, Made(facts, error=error), texts)
+    return _recorded(app, host, make, ResultRecord(facts, error=error), texts)
+
+
+async def running_job_result(app: App, host: HostLimits, job: RunningJob, problem: str = "") -> CallToolResult:
+    """Return the `running_result` of a job of this process that is kept.
+
+    Args:
+        problem: what else the caller must know.
+    """
+    tail = job.partial.tail  # before the rest is stored, so that all of it is
+    facts, unstored = await app.jobs.shown(job)
+    seconds = time.time() - job.started_at
+    return running_result(app, host, job.job_id, facts, seconds=seconds, tail=tail, problem=problem or unstored)
 
 
 def running_result(
-    app: App, job_id: str, so_far: dict[str, Any], *, seconds: float, tail: str = "", problem: str = ""
+    app: App,
+    host: HostLimits,
+    job_id: str,
+    so_far: dict[str, Any],
+    *,
+    seconds: float,
+    tail: str = "",
+    problem: str = "",
 ) -> CallToolResult:
-    """A call that its host would not wait for: what has come, and how to wait for the rest.
+    """Return the result of a call that still runs: what has come, and how to wait for the rest.
 
     Args:
         so_far: the result contract's fields, as far as they are known.
@@ -129,17 +197,19 @@ def running_result(
     shown = f" Newest: …{' '.join(tail.split())}" if tail and tail not in facts["text"] else ""
     before = " So far:" if facts["text"] else ""
     lead = f"[Still running after {seconds:.0f} s] The work goes on in the server. {step}{shown}{before}"
-    return answer_result(app, facts, lead=lead)
+    return answer_result(app, host, facts, lead=lead)
 
 
-def _made(app: App, make: Callable[[int], CallToolResult], made: Made, texts: JsonTexts) -> CallToolResult:
-    fit = fitted(app.bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN, make, texts)
-    result = MadeResult(content=fit.content, structured_content=fit.structured_content, is_error=fit.is_error)
-    result._made = made
+def _recorded(
+    app: App, host: HostLimits, make: Callable[[int], CallToolResult], record: ResultRecord, texts: JsonTexts
+) -> RecordedResult:
+    fit = fitted(host, app.bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN, make, texts)
+    result = RecordedResult(content=fit.content, structured_content=fit.structured_content, is_error=fit.is_error)
+    result._record = record
     return result
 
 
-def _kept(lead: Lead) -> str:
+def _stored(lead: Lead) -> str:
     # One that is made of the facts can be made again.
     return lead if isinstance(lead, str) else ""
 

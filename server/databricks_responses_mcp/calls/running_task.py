@@ -1,12 +1,13 @@
 """A call of a tool that may become a task, from its request to its end."""
 
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     CallToolRequestParams,
@@ -20,21 +21,15 @@ from mcp.types import (
 )
 from mcp_types import INTERNAL_ERROR
 
-from databricks_responses_mcp.calls.jobs import Ended, Jobs, RunningJob
-from databricks_responses_mcp.calls.results import MadeResult, error_result
-from databricks_responses_mcp.calls.state import App
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.calls.jobs import Jobs, RunningJob, first_of
+from databricks_responses_mcp.calls.results import failure_result, record_of
+from databricks_responses_mcp.calls.state import App, host_of
+from databricks_responses_mcp.errors import BridgeError, quoted
 from databricks_responses_mcp.turns.partial_response import PartialResponse
 from databricks_responses_mcp.turns.progress import Reporter
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.workspace.settings import Settings
-
-current_task: ContextVar["RunningTask | None"] = ContextVar("current_task", default=None)
-"""The call that is running, if it may become a task."""
-
-PROTOCOL_ERROR = "protocol_error"
-"""The fact under which the JSON-RPC error is kept that a task failed with."""
 
 _KEPT_SECONDS = 7 * 86_400
 _OFTEN_MS, _SELDOM_MS = 1000, 3000
@@ -42,7 +37,23 @@ _OFTEN_SECONDS = 30.0
 
 Ctx = ServerRequestContext[App, Any]
 Value = CallToolResult | InputRequiredResult | ErrorData
-Conclude = Callable[[Any, BridgeError | None], Ended]
+
+
+@dataclass(kw_only=True)
+class TaskRequestContext(ServerRequestContext[App, Any]):
+    """The context of a request whose call may become a task.
+
+    Attributes:
+        task: the call, as far as it may become a task.
+    """
+
+    task: "RunningTask"
+
+
+def task_of(request: Context[App, Any]) -> "RunningTask | None":
+    """Return the call of a request as far as it may become a task; None if it cannot."""
+    context = request.request_context
+    return context.task if isinstance(context, TaskRequestContext) else None
 
 
 async def answer_call(
@@ -67,12 +78,12 @@ async def answer_call(
     return await RunningTask(running, params, ctx, call_next).answer(after_seconds)
 
 
-async def hand_over() -> None:
-    """Make the call that is running a task now, if it may become one.
+async def hand_over(request: Context[App, Any]) -> None:
+    """Make the call of a request a task now, if it may become one.
 
     For a tool that knows that it will take long, or that it will ask its user something only later.
     """
-    if (task := current_task.get()) is not None:
+    if (task := task_of(request)) is not None:
         await task.hand_over()
 
 
@@ -80,42 +91,41 @@ class RunningTask:
     """One call that is, or may become, a task.
 
     Attributes:
-        job: where its work runs, and what it is kept as.
+        job: where the call runs; the task's id is the job's.
         questions: what its host must ask, by a key that is used once in the task's life.
-        conclude: how its tool says what had come before a failure; None as long as it has not begun its work.
     """
-
-    job: RunningJob
 
     def __init__(
         self, running: dict[str, "RunningTask"], params: CallToolRequestParams, ctx: Ctx, call_next: CallNext
     ) -> None:
         self._running = running
         self.questions: dict[str, InputRequest] = {}
-        self.conclude: Conclude | None = None
-        self._params, self._ctx, self._call_next = params, ctx, call_next
-        self._jobs: Jobs = ctx.lifespan_context.jobs
-        self._settings: Settings = ctx.lifespan_context.bridge.settings
+        self._params, self._call_next = params, call_next
+        self._ctx = TaskRequestContext(**{field.name: getattr(ctx, field.name) for field in fields(ctx)}, task=self)
+        self._app = ctx.lifespan_context
+        self._jobs: Jobs = self._app.jobs
+        self._settings: Settings = self._app.bridge.settings
+        self.job = RunningJob(Jobs.new_id(), params.name, PartialResponse(self._settings.secrets))
         self._responses: dict[str, InputResponse] = {}
         self._rounds = 0
         self._all_answered = anyio.Event()
-        self._begun, self._wanted, self._handed_over = anyio.Event(), anyio.Event(), anyio.Event()
+        self._wanted, self._handed_over = anyio.Event(), anyio.Event()
         self._is_task = self._is_leaving = False
         self._reporter: Reporter | None = None
 
     def silence_at_handover(self, reporter: Reporter) -> None:
-        """Where the call's progress goes until its request has been answered."""
+        """Send no more progress to ``reporter`` once the request has been answered with the task."""
         self._reporter = reporter
         if self._is_task:
             reporter.silence()
 
     async def hand_over(self) -> None:
-        """See the function of that name."""
+        """Make the call a task now; see the function of that name."""
         self._wanted.set()
         await self._handed_over.wait()
 
     def respond(self, responses: Mapping[str, InputResponse]) -> None:
-        """Take answers to open questions; the work goes on when none is left."""
+        """Take answers to open questions; the call continues when all are answered."""
         for key, response in responses.items():
             if self.questions.pop(key, None) is not None:
                 self._responses[key] = response
@@ -124,15 +134,13 @@ class RunningTask:
 
     async def answer(self, after_seconds: float) -> HandlerResult:
         """See `answer_call`."""
-        self.job = job = await self._jobs.start(
-            self._params.name, self._work, self._conclude, partial=PartialResponse(self._settings.secrets)
-        )
+        job = self.job
         self._running[job.job_id] = self
-        self._begun.set()
+        self._jobs.start(self._run)
         try:
             with anyio.move_on_after(after_seconds):
-                await _either(job.done, self._wanted)
-            # Once its work has begun to leave, a call is too late for a task.
+                await first_of(job.done, self._wanted)
+            # Once the tool has returned, a call is too late for a task.
             if not (self._is_leaving or job.done.is_set()):
                 return await self._become_task()
             await job.done.wait()
@@ -141,14 +149,13 @@ class RunningTask:
             if not self._handed_over.is_set():
                 job.scope.cancel()
             raise
-        if isinstance(job.value, ErrorData):
-            raise MCPError.from_error_data(job.value)
-        if isinstance(job.value, CallToolResult | InputRequiredResult):
-            return job.value
-        if isinstance(job.error, Exception):
-            raise job.error
-        cancelled = BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=job.so_far())
-        return error_result(self._ctx.lifespan_context, cancelled)
+        try:
+            value: Value = job.returned()
+        except BridgeError as error:
+            return failure_result(self._app, host_of(self._ctx.session), error)
+        if isinstance(value, ErrorData):
+            raise MCPError.from_error_data(value)
+        return value
 
     async def _become_task(self) -> HandlerResult:
         self._is_task = True
@@ -164,34 +171,36 @@ class RunningTask:
             **({"statusMessage": problem} if problem else {}),
         }
 
-    async def _work(self) -> Value:
-        try:
-            await self._begun.wait()
-            current_task.set(self)
-            return await self._rounds_of_call()
-        except MCPError as error:
-            return error.error
-        finally:
-            self._is_leaving = True
-            self._running.pop(self.job.job_id, None)
+    async def _run(self) -> None:
+        """Make the call in its job."""
+        async with self._jobs.running(self.job):
+            try:
+                self.job.result = await self._rounds_of_call()
+            except MCPError as error:
+                self.job.result = error.error
+            finally:
+                self._is_leaving = True
+                self._running.pop(self.job.job_id, None)
+            self.job.record = record_of(self._params.name, self.job.result)
 
     async def _rounds_of_call(self) -> CallToolResult | InputRequiredResult:
+        """Call the tool, again with the user's answers after each question that it asks."""
         while True:
             result = await self._call_next(self._ctx)
             if not isinstance(result, InputRequiredResult):
                 assert isinstance(result, CallToolResult)
                 return result
             if not self._is_task:
-                return result  # its host asks, and calls again: so it is done before there is a task
+                return result  # its host asks, and calls again: so this request ends before there is a task
             # `call_next` runs the tool with these very parameters.
             self._params.input_responses = await self._asked(result.input_requests or {})
             self._params.request_state = result.request_state
 
     async def _asked(self, requests: Mapping[str, InputRequest]) -> dict[str, InputResponse]:
-        """Answers to what the tool asks; those that do not come in time are a user's who went away.
+        """Wait for the answers to what the tool asks; a user who does not answer in time has dismissed the question.
 
         Raises:
-            MCPError: if what does not come in time is no user's answer.
+            MCPError: if something other than a user's answer does not come in time.
         """
         self._rounds += 1
         keys = {key if self._rounds == 1 else f"{key}.{self._rounds}": key for key in requests}
@@ -207,35 +216,14 @@ class RunningTask:
             self._responses[key] = ElicitResult(action="cancel")
         return {keys[key]: response for key, response in self._responses.items()}
 
-    def _conclude(self, value: Value | None, error: BridgeError | None) -> Ended:
-        if isinstance(value, MadeResult):
-            return Ended(value.made.facts, value.made.lead, value.made.error)
-        if isinstance(value, CallToolResult):
-            from databricks_responses_mcp.calls.job_results import WHOLE_RESULT
-
-            return Ended({WHOLE_RESULT: dumped(value)})
-        if isinstance(value, ErrorData):
-            failed = BridgeError(
-                ErrorCode.INTERNAL, f"{self._params.name} failed: {value.message}", "Correct the call and try again."
-            )
-            return Ended({PROTOCOL_ERROR: value.model_dump(mode="json", exclude_none=True)}, error=failed)
-        if error is None:
-            return Ended(self.job.so_far())
-        return self.conclude(None, error) if self.conclude is not None else Ended(error.partial, error=error)
-
-
-def dumped(result: CallToolResult) -> dict[str, Any]:
-    """A result as it goes over the wire."""
-    return result.model_dump(by_alias=True, mode="json", exclude_none=True)
-
 
 def task_fields(
     task_id: str, created_at: float, updated_at: float, settings: "Settings", *, is_over: bool
 ) -> dict[str, Any]:
-    """What every answer about a task carries. Times are seconds since the epoch.
+    """Return the fields that every answer about a task has. Times are seconds since the epoch.
 
-    An ended task is kept for as long as an ended job, and the time to live counts from its creation: so that of a
-    running one grows.
+    An ended task is kept for as long as an ended job, and its time to live counts from its creation: so that of a
+    running task grows.
     """
     kept = min(_KEPT_SECONDS, settings.store_days * 86_400 or _KEPT_SECONDS)
     fields = {
@@ -247,17 +235,6 @@ def task_fields(
     if not is_over:
         fields["pollIntervalMs"] = _OFTEN_MS if updated_at - created_at < _OFTEN_SECONDS else _SELDOM_MS
     return fields
-
-
-async def _either(*events: anyio.Event) -> None:
-    async with anyio.create_task_group() as waiting:
-
-        async def wait(event: anyio.Event) -> None:
-            await event.wait()
-            waiting.cancel_scope.cancel()
-
-        for event in events:
-            waiting.start_soon(wait, event)
 
 
 def _iso(seconds: float) -> str:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from anyio import CapacityLimiter
 from anyio.abc import TaskGroup
 from mcp.server.mcpserver import Context
+from mcp.server.session import ServerSession
 
 from databricks_responses_mcp.calls.edit_previews import EditPreviews
-from databricks_responses_mcp.calls.waiting_calls import UnfinishedCalls
+from databricks_responses_mcp.hosts.limits import HostLimits, limits_of
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
+    from databricks_responses_mcp.calls.approvals import UnansweredCalls
     from databricks_responses_mcp.calls.jobs import Jobs
     from databricks_responses_mcp.media.gallery import PictureGallery
     from databricks_responses_mcp.media.write_journal import WriteJournal
@@ -78,7 +80,6 @@ class App:
         long_texts: whole answers that were cut for the host.
         unsaved: pictures that could not be written.
         previews: edits that were shown and not written.
-        unfinished: calls whose host asks its user something.
         thumbnails: lets one thumbnail be made at a time: each may take the memory of a whole picture.
         background: runs what outlives a call, until the server ends; None where there is no server.
     """
@@ -87,11 +88,11 @@ class App:
     long_texts: LongTexts = field(default_factory=LongTexts)
     unsaved: UnsavedPictures = field(default_factory=UnsavedPictures)
     previews: EditPreviews = field(default_factory=EditPreviews)
-    unfinished: UnfinishedCalls = field(default_factory=UnfinishedCalls)
     thumbnails: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     background: TaskGroup | None = None
     _gallery: "PictureGallery | None" = None
     _jobs: "Jobs | None" = None
+    _unanswered: "UnansweredCalls | None" = None
 
     @property
     def write_journal(self) -> "WriteJournal":
@@ -109,6 +110,15 @@ class App:
         return self._jobs
 
     @property
+    def unanswered(self) -> "UnansweredCalls":
+        """Calls whose host was told to ask its user something, and has not called again yet."""
+        if self._unanswered is None:
+            from databricks_responses_mcp.calls.approvals import UnansweredCalls
+
+            self._unanswered = UnansweredCalls()
+        return self._unanswered
+
+    @property
     def gallery(self) -> "PictureGallery":
         """The pictures that can be read as resources."""
         if self._gallery is None:
@@ -121,6 +131,12 @@ class App:
 def app_of(ctx: Context[App]) -> App:
     """The shared state of the server that a call came to."""
     return ctx.request_context.lifespan_context
+
+
+def host_of(session: ServerSession) -> HostLimits:
+    """What the host at the other end of a session accepts."""
+    client = session.client_params
+    return limits_of(client.client_info.name if client is not None else None)
 
 
 def reporter_of(ctx: Context[App]) -> Reporter | None:

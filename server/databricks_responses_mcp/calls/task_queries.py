@@ -10,13 +10,13 @@ from mcp.types import CallToolResult, InputResponse
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import TypeAdapter, ValidationError
 
-from databricks_responses_mcp.calls.job_results import asked, ended_of, ended_result, runs, stored_job
-from databricks_responses_mcp.calls.jobs import Ended, Ending, RunningJob
-from databricks_responses_mcp.calls.running_task import PROTOCOL_ERROR, RunningTask, dumped, task_fields
-from databricks_responses_mcp.calls.state import App
-from databricks_responses_mcp.calls.truncation import current_host
+from databricks_responses_mcp.calls.job_results import ended_of, ended_result, runs, stored_job
+from databricks_responses_mcp.calls.jobs import Ending, ResultRecord, RunningJob
+from databricks_responses_mcp.calls.results import PROTOCOL_ERROR, dumped
+from databricks_responses_mcp.calls.running_task import RunningTask, task_fields
+from databricks_responses_mcp.calls.state import App, host_of
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
-from databricks_responses_mcp.hosts.limits import limits_of
+from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.store.records import Job
 
 _TAIL_CHARACTERS = 120
@@ -31,19 +31,18 @@ async def look_at(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str) ->
         MCPError: -32602 if there is none; -32603 if that cannot be found out.
     """
     app = ctx.lifespan_context
-    client = ctx.session.client_params
-    current_host.set(limits_of(client.client_info.name if client is not None else None))
+    host = host_of(ctx.session)
     job = app.jobs.here(task_id)
     if job is None:
-        return await _kept(app, await _stored(app, task_id))
+        return await _of_stored_job(app, host, await _stored(app, task_id))
     # Its end is told when it is kept, and so is the same everywhere.
     if not job.done.is_set() or job.ending is None or job.ended_at is None:
         return await _unfinished(app, job, running.get(task_id))
     fields = task_fields(task_id, job.started_at, job.ended_at, app.bridge.settings, is_over=True)
-    if isinstance(job.value, CallToolResult):
+    if isinstance(job.result, CallToolResult):
         # As it was made for the host that called.
-        return {**fields, "status": "completed", "result": dumped(job.value)}
-    return {**fields, **await _over(app, task_id, job.tool, job.ending, job.ended)}
+        return {**fields, "status": "completed", "result": dumped(job.result)}
+    return {**fields, **await _over(app, host, task_id, job.tool, job.ending, job.ended)}
 
 
 async def update(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str, responses: Mapping[str, Any]) -> None:
@@ -75,7 +74,7 @@ async def cancel(ctx: Ctx, task_id: str) -> None:
         return
     if runs(await _stored(app, task_id)):
         try:
-            await asked(app.jobs.store.cancel_job(task_id))
+            await app.jobs.request_cancellation(task_id)
         except BridgeError as error:
             raise _as_protocol_error(error) from error
 
@@ -93,17 +92,19 @@ async def _unfinished(app: App, job: RunningJob, task: RunningTask | None) -> di
     return {**fields, "status": "working", "statusMessage": _progress(job.tool, str(facts.get("text", "")))}
 
 
-async def _kept(app: App, stored: Job) -> dict[str, Any]:
+async def _of_stored_job(app: App, host: HostLimits, stored: Job) -> dict[str, Any]:
     settings = app.bridge.settings
     if runs(stored):
         fields = task_fields(stored.job_id, stored.created_at, stored.updated_at, settings, is_over=False)
         message = _progress(stored.tool, str(stored.facts.get("text", "")))
         return {**fields, "status": "working", "statusMessage": message}
     fields = task_fields(stored.job_id, stored.created_at, stored.updated_at, settings, is_over=True)
-    return {**fields, **await _over(app, stored.job_id, stored.tool, *ended_of(stored))}
+    return {**fields, **await _over(app, host, stored.job_id, stored.tool, *ended_of(stored))}
 
 
-async def _over(app: App, task_id: str, tool: str, ending: Ending, ended: Ended) -> dict[str, Any]:
+async def _over(
+    app: App, host: HostLimits, task_id: str, tool: str, ending: Ending, ended: ResultRecord
+) -> dict[str, Any]:
     """How a task ended. ``failed`` is for JSON-RPC errors alone: a tool's failure is a result, with what had come.
 
     So is the interruption of a call, which no error could carry the partial text of.
@@ -113,7 +114,7 @@ async def _over(app: App, task_id: str, tool: str, ending: Ending, ended: Ended)
     if ending == "cancelled":
         message = f'Cancelled. get_response with response_id "{task_id}" gives what had arrived.'
         return {"status": "cancelled", "statusMessage": message}
-    result = await ended_result(app, tool, ending, ended)
+    result = await ended_result(app, host, tool, ending, ended)
     if ending == "interrupted":
         result = result.model_copy(update={"is_error": True})
     return {"status": "completed", "result": dumped(result)}

@@ -6,11 +6,11 @@ looks again; whatever takes longer becomes a task. That is soon, not only shortl
 then on the call needs no connection, survives its host and is found again by its id, so nothing that is paid for hangs
 on a pipe. Its progress then is the task's ``statusMessage``.
 
-A task is a job (``turns/jobs.py``): its id is the job's, which ``get_response`` takes as well. Hosts that do not
+A task is a job (``calls/jobs.py``): its id is the job's, which ``get_response`` takes as well. Hosts that do not
 declare the extension see nothing of this.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class TaskPolicy:
 
     Attributes:
         after_seconds: they are answered without one if they end in that time. A tool may become a task earlier
-            (``tasks_running.hand_over``).
+            (``running_task.hand_over``).
         required: whether a host that does not declare the extension cannot call the tool.
     """
 
@@ -48,17 +48,15 @@ class TaskPolicy:
     required: bool = False
 
 
-OURS: Mapping[str, TaskPolicy] = {
-    name: TaskPolicy()
-    for name in (
-        "ask_databricks_model",
-        "continue_databricks_model",
-        "generate_image",
-        "search_web",
-        "edit_files",
-        "manage_conversations",  # compacting asks a model
-    )
-}
+LONG_RUNNING = (
+    "ask_databricks_model",
+    "continue_databricks_model",
+    "generate_image",
+    "search_web",
+    "edit_files",
+    "manage_conversations",  # compacting asks a model
+)
+"""The server's own tools whose calls may take longer than a host waits."""
 
 
 class TaskParams(RequestParams):
@@ -83,7 +81,7 @@ class TasksExtension(Extension):
     identifier = IDENTIFIER
 
     def __init__(self) -> None:
-        self.policies: dict[str, TaskPolicy] = dict(OURS)
+        self.policies: dict[str, TaskPolicy] = {name: TaskPolicy() for name in LONG_RUNNING}
         self._running: dict[str, RunningTask] = {}
 
     def methods(self) -> Sequence[MethodBinding]:

@@ -1,17 +1,13 @@
-"""Results cut to what the host that asked takes, and to what its model gets to see."""
+"""Results cut to what a host accepts, and to what it shows its model."""
 
 import json
 import re
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from typing import Any
 
 from mcp.types import CallToolResult, ImageContent, TextContent
 
-from databricks_responses_mcp.hosts.limits import UNKNOWN, HostLimits
-
-current_host: ContextVar[HostLimits] = ContextVar("current_host", default=UNKNOWN)
-"""The host whose call is being answered."""
+from databricks_responses_mcp.hosts.limits import HostLimits
 
 CHARACTERS_PER_TOKEN = 4
 _LEAST_CHARACTERS = 400
@@ -78,7 +74,7 @@ class _Measured:
         self.all_bytes = len(json.dumps(self.words)) + sum(map(_utf8_bytes, self._structured)) + self.pictures
 
     def excess(self, limits: HostLimits) -> float:
-        """How many times more text the result has than the host takes; at most 1 if it fits."""
+        """Return how many times more text the result has than the host accepts; at most 1 if it fits."""
         # Pieces are cut where no two of their characters make one token.
         shown = self._structured if limits.shows != "content" and self._has_structure else [self.words]
         if self._is_error and limits.shows_errors_whole:
@@ -98,15 +94,17 @@ class _Measured:
         return max(ratios)
 
 
-def fitted(most_characters: int, make: Callable[[int], CallToolResult], texts: JsonTexts) -> CallToolResult:
-    """The result with as much text as is configured and as the host takes.
+def fitted(
+    limits: HostLimits, most_characters: int, make: Callable[[int], CallToolResult], texts: JsonTexts
+) -> CallToolResult:
+    """Return the result with as much text as is configured and as the host accepts.
 
     Args:
-        most_characters: of one text, where the host takes more.
+        limits: those of the host that receives the result.
+        most_characters: of one text, where the host accepts more.
         make: builds the result with texts of at most so many characters.
         texts: the JSON of what every result that ``make`` builds has, unchanged.
     """
-    limits = current_host.get()
     characters = most_characters
     result = make(characters)
     measured = _Measured(result, texts)
@@ -129,9 +127,8 @@ def fitted(most_characters: int, make: Callable[[int], CallToolResult], texts: J
     return result
 
 
-def page_characters(most_characters: int) -> int:
-    """How long a piece of a text may be, for the host that asked, when it is shown as it stands."""
-    limits = current_host.get()
+def page_characters(limits: HostLimits, most_characters: int) -> int:
+    """Return how many characters of a text a host shows at once when the text is not wrapped in a result."""
     sizes = [most_characters]
     if limits.shown_bytes is not None:
         sizes.append(int(limits.shown_bytes * _MARGIN) // 2)
@@ -141,7 +138,7 @@ def page_characters(most_characters: int) -> int:
 
 
 def estimated_tokens(text: str) -> int:
-    """About how many tokens a text is, rather more than less."""
+    """Return about how many tokens a text is, rather more than less."""
     return sum(1 for _ in _PIECES.finditer(text))
 
 

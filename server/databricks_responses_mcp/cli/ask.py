@@ -155,7 +155,7 @@ async def _ask(
 ) -> tuple[dict[str, Any], str]:
     """The result contract's fields, and what a reader of the text alone would miss."""
     # Imported here: what the tools need takes a while to import, and `--help` does not.
-    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.generated_images import GeneratedImages
     from databricks_responses_mcp.calls.inputs import image_urls, prompt_with_files
     from databricks_responses_mcp.calls.state import App
     from databricks_responses_mcp.turns import conversation_queries
@@ -167,7 +167,7 @@ async def _ask(
         app = App(bridge)
         if go_on:
             conversation_id = await conversation_queries.newest(bridge)
-        taker = PictureTaker(app, prompt, is_free=True)
+        taker = GeneratedImages(app, prompt, is_free=True)
         question = Question(
             prompt=await prompt_with_files(app, prompt, files),
             images=await image_urls(app, images),

@@ -26,7 +26,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
-    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.generated_images import GeneratedImages
     from databricks_responses_mcp.calls.state import UnsavedPictures
     from databricks_responses_mcp.responses.accumulator import Item
     from databricks_responses_mcp.turns.image_generation import Drawn
@@ -123,7 +123,7 @@ async def _image(
 ) -> tuple[dict[str, Any], "list[BridgeError]"]:
     """The result contract's fields, and the errors of the pictures that failed."""
     # Imported here: what the tools need takes a while to import, and `--help` does not.
-    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.generated_images import GeneratedImages
     from databricks_responses_mcp.calls.inputs import image_urls
     from databricks_responses_mcp.calls.state import App
     from databricks_responses_mcp.turns import conversation_queries
@@ -136,7 +136,7 @@ async def _image(
     # The engine is not started: a picture is drawn without it.
     async with open_session(settings, session, announced=_BY_RULE) as bridge:
         app = App(bridge)
-        taker = PictureTaker(app, prompt, save_to=target, count=given["count"], is_free=True)
+        taker = GeneratedImages(app, prompt, save_to=target, count=given["count"], is_free=True)
         references = await image_urls(app, [*images, *([mask] if mask is not None else [])])
         drawing = Drawing(
             prompt=prompt,
@@ -160,7 +160,7 @@ async def _image(
         return await _rescued(app, prompt, taker.extend(facts)), drawn.errors
 
 
-async def _draw(app: Any, drawing: Any, taker: "PictureTaker", shown: Phases) -> "Drawn":
+async def _draw(app: Any, drawing: Any, taker: "GeneratedImages", shown: Phases) -> "Drawn":
     from databricks_responses_mcp.turns.call_context import CallContext
     from databricks_responses_mcp.turns.image_generation import draw
 

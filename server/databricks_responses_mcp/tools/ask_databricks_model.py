@@ -1,19 +1,14 @@
 """The tool ``ask_databricks_model``."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
-from databricks_responses_mcp.calls.state import App, app_of
+from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Key, Names, Objects, Optional
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
-
-if TYPE_CHECKING:
-    from databricks_responses_mcp.turns.call_context import CallContext
-    from databricks_responses_mcp.turns.outcome import Outcome
 
 DESCRIPTION = """\
 Ask a model of the Databricks workspace and get its answer.
@@ -22,7 +17,7 @@ The model sees only this call and, with conversation_id, the turns of that conve
 
 
 async def ask_databricks_model(
-    ctx: Context[App],
+    call: ToolCall,
     prompt: Annotated[str, Field(min_length=1, description="The question or task, with all context needed.")],
     model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
     instructions: Annotated[Optional[str], Field(description="System instructions.")] = None,
@@ -89,39 +84,44 @@ async def ask_databricks_model(
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Run one question; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
-    from databricks_responses_mcp.calls.elicitation import answered
-    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.generated_images import GeneratedImages
     from databricks_responses_mcp.calls.inputs import image_urls, prompt_with_files
     from databricks_responses_mcp.calls.mcp_tools import check_mcp_tools
     from databricks_responses_mcp.turns.ask import Question, ask
 
-    app = app_of(ctx)
+    app = call.app
+    if call.request.request_state is not None:  # the host calls again, with answers of its user
+        from databricks_responses_mcp.calls.approvals import resume
 
-    async def begin(call: "CallContext") -> "Outcome":
-        check_mcp_tools(app.bridge.settings, tools, extra or {})
-        question = Question(
-            prompt=await prompt_with_files(app, prompt, files),
-            model=model,
-            instructions=instructions,
-            images=await image_urls(app, images),
-            reasoning_effort=reasoning_effort,
-            verbosity=verbosity,
-            max_output_tokens=max_output_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            conversation_id=conversation_id,
-            output_schema=output_schema,
-            tools=tools,
-            mcp_servers=mcp_servers,
-            tool_choice=tool_choice,
-            parallel_tool_calls=parallel_tool_calls,
-            max_tool_calls=max_tool_calls,
-            extra=extra or {},
-            surface=surface,
-        )
-        return await ask(app.bridge, question, call)
+        return await resume(call, GeneratedImages(app, prompt))
+    context = await call.begin(GeneratedImages(app, prompt))
+    check_mcp_tools(app.bridge.settings, tools, extra or {})
+    question = Question(
+        prompt=await prompt_with_files(app, prompt, files),
+        model=model,
+        instructions=instructions,
+        images=await image_urls(app, images),
+        reasoning_effort=reasoning_effort,
+        verbosity=verbosity,
+        max_output_tokens=max_output_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        conversation_id=conversation_id,
+        output_schema=output_schema,
+        tools=tools,
+        mcp_servers=mcp_servers,
+        tool_choice=tool_choice,
+        parallel_tool_calls=parallel_tool_calls,
+        max_tool_calls=max_tool_calls,
+        extra=extra or {},
+        surface=surface,
+    )
+    outcome = await ask(app.bridge, question, context)
+    if outcome.approval_requests:
+        from databricks_responses_mcp.calls.approvals import ask_for_approvals
 
-    return await answered(ctx, PictureTaker(app, prompt), begin)
+        return await ask_for_approvals(call, context, outcome)
+    return call.result(outcome.as_dict())
 
 
 def tool() -> Tool:

@@ -1,13 +1,13 @@
 """The tool ``continue_databricks_model``."""
 
+from dataclasses import replace
 from typing import Annotated
 
-from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
-from databricks_responses_mcp.calls.state import App, app_of
+from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Key, Objects
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
 
@@ -18,7 +18,7 @@ output. If you approve an MCP call, the user is asked to confirm. Costs tokens."
 
 
 async def continue_databricks_model(
-    ctx: Context[App],
+    call: ToolCall,
     conversation_id: Annotated[
         str, Field(min_length=1, description="The conversation_id of the result that has pending_calls.")
     ],
@@ -32,10 +32,23 @@ async def continue_databricks_model(
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Answer calls; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
-    from databricks_responses_mcp.calls.elicitation import handed_back
-    from databricks_responses_mcp.calls.generated_images import PictureTaker
+    from databricks_responses_mcp.calls.approvals import Consent, ask_for_approvals, asked_before, consent_to, resume
+    from databricks_responses_mcp.calls.generated_images import GeneratedImages
+    from databricks_responses_mcp.turns.turn import answer_calls
 
-    return await handed_back(ctx, PictureTaker(app_of(ctx), "picture"), conversation_id, outputs)
+    images = GeneratedImages(call.app, "picture")
+    asked = asked_before(call)
+    if asked is not None and not asked.is_before:
+        return await resume(call, images)
+    consent = await consent_to(call, asked, conversation_id, outputs)
+    if not isinstance(consent, Consent):
+        return consent
+    context = await call.begin(images, job_id=asked.job_id if asked is not None else "")
+    outcome = await answer_calls(call.app.bridge, conversation_id, consent.outputs, context)
+    outcome = replace(outcome, notes=(*consent.notes, *outcome.notes))
+    if outcome.approval_requests:
+        return await ask_for_approvals(call, context, outcome, asked.rounds if asked is not None else 0)
+    return call.result(outcome.as_dict())
 
 
 def tool() -> Tool:

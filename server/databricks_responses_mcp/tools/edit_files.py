@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
 from databricks_responses_mcp.calls.edit_previews import MAX_PREVIEWS, EditPreview
 from databricks_responses_mcp.calls.edit_text import render_edit
-from databricks_responses_mcp.calls.state import App, app_of
+from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import EditFacts, define_tool
@@ -28,7 +28,7 @@ _MOST_TEXT_BYTES = 8_000_000
 
 
 async def edit_files(
-    ctx: Context[App],
+    call: ToolCall,
     instruction: Annotated[
         Optional[str], Field(description="What to change. Required unless preview_id is given.")
     ] = None,
@@ -54,62 +54,57 @@ async def edit_files(
 ) -> Annotated[CallToolResult, EditFacts]:
     """Edit; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP.
-    from databricks_responses_mcp.calls.handoff import current_call, plainly
     from databricks_responses_mcp.calls.inputs import allowed_paths
     from databricks_responses_mcp.media.staging import Staging
     from databricks_responses_mcp.patching import PatchError
     from databricks_responses_mcp.turns.edit import Edit, edit
 
-    app = app_of(ctx)
-    held = current_call.get()
     if preview_id is None and instruction is None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             "edit_files needs an instruction, or the preview_id of an earlier result.",
             "Say in `instruction` what to change.",
         )
+    app = call.app
+    context = await call.begin()
+    if preview_id is not None:
+        return call.result(await _from_preview(app, preview_id, apply=apply), lead=render_edit)
+    facts: dict[str, Any] = {}
+    try:
+        staging = await Staging.read(
+            paths,
+            new=new_paths,
+            allowed=await allowed_paths(app),
+            journal=app.write_journal,
+            max_bytes=app.bridge.settings.max_file_bytes,
+            max_total_bytes=_MOST_TEXT_BYTES,
+        )
+        facts = {"directory": str(staging.root), "applied": False}
 
-    async def work() -> dict[str, Any]:
-        if preview_id is not None:
-            return await _from_preview(app, preview_id, apply=apply)
-        facts: dict[str, Any] = {}
-        try:
-            staging = await Staging.read(
-                paths,
-                new=new_paths,
-                allowed=await allowed_paths(app),
-                journal=app.write_journal,
-                max_bytes=app.bridge.settings.max_file_bytes,
-                max_total_bytes=_MOST_TEXT_BYTES,
-            )
-            facts = {"directory": str(staging.root), "applied": False}
+        async def admit(name: str, text: str | None) -> None:
+            try:
+                await staging.admit(name, text)
+            except BridgeError as error:
+                raise PatchError(str(error)) from error
 
-            async def admit(name: str, text: str | None) -> None:
-                try:
-                    await staging.admit(name, text)
-                except BridgeError as error:
-                    raise PatchError(str(error)) from error
-
-            wanted = Edit(
-                instruction=instruction or "",
-                files=staging.texts,
-                new_files=staging.wanted,
-                root=staging.root.as_posix(),
-                model=model,
-                conversation_id=conversation_id,
-            )
-            edited = await edit(app.bridge, wanted, held.start_work(), admit=admit)
-            facts |= edited.facts()
-            await _settle(app, staging, edited, facts, apply=apply)
-        except BridgeError as error:
-            if not error.partial and "diff" not in facts:
-                raise
-            partial = {**facts, **error.partial, "status": "failed"}
-            conclude(partial, "not_written")
-            raise error.with_partial(partial) from error
-        return facts
-
-    return await held.result(work, plainly, lead=render_edit)
+        wanted = Edit(
+            instruction=instruction or "",
+            files=staging.texts,
+            new_files=staging.wanted,
+            root=staging.root.as_posix(),
+            model=model,
+            conversation_id=conversation_id,
+        )
+        edited = await edit(app.bridge, wanted, context, admit=admit)
+        facts |= edited.facts()
+        await _settle(app, staging, edited, facts, apply=apply)
+    except BridgeError as error:
+        if not error.partial and "diff" not in facts:
+            raise
+        partial = {**facts, **error.partial, "status": "failed"}
+        conclude(partial, "not_written")
+        raise error.with_partial(partial) from error
+    return call.result(facts, lead=render_edit)
 
 
 async def _settle(app: App, staging: "Staging", edited: "Edited", facts: dict[str, Any], *, apply: bool) -> None:

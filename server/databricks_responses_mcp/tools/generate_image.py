@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any
 
-from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from databricks_responses_mcp.calls.state import App, app_of
+from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import DrawingFacts, define_tool
 
@@ -17,7 +16,7 @@ Use when an image is wanted. Saves each image as a file and returns its path and
 
 
 async def generate_image(
-    ctx: Context[App],
+    call: ToolCall,
     prompt: Annotated[str, Field(min_length=1, description="What to draw, or what to change in the reference images.")],
     model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
     size: Annotated[
@@ -53,36 +52,31 @@ async def generate_image(
 ) -> Annotated[CallToolResult, DrawingFacts]:
     """Draw; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
-    from databricks_responses_mcp.calls.generated_images import PictureTaker
-    from databricks_responses_mcp.calls.handoff import current_call
+    from databricks_responses_mcp.calls.generated_images import GeneratedImages
     from databricks_responses_mcp.calls.inputs import image_urls
     from databricks_responses_mcp.turns.image_generation import Drawing, draw
 
-    app = app_of(ctx)
-    held = current_call.get()
-    taker = PictureTaker(app, prompt, save_to=save_to, count=n or 1)
-
-    async def work() -> dict[str, Any]:
-        await taker.prepare()
-        references = await image_urls(app, [*images, *([mask] if mask is not None else [])])
-        drawing = Drawing(
-            prompt=prompt,
-            model=model,
-            size=size,
-            quality=quality,
-            background=background,
-            output_format=output_format,
-            output_compression=output_compression,
-            count=n or 1,
-            images=references[: len(images)],
-            mask=references[-1] if mask is not None else None,
-            conversation_id=conversation_id,
-            extra=extra or {},
-        )
-        drawn = await draw(app.bridge, drawing, held.start_work(taker))
-        return drawn.facts()
-
-    return await held.result(work, taker.conclude, blocks=taker.blocks)
+    app = call.app
+    generated = GeneratedImages(app, prompt, save_to=save_to, count=n or 1)
+    context = await call.begin(generated)
+    await generated.prepare()
+    references = await image_urls(app, [*images, *([mask] if mask is not None else [])])
+    drawing = Drawing(
+        prompt=prompt,
+        model=model,
+        size=size,
+        quality=quality,
+        background=background,
+        output_format=output_format,
+        output_compression=output_compression,
+        count=n or 1,
+        images=references[: len(images)],
+        mask=references[-1] if mask is not None else None,
+        conversation_id=conversation_id,
+        extra=extra or {},
+    )
+    drawn = await draw(app.bridge, drawing, context)
+    return call.result(drawn.facts())
 
 
 def tool() -> Tool:

@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Optional
 from databricks_responses_mcp.tools.schema import ResponseFacts, define_tool
 
@@ -17,7 +16,7 @@ Use when a result has status running: pass its response_id. Returns the result o
 
 
 async def get_response(
-    ctx: Context[App],
+    call: ToolCall,
     response_id: Annotated[str, Field(min_length=1, description="The response_id of the result with status running.")],
     wait_seconds: Annotated[
         Optional[Annotated[float, Field(ge=0, le=3600)]],
@@ -26,12 +25,10 @@ async def get_response(
     cancel: Annotated[bool, Field(description="true cancels the call. Default: false.")] = False,
 ) -> Annotated[CallToolResult, ResponseFacts]:
     """Look; see DESCRIPTION."""
-    from databricks_responses_mcp.calls.handoff import current_call
     from databricks_responses_mcp.calls.job_results import result_of_job
 
-    patience = current_call.get().seconds_left
-    seconds = patience if wait_seconds is None else min(wait_seconds, patience)
-    return await result_of_job(ctx, response_id, seconds, cancel=cancel)
+    seconds = call.seconds_left if wait_seconds is None else min(wait_seconds, call.seconds_left)
+    return await result_of_job(call, response_id, seconds, cancel=cancel)
 
 
 def tool() -> Tool:

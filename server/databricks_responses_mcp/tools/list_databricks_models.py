@@ -2,13 +2,11 @@
 
 from typing import Annotated
 
-from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
-from databricks_responses_mcp.calls.results import error_result
-from databricks_responses_mcp.calls.state import App, app_of
+from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.arguments import Maybe, Optional
 from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
@@ -39,7 +37,7 @@ class ModelList(BaseModel):
 
 
 async def list_databricks_models(
-    ctx: Context[App],
+    call: ToolCall,
     name_contains: Annotated[
         Optional[str], Field(description="Only models whose name contains this text. Default: all.")
     ] = None,
@@ -56,13 +54,12 @@ async def list_databricks_models(
     """List endpoints; see DESCRIPTION."""
     from databricks_responses_mcp.tools.listing import list_models
 
-    app = app_of(ctx)
     try:
         listing = await list_models(
-            app.bridge, name_contains or "", capability=capability, everything=all, brief=not all
+            call.app.bridge, name_contains or "", capability=capability, everything=all, brief=not all
         )
     except BridgeError as error:
-        failed = error_result(app, error)
+        failed = call.failure(error)
         return failed.model_copy(update={"structured_content": {"error": error.as_dict()}})
     return CallToolResult(content=[TextContent(text=listing.words())], structured_content=listing.facts())
 

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any
 
-from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
-from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Maybe, Optional
 from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
 
@@ -33,7 +32,7 @@ class ManagedFacts(BaseModel):
 
 
 async def manage_conversations(
-    ctx: Context[App],
+    call: ToolCall,
     action: Annotated[str, Field(description="list, show, export, compact or delete.")],
     conversation_id: Annotated[
         Optional[str], Field(description="The conversation to show, export, compact or delete.")
@@ -57,7 +56,7 @@ async def manage_conversations(
     from databricks_responses_mcp.tools.managing import manage
 
     return await manage(
-        ctx,
+        call,
         action,
         conversation_id=conversation_id,
         contains=contains or "",

@@ -166,6 +166,7 @@ def define_tool(
     """A tool with all its annotations explicit and its schemas without ballast; unknown arguments are refused."""
     tool = Tool.from_function(
         fn,
+        context_kwarg="call",  # the `ToolCall`, which `ToolCall.run` passes
         title=title,
         description=description,
         annotations=ToolAnnotations(

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any
 
-from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from databricks_responses_mcp.calls.state import App, app_of
+from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import SearchFacts, define_tool
 
@@ -17,7 +16,7 @@ Use when current facts or sources are needed. Costs tokens."""
 
 
 async def search_web(
-    ctx: Context[App],
+    call: ToolCall,
     question: Annotated[str, Field(min_length=1, description="The question to answer from the web.")],
     allowed_domains: Annotated[Names, Field(description="Search only these domains.")] = (),
     search_context_size: Annotated[
@@ -35,10 +34,8 @@ async def search_web(
 ) -> Annotated[CallToolResult, SearchFacts]:
     """Search; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP.
-    from databricks_responses_mcp.calls.handoff import current_call, plainly
     from databricks_responses_mcp.turns.search import Search, search
 
-    app = app_of(ctx)
     wanted = Search(
         question=question,
         model=model,
@@ -47,12 +44,8 @@ async def search_web(
         user_location=user_location,
         conversation_id=conversation_id,
     )
-    held = current_call.get()
-
-    async def work() -> dict[str, Any]:
-        return (await search(app.bridge, wanted, held.start_work())).facts()
-
-    return await held.result(work, plainly)
+    searched = await search(call.app.bridge, wanted, await call.begin())
+    return call.result(searched.facts())
 
 
 def tool() -> Tool:

@@ -75,6 +75,12 @@ class Outcome:
     parsed: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def approval_requests(self) -> list[dict[str, Any]]:
+        """The MCP calls that wait for the user's approval; empty if other calls wait too: all are answered at once."""
+        only = all(call.get("type") == "mcp_approval_request" for call in self.pending_calls)
+        return self.pending_calls if only else []
+
     def merge(self, later: "Outcome") -> "Outcome":
         """Return one outcome of two turns: the state of ``later``; the text, items and token counts of both."""
         text = _BETWEEN_TEXTS.join(part for part in (self.text, later.text) if part)

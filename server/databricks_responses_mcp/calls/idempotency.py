@@ -1,0 +1,96 @@
+"""Idempotency keys: calls repeated with the same key return the first result, whichever process they reach."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+
+from databricks_responses_mcp.calls.jobs import Jobs
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.records import KeyClaim
+from databricks_responses_mcp.turns.store_calls import result_of_store, within_time_limit
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.1
+_VANISHED_SECONDS = 12.0
+"""After which a claimed key is free if its call is not stored: longer than storing it may take."""
+
+
+class IdempotencyKey:
+    """The key of one call.
+
+    A call claims its key when it arrives, and is stored as a job before it begins its work. If it ends without having
+    cost anything, the key is released.
+
+    Args:
+        key: as the caller gave it.
+        fingerprint: the same for calls that are the same; see `fingerprint_of`.
+        jobs: where calls are kept.
+    """
+
+    def __init__(self, key: str, fingerprint: str, jobs: Jobs) -> None:
+        self._key = key
+        self._fingerprint = fingerprint
+        self._jobs = jobs
+
+    async def claim(self, job_id: str) -> str | None:
+        """Claim the key for a call; returns the id of the earlier call that has it, or None if this is the first.
+
+        Raises:
+            BridgeError: ``invalid_argument`` if the earlier call had other arguments; ``internal`` if the store cannot
+                tell.
+        """
+        vanished_at: dict[str, float] = {}
+        while True:
+            claim = await self._claim(job_id)
+            if claim.mine:
+                return None
+            if claim.fingerprint != self._fingerprint:
+                raise BridgeError(
+                    ErrorCode.INVALID_ARGUMENT,
+                    f"idempotency_key {quoted(self._key)} was used for a call with other arguments.",
+                    "Use a new key for a new call.",
+                )
+            if self._jobs.here(claim.job_id) is not None or await self._jobs.stored(claim.job_id) is not None:
+                return claim.job_id
+            # That call is not stored yet, so it has not begun; or its process ended before it could store it.
+            now = anyio.current_time()
+            if now - vanished_at.setdefault(claim.job_id, now) > _VANISHED_SECONDS:
+                await self.release(claim.job_id)
+            await anyio.sleep(_LOOK_SECONDS)
+
+    async def belongs_to(self, job_id: str) -> bool:
+        """Return whether the key is still claimed for the call.
+
+        Raises:
+            BridgeError: ``internal`` if the store cannot tell.
+        """
+        return (await self._claim(job_id)).job_id == job_id
+
+    async def release(self, job_id: str) -> None:
+        """Let the call be made again with the key. Failures are logged: the caller is told of the call's own."""
+        with anyio.CancelScope(shield=True):
+            try:
+                await within_time_limit(self._jobs.store.release_key(self._key, job_id))
+            except StoreError as error:
+                logger.warning("an idempotency key could not be released: %s", error)
+            except Exception:
+                logger.exception("releasing an idempotency key failed")
+
+    async def _claim(self, job_id: str) -> KeyClaim:
+        return await result_of_store(
+            self._jobs.store.claim_key(self._key, self._fingerprint, job_id, time.time()),
+            "Whether this call was made before cannot be looked up",
+            "Fix the store (see RESPONSES_MCP_STORE), or leave idempotency_key out.",
+        )
+
+
+def fingerprint_of(tool: str, arguments: Mapping[str, Any]) -> str:
+    """Return a text that is the same for the same call, and for no other."""
+    return hashlib.sha256(json.dumps([tool, arguments], sort_keys=True).encode()).hexdigest()
