@@ -7,11 +7,16 @@ import anyio
 import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.sqlite import SqliteStore, SqliteWork
 from databricks_responses_mcp.turns import conversation_queries
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.turns.call_context import CallContext
+from databricks_responses_mcp.turns.compaction import compact
+from databricks_responses_mcp.turns.image_generation import Drawing, draw
+from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, settings_for
 from harness.deadlines import DEADLINE_SECONDS
@@ -197,23 +202,54 @@ async def test_a_store_that_cannot_keep_what_was_spent_costs_no_answer(
     assert outcome.text
 
 
-async def test_a_turn_and_what_it_cost_are_one_transaction(
-    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    transactions: list[str] = []
+@pytest.fixture
+def transactions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """How each transaction of a store began, from now on."""
+    begun: list[str] = []
     transaction = SqliteWork.transaction
 
     def counted(self: SqliteWork, begin: str, steps: Any) -> Any:
-        transactions.append(begin)
+        begun.append(begin)
         return transaction(self, begin, steps)
 
     monkeypatch.setattr(SqliteWork, "transaction", counted)
-    async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
-        outcome = await ask(bridge, Question(prompt="Hi"))
-        assert transactions == ["BEGIN IMMEDIATE"]
-        (total,) = await conversation_queries.usage(bridge, "conversation")
-    assert total.key == outcome.conversation_id
-    assert total.input_tokens + total.output_tokens == cost(dict(outcome.usage or {}))
+    return begun
+
+
+async def picture_of(bridge: Bridge, drawing: Drawing) -> Outcome:
+    async def take(item: Item) -> None:
+        item |= {"result": None, "picture": "cat.png"}
+
+    drawn = await draw(bridge, drawing, CallContext.start(bridge.settings, take_image=take))
+    return drawn.outcomes[0]
+
+
+async def test_a_turn_and_what_it_cost_are_one_transaction(bridge: Bridge, transactions: list[str]) -> None:
+    asked = await ask(bridge, Question(prompt="Hi"))
+    assert transactions == ["BEGIN IMMEDIATE"]
+    drawn = await picture_of(bridge, Drawing(prompt="A cat"))
+    assert transactions == ["BEGIN IMMEDIATE"] * 2
+    summary = await compact(bridge, str(asked.conversation_id))
+    assert transactions == ["BEGIN IMMEDIATE"] * 2 + ["BEGIN", "BEGIN IMMEDIATE"]
+
+    totals = {total.key: total for total in await conversation_queries.usage(bridge, "conversation")}
+    assert {key: (total.requests, total.input_tokens + total.output_tokens) for key, total in totals.items()} == {
+        asked.conversation_id: (2, cost(dict(asked.usage or {})) + cost(dict(summary.usage or {}))),
+        drawn.conversation_id: (1, cost(dict(drawn.usage or {}))),
+    }
+
+
+async def test_what_a_request_cost_is_counted_although_no_turn_comes_of_it(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    async with open_bridge(settings_for(emulator, tmp_path, daily_token_budget=100_000), {}) as bridge:
+        with pytest.raises(BridgeError) as raised:
+            await picture_of(bridge, Drawing(prompt="A cat [[no tools]]"))
+        spent = cost(raised.value.partial["usage"])
+        assert await conversation_queries.tokens_today(bridge) == spent
+        # It is in the total, and no longer reserved beside it.
+        await ask(bridge, Question(prompt="Hi", max_output_tokens=100_000))
+    assert sent(emulator)[-1]["max_output_tokens"] == 100_000 - spent
 
 
 @pytest.mark.parametrize("is_committed", [False, True])

@@ -12,6 +12,7 @@ from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
 from databricks_responses_mcp.turns.outcome import Outcome, add_usage
 from databricks_responses_mcp.turns.pipeline import SURFACE, RequestParts, send_metered, send_without_refused_parts
+from databricks_responses_mcp.turns.usage import TurnUsage
 
 _ASK = """\
 Sum this conversation up, so that it can be gone on with from your summary alone. Keep what was asked for and why, \
@@ -49,13 +50,14 @@ async def compact(bridge: Bridge, conversation_id: str, call: CallContext | None
             parameters={name: value for name, value in conversation.parameters.items() if name in _KEPT},
             has_default_cap=True,
         )
-        outcome = await send_without_refused_parts(
-            bridge,
-            parts,
-            lambda history, sent: _Summary(bridge, conversation, sent, call).of(history, _MOST_SPLITS),
-        )
-        conversation.add_summary(_as_prompt(outcome), outcome)
-        notes = await bridge.conversations.keep(conversation)
+        async with TurnUsage(bridge.spending, conversation) as turn_usage:
+            outcome = await send_without_refused_parts(
+                bridge,
+                parts,
+                lambda history, sent: _Summary(bridge, conversation, sent, call).of_all(history, turn_usage),
+            )
+            conversation.add_summary(_as_prompt(outcome), outcome)
+            notes = await bridge.conversations.keep(conversation)
         return replace(outcome, conversation_id=conversation.conversation_id, notes=(*outcome.notes, *notes))
 
 
@@ -72,28 +74,36 @@ class _Summary:
     parameters: Mapping[str, Any]
     call: CallContext
 
-    async def of(self, items: Sequence[Item], splits: int) -> Outcome:
-        """Return a summary of these; in parts, the earlier first, if they are longer than the model's context."""
+    async def of_all(self, items: Sequence[Item], turn_usage: TurnUsage) -> Outcome:
+        """Return a summary of these; in parts, the earlier first, if they are longer than the model's context.
+
+        Args:
+            turn_usage: takes what the summary cost if one request made it; of parts, each is recorded at once.
+        """
+        return await self._of(items, _MOST_SPLITS, turn_usage)
+
+    async def _of(self, items: Sequence[Item], splits: int, turn_usage: TurnUsage | None = None) -> Outcome:
         try:
-            return await self._whole(items)
+            return await self._whole(items, turn_usage)
         except BridgeError as error:
             parts = _halves(items) if error.reason is Reason.CONTEXT_TOO_LONG and splits else None
             if parts is None:
                 raise
-        earlier = await self.of(parts[0], splits - 1)
+        earlier = await self._of(parts[0], splits - 1)
         try:
-            later = await self.of([*_as_prompt(earlier), *parts[1]], splits - 1)
+            later = await self._of([*_as_prompt(earlier), *parts[1]], splits - 1)
         except BridgeError as error:
             usage = add_usage(earlier.usage, error.partial.get("usage"))
             raise error.with_partial({**error.partial, "usage": usage}) from error
         return replace(later, usage=add_usage(earlier.usage, later.usage))
 
-    async def _whole(self, items: Sequence[Item]) -> Outcome:
+    async def _whole(self, items: Sequence[Item], turn_usage: TurnUsage | None) -> Outcome:
         outcome = await send_metered(
             self.bridge,
             build_request(self.conversation.endpoint, [*items, *Prompt(text=_ASK).items()], self.parameters),
             self.call,
             conversation_id=self.conversation.conversation_id,
+            turn_usage=turn_usage,
         )
         if outcome.status != "completed" or not outcome.text:
             raise BridgeError(

@@ -15,6 +15,7 @@ from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation, check_nothing_waits
 from databricks_responses_mcp.turns.outcome import Outcome, add_usage
 from databricks_responses_mcp.turns.pipeline import RequestParts, send_metered, send_without_refused_parts
+from databricks_responses_mcp.turns.usage import TurnUsage
 
 _TYPE = "image_generation"
 _PREVIEWS = 2
@@ -121,6 +122,7 @@ async def _draw_in(bridge: Bridge, conversation: Conversation, drawing: Drawing,
                     build_request(model, [*history, *said], sent),
                     replace(call, progress_label=label),
                     conversation_id=conversation.conversation_id,
+                    turn_usage=turn_usage if drawing.count == 1 else None,
                 ),
             )
             if not pictures_of(outcome.items):
@@ -131,15 +133,17 @@ async def _draw_in(bridge: Bridge, conversation: Conversation, drawing: Drawing,
         except BridgeError as error:
             errors[number] = error
 
-    async with anyio.create_task_group() as tasks:
-        for number in range(drawing.count):
-            tasks.start_soon(one, number)
-    drawn = Drawn([outcomes[n] for n in sorted(outcomes)], [errors[n] for n in sorted(errors)])
-    if not drawn.outcomes:
-        raise drawn.errors[0]
-    whole = reduce(Outcome.merge, drawn.outcomes)
-    conversation.add(said, whole)
-    notes = await bridge.conversations.keep(conversation)
+    # Of several pictures the first to come are paid for long before the turn is: their usage is recorded at once.
+    async with TurnUsage(bridge.spending, conversation) as turn_usage:
+        async with anyio.create_task_group() as tasks:
+            for number in range(drawing.count):
+                tasks.start_soon(one, number)
+        drawn = Drawn([outcomes[n] for n in sorted(outcomes)], [errors[n] for n in sorted(errors)])
+        if not drawn.outcomes:
+            raise drawn.errors[0]
+        whole = reduce(Outcome.merge, drawn.outcomes)
+        conversation.add(said, whole)
+        notes = await bridge.conversations.keep(conversation)
     first = drawn.outcomes[0]
     drawn.outcomes[0] = replace(first, conversation_id=conversation.conversation_id, notes=(*first.notes, *notes))
     return drawn

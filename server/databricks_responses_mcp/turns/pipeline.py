@@ -24,7 +24,7 @@ from databricks_responses_mcp.turns.model_suggestions import unsupported_by_surf
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.stream import send_one_stream
 from databricks_responses_mcp.turns.tool_secrets import tool_secrets
-from databricks_responses_mcp.turns.usage import request_usage
+from databricks_responses_mcp.turns.usage import TurnUsage, request_usage
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 from databricks_responses_mcp.workspace.routing import Route, has_moved, is_wrong_route
 from databricks_responses_mcp.workspace.surfaces.surface import Surface
@@ -192,15 +192,14 @@ async def send_metered(
     call: CallContext,
     *,
     conversation_id: str | None = None,
-    next_turn_of: Conversation | None = None,
+    turn_usage: TurnUsage | None = None,
 ) -> Outcome:
     """Send a request within the token limits, and record its usage, also if it fails.
 
     The secrets of this process and of the request's tools are removed from whatever the workspace repeats of them.
 
     Args:
-        next_turn_of: the conversation that the caller adds the answer to; the turn and its usage are then committed
-            together.
+        turn_usage: takes what the request cost, if its answer alone becomes the conversation's next turn.
 
     Raises:
         BridgeError: ``budget_exceeded`` before anything is sent, and every failure of `send_with_surface_fallback`.
@@ -225,10 +224,10 @@ async def send_metered(
             spent = request_usage(
                 usage, label=call.usage_label, endpoint=endpoint, model=model, conversation_id=conversation_id
             )
-            if spent is not None and (outcome is None or next_turn_of is None):
+            if spent is not None and (outcome is None or turn_usage is None):
                 await bridge.spending.record(spent)
-        if spent is not None and next_turn_of is not None:
-            next_turn_of.unkept_usage[len(next_turn_of.history) + 1] = spent
+        if spent is not None and turn_usage is not None:
+            turn_usage.take(spent)
         if outcome.incomplete_reason != _CAP:
             return outcome
         if lowered:

@@ -15,6 +15,7 @@ from databricks_responses_mcp.turns.conversations import Conversation
 from databricks_responses_mcp.turns.outcome import Outcome, with_items
 from databricks_responses_mcp.turns.pipeline import RequestParts, send_metered, send_without_refused_parts
 from databricks_responses_mcp.turns.tool_secrets import usable_tools
+from databricks_responses_mcp.turns.usage import TurnUsage
 
 _TOO_LONG = (
     "Call manage_conversations with action compact and this conversation_id: a summary then stands for the earlier "
@@ -56,27 +57,27 @@ async def take_turn(
         asks_for_encrypted_reasoning=True,
         has_default_cap=True,
     )
-    try:
-        outcome = await send_without_refused_parts(
-            bridge,
-            parts,
-            lambda history, sent: send_metered(
+    async with TurnUsage(bridge.spending, conversation) as turn_usage:
+        try:
+            outcome = await send_without_refused_parts(
                 bridge,
-                build_request(conversation.endpoint, [*history, *said], sent),
-                call,
-                conversation_id=conversation.conversation_id,
-                next_turn_of=conversation,
-            ),
-        )
-    except BridgeError as error:
-        if error.reason is Reason.CONTEXT_TOO_LONG and conversation.history:
-            raise error.with_hint(_TOO_LONG) from error
-        raise
-    items = unique_calls(outcome.items, conversation.call_ids)
-    if any(item is not received for item, received in zip(items, outcome.items, strict=True)):
-        outcome = with_items(outcome, items)
-    conversation.add(said, outcome)
-    with bridge.spending.reserving(conversation.unkept_usage.get(len(conversation.history))):
+                parts,
+                lambda history, sent: send_metered(
+                    bridge,
+                    build_request(conversation.endpoint, [*history, *said], sent),
+                    call,
+                    conversation_id=conversation.conversation_id,
+                    turn_usage=turn_usage,
+                ),
+            )
+        except BridgeError as error:
+            if error.reason is Reason.CONTEXT_TOO_LONG and conversation.history:
+                raise error.with_hint(_TOO_LONG) from error
+            raise
+        items = unique_calls(outcome.items, conversation.call_ids)
+        if any(item is not received for item, received in zip(items, outcome.items, strict=True)):
+            outcome = with_items(outcome, items)
+        conversation.add(said, outcome)
         notes = await bridge.conversations.keep(conversation)
     call.partial.conversation_id = conversation.conversation_id
     if left_out:

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -12,6 +12,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.responses.chat_usage import token_count
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.records import Usage
+from databricks_responses_mcp.turns.conversations import Conversation
 from databricks_responses_mcp.turns.store_calls import result_of_store, within_time_limit
 from databricks_responses_mcp.workspace.settings import Settings
 
@@ -78,15 +79,13 @@ class Spending:
         """Whether a request asks for as many tokens as this server allows for one answer."""
         return self._limit is not None and body.get("max_output_tokens") == self._limit
 
-    @contextmanager
-    def reserving(self, usage: Usage | None) -> Iterator[None]:
-        """Count what a request cost as spent while it is being stored: until then no total has it."""
-        tokens = 0 if usage is None else usage.input_tokens + usage.output_tokens
-        self._reserved += tokens
-        try:
-            yield
-        finally:
-            self._reserved -= tokens
+    def reserve(self, usage: Usage) -> None:
+        """Count what a request cost as spent until `release`: no total of the store has it yet."""
+        self._reserved += _tokens(usage)
+
+    def release(self, usage: Usage) -> None:
+        """Leave what a request cost to the store's total, now that storing it has been tried."""
+        self._reserved -= _tokens(usage)
 
     async def record(self, usage: Usage) -> None:
         """Store what a request cost. A store that fails is no reason to lose an answer: that is logged."""
@@ -118,6 +117,38 @@ class Spending:
         )
 
 
+class TurnUsage:
+    """What the request of a conversation's next turn cost: committed with the turn, or by itself if none comes of it.
+
+    Use as an async context manager, around the request and the commit of its turn.
+
+    Args:
+        conversation: its turn is held by the caller.
+    """
+
+    def __init__(self, spending: Spending, conversation: Conversation) -> None:
+        self._spending = spending
+        self._conversation = conversation
+        self._number = len(conversation.history) + 1
+        self._taken: Usage | None = None
+
+    def take(self, usage: Usage) -> None:
+        """Take what the request cost, once."""
+        self._taken = self._conversation.unkept_usage[self._number] = usage
+        self._spending.reserve(usage)
+
+    async def __aenter__(self) -> "TurnUsage":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._taken is None:
+            return
+        if len(self._conversation.history) < self._number:
+            del self._conversation.unkept_usage[self._number]
+            await self._spending.record(self._taken)
+        self._spending.release(self._taken)
+
+
 def request_usage(
     usage: Mapping[str, Any] | None, *, label: str, endpoint: str, model: str, conversation_id: str | None
 ) -> Usage | None:
@@ -140,6 +171,10 @@ def request_usage(
         cached_tokens=token_count(_detail(usage, "input_tokens_details", "cached_tokens")) or 0,
         reasoning_tokens=token_count(_detail(usage, "output_tokens_details", "reasoning_tokens")) or 0,
     )
+
+
+def _tokens(usage: Usage) -> int:
+    return usage.input_tokens + usage.output_tokens
 
 
 def midnight() -> float:
