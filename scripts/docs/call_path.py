@@ -16,6 +16,7 @@ from mcp import Client
 
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
+from databricks_responses_mcp.workspace.direct_transport import DirectTransport
 from databricks_responses_mcp.workspace.settings import load_settings
 from databricks_workspace_emulator.server import run_emulator
 
@@ -51,19 +52,19 @@ async def _stacks() -> tuple[list[CodeType], list[CodeType]]:
         async with run_emulator() as emulator:
             environ = {"DATABRICKS_HOST": emulator.host, "DATABRICKS_TOKEN": emulator.token}
             settings = load_settings(environ, {"model": "databricks-gpt-5", "store": str(Path(folder) / "store.db")})
-            send = httpx.AsyncClient.send
+            exchange = DirectTransport.handle_async_request
 
-            async def noted(self: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+            async def noted(self: DirectTransport, request: httpx.Request) -> httpx.Response:
                 await note(request)
-                return await send(self, request, **options)
+                return await exchange(self, request)
 
-            httpx.AsyncClient.send = noted  # type: ignore[method-assign, assignment]
+            DirectTransport.handle_async_request = noted  # type: ignore[method-assign]
             try:
                 async with Client(build_server(lambda: open_bridge(settings, {}))) as client:
                     for _ in range(2):
                         await client.call_tool(TOOL, {"prompt": "[[say hello]]"})
             finally:
-                httpx.AsyncClient.send = send  # type: ignore[method-assign]
+                DirectTransport.handle_async_request = exchange  # type: ignore[method-assign]
     return found[-1]
 
 

@@ -5,13 +5,13 @@ import sys
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import httpx
 import pytest
 from inline_snapshot import snapshot
 
 import databricks_responses_mcp
+from databricks_responses_mcp.workspace.direct_transport import DirectTransport
 from harness import Connect
 
 pytestmark = pytest.mark.anyio
@@ -22,10 +22,10 @@ PACKAGE = Path(databricks_responses_mcp.__file__).parent
 async def test_a_warm_ask_has_at_most_13_own_frames_when_its_request_is_sent(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send = httpx.AsyncClient.send
+    exchange = DirectTransport.handle_async_request
     stacks: list[list[str]] = []
 
-    async def recorded(self: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+    async def recorded(self: DirectTransport, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/responses"):
             stacks.append(
                 [
@@ -34,9 +34,9 @@ async def test_a_warm_ask_has_at_most_13_own_frames_when_its_request_is_sent(
                     if Path(frame.filename).is_relative_to(PACKAGE)
                 ]
             )
-        return await send(self, request, **options)
+        return await exchange(self, request)
 
-    monkeypatch.setattr(httpx.AsyncClient, "send", recorded)
+    monkeypatch.setattr(DirectTransport, "handle_async_request", recorded)
     async with connect() as host:
         for _ in range(2):
             await host.call("ask_databricks_model", prompt="[[say Hi]]")

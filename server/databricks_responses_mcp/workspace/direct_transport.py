@@ -42,6 +42,8 @@ class DirectTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; returns when the head of its answer is there.
 
+        The answer's extension ``has_ended`` is a function: whether all of the answer has arrived.
+
         Raises:
             httpx.ConnectError: or `httpx.ConnectTimeout`, or `httpx.PoolTimeout`, if nothing was written.
             httpx.LocalProtocolError: for a request that cannot be written; nothing was.
@@ -62,7 +64,11 @@ class DirectTransport(httpx.AsyncBaseTransport):
             connection.status,
             headers=connection.headers,
             stream=_Body(self, connection, timeouts.get("read")),
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": connection.reason},
+            extensions={
+                "http_version": b"HTTP/1.1",
+                "reason_phrase": connection.reason,
+                "has_ended": connection.has_ended,
+            },
         )
 
     async def aclose(self) -> None:
@@ -221,6 +227,10 @@ class _Connection(asyncio.Protocol):
             if self._transport is not None and not self._is_lost:
                 self._transport.resume_reading()
         return arrived
+
+    def has_ended(self) -> bool:
+        """Whether the whole answer has arrived, so that reading the rest of it waits for nothing."""
+        return self._is_complete
 
     def finish(self, idle_seconds: float) -> bool:
         """End the exchange; says whether the connection can be used for another."""

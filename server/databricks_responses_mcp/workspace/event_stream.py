@@ -1,7 +1,7 @@
 """The body of a Responses answer as parsed events, whatever the server made of it."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import anyio
@@ -65,12 +65,17 @@ class EventStream:
 
     async def drain(self) -> None:
         """Read the few bytes after the last event, if they are there, so that the connection can be used again."""
+        has_ended = self._response.extensions.get("has_ended")
+        if has_ended is not None and has_ended():
+            await self._read_rest()
+            return
         with anyio.move_on_after(_DRAIN_SECONDS):
-            try:
-                async for _ in self._body:
-                    pass
-            except (httpx.HTTPError, httpx.StreamError):
-                return
+            await self._read_rest()
+
+    async def _read_rest(self) -> None:
+        with suppress(httpx.HTTPError, httpx.StreamError):
+            async for _ in self._body:
+                pass
 
     def _is_event_stream(self, head: bytes) -> bool:
         first = head.lstrip(b"\xef\xbb\xbf" + _SPACE)[:1]

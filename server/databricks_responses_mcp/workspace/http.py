@@ -19,7 +19,14 @@ from databricks_responses_mcp.workspace.apps import Apps
 from databricks_responses_mcp.workspace.credentials import Credentials
 from databricks_responses_mcp.workspace.event_stream import EventStream
 from databricks_responses_mcp.workspace.settings import Settings
-from databricks_responses_mcp.workspace.transport import Delivery, SendError, Transport, send, unasked_encoding
+from databricks_responses_mcp.workspace.transport import (
+    Connections,
+    Delivery,
+    SendError,
+    Transport,
+    send,
+    unasked_encoding,
+)
 
 HARD_LIMIT_BYTES = 32 * 1024 * 1024
 """The most that the limit is in one request (``Limit(bytes): 33554432``)."""
@@ -232,9 +239,7 @@ class WorkspaceClient:
                 await on_wait(error.code.value.replace("_", " "), outcome.wait)
             await anyio.sleep(outcome.wait)
 
-    async def _attempt(
-        self, connections: httpx.AsyncClient, request: _Request, address: str
-    ) -> httpx.Response | _Refusal:
+    async def _attempt(self, connections: Connections, request: _Request, address: str) -> httpx.Response | _Refusal:
         """Send a request once: gives an answer to read, or why there is none."""
         headers = {**await self.access.headers_for(address), **request.headers}
         self._origin = await self.access.origin()
@@ -315,6 +320,8 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
 
 
 async def _close(response: httpx.Response) -> None:
+    if response.is_closed:
+        return
     with anyio.CancelScope(shield=True), anyio.move_on_after(2):
         await response.aclose()
 

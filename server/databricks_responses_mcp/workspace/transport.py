@@ -6,9 +6,10 @@ that another transport has only these to tell apart.
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
+from functools import partial
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -23,6 +24,13 @@ from databricks_responses_mcp.workspace.tls import Trust, trust_for
 
 # Reasoning may be silent for as long as model serving lets a request run (297 s), so reading has no shorter limit.
 _TIMEOUT = httpx.Timeout(connect=10, read=310, write=60, pool=None)
+_HEADERS = {
+    "accept": "*/*",
+    # Compression would hold events back until a block is full.
+    "accept-encoding": "identity",
+    "user-agent": f"databricks-responses-mcp/{__version__}",
+}
+_MOST_ADDRESSES = 64
 _MOST_CONNECTIONS = 512
 _MOST_IDLE_CONNECTIONS = 64
 _ONE_REQUEST = httpx.Limits(max_connections=1, max_keepalive_connections=0)
@@ -68,7 +76,7 @@ class Transport:
         self._opening = anyio.Lock()
         # By scheme and by whether it is this machine, which decide on certificates and on the environment's proxies; by
         # how many seconds an idle connection is kept.
-        self._kept: dict[tuple[str, bool, int], httpx.AsyncClient] = {}
+        self._kept: dict[tuple[str, bool, int], Connections] = {}
         self._told_idle_seconds: dict[str, int] = {}
 
     async def aclose(self) -> None:
@@ -77,7 +85,7 @@ class Transport:
             await self._kept.popitem()[1].aclose()
 
     @asynccontextmanager
-    async def connections(self, address: str, *, fresh: bool) -> AsyncIterator[httpx.AsyncClient]:
+    async def connections(self, address: str, *, fresh: bool) -> AsyncIterator["Connections"]:
         """What sends requests to an address.
 
         A connection that the other side has closed meanwhile is not used: that is seen before anything is written.
@@ -91,10 +99,13 @@ class Transport:
         if not fresh:
             yield await self._keeper_for(address)
             return
-        async with _open_client(await _trust(address), _ONE_REQUEST) as client:
-            yield client
+        connections = Connections(await _trust(address), _ONE_REQUEST, self._told_idle_seconds)
+        try:
+            yield connections
+        finally:
+            await connections.aclose()
 
-    async def _keeper_for(self, address: str) -> httpx.AsyncClient:
+    async def _keeper_for(self, address: str) -> "Connections":
         parts = urlsplit(address)
         host = parts.hostname or ""
         most = _HTTP_IDLE_SECONDS if parts.scheme == "http" else _HTTPS_IDLE_SECONDS
@@ -105,20 +116,71 @@ class Transport:
             return known
         async with self._opening:
             if kind not in self._kept:
-                client = _open_client(await _trust(address), _keeping(seconds))
-                client.event_hooks = {"response": [self._note_idle_seconds]}
-                self._kept[kind] = client
+                self._kept[kind] = Connections(await _trust(address), _keeping(seconds), self._told_idle_seconds)
             return self._kept[kind]
 
-    async def _note_idle_seconds(self, response: httpx.Response) -> None:
+
+class Connections:
+    """Connections of one kind, by the transport that costs least.
+
+    That is the direct one; or a client of httpx, which knows proxies and needs no compiled package.
+
+    Attributes:
+        exchange: sends a request, and returns when the head of its answer is there.
+        aclose: closes all connections.
+
+    Args:
+        trust: what certificates are checked against.
+        limits: how many there may be, and how long one is kept without a request.
+        told_idle_seconds: where it is noted how long a server keeps idle connections, by its name.
+
+    Raises:
+        BridgeError: ``not_configured`` for a proxy that cannot be used.
+    """
+
+    def __init__(self, trust: Trust, limits: httpx.Limits, told_idle_seconds: dict[str, int]) -> None:
+        self._told_idle_seconds = told_idle_seconds
+        self._urls: dict[str, httpx.URL] = {}
+        self.exchange: Callable[[httpx.Request], Awaitable[httpx.Response]]
+        direct = _direct(trust, limits)
+        if direct is not None:
+            self.exchange, self.aclose = direct.handle_async_request, direct.aclose
+        else:
+            client = _open_client(trust, limits)
+            self.exchange, self.aclose = partial(client.send, stream=True), client.aclose
+
+    def request(
+        self,
+        method: str,
+        address: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        params: Mapping[str, str] | None,
+    ) -> httpx.Request:
+        """A request as it is sent."""
+        url = self._urls.get(address)
+        if url is None:
+            if len(self._urls) >= _MOST_ADDRESSES:
+                self._urls.clear()
+            url = self._urls[address] = httpx.URL(address)
+        return httpx.Request(
+            method,
+            url,
+            params=params,
+            headers={**_HEADERS, **headers},
+            content=content,
+            extensions={"timeout": _TIMEOUT.as_dict()},
+        )
+
+    def note_idle_seconds(self, response: httpx.Response) -> None:
         """Remember how long a server keeps idle connections (``Keep-Alive: timeout=5``), less a second for the way."""
         told = _TOLD_IDLE_SECONDS.search(response.headers.get("keep-alive", ""))
         if told is not None:
-            self._told_idle_seconds[response.url.host] = max(int(told[1]) - 1, 0)
+            self._told_idle_seconds[response.request.url.host] = max(int(told[1]) - 1, 0)
 
 
 async def send(
-    client: httpx.AsyncClient,
+    connections: Connections,
     method: str,
     address: str,
     *,
@@ -133,8 +195,11 @@ async def send(
         BridgeError: ``not_configured`` for a proxy that refuses.
     """
     try:
-        request = client.build_request(method, address, content=content, headers=headers, params=params)
-        return await client.send(request, stream=True)
+        request = connections.request(method, address, headers, content, params)
+        response = await connections.exchange(request)
+        response.request = request
+        connections.note_idle_seconds(response)
+        return response
     except httpx.ProxyError as exc:
         raise _wrong_proxy(exc) from exc
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
@@ -177,18 +242,11 @@ def _keeping(seconds: int) -> httpx.Limits:
 def _open_client(trust: Trust, limits: httpx.Limits) -> httpx.AsyncClient:
     try:
         return httpx.AsyncClient(
-            timeout=_TIMEOUT,
             limits=limits,
             follow_redirects=False,
             verify=trust.context,
-            transport=_direct(trust, limits),
             # A proxy of the environment has no business between us and a server on this machine.
             trust_env=not trust.loopback,
-            headers={
-                "user-agent": f"databricks-responses-mcp/{__version__}",
-                # Compression would hold events back until a block is full.
-                "accept-encoding": "identity",
-            },
         )
     except (ImportError, ValueError) as exc:
         # A proxy URL of a kind that httpx does not take, or takes only with more packages.
@@ -200,7 +258,7 @@ def _open_client(trust: Trust, limits: httpx.Limits) -> httpx.AsyncClient:
 
 
 def _direct(trust: Trust, limits: httpx.Limits) -> httpx.AsyncBaseTransport | None:
-    """The transport that costs least; None for httpx's own, which knows proxies and needs no compiled package."""
+    """The direct transport; None where the environment names a proxy or the package is missing that it needs."""
     if not trust.loopback and not _PROXIED.isdisjoint(getproxies()):
         return None
     try:
