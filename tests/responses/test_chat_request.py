@@ -328,7 +328,6 @@ def test_of_allowed_tools_the_chat_api_is_told_of_those_alone() -> None:
         ({"tools": [{"type": "hologram"}]}, "hologram tools"),
         ({"tools": [LOOK_UP], "tool_choice": {"type": "web_search"}}, "web search"),
         ({"text": {"format": {"type": "grammar"}}}, "structured output"),
-        ({"service_tier": "priority"}, "service_tier"),
         ({"background": True}, "background"),
         ({"store": True}, "stored responses"),
         ({"previous_response_id": "resp_1"}, "stored responses"),

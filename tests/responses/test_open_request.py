@@ -97,11 +97,6 @@ def test_a_conversation_is_sent_back_in_the_shape_that_open_responses_takes() ->
 @pytest.mark.parametrize(
     ("parameters", "feature"),
     [
-        ({"tools": [LOOK_UP, {"type": "web_search"}]}, "web search"),
-        ({"tools": [{"type": "custom", "name": "sql"}]}, "custom tools"),
-        ({"tools": [{"type": "image_generation"}]}, "image generation"),
-        ({"tool_choice": {"type": "mcp", "server_label": "x"}}, "mcp"),
-        ({"service_tier": "priority"}, "service_tier"),
         ({"previous_response_id": "resp_1"}, "stored responses"),
         ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, "compacted conversations"),
     ],
@@ -110,6 +105,17 @@ def test_what_open_responses_lacks_is_named(parameters: dict[str, Any], feature:
     with pytest.raises(UntranslatableError) as caught:
         to_open({"model": GEMINI, "input": "Hi.", **parameters})
     assert caught.value.feature == feature
+
+
+def test_tools_and_tiers_that_some_models_refuse_are_sent() -> None:
+    asked = {
+        "tools": [LOOK_UP, {"type": "web_search"}, {"type": "custom", "name": "sql"}],
+        "tool_choice": {"type": "mcp", "server_label": "x"},
+        "service_tier": "priority",
+    }
+    body, notes = to_open({"model": GEMINI, "input": "Hi.", **asked})
+    assert ({name: body[name] for name in asked}, notes) == (asked, [])
+    assert "service_tier" not in to_open({"model": GEMINI, "input": "Hi.", "service_tier": "auto"})[0]
 
 
 def test_a_text_alone_is_one_message() -> None:

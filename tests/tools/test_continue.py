@@ -170,7 +170,6 @@ async def test_two_turns_at_once_wait_for_each_other(connect: Connect) -> None:
 
 BAD_TOOLS: list[tuple[dict[str, Any], str, str]] = [
     ({"tools": [{"type": "function"}]}, "invalid_argument", "tools[0].name: Field required"),
-    ({"tools": [{"type": "code_interpreter"}]}, "unsupported_by_model", "code_interpreter"),
     ({"tools": [WEATHER], "tool_choice": "absent"}, "invalid_argument", "'absent'"),
     ({"output_schema": {"type": "nonsense"}}, "invalid_argument", "output_schema is not a JSON Schema"),
 ]
@@ -186,6 +185,34 @@ async def test_wrong_tools_are_told_by_their_place_before_anything_is_sent(
     assert facts["error"]["code"] == code
     assert words in content[0].text
     assert emulator.state.journal.to("/responses") == []
+
+
+async def test_a_tool_type_that_a_model_refuses_is_sent_and_the_refusal_explained(
+    connect: Connect, emulator: RunningEmulator, era: str
+) -> None:
+    tool = {"type": "file_search", "vector_store_ids": ["vs_1"]}
+    async with connect(era) as host:
+        for model, path in (
+            ("databricks-gpt-5", "/serving-endpoints/responses"),
+            ("databricks-claude-sonnet-4-5", "/serving-endpoints/open-responses"),
+        ):
+            content, facts, failed = await host.call(ASK, prompt="Hi", model=model, tools=[tool])
+            assert failed
+            assert (facts["error"]["code"], facts["error"]["status"]) == ("unsupported_by_model", 400)
+            assert "file_search" in content[0].text
+            assert "function, custom" in facts["error"]["hint"]
+            assert emulator.state.journal.to(path)[-1].body["tools"] == [tool]
+
+
+async def test_what_is_documented_as_refused_is_sent_where_a_setting_says_so(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    for checked, sent in ((True, 0), (False, 1)):
+        async with connect(check_parameters=checked) as host:
+            _, facts, failed = await host.call(ASK, prompt="Hi", extra={"store": True})
+        assert (failed, facts["error"]["code"]) == (True, "unsupported_by_model")
+        bodies = [exchange.body for exchange in emulator.state.journal.to("/responses")]
+        assert [body["store"] for body in bodies] == [True] * sent
 
 
 async def test_an_unknown_tool_type_passes_to_an_external_model(connect: Connect, emulator: RunningEmulator) -> None:

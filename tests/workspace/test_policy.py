@@ -5,7 +5,7 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
-from databricks_responses_mcp.workspace.parameter_policy import check_parameters
+from databricks_responses_mcp.workspace.parameter_policy import check_parameters, needs_check
 
 ASKING = {"background": True, "store": True, "previous_response_id": "resp_1", "conversation": {"id": "conv_1"}}
 
@@ -78,3 +78,12 @@ def test_asking_for_nothing_is_the_same_as_not_asking() -> None:
 def test_service_tier_and_unknown_parameters_pass_unchanged() -> None:
     given = {"service_tier": "priority", "truncation": "auto", "brand_new": {"a": None}}
     assert check_parameters(given, PAY_PER_TOKEN) == given
+
+
+def test_the_supervisor_has_rules_of_its_own() -> None:
+    given = {"background": True, "store": True, "temperature": 1}
+    assert check_parameters(given, PAY_PER_TOKEN, surface="supervisor") == given
+    assert not needs_check({"background": True}, "supervisor")
+    for name in ("temperature", "top_p"):
+        with pytest.raises(BridgeError, match=f"does not take {name} together with tools"):
+            check_parameters({name: 0, "tools": [{}]}, PAY_PER_TOKEN, surface="supervisor")

@@ -130,11 +130,6 @@ def size_problems(tools: Any) -> list[str]:
     return [f"tools[{number}]: it {problem}" for number, tool in enumerate(given) if (problem := _too_much(tool))]
 
 
-def foreign_types(tools: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The types that pay-per-token endpoints do not take, as given."""
-    return [str(tool["type"]) for tool in tools if tool.get("type") not in NATIVE_TYPES]
-
-
 def tool_choice(choice: str, tools: Sequence[Mapping[str, Any]]) -> str | dict[str, Any] | None:
     """The API's ``tool_choice`` for a mode (none, auto, required), a tool's name, or a tool's type.
 

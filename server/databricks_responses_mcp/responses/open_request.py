@@ -1,17 +1,16 @@
 """A Responses request as Open Responses takes it: one API for the models that are not OpenAI's.
 
-Source: ``POST /serving-endpoints/open-responses``. It knows function tools only, no ``output_*`` content in what is
-sent back to it, no reasoning of earlier turns, and no message of the assistant's at the end.
+Source: ``POST /serving-endpoints/open-responses``. It takes no ``output_*`` content in what is sent back to it, no
+reasoning of earlier turns, and no message of the assistant's at the end. It was seen to take function tools only; other
+types are sent all the same, and the server's refusal is explained.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
-from databricks_responses_mcp.responses.unsupported import UntranslatableError, require_functions, tool_feature
 
 _SURFACE = "Open Responses"
 # Taken, by its documentation, and for other models than OpenAI's ignored: what is ignored need not be sent.
@@ -41,18 +40,10 @@ def to_open(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if body.get("stream") is not None:
         opened["stream"] = body["stream"]
     opened |= asked
-    if tools := require_functions(body.get("tools") or (), _SURFACE):
-        opened["tools"] = [dict(tool) for tool in tools]
-    _check_choice(body.get("tool_choice"))
+    if tools := body.get("tools"):
+        # Of other types than function too: what a model takes changes, a refusal costs nothing and names the type.
+        opened["tools"] = tools
     return opened, [*notes, *left_out_note(_SURFACE, left_out)]
-
-
-def _check_choice(choice: Any) -> None:
-    kind = choice.get("type") if isinstance(choice, Mapping) else None
-    if kind not in (None, "function", "allowed_tools"):
-        raise UntranslatableError(
-            tool_feature(kind), f"{_SURFACE} cannot be told to use a tool of type {quoted(kind)}."
-        )
 
 
 def _item(item: Item) -> Item:

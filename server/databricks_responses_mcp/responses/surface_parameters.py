@@ -55,9 +55,12 @@ _REFUSED = {
     "conversation": (_STORED, "stores no conversations"),
     "previous_response_id": (_STORED, "stores no responses to go on from"),
     "prompt": ("stored prompts", "stores no prompts"),
-    "service_tier": ("service_tier", "lets nobody choose a service tier"),
     "store": (_STORED, "stores no responses"),
 }
+
+
+_DECIDED_BY_SERVER = frozenset({"service_tier"})
+"""Documented for some models of a surface and refused by others: sent, and a refusal costs nothing."""
 
 
 def take_parameters(
@@ -79,6 +82,8 @@ def take_parameters(
         if name in said_otherwise or value is None:
             continue
         if name in known or name not in NATIVE_ONLY:
+            kept[name] = value
+        elif name in _DECIDED_BY_SERVER and not _is_neutral(name, value):
             kept[name] = value
         elif not _is_neutral(name, value):
             if name in _REFUSED:

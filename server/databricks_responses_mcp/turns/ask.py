@@ -6,13 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
-from databricks_responses_mcp.responses.native_tools import (
-    NATIVE_TYPES,
-    foreign_types,
-    size_problems,
-    tool_choice,
-    tool_problems,
-)
+from databricks_responses_mcp.responses.native_tools import size_problems, tool_choice, tool_problems
 from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_parameters
 from databricks_responses_mcp.responses.tool_shapes import responses_choice, responses_tools
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -22,8 +16,7 @@ from databricks_responses_mcp.turns.outcome import INTERRUPTED, Outcome
 from databricks_responses_mcp.turns.pipeline import SURFACE
 from databricks_responses_mcp.turns.structured_output import check_output_schema, fit_to_schema, text_format
 from databricks_responses_mcp.turns.turn import take_turn
-from databricks_responses_mcp.workspace.endpoints import Endpoint, looks_pay_per_token
-from databricks_responses_mcp.workspace.parameter_policy import check_parameters
+from databricks_responses_mcp.workspace.parameter_policy import check_parameters, needs_check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +138,7 @@ async def _go_on_with(bridge: Bridge, earlier: Conversation, question: Question)
     check_nothing_waits(earlier)
     endpoint = question.model or earlier.endpoint
     # What this turn names replaces what the conversation had; the rest stays as it was.
-    named = await _parameters(bridge, endpoint, question)
+    named = await _parameters(bridge, endpoint, question, used_surface=earlier.parameters.get(SURFACE))
     servers = question.mcp_servers or earlier.mcp_servers
     _check_labels(bridge, {**earlier.parameters, **named}, servers)
     earlier.endpoint = endpoint
@@ -158,13 +151,13 @@ async def _go_on_with(bridge: Bridge, earlier: Conversation, question: Question)
     return named
 
 
-async def _parameters(bridge: Bridge, model: str, question: Question) -> dict[str, Any]:
-    endpoint = await bridge.endpoints.get(model) if question.extra or question.tools else None
-    _check_tool_types(question.tools, model, endpoint)
+async def _parameters(
+    bridge: Bridge, model: str, question: Question, *, used_surface: str | None = None
+) -> dict[str, Any]:
+    """The parameters of a turn; ``used_surface`` is the one that its conversation was asked to use."""
     choice = _tool_choice(bridge, question)
-    extra = check_parameters(question.extra, endpoint, name=model) if question.extra else {}
     forced = {SURFACE: question.surface} if question.surface is not None else {}
-    return forced | build_parameters(
+    parameters = build_parameters(
         RequestOptions(
             instructions=question.instructions,
             reasoning_effort=question.reasoning_effort,
@@ -177,9 +170,14 @@ async def _parameters(bridge: Bridge, model: str, question: Question) -> dict[st
             parallel_tool_calls=question.parallel_tool_calls,
             max_tool_calls=question.max_tool_calls,
             text_format=text_format(question.output_schema) if question.output_schema is not None else None,
-            extra=extra,
+            extra=question.extra,
         )
     )
+    surface = question.surface or used_surface or bridge.settings.surface
+    if bridge.settings.check_parameters and needs_check(parameters, surface):
+        endpoint = await bridge.endpoints.get(model)
+        parameters = check_parameters(parameters, endpoint, name=model, surface=surface)
+    return forced | parameters
 
 
 def _tool_choice(bridge: Bridge, question: Question) -> str | dict[str, Any] | None:
@@ -246,16 +244,4 @@ def _check_question(bridge: Bridge, question: Question) -> None:
             ErrorCode.INVALID_ARGUMENT,
             f"tool_choice {quoted(question.tool_choice)} is no mode and no tool of this call.",
             "Use none, auto, required, or the name or type of one of `tools` or `mcp_servers`.",
-        )
-
-
-def _check_tool_types(tools: Sequence[Mapping[str, Any]], model: str, endpoint: Endpoint | None) -> None:
-    """Pay-per-token endpoints take seven tool types; one unknown type fails the whole request there."""
-    foreign = foreign_types(tools)
-    pay_per_token = endpoint.kind == "pay_per_token" if endpoint is not None else looks_pay_per_token(model)
-    if foreign and pay_per_token:
-        raise BridgeError(
-            ErrorCode.UNSUPPORTED_BY_MODEL,
-            f"{model} does not take tools of type {', '.join(foreign)}.",
-            f"Pay-per-token endpoints take {', '.join(NATIVE_TYPES)}; an external-model endpoint takes every type.",
         )

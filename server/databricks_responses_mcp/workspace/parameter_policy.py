@@ -1,7 +1,7 @@
-"""Which request parameters an endpoint takes, where that is known before it is asked.
+"""Which request parameters are refused before they are sent: those that the documentation says are answered with 400.
 
-Pay-per-token endpoints keep nothing between requests. The bridge never sends them what they cannot take; a caller who
-asks for it by name is told so, and what to do instead, before anything is paid for.
+Each surface has its rules. Everything else is sent, and the server decides; `RESPONSES_MCP_CHECK_PARAMETERS` turns
+these checks off as well.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,8 @@ _CONTINUE = (
     "conversation itself"
 )
 
-_REFUSED: Mapping[str, _Refusal] = {
+# "Query with the OpenAI Responses API" and the REST reference, for pay-per-token endpoints.
+_OF_PAY_PER_TOKEN: Mapping[str, _Refusal] = {
     "background": _Refusal(
         "runs nothing in the background",
         f"Leave it out: the call streams, with progress, until it is done; {_EXTERNAL}.",
@@ -38,10 +39,21 @@ _REFUSED: Mapping[str, _Refusal] = {
 }
 
 
+# The Supervisor API's documentation: neither is taken beside tools. It has background processing.
+_OF_SUPERVISOR_WITH_TOOLS = frozenset({"temperature", "top_p"})
+_SUPERVISOR = "supervisor"
+
+
+def needs_check(parameters: Mapping[str, object], surface: str) -> bool:
+    """Return whether a request has a parameter that a surface has a rule for."""
+    rules = _OF_SUPERVISOR_WITH_TOOLS if surface == _SUPERVISOR else _OF_PAY_PER_TOKEN.keys()
+    return not rules.isdisjoint(parameters)
+
+
 def check_parameters(
-    parameters: Mapping[str, object], endpoint: Endpoint | None, *, name: str = ""
+    parameters: Mapping[str, object], endpoint: Endpoint | None, *, name: str = "", surface: str = "auto"
 ) -> dict[str, object]:
-    """The parameters as they may be sent to the endpoint.
+    """Return the parameters as they may be sent to an endpoint on a surface.
 
     On a pay-per-token endpoint, those of the four stateful parameters that ask for nothing (false, null, empty) are
     left out: any value of theirs is answered with 400 there, and leaving them out means the same. Everywhere else, and
@@ -51,16 +63,20 @@ def check_parameters(
         parameters: what the caller gave; not modified.
         endpoint: what the listing says about the endpoint, if anything.
         name: the endpoint's name, for when there is no listing; ``model`` among the parameters does as well.
+        surface: the one that was asked for, or ``auto``.
 
     Raises:
         BridgeError: ``unsupported_by_model``, naming the parameter and the alternative.
     """
     shown = endpoint.name if endpoint is not None else name or str(parameters.get("model") or "")
+    if surface == _SUPERVISOR:
+        _check_supervisor(parameters, shown)
+        return dict(parameters)
     if not (endpoint.kind == "pay_per_token" if endpoint is not None else looks_pay_per_token(shown)):
         return dict(parameters)
     passed: dict[str, object] = {}
     for parameter, value in parameters.items():
-        refusal = _REFUSED.get(parameter)
+        refusal = _OF_PAY_PER_TOKEN.get(parameter)
         if refusal is None:
             passed[parameter] = value
         elif value:
@@ -70,3 +86,13 @@ def check_parameters(
                 refusal.instead,
             )
     return passed
+
+
+def _check_supervisor(parameters: Mapping[str, object], model: str) -> None:
+    given = sorted(name for name in _OF_SUPERVISOR_WITH_TOOLS if parameters.get(name) is not None)
+    if given and parameters.get("tools"):
+        raise BridgeError(
+            ErrorCode.UNSUPPORTED_BY_MODEL,
+            f"The Supervisor API does not take {' and '.join(given)} together with tools ({model}).",
+            f"Leave {' and '.join(given)} out.",
+        )

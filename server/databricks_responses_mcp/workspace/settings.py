@@ -142,6 +142,15 @@ class Settings(BaseModel):
         ),
     ] = None
 
+    check_parameters: Annotated[
+        bool,
+        Doc(
+            "Whether parameters that are documented to be answered with 400 are refused before the request is sent.",
+            "true or false",
+            default="true",
+        ),
+    ] = True
+
     timeout_seconds: Annotated[
         float,
         Field(ge=1, le=3600, allow_inf_nan=False),
