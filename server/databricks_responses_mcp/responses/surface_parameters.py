@@ -81,9 +81,7 @@ def take_parameters(
     for name, value in body.items():
         if name in said_otherwise or value is None:
             continue
-        if name in known or name not in NATIVE_ONLY:
-            kept[name] = value
-        elif name in _DECIDED_BY_SERVER and not _is_neutral(name, value):
+        if name in known or name not in NATIVE_ONLY or (name in _DECIDED_BY_SERVER and not _is_neutral(name, value)):
             kept[name] = value
         elif not _is_neutral(name, value):
             if name in _REFUSED:
