@@ -48,6 +48,8 @@ def create_app(state: EmulatorState) -> Starlette:
         path("GET", "/api/2.0/serving-endpoints/{name}", endpoints.get_endpoint),
         path("GET", "/api/2.1/unity-catalog/model-services", listings.list_model_services),
         path("GET", "/api/2.1/unity-catalog/model-services/{name}", listings.get_model_service),
+        path("GET", "/api/2.1/unity-catalog/mcp-services", listings.list_mcp_services),
+        path("GET", "/api/2.1/unity-catalog/mcp-services/{name}", listings.get_mcp_service),
         path("GET", "/api/ai-gateway/v2/endpoints", gateway.list_gateway_endpoints),
         path("GET", "/api/2.0/apps", apps.list_apps),
         path("GET", "/api/2.0/apps/{name}", apps.get_app),

@@ -181,3 +181,15 @@ def default_services() -> dict[str, ModelService]:
         ),
     )
     return {service.name: service for service in services}
+
+
+def default_mcp_services() -> dict[str, str]:
+    """The MCP services of a new embedded workspace, with their comments, by name."""
+    return {
+        "system.ai.dbsql": "Runs SQL on a warehouse",
+        "system.ai.genie_one_mcp": "Asks Genie",
+        "system.ai.github": "Reads and writes in GitHub",
+        "system.ai.sandbox": "Runs Python, SQL and shell commands",
+        "system.ai.web_search": "Searches the web",
+        "production.ai.tickets": "The support team's tickets",
+    }

@@ -10,7 +10,12 @@ from typing import Any
 import anyio
 
 from databricks_workspace_emulator.catalogue import Endpoint, ModelService
-from databricks_workspace_emulator.default_endpoints import default_apps, default_catalogue, default_services
+from databricks_workspace_emulator.default_endpoints import (
+    default_apps,
+    default_catalogue,
+    default_mcp_services,
+    default_services,
+)
 from databricks_workspace_emulator.engines.base import Engine
 from databricks_workspace_emulator.faults import Faults
 from databricks_workspace_emulator.request_log import Journal
@@ -60,6 +65,7 @@ class EmulatorState:
         faults: what is to go wrong, in order.
         endpoints: serving endpoints by name; may be changed while it runs.
         services: model services of Unity Catalog that somebody made, by name; each model has one besides.
+        mcp_services: MCP services of Unity Catalog, with their comments, by name.
         routed: how many requests each of them has had.
         apps: Databricks Apps that are agents, by name.
         journal: what was received.
@@ -74,6 +80,7 @@ class EmulatorState:
     faults: Faults = field(default_factory=Faults)
     endpoints: dict[str, Endpoint] = field(default_factory=default_catalogue)
     services: dict[str, ModelService] = field(default_factory=default_services)
+    mcp_services: dict[str, str] = field(default_factory=default_mcp_services)
     routed: Counter[str] = field(default_factory=Counter)
     apps: dict[str, Endpoint] = field(default_factory=default_apps)
     journal: Journal = field(default_factory=Journal)

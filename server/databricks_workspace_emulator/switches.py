@@ -15,6 +15,7 @@ class Switches:
         supervisor: the Responses API of ``/ai-gateway/mlflow/v1``; without it that path answers 404.
         foundation_models: the listing ``serving-endpoints:foundation-models``; without it 404.
         model_services: the listing of model services in Unity Catalog; without it 404.
+        mcp_services: the listing of MCP services in Unity Catalog; without it 404.
         legacy_names: whether model serving still knows ``databricks-…``; a workspace that has moved to model services
             answers 501 there. On the gateway ``databricks-X`` means ``system.ai.X`` all the same.
         open_responses: the path ``open-responses``; without it 404.
@@ -24,6 +25,7 @@ class Switches:
     supervisor: bool = False
     foundation_models: bool = True
     model_services: bool = True
+    mcp_services: bool = True
     legacy_names: bool = True
     open_responses: bool = True
 

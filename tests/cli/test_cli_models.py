@@ -45,6 +45,13 @@ async def test_json_names_endpoints_and_defaults(cli: CommandLine) -> None:
                 "default_model": "databricks-gpt-5",
                 "default_image_model": "databricks-gpt-5-5",
                 "hidden": 0,
+                "mcp_servers": [
+                    {"name": "system.ai.dbsql", "description": "Runs SQL on a warehouse"},
+                    {"name": "system.ai.genie_one_mcp", "description": "Asks Genie"},
+                    {"name": "system.ai.github", "description": "Reads and writes in GitHub"},
+                    {"name": "system.ai.sandbox", "description": "Runs Python, SQL and shell commands"},
+                    {"name": "system.ai.web_search", "description": "Searches the web"},
+                ],
             },
             "",
             0,

@@ -1,5 +1,6 @@
 """Services of Unity Catalog as a host's model uses them, through the real server over its pipes."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,3 +50,27 @@ async def test_a_legacy_name_is_asked_on_a_workspace_that_has_moved(
     assert (facts["text"], facts["surface"], failed) == ("hello", "gateway", False)
     assert "system.ai.gpt-5 was asked through Unity Gateway" in facts["notes"][0]
     assert "system.ai.gpt-5 was asked through Unity Gateway" in content[0].text
+
+
+async def test_an_mcp_service_is_found_in_the_list_and_used(
+    emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
+    servers = json.dumps(
+        {
+            "system.ai.dbsql": {"require_approval": "never"},
+            "docs": {"url": "https://mcp.example.com", "description": "D"},
+        }
+    )
+    async with server(emulator, tmp_path, era, model_schemas="production.ai", mcp_servers=servers) as host:
+        content, listed, _ = await host.call("list_databricks_models", name_contains="none", all=True)
+        _, facts, failed = await host.call(ASK, prompt="Which tables are there?", mcp_servers=["system.ai.dbsql"])
+    names = [one["name"] for one in listed["mcp_servers"]]
+    assert names == ["docs", *sorted(emulator.state.mcp_services)]
+    assert listed["mcp_servers"][0] == {"name": "docs", "description": "D"}
+    assert "system.ai.sandbox: Runs Python, SQL and shell commands" in content[0].text
+    assert not failed
+    assert [item["server_label"] for item in facts["output"] if item["type"] == "mcp_call"] == [
+        "mcp-services__system__ai__dbsql"
+    ]
+    (tool,) = emulator.state.journal.to("/responses")[0].body["tools"]
+    assert tool["server_url"] == f"{emulator.host}/ai-gateway/mcp-services/system.ai.dbsql"

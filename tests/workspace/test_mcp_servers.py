@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from inline_snapshot import snapshot
@@ -113,6 +114,27 @@ async def test_a_server_of_the_workspace_is_reached_with_the_workspaces_own_toke
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("system.ai.dbsql", "mcp-services__system__ai__dbsql"),
+        ("system.ai.genie_one_mcp", "mcp-services__system__ai__genie_one_mcp"),
+        ("production.ai.my-tickets", "mcp-services__production__ai__my-tickets"),
+    ],
+)
+async def test_an_mcp_service_is_reached_through_the_gateway_with_the_workspaces_own_token(
+    name: str, label: str
+) -> None:
+    (tool,) = await servers({name: {"require_approval": "never"}}).resolve([name], ACCESS)
+    assert tool == {
+        "type": "mcp",
+        "server_label": label,
+        "server_url": f"https://adb-1.2.azuredatabricks.net/ai-gateway/mcp-services/{quote(name)}",
+        "authorization": "dapi-workspace",
+        "require_approval": "never",
+    }
+
+
 async def test_the_configuration_says_what_a_server_of_the_workspace_may_do() -> None:
     known = servers({"sql": {"allowed_tools": ["read"], "require_approval": "never"}})
     (tool,) = await known.resolve(["sql"], ACCESS)
@@ -154,6 +176,7 @@ async def test_what_signs_in_to_the_workspace_is_told_to_its_own_servers_alone(f
 
 def test_no_two_servers_of_the_workspace_share_a_label() -> None:
     names = ["functions/a/b_c", "functions/a_b/c", "functions/a/b__c", "functions/a/_b/c", "functions/a_/b/c"]
+    names += ["functions.a.b", "a.b_c.d", "a_b.c.d", "a.b.c_d", "system.ai.dbsql"]
     names += ["genie/é", "genie/è", "genie/" + "x" * 80, "genie/" + "x" * 81, "external/a b", "external/a_b"]
     labels = [managed_label(name) for name in names]
     assert len(set(labels)) == len(names)
@@ -162,7 +185,28 @@ def test_no_two_servers_of_the_workspace_share_a_label() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["gitlab", "genie/", "genie/a/b", "functions/main", "sql/x", "external/..", "external/a\nb", "", "/sql", "SQL"],
+    [
+        "system.ai",
+        "system.ai.",
+        "system.ai..",
+        "system.ai.a.b",
+        "system.ai.a/../b",
+        "system.ai./../../api/2.0/x",
+        "system.ai.a%2e",
+        "system.ai.a b",
+        "mcp-services/system.ai.dbsql",
+        "https://evil.example.com",
+        "gitlab",
+        "genie/",
+        "genie/a/b",
+        "functions/main",
+        "sql/x",
+        "external/..",
+        "external/a\nb",
+        "",
+        "/sql",
+        "SQL",
+    ],
 )
 def test_an_unknown_name_is_told_what_there_is(name: str) -> None:
     with pytest.raises(BridgeError) as caught:
@@ -191,6 +235,10 @@ WRONG = [
     ('{"a b": {"url": "https://x.example"}}', "a b: a name is a letter"),
     ('{"genie": {"url": "https://x.example"}}', "genie: genie means a server of the workspace"),
     ('{"sql__x": {"url": "https://x.example"}}', "sql__x: sql means a server of the workspace"),
+    (
+        '{"mcp-services__a": {"url": "https://x.example"}}',
+        "mcp-services__a: mcp-services means a server of the workspace",
+    ),
     ('{"functions": {"require_approval": "never"}}', "functions.url: a server has one"),
     ('{"sql": {"authorization": "x"}}', "sql: a server of the workspace is signed in to as the bridge is"),
     ('{"a": {"url": "ftp://x.example"}}', "a.url: it takes an https:// URL"),

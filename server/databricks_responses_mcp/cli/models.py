@@ -9,7 +9,7 @@ from databricks_responses_mcp.cli.errors import failing_as_json
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import LISTING, SessionOptions, json_option, session_options
 from databricks_responses_mcp.cli.phases import phases
-from databricks_responses_mcp.cli.printing import note, write_json
+from databricks_responses_mcp.cli.printing import note, write_json, write_out
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
 from databricks_responses_mcp.cli.tables import Column, write_table
@@ -31,11 +31,12 @@ _COLUMNS = (
     Column(heading="Draws", styles=_USE, rank=2),
     Column(heading="Default", style="cyan"),
 )
+_SERVER_COLUMNS = (Column(heading="Name", style="bold"), Column(heading="Description"))
 
 
 @click.command(cls=SectionedCommand, help="List the models of the workspace: how each is reached, and what it can do.")
 @click.option("--filter", "name_contains", metavar="TEXT", default="", help="Only models whose name contains TEXT.")
-@click.option("--all", "everything", is_flag=True, help="Also list endpoints that return no text.")
+@click.option("--all", "everything", is_flag=True, help="Also list endpoints that return no text, and MCP servers.")
 @click.option("--can", metavar="CAPABILITY", type=click.Choice(CAPABILITIES), help="Only models with this capability.")
 @json_option
 @session_options(LISTING)
@@ -52,6 +53,9 @@ def command(session: SessionOptions, name_contains: str, everything: bool, can: 
         note("No serving endpoint matches.")
     else:
         write_table(_COLUMNS, rows)
+    if listing.mcp_servers:
+        write_out("\nMCP servers:\n")
+        write_table(_SERVER_COLUMNS, [(name, told or "-") for name, told in listing.mcp_servers.items()])
     for problem in listing.notes:
         note(problem)
     if listing.hidden:

@@ -61,7 +61,7 @@ async def ask_databricks_model(
         Names,
         Field(
             description="MCP servers that the model may use: configured names, or the workspace's, for example "
-            "genie/space, functions/catalog/schema, sql."
+            "genie/space, sql, system.ai.dbsql."
         ),
     ] = (),
     tool_choice: Annotated[

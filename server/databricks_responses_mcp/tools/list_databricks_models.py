@@ -32,6 +32,7 @@ class ModelList(BaseModel):
     hidden: Maybe[int] = None
     default_model: Maybe[str] = None
     default_image_model: Maybe[str] = None
+    mcp_servers: Maybe[list[dict[str, str]]] = None
     notes: Maybe[list[str]] = None
     error: Maybe[ErrorFacts] = None
 
@@ -48,7 +49,7 @@ async def list_databricks_models(
         ),
     ] = None,
     all: Annotated[  # noqa: A002 - what callers call it
-        bool, Field(description="true also lists endpoints that return no text, and adds details. Default: false.")
+        bool, Field(description="true also lists endpoints without text, MCP servers, and details. Default: false.")
     ] = False,
 ) -> Annotated[CallToolResult, ModelList]:
     """List endpoints; see DESCRIPTION."""

@@ -1,8 +1,8 @@
 """The workspace's endpoints, as a caller is told of them."""
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
@@ -33,6 +33,7 @@ class Listing:
     default_image_model: str | None
     is_whole: bool
     notes: tuple[str, ...] = ()
+    mcp_servers: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """The structured result."""
@@ -41,6 +42,8 @@ class Listing:
             "hidden": self.hidden,
             "default_model": self.default_model,
             "default_image_model": self.default_image_model,
+            "mcp_servers": [_without_empty(name=name, description=told) for name, told in self.mcp_servers.items()]
+            or None,
             "notes": list(self.notes) or None,
         }
         return {key: value for key, value in facts.items() if value is not None}
@@ -54,6 +57,11 @@ class Listing:
             lines.append(f"({self.hidden} more {verb} not shown here; all=true shows everything.)")
         model, image_model = self.default_model or _NO_DEFAULT, self.default_image_model or _NO_DEFAULT
         lines.append(f"Default model: {visible(model)}. Default image model: {visible(image_model)}.")
+        if self.mcp_servers:
+            lines.append("MCP servers that a call may name in mcp_servers:")
+            lines += [
+                f"{visible(name)}: {visible(told) or 'no description'}" for name, told in self.mcp_servers.items()
+            ]
         lines += [visible(note) for note in self.notes]
         return "\n".join(lines)
 
@@ -88,14 +96,31 @@ async def list_models(
         shown = [e for e in shown if e.profile.is_askable]
     if brief:
         shown = [e for e in shown if e.ready][:_SHORT]
+    servers, problems = await list_mcp_servers(bridge) if everything else ({}, ())
     return Listing(
         endpoints=shown,
         hidden=len(matching) - len(shown),
         default_model=bridge.settings.model or await _default(bridge.endpoints.default_text_model),
         default_image_model=bridge.settings.image_model or await _default(bridge.endpoints.default_image_model),
         is_whole=not brief,
-        notes=bridge.endpoints.problems,
+        notes=(*bridge.endpoints.problems, *problems),
+        mcp_servers=servers,
     )
+
+
+async def list_mcp_servers(bridge: Bridge) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The MCP servers that have a name of their own, with their descriptions: configured ones, and MCP services.
+
+    Returns:
+        The servers, and sentences about what could not be listed.
+    """
+    services = await bridge.catalog.list("mcp-services")
+    told = {name: str(entry.get("comment") or "") for name, entry in services.entries.items()}
+    return {**bridge.mcp_servers.configured, **dict(sorted(told.items()))}, services.problems
+
+
+def _without_empty(**texts: str) -> dict[str, str]:
+    return {key: text for key, text in texts.items() if text}
 
 
 async def _default(choose: Callable[[], Awaitable[str]]) -> str | None:

@@ -1,11 +1,18 @@
-"""The MCP servers that every Databricks workspace has: their short names, paths and labels."""
+"""The MCP servers of a Databricks workspace: their names, paths and labels.
+
+Managed servers have short names (``genie/SPACE``); MCP services of Unity Catalog have names of three parts
+(``system.ai.dbsql``).
+"""
 
 import hashlib
 import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from databricks_responses_mcp.workspace.catalog import is_catalog_name
+
 _PREFIX = "/api/2.0/mcp/"
+_SERVICES = "mcp-services"
 _MOST = 64
 # How many parts may come after each kind, the least and the most.
 _PARTS: Mapping[str, tuple[int, int]] = {
@@ -23,24 +30,27 @@ MANAGED_FORMS = (
     "ai-search/<catalog>/<schema>/<index>",
     "sql",
     "external/<connection>",
+    "<catalog>.<schema>.<service>, such as system.ai.dbsql",
 )
-"""The short names, for a person. ``vector-search`` is the old name of ``ai-search``, and is taken too."""
+"""The forms of names, for a person. ``vector-search`` is the old name of ``ai-search``, and is taken too."""
 
 
 def managed_kind(name: str) -> str | None:
     """The kind of server that a name begins with, whether or not the rest of it is right."""
     kind = name.partition("/")[0]
-    return kind if kind in _PARTS else None
+    return kind if kind in _PARTS or kind == _SERVICES else None
 
 
 def managed_path(name: str) -> str | None:
-    """The path of a server on the workspace; None if the name is no short name."""
+    """The path of a server on the workspace; None if the name is that of no server of it."""
+    if is_catalog_name(name):
+        return f"/ai-gateway/{_SERVICES}/{quote(name, safe='')}"
     parts = _parts(name)
     return None if parts is None else _PREFIX + "/".join(quote(part, safe="") for part in parts)
 
 
 def managed_label(name: str) -> str | None:
-    """What the model is told the server is called: a different label for each name; None if it is no short name."""
+    """What the model is told the server is called: a different label for each name; None if it is none."""
     parts = _parts(name)
     if parts is None:
         return None
@@ -52,8 +62,10 @@ def managed_label(name: str) -> str | None:
 
 
 def _parts(name: str) -> list[str] | None:
-    kind = managed_kind(name)
-    if kind is None:
+    if is_catalog_name(name):
+        return [_SERVICES, *name.split(".")]
+    kind = name.partition("/")[0]
+    if kind not in _PARTS:
         return None
     least, most = _PARTS[kind]
     parts = name.split("/")

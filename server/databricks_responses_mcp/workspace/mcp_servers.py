@@ -1,8 +1,8 @@
 """MCP servers that a model may call while it answers: named in the configuration, signed in by the bridge.
 
 A caller names servers; addresses and secrets come from the setting ``mcp_servers`` and the environment, and are put
-into each request as it is sent. Databricks' own servers need no configuration: their names are the paths that they have
-under ``/api/2.0/mcp/`` of the workspace, and they are signed in to as the bridge is.
+into each request as it is sent. The workspace's own servers need no configuration: managed servers are named by their
+paths under ``/api/2.0/mcp/``, MCP services by their names in Unity Catalog. They are signed in to as the bridge is.
 """
 
 import re
@@ -34,6 +34,11 @@ class McpServers:
         self._entries = entries
         self._environ = environ
         self._secrets = secrets
+
+    @property
+    def configured(self) -> dict[str, str]:
+        """The configured servers that are not the workspace's, with what is told of them."""
+        return {name: entry.description or "" for name, entry in self._entries.items() if entry.url is not None}
 
     def labels(self, names: Iterable[str]) -> dict[str, str]:
         """The ``server_label`` of each name. Always the same for the same name: replayed items speak of it.

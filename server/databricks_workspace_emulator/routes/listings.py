@@ -1,4 +1,4 @@
-"""The listings beside ``serving-endpoints``: foundation models with their APIs, and Unity Catalog's model services."""
+"""The listings beside ``serving-endpoints``: foundation models with their APIs, and the services of Unity Catalog."""
 
 import base64
 import binascii
@@ -36,6 +36,27 @@ async def get_model_service(incoming: Incoming) -> Reply:
         if service["name"] == f"model-services/{name}":
             return json_reply(service)
     raise workspace_error(404, "RESOURCE_DOES_NOT_EXIST", f"'{name}' does not exist")
+
+
+async def list_mcp_services(incoming: Incoming) -> Reply:
+    """``GET /api/2.1/unity-catalog/mcp-services``, page by page."""
+    return _page(incoming, "mcp_services", _mcp_services(incoming))
+
+
+async def get_mcp_service(incoming: Incoming) -> Reply:
+    """``GET /api/2.1/unity-catalog/mcp-services/{name}``."""
+    name = incoming.path_params["name"]
+    for service in _mcp_services(incoming):
+        if service["name"] == f"mcp-services/{name}":
+            return json_reply(service)
+    raise workspace_error(404, "RESOURCE_DOES_NOT_EXIST", f"'{name}' does not exist")
+
+
+def _mcp_services(incoming: Incoming) -> list[dict[str, Any]]:
+    if not incoming.state.switches.mcp_services:
+        raise turned_off(incoming.exchange.method, incoming.exchange.path)
+    services = incoming.state.mcp_services.items()
+    return [{"name": f"mcp-services/{name}", "comment": comment} for name, comment in services]
 
 
 def _services(incoming: Incoming) -> list[dict[str, Any]]:
