@@ -12,6 +12,7 @@ from databricks_workspace_emulator.routes import (
     gateway,
     invocations,
     listings,
+    mcp_services,
     open_responses,
     responses,
 )
@@ -42,6 +43,7 @@ def create_app(state: EmulatorState) -> Starlette:
         through_gateway("POST", "/mlflow/v1/responses", gateway.supervisor_response),
         through_gateway("POST", "/mlflow/v1/chat/completions", gateway.unified_chat),
     ]
+    through.append(through_gateway("POST", "/mcp-services/{name}", mcp_services.serve))
     listing = [
         path("GET", "/api/2.0/serving-endpoints", endpoints.list_endpoints),
         path("GET", "/api/2.0/serving-endpoints:foundation-models", listings.list_foundation_models),

@@ -66,6 +66,7 @@ class EmulatorState:
         endpoints: serving endpoints by name; may be changed while it runs.
         services: model services of Unity Catalog that somebody made, by name; each model has one besides.
         mcp_services: MCP services of Unity Catalog, with their comments, by name.
+        mcp_faults: methods of MCP services whose next requests fail, one for each entry.
         routed: how many requests each of them has had.
         apps: Databricks Apps that are agents, by name.
         journal: what was received.
@@ -81,6 +82,7 @@ class EmulatorState:
     endpoints: dict[str, Endpoint] = field(default_factory=default_catalogue)
     services: dict[str, ModelService] = field(default_factory=default_services)
     mcp_services: dict[str, str] = field(default_factory=default_mcp_services)
+    mcp_faults: list[str] = field(default_factory=list)
     routed: Counter[str] = field(default_factory=Counter)
     apps: dict[str, Endpoint] = field(default_factory=default_apps)
     journal: Journal = field(default_factory=Journal)

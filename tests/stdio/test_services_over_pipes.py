@@ -9,8 +9,11 @@ import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 
+from databricks_responses_mcp.calls import search_service
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_workspace_emulator.server import RunningEmulator
-from harness import Host
+from harness import Host, settings_for
 from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, environment
 
@@ -74,3 +77,58 @@ async def test_an_mcp_service_is_found_in_the_list_and_used(
     ]
     (tool,) = emulator.state.journal.to("/responses")[0].body["tools"]
     assert tool["server_url"] == f"{emulator.host}/ai-gateway/mcp-services/system.ai.dbsql"
+
+
+@pytest.mark.parametrize(
+    "model", ["databricks-claude-sonnet-4-5", "databricks-gemini-3-1-pro", "system.ai.gemini-3-1-pro"]
+)
+async def test_a_model_without_web_search_searches_by_the_service(
+    emulator: RunningEmulator, tmp_path: Path, era: str, model: str
+) -> None:
+    async with server(emulator, tmp_path, era) as host:
+        content, facts, failed = await host.call("search_web", question="Who won?", model=model)
+    assert not failed
+    assert facts["sources"] == ["https://example.com/1?q=Who+won%3F", "https://example.com/2?q=Who+won%3F"]
+    assert "Searched by system.ai.web_search" in content[0].text
+    assert "pending_calls" not in facts
+    called = [exchange.body for exchange in emulator.state.journal.to("/ai-gateway/mcp-services/system.ai.web_search")]
+    assert [body["params"]["name"] for body in called if body["method"] == "tools/call"] == ["web_search"]
+
+
+async def test_without_the_service_the_models_refusal_is_explained(
+    emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
+    del emulator.state.mcp_services["system.ai.web_search"]
+    async with server(emulator, tmp_path, era) as host:
+        _, facts, failed = await host.call("search_web", question="Who won?", model="databricks-claude-sonnet-4-5")
+    assert (failed, facts["error"]["code"]) == (True, "unsupported_by_model")
+    assert "In this workspace databricks-gpt-5" in facts["error"]["hint"]
+
+
+async def test_a_search_that_fails_is_told_to_the_model_and_leaves_no_call_waiting(
+    emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
+    async with server(emulator, tmp_path, era) as host:
+        emulator.state.mcp_faults.append("tools/call")
+        content, facts, failed = await host.call(
+            "search_web", question="Who won?", model="databricks-claude-sonnet-4-5"
+        )
+        assert (failed, "pending_calls" in facts, "sources" in facts) == (False, False, False)
+        assert "The model answered without searching" in content[0].text
+        emulator.state.mcp_faults.append("tools/list")
+        _, facts, failed = await host.call("search_web", question="Who won?", model="databricks-claude-sonnet-4-5")
+    assert (failed, facts["error"]["code"]) == (True, "upstream_error")
+    assert "EXECUTE" in facts["error"]["hint"]
+
+
+async def test_an_endless_answer_of_the_service_is_cut(
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_service, "MAX_ANSWER_BYTES", 200)
+    async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
+        with pytest.raises(BridgeError) as caught:
+            await search_service.SearchService(bridge).call("web_search", '{"query": "x"}')
+        for arguments in ("[]", "{", "nonsense", '"text"'):
+            with pytest.raises(BridgeError, match="no JSON object"):
+                await search_service.SearchService(bridge).call("web_search", arguments)
+    assert caught.value.code is ErrorCode.UPSTREAM_ERROR

@@ -73,6 +73,7 @@ async def _search(
 ) -> dict[str, Any]:
     """The result contract's fields."""
     # Imported here: what a turn needs takes a while to import, and `--help` does not.
+    from databricks_responses_mcp.calls.search_service import SearchService
     from databricks_responses_mcp.turns import conversation_queries
     from databricks_responses_mcp.turns.call_context import CallContext
     from databricks_responses_mcp.turns.search import Search, search
@@ -87,7 +88,8 @@ async def _search(
     # The engine is not started: what the embedded workspace finds is made up without it.
     async with open_session(settings, session, announced=_MADE_UP) as bridge:
         with phases() as shown:
-            found = await search(bridge, wanted, CallContext.start(settings, "search", reporter=shown.reporter()))
+            call = CallContext.start(settings, "search", reporter=shown.reporter())
+            found = await search(bridge, wanted, call, server=SearchService(bridge))
         facts = conversation_queries.lasting(bridge, found.facts())
         await forget_what_is_old(bridge)
         return facts

@@ -34,6 +34,7 @@ async def search_web(
 ) -> Annotated[CallToolResult, SearchFacts]:
     """Search; see DESCRIPTION."""
     # Imported at the first call: `tools/list` must not wait for HTTP.
+    from databricks_responses_mcp.calls.search_service import SearchService
     from databricks_responses_mcp.turns.search import Search, search
 
     wanted = Search(
@@ -44,7 +45,8 @@ async def search_web(
         user_location=user_location,
         conversation_id=conversation_id,
     )
-    searched = await search(call.app.bridge, wanted, await call.begin())
+    bridge = call.app.bridge
+    searched = await search(bridge, wanted, await call.begin(), server=SearchService(bridge))
     return call.result(searched.facts())
 
 

@@ -1,8 +1,12 @@
-"""Searching the web: the ``web_search`` tool of the Responses API, its citations as numbered marks and as data."""
+"""Searching the web: the ``web_search`` tool of the Responses API, its citations as numbered marks and as data.
 
+Models without it search by the workspace's MCP service, if there is one: its tools are functions to them.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from databricks_responses_mcp.errors import BridgeError, Reason
 from databricks_responses_mcp.responses.citations import link_edits
@@ -12,7 +16,15 @@ from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.turn import answer_calls
+from databricks_responses_mcp.workspace.model_profile import profile_of_name
 
+SEARCH_SERVICE = "system.ai.web_search"
+"""The MCP service of Unity Catalog that searches the web."""
+MOST_ROUNDS = 4
+"""Times that a model may call the service before it has to answer."""
+_MOST_SOURCES = 100
+_URL = re.compile(r"https?://[^\s\"'<>()\[\]{}\\]{1,2000}")
 _SOURCES = "web_search_call.action.sources"
 
 
@@ -33,6 +45,18 @@ class Search:
     context_size: str | None = None
     user_location: Mapping[str, Any] | None = None
     conversation_id: str | None = None
+
+
+class SearchServer(Protocol):
+    """Carries out the searches of models that have no web search of their own."""
+
+    async def tools(self) -> list[dict[str, Any]]:
+        """Return its tools as function tools; raises `BridgeError`."""
+        ...
+
+    async def call(self, name: str, arguments: str) -> str:
+        """Call a tool with a JSON object and return its text; raises `BridgeError`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +86,24 @@ class Found:
         return {key: value for key, value in facts.items() if value or key == "text"}
 
 
-async def search(bridge: Bridge, wanted: Search, call: CallContext | None = None) -> Found:
+async def search(
+    bridge: Bridge, wanted: Search, call: CallContext | None = None, *, server: SearchServer | None = None
+) -> Found:
     """Search and answer.
 
     Args:
         call: the call in flight; without it a call of its own, under the time limit of the settings.
+        server: searches for a model that has no web search of its own, where the workspace has the service.
 
     Raises:
         BridgeError: for every failure, by the error contract.
     """
     call = call or CallContext.start(bridge.settings)
+    if server is not None:
+        async with call.deadline.bounds("finding out how the model searches"):
+            needs_service = await _needs_service(bridge, wanted)
+        if needs_service:
+            return await _search_by(server, bridge, wanted, call)
     question = Question(
         prompt=wanted.question,
         model=wanted.model,
@@ -90,6 +122,73 @@ async def search(bridge: Bridge, wanted: Search, call: CallContext | None = None
         # Refused, so not billed: where the list of sources cannot be had, the answer still can.
         outcome = await ask(bridge, replace(question, extra={}), call)
     return read(outcome)
+
+
+async def _needs_service(bridge: Bridge, wanted: Search) -> bool:
+    """Whether the model that is named has no web search of its own, and the workspace has the service."""
+    model = wanted.model or bridge.settings.model
+    if model is None or (wanted.conversation_id is not None and wanted.model is None):
+        return False
+    endpoint = await bridge.endpoints.get(model)
+    profile = endpoint.profile if endpoint is not None else profile_of_name(model)
+    if profile.model_class != "open" or profile.has("web_search") != "no":
+        return False
+    try:
+        return await bridge.catalog.get("mcp-services", SEARCH_SERVICE) is not None
+    except BridgeError:
+        return False
+
+
+async def _search_by(server: SearchServer, bridge: Bridge, wanted: Search, call: CallContext) -> Found:
+    """Let the model search by functions that the server carries out; after some rounds it has to answer."""
+    async with call.deadline.bounds(f"asking {SEARCH_SERVICE} for its tools"):
+        tools = await server.tools()
+    question = Question(
+        prompt=wanted.question,
+        model=wanted.model,
+        instructions=_instructions(wanted),
+        tools=tools,
+        tool_choice="required",
+        conversation_id=wanted.conversation_id,
+        once=True,
+    )
+    outcome = await ask(bridge, question, call)
+    urls: dict[str, None] = {}
+    searches = 0
+    for left in range(MOST_ROUNDS - 1, -1, -1):
+        if not outcome.pending_calls or outcome.conversation_id is None:
+            break
+        outputs: list[dict[str, Any]] = []
+        for one in outcome.pending_calls:
+            try:
+                async with call.deadline.bounds(f"searching with {SEARCH_SERVICE}"):
+                    text = await server.call(str(one.get("name")), str(one.get("arguments") or ""))
+                searches += 1
+            except BridgeError as error:
+                # The model is told, and the conversation is left with no call that waits.
+                text = f"The search failed: {error}"
+            urls |= dict.fromkeys(_URL.findall(text))
+            outputs.append({"call_id": one["call_id"], "output": text})
+        # Nothing to choose in the last round: the answer is due.
+        once = {"tools": tools, "tool_choice": "auto" if left else "none"}
+        later = await answer_calls(bridge, outcome.conversation_id, outputs, call, once=once)
+        outcome = outcome.merge(later)
+    sources = [url.rstrip(".,;:!?") for url in urls][:_MOST_SOURCES]
+    cited = [url for url in sources if url in outcome.text]
+    citations = [{"number": number, "url": url} for number, url in enumerate(cited, 1)]
+    note = f"Searched by {SEARCH_SERVICE}, because the model has no web search of its own."
+    outcome = replace(outcome, notes=(*outcome.notes, note))
+    return Found(outcome, outcome.text, citations, sources, bool(searches))
+
+
+def _instructions(wanted: Search) -> str:
+    told = ["Search before you answer, and name the URL of each source that you use."]
+    if wanted.allowed_domains:
+        told.append(f"Use only these sites: {', '.join(domain_of(site) for site in wanted.allowed_domains)}.")
+    if wanted.user_location:
+        place = ", ".join(f"{name} {value}" for name, value in wanted.user_location.items() if value)
+        told.append(f"The user is here: {place[:300]}.")
+    return " ".join(told)
 
 
 def read(outcome: Outcome) -> Found:

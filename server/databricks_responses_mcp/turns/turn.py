@@ -90,11 +90,14 @@ async def answer_calls(
     conversation_id: str,
     outputs: Sequence[Any],
     call: CallContext | None = None,
+    *,
+    once: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Send the outputs of a conversation's pending calls, and return the model's next answer.
 
     Args:
         call: the call in flight; without it a call of its own, under the time limit of the settings.
+        once: parameters for this turn alone.
 
     Raises:
         BridgeError: ``not_found`` for the conversation, ``invalid_argument`` naming each call that is missing, answered
@@ -115,7 +118,7 @@ async def answer_calls(
             )
         call = call or CallContext.start(bridge.settings)
         said = answer_items(conversation.pending, outputs)
-        outcome = await take_turn(bridge, conversation, said, call)
+        outcome = await take_turn(bridge, conversation, said, call, once=once)
         if conversation.output_schema is None:
             return outcome
         # Here, not above: fitting an answer takes turns itself.
