@@ -1,4 +1,4 @@
-"""A host's configuration file is written whole or not at all."""
+"""A host's configuration file is replaced atomically."""
 
 import os
 import stat
@@ -23,7 +23,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_that_is_not_there_reads_as_empty_and_is_made_with_its_folders(tmp_path: Path) -> None:
+def test_a_missing_file_reads_as_empty_and_is_created_with_its_folders(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "mcp.json"
     assert read_config(path) == ""
     assert write_config(path, "{}\r\n", previous="") is None
@@ -32,14 +32,14 @@ def test_a_file_that_is_not_there_reads_as_empty_and_is_made_with_its_folders(tm
 
 
 @posix
-def test_a_new_file_can_be_read_by_its_user_alone(tmp_path: Path) -> None:
+def test_only_its_user_can_read_a_new_file(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     write_config(path, "{}", previous="")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 @posix
-def test_the_mode_is_kept_and_the_backup_is_no_more_open(tmp_path: Path) -> None:
+def test_the_mode_is_kept_and_the_backup_has_no_wider_permissions(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_bytes(b"\xef\xbb\xbf{}\r\n")
     path.chmod(0o640)
@@ -53,14 +53,14 @@ def test_the_mode_is_kept_and_the_backup_is_no_more_open(tmp_path: Path) -> None
     assert names(tmp_path) == ["mcp.json", backup.name]
 
 
-def test_every_backup_has_a_name_of_its_own(tmp_path: Path) -> None:
+def test_each_backup_has_its_own_name(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("0")
     backups = [write_config(path, str(count), previous=str(count - 1)) for count in range(1, 5)]
     assert [backup.read_text() for backup in backups if backup] == ["0", "1", "2", "3"]
 
 
-def test_nothing_to_change_writes_nothing(tmp_path: Path) -> None:
+def test_an_unchanged_text_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("same")
     before = path.stat()
@@ -70,7 +70,7 @@ def test_nothing_to_change_writes_nothing(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_link_stays_a_link_and_its_file_is_written(tmp_path: Path) -> None:
+def test_a_link_is_kept_and_its_target_is_written(tmp_path: Path) -> None:
     dotfiles = tmp_path / "dotfiles"
     dotfiles.mkdir()
     (dotfiles / "mcp.json").write_text("old")
@@ -85,7 +85,7 @@ def test_a_link_stays_a_link_and_its_file_is_written(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_link_to_a_file_that_is_not_there_makes_that_file(tmp_path: Path) -> None:
+def test_writing_to_a_dangling_link_creates_its_target(tmp_path: Path) -> None:
     link = tmp_path / "mcp.json"
     link.symlink_to("dotfiles/mcp.json")
     write_config(link, "new", previous=read_config(link))
@@ -93,7 +93,7 @@ def test_a_link_to_a_file_that_is_not_there_makes_that_file(tmp_path: Path) -> N
     assert link.is_symlink()
 
 
-def test_a_file_that_was_changed_in_the_meantime_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_another_program_has_changed_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("theirs")
     with pytest.raises(BridgeError) as raised:
@@ -103,7 +103,7 @@ def test_a_file_that_was_changed_in_the_meantime_is_left_alone(tmp_path: Path) -
     assert names(tmp_path) == ["mcp.json"]
 
 
-def said(raised: pytest.ExceptionInfo[BridgeError], folder: Path) -> tuple[str, str]:
+def code_and_text(raised: pytest.ExceptionInfo[BridgeError], folder: Path) -> tuple[str, str]:
     return raised.value.code.value, str(raised.value).replace(str(folder), "FOLDER")
 
 
@@ -111,16 +111,16 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mcp.json").mkdir()
     with pytest.raises(BridgeError) as raised:
         read_config(tmp_path / "mcp.json")
-    assert said(raised, tmp_path) == snapshot(
+    assert code_and_text(raised, tmp_path) == snapshot(
         ("invalid_argument", "FOLDER/mcp.json is not a regular file. Move it away.")
     )
 
 
-def test_what_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mcp.json").write_bytes("{}".encode("utf-16"))
     with pytest.raises(BridgeError) as raised:
         read_config(tmp_path / "mcp.json")
-    assert said(raised, tmp_path) == snapshot(
+    assert code_and_text(raised, tmp_path) == snapshot(
         (
             "invalid_argument",
             "FOLDER/mcp.json is not UTF-8 text (byte 0). Save it as UTF-8, or move it away; nothing was written.",
@@ -129,7 +129,7 @@ def test_what_is_not_utf_8_is_refused(tmp_path: Path) -> None:
 
 
 @posix
-def test_links_in_a_circle_and_pipes_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_loops_of_links_and_pipes_are_refused_without_blocking(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     os.mkfifo(tmp_path / "pipe")
@@ -140,7 +140,7 @@ def test_links_in_a_circle_and_pipes_are_refused_and_not_waited_for(tmp_path: Pa
             assert raised.value.code == "invalid_argument"
 
 
-def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_parent_folder_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     with pytest.raises(BridgeError) as raised:
         write_config(tmp_path / "a" / "b" / "mcp.json", "new", previous="")
@@ -148,7 +148,7 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
 
 
 @not_root
-def test_a_file_and_a_folder_that_may_not_be_written_stay_as_they_are(tmp_path: Path) -> None:
+def test_a_read_only_file_and_a_read_only_folder_are_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("old")
     path.chmod(0o444)
@@ -165,7 +165,7 @@ def test_a_file_and_a_folder_that_may_not_be_written_stay_as_they_are(tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a limit of POSIX stands for a full disk")
-def test_a_disk_that_fails_midway_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_a_disk_that_fails_during_a_write_leaves_only_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("old")
     program = (
@@ -180,13 +180,13 @@ def test_a_disk_that_fails_midway_leaves_the_old_file_and_nothing_else(tmp_path:
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout.replace(str(tmp_path), "FOLDER") == snapshot(
         "internal Cannot write FOLDER/mcp.json: File too large. "
-        "Check the disk and run it again; the file is as it was.\n"
+        "Check the disk and run it again; the file is unchanged.\n"
     )
     assert (path.read_text(), names(tmp_path)) == ("old", ["mcp.json"])
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can give files away")
-def test_root_leaves_a_file_with_its_owner(tmp_path: Path) -> None:
+def test_root_preserves_the_owner_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("old")
     os.chown(path, 12345, 12346)
@@ -194,14 +194,16 @@ def test_root_leaves_a_file_with_its_owner(tmp_path: Path) -> None:
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
 
 
-def test_half_a_surrogate_pair_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_lone_surrogate_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(BridgeError):
         write_config(tmp_path / "mcp.json", "\ud800", previous="")
     assert names(tmp_path) == []
 
 
-def test_a_file_that_is_held_for_a_moment_is_replaced_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Windows, where what another program has open cannot be replaced; it cannot be had elsewhere."""
+def test_a_file_that_is_briefly_open_elsewhere_is_replaced_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Simulate Windows, where a file that another program has open cannot be replaced."""
     path = tmp_path / "mcp.json"
     path.write_text("old")
     replace, refusals = Path.replace, [1, 2, 3]
@@ -217,7 +219,7 @@ def test_a_file_that_is_held_for_a_moment_is_replaced_after_it(tmp_path: Path, m
     assert path.read_text() == "new"
 
 
-def test_of_many_writers_at_once_each_sees_whole_files_and_none_is_lost(tmp_path: Path) -> None:
+def test_concurrent_writers_see_whole_files_and_lose_no_change(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("")
     start = threading.Barrier(4)
@@ -243,7 +245,7 @@ def test_of_many_writers_at_once_each_sees_whole_files_and_none_is_lost(tmp_path
     assert not [name for name in names(tmp_path) if name.endswith(".tmp")]
 
 
-def test_on_windows_a_file_that_stays_open_elsewhere_is_told_so(
+def test_on_windows_the_error_says_that_a_file_is_open_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "mcp.json"

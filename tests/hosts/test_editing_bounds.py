@@ -1,4 +1,4 @@
-"""A hostile configuration file ends in an error that says what to do: in bounded time, and never in a traceback."""
+"""A hostile configuration file leads to an error with advice, in bounded time, and never to a traceback."""
 
 import json
 from typing import Any
@@ -60,7 +60,7 @@ def test_a_hostile_file_is_refused_with_a_code_before_it_is_changed(form: Format
         assert raised.value.hint.endswith("nothing was written.")
 
 
-def test_an_entry_that_stands_there_a_hundred_times_is_not_removed_one_by_one() -> None:
+def test_a_hundred_duplicates_of_an_entry_are_not_removed_one_by_one() -> None:
     text = '{"servers": {' + ",".join(['"databricks": {}'] * 100) + "}}"
     with pytest.raises(BridgeError, match="more than 50 times"):
         remove_entry(text, "json", PLACE)
@@ -74,7 +74,7 @@ def test_an_entry_that_stands_there_a_hundred_times_is_not_removed_one_by_one() 
         ("toml", '[projects."/home/me/a.b.c"]\ntrust_level = "trusted"\n[' + ".".join(["a"] * 60) + "]\nx = 1\n"),
     ],
 )
-def test_a_large_or_intricate_file_within_the_limits_is_edited(form: Format, text: str) -> None:
+def test_a_large_or_complex_file_within_the_limits_is_edited(form: Format, text: str) -> None:
     changed = set_entry(text, form, PLACE, ENTRY)
     assert read_entry(changed, form, PLACE) == ENTRY
     assert read_entry(remove_entry(changed, form, PLACE), form, PLACE) is None

@@ -1,4 +1,4 @@
-"""Random JSON texts as people write them: whatever stands around the entry stays."""
+"""Random JSON texts as people write them: everything around the entry is kept."""
 
 import json
 import re
@@ -34,7 +34,7 @@ entries = st.dictionaries(keys, values, min_size=1, max_size=4)
 
 
 class Writer:
-    """Writes data in a layout that is drawn piece by piece."""
+    """Writes data in a layout that is drawn at random for each part."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self.draw = draw
@@ -89,7 +89,7 @@ class Writer:
 
 @st.composite
 def documents(draw: st.DrawFn, *, stands: bool) -> tuple[str, dict[str, Any]]:
-    """A text, and what it says; with or without an entry."""
+    """Draw a text and its data, with or without an entry."""
     data = draw(st.dictionaries(keys, values, max_size=3))
     servers = draw(st.one_of(st.none(), st.dictionaries(keys, values, max_size=3)))
     data.pop("mcpServers", None)
@@ -106,7 +106,7 @@ def documents(draw: st.DrawFn, *, stands: bool) -> tuple[str, dict[str, Any]]:
     return text, data
 
 
-def said(text: str) -> Any:
+def parsed(text: str) -> Any:
     return read_entry(text, "json", ())
 
 
@@ -116,63 +116,61 @@ def without_entry(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def kept(old: str, new: str) -> bool:
-    """Whether every character of the old text but blanks is in the new one, in order."""
+    """Return whether every character of the old text except whitespace is in the new one, in order."""
     rest = iter(new)
     return all(character in rest for character in old if not character.isspace())
 
 
 @few
 @given(documents(stands=False))
-def test_a_text_is_read_as_what_it_says(document: tuple[str, dict[str, Any]]) -> None:
+def test_a_text_is_read_as_the_data_it_was_written_from(document: tuple[str, dict[str, Any]]) -> None:
     text, data = document
-    assert said(text) == data or (data == {} and said(text) in ({}, None))
+    assert parsed(text) == data or (data == {} and parsed(text) in ({}, None))
 
 
 @few
 @given(documents(stands=False), entries)
-def test_a_new_entry_is_read_back_and_everything_else_stays(
+def test_a_new_entry_is_read_back_and_everything_else_is_kept(
     document: tuple[str, dict[str, Any]], entry: dict[str, Any]
 ) -> None:
     text, data = document
     after = set_entry(text, "json", PLACE, entry)
     assert read_entry(after, "json", PLACE) == entry
-    assert without_entry(said(after)) == without_entry(data)
+    assert without_entry(parsed(after)) == without_entry(data)
     assert kept(text, after)
     assert set_entry(after, "json", PLACE, entry) == after
 
 
 @few
 @given(documents(stands=True), entries)
-def test_replacing_an_entry_changes_its_value_alone(
-    document: tuple[str, dict[str, Any]], entry: dict[str, Any]
-) -> None:
+def test_replacing_an_entry_changes_only_its_value(document: tuple[str, dict[str, Any]], entry: dict[str, Any]) -> None:
     text, data = document
     before, behind = text.split(STANDS)
     after = set_entry(text, "json", PLACE, entry)
     assert after.startswith(before)
     assert after.endswith(behind)
     assert read_entry(after, "json", PLACE) == entry
-    assert without_entry(said(after)) == without_entry(data)
+    assert without_entry(parsed(after)) == without_entry(data)
 
 
 @few
 @given(documents(stands=False), entries)
-def test_setting_and_removing_gives_back_what_was_said(
+def test_setting_and_removing_an_entry_restores_the_data(
     document: tuple[str, dict[str, Any]], entry: dict[str, Any]
 ) -> None:
     text, data = document
     back = remove_entry(set_entry(text, "json", PLACE, entry), "json", PLACE)
-    assert said(back) == without_entry(data)
+    assert parsed(back) == without_entry(data)
     assert COMMENT.findall(back) == COMMENT.findall(text)
-    assert list(said(back)) == [*data, *(["mcpServers"] if "mcpServers" not in data else [])]
+    assert list(parsed(back)) == [*data, *(["mcpServers"] if "mcpServers" not in data else [])]
 
 
 @few
 @given(documents(stands=True))
-def test_removing_takes_no_comment_of_others_and_leaves_no_comma(document: tuple[str, dict[str, Any]]) -> None:
+def test_removing_an_entry_keeps_other_comments_and_leaves_no_comma(document: tuple[str, dict[str, Any]]) -> None:
     text, data = document
     after = remove_entry(text, "json", PLACE)
-    assert said(after) == without_entry(data)
+    assert parsed(after) == without_entry(data)
     around = re.sub(r'["\']?databricks["\']?\s*(/\*c0\*/)?:\s*(/\*c0\*/)?"@@the entry that stands@@"', "", text)
     around = re.sub(r"\s", "", around)
     assert re.sub(r"[\s,]", "", after) == around.replace(",", "")
@@ -181,9 +179,9 @@ def test_removing_takes_no_comment_of_others_and_leaves_no_comma(document: tuple
 
 @few
 @given(st.text("{}[]\",:/*\\'a1 \n\r\t-+.e\ufeff", max_size=30))
-def test_garbage_is_refused_or_edited_but_never_crashes(text: str) -> None:
+def test_garbage_is_refused_or_edited_without_a_crash(text: str) -> None:
     try:
-        data = said(text)
+        data = parsed(text)
         after = set_entry(text, "json", PLACE, {"command": "uvx"})
     except BridgeError:
         return

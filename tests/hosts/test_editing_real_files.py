@@ -1,4 +1,4 @@
-"""Files as hosts and their users write them, before and after."""
+"""Files as hosts and their users write them, before and after an edit."""
 
 from typing import Any
 
@@ -108,7 +108,7 @@ rules:
 
 
 def check(text: str, format: Format, place: Place, entry: dict[str, Any] = ENTRY) -> str:  # noqa: A002
-    """The text with the entry; without it again it must be the very text."""
+    """Return the text with the entry; removing it must restore the original text."""
     after = set_entry(text, format, place, entry)
     assert read_entry(after, format, place) == entry
     assert set_entry(after, format, place, entry) == after
@@ -287,7 +287,7 @@ rules:
 """)
 
 
-def test_with_line_endings_of_windows_and_a_byte_order_mark() -> None:
+def test_windows_line_endings_and_a_byte_order_mark_are_kept() -> None:
     for text, form, place in [
         (CLAUDE_DESKTOP, "json", ("mcpServers", "databricks")),
         (CODEX, "toml", ("mcp_servers", "databricks")),
@@ -297,7 +297,7 @@ def test_with_line_endings_of_windows_and_a_byte_order_mark() -> None:
         assert after == "\ufeff" + set_entry(text, form, place, ENTRY).replace("\n", "\r\n")
 
 
-def test_an_entry_in_toml_is_replaced_in_each_of_its_spellings() -> None:
+def test_a_toml_entry_is_replaced_in_each_of_its_notations() -> None:
     new = {"command": "new", "env": {"A": "1"}}
     spellings = [
         '[mcp_servers."databricks"] # mine\ncommand = "old"\n[mcp_servers.databricks.env]\nB = "2"\n\n[z]\n',
@@ -334,7 +334,7 @@ mcp_servers = { databricks = { command = "new", env = { A = "1" } }, x = { comma
     )
 
 
-def test_of_duplicate_keys_the_last_is_edited_and_none_comes_back_when_it_is_removed() -> None:
+def test_of_duplicate_keys_the_last_is_edited_and_all_are_removed() -> None:
     text = '{"mcpServers": {"databricks": 1, "databricks": {"command": "old"}}}'
     place = ("mcpServers", "databricks")
     assert read_entry(text, "json", place) == {"command": "old"}
@@ -344,7 +344,7 @@ def test_of_duplicate_keys_the_last_is_edited_and_none_comes_back_when_it_is_rem
     assert remove_entry(text, "json", place) == '{"mcpServers": {}}'
 
 
-def test_lists_in_lists_get_their_new_member_at_the_outer_dash() -> None:
+def test_a_new_member_of_a_nested_list_is_added_at_the_outer_dash() -> None:
     place = ("p", Named("name", "q"))
     after = check("p:\n- - b\n  - c\n-\n", "yaml", place, {"name": "q"})
     assert after == "p:\n- - b\n  - c\n-\n- name: q\n"
@@ -401,7 +401,7 @@ def test_lists_in_lists_get_their_new_member_at_the_outer_dash() -> None:
         (
             "yaml",
             "a: 1\na: 2\n",
-            snapshot("YAML at line 2, column 1: this key stands here for the second time."),
+            snapshot("YAML at line 2, column 1: this key is a duplicate."),
         ),
         (
             "yaml",
@@ -427,7 +427,9 @@ def test_lists_in_lists_get_their_new_member_at_the_outer_dash() -> None:
         ),
     ],
 )
-def test_what_cannot_be_edited_is_refused_with_its_place(form: Format, text: str, message: str) -> None:
+def test_a_text_that_cannot_be_edited_is_refused_with_the_place_of_the_problem(
+    form: Format, text: str, message: str
+) -> None:
     with pytest.raises(BridgeError) as raised:
         set_entry(text, form, ("p", "q"), {"command": "uvx"})
     assert raised.value.code == "invalid_argument"
@@ -435,7 +437,7 @@ def test_what_cannot_be_edited_is_refused_with_its_place(form: Format, text: str
     assert raised.value.message.removeprefix("The file is not valid ") == message
 
 
-def test_a_secret_in_a_broken_file_is_not_repeated() -> None:
+def test_the_error_for_a_broken_file_does_not_contain_its_secret() -> None:
     with pytest.raises(BridgeError) as raised:
         set_entry("token: dapi-secret\ntoken: dapi-secret\n", "yaml", ("p", "q"), {"command": "uvx"})
     assert "dapi" not in str(raised.value)

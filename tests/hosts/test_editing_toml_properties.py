@@ -1,4 +1,4 @@
-"""Random TOML texts: whatever stands around the entry stays."""
+"""Random TOML texts: everything around the entry is kept."""
 
 import re
 import tomllib
@@ -44,7 +44,7 @@ literals = st.sampled_from(
 
 @st.composite
 def bodies(draw: st.DrawFn, prefix: str = "k") -> str:
-    """Pairs with comments."""
+    """Draw pairs with comments."""
     text = ""
     for index in range(draw(st.integers(0, 3))):
         key = draw(st.sampled_from(["{}", '"{} q"', "'{}'.n", "{} . m"])).format(f"{prefix}{index}")
@@ -61,7 +61,7 @@ def quoted(name: str) -> str:
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
-    """A text without the entry: top-level pairs, tables, arrays of tables, other servers in some spelling."""
+    """Draw a text without the entry: top-level pairs, tables, arrays of tables, other servers in some notation."""
     text = draw(st.sampled_from(["", "# top\n", "\n"])) + draw(bodies())
     servers = draw(st.lists(names, unique=True, max_size=3))
     spelling = draw(st.sampled_from(["tables", "inline", "dotted", "inline each", "none"]))
@@ -96,14 +96,14 @@ def without_entry(text: str) -> dict[str, Any]:
 
 
 def kept(old: str, new: str) -> bool:
-    """Whether every character of the old text but blanks is in the new one, in order."""
+    """Return whether every character of the old text except whitespace is in the new one, in order."""
     rest = iter(new)
     return all(character in rest for character in old if not character.isspace())
 
 
 @few
 @given(documents(), entries, entries)
-def test_an_entry_is_set_replaced_and_removed_and_everything_else_stays(
+def test_an_entry_is_set_replaced_and_removed_and_everything_else_is_kept(
     text: str, entry: dict[str, Any], other: dict[str, Any]
 ) -> None:
     after = set_entry(text, "toml", PLACE, entry)
@@ -125,7 +125,7 @@ def test_an_entry_is_set_replaced_and_removed_and_everything_else_stays(
 
 @few
 @given(documents())
-def test_setting_and_removing_gives_back_the_very_text_but_for_blank_lines(text: str) -> None:
+def test_setting_and_removing_an_entry_restores_the_text_except_blank_lines(text: str) -> None:
     back = remove_entry(set_entry(text, "toml", PLACE, {"command": "uvx", "env": {"A": "1"}}), "toml", PLACE)
     assert [line.rstrip() for line in back.splitlines() if line.strip()] == [
         line.rstrip() for line in text.splitlines() if line.strip()
@@ -134,7 +134,7 @@ def test_setting_and_removing_gives_back_the_very_text_but_for_blank_lines(text:
 
 @few
 @given(st.text("[]{}=.,#\"'\\ab1 \n\r\t-:", max_size=30))
-def test_garbage_is_refused_or_edited_but_never_crashes(text: str) -> None:
+def test_garbage_is_refused_or_edited_without_a_crash(text: str) -> None:
     try:
         after = set_entry(text, "toml", PLACE, {"command": "uvx"})
     except BridgeError:

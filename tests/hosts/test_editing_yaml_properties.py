@@ -1,4 +1,4 @@
-"""Random YAML texts: whatever stands around the entry stays."""
+"""Random YAML texts: everything around the entry is kept."""
 
 import json
 import re
@@ -55,7 +55,7 @@ blocks = st.sampled_from(
 
 
 class Writer:
-    """Writes mappings line by line, in a layout that is drawn."""
+    """Writes mappings line by line, in a layout that is drawn at random."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self.draw = draw
@@ -103,7 +103,7 @@ class Writer:
 
 @st.composite
 def documents(draw: st.DrawFn, *, listed: bool) -> str:
-    """A text without the entry; its parent may be missing, null, empty, in flow style or in block style."""
+    """Draw a text without the entry; its parent may be missing, null, empty, in flow style or in block style."""
     writer = Writer(draw)
     text = draw(st.sampled_from(["", "# top\n", "---\n", "# top\n---\n"]))
     text += draw(st.sampled_from(["", *[writer.mapping("", 2)] * 3]))
@@ -122,18 +122,18 @@ def documents(draw: st.DrawFn, *, listed: bool) -> str:
     text += (
         writer.note("") + draw(st.sampled_from(["", writer.mapping("", 1)])) + draw(st.sampled_from(["", "# end\n"]))
     )
-    # A line ending behind a block scalar at the very end would be part of it: that is refused, see below.
+    # A line ending after a block scalar at the end of the file would be part of it: that is refused, see below.
     if "|" not in text and draw(st.booleans()):
         text = text.removesuffix("\n")
     return text.replace("\n", "\r\n") if draw(st.booleans()) else text
 
 
-def said(text: str) -> Any:
+def parsed(text: str) -> Any:
     return read_entry(text, "yaml", ())
 
 
 def without_entry(text: str, place: Place) -> Any:
-    data = dict(said(text) or {})
+    data = dict(parsed(text) or {})
     last = place[-1]
     inside = data.pop("extensions", None) or []
     if isinstance(last, Named):
@@ -141,21 +141,21 @@ def without_entry(text: str, place: Place) -> Any:
     return data, {key: value for key, value in dict(inside).items() if key != last}
 
 
-def solid(text: str) -> str:
-    """The text without blanks and without what stands for nothing in the entry's parent."""
+def normalized(text: str) -> str:
+    """Return the text without whitespace and without an empty value of the entry's parent."""
     text = re.sub(r"(?m)^(extensions:)[ \t]*(~|\[\]|\{\})", r"\1", text)
     return re.sub(r",(?=[}\]])", "", re.sub(r"\s", "", text))
 
 
 def kept(old: str, new: str) -> bool:
     rest = iter(new)
-    return all(character in rest for character in solid(old))
+    return all(character in rest for character in normalized(old))
 
 
 @few
 @pytest.mark.parametrize("place", [IN_MAPPING, IN_LIST], ids=["mapping", "list"])
 @given(data=st.data(), entry=entries, other=entries)
-def test_an_entry_is_set_replaced_and_removed_and_everything_else_stays(
+def test_an_entry_is_set_replaced_and_removed_and_everything_else_is_kept(
     place: Place, data: st.DataObject, entry: dict[str, Any], other: dict[str, Any]
 ) -> None:
     text = data.draw(documents(listed=place is IN_LIST))
@@ -175,12 +175,12 @@ def test_an_entry_is_set_replaced_and_removed_and_everything_else_stays(
     back = remove_entry(replaced, "yaml", place)
     assert read_entry(back, "yaml", place) is None
     assert without_entry(back, place) == without_entry(text, place)
-    assert solid(back).replace("extensions:", "") == solid(text).replace("extensions:", "")
+    assert normalized(back).replace("extensions:", "") == normalized(text).replace("extensions:", "")
 
 
 @few
 @given(entries)
-def test_readers_of_other_versions_of_yaml_read_the_same(entry: dict[str, Any]) -> None:
+def test_parsers_of_other_yaml_versions_read_the_same(entry: dict[str, Any]) -> None:
     after = set_entry("", "yaml", IN_MAPPING, entry)
     assert yaml.safe_load(after) == {"extensions": {"databricks": entry}}
 
@@ -196,7 +196,7 @@ def test_json_is_yaml_too(entry: dict[str, Any]) -> None:
 
 @few
 @given(st.text("{}[]:,-#&*!|>'\"%@`ab1 \n\r\t~.?", max_size=24))
-def test_garbage_is_refused_or_edited_but_never_crashes(text: str) -> None:
+def test_garbage_is_refused_or_edited_without_a_crash(text: str) -> None:
     try:
         after = set_entry(text, "yaml", IN_MAPPING, {"command": "uvx"})
     except BridgeError:
@@ -204,6 +204,6 @@ def test_garbage_is_refused_or_edited_but_never_crashes(text: str) -> None:
     assert read_entry(after, "yaml", IN_MAPPING) == {"command": "uvx"}
 
 
-def test_a_block_scalar_that_ends_with_the_file_is_not_made_longer() -> None:
+def test_a_block_scalar_at_the_end_of_the_file_is_not_extended() -> None:
     with pytest.raises(BridgeError):
         set_entry("rules: |\n  be brief", "yaml", IN_MAPPING, {"command": "uvx"})

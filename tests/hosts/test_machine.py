@@ -1,4 +1,4 @@
-"""Programs are found where the user's PATH says, in no folder that happens to be current; variables where they last."""
+"""Programs are found on the user's PATH and not in the current folder; lasting variables in the files that set them."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ def program(path: Path) -> Path:
 
 
 @posix
-def test_the_first_program_on_the_path_is_found_and_a_file_that_is_none_is_passed_over(tmp_path: Path) -> None:
+def test_the_first_executable_on_the_path_is_found_and_other_files_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "tool").touch(mode=0o644)
     found = program(tmp_path / "b" / "tool")
@@ -41,7 +41,7 @@ def test_the_current_folder_is_not_searched(path: str, tmp_path: Path, monkeypat
 
 
 @posix
-def test_on_windows_an_ending_may_be_left_out_and_npms_scripts_are_programs(tmp_path: Path) -> None:
+def test_on_windows_an_extension_may_be_left_out_and_npm_scripts_are_programs(tmp_path: Path) -> None:
     exe, cmd = program(tmp_path / "uvx.exe"), program(tmp_path / "claude.cmd")
     program(tmp_path / "claude")  # npm's script for other shells, which Windows cannot start
     machine = Machine("win32", tmp_path, {"PATH": f'"{tmp_path}"', "PATHEXT": ".COM;.EXE;.BAT;.CMD"})
@@ -49,7 +49,7 @@ def test_on_windows_an_ending_may_be_left_out_and_npms_scripts_are_programs(tmp_
     assert machine.which(str(tmp_path / "uvx")) == exe
 
 
-def test_variables_that_last_are_known_by_the_files_that_set_them(tmp_path: Path) -> None:
+def test_desktop_variables_are_read_from_the_files_that_set_them(tmp_path: Path) -> None:
     (tmp_path / ".config" / "environment.d").mkdir(parents=True)
     (tmp_path / ".config" / "fish").mkdir()
     (tmp_path / ".profile").write_text("  export ONE=1\n# export TWO=2\necho THREE=3\n")

@@ -1,4 +1,4 @@
-"""What each host is given: a file of its own form, which it can also be read back from."""
+"""The entry for each host is in the host's own format, and can be read back."""
 
 import pytest
 from inline_snapshot import snapshot
@@ -20,7 +20,7 @@ def fresh(known: Host, forwarded: tuple[str, ...] = ()) -> str:
     return register(known, known.new_file, entry, forwarded=forwarded)
 
 
-def test_files_that_were_not_there_yet() -> None:
+def test_new_files() -> None:
     assert {known.key: fresh(known) for known in HOSTS} == snapshot(
         {
             "claude-desktop": """\
@@ -245,7 +245,7 @@ extensions:
     )
 
 
-def test_a_token_is_fetched_by_the_host_where_it_can() -> None:
+def test_a_host_that_can_fetch_a_token_gets_a_reference_to_it() -> None:
     assert {known.key: fresh(known, TOKEN) for known in HOSTS if known.refers} == snapshot(
         {
             "claude-code": """\
@@ -422,19 +422,19 @@ extensions:
 
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
-def test_an_entry_is_read_back_as_what_was_written(known: Host) -> None:
+def test_an_entry_is_read_back_as_it_was_written(known: Host) -> None:
     assert servers(known, fresh(known)) == [Registered("databricks", known.entry(LAUNCH), LAUNCH)]
 
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
-def test_writing_twice_is_writing_once(known: Host) -> None:
+def test_writing_an_entry_twice_changes_nothing(known: Host) -> None:
     once = fresh(known, TOKEN)
     entry = known.entry(LAUNCH, forwarded=TOKEN if known.refers else ())
     assert register(known, once, entry, forwarded=TOKEN) == once
 
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
-def test_nothing_of_ours_is_left_when_it_is_taken_out(known: Host) -> None:
+def test_nothing_is_left_after_the_entry_is_removed(known: Host) -> None:
     left = unregister(known, fresh(known, TOKEN))
     assert servers(known, left) == []
     assert "databricks" not in left.lower()

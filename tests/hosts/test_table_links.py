@@ -1,4 +1,4 @@
-"""One-click links hand over what the host would have been given otherwise."""
+"""One-click links contain the same entry as the host's configuration file."""
 
 import json
 from base64 import b64decode
@@ -52,7 +52,7 @@ def test_one_click_links() -> None:
     )
 
 
-def test_what_a_link_hands_over_is_what_the_host_would_be_given() -> None:
+def test_a_link_contains_the_entry_that_install_would_write() -> None:
     def handed(key: str) -> Any:
         link = host(key).link(LAUNCH, forwarded=TOKEN)
         assert link is not None

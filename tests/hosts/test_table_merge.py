@@ -1,4 +1,4 @@
-"""Registering in files that people already have: the difference is the entry and nothing else, and it can be undone."""
+"""Registering the server in existing files changes only the entry, and can be undone."""
 
 from difflib import unified_diff
 
@@ -74,7 +74,7 @@ def difference(before: str, after: str) -> str:
     return "".join(f"{line}\n" for line in lines if not line.startswith("@@")).replace("\t", "→")
 
 
-def test_what_changes_in_a_file_that_people_have() -> None:
+def test_changes_of_existing_files() -> None:
     assert {known.key: difference(EXISTING[known.key], merge(known)) for known in HOSTS} == snapshot(
         {
             "claude-desktop": """\
@@ -283,7 +283,7 @@ def test_what_changes_in_a_file_that_people_have() -> None:
 
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
-def test_line_endings_and_other_servers_stay(known: Host) -> None:
+def test_line_endings_and_other_servers_are_kept(known: Host) -> None:
     before, after = EXISTING[known.key], merge(known)
     assert after.count("\r\n") == (after.count("\n") if "\r\n" in before else 0)
     names = [server.name for server in servers(known, before)]
@@ -292,13 +292,13 @@ def test_line_endings_and_other_servers_stay(known: Host) -> None:
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
 @pytest.mark.parametrize("forwarded", [(), ("DATABRICKS_TOKEN",)], ids=["profile", "token"])
-def test_taking_it_out_restores_the_file(known: Host, forwarded: tuple[str, ...]) -> None:
+def test_removing_the_entry_restores_the_file(known: Host, forwarded: tuple[str, ...]) -> None:
     before = EXISTING[known.key]
     assert unregister(known, merge(known, forwarded), original=before) == before
 
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
-def test_another_command_replaces_the_entry_where_it_stands(known: Host) -> None:
+def test_another_command_replaces_the_entry_in_place(known: Host) -> None:
     merged = merge(known)
     other = Launch(command="/opt/new/databricks-responses-mcp", env=LAUNCH.env)
     again = register(known, merged, known.entry(other))

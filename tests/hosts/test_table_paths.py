@@ -1,4 +1,4 @@
-"""Where each host keeps its file, on each platform, and how it is noticed."""
+"""The path of each host's file on each platform, and the detection of hosts."""
 
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def test_on_windows() -> None:
     )
 
 
-def test_projects_have_a_file_of_their_own_where_the_host_reads_one() -> None:
+def test_hosts_that_read_a_file_of_the_project_get_one() -> None:
     found = {known.key: known.project_path(Path("/p")) for known in HOSTS}
     assert {key: path and path.as_posix() for key, path in found.items()} == snapshot(
         {
@@ -115,7 +115,7 @@ def test_projects_have_a_file_of_their_own_where_the_host_reads_one() -> None:
     )
 
 
-def test_variables_that_hosts_honour_lead_elsewhere() -> None:
+def test_variables_that_hosts_honour_change_the_paths() -> None:
     environ = {
         "XDG_CONFIG_HOME": "/xdg",
         "CLAUDE_CONFIG_DIR": "/claude",
@@ -152,7 +152,7 @@ def test_claude_desktop_from_its_windows_package_has_its_own_folder(tmp_path: Pa
     assert host("claude-desktop").user_file(machine) == package / "Claude" / "claude_desktop_config.json"
 
 
-def test_the_file_that_exists_is_the_one_that_is_meant(tmp_path: Path) -> None:
+def test_the_file_that_exists_is_used(tmp_path: Path) -> None:
     machine = Machine("linux", tmp_path, {})
     file = tmp_path / ".config/opencode/opencode.jsonc"
     file.parent.mkdir(parents=True)
@@ -161,7 +161,7 @@ def test_the_file_that_exists_is_the_one_that_is_meant(tmp_path: Path) -> None:
     assert host("opencode").user_file(machine) == file
 
 
-def test_cline_in_an_editor_keeps_the_editors_file_until_it_has_moved(tmp_path: Path) -> None:
+def test_cline_in_an_editor_uses_the_editors_file_until_it_has_its_own(tmp_path: Path) -> None:
     machine = Machine("linux", tmp_path, {})
     editors = tmp_path / ".config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"
     shared = tmp_path / ".cline/data/settings/cline_mcp_settings.json"
@@ -174,7 +174,7 @@ def test_cline_in_an_editor_keeps_the_editors_file_until_it_has_moved(tmp_path: 
 
 
 @pytest.mark.parametrize("key", [known.key for known in HOSTS])
-def test_a_host_is_noticed_by_what_it_leaves_behind(key: str, tmp_path: Path) -> None:
+def test_a_host_is_detected_by_its_files(key: str, tmp_path: Path) -> None:
     for platform in ("linux", "darwin", "win32"):
         home = tmp_path / platform
         machine = Machine(platform, home, {"PATH": ""})
@@ -187,7 +187,7 @@ def test_a_host_is_noticed_by_what_it_leaves_behind(key: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("known", [known for known in HOSTS if known.commands], ids=lambda known: known.key)
-def test_a_host_is_noticed_by_its_command(known: Host, tmp_path: Path) -> None:
+def test_a_host_is_detected_by_its_command(known: Host, tmp_path: Path) -> None:
     command = tmp_path / "bin" / known.commands[0]
     command.parent.mkdir()
     command.touch(mode=0o755)
@@ -197,7 +197,7 @@ def test_a_host_is_noticed_by_its_command(known: Host, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("known", [known for known in HOSTS if known.apps], ids=lambda known: known.key)
-def test_a_host_is_noticed_by_its_bundle_on_macos(known: Host, tmp_path: Path) -> None:
+def test_a_host_is_detected_by_its_bundle_on_macos(known: Host, tmp_path: Path) -> None:
     (tmp_path / "Applications" / f"{known.apps[0]}.app").mkdir(parents=True)
     assert known.is_present(Machine("darwin", tmp_path, {"PATH": ""}))
     assert not known.is_present(Machine("linux", tmp_path, {"PATH": ""}))

@@ -1,4 +1,4 @@
-"""Which entries of a host's file are this server's, and what of one outlives a new registration."""
+"""Which entries of a host's file are this server's, and which parts of an entry a new registration keeps."""
 
 import json
 
@@ -27,7 +27,7 @@ def fresh(known: Host, forwarded: tuple[str, ...] = ()) -> str:
     return register(known, known.new_file, entry, forwarded=forwarded)
 
 
-def test_a_question_that_another_server_still_asks_stays() -> None:
+def test_an_input_that_another_server_uses_is_kept() -> None:
     vscode = host("vscode")
     other = {"command": "x", "env": {"T": "${input:databricks_token}"}}
     text = register(vscode, fresh(vscode, TOKEN), other, name="other")
@@ -37,7 +37,7 @@ def test_a_question_that_another_server_still_asks_stays() -> None:
     assert json.loads(unregister(vscode, unregister(vscode, text), name="other")).get("inputs", []) == []
 
 
-def test_what_a_user_added_by_hand_outlives_a_new_registration() -> None:
+def test_what_a_user_added_by_hand_is_kept_by_a_new_registration() -> None:
     old = {
         "command": "old",
         "args": ["--embedded"],
@@ -58,7 +58,7 @@ def test_what_a_user_added_by_hand_outlives_a_new_registration() -> None:
     assert merged(None, new) == new
 
 
-def test_variables_of_an_old_sign_in_do_not_outlive_it() -> None:
+def test_variables_of_an_old_sign_in_are_removed() -> None:
     old = host("codex").entry(Launch(command="old", env={"DATABRICKS_HOST": "h"}), forwarded=TOKEN)
     assert merged(old, host("codex").entry(Launch(command="new"))) == snapshot(
         {"command": "new", "args": [], "startup_timeout_sec": 60, "tool_timeout_sec": 300}
@@ -81,12 +81,12 @@ def test_variables_of_an_old_sign_in_do_not_outlive_it() -> None:
         (("node", "/src/databricks-responses-mcp/other.js"), False),
     ],
 )
-def test_this_server_is_told_from_others(command: tuple[str, ...], ours: bool) -> None:
+def test_this_server_is_distinguished_from_others(command: tuple[str, ...], ours: bool) -> None:
     launch = Launch(command=command[0], args=command[1:])
     assert Registered("databricks", {}, launch).is_ours is ours
 
 
-def test_a_server_that_is_reached_by_an_address_is_not_ours() -> None:
+def test_a_server_with_a_url_is_not_this_server() -> None:
     text = '{"mcpServers": {"databricks": {"type": "http", "url": "https://x/databricks-responses-mcp"}}}'
     (found,) = servers(host("cursor"), text)
     assert (found.launch, found.is_ours) == (None, False)
@@ -104,5 +104,5 @@ def test_a_server_that_is_reached_by_an_address_is_not_ours() -> None:
         ("zed", ""),
     ],
 )
-def test_odd_files_hold_no_server_of_ours(key: str, text: str) -> None:
+def test_malformed_files_do_not_contain_this_server(key: str, text: str) -> None:
     assert [server for server in servers(host(key), text) if server.is_ours] == []

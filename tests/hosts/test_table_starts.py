@@ -1,4 +1,4 @@
-"""What was written for a host really starts the server: the entry is read back in the host's form and run."""
+"""The entry written for a host starts the server: it is read back in the host's format and run."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An account in which the server is registered with every host."""
+    """Create a home folder in which the server is registered with every host."""
     home = tmp_path_factory.mktemp("home")
     arguments = ["--embedded", "--engine", "rules", "--env", f"RESPONSES_MCP_IMAGE_DIR={home / 'pictures'}"]
     keys = [known.key for known in HOSTS]
@@ -45,7 +45,7 @@ async def test_a_host_that_starts_its_entry_gets_an_answer(known: Host, home: Pa
     file = known.user_file(Machine(sys.platform, home, environ))
     (server,) = servers(known, file.read_text(encoding="utf-8"))
     assert server.launch is not None
-    # No PATH: a host of the desktop has none worth the name.
+    # No PATH: a desktop host has almost none.
     launched = StdioServerParameters(
         command=server.launch.command,
         args=list(server.launch.args),

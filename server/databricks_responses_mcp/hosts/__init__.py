@@ -1,1 +1,1 @@
-"""What MCP hosts need to run the server: how they are told of it, what they take, what they show their model."""
+"""MCP hosts as data: their configuration files, the limits of their tool calls, what they show their model."""

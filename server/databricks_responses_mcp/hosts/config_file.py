@@ -1,4 +1,4 @@
-"""Reads a host's configuration file, and writes it whole or not at all.
+"""Reading a host's configuration file, and replacing it atomically.
 
 The functions block; callers on an event loop run them in a worker thread.
 """
@@ -35,19 +35,19 @@ _OPEN_ELSEWHERE = (32, 33)
 
 
 def read_config(path: Path, *, within: Path | None = None) -> str:
-    """Return the file's text with its line endings and byte order mark as they are; "" if there is no file.
+    """Return the file's text, line endings and byte order mark included; "" if there is no file.
 
     Args:
-        within: a folder that the file must be in, links followed.
+        within: a folder that must contain the file after links are resolved.
 
     Raises:
-        BridgeError: invalid_argument, if it is a folder, not UTF-8, too large, or outside of ``within``;
+        BridgeError: invalid_argument, if it is not a regular file, not UTF-8, too large, or outside ``within``;
             permission_denied, if it may not be read; internal, if the disk fails.
     """
     if within is not None:
         path = _resolve(path, within)
     try:
-        regular = stat.S_ISREG(path.stat().st_mode)  # a pipe would be waited for
+        regular = stat.S_ISREG(path.stat().st_mode)  # reading a pipe would block
         data = path.read_bytes() if regular else None
     except FileNotFoundError:
         return ""
@@ -68,26 +68,26 @@ def read_config(path: Path, *, within: Path | None = None) -> str:
 
 
 def write_config(path: Path, text: str, *, previous: str, within: Path | None = None) -> Path | None:
-    """Put a text in place of the file's, at once; other programs see the old file or the new one, never a part.
+    """Replace the file's text atomically: other programs read the old file or the new one, never a part.
 
-    A link is followed, so it stays a link; folders are made; mode and, where possible, owner are kept; a new file can
-    be read by its user alone. The old file is kept beside the new one as ``NAME.TIME.databricks-backup``.
+    Links are followed. Missing folders are created. Mode and, where possible, owner are preserved; a new file is
+    readable by its user only. The old file is copied to ``NAME.TIME.databricks-backup`` in the same folder.
 
     Args:
-        previous: what `read_config` gave; a file that says something else by now is left alone.
-        within: a folder that the file must be in, links followed.
+        previous: what `read_config` returned; if the file has changed since then, it is not written.
+        within: a folder that must contain the file after links are resolved.
 
     Returns:
         The backup; None if there was no file, or nothing to change.
 
     Raises:
-        BridgeError: with the old file whole: invalid_argument, as `read_config` does, or if the file was changed in the
-            meantime (then `retryable`); permission_denied, if it may not be written; internal, if the disk fails.
+        BridgeError: the old file is unchanged then: invalid_argument, as for `read_config`, or if another program
+            changed the file (then `retryable`); permission_denied, if it may not be written; internal, if the disk
+            fails.
     """
     target = _resolve(path, within)
     _expect_unchanged(target, previous)
-    there = target.exists()
-    if there and text == previous:
+    if target.exists() and text == previous:
         return None
     data = _encode(path, text)
     backup = None
@@ -113,15 +113,15 @@ def write_config(path: Path, text: str, *, previous: str, within: Path | None = 
 
 
 def delete_config(path: Path, *, previous: str, keep: Collection[Path], within: Path | None = None) -> None:
-    """Delete a file and its backups, and the folders that are empty then, up to the first that is not.
+    """Delete a file and its backups, then its parent folders up to the first that is not empty.
 
     Args:
-        previous: as `write_config` takes it.
-        keep: folders that stay, empty or not, and so do those that they are in.
-        within: as `write_config` takes it.
+        previous: as for `write_config`.
+        keep: folders that are never deleted, nor are their parents.
+        within: as for `write_config`.
 
     Raises:
-        BridgeError: as `write_config` does.
+        BridgeError: as for `write_config`.
     """
     target = _resolve(path, within)
     try:
@@ -143,7 +143,7 @@ def delete_config(path: Path, *, previous: str, keep: Collection[Path], within: 
 
 
 def backups_of(path: Path) -> list[Path]:
-    """Return the backups that stand beside a file, the oldest first."""
+    """Return the backups of a file, the oldest first."""
     target = _resolve(path, None)
     try:
         found = [(_order(file, target.name), file) for file in target.parent.iterdir()]
@@ -153,16 +153,16 @@ def backups_of(path: Path) -> list[Path]:
 
 
 def _order(file: Path, name: str) -> tuple[str, int]:
-    """Time and number of a backup of the file of that name."""
+    """Return the time and number in a backup's name; `_NO_BACKUP` if ``file`` is not a backup of ``name``."""
     found = _BACKUP.fullmatch(file.name.removeprefix(name)) if file.name.startswith(name) else None
     return (found[1], int(found[2] or 1)) if found is not None else _NO_BACKUP
 
 
 def _resolve(path: Path, within: Path | None) -> Path:
-    """The file itself, behind all links."""
+    """Return the path after all links are resolved."""
     try:
         target = path.resolve()
-    except (OSError, RuntimeError):  # links in a circle, before Python 3.13
+    except (OSError, RuntimeError):  # a loop of links; RuntimeError before Python 3.13
         raise _failed("read", path, OSError(errno.ELOOP, "")) from None
     if within is not None and not target.is_relative_to(within.resolve()):
         raise BridgeError(
@@ -189,13 +189,13 @@ def _encode(path: Path, text: str) -> bytes:
     except UnicodeEncodeError:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"What is to be written to {path} cannot be written as UTF-8.",
+            f"The new text of {path} cannot be encoded as UTF-8.",
             "Use names and paths that are valid Unicode; nothing was written.",
         ) from None
 
 
 def _write_beside(target: Path, data: bytes) -> Path:
-    """The new file, complete on disk, under a passing name; with the mode and owner of the old one."""
+    """Write a temporary file in the same folder, synced to disk, with the mode and owner of the old file."""
     handle, name = tempfile.mkstemp(prefix=".databricks-", suffix=".tmp", dir=target.parent)
     temporary = Path(name)
     try:
@@ -224,11 +224,11 @@ def _keep_access(target: Path, temporary: Path) -> None:
 
 
 def _back_up(target: Path, previous: str) -> Path:
-    """A copy beside the file, under a name that is not taken."""
+    """Copy the file to a free backup name in the same folder."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     mode = stat.S_IMODE(target.stat().st_mode) & 0o666
     earlier = [_order(backup, target.name) for backup in backups_of(target)]
-    # Never a number below one that is there: the names are in the order of time.
+    # Always above the existing numbers, so that names sort by age.
     first = max((number for time_, number in earlier if time_ == moment), default=0) + 1
     for count in range(first, first + 1000):
         number = f"-{count}" if count > 1 else ""
@@ -250,7 +250,7 @@ def _back_up(target: Path, previous: str) -> Path:
 
 
 def _retry_while_open(change: Callable[[], object]) -> None:
-    """Make a change; on Windows a file that another program has open cannot be replaced or deleted for the moment."""
+    """Call ``change``, again after a PermissionError: Windows does not replace or delete a file that is open."""
     for _ in range(_REPLACE_TRIES - 1):
         try:
             change()
@@ -262,7 +262,7 @@ def _retry_while_open(change: Callable[[], object]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes the new name last through a power cut, where that is possible."""
+    """Sync the folder, so that the new name survives a power failure, where the system supports that."""
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             handle = os.open(folder, os.O_RDONLY)
@@ -274,10 +274,10 @@ def _sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(target: Path) -> Iterator[None]:
-    """Let one writer of ours at a time in, from the last look at the old file to the new one's place.
+    """Hold a lock against other processes of this program, from the last read of the old file to its replacement.
 
-    Where locks do not work it goes on without one; a hung writer is not waited for longer than some seconds. The lock
-    file is deleted by its last user, so that nothing stays behind.
+    Runs without the lock if locks do not work, or if it is not free after `_LOCK_SECONDS`. The last holder deletes the
+    lock file.
     """
     digest = hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
     user = os.getuid() if sys.platform != "win32" else ""
@@ -290,7 +290,7 @@ def _locked(target: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if sys.platform == "win32":  # an open file cannot be deleted there
+        if sys.platform == "win32":  # Windows cannot delete an open file
             os.close(handle)
         if held:
             with contextlib.suppress(OSError):
@@ -300,13 +300,13 @@ def _locked(target: Path) -> Iterator[None]:
 
 
 def _acquire(lock: Path) -> tuple[int, bool]:
-    """The open lock file, and whether it could be locked in time."""
+    """Open the lock file; return its descriptor, and whether it was locked before the deadline."""
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         while not (locked := _try_lock(handle)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        # Its last user may have deleted it meanwhile: then whoever comes next would lock another file.
+        # The last holder may have deleted the file meanwhile: the next process would then lock another one.
         if not locked or sys.platform == "win32" or _is_same_file(handle, lock):
             return handle, locked
         os.close(handle)
@@ -331,8 +331,8 @@ def _try_lock(handle: int) -> bool:
 
 
 def _failed(verb: str, path: Path, error: OSError) -> BridgeError:
-    """What the system said, and what to do about it."""
-    whole = "; the file is as it was" if verb == "write" else ""
+    """Return the error for a failed system call, with advice."""
+    whole = "; the file is unchanged" if verb == "write" else ""
     number = error.errno
     if getattr(error, "winerror", None) in _OPEN_ELSEWHERE:
         what, hint = f"{path} is open in another program.", f"Quit the host, and run the command again{whole}."
@@ -342,17 +342,17 @@ def _failed(verb: str, path: Path, error: OSError) -> BridgeError:
         what, hint = f"{path} may not be {done} by this user.", f"Change its permissions or its folder's{whole}."
         return BridgeError(ErrorCode.PERMISSION_DENIED, what, hint)
     if number == errno.EROFS:
-        what = f"{path} is on a disk that can only be read."
+        what = f"{path} is on a read-only disk."
         hint = f"Make the change where the file is managed (`--print` shows it){whole}."
         return BridgeError(ErrorCode.PERMISSION_DENIED, what, hint)
     if number in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         what = f"There is no space left on the disk of {path}."
         return BridgeError(ErrorCode.INTERNAL, what, f"Free some and run the command again{whole}.", retryable=True)
     if number == errno.ELOOP:
-        what, hint = f"{path} is a link that leads in a circle.", "Remove the link."
+        what, hint = f"{path} is part of a loop of symbolic links.", "Remove the link."
         return BridgeError(ErrorCode.INVALID_ARGUMENT, what, hint)
     if number in (errno.ENOTDIR, errno.EEXIST):
-        what, hint = f"A folder on the way to {path} is a file.", f"Move that file away{whole}."
+        what, hint = f"A parent folder of {path} is a file.", f"Move that file away{whole}."
         return BridgeError(ErrorCode.INVALID_ARGUMENT, what, hint)
     why = error.strerror or type(error).__name__
     return BridgeError(ErrorCode.INTERNAL, f"Cannot {verb} {path}: {why}.", f"Check the disk and run it again{whole}.")

@@ -1,7 +1,7 @@
-"""How each host writes a server's launch down, and how that is read back.
+"""The entry of a server in each host's configuration file: how it is written and read.
 
-A shape turns ``(name, launch, forwarded)`` into the host's own object; ``forwarded`` are the names of environment
-variables whose values the host is to fetch itself, so that the file holds no secret.
+An entry is made of ``(name, launch, forwarded)``. ``forwarded`` are the names of environment variables whose values
+the host fetches itself, so that the file contains no secret.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +17,11 @@ Read = Callable[[Mapping[str, Any]], Launch | None]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The form of one entry.
+    """The format of a host's entries.
 
     Attributes:
-        write: makes one.
-        read: what of an entry starts the server; None if it starts no process, or is none of this form.
+        write: makes an entry.
+        read: returns how an entry starts its server; None if it starts no process or has another format.
     """
 
     write: Write
@@ -45,12 +45,12 @@ def _launch(command: object, args: object, env: object) -> Launch | None:
 def plain(
     *, reference: str = "", before: Mapping[str, Any] | None = None, after: Mapping[str, Any] | None = None
 ) -> Shape:
-    """``{command, args, env}``, which most hosts share.
+    """Return the format ``{command, args, env}``, which most hosts use.
 
     Args:
-        reference: what stands for a variable's value, with ``NAME`` or ``name`` in it; "" if there is no such thing.
-        before: what else an entry says, in front of it.
-        after: the same, behind it.
+        reference: the host's reference to a variable, with ``NAME`` or ``name`` as placeholder; "" if it has none.
+        before: constant members before ``command``.
+        after: constant members at the end.
     """
 
     def write(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
@@ -62,7 +62,7 @@ def plain(
 
 
 def refer(reference: str, variable: str) -> str:
-    """A host's reference to a variable: ``${NAME}`` becomes ``${DATABRICKS_TOKEN}``."""
+    """Return a host's reference to a variable: of ``${NAME}``, ``${DATABRICKS_TOKEN}``."""
     return reference.replace("NAME", variable).replace("name", variable.lower())
 
 
@@ -70,18 +70,18 @@ _LISTED = plain(reference="${{ secrets.NAME }}", before={"type": "stdio"})
 
 
 def listed(name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
-    """Continue's: its servers are a list, so each says its own name."""
+    """Return an entry of Continue, whose servers are a list, so each contains its own name."""
     return {"name": name, **_LISTED.write(name, launch, forwarded)}
 
 
 def codex(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
-    """Codex': variables are forwarded from the shell by name."""
+    """Return an entry of Codex, which forwards variables from the shell by name."""
     entry: Entry = {"command": launch.command, "args": list(launch.args)}
     if forwarded:
         entry["env_vars"] = list(forwarded)
-    # 10 s by default, which a first start by uvx exceeds: it fetches the server.
+    # The default of 10 s is too short for a first start by uvx, which downloads the server.
     entry["startup_timeout_sec"] = 60
-    # Measured at 300 s, but 60 s and 120 s in earlier versions, which would cut calls that 300 s are enough for.
+    # The measured default is 300 s, but it was 60 s and 120 s in earlier versions.
     entry["tool_timeout_sec"] = 300
     if launch.env:
         entry["env"] = dict(launch.env)
@@ -89,20 +89,20 @@ def codex(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
 
 
 def opencode(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
-    """opencode's: the command is one list."""
+    """Return an entry of opencode, whose command is one list."""
     env = {**launch.env, **{variable: refer("{env:NAME}", variable) for variable in forwarded}}
     return {
         "type": "local",
         "command": [launch.command, *launch.args],
         **({"environment": env} if env else {}),
         "enabled": True,
-        # 5 s by default until the tools are listed, which a first start by uvx exceeds; and 60 s for a call.
+        # The default of 5 s until the tools are listed is too short for a first start by uvx; that of a call is 60 s.
         "timeout": 300_000,
     }
 
 
 def goose(name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
-    """goose's: variables are looked up in its own keyring, or in the environment."""
+    """Return an entry of goose, which looks variables up in its own keyring or in the environment."""
     return {
         "enabled": True,
         "type": "stdio",
@@ -117,7 +117,7 @@ def goose(name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
 
 
 def read_opencode(entry: Mapping[str, Any]) -> Launch | None:
-    """The launch of an entry of opencode's."""
+    """Return how an entry of opencode starts its server."""
     command = entry.get("command")
     if not isinstance(command, list) or not command:
         return None
@@ -125,18 +125,18 @@ def read_opencode(entry: Mapping[str, Any]) -> Launch | None:
 
 
 def read_goose(entry: Mapping[str, Any]) -> Launch | None:
-    """The launch of an entry of goose's."""
+    """Return how an entry of goose starts its server."""
     return _launch(entry.get("cmd"), entry.get("args"), entry.get("envs"))
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What an entry needs elsewhere in the same file: VS Code asks for secrets that are described in ``inputs``.
+    """Items that an entry needs elsewhere in the same file: VS Code prompts for secrets described in ``inputs``.
 
     Attributes:
-        within: the keys of the list.
-        by: which key of its items tells them apart.
-        items: what must be in it.
+        within: the keys that lead to the list.
+        by: the key of its items that identifies them.
+        items: the items that the list must contain.
     """
 
     within: tuple[str, ...]
@@ -145,7 +145,7 @@ class Beside:
 
 
 def inputs(forwarded: Sequence[str]) -> Beside:
-    """VS Code's questions to its user; it keeps the answers encrypted."""
+    """Return the inputs that VS Code prompts its user for; it stores the values encrypted."""
     described = {variable.name: variable for variable in SERVER.variables}
     return Beside(
         ("inputs",),

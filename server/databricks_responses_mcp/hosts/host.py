@@ -1,4 +1,4 @@
-"""What is known of one host: where its file is, what stands in it, how it is noticed, what its user does next."""
+"""One host as data: its configuration files, its entries, how it is detected, what its user does next."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,29 +19,29 @@ class Host:
     """A host, as data.
 
     Attributes:
-        key: its name on our command line.
+        key: its name on the command line.
         title: its name for people.
-        user_files: where its user's servers may stand, the usual one first.
-        project_file: where a project's servers stand, relative to the project; None if it has none of its own. Such
-            a file is made to be committed: no secret belongs in it.
+        user_files: the files that may contain its user's servers, the usual one first.
+        project_file: the file of a project's servers, relative to the project; None if it has none. It is meant to be
+            committed, so it must not contain a secret.
         format: of both files.
-        within: the keys of the object, or list, that holds the servers.
-        listed: whether that is a list of entries that say their names, not an object with a key for each.
-        shape: the form of an entry.
-        new_file: what a file starts with that is not there yet.
-        refers: whether the host can fetch a variable's value itself, so that no file has to hold it.
-        refers_to: where it fetches the value from: the environment of its own process, a question to its user, or a
-            store of secrets that it keeps.
-        asks: what a forwarded variable needs elsewhere in the file.
-        signs: files or folders that are there if this user has used the host.
-        apps: its programs' bundles, on macOS.
-        commands: programs that are on the PATH if the host is.
+        within: the keys that lead to the object, or list, of servers.
+        listed: whether the servers are a list of entries with names, not an object with a key for each.
+        shape: the format of an entry.
+        new_file: the initial text of a new file.
+        refers: whether the host can fetch a variable's value itself, so that no file has to contain it.
+        refers_to: where it fetches the value from: the environment of its own process, a question to its user, or its
+            own store of secrets.
+        asks: returns the items that forwarded variables need elsewhere in the file.
+        signs: files or folders that exist if this user has used the host.
+        apps: its application bundles on macOS.
+        commands: its programs on the PATH.
         add_command: the host's own command that registers a server; "" if it has none.
-        bare_path: whether it is started from the desktop, and so may have but few folders on its PATH, not those of
-            the user's shell: then a command should be absolute.
+        bare_path: whether it is started from the desktop, without the PATH of the user's shell: then a command should
+            be absolute.
         after: what its user does next, one sentence.
-        after_project: the same for a project's file, where that is not all.
-        makes_link: its one-click link; None if it has none.
+        after_project: what its user does next after a project's file was written, if that differs.
+        makes_link: makes its one-click link; None if it has none.
     """
 
     key: str
@@ -66,26 +66,26 @@ class Host:
     makes_link: MakeLink | None = None
 
     def user_file(self, machine: Machine) -> Path:
-        """The file to write to: the first that exists, else the first whose folder does, else the usual one."""
+        """Return the file to write to: the first that exists, else the first whose folder exists, else the first."""
         files = self.user_files(machine)
-        there = [file for file in files if file.exists()] or [file for file in files if file.parent.is_dir()]
-        return (there or list(files))[0]
+        existing = [file for file in files if file.exists()] or [file for file in files if file.parent.is_dir()]
+        return (existing or list(files))[0]
 
     def project_path(self, project: Path) -> Path | None:
-        """The file of the servers of a project."""
+        """Return the file of a project's servers; None if the host has none."""
         return project / self.project_file if self.project_file is not None else None
 
     @property
     def needs_desktop_variables(self) -> bool:
-        """Whether a variable that it refers to must be set for programs of the desktop, not only in a shell."""
+        """Whether variables that it refers to must be set for desktop programs, not only in a shell."""
         return self.refers and self.bare_path and self.refers_to == "environment"
 
     def is_used(self, machine: Machine) -> bool:
-        """Whether this user has used the host: it has left something in their home folder."""
+        """Return whether this user has used the host: its files or folders exist."""
         return any(sign.exists() for sign in self.signs(machine))
 
     def is_present(self, machine: Machine) -> bool:
-        """Whether the host seems to be installed for this user."""
+        """Return whether the host seems to be installed for this user."""
         folders = (Path("/Applications"), machine.home / "Applications") if machine.platform == "darwin" else ()
         return (
             self.is_used(machine)
@@ -94,17 +94,17 @@ class Host:
         )
 
     def entry(self, launch: Launch, *, name: str = SERVER.key, forwarded: Sequence[str] = ()) -> dict[str, Any]:
-        """An entry in the host's own form.
+        """Return an entry in the host's own format.
 
         Args:
-            forwarded: variables whose values the host fetches itself; only of use if it ``refers``.
+            forwarded: variables whose values the host fetches itself; used only if it ``refers``.
         """
         return self.shape.write(name, launch, forwarded)
 
     def launch_of(self, entry: Mapping[str, Any]) -> Launch | None:
-        """What an entry starts; None if it starts no process. References stand in ``env`` as they are written."""
+        """Return how an entry starts its server; None if it starts no process. References in ``env`` are kept."""
         return self.shape.read(entry)
 
     def link(self, launch: Launch, *, name: str = SERVER.key, forwarded: Sequence[str] = ()) -> Link | None:
-        """The one-click link that registers the server with the host."""
+        """Return the one-click link that registers the server with the host; None if the host has none."""
         return None if self.makes_link is None else self.makes_link(name, launch, forwarded)

@@ -1,7 +1,7 @@
-"""What each MCP host takes of a tool call, and what of its result reaches the host's model.
+"""The limits of each MCP host for a tool call, and which part of a result its model sees.
 
-The figures were measured on the hosts' own programs, or are those of their documentation and of reports; ``evidence``
-says which. A host that is not here gets ``UNKNOWN``, the narrowest of what is usual.
+The figures were measured on the hosts' own programs, or come from documentation and reports; ``evidence`` says which.
+A host that is not listed gets ``UNKNOWN``, the strictest of the usual limits.
 """
 
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ Shows = Literal["content", "structured", "structured and images"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostLimits:
-    """One host, as a tool call meets it.
+    """The limits of one host for a tool call.
 
     Attributes:
-        key: as in ``hosts/table.py``, where the host can be installed into.
-        client_names: what it calls itself in ``clientInfo``, in lower case; variants that go on with a space or a
-            hyphen are the same host.
-        call_seconds: after which the host gives a call up; None if it does not.
-        progress_extends: whether a progress notification starts that time anew.
-        result_bytes: the most JSON in one result; None if no limit is known.
-        shown_tokens: the most of one result that its model gets to see, in tokens; None if no limit is known.
+        key: as in ``hosts/registry.py``, if `install` supports the host.
+        client_names: its names in ``clientInfo``, in lower case; a name followed by a space or a hyphen and more text
+            is the same host.
+        call_seconds: its timeout of a call; None if it has none.
+        progress_extends: whether a progress notification restarts that timeout.
+        result_bytes: the largest result that it accepts, in bytes of JSON; None if no limit is known.
+        shown_tokens: how much of one result its model sees, in tokens; None if no limit is known.
         shown_bytes: the same in bytes of UTF-8.
         shown_lines: the same in lines.
-        shows_errors_whole: whether its model sees both parts of a failed result.
-        shows: which part of a result that has ``structuredContent`` its model sees.
-        evidence: where these come from.
+        shows_errors_whole: whether its model sees both ``content`` and ``structuredContent`` of a failed result.
+        shows: which part of a result with ``structuredContent`` its model sees.
+        evidence: the source of these figures.
     """
 
     key: str
@@ -109,7 +109,7 @@ KNOWN = (
 
 
 def limits_of(client_name: str | None) -> HostLimits:
-    """The limits of the host that calls itself ``client_name``; those of an unknown one if it is not known."""
+    """Return the limits of the host whose ``clientInfo`` has this name; `UNKNOWN` if it is not listed."""
     name = (client_name or "").strip().lower()
     for host in KNOWN:
         if any(name == known or name.startswith((f"{known}-", f"{known} ")) for known in host.client_names):

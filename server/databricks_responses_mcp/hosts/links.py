@@ -1,6 +1,6 @@
-"""One-click links: what a click hands to a host, as the host's own address and as a web page that leads to it.
+"""One-click links that register the server with a host: in the host's own URL scheme, and through a web page.
 
-The forms are those of the hosts' documentation and of the badges of servers that are in wide use.
+The formats come from the hosts' documentation and from the badges of widely used servers.
 """
 
 import json
@@ -19,8 +19,8 @@ class Link:
     """A one-click link.
 
     Attributes:
-        app: opens the host at once.
-        web: the same through a web page, for places that take nothing but https, such as a README.
+        app: opens the host directly.
+        web: opens it through a web page, for places that accept only https, such as a README.
     """
 
     app: str
@@ -31,7 +31,7 @@ MakeLink = Callable[[str, Launch, Sequence[str]], Link]
 
 
 def vscode(name: str, launch: Launch, forwarded: Sequence[str] = (), *, scheme: str = "vscode") -> Link:
-    """VS Code's; ``vscode-insiders`` is the scheme of the other edition."""
+    """Return the link of VS Code; ``vscode-insiders`` is the scheme of its Insiders edition."""
     entry: dict[str, Any] = {"name": name, **plain(reference="${input:name}").write(name, launch, forwarded)}
     if forwarded:
         entry["inputs"] = list(inputs(forwarded).items)
@@ -40,26 +40,26 @@ def vscode(name: str, launch: Launch, forwarded: Sequence[str] = (), *, scheme: 
 
 
 def cursor(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
-    """Cursor's."""
+    """Return the link of Cursor."""
     query = _named_config(name, _base64(plain(reference="${env:NAME}").write(name, launch, forwarded)))
     return Link(f"cursor://anysphere.cursor-deeplink/mcp/install?{query}", f"https://cursor.com/en/install-mcp?{query}")
 
 
 def lm_studio(name: str, launch: Launch, _forwarded: Sequence[str] = ()) -> Link:
-    """LM Studio's."""
+    """Return the link of LM Studio."""
     query = _named_config(name, _base64(plain().write(name, launch, ())))
     return Link(f"lmstudio://add_mcp?{query}", f"https://lmstudio.ai/install-mcp?{query}")
 
 
 def kiro(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
-    """Kiro's; it has a web page only."""
+    """Return the link of Kiro, which has only a web page."""
     query = _named_config(name, _json(plain(reference="${NAME}").write(name, launch, forwarded)))
     page = f"https://kiro.dev/launch/mcp/add?{query}"
     return Link(page, page)
 
 
 def goose(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
-    """goose's: it asks for each variable that is forwarded, and takes no other ones."""
+    """Return the link of goose, which prompts for each variable; a link cannot contain values."""
     described = {variable.name: variable.title for variable in SERVER.variables}
     asked = [*launch.env, *(variable for variable in forwarded if variable not in launch.env)]
     pairs = [

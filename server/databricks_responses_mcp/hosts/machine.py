@@ -1,4 +1,4 @@
-"""The machine that hosts are looked for on: its platform, its home folder, its environment. Tests have others."""
+"""The machine on which hosts are detected: its platform, home folder and environment. Tests pass other ones."""
 
 import os
 import re
@@ -37,7 +37,7 @@ def _beginning(file: Path) -> str:
 
 
 def _registry_variables() -> frozenset[str]:
-    """The user's and the machine's variables, which Windows gives to every new program."""
+    """Return the names of the user's and the machine's variables, which Windows gives to every new program."""
     names: set[str] = set()
     if sys.platform == "win32":
         places = (
@@ -55,7 +55,7 @@ class Machine:
     """What decides where a host keeps its files.
 
     Attributes:
-        platform: as ``sys.platform``: ``darwin``, ``win32``, anything else is taken for Linux.
+        platform: as ``sys.platform``: ``darwin`` or ``win32``; anything else is treated as Linux.
         home: the user's home folder.
         environ: the user's environment variables.
     """
@@ -66,7 +66,7 @@ class Machine:
 
     @classmethod
     def this(cls) -> "Machine":
-        """The one that runs this."""
+        """Return the machine that runs this process."""
         return cls(sys.platform, Path.home(), os.environ)
 
     @property
@@ -86,7 +86,7 @@ class Machine:
 
     @property
     def applications(self) -> Path:
-        """Where desktop programs keep their settings, each in a folder of its own name."""
+        """The folder in which desktop programs store their settings, each in a folder of its own name."""
         if self.platform == "win32":
             return self.roaming
         if self.platform == "darwin":
@@ -95,7 +95,7 @@ class Machine:
 
     @property
     def desktop_path(self) -> str:
-        """The PATH of programs that were started from the desktop, which read no shell's start-up files."""
+        """The PATH of programs that are started from the desktop, which do not read a shell's start-up files."""
         if self.platform == "win32":
             return self.environ.get("PATH", "")
         if self.platform == "darwin":
@@ -103,10 +103,10 @@ class Machine:
         return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
     def desktop_variables(self) -> frozenset[str]:
-        """Return the names of variables that programs started from the desktop have. Reads files, or the registry.
+        """Return the names of variables in the environment of desktop programs. Reads files, or the registry.
 
-        Those of the session, and those that a shell's start-up files set: the editors ask a login shell for them.
-        A variable that was only exported in a shell is not among them.
+        They are the variables of the session, and those set in a shell's start-up files, because editors run a login
+        shell to read them. A variable that was only exported in a shell is not included.
         """
         if self.platform == "win32":
             return _registry_variables()
@@ -118,7 +118,7 @@ class Machine:
         )
 
     def folder(self, variable: str) -> Path | None:
-        """The folder that a variable names; None if it is not set or not absolute, which hosts ignore too."""
+        """Return the folder that a variable names; None if it is not set or not absolute: hosts ignore it then."""
         value = self.environ.get(variable, "").strip()
         if not value:
             return None
@@ -126,18 +126,18 @@ class Machine:
         return path if path.is_absolute() or self.platform == "win32" else None
 
     def which(self, command: str, path: str | None = None) -> Path | None:
-        """Where a command is, on ``path`` or else on the user's PATH; relative folders there are passed over.
+        """Return the file of a command, on ``path`` or else on the user's PATH; relative folders are skipped.
 
-        Unlike `shutil.which`, which on Windows looks in the current folder first: that may be anybody's project.
+        `shutil.which` would search the current folder first on Windows, which may be an untrusted project.
         """
         if os.path.dirname(command):  # noqa: PTH120 - "./command" has one, and a Path has lost it
-            return self._program(Path(command))
+            return self._find_program(Path(command))
         folders = (self.environ.get("PATH", "") if path is None else path).split(os.pathsep)
         absolute = (Path(folder.strip('"')) for folder in folders if os.path.isabs(folder.strip('"')))  # noqa: PTH117
-        return next((found for folder in absolute if (found := self._program(folder / command)) is not None), None)
+        return next((found for folder in absolute if (found := self._find_program(folder / command)) is not None), None)
 
-    def _program(self, path: Path) -> Path | None:
-        """The program of that path; on Windows its ending (``.exe``, or npm's ``.cmd``) may be left out."""
+    def _find_program(self, path: Path) -> Path | None:
+        """Return the program at a path; on Windows its extension (``.exe``, or npm's ``.cmd``) may be left out."""
         names = [path]
         if self.platform == "win32":
             endings = [ending.lower() for ending in self.environ.get("PATHEXT", _PATHEXT).split(";") if ending]

@@ -1,4 +1,4 @@
-"""Putting the server into the text of a host's file, finding it there and taking it out again."""
+"""Adding the server to the text of a host's configuration file, finding it there and removing it."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +13,10 @@ from databricks_responses_mcp.hosts.server_info import SERVER, Launch
 _MODULE = SERVER.distribution.replace("-", "_")
 # A script, a requirement such as `name==1.0`, or a container image such as `registry/name:1.0`.
 _PROGRAM = re.compile(rf"(?:^|[/\\]){SERVER.distribution}(?:\.exe)?(?:$|[@=\[<>~!:])")
-# `${env:NAME}`, `{env:NAME}`, `${NAME}`, `$NAME`; not `${input:name}`, nor what a host's form fills in.
+# `${env:NAME}`, `{env:NAME}`, `${NAME}`, `$NAME`; not `${input:name}`, nor the placeholders of a host's form.
 _VARIABLE = re.compile(r"\{env:(\w+)\}|\$\{(\w+)\}|^\$(\w+)$")
 _ASKED = re.compile(r"\$\{input:([^}]+)\}")
-# Settings of ours that one installation makes and another may not: they do not outlive it. What a user has added to an
-# entry by hand stays.
+# Variables that `install` writes: a new installation replaces them. Those that a user has added to an entry are kept.
 _SIGN_IN = "DATABRICKS_"
 _ENV_KEYS = ("env", "environment", "envs")
 _REFERENCES = ("env_vars", "env_keys")
@@ -25,12 +24,12 @@ _REFERENCES = ("env_vars", "env_keys")
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A server of a host's file.
+    """A server in a host's file.
 
     Attributes:
         name: in the file.
-        entry: as it stands there.
-        launch: what it starts; None if it starts no process.
+        entry: its entry in the file.
+        launch: how it is started; None if it starts no process.
     """
 
     name: str
@@ -39,19 +38,19 @@ class Registered:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it starts this server, however."""
+        """Whether it starts this server, by whatever program."""
         return self.launch is not None and server_at(self.launch) is not None
 
 
 def server_at(launch: Launch) -> int | None:
-    """Which word of a command line is this server, and not what runs it: 0 is the command. None if none is."""
+    """Return the index of the word of a command line that names this server: 0 is the command. None if none does."""
     words = (launch.command, *launch.args)
     ours = [index for index, word in enumerate(words) if word == _MODULE or _PROGRAM.search(word)]
     return ours[-1] if ours else None
 
 
 def referred_variables(server: Registered) -> list[str]:
-    """Return the variables that an entry has its host fetch from its own environment; none that has a default."""
+    """Return the variables that the host fetches from its own environment, without those that have a default."""
     found = [name for key in _REFERENCES for name in _texts(server.entry.get(key))]
     for value in server.launch.env.values() if server.launch is not None else ():
         found += [name for match in _VARIABLE.finditer(value) if (name := next(filter(None, match.groups()), ""))]
@@ -59,7 +58,7 @@ def referred_variables(server: Registered) -> list[str]:
 
 
 def missing_questions(host: Host, text: str, server: Registered) -> list[str]:
-    """Return the ids of questions to the user that an entry refers to, and that its file does not have."""
+    """Return the ids of inputs that an entry refers to and that its file does not define."""
     asked = dict.fromkeys(_ASKED.findall(str(server.entry)))
     if host.asks is None:
         return list(asked)
@@ -72,15 +71,15 @@ def _texts(value: object) -> list[str]:
 
 
 def place_of(host: Host, name: str) -> Place:
-    """Where the entry of that name stands in the host's file."""
+    """Return the place of the entry of that name in the host's file."""
     return (*host.within, Named("name", name) if host.listed else name)
 
 
 def servers(host: Host, text: str) -> list[Registered]:
-    """All servers of a file.
+    """Return all servers of a file.
 
     Raises:
-        BridgeError: the file cannot be read in the host's format; it names the line.
+        BridgeError: the file cannot be parsed in the host's format; the message names the line.
     """
     found = read_entry(text, host.format, host.within)
     named: Iterable[tuple[Any, Any]] = ()
@@ -92,7 +91,7 @@ def servers(host: Host, text: str) -> list[Registered]:
 
 
 def merged(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
-    """``new`` with what a user added to ``old`` by hand: other keys, other variables."""
+    """Return ``new`` with the keys and variables that a user has added to ``old``."""
     if old is None:
         return dict(new)
     result = dict(new)
@@ -109,7 +108,7 @@ def merged(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, A
 def register(
     host: Host, text: str, entry: Mapping[str, Any], *, name: str = SERVER.key, forwarded: Sequence[str] = ()
 ) -> str:
-    """The text with the entry in it, everything else as it was."""
+    """Return the text with the entry added or replaced; everything else is unchanged."""
     text = set_entry(text, host.format, place_of(host, name), dict(entry))
     if host.asks is not None and forwarded:
         beside = host.asks(forwarded)
@@ -121,10 +120,10 @@ def register(
 
 
 def unregister(host: Host, text: str, *, name: str = SERVER.key, original: str | None = None) -> str:
-    """The text without the entry, without what was asked for it alone, and without the tables that are empty then.
+    """Return the text without the entry, without inputs that only it used, and without tables left empty by that.
 
     Args:
-        original: the text from before the first registration, if it is known: empty tables that it has stay.
+        original: the text before the first registration, if it is known: tables that were empty in it are kept.
     """
     removed = read_entry(text, host.format, place_of(host, name))
     if removed is None:
@@ -141,7 +140,7 @@ def unregister(host: Host, text: str, *, name: str = SERVER.key, original: str |
 
 
 def says_nothing(host: Host, text: str) -> bool:
-    """Whether a file holds nothing that anybody wrote: it is empty, or as the host's new files begin."""
+    """Return whether a file has no content of its own: it is empty, or equal to the host's initial text."""
     return text.removeprefix("\ufeff").strip() in ("", "{}", host.new_file.strip())
 
 
@@ -159,5 +158,5 @@ def _without_empty(host: Host, text: str, within: Sequence[str], original: str |
 def _has(host: Host, text: str, place: Place) -> bool:
     try:
         return read_entry(text, host.format, place) is not None
-    except BridgeError:  # a backup of a file that was damaged then
+    except BridgeError:  # the backup is of a damaged file
         return False

@@ -1,13 +1,13 @@
-"""The hosts that `install` and `doctor` know, as data.
+"""The hosts that `install` and `doctor` support, as data.
 
-Where a fact comes from: the paths and forms of Claude Code, Codex, Gemini CLI and opencode were tried on the programs
-themselves. Those of VS Code, Cursor, Windsurf, Cline, Continue, goose, LM Studio, Kiro, Junie and Copilot CLI are from
-their documentation, and Zed's from its source. From issues of their projects: that Copilot CLI expands ``${VAR}`` (from
-1.0.10 on) and reads a project's ``.mcp.json``; that Claude Desktop on Windows, since it comes as an MSIX package, sees
-a copy of ``AppData`` of its own. Not documented, so not relied on: whether Claude Desktop, Zed, Cline, LM Studio and
-Junie expand variables.
+Sources: the paths and formats of Claude Code, Codex, Gemini CLI and opencode were tested with the programs themselves.
+Those of VS Code, Cursor, Windsurf, Cline, Continue, goose, LM Studio, Kiro, Junie and Copilot CLI come from their
+documentation, and those of Zed from its source. From issues of their projects: Copilot CLI expands ``${VAR}`` (since
+1.0.10) and reads a project's ``.mcp.json``; Claude Desktop on Windows, which is installed as an MSIX package, has its
+own copy of ``AppData``. Whether Claude Desktop, Zed, Cline, LM Studio and Junie expand variables is not documented, so
+it is not relied on.
 
-Time limits are raised to 300 s where a host's own is shorter: most answers are whole by then.
+Timeouts shorter than 300 s are raised to 300 s: most answers are complete by then.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ def _application(*parts: str) -> Paths:
 
 
 def _under(variable: str, default: str, *parts: str) -> Paths:
-    """In the folder that a variable names, else in one of the home folder."""
+    """Return a path in the folder that a variable names, or else in a folder of the home folder."""
     return lambda machine: ((machine.folder(variable) or machine.home / default).joinpath(*parts),)
 
 
@@ -237,7 +237,7 @@ HOSTS: tuple[Host, ...] = (
     Host(
         key="lm-studio",
         title="LM Studio",
-        # Older installations keep everything in the second folder.
+        # Older installations use the second folder.
         user_files=_any(_home(".lmstudio", "mcp.json"), _home(".cache", "lm-studio", "mcp.json")),
         shape=plain(),
         refers=False,
@@ -266,7 +266,7 @@ HOSTS: tuple[Host, ...] = (
         title="Copilot CLI",
         user_files=_under("COPILOT_HOME", ".copilot", "mcp-config.json"),
         project_file=".mcp.json",
-        # `stdio` is what Claude Code, which reads a project's file too, takes as well.
+        # Claude Code, which reads the same project's file, also accepts `stdio`.
         shape=plain(reference="${NAME}", before={"type": "stdio"}, after={"tools": ["*"], "timeout": 300_000}),
         signs=_under("COPILOT_HOME", ".copilot"),
         commands=("copilot",),
@@ -289,5 +289,5 @@ HOSTS: tuple[Host, ...] = (
 
 
 def find_host(key: str) -> Host | None:
-    """The host of that key."""
+    """Return the host of that key; None if there is none."""
     return next((host for host in HOSTS if host.key == key), None)

@@ -1,4 +1,4 @@
-"""The one description of this server: `install`, every file under ``manifests/`` and the server itself say this."""
+"""The description of this server that `install`, every file under ``manifests/`` and the server itself use."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,15 +6,15 @@ from typing import Literal
 from databricks_responses_mcp import __version__
 
 RELEASED: bool = False
-"""Whether the distribution is on PyPI, under a name that is ours.
+"""Whether the distribution is on PyPI, under a name that this project owns.
 
-As long as it is not, ``uvx databricks-responses-mcp`` fails, and whoever registers the name would run code on the
-machine of everybody who was told to start that. So nothing names it: what starts the server on another machine, the
-ready files, the badges and the documentation all derive from this. See ``docs/maintaining/releasing.md``.
+Until then ``uvx databricks-responses-mcp`` fails, and whoever registers the name could run code on the machine of
+everybody who follows such an instruction. So nothing names it: the commands that start the server on another machine,
+the ready files, the badges and the documentation all derive from this. See ``docs/maintaining/releasing.md``.
 """
 
 DISTRIBUTION = "databricks-responses-mcp"
-"""The name on PyPI, and the command's."""
+"""The name of the distribution on PyPI, and of the command."""
 
 Kind = Literal["string", "directory"]
 
@@ -25,13 +25,13 @@ class Variable:
 
     Attributes:
         name: of the variable.
-        key: the same as an identifier for forms (``snake_case``).
+        key: its identifier in forms (``snake_case``).
         title: a label of a few words.
         description: one sentence.
         secret: whether it must be masked, and kept out of files that are shared.
-        kind: what a form asks for.
-        example: a value that shows the shape; "" if there is none worth showing.
-        default: what a form starts with; "" for nothing.
+        kind: the type of the field in a form.
+        example: an example value; "" for none.
+        default: the initial value in a form; "" for none.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Launch:
 
     Attributes:
         command: an absolute path, or a name on the host's PATH.
-        env: set for the server's process.
+        env: environment variables that are set for the server's process.
     """
 
     command: str
@@ -59,7 +59,7 @@ class Launch:
 
 
 def portable_command(*, released: bool = RELEASED) -> tuple[str, ...]:
-    """Return what starts the server on any machine: by uv, or, before the release, the command that is installed."""
+    """Return the command that starts the server on any machine: by uv, or before the release as installed."""
     return ("uvx", DISTRIBUTION) if released else (DISTRIBUTION,)
 
 
@@ -67,20 +67,20 @@ PORTABLE = portable_command()
 
 
 def ready_launch(*, released: bool = RELEASED) -> Launch:
-    """Return how the ready files start the server: with the usual profile, so that no file holds a secret."""
+    """Return how the ready files start the server: with the default profile, so that no file contains a secret."""
     command, *arguments = portable_command(released=released)
     return Launch(command=command, args=tuple(arguments), env={"DATABRICKS_CONFIG_PROFILE": "DEFAULT"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerDescription:
-    """What registries, bundles and badges say of the server.
+    """The description of the server in registries, bundles and badges.
 
     Attributes:
         key: its name in a host's configuration.
-        distribution: its name on PyPI, and its command's.
-        registry_name: its name in the MCP registry; the README carries it as the proof of ownership.
-        summary: at most 100 characters, which the MCP registry demands.
+        distribution: its name on PyPI, and that of its command.
+        registry_name: its name in the MCP registry; the README contains it as the proof of ownership.
+        summary: at most 100 characters, the limit of the MCP registry.
         icon: an SVG picture.
     """
 

@@ -1,7 +1,7 @@
-"""What a host's own log says of the last time it started the server, where the host keeps such a log.
+"""The last start error of the server in a host's own log, for hosts whose log can be found.
 
-Claude Desktop writes ``mcp-server-NAME.log`` (documented; its lines as seen in reports), Claude Code one file of JSON
-lines a session in its cache (seen on 2.1.330). Other hosts keep theirs in places that change with the version.
+Claude Desktop writes ``mcp-server-NAME.log`` (documented; the lines are known from reports), Claude Code one JSON Lines
+file a session in its cache (seen with 2.1.330). The logs of other hosts change their place with the version.
 """
 
 import json
@@ -12,25 +12,25 @@ from pathlib import Path
 from databricks_responses_mcp.hosts.machine import Machine
 
 _MOST_BYTES = 64_000
-# What follows an error's text in Claude Desktop's lines: an object with a stack.
+# In Claude Desktop's lines an object with a stack trace follows the error's text.
 _DETAILS = re.compile(r"\s*\{.*$")
 _STDERR = "Server stderr:"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
 def last_start_error(host: str, machine: Machine, name: str, project: Path) -> str:
-    """Why the server did not start the last time; "" if it did, or if nothing is known. Reads files.
+    """Return why the server did not start the last time; "" if it started, or if nothing is known. Reads files.
 
-    What is returned may hold anything that the log does: redact it before it is shown.
+    The text comes from the log and may contain secrets: redact it before it is shown.
 
     Args:
         host: the host's key.
         name: of the server, in the host's configuration.
-        project: the folder that the host was started in.
+        project: the folder in which the host was started.
     """
-    look = _LOOKS.get(host)
+    read = _LOG_READERS.get(host)
     try:
-        return look(machine, name, project) if look is not None else ""
+        return read(machine, name, project) if read is not None else ""
     except OSError:
         return ""
 
@@ -53,13 +53,13 @@ def _claude_desktop(machine: Machine, name: str, _project: Path) -> str:
 def _reason(log: str) -> str:
     _, begun, last_start = log.rpartition("Initializing server...")
     if not begun or "Message from server" in last_start:
-        return ""  # it has run for so long that its start is out of sight, or it has answered
+        return ""  # the log's end does not reach back to the start, or the server has answered
     lines = last_start.splitlines()
     errors = [line.partition("[error]")[2].strip() for line in lines if "[error]" in line]
     if errors and errors[0].startswith("Server disconnected"):
-        # Why is what the process itself said: the last line before that has no time in front of it.
-        said = [line.strip() for line in last_start.partition("[error]")[0].splitlines() if not _TIME.match(line)]
-        return next((line for line in reversed(said) if len(line) > 3), errors[0])
+        # The reason is in the output of the process: the last line before the error without a time stamp.
+        output = [line.strip() for line in last_start.partition("[error]")[0].splitlines() if not _TIME.match(line)]
+        return next((line for line in reversed(output) if len(line) > 3), errors[0])
     return errors[0] if errors else ""
 
 
@@ -80,8 +80,8 @@ def _claude_code(machine: Machine, name: str, project: Path) -> str:
     errors = [str(entry["error"]) for entry in entries if entry.get("error")]
     if not errors:
         return ""
-    said = [error.removeprefix(_STDERR).strip() for error in errors[:-1] if error.startswith(_STDERR)]
-    return f"{errors[-1].strip()} (it said: {said[-1]})" if said else errors[-1].strip()
+    output = [error.removeprefix(_STDERR).strip() for error in errors[:-1] if error.startswith(_STDERR)]
+    return f"{errors[-1].strip()} (it said: {output[-1]})" if output else errors[-1].strip()
 
 
 def _read(log: Path, *, tail: bool) -> str:
@@ -100,7 +100,7 @@ def _object(line: str) -> Mapping[str, object]:
     return entry if isinstance(entry, dict) else {}
 
 
-_LOOKS: Mapping[str, Callable[[Machine, str, Path], str]] = {
+_LOG_READERS: Mapping[str, Callable[[Machine, str, Path], str]] = {
     "claude-desktop": _claude_desktop,
     "claude-code": _claude_code,
 }

@@ -1,4 +1,4 @@
-"""Puts one entry into a host's own configuration file, and takes it out again; every other byte stays."""
+"""Setting and removing one entry in a host's own configuration file; every other byte is kept."""
 
 from databricks_responses_mcp.hosts.editing.editing import Format, read_entry, remove_entry, set_entry
 from databricks_responses_mcp.hosts.editing.paths import Named, Place

@@ -1,7 +1,7 @@
-"""What a configuration file may demand of the program that reads it: size, nesting, number of values.
+"""Limits of a configuration file: size, nesting, number of values.
 
-A project's file may come from anybody. Everything that a text can make grow is bounded here, before and after it is
-parsed, so that reading it ends within seconds and no later step recurses too deeply.
+A project's file is not trusted. Every size that depends on the text is limited here, before and after it is parsed, so
+that reading it takes seconds at most and no later step recurses too deeply.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
-# Characters of a text. The parsers of TOML and YAML are slower than JSON's, and hosts' files in them are small.
+# Characters of a text. TOML and YAML are parsed more slowly than JSON, and hosts' files in these formats are small.
 MAX_JSON_CHARACTERS: Final = 20_000_000
 MAX_TOML_CHARACTERS: Final = 1_000_000
 MAX_YAML_CHARACTERS: Final = 200_000
@@ -18,20 +18,20 @@ MAX_DEPTH: Final = 100
 """Levels of tables and lists."""
 
 MAX_VALUES: Final = 200_000
-"""Values of a text, each alias of YAML counted as often as it is used."""
+"""Values of a text; a YAML alias counts each time it is used."""
 
 MAX_KEY_PARTS: Final = 64
-"""Parts of a dotted key of TOML, whose parser takes quadratic time for them."""
+"""Parts of a dotted TOML key: parsing them takes quadratic time."""
 
 MAX_DUPLICATES: Final = 50
-"""Entries of one name that are removed at once."""
+"""Duplicate entries of one name that are removed in one call."""
 
 _MAX_NUMBER_BITS = 4096
 _MAX_CHARACTERS = {"json": MAX_JSON_CHARACTERS, "toml": MAX_TOML_CHARACTERS, "yaml": MAX_YAML_CHARACTERS}
 
 
 def check_size(text: str, language: str) -> None:
-    """Refuse a text that is too long to be parsed.
+    """Refuse a text that is too long.
 
     Raises:
         BridgeError: invalid_argument.
@@ -42,10 +42,10 @@ def check_size(text: str, language: str) -> None:
 
 
 def check_values(root: Any, children: Callable[[Any], Iterable[Any]]) -> None:
-    """Refuse a tree with too many values or levels; shared subtrees count each time, and a circle has no end.
+    """Refuse a tree with too many values or levels. Shared subtrees count each time; a cycle exceeds the limit.
 
     Args:
-        children: the values that a value holds; keys need not be among them.
+        children: returns the values that a value contains, with or without keys.
 
     Raises:
         BridgeError: invalid_argument.
@@ -68,14 +68,14 @@ def check_values(root: Any, children: Callable[[Any], Iterable[Any]]) -> None:
 
 
 def plain_children(value: Any) -> Iterable[Any]:
-    """What a value of plain data holds."""
+    """Return the values that a value of plain data contains."""
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list | tuple | set) else ()
 
 
 def too_much(why: str) -> BridgeError:
-    """The error for a text that exceeds a limit."""
+    """Return the error for a text that exceeds a limit."""
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT,
         f"The file is not read: {why}.",

@@ -1,4 +1,4 @@
-"""Reads, sets and removes one entry of a configuration file's text, whatever its format."""
+"""Reading, setting and removing one entry in the text of a configuration file, in any of the formats."""
 
 from typing import Any, Literal, Protocol
 
@@ -12,23 +12,20 @@ _BOM = "\ufeff"
 
 
 class Editor(Protocol):
-    """What there is for each format."""
+    """The editor of one format."""
 
     def load(self, text: str) -> Any:
-        """The text as plain data; None if it holds nothing."""
+        """Parse the text into plain data; None if it contains no value."""
 
     def put(self, text: str, place: Place, entry: Any) -> str:
-        """The text with the entry set."""
+        """Return the text with the entry set."""
 
     def drop(self, text: str, place: Place) -> str:
-        """The text without the entry, which is there."""
+        """Return the text without the entry, which must exist."""
 
 
 def read_entry(text: str, format: Format, place: Place) -> Any | None:  # noqa: A002 - the interface's word
-    """The entry at a place, as plain data.
-
-    Returns:
-        None if there is none. Of duplicate keys the last counts.
+    """Return the entry at a place as plain data; None if there is none. Of duplicate keys the last one is used.
 
     Raises:
         BridgeError: invalid_argument, if the text is not of its format.
@@ -37,14 +34,14 @@ def read_entry(text: str, format: Format, place: Place) -> Any | None:  # noqa: 
 
 
 def set_entry(text: str, format: Format, place: Place, entry: dict[str, Any]) -> str:  # noqa: A002
-    """The text with the entry at its place; tables and lists that lead there are made.
+    """Return the text with the entry at its place; missing parent tables and lists are created.
 
-    An equal entry leaves the text as it is. An entry that differs is replaced where it stands; every byte outside of
-    it, and of the comma or line ending that it needs, is kept. The member of a list always says its own name.
+    An equal entry leaves the text unchanged. A different entry is replaced in place; every byte is kept except those of
+    the entry and of a comma or line ending that it needs. An entry of a list always contains its own name.
 
     Raises:
-        BridgeError: invalid_argument, if the text is not of its format, something on the way is no table, or the
-            change cannot be made without touching anything else.
+        BridgeError: invalid_argument, if the text is not of its format, a parent is not a table, or the change cannot
+            be made without changing something else.
     """
     bom, body = _split(text)
     editor = _editor(format)
@@ -60,10 +57,10 @@ def set_entry(text: str, format: Format, place: Place, entry: dict[str, Any]) ->
 
 
 def remove_entry(text: str, format: Format, place: Place) -> str:  # noqa: A002
-    """The text without the entry at that place; the tables that lead there stay, empty or not.
+    """Return the text without the entry at a place; its parent tables are kept, even if they are empty.
 
     Raises:
-        BridgeError: as `set_entry` does.
+        BridgeError: as for `set_entry`.
     """
     bom, body = _split(text)
     editor = _editor(format)
@@ -80,7 +77,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _load(language: Format, text: str) -> Any:
-    """The text as plain data, within the limits of `bounds`."""
+    """Parse the text into plain data, within the limits of `bounds`."""
     check_size(text, language)
     data = _editor(language).load(text)
     check_values(data, plain_children)
@@ -102,10 +99,10 @@ def _editor(language: Format) -> Editor:
 
 
 def _check(language: Format, text: str, expected: Any, place: Place) -> None:
-    """Nothing is handed out that would not be read as what was meant."""
-    # A table that is only implied by the entry in it goes with it.
+    """Refuse a text that does not parse to the expected data."""
+    # A table that exists only because of the entry in it disappears with the entry.
     if not _same(_pruned(_load(language, text), place), _pruned(expected, place)):
-        raise cannot_edit(language, place, "it is written in a way that the editor does not know")
+        raise cannot_edit(language, place, "it is written in a form that the editor does not support")
 
 
 def _with(data: Any, place: Place, entry: Any) -> Any:
@@ -137,7 +134,7 @@ def _without(data: Any, place: Place) -> Any:
 
 
 def _pruned(data: Any, place: Place) -> Any:
-    """Without the empty tables at the end of the way to a place."""
+    """Return the data without empty tables among the parents of a place."""
     if not place or not isinstance(data, dict) or place[0] not in data:
         return data
     inner = _pruned(data[place[0]], place[1:])
@@ -147,7 +144,7 @@ def _pruned(data: Any, place: Place) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality of plain data that tells 1, 1.0 and true apart, finds NaN equal, and asks for no order of keys."""
+    """Return whether plain data is equal: 1, 1.0 and true differ, NaN equals NaN, the order of keys does not count."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list | tuple):

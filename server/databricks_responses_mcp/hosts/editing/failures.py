@@ -1,4 +1,4 @@
-"""What is said when a configuration file cannot be edited."""
+"""The errors for a configuration file that cannot be edited."""
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.editing.paths import Place, show
@@ -9,13 +9,13 @@ _LISTS = {"json": "a JSON array", "toml": "a TOML array of tables", "yaml": "a Y
 
 
 def position(text: str, index: int) -> tuple[int, int]:
-    """Line and column of a character, both from 1. A line ends with CRLF, LF or CR."""
+    """Return the line and column of a character, both 1-based. A line ends with CRLF, LF or CR."""
     before = text[:index].replace("\r\n", "\n").replace("\r", "\n")
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
 def cannot_parse(language: str, line: int, column: int, why: str) -> BridgeError:
-    """The file is not of its format."""
+    """Return the error for a file that is not of its format."""
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT,
         f"The file is not valid {_TITLES[language]} at line {line}, column {column}: {why}.",
@@ -24,7 +24,7 @@ def cannot_parse(language: str, line: int, column: int, why: str) -> BridgeError
 
 
 def wrong_kind(language: str, place: Place, line: int, column: int, *, listed: bool) -> BridgeError:
-    """Something on the way to an entry cannot hold it."""
+    """Return the error for a parent of an entry that is not a table (or list)."""
     expected = (_LISTS if listed else _TABLES)[language]
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT,
@@ -34,7 +34,7 @@ def wrong_kind(language: str, place: Place, line: int, column: int, *, listed: b
 
 
 def cannot_edit(language: str, place: Place, why: str) -> BridgeError:
-    """The file is well-formed, but this place of it cannot be changed without touching something else."""
+    """Return the error for a valid file in which the place cannot be changed without changing something else."""
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT,
         f"`{show(place)}` of this {_TITLES[language]} file cannot be changed without touching the rest: {why}.",

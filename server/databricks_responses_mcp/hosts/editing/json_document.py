@@ -1,4 +1,4 @@
-"""Where everything stands in a JSON text, as hosts accept it: comments, trailing commas, and JSON5's liberties."""
+"""The values of a JSON text with their positions. Accepts what hosts accept: comments, trailing commas, JSON5."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0
 
 @dataclass(slots=True)
 class Node:
-    """A value, and the span that it takes.
+    """A value and its span.
 
     Attributes:
         value: of a scalar.
@@ -37,7 +37,7 @@ class Node:
     children: list["Child"] = field(default_factory=list)
 
     def data(self) -> Any:
-        """The value as plain data; of duplicate keys the last counts."""
+        """Return the value as plain data; of duplicate keys the last one is used."""
         if self.kind == "object":
             return {child.key: child.value.data() for child in self.children}
         if self.kind == "array":
@@ -52,7 +52,7 @@ class Child:
     Attributes:
         key: None in an array.
         start: of the key, or of the value in an array.
-        comma: where the comma behind it stands, if one does.
+        comma: the position of the comma after it, if there is one.
     """
 
     key: str | None
@@ -62,7 +62,7 @@ class Child:
 
 
 def parse(text: str) -> Node | None:
-    """The text's one value; None if there is nothing but comments and blanks.
+    """Parse the text's one value; None if there are only comments and whitespace.
 
     Raises:
         BridgeError: invalid_argument, with the line and column.
@@ -74,7 +74,7 @@ def parse(text: str) -> Node | None:
     root = reader.value(0)
     reader.skip()
     if reader.at < len(text):
-        raise reader.failure("there is something behind the end")
+        raise reader.failure("there is text after the end")
     return root
 
 

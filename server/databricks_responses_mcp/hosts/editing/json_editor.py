@@ -1,7 +1,7 @@
-"""Changes one entry of a JSON text, comments and all, by splicing its span alone.
+"""Changing one entry of a JSON text with comments, by replacing its span only.
 
-Of the libraries for commented JSON none would do: those in Python drop block comments or rewrite the layout, and the
-one that is exact needs Node.js.
+No library for JSON with comments fits: those in Python drop block comments or change the layout, and the exact one
+needs Node.js.
 """
 
 import re
@@ -26,13 +26,13 @@ _REST_OF_LINE = re.compile(r"(?:[ \t]*/\*[^\r\n]*?\*/)*(?:[ \t]*//[^\r\n]*)?")
 
 
 def load(text: str) -> Any:
-    """The text as plain data."""
+    """Parse the text into plain data; None if it contains no value."""
     root = parse(text)
     return None if root is None else root.data()
 
 
 def put(text: str, place: Place, entry: Any) -> str:
-    """The text with the entry set."""
+    """Return the text with the entry set."""
     root = parse(text)
     layout = Layout.of(text, root)
     if root is None:
@@ -40,7 +40,7 @@ def put(text: str, place: Place, entry: Any) -> str:
         return start + layout.write(nest(place, entry), "") + layout.newline
     node = root
     for depth, part in enumerate(place):
-        if node.kind == "scalar" and node.value is None:  # says as little as nothing
+        if node.kind == "scalar" and node.value is None:  # null is treated as an absent value
             value = nest(place[depth:], entry)
             return splice(text, [Splice(node.start, node.end, _write(text, layout, node.start, value))])
         _expect(text, node, place[:depth], part)
@@ -58,12 +58,12 @@ def put(text: str, place: Place, entry: Any) -> str:
 
 
 def drop(text: str, place: Place) -> str:
-    """The text without the entry, nor older ones of the same name that would count then."""
+    """Return the text without the entry and its duplicates, which would take effect without it."""
     for _ in range(MAX_DUPLICATES):
         if (found := _locate(text, place)) is None:
             return text
         text = splice(text, _remove(text, *found))
-    raise cannot_edit("json", place, f"it stands there more than {MAX_DUPLICATES} times")
+    raise cannot_edit("json", place, f"the file contains it more than {MAX_DUPLICATES} times")
 
 
 def _locate(text: str, place: Place) -> tuple[Node, int] | None:
@@ -93,7 +93,7 @@ def _expect(text: str, node: Node, place: Place, part: str | Named) -> None:
 
 
 def _write(text: str, layout: Layout, start: int, value: Any) -> str:
-    """A value behind its key: over several lines if the key stands at the start of its own."""
+    """Return the text of a value after its key: over several lines if the key starts a line."""
     if starts_line(text, start) or (not layout.one_line and "{" not in text[line_start(text, start) : start]):
         return layout.write(value, indentation(text, start))
     return layout.write_inline(value)
@@ -122,7 +122,7 @@ def _insert(text: str, layout: Layout, node: Node, key: str | None, value: Any) 
 
 
 def _fill(text: str, layout: Layout, node: Node, key: str | None, value: Any) -> list[Splice]:
-    """The first member of an empty object or array."""
+    """Return the changes that add the first member to an empty object or array."""
     inside = text[node.start + 1 : node.end - 1]
     if layout.one_line and not inside.strip():
         return [Splice(node.start + 1, node.end - 1, layout.member_inline(key, value))]
@@ -142,7 +142,7 @@ def _remove(text: str, node: Node, index: int) -> list[Splice]:
     end = child.value.end if child.comma is None else child.comma + 1
     changes = []
     if child.comma is not None and text[child.value.end : child.comma].strip():
-        changes.append(Splice(child.comma, child.comma + 1, ""))  # a comment stands between them
+        changes.append(Splice(child.comma, child.comma + 1, ""))  # a comment between value and comma is kept
         end = child.value.end
     before = node.children[index - 1] if index else None
     if child.comma is None and before is not None and before.comma is not None:
@@ -160,6 +160,6 @@ def _remove(text: str, node: Node, index: int) -> list[Splice]:
     alone = len(node.children) == 1
     if alone and not text[node.start + 1 : child.start].strip() and not text[end : node.end - 1].strip():
         return [Splice(node.start + 1, node.end - 1, "")]
-    if node.start < start and end > node.end - 1:  # the closing bracket stands on a line that is taken out
+    if node.start < start and end > node.end - 1:  # the closing bracket is on a line that is removed
         end = node.end - 1
     return [*changes, Splice(start, end, "")]

@@ -1,4 +1,4 @@
-"""How a JSON text is laid out, so that what is added looks like the rest."""
+"""The layout of a JSON text, so that added text looks like the rest."""
 
 import json
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Layout:
 
     Attributes:
         unit: one level of indentation.
-        one_line: whether the whole value stands on one line.
-        spaced: whether blanks follow commas and colons on a line.
+        one_line: whether the whole value is on one line.
+        spaced: whether a space follows commas and colons on a line.
     """
 
     unit: str
@@ -27,7 +27,7 @@ class Layout:
 
     @classmethod
     def of(cls, text: str, root: Node | None) -> "Layout":
-        """The layout of a text with that value."""
+        """Detect the layout of a text with that value."""
         inside = "" if root is None else text[root.start : root.end]
         unit = ""
         if root is not None and root.children and starts_line(text, root.children[0].start):
@@ -40,7 +40,7 @@ class Layout:
         )
 
     def write(self, value: Any, indent: str) -> str:
-        """A value over several lines; lists of short words stay on one."""
+        """Return a value over several lines; a short list of scalars is on one line."""
         inner = indent + self.unit
         if isinstance(value, dict) and value:
             members = [self.member(key, one, inner) for key, one in value.items()]
@@ -53,15 +53,15 @@ class Layout:
         return _dump(value)
 
     def write_inline(self, value: Any) -> str:
-        """A value on one line."""
+        """Return a value on one line."""
         return _dump(value) if self.spaced else _dump(value, (",", ":"))
 
     def member(self, key: str | None, value: Any, indent: str) -> str:
-        """A member of an object, or of an array (no key)."""
+        """Return a member of an object, or of an array (``key`` is None)."""
         return self.write(value, indent) if key is None else f"{_dump(key)}: {self.write(value, indent)}"
 
     def member_inline(self, key: str | None, value: Any) -> str:
-        """The same on one line."""
+        """Return a member on one line; see `member`."""
         colon = ": " if self.spaced else ":"
         return self.write_inline(value) if key is None else f"{_dump(key)}{colon}{self.write_inline(value)}"
 
@@ -74,6 +74,6 @@ def _dump(value: Any, separators: tuple[str, str] = (", ", ": ")) -> str:
     text = json.dumps(value, ensure_ascii=False, separators=separators)
     try:
         text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
+    except UnicodeEncodeError:  # a lone surrogate must be escaped
         return json.dumps(value, separators=separators)
     return text

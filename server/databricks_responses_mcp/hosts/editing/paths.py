@@ -1,4 +1,4 @@
-"""Where in a configuration file an entry stands."""
+"""The place of an entry in a configuration file."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ Place = tuple[str | Named, ...]
 
 
 def show(place: Place) -> str:
-    """A place for people: ``mcpServers.databricks``, ``inputs[id=databricks_token]``."""
+    """Return a place as text: ``mcpServers.databricks``, ``inputs[id=databricks_token]``."""
     text = ""
     for part in place:
         text += f"[{part.key}={part.value}]" if isinstance(part, Named) else f".{part}"
@@ -24,7 +24,7 @@ def show(place: Place) -> str:
 
 
 def nest(place: Place, value: Any) -> Any:
-    """The value inside the tables and lists that lead to it."""
+    """Return the value wrapped in the tables and lists that lead to it."""
     for part in reversed(place):
         if isinstance(part, Named):
             value = [value if is_named(value, part) else {part.key: part.value, **value}]
@@ -34,7 +34,7 @@ def nest(place: Place, value: Any) -> Any:
 
 
 def follow(data: Any, place: Place) -> Any | None:
-    """What stands at a place of plain data; None if nothing does. Of equal names, the last."""
+    """Return the value at a place of plain data; None if there is none. Of equal names the last one is used."""
     for part in place:
         if isinstance(part, Named):
             members = data if isinstance(data, list) else []
@@ -47,5 +47,5 @@ def follow(data: Any, place: Place) -> Any | None:
 
 
 def is_named(member: Any, part: Named) -> bool:
-    """Whether a member of a list is the one that is meant."""
+    """Return whether a member of a list has that name."""
     return isinstance(member, dict) and member.get(part.key) == part.value

@@ -1,7 +1,7 @@
-"""Where every statement stands in a TOML text.
+"""The statements of a TOML text with their positions.
 
-``tomllib`` says whether the text is valid and what it means; this says where each header and each pair stands, which
-no library does. It may take the text for valid.
+``tomllib`` validates and parses the text; this module finds the position of each header and pair, which no library
+does. It assumes that the text is valid.
 """
 
 import re
@@ -21,7 +21,7 @@ _TOKEN = re.compile(
     r"|#[^\r\n]*|[\[{]|[\]}]|\r?\n|[^\"'#\[\]{}\r\n]+|\r"
 )
 _BLANKS = re.compile(r"[ \t]*+")
-# Starts at the first part alone, and takes nothing back: a search is linear.
+# Matches from the first part only and never backtracks, so a search takes linear time.
 _LONG_KEY = re.compile(rf"""(?<![\w.-])(?:(?:[\w-]++|"[^"\r\n]*+"|'[^'\r\n]*+')[ \t]*+\.[ \t]*+){{{MAX_KEY_PARTS}}}""")
 _WHERE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _AT_END = " (at end of document)"
@@ -35,9 +35,9 @@ class Statement:
 
     Attributes:
         path: of the table, or of the pair's value, from the root.
-        within: the path of the header that a pair stands under.
+        within: the path of the header above a pair.
         value: where a pair's value starts.
-        end: behind the bracket of a header or the value of a pair; a comment may follow.
+        end: after the bracket of a header or the value of a pair; a comment may follow.
     """
 
     kind: Literal["table", "array", "pair"]
@@ -49,7 +49,7 @@ class Statement:
 
 
 def load(text: str) -> dict[str, Any]:
-    """The text as plain data.
+    """Parse the text into plain data.
 
     Raises:
         BridgeError: invalid_argument, with the line and column.
@@ -67,7 +67,7 @@ def load(text: str) -> dict[str, Any]:
 
 
 def statements(text: str) -> list[Statement]:
-    """All statements of a valid text, in order."""
+    """Return all statements of a valid text, in order."""
     found: list[Statement] = []
     within: Path = ()
     at = 0

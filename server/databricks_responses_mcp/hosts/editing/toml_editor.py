@@ -1,7 +1,7 @@
-"""Changes one entry of a TOML text by splicing its statements alone.
+"""Changing one entry of a TOML text by replacing its statements only.
 
-Values are written by tomlkit, and so are changes inside an inline table. A whole document is not put through it: with
-a table it takes away the comments in front of the next one.
+tomlkit writes values and changes inside an inline table. It does not write the whole document: when it removes a
+table, it also removes the comments before the next one.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["drop", "load", "put"]
 
 
 def put(text: str, place: Place, entry: Any) -> str:
-    """The text with the entry set."""
+    """Return the text with the entry set."""
     path = _path(place)
     found = statements(text)
     _expect_tables(text, found, path)
@@ -45,7 +45,7 @@ def put(text: str, place: Place, entry: Any) -> str:
 
 
 def drop(text: str, place: Place) -> str:
-    """The text without the entry."""
+    """Return the text without the entry."""
     path = _path(place)
     found = statements(text)
     holder = _holder(found, path)
@@ -73,17 +73,17 @@ def _expect_tables(text: str, found: list[Statement], path: Path) -> None:
 
 
 def _holder(found: list[Statement], path: Path) -> Statement | None:
-    """The pair whose inline table the entry stands in, or has to."""
+    """Return the pair whose inline table contains the entry, or must contain it."""
     return next((one for one in found if one.kind == "pair" and one.path == path[: len(one.path)] != path), None)
 
 
 def _owned(found: list[Statement], path: Path) -> list[Statement]:
-    """The statements that the entry consists of."""
+    """Return the statements of the entry."""
     return [one for one in found if one.path[: len(path)] == path]
 
 
 def _runs(found: list[Statement], owned: list[Statement]) -> list[list[Statement]]:
-    """Those that follow one another without another between them."""
+    """Group the entry's statements into runs without other statements between them."""
     runs: list[list[Statement]] = []
     members = {id(one) for one in owned}
     for index, one in enumerate(found):
@@ -100,7 +100,7 @@ def _lines(text: str, run: list[Statement]) -> tuple[int, int]:
 
 
 def _cut(text: str, run: list[Statement]) -> Splice:
-    """Takes lines out, and one of the blank lines that would then follow one another."""
+    """Return the removal of a run's lines, with one of two blank lines that would then be adjacent."""
     start, end = _lines(text, run)
     if run[0].kind == "pair":
         return Splice(start, end, "")
@@ -119,21 +119,21 @@ def _is_last_line(text: str, end: int) -> bool:
 
 
 def _append(text: str, found: list[Statement], path: Path, tables: str, newline: str) -> str:
-    """New tables behind those of the same parent, else at the end."""
-    kin = [index for index, one in enumerate(found) if one.within[:1] == path[:1] and len(path) > 1]
+    """Add new tables after those of the same parent, else at the end."""
+    siblings = [index for index, one in enumerate(found) if one.within[:1] == path[:1] and len(path) > 1]
     if not text.strip():
         return tables + newline
-    if not kin or kin[-1] == len(found) - 1:
+    if not siblings or siblings[-1] == len(found) - 1:
         gap = "" if text.endswith("\n") else newline
         gap += "" if text.endswith((newline + newline, "\n\n")) else newline
         return text + gap + tables + newline
-    at = _behind_comments(text, next_line(text, found[kin[-1]].end))
+    at = _after_comments(text, next_line(text, found[siblings[-1]].end))
     behind = "" if not text[at : next_line(text, at)].strip() else newline
     return splice(text, [Splice(at, at, newline + tables + newline + behind)])
 
 
-def _behind_comments(text: str, at: int) -> int:
-    """Behind the comments that go on from the last line; not those that stand right on the next header."""
+def _after_comments(text: str, at: int) -> int:
+    """Return the position after comments that continue the last line; comments directly above a header are its own."""
     end = at
     while text[end : line_end(text, end)].lstrip().startswith("#"):
         end = next_line(text, end)
@@ -141,7 +141,7 @@ def _behind_comments(text: str, at: int) -> int:
 
 
 def _tables(path: Path, entry: dict[str, Any], newline: str) -> str:
-    """An entry as a table, and its tables as tables."""
+    """Return an entry as a table, and the tables in it as tables."""
     lines = [f"[{_key_of(path)}]"]
     lines += [f"{_key_of((key,))} = {_value(value)}" for key, value in entry.items() if not isinstance(value, dict)]
     text = newline.join(lines)
@@ -165,7 +165,7 @@ def _value(value: Any) -> str:
 
 
 def _edit_inline(text: str, holder: Statement, path: Path, entry: Any | None) -> str:
-    """Sets the entry in the inline table of a pair, or removes it there."""
+    """Set the entry in the inline table of a pair; remove it if ``entry`` is None."""
     document = tomlkit.parse(f"holder = {text[holder.value : holder.end]}")
     table: Any = document["holder"]
     rest = path[len(holder.path) :]

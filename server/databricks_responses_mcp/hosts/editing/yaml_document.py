@@ -1,4 +1,4 @@
-"""Where everything stands in a YAML text: ruamel's nodes, and the tokens that tell where their content ends."""
+"""The nodes of a YAML text with their positions, and its tokens, which determine where the content of a node ends."""
 
 import warnings
 from bisect import bisect_left
@@ -16,19 +16,18 @@ from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.hosts.editing.bounds import check_size, check_values
 from databricks_responses_mcp.hosts.editing.failures import cannot_parse, position
 
-# What ruamel lets through besides its own errors: a tag such as `!!bool x` ends in a KeyError, `!!int ""` in an
-# IndexError.
+# Errors that ruamel raises besides its own: a KeyError for a tag such as `!!bool x`, an IndexError for `!!int ""`.
 _MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-# ruamel's own words for a key that stands twice show both values, and one may be a secret.
+# ruamel's own message for a duplicate key contains both values, and one may be a secret.
 _KNOWN = {
-    "DuplicateKeyError": "this key stands here for the second time",
+    "DuplicateKeyError": "this key is a duplicate",
     "RecursionError": "too many levels",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that takes at least one character."""
+    """A token of at least one character."""
 
     kind: str
     start: int
@@ -40,7 +39,7 @@ class Document:
     """A parsed text.
 
     Attributes:
-        root: None if there is nothing but comments.
+        root: None if there are only comments.
         tokens: in order.
     """
 
@@ -49,7 +48,7 @@ class Document:
     tokens: list[Token]
 
     def before(self, index: int, *, kind: str = "") -> Token | None:
-        """The last token, or the last of a kind, that starts before a character."""
+        """Return the last token, or the last of a kind, that starts before a character; None if there is none."""
         at = bisect_left(self.tokens, index, key=lambda token: token.start)
         while at > 0:
             at -= 1
@@ -58,9 +57,9 @@ class Document:
         return None
 
     def content_end(self, index: int) -> int:
-        """Where the content in front of a character ends: comments and the blank lines of a block scalar do not count.
+        """Return where the content before a character ends, without comments and blank lines after it.
 
-        Those of a block scalar that keeps them (``|+``) do.
+        The blank lines at the end of a block scalar that keeps them (``|+``) are content.
         """
         token = self.before(index)
         if token is None:
@@ -72,7 +71,7 @@ class Document:
 
 
 def parse(text: str) -> Document:
-    """The nodes and tokens of a text with one document.
+    """Parse a text with one document into nodes and tokens.
 
     Raises:
         BridgeError: invalid_argument, with the line and column.
@@ -87,12 +86,12 @@ def parse(text: str) -> Document:
 
 
 def is_flow(node: "Node") -> bool:
-    """Whether a mapping or sequence is written in braces or brackets."""
+    """Return whether a mapping or sequence is written in braces or brackets."""
     return bool(getattr(node, "flow_style", False))
 
 
 def load(text: str) -> Any:
-    """The text as plain data.
+    """Parse the text into plain data; None if it contains no value.
 
     Raises:
         BridgeError: invalid_argument, with the line and column.
@@ -105,7 +104,7 @@ def load(text: str) -> Any:
 
 @contextmanager
 def _parsing(text: str) -> Iterator[None]:
-    """Turns every failure of ruamel's into the one error for a text that is not YAML."""
+    """Convert every exception of ruamel into the error for a text that is not YAML."""
     try:
         yield
     except (YAMLError, *_MALFORMED) as error:
@@ -113,12 +112,13 @@ def _parsing(text: str) -> Iterator[None]:
 
 
 def _compose(text: str) -> tuple[Callable[[Node], Any], Node | None]:
-    """The nodes of a text, and what makes data of them.
+    """Return a function that constructs data of a node, and the root node of a text.
 
-    Checked before data is made: a few lines of merged aliases (``<<: [*a, *a]``) can stand for billions of pairs.
+    The limits are checked before data is constructed: a few lines of merged aliases (``<<: [*a, *a]``) can expand to
+    billions of pairs.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of anchors that are used again, which is allowed
+        warnings.simplefilter("ignore")  # about a reused anchor name, which is allowed
         constructor, parser = _yaml().get_constructor_parser(text)
         try:
             root = constructor.composer.get_single_node()
@@ -137,7 +137,7 @@ def _node_children(node: Any) -> Iterable[Any]:
 
 
 class _Constructor(SafeConstructor):
-    """Keeps a tag that it does not know as part of the value."""
+    """Keeps an unknown tag as part of the value."""
 
     def construct_undefined(self, node: Any) -> Any:
         if isinstance(node, MappingNode):

@@ -1,7 +1,7 @@
-"""Changes one entry of a YAML text by splicing its span alone.
+"""Changing one entry of a YAML text by replacing its span only.
 
-The new text is written by ruamel.yaml. A whole document is not put through it: it would wrap long lines, and change
-indentation and quotes elsewhere.
+ruamel.yaml writes the new entry. It does not write the whole document: it would wrap long lines, and change indentation
+and quotes elsewhere.
 """
 
 import json
@@ -28,13 +28,13 @@ __all__ = ["drop", "load", "put"]
 
 
 def put(text: str, place: Place, entry: Any) -> str:
-    """The text with the entry set."""
+    """Return the text with the entry set."""
     document = parse(text)
     layout = Layout.of(document)
     node = document.root
     if node is None or _is_null(node):
         if node is not None and node.start_mark.index < node.end_mark.index:
-            raise cannot_edit("yaml", place, "it says only null")
+            raise cannot_edit("yaml", place, "its value is null")
         gap = "" if not text or text.endswith("\n") else layout.newline
         return text + gap + layout.block(nest(place, entry), 0) + layout.newline
     for depth, part in enumerate(place):
@@ -63,7 +63,7 @@ def put(text: str, place: Place, entry: Any) -> str:
 
 
 def drop(text: str, place: Place) -> str:
-    """The text without the entry."""
+    """Return the text without the entry and its duplicates."""
     for _ in range(MAX_DUPLICATES):
         document = parse(text)
         node = document.root
@@ -78,7 +78,7 @@ def drop(text: str, place: Place) -> str:
             return text
         changes = _remove(document, holder, index)
         text = splice(text, changes)
-    raise cannot_edit("yaml", place, f"it stands there more than {MAX_DUPLICATES} times")
+    raise cannot_edit("yaml", place, f"the file contains it more than {MAX_DUPLICATES} times")
 
 
 def _kind(node: "Node") -> str:
@@ -101,15 +101,15 @@ def _find(node: "Node", part: str | Named) -> int | None:
         if isinstance(part, Named):
             item = node.value[index]
             if _kind(item) == "mapping" and any(
-                _says(key, part.key) and _says(one, part.value) for key, one in item.value
+                _is_text(key, part.key) and _is_text(one, part.value) for key, one in item.value
             ):
                 return index
-        elif _says(node.value[index][0], part):
+        elif _is_text(node.value[index][0], part):
             return index
     return None
 
 
-def _says(node: "Node", text: str) -> bool:
+def _is_text(node: "Node", text: str) -> bool:
     return _kind(node) == "scalar" and node.value == text and str(node.tag).endswith(":str")
 
 
@@ -125,7 +125,7 @@ def _expect(text: str, node: "Node", place: Place, part: str | Named) -> None:
 
 
 def _start(document: Document, node: "Node", index: int) -> int:
-    """Where a member starts: its key, or its dash in a block sequence."""
+    """Return where a member starts: at its key, or at its dash in a block sequence."""
     if _kind(node) == "mapping":
         start: int = node.value[index][0].start_mark.index
         return start
@@ -137,7 +137,7 @@ def _start(document: Document, node: "Node", index: int) -> int:
 
 
 def _end(document: Document, node: "Node", index: int) -> int:
-    """Where a member's content ends."""
+    """Return where a member's content ends."""
     if is_flow(node):
         last = _child(node, index)
         end: int = last.end_mark.index
@@ -147,7 +147,7 @@ def _end(document: Document, node: "Node", index: int) -> int:
 
 
 def _colon(document: Document, node: "Node", index: int) -> int:
-    """Behind the colon of a pair."""
+    """Return the position after the colon of a pair."""
     key, value = node.value[index]
     colon = document.before(max(value.start_mark.index, key.end_mark.index + 1), kind="ValueToken")
     if colon is None or colon.start < key.end_mark.index:
@@ -156,7 +156,7 @@ def _colon(document: Document, node: "Node", index: int) -> int:
 
 
 def _insert(document: Document, layout: Layout, node: "Node", value: Any) -> list[Splice]:
-    """A new last member; ``value`` holds the key if the node is a mapping."""
+    """Return the changes that add a last member; ``value`` includes the key if the node is a mapping."""
     mapping = _kind(node) == "mapping"
     if is_flow(node):
         return _insert_flow(document, node, value)
@@ -187,7 +187,7 @@ def _insert_flow(document: Document, node: "Node", value: Any) -> list[Splice]:
 
 
 def _replace(document: Document, layout: Layout, node: "Node", index: int, value: Any) -> list[Splice]:
-    """Another value for a member."""
+    """Return the changes that replace the value of a member."""
     text = document.text
     child = _child(node, index)
     if is_flow(node):
@@ -200,7 +200,7 @@ def _replace(document: Document, layout: Layout, node: "Node", index: int, value
         column = node.value[index][0].start_mark.column
         new = layout.value(value, column)
         if new[:1] in "\r\n" and (_is_null(child) or _is_empty_flow(document, node, child)):
-            behind = line_end(text, max(start, end))  # a comment stays on the line of the key
+            behind = line_end(text, max(start, end))  # a comment is kept on the line of the key
             return [Splice(start, max(start, end), ""), Splice(behind, behind, new)]
         return [Splice(start, max(start, end), new)]
     start = _start(document, node, index)

@@ -1,4 +1,4 @@
-"""How a YAML text is laid out, so that what is added looks like the rest."""
+"""The layout of a YAML text, so that added text looks like the rest."""
 
 import re
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Layout:
     """The layout of one text.
 
     Attributes:
-        unit: columns of one level of a mapping.
-        dash: columns between a key and the dashes of the list under it.
+        unit: the indentation of one level of a mapping, in columns.
+        dash: the indentation of a list's dashes below their key, in columns.
     """
 
     unit: int
@@ -31,7 +31,7 @@ class Layout:
 
     @classmethod
     def of(cls, document: Document) -> "Layout":
-        """The layout of a text, from the first places that show it."""
+        """Detect the layout of a text from its first nested mapping and list."""
         units: list[int] = []
         dashes: list[int] = []
         if document.root is not None:
@@ -39,17 +39,17 @@ class Layout:
         return cls(next(iter(units), 2), next(iter(dashes), 2), newline_of(document.text))
 
     def block(self, value: Any, column: int) -> str:
-        """A mapping as lines that start at a column; no line ending behind the last."""
+        """Return a mapping as lines that start at a column, without a line ending after the last."""
         blanks = " " * column
         return self.newline.join(blanks + line if line else line for line in self._dump(value))
 
     def item(self, value: Any, column: int) -> str:
-        """A mapping as the item of a list, with its dash at a column."""
+        """Return a mapping as the item of a list, with its dash at a column."""
         lines = self.block(value, column + 2)
         return lines[:column] + "- " + lines[column + 2 :]
 
     def value(self, value: Any, column: int) -> str:
-        """What follows ``key:``, where the key stands at a column."""
+        """Return the text after ``key:``, where the key starts at a column."""
         return self.block({"k": value}, column)[column + 2 :]
 
     def _dump(self, value: Any) -> list[str]:
@@ -58,16 +58,16 @@ class Layout:
         yaml.indent(mapping=self.unit, sequence=self.dash + 2, offset=self.dash)
         yaml.representer.ignore_aliases = lambda _data: True
         stream = StringIO()
-        yaml.dump(_careful(value), stream)
+        yaml.dump(_quote_ambiguous(value), stream)
         return stream.getvalue().rstrip("\n").split("\n")
 
 
-def _careful(value: Any) -> Any:
-    """Quotes every string that some reader might take for something else."""
+def _quote_ambiguous(value: Any) -> Any:
+    """Quote every string that some parser may read as another type."""
     if isinstance(value, dict):
-        return {_careful(key): _careful(one) for key, one in value.items()}
+        return {_quote_ambiguous(key): _quote_ambiguous(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_careful(one) for one in value]
+        return [_quote_ambiguous(one) for one in value]
     if isinstance(value, str) and (not _PLAIN.fullmatch(value) or value.lower() in _WORDS):
         return DoubleQuotedScalarString(value)
     return value
