@@ -32,7 +32,7 @@ from databricks_responses_mcp.calls.state import App, app_of, host_of
 from databricks_responses_mcp.calls.tasks import TasksExtension
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, coding, quoted
 from databricks_responses_mcp.hosts.server_info import SERVER
-from databricks_responses_mcp.tools.arguments import without_placeholders
+from databricks_responses_mcp.tools.arguments import meant_argument, without_placeholders
 from databricks_responses_mcp.tools.definitions import NAMES, published_tools
 from databricks_responses_mcp.transport.pipes import stdio_streams
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -340,14 +340,9 @@ async def _warm_up(app: App, listed: anyio.Event) -> None:
 
 
 def _import_for_calls() -> None:
-    import databricks_responses_mcp.calls.approvals
-    import databricks_responses_mcp.calls.inputs
-    import databricks_responses_mcp.calls.job_results
     import databricks_responses_mcp.calls.tool_call
     import databricks_responses_mcp.store.sqlite
-    import databricks_responses_mcp.tools.registry
-    import databricks_responses_mcp.turns.ask
-    import databricks_responses_mcp.turns.image_generation  # noqa: F401 - imported for the effect
+    import databricks_responses_mcp.tools.registry  # noqa: F401 - imported for the effect
 
 
 def _known_arguments(tool: "Tool", arguments: dict[str, Any]) -> dict[str, Any]:
@@ -358,8 +353,6 @@ def _known_arguments(tool: "Tool", arguments: dict[str, Any]) -> dict[str, Any]:
     """
     known = list(tool.parameters["properties"])
     if unknown := [argument for argument in arguments if argument not in known]:
-        from databricks_responses_mcp.tools.arguments import meant_argument
-
         meant = meant_argument(unknown[0], known)
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,

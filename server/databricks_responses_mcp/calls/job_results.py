@@ -3,12 +3,13 @@
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from mcp.types import CallToolResult
 
 from databricks_responses_mcp.calls.edit_text import lead_of
+from databricks_responses_mcp.calls.generated_images import blocks_of_saved_images
 from databricks_responses_mcp.calls.jobs import STALE_SECONDS, Ending, ResultRecord
 from databricks_responses_mcp.calls.results import (
     WHOLE_RESULT,
@@ -18,12 +19,10 @@ from databricks_responses_mcp.calls.results import (
     running_result,
 )
 from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.store.records import Job
-
-if TYPE_CHECKING:
-    from databricks_responses_mcp.calls.tool_call import ToolCall
 
 _NEWS_SECONDS = 10.0
 _POLL_SECONDS = 0.5
@@ -116,8 +115,6 @@ async def ended_result(app: App, host: HostLimits, tool: str, ending: Ending, en
     """Return the result of a call that has ended, in the contract of its tool, cut to what ``host`` accepts."""
     if WHOLE_RESULT in ended.facts:
         return CallToolResult.model_validate(ended.facts[WHOLE_RESULT])
-    from databricks_responses_mcp.calls.generated_images import blocks_of_saved_images
-
     lead = lead_of(tool, ended.lead)
     blocks = await blocks_of_saved_images(app, ended.facts.get("images", ()))
     if ended.error is not None:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import anyio.to_thread
 
+from databricks_responses_mcp.calls.inputs import allowed_paths
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.media.path_policy import AllowedPaths
 
@@ -19,8 +20,6 @@ _MOST_BYTES = 1_000_000
 
 async def change_names(app: App, typed: str) -> Sequence[str]:
     """What can be reviewed: names of git's own, branches, and what is in the folder that was typed so far."""
-    from databricks_responses_mcp.calls.inputs import allowed_paths
-
     allowed = await allowed_paths(app)
     return await anyio.to_thread.run_sync(_names, allowed, typed, abandon_on_cancel=True)
 

@@ -6,9 +6,14 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.approvals import ask_for_approvals, resume
+from databricks_responses_mcp.calls.generated_images import GeneratedImages
+from databricks_responses_mcp.calls.inputs import image_urls, prompt_with_files
+from databricks_responses_mcp.calls.mcp_tools import check_mcp_tools
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Key, Names, Objects, Optional
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
+from databricks_responses_mcp.turns.ask import Question, ask
 
 DESCRIPTION = """\
 Ask a model of the Databricks workspace and get its answer.
@@ -83,16 +88,8 @@ async def ask_databricks_model(
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Run one question; see DESCRIPTION."""
-    # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
-    from databricks_responses_mcp.calls.generated_images import GeneratedImages
-    from databricks_responses_mcp.calls.inputs import image_urls, prompt_with_files
-    from databricks_responses_mcp.calls.mcp_tools import check_mcp_tools
-    from databricks_responses_mcp.turns.ask import Question, ask
-
     app = call.app
     if call.request.request_state is not None:  # the host calls again, with answers of its user
-        from databricks_responses_mcp.calls.approvals import resume
-
         return await resume(call, GeneratedImages(app, prompt))
     context = await call.begin(GeneratedImages(app, prompt))
     check_mcp_tools(app.bridge.settings, tools, extra or {})
@@ -118,8 +115,6 @@ async def ask_databricks_model(
     )
     outcome = await ask(app.bridge, question, context)
     if outcome.approval_requests:
-        from databricks_responses_mcp.calls.approvals import ask_for_approvals
-
         return await ask_for_approvals(call, context, outcome)
     return call.result(outcome.as_dict())
 

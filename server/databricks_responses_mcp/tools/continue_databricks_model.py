@@ -7,9 +7,12 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.approvals import Consent, ask_for_approvals, asked_before, consent_to, resume
+from databricks_responses_mcp.calls.generated_images import GeneratedImages
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Key, Objects
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
+from databricks_responses_mcp.turns.turn import answer_calls
 
 DESCRIPTION = """\
 Return the outputs of a model's pending_calls to it and get its next answer.
@@ -31,11 +34,6 @@ async def continue_databricks_model(
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
     """Answer calls; see DESCRIPTION."""
-    # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
-    from databricks_responses_mcp.calls.approvals import Consent, ask_for_approvals, asked_before, consent_to, resume
-    from databricks_responses_mcp.calls.generated_images import GeneratedImages
-    from databricks_responses_mcp.turns.turn import answer_calls
-
     images = GeneratedImages(call.app, "picture")
     asked = asked_before(call)
     if asked is not None and not asked.is_before:

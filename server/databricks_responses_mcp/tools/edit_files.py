@@ -1,6 +1,6 @@
 """The tool ``edit_files``."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
@@ -8,16 +8,16 @@ from pydantic import Field
 
 from databricks_responses_mcp.calls.edit_previews import MAX_PREVIEWS, EditPreview
 from databricks_responses_mcp.calls.edit_text import render_edit
+from databricks_responses_mcp.calls.inputs import allowed_paths
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.staging import Staging
+from databricks_responses_mcp.patching import PatchError
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import EditFacts, define_tool
+from databricks_responses_mcp.turns.edit import Edit, Edited, edit
 from databricks_responses_mcp.turns.patch_session import conclude
-
-if TYPE_CHECKING:
-    from databricks_responses_mcp.media.staging import Staging
-    from databricks_responses_mcp.turns.edit import Edited
 
 DESCRIPTION = """\
 Let a model of the workspace edit text files; returns a unified diff.
@@ -53,12 +53,6 @@ async def edit_files(
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, EditFacts]:
     """Edit; see DESCRIPTION."""
-    # Imported at the first call: `tools/list` must not wait for HTTP.
-    from databricks_responses_mcp.calls.inputs import allowed_paths
-    from databricks_responses_mcp.media.staging import Staging
-    from databricks_responses_mcp.patching import PatchError
-    from databricks_responses_mcp.turns.edit import Edit, edit
-
     if preview_id is None and instruction is None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,

@@ -6,9 +6,12 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.generated_images import GeneratedImages
+from databricks_responses_mcp.calls.inputs import image_urls
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import DrawingFacts, define_tool
+from databricks_responses_mcp.turns.image_generation import Drawing, draw
 
 DESCRIPTION = """\
 Generate images from a prompt, or edit reference images, with an OpenAI model of the workspace.
@@ -51,11 +54,6 @@ async def generate_image(
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, DrawingFacts]:
     """Draw; see DESCRIPTION."""
-    # Imported at the first call: `tools/list` must not wait for HTTP and pictures.
-    from databricks_responses_mcp.calls.generated_images import GeneratedImages
-    from databricks_responses_mcp.calls.inputs import image_urls
-    from databricks_responses_mcp.turns.image_generation import Drawing, draw
-
     app = call.app
     generated = GeneratedImages(app, prompt, save_to=save_to, count=n or 1)
     context = await call.begin(generated)

@@ -6,6 +6,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.job_results import result_of_job
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Optional
 from databricks_responses_mcp.tools.schema import ResponseFacts, define_tool
@@ -25,8 +26,6 @@ async def get_response(
     cancel: Annotated[bool, Field(description="true cancels the call. Default: false.")] = False,
 ) -> Annotated[CallToolResult, ResponseFacts]:
     """Look; see DESCRIPTION."""
-    from databricks_responses_mcp.calls.job_results import result_of_job
-
     seconds = call.seconds_left if wait_seconds is None else min(wait_seconds, call.seconds_left)
     return await result_of_job(call, response_id, seconds, cancel=cancel)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.arguments import Maybe, Optional
+from databricks_responses_mcp.tools.listing import list_models
 from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
 
 DESCRIPTION = """\
@@ -53,8 +54,6 @@ async def list_databricks_models(
     ] = False,
 ) -> Annotated[CallToolResult, ModelList]:
     """List endpoints; see DESCRIPTION."""
-    from databricks_responses_mcp.tools.listing import list_models
-
     try:
         listing = await list_models(
             call.app.bridge, name_contains or "", capability=capability, everything=all, brief=not all

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Maybe, Optional
+from databricks_responses_mcp.tools.managing import manage
 from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
 
 DESCRIPTION = """\
@@ -52,9 +53,6 @@ async def manage_conversations(
     ] = False,
 ) -> Annotated[CallToolResult, ManagedFacts]:
     """Manage; see DESCRIPTION."""
-    # Imported at the first call: `tools/list` must not wait for a database.
-    from databricks_responses_mcp.tools.managing import manage
-
     return await manage(
         call,
         action,

@@ -1,12 +1,30 @@
-"""All tools, ready to be called."""
-
-from importlib import import_module
+"""All tools, ready to be called. Importing this module imports what the tools need."""
 
 from mcp.server.mcpserver.tools import Tool
 
-from databricks_responses_mcp.tools.definitions import NAMES
+from databricks_responses_mcp.tools import (
+    ask_databricks_model,
+    continue_databricks_model,
+    edit_files,
+    generate_image,
+    get_response,
+    list_databricks_models,
+    manage_conversations,
+    search_web,
+)
+
+_MODULES = (
+    ask_databricks_model,
+    continue_databricks_model,
+    generate_image,
+    search_web,
+    edit_files,
+    list_databricks_models,
+    get_response,
+    manage_conversations,
+)
 
 
 def all_tools() -> list[Tool]:
-    """The tools, in the order in which hosts see them; each is made by the module of its name."""
-    return [import_module(f"databricks_responses_mcp.tools.{name}").tool() for name in NAMES]
+    """Return the tools in the order in which hosts see them."""
+    return [module.tool() for module in _MODULES]

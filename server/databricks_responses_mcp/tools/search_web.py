@@ -6,9 +6,11 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.search_service import SearchService
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import SearchFacts, define_tool
+from databricks_responses_mcp.turns.search import Search, search
 
 DESCRIPTION = """\
 Search the web with a model of the workspace and get an answer with numbered citations.
@@ -33,10 +35,6 @@ async def search_web(
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, SearchFacts]:
     """Search; see DESCRIPTION."""
-    # Imported at the first call: `tools/list` must not wait for HTTP.
-    from databricks_responses_mcp.calls.search_service import SearchService
-    from databricks_responses_mcp.turns.search import Search, search
-
     wanted = Search(
         question=question,
         model=model,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.store.memory import MemoryStore
 from databricks_responses_mcp.store.records import ConversationSummary, Grouping, StoredConversation, UsageTotal
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.store_calls import result_of_store
@@ -120,8 +121,6 @@ async def newest(bridge: Bridge) -> str:
 
 def lasting(bridge: Bridge, facts: dict[str, Any]) -> dict[str, Any]:
     """A result's facts without the conversation if that ends with this process: it is not kept, or not whole."""
-    from databricks_responses_mcp.store.memory import MemoryStore
-
     conversation = bridge.conversations.in_memory(str(facts.get("conversation_id")))
     if isinstance(bridge.store, MemoryStore) or (conversation is not None and conversation.unkept):
         return {name: value for name, value in facts.items() if name != "conversation_id"}
