@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.calls import inputs
 from databricks_responses_mcp.errors import ErrorCode
+from databricks_responses_mcp.tools import ask_databricks_model
 from databricks_responses_mcp.tools.registry import all_tools
 from databricks_responses_mcp.turns import progress
 from databricks_workspace_emulator.server import RunningEmulator
@@ -209,7 +209,7 @@ async def test_a_defect_is_internal_and_its_text_stays_in_the_log(
     def crash(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(inputs, "prompt_with_files", crash)
+    monkeypatch.setattr(ask_databricks_model, "prompt_with_files", crash)
     error = await error_of(connect, prompt="Hi")
     assert (error["code"], error["retryable"]) == ("internal", False)
     assert "secret detail" not in str(error)
