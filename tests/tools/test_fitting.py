@@ -133,7 +133,7 @@ def test_what_is_never_cut_is_written_as_json_once_however_often_a_result_is_cut
         words = TextContent(text="word " * (characters // 5))
         return CallToolResult(content=[words], structured_content={"text": words.text, "pending_calls": calls})
 
-    result = fitted(limits_of("claude-ai"), 80_000, make, JsonTexts())
+    result = fitted(UNKNOWN, 80_000, make, JsonTexts())
 
     # It is given up as soon as the least text is too much as well.
     assert (len(tried), tried[-1]) == (4, 400)

@@ -236,10 +236,15 @@ async def send_metered(
         return replace(outcome, limited_by="RESPONSES_MCP_MAX_OUTPUT_TOKENS") if is_limit else outcome
 
 
-async def send_with_surface_fallback(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> Outcome:
+async def send_with_surface_fallback(
+    bridge: Bridge, body: Mapping[str, Any], call: CallContext, *, moved: Sequence[Route] = ()
+) -> Outcome:
     """Send a request on the surface that serves its model, once more on another if the first was the wrong one.
 
     A legacy name that model serving no longer knows is asked for by its name in the catalog, through the gateway.
+
+    Args:
+        moved: how the model is reached after that; empty to find out how it is reached.
 
     Raises:
         BridgeError: every failure of `send_one_stream`, of the first surface if both fail; ``unsupported_by_model`` for
@@ -247,27 +252,10 @@ async def send_with_surface_fallback(bridge: Bridge, body: Mapping[str, Any], ca
     """
     model = str(body["model"])
     wanted = {key: value for key, value in body.items() if key != SURFACE}
-    async with call.deadline.bounds("finding out how the model is reached"):
-        routes = await bridge.router.routes(model, forced=body.get(SURFACE))
-    try:
-        return await _send_on_routes(bridge, model, routes, wanted, call)
-    except BridgeError as error:
-        if not has_moved(error, routes[0], model):
-            raise
+    routes = moved
+    if not moved:
         async with call.deadline.bounds("finding out how the model is reached"):
-            moved = await bridge.router.routes_after_move(model)
-        if not moved:
-            raise
-    try:
-        return await _send_on_routes(bridge, model, moved, wanted, call)
-    except BridgeError as error:
-        raise error.with_hint(f"{_moved(model, moved[0])} {error.hint}") from error
-
-
-async def _send_on_routes(
-    bridge: Bridge, model: str, routes: Sequence[Route], wanted: Mapping[str, Any], call: CallContext
-) -> Outcome:
-    """Send a request on the first of the routes that is not the wrong one."""
+            routes = await bridge.router.routes(model, forced=body.get(SURFACE))
     first: BridgeError | None = None
     for route in routes:
         surface = route.surface
@@ -283,8 +271,12 @@ async def _send_on_routes(
                 if error.is_paid:
                     raise
                 raise await with_model_suggestion(bridge, model, first) from error
-            if has_moved(error, route, model):
-                raise
+            if not moved and has_moved(error, route, model):
+                async with call.deadline.bounds("finding out how the model is reached"):
+                    moved = await bridge.router.routes_after_move(model)
+                if not moved:
+                    raise
+                return await _send_after_move(bridge, body, call, moved)
             if route is not routes[-1] and is_wrong_route(error, route):
                 first = error
                 continue
@@ -294,14 +286,26 @@ async def _send_on_routes(
             raise await with_model_suggestion(bridge, model, _with_oauth_advice(error, surface)) from error
         if route.confidence != "forced":
             bridge.router.learn(model, surface.key, route.model)
-        if surface.key == _NATIVE:
-            return outcome
-        notes = [f"{surface.speaks}: left out {', '.join(left_out)}."] if left_out else []
-        if route.model is not None:
-            notes.append(f"{_moved(model, route)} Use that name from now on.")
-        return replace(outcome, surface=surface.key, notes=(*outcome.notes, *notes))
+        return outcome if surface.key == _NATIVE else _with_route(outcome, route, model, left_out)
     assert first is not None
     raise first
+
+
+def _with_route(outcome: Outcome, route: Route, model: str, left_out: Sequence[str]) -> Outcome:
+    """Return an outcome that names the surface which answered, and what the caller must know of the route."""
+    notes = [f"{route.surface.speaks}: left out {', '.join(left_out)}."] if left_out else []
+    if route.model is not None:
+        notes.append(f"{_moved(model, route)} Use that name from now on.")
+    return replace(outcome, surface=route.surface.key, notes=(*outcome.notes, *notes))
+
+
+async def _send_after_move(
+    bridge: Bridge, body: Mapping[str, Any], call: CallContext, moved: Sequence[Route]
+) -> Outcome:
+    try:
+        return await send_with_surface_fallback(bridge, body, call, moved=moved)
+    except BridgeError as error:
+        raise error.with_hint(f"{_moved(str(body['model']), moved[0])} {error.hint}") from error
 
 
 def _with_oauth_advice(error: BridgeError, surface: Surface) -> BridgeError:
