@@ -40,21 +40,25 @@ class Read:
 @asynccontextmanager
 async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """A server of a few lines on loopback; gives its port."""
-    writers: list[asyncio.StreamWriter] = []
+    tasks: set[asyncio.Task[None] | None] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        tasks.add(asyncio.current_task())
+        try:
             await serve(reader, writer)
-        writer.close()
+            writer.close()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            writer.transport.abort()
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for writer in writers:
-            writer.transport.abort()
+        running = [task for task in tasks if task is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running)
         await asyncio.sleep(0)
 
 

@@ -40,7 +40,7 @@ class SSEDecoder:
         self._at_start = True
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
-        """The events that this chunk completes, in order.
+        """The events that this chunk completes, in order. To be read to the end before the next chunk is fed.
 
         Raises:
             EventTooLargeError: if an event outgrows the limit.
@@ -49,19 +49,28 @@ class SSEDecoder:
             chunk = self._normalise(chunk)
         if len(self._buffer) + len(chunk) + self._held > self._max:
             raise EventTooLargeError(f"an event of the stream is larger than {self._max} bytes")
-        start = 0
-        while (end := chunk.find(b"\n", start)) >= 0:
-            line = self._end_line(chunk[start:end]) if self._buffer else chunk[start:end]
-            start = end + 1
-            if (event := self._line(line)) is not None:
+        first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+        if first < 0:
+            self._buffer += chunk
+            return
+        if self._buffer or self._at_start:
+            self._buffer += chunk[:first]
+            event = self._line(self._take_buffer())
+            if event is not None:
                 yield event
-        self._buffer += chunk[start:] if start else chunk
+        else:
+            first = -1
+        if first < last:
+            for whole in chunk[first + 1 : last].split(b"\n"):
+                event = self._line(whole)
+                if event is not None:
+                    yield event
+        self._buffer += chunk[last + 1 :]
 
     def finish(self) -> Iterator[ServerSentEvent]:
         """What the end of the stream completes: servers exist that close without the last blank line."""
         if self._buffer:
-            line, self._buffer = self._buffer, bytearray()
-            self._line(line)
+            self._line(self._take_buffer())
         event = self._dispatch()
         if event is not None:
             yield event
@@ -73,10 +82,9 @@ class SSEDecoder:
         self._after_cr = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _end_line(self, end: bytes) -> bytes | bytearray:
-        """Return the line that began in an earlier chunk."""
+    def _take_buffer(self) -> bytes | bytearray:
+        # No caller keeps it in a variable of its own while events are yielded: it may be a picture of megabytes.
         line, self._buffer = self._buffer, bytearray()
-        line += end
         return line if len(line) >= _LARGE_LINE else bytes(line)
 
     def _line(self, line: bytes | bytearray) -> ServerSentEvent | None:
@@ -86,14 +94,15 @@ class SSEDecoder:
                 line = line[3:]
         if not line:
             return self._dispatch()
-        if line.startswith(b"data:"):
+        if line[:5] == b"data:":
+            start = 6 if line[5:6] == b" " else 5
             if isinstance(line, bytearray):
-                del line[: 6 if line.startswith(b"data: ") else 5]
-                self._data.append(line)
+                del line[:start]
             else:
-                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-            self._held += len(self._data[-1])
-        elif line.startswith(b"event:"):
+                line = line[start:]
+            self._data.append(line)
+            self._held += len(line)
+        elif line[:6] == b"event:":
             self._event = line[6:].strip().decode("utf-8", "replace")
         return None
 

@@ -17,6 +17,7 @@ _MOST_OVERHEAD_BYTES = 100 * 1024
 """The most that may come without a byte of the body: a head, trailers, extensions of chunks, informational answers."""
 _MOST_BUFFERED_BYTES = 256 * 1024
 _WRITTEN_AT_ONCE_BYTES = 256 * 1024
+_READ_AT_ONCE_BYTES = 64 * 1024
 _HAPPY_EYEBALLS_SECONDS = 0.25
 
 _Origin = tuple[str, str, int]
@@ -36,6 +37,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         self._most_idle = limits.max_keepalive_connections or 0
         self._idle_seconds = limits.keepalive_expiry or 0.0
         self._slots = asyncio.Semaphore(limits.max_connections or 1)
+        self._open: set[_Connection] = set()
         self._idle: dict[_Origin, list[_Connection]] = {}
         self._idle_count = 0
 
@@ -72,10 +74,9 @@ class DirectTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close the connections that are not in use."""
-        for connections in self._idle.values():
-            for connection in connections:
-                connection.abort()
+        """Close all connections, also those in use."""
+        for connection in tuple(self._open):
+            self._close(connection)
         self._idle.clear()
         self._idle_count = 0
         # The event loop closes the sockets in its next round.
@@ -87,7 +88,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         if connection is None:
             return
         if not self._most_idle or not connection.finish(self._idle_seconds):
-            connection.abort()
+            self._close(connection)
             return
         self._idle.setdefault(connection.origin, []).append(connection)
         self._idle_count += 1
@@ -109,7 +110,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
             self._idle_count -= 1
             if connection.is_usable():
                 return connection
-            connection.abort()
+            self._close(connection)
         return None
 
     async def _connect(self, url: httpx.URL, timeouts: dict[str, float | None]) -> "_Connection":
@@ -129,11 +130,16 @@ class DirectTransport(httpx.AsyncBaseTransport):
         except (OSError, ValueError) as exc:
             # ValueError: a name that is none (UnicodeError), a certificate's name that cannot be compared.
             raise httpx.ConnectError(str(exc)) from exc
+        self._open.add(connection)
         return connection
+
+    def _close(self, connection: "_Connection") -> None:
+        self._open.discard(connection)
+        connection.abort()
 
     def _drop_oldest(self) -> None:
         oldest = min((kept for kept in self._idle.values() if kept), key=lambda kept: kept[0].expires_at)
-        oldest.pop(0).abort()
+        self._close(oldest.pop(0))
         self._idle_count -= 1
 
 
@@ -146,8 +152,12 @@ class _Body(httpx.AsyncByteStream):
         self._read_seconds = read_seconds
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while self._connection is not None and (piece := await self._connection.read(self._read_seconds)):
-            yield piece
+        try:
+            while self._connection is not None and (piece := await self._connection.read(self._read_seconds)):
+                yield piece
+        except BaseException:
+            await self.aclose()
+            raise
 
     async def aclose(self) -> None:
         connection, self._connection = self._connection, None
@@ -155,7 +165,7 @@ class _Body(httpx.AsyncByteStream):
             self._transport.release(connection)
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     """One connection, and the exchange that is under way on it.
 
     Attributes:
@@ -173,6 +183,8 @@ class _Connection(asyncio.Protocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._parser: HttpResponseParser | None = None
+        # What is received, until it is parsed: without it the event loop makes an object of 256 kB for each read.
+        self._received = memoryview(bytearray(_READ_AT_ONCE_BYTES))
         self._pieces: list[bytes] = []
         self._buffered = 0
         self._overhead = 0
@@ -338,15 +350,18 @@ class _Connection(asyncio.Protocol):
         # Writing is then told to have ended when all has left.
         transport.set_write_buffer_limits(high=0)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._received
+
+    def buffer_updated(self, nbytes: int) -> None:
         parser = self._parser
         if parser is None or self._is_complete:
             # Nobody asked for it: whose answer it would be is not known.
             self._is_clean = False
             return
-        self._overhead += len(data)
+        self._overhead += nbytes
         try:
-            parser.feed_data(data)
+            parser.feed_data(self._received[:nbytes])
         except (HttpParserError, HttpParserUpgrade) as exc:
             self._fail(httpx.RemoteProtocolError(str(exc)))
         if self._overhead > _MOST_OVERHEAD_BYTES:
