@@ -4,6 +4,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -244,6 +246,43 @@ async def test_the_file_shrinks_when_conversations_go(path: Path) -> None:
     assert large > 2_900_000
     assert b"xxxxxxxx" not in path.read_bytes() + path.with_name("store.db-wal").read_bytes(), "nor is it left in there"
     await store.aclose()
+
+
+async def test_no_call_waits_while_a_sweep_writes_its_log_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = await filled(path)
+    began, may_end = threading.Event(), threading.Event()
+    frames: list[tuple[int, int]] = []
+
+    def write_back(of: Path) -> None:
+        began.set()
+        assert may_end.wait(DEADLINE_SECONDS)
+        sqlite_file.write_back(of)
+        with closing(sqlite3.connect(of)) as connection:
+            _, logged, written = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        frames.append((logged, written))
+
+    monkeypatch.setattr(sqlite, "write_back", write_back)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: store.sweep(now=100.0, keep_seconds=1.0, most_bytes=None))
+        with anyio.fail_after(DEADLINE_SECONDS):
+            assert await anyio.to_thread.run_sync(began.wait, DEADLINE_SECONDS)
+            # Both a reader and a writer come through, although the log is still being written back.
+            assert await store.conversations() == []
+            await store.add_turn("conv-2", a_turn(1), STATE, title="meanwhile")
+            may_end.set()
+    await store.aclose()
+    # Nothing was left in the log for a transaction to write back.
+    assert frames
+    assert all(logged == written for logged, written in frames)
+
+
+def test_a_log_that_cannot_be_written_back_is_left_alone(path: Path) -> None:
+    sqlite_file.write_back(path)
+    assert not path.exists()
+    path.parent.mkdir()
+    path.write_text("not a database, but long enough to look at: " + "x" * 1000)
+    sqlite_file.write_back(path)
+    assert path.read_text().startswith("not a database")
 
 
 async def test_a_sweep_does_not_wait_for_readers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,9 @@ class MemoryStore(SqliteStore):
 
         await self._write(steps())
 
+    async def _write_back(self) -> None:
+        """Do nothing: there is no log."""
+
     def _keep_newest(self) -> Steps[None]:
         """Forget the oldest jobs, keys and usage now and then: looking for them costs more than adding one."""
         self._added += 1

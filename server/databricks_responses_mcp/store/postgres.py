@@ -71,6 +71,9 @@ class PostgresStore(SqlStore):
     async def _write(self, steps: Steps[T]) -> T:
         return await self._transaction(_WRITE, steps)
 
+    async def _write_back(self) -> None:
+        """Do nothing: the server does it by itself."""
+
     async def _shrink(self) -> bool:
         """Do nothing: the server's own vacuum does it."""
         return False

@@ -18,12 +18,13 @@ from databricks_responses_mcp.store.sqlite_file import (
     is_locked,
     open_file,
     open_memory,
+    write_back,
 )
 from databricks_responses_mcp.store.statements import Done, Steps
 
 T = TypeVar("T")
 _PAGES_AT_ONCE = 50
-_SHRINK_SECONDS = 0.02
+_SHRINK_SECONDS = 0.01
 _CHECKPOINT_WAIT_MS = 20
 _BRIEFLY_SECONDS = 0.2
 
@@ -191,6 +192,13 @@ class SqliteStore(SqlStore):
 
     async def _write(self, steps: Steps[T]) -> T:
         return await self._in_thread(lambda work: work.transaction("BEGIN IMMEDIATE", steps))
+
+    async def _write_back(self) -> None:
+        """Write the log back on a connection of its own, so that no call waits for it.
+
+        A transaction that fills the log writes it back before it ends, and whoever waits for its turn waits for that.
+        """
+        await anyio.to_thread.run_sync(write_back, self._path)
 
     async def _shrink(self) -> bool:
         return await self._in_thread(lambda work: work.give_back())

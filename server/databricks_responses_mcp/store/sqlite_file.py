@@ -6,7 +6,7 @@ import sqlite3
 import stat
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +42,19 @@ def open_file(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connect
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         _make_private(path)
         return _ready(_connect(str(path), busy_seconds), str(path), busy_seconds)
+
+
+def write_back(path: Path) -> None:
+    """Write the log of a file back into it, as far as no reader needs the older pages. Nobody is held up.
+
+    Does nothing if that cannot be done now: the log is written back later.
+    """
+    # The mode "rw" makes no file where there is none any more.
+    where = f"{path.absolute().as_uri()}?mode=rw"
+    with suppress(sqlite3.Error):
+        connection = sqlite3.connect(where, timeout=0, isolation_level=None, uri=True)
+        with closing(connection):
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def open_memory() -> sqlite3.Connection:
