@@ -43,7 +43,12 @@ def create_app(state: EmulatorState) -> Starlette:
         through_gateway("POST", "/mlflow/v1/responses", gateway.supervisor_response),
         through_gateway("POST", "/mlflow/v1/chat/completions", gateway.unified_chat),
     ]
-    through.append(through_gateway("POST", "/mcp-services/{name}", mcp_services.serve))
+    supervisor = "/mlflow/v1/responses/{response_id}"
+    through += [
+        through_gateway("GET", supervisor, gateway.get_supervisor_response),
+        through_gateway("POST", f"{supervisor}/cancel", gateway.cancel_supervisor_response),
+        through_gateway("POST", "/mcp-services/{name}", mcp_services.serve),
+    ]
     listing = [
         path("GET", "/api/2.0/serving-endpoints", endpoints.list_endpoints),
         path("GET", "/api/2.0/serving-endpoints:foundation-models", listings.list_foundation_models),

@@ -56,6 +56,28 @@ class Hold:
 
 
 @dataclass(eq=False)
+class BackgroundResponse:
+    """A response of the Supervisor API that runs in the background.
+
+    Attributes:
+        response: as it is when it is done.
+        polls_left: how often it is still found running.
+        is_cancelled: whether it was cancelled before it was done.
+        cancelled: set when a client asks for that.
+    """
+
+    response: dict[str, Any]
+    polls_left: int
+    is_cancelled: bool = False
+    cancelled: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.is_cancelled or self.polls_left <= 0
+
+
+@dataclass(eq=False)
 class EmulatorState:
     """The workspace.
 
@@ -73,6 +95,9 @@ class EmulatorState:
         max_request_bytes: a larger body is refused, as the platform does at 32 MiB; 4 MB is its documented limit.
         switches: what the workspace has turned on.
         closing: set when the workspace shuts down; open streams end then.
+        began_background: set when a response has begun in the background.
+        background: responses that run in the background, by id.
+        background_polls: how often a new one of them is found running before it is done.
         remembered: what external models remember for ``previous_response_id``: the input items and the output.
     """
 
@@ -90,6 +115,9 @@ class EmulatorState:
     switches: Switches = field(default_factory=Switches)
     closing: anyio.Event = field(default_factory=anyio.Event)
     remembered: OrderedDict[str, list[dict[str, Any]]] = field(default_factory=OrderedDict)
+    background: dict[str, BackgroundResponse] = field(default_factory=dict)
+    background_polls: int = 1
+    began_background: anyio.Event = field(default_factory=anyio.Event)
     _hold: Hold | None = None
 
     @contextmanager

@@ -5,18 +5,27 @@ reasoning of earlier turns, and no message of the assistant's at the end. It was
 types are sent all the same, and the server's refusal is explained.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.plain_items import plain_items
-from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
+from databricks_responses_mcp.responses.surface_parameters import NATIVE_ONLY, left_out_note, take_parameters
 
 _SURFACE = "Open Responses"
 # Taken, by its documentation, and for other models than OpenAI's ignored: what is ignored need not be sent.
 _KNOWN = frozenset({"max_tool_calls", "parallel_tool_calls", "stream_options", "top_logprobs"})
 _HERE = frozenset({"model", "input", "stream", "tools"})
 _NOT_SENT = frozenset({"id", "status", "phase"})
+
+
+def to_supervisor(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the body for the Supervisor API, which is compatible with Open Responses and has more parameters.
+
+    Raises:
+        UntranslatableError: for an item of the conversation that neither knows.
+    """
+    return _opened(body, "the Supervisor API", NATIVE_ONLY - {"include"})
 
 
 def to_open(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -27,8 +36,12 @@ def to_open(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     Raises:
         UntranslatableError: for what Open Responses lacks.
     """
-    asked, left_out = take_parameters(body, surface=_SURFACE, said_otherwise=_HERE, known=_KNOWN)
-    items, notes = plain_items(body.get("input"), _SURFACE)
+    return _opened(body, _SURFACE, _KNOWN)
+
+
+def _opened(body: Mapping[str, Any], surface: str, known: Collection[str]) -> tuple[dict[str, Any], list[str]]:
+    asked, left_out = take_parameters(body, surface=surface, said_otherwise=_HERE, known=known)
+    items, notes = plain_items(body.get("input"), surface)
     sent = [_item(item) for item in items if item["type"] != "reasoning" and not _is_empty(item)]
     cut = 0
     while len(sent) > 1 and sent[-1]["type"] == "message" and sent[-1].get("role") == "assistant":
@@ -43,7 +56,7 @@ def to_open(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if tools := body.get("tools"):
         # Of other types than function too: what a model takes changes, a refusal costs nothing and names the type.
         opened["tools"] = tools
-    return opened, [*notes, *left_out_note(_SURFACE, left_out)]
+    return opened, [*notes, *left_out_note(surface, left_out)]
 
 
 def _item(item: Item) -> Item:

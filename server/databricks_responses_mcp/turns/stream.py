@@ -10,7 +10,9 @@ import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
 from databricks_responses_mcp.responses.accumulator import ResponseAssembler, picture_base64
+from databricks_responses_mcp.responses.echoed_input import without_echo
 from databricks_responses_mcp.responses.output import pictures_of
+from databricks_responses_mcp.turns.background import run_in_background
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.ignored_tools import ignored_tools_note
 from databricks_responses_mcp.turns.outcome import Outcome, interrupted, outcome_of
@@ -83,8 +85,11 @@ async def send_one_stream(
             "(and the host's own limit for tool calls).",
             retryable=True,
         )
-    outcome = outcome_of(assembler.result(), endpoint)
-    if (note := ignored_tools_note(body, assembler.result())) is not None:
+    result = assembler.result()
+    if surface.echoes:
+        result = replace(result, output=without_echo(result.output, body.get("input")))
+    outcome = outcome_of(result, endpoint)
+    if (note := ignored_tools_note(body, result)) is not None:
         outcome = replace(outcome, notes=(*outcome.notes, note))
     if failure is None and stop is not None and stop.is_set() and not assembler.finished:
         return interrupted(outcome)
@@ -115,6 +120,11 @@ async def _read_answer(
 ) -> None:
     """Send the request and read its answer into ``assembler``; again after a stream that held only a refusal."""
     on_wait: OnWait | None = progress.waiting if progress is not None else None
+    if surface.has_background and body.get("background") is True:
+        if progress is not None:
+            await progress.opened()
+        assembler.feed(await run_in_background(client, body, path=surface.path(model), model=model))
+        return
     retries = 0
     while True:
         async with client.responses(

@@ -1,5 +1,6 @@
 """The contract of Open Responses: one dialect for the models of all makers, and less of it than OpenAI's own has."""
 
+from dataclasses import replace
 from typing import Any
 
 from databricks_workspace_emulator.catalogue import OPEN_API, Endpoint
@@ -14,6 +15,15 @@ from databricks_workspace_emulator.contract.request import ResponsesRequest, che
 from databricks_workspace_emulator.contract.shapes import Body, join_path, read
 from databricks_workspace_emulator.contract.tools import Tool, read_tool_choice, read_tools
 from databricks_workspace_emulator.replies import bad_request, invalid, workspace_error
+
+SUPERVISOR_TOOLS = {
+    "genie_space": "id",
+    "uc_function": "name",
+    "knowledge_assistant": "knowledge_assistant_id",
+    "uc_connection": "name",
+    "app": "name",
+}
+"""The hosted tools of the Supervisor API, each with the field that says which one is meant."""
 
 _IGNORED = ("user", "safety_identifier", "metadata", "truncation")
 _ITEMS = ("message", "function_call", "function_call_output")
@@ -30,6 +40,34 @@ _OPENAI_ONLY = (
     "image",
     "access_programs",
 )
+
+
+def read_supervisor_request(value: dict[str, Any], endpoint: Endpoint) -> ResponsesRequest:
+    """Apply the contract of the Supervisor API: that of Open Responses, with hosted tools and in the background.
+
+    Raises:
+        ApiError: whatever the workspace would answer instead.
+    """
+    tools = value.get("tools") or []
+    for sampling in ("temperature", "top_p"):
+        if tools and value.get(sampling) is not None:
+            raise invalid(sampling, f"'{sampling}' is not supported together with tools.")
+    if value.get("background") and value.get("stream"):
+        raise invalid("background", "'background' cannot be combined with 'stream'.")
+    kinds = [tool.get("type") if isinstance(tool, dict) else None for tool in tools]
+    for index, (kind, tool) in enumerate(zip(kinds, tools, strict=True)):
+        field = SUPERVISOR_TOOLS.get(str(kind))
+        if field is None and kind != "function":
+            supported = ", ".join(("function", *SUPERVISOR_TOOLS))
+            raise invalid(f"tools[{index}].type", f"Tool type {kind!r} is not supported. Supported: {supported}.")
+        # In an object of the type's name, or beside the type.
+        if field is not None and not isinstance((tool.get(str(kind)) or tool).get(field), str):
+            raise invalid(f"tools[{index}].{kind}.{field}", "Missing required parameter.")
+    functions = [tool for kind, tool in zip(kinds, tools, strict=True) if kind == "function"]
+    plain = {key: field for key, field in value.items() if key != "background"} | {"tools": functions or None}
+    if isinstance(value.get("tool_choice"), dict) and value["tool_choice"].get("type") in SUPERVISOR_TOOLS:
+        plain.pop("tool_choice")
+    return replace(read_open_request(plain, endpoint), tools=list(tools), echoes=True)
 
 
 def read_open_request(value: dict[str, Any], endpoint: Endpoint) -> ResponsesRequest:

@@ -1,6 +1,6 @@
 """The Unity Gateway: ``/ai-gateway/…``, which knows models by their names in Unity Catalog."""
 
-from dataclasses import replace
+import json
 from typing import Any
 
 from databricks_workspace_emulator.catalogue import (
@@ -10,7 +10,7 @@ from databricks_workspace_emulator.catalogue import (
     Endpoint,
     ModelService,
 )
-from databricks_workspace_emulator.contract.open_request import read_open_request
+from databricks_workspace_emulator.contract.open_request import read_supervisor_request
 from databricks_workspace_emulator.contract.request import (
     ResponsesRequest,
     named_model,
@@ -23,7 +23,7 @@ from databricks_workspace_emulator.fault_injection import play_before
 from databricks_workspace_emulator.replies import bad_request, invalid, turned_off, workspace_error
 from databricks_workspace_emulator.routes import chat
 from databricks_workspace_emulator.routes.responses import answer_by
-from databricks_workspace_emulator.state import EmulatorState
+from databricks_workspace_emulator.state import BackgroundResponse, EmulatorState
 
 _SCHEMA = "system.ai."
 _LEGACY = "databricks-"
@@ -58,9 +58,47 @@ async def codex_response(incoming: Incoming) -> Reply:
 
 async def supervisor_response(incoming: Incoming) -> Reply:
     """``/ai-gateway/mlflow/v1/responses``: not there unless the preview is on."""
+    _require_supervisor(incoming)
+    reply = await answer_by(incoming, _supervisor)
+    value = parse_json(incoming.raw)
+    if value.get("background") is not True or not isinstance(reply.body, bytes):
+        return reply
+    response = {**json.loads(reply.body), "background": True}
+    incoming.state.background[response["id"]] = BackgroundResponse(response, incoming.state.background_polls)
+    incoming.state.began_background.set()
+    return json_reply({**response, "status": "queued", "output": [], "usage": None, "completed_at": None})
+
+
+async def get_supervisor_response(incoming: Incoming) -> Reply:
+    """``GET /ai-gateway/mlflow/v1/responses/{id}``: one that runs in the background, as far as it is."""
+    kept = _background(incoming)
+    response = kept.response
+    if not kept.is_done:
+        kept.polls_left -= 1
+        return json_reply({**response, "status": "in_progress", "output": [], "usage": None, "completed_at": None})
+    return json_reply({**response, "status": "cancelled"} if kept.is_cancelled else response)
+
+
+async def cancel_supervisor_response(incoming: Incoming) -> Reply:
+    """``POST /ai-gateway/mlflow/v1/responses/{id}/cancel``."""
+    kept = _background(incoming)
+    kept.is_cancelled = kept.is_cancelled or not kept.is_done
+    kept.cancelled.set()
+    return json_reply({**kept.response, "status": "cancelled" if kept.is_cancelled else kept.response["status"]})
+
+
+def _background(incoming: Incoming) -> BackgroundResponse:
+    _require_supervisor(incoming)
+    response_id = incoming.path_params["response_id"]
+    kept = incoming.state.background.get(response_id)
+    if kept is None:
+        raise workspace_error(404, "RESOURCE_DOES_NOT_EXIST", f"Response with id '{response_id}' not found.")
+    return kept
+
+
+def _require_supervisor(incoming: Incoming) -> None:
     if not incoming.state.switches.supervisor:
         raise workspace_error(404, "FEATURE_DISABLED", "Supervisor API is not enabled")
-    return await answer_by(incoming, _supervisor)
 
 
 async def unified_chat(incoming: Incoming) -> Reply:
@@ -104,11 +142,7 @@ async def _codex(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
 
 
 async def _supervisor(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
-    endpoint = _find(value, incoming.state, None)
-    for field in ("temperature", "top_p"):
-        if value.get("tools") and value.get(field) is not None:
-            raise invalid(field, f"'{field}' is not supported together with tools.")
-    return replace(read_open_request(value, endpoint), echoes=True)
+    return read_supervisor_request(value, _find(value, incoming.state, None))
 
 
 def _find(value: dict[str, Any], state: EmulatorState, api_type: str | None) -> Endpoint:

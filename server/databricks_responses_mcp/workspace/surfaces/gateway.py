@@ -2,6 +2,7 @@
 
 from databricks_responses_mcp.responses.chat_events import ChatEvents
 from databricks_responses_mcp.responses.chat_request import to_chat
+from databricks_responses_mcp.responses.open_request import to_supervisor
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, at
 
 GATEWAY = Surface(
@@ -22,5 +23,8 @@ SUPERVISOR = Surface(
     key="supervisor",
     speaks="the Supervisor API, through Unity Gateway",
     path=at("/ai-gateway/mlflow/v1/responses"),
+    translate=to_supervisor,
     is_gateway=True,
+    has_background=True,
+    echoes=True,
 )

@@ -50,6 +50,8 @@ class Surface:
         translate: makes the request; None sends it as it is.
         reader: makes events of the answer, for a model's name; None where they are the Responses API's own.
         is_gateway: whether it takes the gateway's headers.
+        has_background: whether a request may run in the background: its response is then asked for at ``path/{id}``.
+        echoes: whether its output begins with the request's input.
     """
 
     key: SurfaceKey
@@ -58,6 +60,8 @@ class Surface:
     translate: Translate | None = None
     reader: Callable[[str], Reader] | None = None
     is_gateway: bool = False
+    has_background: bool = False
+    echoes: bool = False
 
 
 def at(path: str) -> Callable[[str], str]:
