@@ -91,7 +91,6 @@ def test_a_text_alone_becomes_a_list() -> None:
         ({"tools": [{"type": "custom", "name": "sql"}]}, "custom tools"),
         ({"tools": [{"type": "web_search"}]}, "web search"),
         ({"tools": [{"type": "mcp", "server_label": "x"}]}, "mcp"),
-        ({"service_tier": "priority"}, "service_tier"),
         ({"conversation": "conv_1"}, "stored responses"),
         ({"input": [{"type": "compaction"}]}, "compacted conversations"),
     ],

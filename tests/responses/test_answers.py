@@ -152,3 +152,19 @@ def test_a_command_whose_end_is_not_told_is_refused(output: dict[str, Any]) -> N
     call = {"type": "shell_call", "call_id": "s", "action": {"commands": ["ls"]}}
     (problem,) = answer_problems([call], [{"call_id": "s", **output}])
     assert "exit_code" in problem
+
+
+def test_a_screenshot_answers_a_call_of_the_computer_in_either_form() -> None:
+    output: list[dict[str, Any]] = [
+        {"type": "computer_call", "id": "cu", "call_id": "c1", "action": {"type": "screenshot"}, "status": "completed"}
+    ]
+    (call,) = pending_calls_of(output)
+    assert call["action"] == {"type": "screenshot"}
+    shot = {"type": "computer_screenshot", "image_url": "data:image/png;base64,AA"}
+    answered = {"type": "computer_call_output", "call_id": "c1", "output": shot}
+    for given in (shot, shot["image_url"]):
+        outputs = [{"call_id": "c1", "output": given}]
+        assert answer_problems([call], outputs) == []
+        assert answer_items([call], outputs) == [answered]
+    for odd in (None, 7, {}, {"image_url": 3}, []):
+        assert answer_problems([call], [{"call_id": "c1", "output": odd}])

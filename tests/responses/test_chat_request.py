@@ -339,7 +339,7 @@ def test_of_allowed_tools_the_chat_api_is_told_of_those_alone() -> None:
         ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, "compacted conversations"),
         ({"input": [{"type": "mcp_approval_response", "approve": True}]}, "mcp"),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "stored responses"),
-        ({"input": [{"type": "code_interpreter_call", "id": "ci_1"}]}, "code interpreter"),
+        ({"input": [{"type": "local_shell_call", "id": "ls_1"}]}, "shell"),
     ],
 )
 def test_what_the_chat_api_lacks_is_named(parameters: dict[str, Any], feature: str) -> None:

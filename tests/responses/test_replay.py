@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databricks_responses_mcp.responses.payloads import Payload
+from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.replay import (
     MAX_ID,
     from_last_compaction,
@@ -51,6 +52,44 @@ def test_items_go_back_as_they_came_without_what_only_answers_have() -> None:
         {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"},
         {"type": "image_generation_call", "id": "ig", "picture": "x"},
     ]
+
+
+OF_EXTERNAL_MODELS = [
+    {
+        "type": "code_interpreter_call",
+        "id": "ci_1",
+        "code": "1+1",
+        "container_id": "c",
+        "outputs": [],
+        "status": "completed",
+    },
+    {"type": "file_search_call", "id": "fs_1", "queries": ["q"], "status": "completed"},
+    {"type": "tool_search_call", "id": "ts_1", "execution": "server", "arguments": {}, "status": "completed"},
+    {"type": "tool_search_output", "id": "to_1", "execution": "server", "tools": [], "status": "completed"},
+    {"type": "computer_call", "id": "cu_1", "call_id": "c1", "action": {"type": "screenshot"}, "status": "completed"},
+    {"type": "computer_call_output", "call_id": "c1", "output": {"type": "computer_screenshot", "image_url": "data:"}},
+]
+
+
+def test_what_external_models_did_with_their_tools_goes_back() -> None:
+    assert replayable(OF_EXTERNAL_MODELS) == OF_EXTERNAL_MODELS
+    assert replayable([{"type": "tool_search_call", "execution": "client"}]) == []
+    cut = {**OF_EXTERNAL_MODELS[0], "status": "incomplete"}
+    assert replayable([cut]) == []
+
+
+def test_on_other_surfaces_it_is_told_as_function_calls() -> None:
+    ran = {**OF_EXTERNAL_MODELS[0], "outputs": [{"type": "logs", "logs": "2"}]}
+    items, notes = plain_items([ran, *OF_EXTERNAL_MODELS[1:]], "chat")
+    assert (items, notes) == (
+        [
+            {"type": "function_call", "call_id": "ci_1", "name": "code_interpreter", "arguments": '{"code": "1+1"}'},
+            {"type": "function_call_output", "call_id": "ci_1", "output": "2"},
+            {"type": "function_call", "call_id": "c1", "name": "computer", "arguments": '{"type": "screenshot"}'},
+            {"type": "function_call_output", "call_id": "c1", "output": "a screenshot, which is not shown here"},
+        ],
+        [],
+    )
 
 
 def test_pictures_go_back_whole_where_they_are_given_and_not_at_all_elsewhere() -> None:

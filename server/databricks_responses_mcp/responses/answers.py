@@ -12,6 +12,8 @@ from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.replay import short_id
 from databricks_responses_mcp.responses.tool_content import output_content, output_text
 
+_SCREENSHOT = "computer_screenshot"
+
 
 def answer_shape(call: Mapping[str, Any]) -> Item:
     """The item that answers a call, with words where the caller's values go."""
@@ -35,6 +37,12 @@ def answer_shape(call: Mapping[str, Any]) -> Item:
         shape: Item = {"type": "shell_call_output", "call_id": call_id, "output": [result]}
         limit = _max_output_length(call)
         return shape if limit is None else {**shape, "max_output_length": limit}
+    if kind == "computer_call":
+        return {
+            "type": "computer_call_output",
+            "call_id": call_id,
+            "output": {"type": "computer_screenshot", "image_url": "<data URL of a screenshot>"},
+        }
     return {"type": f"{kind}_output", "call_id": call_id, "output": "<text, or a list of input_text and input_image>"}
 
 
@@ -101,6 +109,11 @@ def _item(call: Mapping[str, Any], output: Mapping[str, Any]) -> Item:
         item["output"] = _shell_results(output)
         if (limit := _max_output_length(call)) is not None:
             item["max_output_length"] = limit
+    elif kind == "computer_call":
+        shot = output["output"]
+        item["output"] = dict(shot) if isinstance(shot, Mapping) else {"type": _SCREENSHOT, "image_url": shot}
+        if output.get("acknowledged_safety_checks"):
+            item["acknowledged_safety_checks"] = output["acknowledged_safety_checks"]
     else:
         item["output"] = output_content(output["output"])
     return item
@@ -117,6 +130,10 @@ def _shape_problems(call: Mapping[str, Any], output: Mapping[str, Any]) -> list[
         return [] if output.get("status") in ("completed", "failed") else ["status: completed or failed"]
     if kind == "shell_call":
         return _shell_problems(output)
+    if kind == "computer_call":
+        shot = output.get("output")
+        url = shot.get("image_url") or shot.get("file_id") if isinstance(shot, Mapping) else shot
+        return [] if isinstance(url, str) and url else ["output: a screenshot, as a data URL or {type, image_url}"]
     return [] if "output" in output else ["output: the result of the call"]
 
 

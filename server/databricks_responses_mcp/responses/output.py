@@ -13,7 +13,28 @@ from databricks_responses_mcp.responses.chat_usage import token_count
 from databricks_responses_mcp.responses.citations import cited_span, without_links
 from databricks_responses_mcp.responses.replay import MAX_ID
 
-_WAITING = frozenset({"function_call", "custom_tool_call", "apply_patch_call", "shell_call", "mcp_approval_request"})
+_WAITING = frozenset(
+    {
+        "function_call",
+        "custom_tool_call",
+        "apply_patch_call",
+        "shell_call",
+        "computer_call",
+        "mcp_approval_request",
+    }
+)
+_OF_CALLS = (
+    "type",
+    "call_id",
+    "name",
+    "arguments",
+    "input",
+    "operation",
+    "action",
+    "actions",
+    "pending_safety_checks",
+    "server_label",
+)
 
 
 def answer_of(output: list[Item], *, is_whole: bool) -> list[Item]:
@@ -67,11 +88,7 @@ def pending_calls_of(output: list[Item]) -> list[dict[str, Any]]:
     """The calls that wait for the caller, each with the shape of the input item that answers it."""
     pending: list[dict[str, Any]] = []
     for item in _waiting(output):
-        call = {
-            key: item[key]
-            for key in ("type", "call_id", "name", "arguments", "input", "operation", "action", "server_label")
-            if item.get(key) is not None
-        }
+        call = {key: item[key] for key in _OF_CALLS if item.get(key) is not None}
         if item["type"] == "mcp_approval_request":
             call["approval_request_id"] = item.get("id")
         call["answer_with"] = answer_shape(item)

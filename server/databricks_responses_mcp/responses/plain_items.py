@@ -12,11 +12,25 @@ from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.unsupported import UntranslatableError, tool_feature
 
-_CALLS = {"custom_tool_call", "apply_patch_call", "shell_call", "mcp_call"}
-_OUTPUTS = {"custom_tool_call_output", "apply_patch_call_output", "shell_call_output"}
+_CALLS = {
+    "custom_tool_call",
+    "apply_patch_call",
+    "shell_call",
+    "mcp_call",
+    "code_interpreter_call",
+    "computer_call",
+}
+_OUTPUTS = {"custom_tool_call_output", "apply_patch_call_output", "shell_call_output", "computer_call_output"}
 _PASSING = {"message", "reasoning", "function_call", "function_call_output"}
 # What these led to is in the answer that follows them.
-_UNTOLD = {"web_search_call", "mcp_list_tools", "mcp_approval_request"}
+_UNTOLD = {
+    "web_search_call",
+    "file_search_call",
+    "tool_search_call",
+    "tool_search_output",
+    "mcp_list_tools",
+    "mcp_approval_request",
+}
 
 
 def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
@@ -89,6 +103,9 @@ def _call(item: Mapping[str, Any]) -> list[Item]:
         call |= {"name": item.get("name"), "arguments": as_text(item.get("arguments")) or "{}"}
         said = item.get("output") if item.get("error") is None else f"error: {as_text(item['error'])}"
         return [call, {"type": "function_call_output", "call_id": call["call_id"], "output": as_text(said)}]
+    if kind == "code_interpreter_call":
+        call |= {"name": "code_interpreter", "arguments": as_text({"code": item.get("code")})}
+        return [call, {"type": "function_call_output", "call_id": call["call_id"], "output": _logs(item)}]
     asked = item.get("operation" if kind == "apply_patch_call" else "action")
     return [{**call, "name": kind.removesuffix("_call"), "arguments": as_text(asked or {})}]
 
@@ -99,4 +116,14 @@ def _output(item: Mapping[str, Any]) -> Item:
         said = f"{item.get('status')}: {as_text(said)}" if said else as_text(item.get("status"))
     elif item["type"] == "shell_call_output":
         said = as_text(said)
+    elif item["type"] == "computer_call_output":
+        said = "a screenshot, which is not shown here"
     return {"type": "function_call_output", "call_id": call_id_of(item), "output": said}
+
+
+def _logs(item: Mapping[str, Any]) -> str:
+    outputs = item.get("outputs")
+    logs = (
+        [as_text(one.get("logs")) for one in outputs if isinstance(one, Mapping)] if isinstance(outputs, list) else []
+    )
+    return "\n".join(text for text in logs if text) or as_text(item.get("status"))

@@ -16,7 +16,16 @@ from databricks_responses_mcp.responses.plain_items import as_text
 from databricks_responses_mcp.responses.unique_ids import unique_calls
 
 _WITH_ARGUMENTS = frozenset({"function_call", "mcp_call", "mcp_approval_request"})
-_CALLS = frozenset({"function_call", "custom_tool_call", "apply_patch_call", "shell_call", "mcp_approval_request"})
+_CALLS = frozenset(
+    {
+        "function_call",
+        "custom_tool_call",
+        "apply_patch_call",
+        "shell_call",
+        "computer_call",
+        "mcp_approval_request",
+    }
+)
 
 
 def received_items(output: list[Item], status: str) -> list[Item]:

@@ -32,6 +32,13 @@ _REPLAYED = frozenset(
         "mcp_approval_response",
         "image_generation_call",
         "compaction",
+        # Tools that external models have, pay-per-token ones not.
+        "code_interpreter_call",
+        "file_search_call",
+        "computer_call",
+        "computer_call_output",
+        "tool_search_call",
+        "tool_search_output",
     }
 )
 _ENCRYPTED = frozenset({"reasoning", "compaction"})
@@ -124,6 +131,9 @@ def _can_replay(item: Item) -> bool:
         return bool(_parts(content) if isinstance(content, list) else isinstance(content, str) and content)
     if kind == "image_generation_call":
         return isinstance(item.get("picture"), str)
+    if kind == "tool_search_call" and item.get("execution") == "client":
+        # The bridge does not search tools for the server, so nobody has answered it.
+        return False
     # A call that was cut off in the middle cannot be answered, and an unanswered call is refused.
     return not (kind.endswith("_call") and item.get("status") == "incomplete")
 

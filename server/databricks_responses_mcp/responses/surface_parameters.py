@@ -15,8 +15,10 @@ NATIVE_ONLY = frozenset(
     {
         "access_programs",
         "background",
+        "background_options",
         "context_management",
         "conversation",
+        "image",
         "include",
         "max_tool_calls",
         "metadata",

@@ -18,6 +18,7 @@ from databricks_responses_mcp.workspace.api_errors import upstream_error
 from databricks_responses_mcp.workspace.apps import Apps
 from databricks_responses_mcp.workspace.credentials import Credentials
 from databricks_responses_mcp.workspace.event_stream import EventStream
+from databricks_responses_mcp.workspace.extra_headers import read_headers
 from databricks_responses_mcp.workspace.settings import Settings
 from databricks_responses_mcp.workspace.transport import (
     Connections,
@@ -173,6 +174,9 @@ class WorkspaceClient:
             )
         tags = self._settings.request_tags if is_gateway else None
         extra = {} if tags is None else {_TAGS_HEADER: tags}
+        if self._settings.extra_headers is not None and (path or "/").startswith("/"):
+            # Only to the workspace itself: an App is a program of somebody else.
+            extra |= read_headers(self._settings.extra_headers.get_secret_value())
         request = _Request(
             method="POST",
             target=path or self._settings.responses_path,

@@ -142,6 +142,13 @@ class Settings(BaseModel):
         ),
     ] = None
 
+    extra_headers: Annotated[
+        SecretStr | None,
+        Doc(
+            "Headers that requests to models on the workspace carry in addition; see models.md.",
+            'a JSON object of strings, such as {"Databricks-Model-Provider-Service": "main.ai.provider"}',
+        ),
+    ] = None
     check_parameters: Annotated[
         bool,
         Doc(
@@ -368,6 +375,20 @@ class Settings(BaseModel):
             raise ValueError("no object of texts")
         return json.dumps(tags)
 
+    @field_validator("extra_headers", mode="before")
+    @classmethod
+    def _sound_headers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        # Imported here: few servers have headers configured.
+        from databricks_responses_mcp.workspace.extra_headers import read_headers
+
+        try:
+            read_headers(value)
+        except ValueError as error:
+            raise PydanticCustomError(_TELLING, "{problem}", {"problem": str(error)}) from None
+        return SecretStr(value)
+
     @field_validator("model_schemas", mode="before")
     @classmethod
     def _schema_names(cls, value: object) -> object:
@@ -499,6 +520,10 @@ def load_settings(
         problems.extend(_explain(error, values, shown))
     else:
         settings._secrets = secrets
+        if settings.extra_headers is not None:
+            from databricks_responses_mcp.workspace.extra_headers import read_headers, secret_values
+
+            secrets.add(*secret_values(read_headers(settings.extra_headers.get_secret_value())))
         if not problems:
             return settings
     raise BridgeError(
