@@ -1,4 +1,4 @@
-"""One suite, three stores: `stores` opens any number of them on the same file, server or memory."""
+"""Fixtures that run one suite with three kinds of store; `stores` opens several on the same data."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,22 +16,22 @@ OpenStore = Callable[..., Store]
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A server for all tests of this process."""
+    """Start a server for all tests of this process."""
     with postgres_server() as running:
         yield running
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """All kinds of store."""
+    """Return each kind of store in turn."""
     return str(request.param)
 
 
 @pytest.fixture
 async def stores(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[OpenStore]:
-    """Opens stores that share what they keep; in memory it is always the same one, for each owner.
+    """Return a function that opens stores with shared data; in memory it returns one store for each owner.
 
-    The server keeps what other tests have left: each test has owners of its own.
+    All tests share the server, so each test has owners of its own.
     """
     opened: list[Store] = []
     in_memory: dict[str, Store] = {}
@@ -54,5 +54,5 @@ async def stores(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> A
 
 @pytest.fixture
 def store(stores: OpenStore) -> Store:
-    """An empty store."""
+    """Open an empty store."""
     return stores()

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: made late, few, made anew when they drop, encrypted, and silent about passwords."""
+"""Connections to PostgreSQL: opened when needed, few, replaced after a loss, encrypted; errors show no password."""
 
 import sys
 import traceback
@@ -31,7 +31,7 @@ def url(postgres: PostgresServer) -> str:
 
 @pytest.fixture
 def admin(url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """Another connection to the database of `url`."""
+    """Open another connection to the database of `url`."""
     with psycopg.connect(url, autocommit=True) as connection:
         yield connection
 
@@ -55,7 +55,7 @@ async def refusal(store: Store) -> str:
     return str(refused.value)
 
 
-async def test_dropped_connections_are_made_anew(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
+async def test_dropped_connections_are_replaced(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
     store = open_store(url)
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
@@ -68,7 +68,7 @@ async def test_dropped_connections_are_made_anew(url: str, admin: psycopg.Connec
     await store.aclose()
 
 
-async def test_a_connection_that_drops_in_a_call_undoes_it_and_the_next_call_works(
+async def test_a_connection_lost_during_a_call_rolls_it_back_and_the_next_call_works(
     url: str, admin: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     store = open_store(url)
@@ -92,7 +92,7 @@ async def test_a_connection_that_drops_in_a_call_undoes_it_and_the_next_call_wor
     await store.aclose()
 
 
-async def test_a_cancelled_call_leaves_nothing_behind_on_the_server(
+async def test_a_cancelled_call_leaves_no_connection_or_lock_on_the_server(
     url: str, admin: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     store = open_store(url)
@@ -123,7 +123,7 @@ async def test_many_calls_share_few_connections_and_closing_ends_them(
     await until(admin, f"SELECT COUNT(*) = 0 {OURS}")
 
 
-async def test_each_connection_asks_for_a_fresh_password(
+async def test_each_connection_uses_a_fresh_password(
     url: str, postgres: PostgresServer, admin: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     asked: list[str] = []
@@ -147,7 +147,7 @@ async def test_each_connection_asks_for_a_fresh_password(
     await store.aclose()
 
 
-async def test_a_password_that_cannot_be_had_is_told(url: str) -> None:
+async def test_a_failure_to_get_a_password_is_reported(url: str) -> None:
     async def password() -> str:
         raise BridgeError(ErrorCode.UNAUTHENTICATED, "The login has expired.", "Log in again.")
 
@@ -173,7 +173,7 @@ SECRET = "hunter2-hunter2"
         "postgresql://me:{secret}@no.such.host.invalid/postgres",
     ],
 )
-async def test_no_failure_shows_the_password(postgres: PostgresServer, broken: str) -> None:
+async def test_no_error_contains_the_password(postgres: PostgresServer, broken: str) -> None:
     store = open_store(broken.format(secret=SECRET, port=postgres.port))
 
     with pytest.raises(StoreError) as refused:
@@ -191,12 +191,12 @@ async def test_tls_is_required_of_other_machines_unless_the_url_says_otherwise(u
     plain = open_store(f"{elsewhere}&sslmode=disable")
 
     assert "server does not support SSL, but SSL was required" in said
-    assert said.endswith("and that it takes TLS, or else sslmode says so.")
+    assert said.endswith("and that it supports TLS, or else set sslmode.")
     await plain.add_turn("conv", a_turn(1), STATE, title="")
     await plain.aclose()
 
 
-async def test_tls_is_spoken_and_checked_as_the_url_says(url: str, postgres: PostgresServer) -> None:
+async def test_tls_and_certificate_checks_follow_the_url(url: str, postgres: PostgresServer) -> None:
     async with tls_front("db.example", postgres.port) as front:
         elsewhere = url.replace(f"@127.0.0.1:{postgres.port}", f"@db.example:{front.port}") + "?hostaddr=127.0.0.1"
         encrypted = open_store(elsewhere)
@@ -211,7 +211,7 @@ async def test_tls_is_spoken_and_checked_as_the_url_says(url: str, postgres: Pos
     assert 'does not match host name "other.example"' in said
 
 
-async def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_never_answers_leads_to_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_store, "_DEADLINE_SECONDS", 0.2)
     held = anyio.Event()
 
@@ -224,13 +224,13 @@ async def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.Monke
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
 
         assert await refusal(open_store(f"postgresql://me@127.0.0.1:{port}/db")) == (
-            "PostgreSQL at 127.0.0.1/db gave no answer in 0.2 seconds. Try again; see that it runs and is reachable."
+            "PostgreSQL at 127.0.0.1/db did not answer in 0.2 seconds. Try again; check that it runs and is reachable."
         )
         held.set()
         tasks.cancel_scope.cancel()
 
 
-async def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_driver_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
     assert await refusal(open_store("postgresql://me@127.0.0.1/db")) == (
@@ -239,7 +239,9 @@ async def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.Mo
     )
 
 
-async def test_a_newer_schema_asks_for_an_upgrade(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
+async def test_the_error_for_a_newer_schema_advises_an_upgrade(
+    url: str, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
     store = open_store(url)
     await store.conversations()
     await store.aclose()
@@ -248,7 +250,7 @@ async def test_a_newer_schema_asks_for_an_upgrade(url: str, admin: psycopg.Conne
     assert f"written by a newer databricks-responses-mcp (schema {VERSION + 1}" in await refusal(open_store(url))
 
 
-async def test_a_user_who_may_make_no_schema_can_be_given_one(
+async def test_a_user_without_the_right_to_create_a_schema_can_use_an_existing_one(
     url: str, postgres: PostgresServer, admin: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     user = url.rpartition("/")[2].replace("test", "user")
@@ -264,7 +266,7 @@ async def test_a_user_who_may_make_no_schema_can_be_given_one(
     await store.aclose()
 
 
-async def test_a_read_only_server_is_told(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
+async def test_a_read_only_server_is_reported(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
     database = url.rpartition("/")[2]
     admin.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on".encode())
 
@@ -273,12 +275,14 @@ async def test_a_read_only_server_is_told(url: str, admin: psycopg.Connection[tu
     )
 
 
-async def test_what_is_damaged_in_the_database_is_told(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
+async def test_damaged_data_in_the_database_is_reported(
+    url: str, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
     store = open_store(url)
     await store.add_turn("conv", a_turn(1), STATE, title="")
     admin.execute("UPDATE databricks_responses_mcp.turns SET items = '[{'")
 
-    with pytest.raises(StoreError, match=r"What is kept in PostgreSQL at .* is damaged"):
+    with pytest.raises(StoreError, match=r"The data in PostgreSQL at .* is damaged"):
         await store.conversation("conv")
 
     assert await store.count_conversations() == 1

@@ -1,4 +1,4 @@
-"""The file: private, made late, migrated, and refused with advice when it cannot be used."""
+"""The SQLite file is private, created at the first use and migrated; if it cannot be used, the error has advice."""
 
 import os
 import sqlite3
@@ -34,7 +34,7 @@ async def filled(path: Path) -> Store:
     return store
 
 
-async def test_nothing_is_made_before_it_is_needed(path: Path) -> None:
+async def test_nothing_is_created_before_the_first_use(path: Path) -> None:
     store = open_store(str(path))
     await store.aclose()
 
@@ -75,7 +75,7 @@ async def filled_again(path: Path) -> Store:
     return store
 
 
-async def test_a_power_cut_cannot_lose_what_was_synced(path: Path) -> None:
+async def test_a_commit_is_synced_to_disk(path: Path) -> None:
     connection = sqlite_file.open_file(path)
     try:
         assert [connection.execute(f"PRAGMA {name}").fetchone() for name in ("journal_mode", "synchronous")] == [
@@ -96,7 +96,7 @@ async def refusal(path: Path) -> str:
     return str(refused.value)
 
 
-async def test_a_newer_schema_asks_for_an_upgrade(path: Path) -> None:
+async def test_the_error_for_a_newer_schema_advises_an_upgrade(path: Path) -> None:
     await (await filled(path)).aclose()
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version = {VERSION + 1}")
@@ -108,27 +108,27 @@ async def test_a_newer_schema_asks_for_an_upgrade(path: Path) -> None:
     )
 
 
-async def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
+async def test_a_database_of_another_program_is_not_changed(path: Path) -> None:
     path.parent.mkdir()
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE history (url TEXT)")
     connection.close()
 
     assert await refusal(path) == (
-        f"{path} is another program's database. Set RESPONSES_MCP_STORE to a file that does not exist: it is made."
+        f"{path} is another program's database. Set RESPONSES_MCP_STORE to a file that does not exist: it is created."
     )
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("history",)]
     connection.close()
 
 
-async def test_a_file_that_is_no_database_is_named_and_left_as_it_is(path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_named_and_not_changed(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("Dear diary, " * 1000, encoding="utf-8")
 
     assert await refusal(path) == (
-        f"{path} is damaged, or no file of conversations (file is not a database). Move it away, with the -wal and -shm"
-        " files beside it, and a new one is made; or put back a copy of it."
+        f"{path} is damaged, or no file of conversations (file is not a database). Move it away, with its -wal and -shm"
+        " files, and a new one is created; or restore a backup."
     )
     assert path.read_text(encoding="utf-8") == "Dear diary, " * 1000
     assert [found.name for found in path.parent.iterdir()] == ["store.db"]
@@ -148,11 +148,11 @@ async def test_a_file_with_damaged_pages_is_named(path: Path) -> None:
     path.write_bytes(whole)
     read = await store.conversation("conv")
     assert read is not None
-    assert len(read.turns) == 29, "a copy that is put back is used at once"
+    assert len(read.turns) == 29, "a restored backup is used at once"
     await store.aclose()
 
 
-async def test_a_row_that_does_not_parse_is_damage(path: Path) -> None:
+async def test_a_row_that_does_not_parse_is_reported_as_damage(path: Path) -> None:
     store = await filled(path)
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE turns SET items = '[{'")
@@ -165,7 +165,7 @@ async def test_a_row_that_does_not_parse_is_damage(path: Path) -> None:
 
 
 @posix
-async def test_a_file_that_was_moved_away_takes_no_more_turns(path: Path) -> None:
+async def test_a_file_that_was_moved_away_is_not_written_any_more(path: Path) -> None:
     store = await filled(path)
     for found in list(path.parent.iterdir()):
         found.rename(found.with_name(f"old-{found.name}"))
@@ -177,17 +177,17 @@ async def test_a_file_that_was_moved_away_takes_no_more_turns(path: Path) -> Non
     await store.aclose()
 
 
-async def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+async def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     said = await refusal(tmp_path / "file" / "store.db")
 
     assert str(tmp_path / "file" / "store.db") in said
-    assert said.endswith("or set RESPONSES_MCP_STORE to a file elsewhere, or to off.")
+    assert said.endswith("or set RESPONSES_MCP_STORE to another file, or to off.")
 
 
 @pytest.mark.slow
-async def test_a_file_that_another_program_holds_for_long_is_said_to_be_locked(
+async def test_a_file_that_another_program_keeps_locked_is_reported_as_locked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await (await filled(path)).aclose()
@@ -199,11 +199,9 @@ async def test_a_file_that_another_program_holds_for_long_is_said_to_be_locked(
     with pytest.raises(StoreError) as refused:
         await store.add_turn("conv", a_turn(2), STATE, title="")
 
-    assert str(refused.value) == (
-        f"{path} is locked by another program for long. Try again, or end the program that holds it."
-    )
+    assert str(refused.value) == (f"{path} stayed locked by another program. Try again, or end that program.")
     read = await store.conversation("conv")
-    assert read is not None, "reading goes on meanwhile"
+    assert read is not None, "readers do not wait"
     holder.execute("ROLLBACK")
     await store.add_turn("conv", a_turn(2), STATE, title="")
     holder.close()
@@ -231,7 +229,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_a_lock_ends_its_trans
     await store.aclose()
 
 
-async def test_the_file_shrinks_when_conversations_go(path: Path) -> None:
+async def test_the_file_shrinks_when_conversations_are_deleted(path: Path) -> None:
     store = open_store(str(path))
     for number in range(1, 60):
         await store.add_turn(f"conv-{number}", a_turn(1, said=[{"text": "x" * 50_000}]), STATE, title="")
@@ -239,7 +237,7 @@ async def test_the_file_shrinks_when_conversations_go(path: Path) -> None:
     large = path.stat().st_size
 
     with anyio.fail_after(DEADLINE_SECONDS):
-        # Each sweep takes a bounded time; a busy machine needs several.
+        # A sweep takes limited time, so a busy machine needs several.
         while path.stat().st_size > 100_000:
             await store.sweep(now=100.0, keep_seconds=1.0, most_bytes=None)
 
@@ -286,7 +284,7 @@ def test_a_log_that_cannot_be_written_back_is_left_alone(path: Path) -> None:
 
 
 async def test_a_sweep_does_not_wait_for_readers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (sqlite_file, sqlite):  # what waits for a lock fails this test
+    for module in (sqlite_file, sqlite):  # a wait for a lock fails this test
         monkeypatch.setattr(module, "BUSY_SECONDS", 2.0 * DEADLINE_SECONDS)
     store = await filled(path)
     reader = sqlite3.connect(path, isolation_level=None)
@@ -314,8 +312,8 @@ def a_turn(number, said=()):
         number=number, endpoint="gpt", model="gpt-5", said=said, items=[], status="completed", created_at=float(number)
     )
 
-def as_somebody():
-    # What is imported late must be there before this user's own folders are closed to it.
+def as_other_user():
+    # Import lazily loaded modules before the process loses access to this user's folders.
     anyio.run(open_store("off").conversations)
     import platformdirs
     if os.geteuid() == 0:
@@ -328,7 +326,7 @@ async def main():
 
 def run(script: str, *arguments: str) -> list[str]:
     body = "".join(f"    {line}\n" for line in script.strip().splitlines())
-    begin = "as_somebody()\n" if arguments[0] == "as somebody" else ""
+    begin = "as_other_user()\n" if arguments[0] == "as other user" else ""
     done = subprocess.run(
         [sys.executable, "-c", f"{SCRIPT}{body}\n{begin}anyio.run(main)\n", *arguments],
         capture_output=True,
@@ -350,39 +348,39 @@ for what in (store.add_turn("conv", a_turn(2), STATE, title=""), store.conversat
 
 
 def let_others_reach(folder: Path) -> None:
-    """Open pytest's folders, which are this user's alone."""
+    """Give other users access to pytest's folders."""
     for parent in folder.parents:
         if os.access(parent, os.W_OK) and parent.stat().st_uid == os.geteuid() and "pytest" in str(parent):
             parent.chmod(0o755)
 
 
 @posix
-def test_a_folder_that_may_not_be_written_is_named_at_once(path: Path) -> None:
+def test_a_read_only_folder_is_reported_at_once(path: Path) -> None:
     path.parent.mkdir(mode=0o555)
     let_others_reach(path.parent)
 
-    said = run(TRY, "as somebody", str(path))
+    said = run(TRY, "as other user", str(path))
 
     expected = (
-        f"{path} cannot be made or opened (Permission denied). Make the file and its folder writable for this user,"
-        " or set RESPONSES_MCP_STORE to a file elsewhere, or to off."
+        f"{path} cannot be created or opened (Permission denied). Make the file and its folder writable for this user,"
+        " or set RESPONSES_MCP_STORE to another file, or to off."
     )
     assert said == [expected, expected]
 
 
 @posix
-async def test_a_file_that_may_not_be_written_is_named_at_once(path: Path) -> None:
+async def test_a_read_only_file_is_reported_at_once(path: Path) -> None:
     await (await filled(path)).aclose()
     path.chmod(0o644 if os.geteuid() == 0 else 0o444)
     path.parent.chmod(0o555)
     let_others_reach(path.parent)
 
-    said = run(TRY, "as somebody", str(path))
+    said = run(TRY, "as other user", str(path))
 
     path.parent.chmod(0o755)
     for line in said:
         assert line.startswith(f"{path} cannot be ")
-        assert line.endswith("or set RESPONSES_MCP_STORE to a file elsewhere, or to off.")
+        assert line.endswith("or set RESPONSES_MCP_STORE to another file, or to off.")
 
 
 FILL = """
@@ -399,12 +397,12 @@ read = await store.conversation("conv")
 print(0 < kept < 1000, [turn.number for turn in read.turns] == list(range(1, kept + 1)))
 await store.add_turn("conv", a_turn(kept + 1), STATE, title="")
 await store.aclose()
-print("went on")
+print("continued")
 """
 
 
 @posix
-def test_a_disk_that_takes_no_more_is_told_and_loses_nothing(path: Path) -> None:
+def test_a_failing_disk_is_reported_and_no_data_is_lost(path: Path) -> None:
     room = """
 import resource, signal
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -415,14 +413,14 @@ make_room = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     said, *rest = run(room + FILL, "as myself", str(path))
 
     assert said == (
-        f"The disk failed to read or write {path} (disk I/O error). It may be full, or away: free some space, or set"
-        " RESPONSES_MCP_STORE to a file elsewhere, or to off."
+        f"The disk failed to read or write {path} (disk I/O error). It may be full or unavailable. Free some space, or"
+        " set RESPONSES_MCP_STORE to another file, or to off."
     )
-    assert rest == ["True True", "went on"]
+    assert rest == ["True True", "continued"]
 
 
 @posix
-def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_no_data_is_lost(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True)
@@ -437,10 +435,9 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
     assert said == (
-        f"The disk that holds {path} is full. Free some space, or set RESPONSES_MCP_STORE to a file elsewhere,"
-        " or to off."
+        f"The disk of {path} is full. Free some space, or set RESPONSES_MCP_STORE to another file, or to off."
     )
-    assert rest == ["True True", "went on"]
+    assert rest == ["True True", "continued"]
 
 
 @pytest.mark.slow
@@ -457,7 +454,7 @@ async def test_after_one_call_has_waited_for_a_lock_the_next_ones_wait_briefly(
     waited = []
     for number in range(4):
         began = anyio.current_time()
-        assert await store.conversation("conv") is not None, "reading goes on meanwhile"
+        assert await store.conversation("conv") is not None, "readers do not wait"
         with pytest.raises(StoreError, match="locked"):
             await store.add_turn("conv", a_turn(2 + number), STATE, title="")
         waited.append(anyio.current_time() - began)
@@ -470,7 +467,7 @@ async def test_after_one_call_has_waited_for_a_lock_the_next_ones_wait_briefly(
     assert sum(waited[1:]) < 3
 
 
-def test_patience_is_short_after_a_failure_and_whole_again_after_success_or_a_while(
+def test_the_timeout_is_brief_after_a_failure_until_a_call_succeeds_or_time_has_passed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
@@ -480,7 +477,7 @@ def test_patience_is_short_after_a_failure_and_whole_again_after_success_or_a_wh
     patience.failed()
     seconds.append(patience.seconds)
     now += 20
-    patience.failed()  # by a call that had little time, so this says nothing
+    patience.failed()  # a call with a brief timeout, which does not count
     now += 20
     seconds.append(patience.seconds)
     patience.failed()

@@ -1,4 +1,4 @@
-"""``kill -9`` in the midst of writing: no acknowledged turn is lost, and the file stays whole."""
+"""``kill -9`` during writes: no acknowledged turn is lost, and the file is not damaged."""
 
 import random
 import sqlite3
@@ -16,7 +16,7 @@ CHILD = Path(__file__).parents[1] / "harness" / "store_child.py"
 
 
 def killed_after(path: Path, lines: int, turns: int) -> list[int]:
-    """Let a process append turns and kill it once it has acknowledged so many; returns all that it acknowledged."""
+    """Kill a process that appends turns once it has acknowledged ``lines`` of them; return all that it acknowledged."""
     child = subprocess.Popen(
         [sys.executable, str(CHILD), "append", str(path), str(turns)],
         stdin=subprocess.PIPE,
@@ -34,7 +34,7 @@ def killed_after(path: Path, lines: int, turns: int) -> list[int]:
         return [int(line) for line in [*read, *child.stdout]]
 
 
-async def kept(path: Path) -> list[int]:
+async def stored_turns(path: Path) -> list[int]:
     store = open_store(str(path))
     read = await store.conversation("conv")
     await store.aclose()
@@ -46,7 +46,7 @@ async def survive(path: Path, kills: int, turns: int) -> None:
     for _ in range(kills):
         said = killed_after(path, chance.randrange(turns // kills), turns)
         acknowledged = max([acknowledged, *said])
-        found = await kept(path)
+        found = await stored_turns(path)
         assert found == list(range(1, len(found) + 1))
         assert acknowledged <= len(found) <= acknowledged + 1
         had_to_go_on += len(found) < turns
@@ -57,10 +57,10 @@ async def survive(path: Path, kills: int, turns: int) -> None:
     assert had_to_go_on > kills // 2, "most were killed while they wrote"
 
 
-async def test_a_killed_process_loses_no_turn_that_it_acknowledged(tmp_path: Path) -> None:
+async def test_a_killed_process_loses_no_acknowledged_turn(tmp_path: Path) -> None:
     await survive(tmp_path / "store.db", kills=3, turns=200)
 
 
 @pytest.mark.slow
-async def test_forty_kills_in_200_turns_lose_none_and_damage_nothing(tmp_path: Path) -> None:
+async def test_forty_kills_in_200_turns_lose_no_turn_and_damage_nothing(tmp_path: Path) -> None:
     await survive(tmp_path / "store.db", kills=40, turns=200)

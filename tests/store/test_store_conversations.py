@@ -1,4 +1,4 @@
-"""The contract of conversations, held by every store."""
+"""The contract of conversations, which every store fulfils."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ FULL_STATE = ConversationState(
 )
 
 
-async def test_a_conversation_comes_back_as_it_was_told(store: Store) -> None:
+async def test_a_conversation_is_read_as_it_was_written(store: Store) -> None:
     first = a_turn(1, response_id="resp_1", usage={"input_tokens": 7, "output_tokens": 3, "details": {"cached": 1}})
     second = a_turn(2, endpoint="claude", model="claude-5", status="incomplete")
 
@@ -53,12 +53,12 @@ async def test_only_turns_after_a_number_are_read(store: Store) -> None:
     assert nothing_new.turns == []
 
 
-async def test_there_is_no_conversation_that_nobody_began(store: Store) -> None:
+async def test_a_conversation_without_turns_does_not_exist(store: Store) -> None:
     assert await store.conversation("conv-1") is None
 
 
 @pytest.mark.parametrize("number", [-1, 0, 1, 3, 4])
-async def test_a_turn_that_is_not_the_next_is_refused_and_changes_nothing(store: Store, number: int) -> None:
+async def test_a_turn_with_the_wrong_number_is_refused_and_changes_nothing(store: Store, number: int) -> None:
     await store.add_turn("conv-1", a_turn(1), STATE, title="Title")
     before = await store.conversation("conv-1"), await store.conversations()
 
@@ -68,7 +68,7 @@ async def test_a_turn_that_is_not_the_next_is_refused_and_changes_nothing(store:
     assert (await store.conversation("conv-1"), await store.conversations()) == before
 
 
-async def test_a_conversation_begins_with_its_first_turn(store: Store) -> None:
+async def test_the_first_turn_creates_the_conversation(store: Store) -> None:
     with pytest.raises(TurnConflictError):
         await store.add_turn("conv-1", a_turn(2), STATE, title="")
 
@@ -88,7 +88,7 @@ async def test_a_state_is_replaced_without_a_turn(store: Store) -> None:
     assert await store.conversation("none") is None
 
 
-async def test_a_list_sums_up_each_conversation_the_newest_first(store: Store) -> None:
+async def test_a_list_has_a_summary_of_each_conversation_the_newest_first(store: Store) -> None:
     spent = {"input_tokens": 10, "output_tokens": 4}
     await store.add_turn("old", a_turn(1, usage=spent), STATE, title="Old")
     await store.add_turn("new", a_turn(1, usage=spent, created_at=5.0), STATE, title="New")
@@ -122,7 +122,7 @@ async def test_a_list_sums_up_each_conversation_the_newest_first(store: Store) -
     ]
 
 
-async def test_a_list_comes_in_pages(store: Store) -> None:
+async def test_a_list_can_be_read_in_pages(store: Store) -> None:
     for number in range(1, 8):
         await store.add_turn(f"conv-{number}", a_turn(1, created_at=float(number)), STATE, title="")
 
@@ -152,7 +152,7 @@ TITLES = {"a": "Straße nach Ÿork", "b": "100% done_now", "c": "100x donexnow",
         ("'; DROP TABLE turns; --", []),
     ],
 )
-async def test_conversations_are_found_by_what_their_id_or_title_contains(
+async def test_conversations_are_found_by_a_part_of_their_id_or_title(
     store: Store, contains: str, found: list[str]
 ) -> None:
     for conversation_id, title in TITLES.items():
@@ -171,7 +171,7 @@ async def test_conversations_are_found_by_age(store: Store) -> None:
     assert await store.count_conversations(older_than=3.0, contains="-1") == 1
 
 
-async def test_deleted_conversations_go_with_their_turns(store: Store) -> None:
+async def test_deleting_conversations_deletes_their_turns(store: Store) -> None:
     for conversation_id in ("a", "b", "c"):
         await store.add_turn(conversation_id, a_turn(1), FULL_STATE, title="")
         await store.add_turn(conversation_id, a_turn(2), STATE, title="")
@@ -186,7 +186,7 @@ async def test_deleted_conversations_go_with_their_turns(store: Store) -> None:
     assert (read.title, read.state, read.turns) == ("Anew", STATE, [a_turn(1)])
 
 
-async def test_thousands_are_deleted_at_once_and_none_is_nothing(store: Store) -> None:
+async def test_thousands_of_conversations_or_none_are_deleted_in_one_call(store: Store) -> None:
     await store.add_turn("a", a_turn(1), STATE, title="")
 
     assert await store.delete_conversations([*map(str, range(3000)), "a"]) == ["a"]
@@ -194,7 +194,7 @@ async def test_thousands_are_deleted_at_once_and_none_is_nothing(store: Store) -
 
 
 @pytest.mark.parametrize("usage", [{"input_tokens": "7", "output_tokens": -3}, {"input_tokens": True}, {"x": 1}, {}])
-async def test_usage_that_is_none_counts_nothing(store: Store, usage: dict[str, Any]) -> None:
+async def test_missing_usage_counts_as_zero(store: Store, usage: dict[str, Any]) -> None:
     await store.add_turn("conv-1", a_turn(1, usage=usage), STATE, title="")
 
     (found,) = await store.conversations()
@@ -212,7 +212,9 @@ async def test_absurd_counts_do_not_overflow(store: Store) -> None:
     assert found.input_tokens == 3 * 10**12
 
 
-async def test_names_that_no_database_holds_are_mended_alike_when_kept_and_when_looked_up(store: Store) -> None:
+async def test_characters_that_no_database_stores_are_replaced_when_a_name_is_stored_and_looked_up(
+    store: Store,
+) -> None:
     await store.add_turn("id \ud800\0", a_turn(1, model="\udfff", response_id="\0"), STATE, title="half \ud83d \0!")
 
     read = await store.conversation("id \ud800\0")
@@ -231,8 +233,8 @@ def deep(levels: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("unfit", [{"a": object()}, {"a": {1, 2}}, deep(200_000)], ids=["object", "set", "deep"])
-async def test_what_is_no_json_is_refused_and_changes_nothing(store: Store, unfit: dict[str, Any]) -> None:
-    with pytest.raises(StoreError, match="This cannot be kept: it is no JSON, or nested too deeply"):
+async def test_a_value_that_is_not_json_is_refused_and_changes_nothing(store: Store, unfit: dict[str, Any]) -> None:
+    with pytest.raises(StoreError, match="A value cannot be stored: it is not valid JSON, or nested too deeply"):
         await store.add_turn("conv-1", a_turn(1, items=[unfit]), STATE, title="")
 
     assert await store.conversation("conv-1") is None
@@ -255,7 +257,7 @@ json_objects = st.dictionaries(st.text(st.characters(exclude_categories=()), max
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=st.lists(json_objects, max_size=3), items=st.lists(json_objects, max_size=3), more=json_objects)
-async def test_any_json_comes_back_as_it_was(
+async def test_any_json_value_is_read_as_it_was_written(
     stores: Callable[[], Store],
     said: list[dict[str, Any]],
     items: list[dict[str, Any]],

@@ -1,4 +1,4 @@
-"""The contract of jobs and idempotency keys, held by every store."""
+"""The contract of jobs and idempotency keys, which every store fulfils."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from harness.store_records import a_job
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_job_comes_back_as_it_was_put(store: Store) -> None:
+async def test_a_job_is_read_as_it_was_written(store: Store) -> None:
     ended = a_job(
         status="failed", updated_at=9.5, conversation_id="conv-1", facts={"text": "so far \ud800\0"}, lead="It failed."
     )
@@ -24,7 +24,7 @@ async def test_a_job_comes_back_as_it_was_put(store: Store) -> None:
     assert await store.job("job-2") is None
 
 
-async def test_putting_a_job_again_keeps_that_its_end_was_asked_for(store: Store) -> None:
+async def test_replacing_a_job_keeps_its_cancellation_request(store: Store) -> None:
     await store.put_job(a_job())
     assert await store.cancel_job("job-1")
 
@@ -33,13 +33,13 @@ async def test_putting_a_job_again_keeps_that_its_end_was_asked_for(store: Store
     assert await store.job("job-1") == a_job(updated_at=2.0, cancel_requested=True)
 
 
-async def test_a_new_job_may_be_put_with_its_end_asked_for(store: Store) -> None:
+async def test_a_new_job_may_be_stored_with_a_cancellation_request(store: Store) -> None:
     await store.put_job(a_job(cancel_requested=True))
 
     assert await store.beat_job("job-1", 2.0, None)
 
 
-async def test_a_beat_says_that_a_job_runs_and_what_has_arrived(store: Store) -> None:
+async def test_a_heartbeat_updates_the_time_and_the_facts_of_a_job(store: Store) -> None:
     await store.put_job(a_job(facts={"text": "a"}))
 
     assert not await store.beat_job("job-1", 2.0, None)
@@ -48,7 +48,7 @@ async def test_a_beat_says_that_a_job_runs_and_what_has_arrived(store: Store) ->
     assert await store.job("job-1") == a_job(updated_at=3.0, facts={"text": "ab"})
 
 
-async def test_a_beat_returns_whether_the_end_was_asked_for(store: Store) -> None:
+async def test_a_heartbeat_returns_whether_cancellation_was_requested(store: Store) -> None:
     await store.put_job(a_job())
     await store.put_job(a_job("job-2"))
     await store.cancel_job("job-1")
@@ -60,7 +60,7 @@ async def test_a_beat_returns_whether_the_end_was_asked_for(store: Store) -> Non
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
-async def test_a_job_that_has_ended_stays_as_it_ended(store: Store, status: str) -> None:
+async def test_a_heartbeat_does_not_change_an_ended_job(store: Store, status: str) -> None:
     ended = a_job(status=status, updated_at=5.0, facts={"text": "all"})
     await store.put_job(ended)
 
@@ -71,7 +71,7 @@ async def test_a_job_that_has_ended_stays_as_it_ended(store: Store, status: str)
     assert await store.job("job-1") == ended
 
 
-async def test_the_end_of_a_running_job_may_be_asked_for_twice(store: Store) -> None:
+async def test_the_cancellation_of_a_running_job_may_be_requested_twice(store: Store) -> None:
     await store.put_job(a_job())
 
     assert await store.cancel_job("job-1")
@@ -90,13 +90,13 @@ async def test_a_key_belongs_to_its_first_claim(store: Store, key: str) -> None:
     assert second == again == KeyClaim(job_id="job-1", fingerprint="print-1", mine=False)
 
 
-async def test_different_keys_are_claimed_apart(store: Store) -> None:
+async def test_different_keys_are_claimed_independently(store: Store) -> None:
     assert (await store.claim_key("x" * 300 + "a", "p", "job-1", 1.0)).mine
     assert (await store.claim_key("x" * 300 + "b", "p", "job-2", 1.0)).mine
     assert (await store.claim_key("x", "p", "job-3", 1.0)).mine
 
 
-async def test_a_key_is_given_back_only_by_the_job_that_holds_it(store: Store) -> None:
+async def test_only_the_job_that_holds_a_key_can_release_it(store: Store) -> None:
     await store.claim_key("key", "print", "job-1", 1.0)
 
     await store.release_key("key", "job-2")

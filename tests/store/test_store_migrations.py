@@ -1,4 +1,4 @@
-"""Stores of version 0.1 are migrated in place, by one of several processes, while older ones still write to them."""
+"""Stores of version 0.1 are migrated in place by one of several processes, while older servers still write to them."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ WAITING = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_databas
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The setting of a store that version 0.1 made."""
+    """Create a store of version 0.1; return its setting."""
     setting = str(tmp_path / "store.db")
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
@@ -32,7 +32,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return setting
 
 
-async def test_a_store_of_version_0_1_keeps_all_that_it_has_and_has_running_totals(old: str) -> None:
+async def test_a_migrated_store_of_version_0_1_keeps_its_data_and_has_running_totals(old: str) -> None:
     store, theirs = open_store(old), open_store(old, owner="other")
     read = await store.conversation("conv-1")
 
@@ -50,7 +50,7 @@ async def test_a_store_of_version_0_1_keeps_all_that_it_has_and_has_running_tota
     await theirs.aclose()
 
 
-async def test_what_a_server_of_version_0_1_writes_after_the_migration_is_counted(old: str) -> None:
+async def test_rows_that_a_server_of_version_0_1_writes_after_the_migration_are_counted(old: str) -> None:
     store = open_store(old)
     assert await store.tokens_on_day(1.0) == 30
 
@@ -72,7 +72,7 @@ async def test_what_a_server_of_version_0_1_writes_after_the_migration_is_counte
 
 
 def children(setting: str, count: int) -> list[subprocess.Popen[str]]:
-    """Processes that use the store at once."""
+    """Start processes that use the store concurrently."""
     started = [
         subprocess.Popen(
             [sys.executable, str(CHILD), "race", setting, "3"],
@@ -104,13 +104,13 @@ async def test_processes_that_start_at_once_migrate_once(old: str) -> None:
 
 @pytest.mark.parametrize("is_old", [False, True])
 def test_one_process_migrates_a_server_while_others_wait_for_it(postgres: PostgresServer, is_old: bool) -> None:
-    """Both are held in the midst of it: without their lock, both would create what one alone can create."""
+    """Block the migration of both processes: without the lock, both would create the same object."""
     url = postgres.new_database()
     if is_old:
         make_old_store(url)
     with psycopg.connect(url, autocommit=True) as admin:
         with psycopg.connect(url) as holder:
-            # Not committed: whoever creates the same waits for the end of this transaction.
+            # Not committed: a process that creates the same object waits for the end of this transaction.
             holder.execute(
                 b"CREATE TABLE databricks_responses_mcp.totals (i int)"
                 if is_old
@@ -128,7 +128,7 @@ def test_one_process_migrates_a_server_while_others_wait_for_it(postgres: Postgr
     assert ended == [("", 0)] * 2
 
 
-async def test_a_migration_that_fails_leaves_the_old_store_as_it_was(old: str) -> None:
+async def test_a_failed_migration_does_not_change_the_old_store(old: str) -> None:
     execute(old, ["CREATE TABLE @usage_days (in_the_way TEXT)"])
     store = open_store(old)
     with pytest.raises(StoreError):

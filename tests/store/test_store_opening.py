@@ -1,4 +1,4 @@
-"""Which store a setting means, and the bounds of the one in memory."""
+"""The store that a setting selects, and the limits of the store in memory."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
         ("PostgreSQL://me@db.example/db", "PostgresStore"),
     ],
 )
-def test_a_setting_means_one_kind_of_store(setting: str | None, kind: str) -> None:
+def test_a_setting_selects_the_kind_of_store(setting: str | None, kind: str) -> None:
     assert type(open_store(setting)).__name__ == kind
 
 
@@ -51,13 +51,13 @@ def test_a_setting_means_one_kind_of_store(setting: str | None, kind: str) -> No
         "/tmp/a\0b",
     ],
 )
-def test_what_names_no_store_is_refused_without_repeating_it(setting: str) -> None:
+def test_an_invalid_setting_is_refused_and_not_repeated(setting: str) -> None:
     with pytest.raises(BridgeError) as refused:
         open_store(setting)
 
     assert refused.value.code is ErrorCode.INVALID_ARGUMENT
     assert str(refused.value) == (
-        "RESPONSES_MCP_STORE names no store: it is neither an absolute path nor a URL that is understood. "
+        "RESPONSES_MCP_STORE does not name a store: it is neither an absolute path nor a supported URL. "
         "Set it to the absolute path of a file, to postgresql://user:password@host:5432/database, to off, or leave it "
         "unset."
     )
@@ -73,7 +73,9 @@ async def test_a_folder_is_refused_with_the_name_of_a_file_in_it(tmp_path: Path)
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the folder's place is set otherwise there")
-async def test_by_default_it_is_a_file_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_default_store_is_a_file_in_the_users_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     store = open_store(None)
 
@@ -83,8 +85,8 @@ async def test_by_default_it_is_a_file_of_the_users_own(tmp_path: Path, monkeypa
     await store.aclose()
 
 
-def test_naming_a_store_loads_no_database(tmp_path: Path) -> None:
-    """A server that starts must not wait for what it may never use."""
+def test_choosing_a_store_imports_no_database_module(tmp_path: Path) -> None:
+    """Check that the start of a server does not wait for modules that it may never need."""
     script = (
         "import sys; import databricks_responses_mcp.store.factory; print({'sqlite3', 'psycopg'} & set(sys.modules))"
     )
@@ -103,7 +105,7 @@ async def test_memory_keeps_the_newest_conversations() -> None:
     await store.aclose()
 
 
-async def test_memory_keeps_so_many_bytes() -> None:
+async def test_memory_limits_the_size_of_conversations() -> None:
     store = MemoryStore(most_bytes=25_000)
     for number in range(1, 6):
         turn = a_turn(1, created_at=float(number), said=[{"text": "x" * 10_000}], items=[])
@@ -113,7 +115,7 @@ async def test_memory_keeps_so_many_bytes() -> None:
     await store.aclose()
 
 
-async def test_memory_keeps_the_newest_jobs_keys_and_usage_and_all_jobs_that_run(
+async def test_memory_keeps_the_newest_jobs_keys_and_usage_and_all_running_jobs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(memory, "MOST_OTHERS", 3)
@@ -141,7 +143,7 @@ async def test_memory_keeps_the_newest_jobs_keys_and_usage_and_all_jobs_that_run
     await store.aclose()
 
 
-async def test_what_is_in_memory_is_gone_when_it_is_closed() -> None:
+async def test_closing_a_memory_store_deletes_its_content() -> None:
     store = MemoryStore()
     await store.add_turn("conv", a_turn(1), STATE, title="")
     await store.aclose()

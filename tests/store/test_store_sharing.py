@@ -1,4 +1,4 @@
-"""Several tasks, stores and processes at once on what is shared; cancellation in the midst of it."""
+"""Concurrent tasks, stores and processes with shared data; cancellation of a running call."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 CHILD = Path(__file__).parents[1] / "harness" / "store_child.py"
 
 
-async def test_of_many_that_add_the_same_turn_one_gets_it(stores: Callable[[], Store]) -> None:
+async def test_one_of_many_concurrent_calls_adds_a_turn(stores: Callable[[], Store]) -> None:
     several = [stores() for _ in range(3)]
     got: Counter[int] = Counter()
 
@@ -41,7 +41,7 @@ async def test_of_many_that_add_the_same_turn_one_gets_it(stores: Callable[[], S
     assert [turn.number for turn in read.turns] == list(range(1, 8))
 
 
-async def test_of_many_that_claim_a_key_one_gets_it(stores: Callable[[], Store]) -> None:
+async def test_one_of_many_concurrent_claims_gets_a_key(stores: Callable[[], Store]) -> None:
     several = [stores() for _ in range(3)]
     claims = []
 
@@ -56,7 +56,7 @@ async def test_of_many_that_claim_a_key_one_gets_it(stores: Callable[[], Store])
     assert {got.job_id for _, got in claims} == {winner}
 
 
-async def test_keys_that_are_claimed_and_given_back_at_once_have_one_holder_at_a_time(
+async def test_a_key_has_one_holder_at_a_time_while_it_is_claimed_and_released_concurrently(
     stores: Callable[[], Store],
 ) -> None:
     holders: set[str] = set()
@@ -78,7 +78,7 @@ async def test_keys_that_are_claimed_and_given_back_at_once_have_one_holder_at_a
     assert most == 1
 
 
-async def test_what_one_store_has_kept_another_reads(stores: Callable[[], Store], kind: str) -> None:
+async def test_a_store_reads_what_another_one_has_written(stores: Callable[[], Store], kind: str) -> None:
     one, other = stores(), stores()
     await other.conversations()
 
@@ -91,11 +91,13 @@ async def test_what_one_store_has_kept_another_reads(stores: Callable[[], Store]
 
     assert await other.conversation("conv") is not None
     assert await other.cancel_job("job-1")
-    # A store that was closed opens anew.
+    # A closed store reopens.
     assert await one.beat_job("job-1", 2.0, None)
 
 
-async def test_a_cancelled_turn_is_done_or_undone_and_the_store_goes_on(stores: Callable[[], Store]) -> None:
+async def test_a_cancelled_turn_is_committed_or_rolled_back_and_the_store_still_works(
+    stores: Callable[[], Store],
+) -> None:
     store, number, cancelled = stores(), 1, 0
     await store.conversations()
     for attempt in range(60):
@@ -123,14 +125,14 @@ def start(what: str, setting: str, turns: int) -> subprocess.Popen[str]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The setting of a store that does not exist yet: processes that start at once make it."""
+    """Return the setting of a store that does not exist yet: processes that start at once create it."""
     if request.param == "sqlite":
         return str(tmp_path / "new" / "store.db")
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.new_database()
 
 
-def test_processes_that_start_at_once_make_one_store_and_get_each_turn_and_key_once(shared: str) -> None:
+def test_processes_that_start_at_once_create_one_store_and_get_each_turn_and_key_once(shared: str) -> None:
     children = [start("race", shared, 25) for _ in range(3)]
     for child in children:
         assert child.stdout is not None

@@ -1,4 +1,4 @@
-"""The contract of usage, retention and owners, held by every store."""
+"""The contract of usage, retention and owners, which every store fulfils."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,7 +27,7 @@ def a_total(key: str, requests: int, input_tokens: int, output_tokens: int) -> U
     )
 
 
-async def test_usage_is_summed_by_day_model_conversation_and_tool(store: Store) -> None:
+async def test_usage_is_added_up_by_day_model_conversation_and_tool(store: Store) -> None:
     await store.add_usage(a_usage(DAY + 1, conversation_id="conv-1", cached_tokens=4, reasoning_tokens=2))
     await store.add_usage(a_usage(DAY - 1, model="claude", output_tokens=500))
     await store.add_usage(a_usage(DAY * 2 - 0.5, conversation_id="conv-1", tool="generate_image"))
@@ -63,7 +63,7 @@ async def test_usage_is_summed_by_day_model_conversation_and_tool(store: Store) 
     }
 
 
-async def test_usage_counts_from_a_time_on(store: Store) -> None:
+async def test_usage_can_be_limited_to_requests_since_a_time(store: Store) -> None:
     for created_at in (1.0, 2.0, 3.0):
         await store.add_usage(a_usage(created_at))
 
@@ -71,7 +71,7 @@ async def test_usage_counts_from_a_time_on(store: Store) -> None:
     assert await store.usage("day", since=3.5) == []
 
 
-async def test_the_tokens_of_a_day_are_those_of_all_its_requests_and_no_other_days(stores: Callable[[], Store]) -> None:
+async def test_the_tokens_of_a_day_are_those_of_all_requests_of_that_day(stores: Callable[[], Store]) -> None:
     one, other = stores(), stores()
     for at in (DAY - 0.001, DAY, DAY * 1.5, DAY * 2 - 0.001, DAY * 2):
         await one.add_usage(a_usage(at))
@@ -92,7 +92,7 @@ async def test_a_turn_and_its_usage_are_stored_both_or_neither(store: Store) -> 
     assert await store.tokens_on_day(1.0) == 15
 
 
-async def test_usage_outlives_its_conversation(store: Store) -> None:
+async def test_usage_is_kept_when_its_conversation_is_deleted(store: Store) -> None:
     await store.add_turn("conv-1", a_turn(1), STATE, title="")
     await store.add_usage(a_usage(conversation_id="conv-1"))
 
@@ -105,7 +105,7 @@ async def ids(store: Store) -> list[str]:
     return [found.conversation_id for found in await store.conversations()]
 
 
-async def test_a_sweep_deletes_what_is_too_old(store: Store) -> None:
+async def test_a_sweep_deletes_expired_conversations(store: Store) -> None:
     for number in (1, 2, 3):
         await store.add_turn(f"conv-{number}", a_turn(1, created_at=float(number)), STATE, title="")
 
@@ -116,7 +116,7 @@ async def test_a_sweep_deletes_what_is_too_old(store: Store) -> None:
     assert await ids(store) == ["conv-3", "conv-2"]
 
 
-async def test_a_sweep_deletes_the_oldest_until_the_rest_is_small_enough(store: Store) -> None:
+async def test_a_sweep_deletes_the_oldest_conversations_until_the_rest_is_within_the_limit(store: Store) -> None:
     for number in (1, 2, 3, 4):
         turn = a_turn(1, created_at=float(number), said=[{"content": "x" * 10_000}], items=[])
         await store.add_turn(f"conv-{number}", turn, STATE, title="")
@@ -129,7 +129,7 @@ async def test_a_sweep_deletes_the_oldest_until_the_rest_is_small_enough(store: 
     assert await ids(store) == []
 
 
-async def test_a_sweep_of_hundreds_leaves_none_that_is_too_old(store: Store) -> None:
+async def test_a_sweep_of_hundreds_leaves_no_expired_conversation(store: Store) -> None:
     for number in range(250):
         await store.add_turn(f"conv-{number}", a_turn(1), STATE, title="")
 
@@ -137,8 +137,8 @@ async def test_a_sweep_of_hundreds_leaves_none_that_is_too_old(store: Store) -> 
     assert await store.count_conversations() == 0
 
 
-async def test_a_sweep_is_done_however_much_there_is(stores: Callable[[], Store], kind: str) -> None:
-    """More conversations, jobs, keys and usage than a slice takes, and conversations that are larger than a slice."""
+async def test_a_sweep_completes_whatever_the_amount(stores: Callable[[], Store], kind: str) -> None:
+    """Test with more rows than one slice deletes, and with conversations that are larger than a slice."""
     store, count = stores(), 30
     for number in range(count):
         large = [{"text": "x" * 300_000}] if number % 10 == 0 else []
@@ -158,7 +158,7 @@ async def test_a_sweep_is_done_however_much_there_is(stores: Callable[[], Store]
     assert await store.sweep(now=500 * DAY, keep_seconds=1.0, most_bytes=0) == 0
 
 
-async def test_callers_get_their_turn_while_a_sweep_runs(stores: Callable[[], Store]) -> None:
+async def test_other_calls_are_served_while_a_sweep_runs(stores: Callable[[], Store]) -> None:
     store, count = stores(), 100
     for number in range(count):
         await store.add_turn(f"conv-{number}", a_turn(1, created_at=0.0), STATE, title="")
@@ -177,7 +177,7 @@ async def test_callers_get_their_turn_while_a_sweep_runs(stores: Callable[[], St
     assert await ids(store) == ["mine"]
 
 
-async def test_a_cancelled_sweep_is_finished_by_the_next(stores: Callable[[], Store]) -> None:
+async def test_the_next_sweep_completes_a_cancelled_one(stores: Callable[[], Store]) -> None:
     store = stores()
     for number in range(1, 13):
         await store.add_turn(
@@ -200,7 +200,7 @@ async def test_a_cancelled_sweep_is_finished_by_the_next(stores: Callable[[], St
     assert await ids(store) == ["new", "large"]
 
 
-async def test_ended_jobs_and_keys_go_after_seven_days_and_running_ones_stay(store: Store) -> None:
+async def test_ended_jobs_and_keys_are_deleted_after_seven_days_and_running_ones_are_kept(store: Store) -> None:
     now = 8 * DAY
     for job_id, status, updated_at in [
         ("old", "completed", DAY - 1),
@@ -223,7 +223,7 @@ async def test_ended_jobs_and_keys_go_after_seven_days_and_running_ones_stay(sto
     assert [(await store.claim_key(key, "p", "later", now)).mine for key in ("old", "new")] == [True, False]
 
 
-async def test_ended_jobs_and_keys_go_sooner_if_conversations_do(store: Store) -> None:
+async def test_ended_jobs_and_keys_are_deleted_sooner_if_conversations_are(store: Store) -> None:
     await store.put_job(a_job("ended", status="completed", updated_at=5.0))
     await store.put_job(a_job("runs", updated_at=5.0))
     await store.claim_key("key", "p", "ended", 5.0)
@@ -235,7 +235,7 @@ async def test_ended_jobs_and_keys_go_sooner_if_conversations_do(store: Store) -
     assert (await store.claim_key("key", "p", "later", 100.0)).mine
 
 
-async def test_usage_stays_for_400_days(store: Store) -> None:
+async def test_usage_is_kept_for_400_days(store: Store) -> None:
     await store.add_usage(a_usage(1.0))
     await store.add_usage(a_usage(DAY))
 
@@ -259,7 +259,7 @@ async def everything(store: Store) -> list[object]:
 
 
 async def meddle(store: Store) -> None:
-    """Change whatever there is under the names that another owner has given, too."""
+    """Change everything under the names that another owner uses too."""
     other = ConversationState(endpoint="other", pending=({"call_id": "call_1"},))
     await store.set_state("conv-1", other)
     for number in (1, 2, 3):
@@ -274,7 +274,7 @@ async def meddle(store: Store) -> None:
     await store.add_usage(a_usage(output_tokens=1000))
 
 
-async def test_owners_see_change_and_count_only_their_own(stores: Callable[[str], Store]) -> None:
+async def test_owners_read_change_and_count_only_their_own_rows(stores: Callable[[str], Store]) -> None:
     hers, his = stores("her"), stores("him")
     await hers.add_turn("conv-1", a_turn(1), STATE, title="Hers")
     await hers.put_job(a_job())
@@ -301,7 +301,7 @@ async def test_owners_see_change_and_count_only_their_own(stores: Callable[[str]
     assert await hers.claim_key("key", "", "", 1.0) == KeyClaim(job_id="job-1", fingerprint="print", mine=False)
 
 
-async def test_what_others_keep_does_not_count_against_an_owners_bytes(stores: Callable[[str], Store]) -> None:
+async def test_conversations_of_others_do_not_count_towards_an_owners_limit(stores: Callable[[str], Store]) -> None:
     hers, his = stores("her"), stores("him")
     await hers.add_turn("large", a_turn(1, created_at=9.0, said=[{"text": "x" * 50_000}]), STATE, title="")
     await his.add_turn("small", a_turn(1), STATE, title="")

@@ -1,1 +1,1 @@
-"""Where conversations, jobs and usage are kept: SQLite, PostgreSQL, or the memory of the process."""
+"""Storage of conversations, jobs and usage: SQLite, PostgreSQL, or the memory of the process."""

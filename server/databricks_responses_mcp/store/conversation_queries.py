@@ -1,4 +1,4 @@
-"""Conversations and their turns, as steps on a database."""
+"""Conversations and their turns: the statements of each transaction."""
 
 import math
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ _CONVERSATION = """
 _TURNS = """
     SELECT number, created_at, endpoint, model, status, response_id, said, items, usage FROM @turns
     WHERE owner = ? AND conversation_id = ? AND number > ? ORDER BY number"""
-# REPLACE finds what is contained: its name and arguments are the same everywhere, and it knows no wildcards.
-# A conversation of 0 turns is being deleted, see `retention_queries`.
+# REPLACE tests whether a text is contained: it is the same in both databases and has no wildcards.
+# A conversation with 0 turns is being deleted, see `retention_queries`.
 _SUMMARIES = """
     SELECT conversation_id, title, endpoint, model, turns, input_tokens, output_tokens, waiting, created_at, updated_at
     FROM @conversations WHERE owner = ? AND updated_at < ? AND turns > 0
@@ -49,7 +49,7 @@ _DELETE = "DELETE FROM @conversations WHERE owner = ? AND conversation_id IN (:i
 
 
 def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationState, title: str) -> Steps[None]:
-    """See `Store.add_turn`. One statement tests the number and takes it: of several processes one gets it."""
+    """See `Store.add_turn`. One statement checks and takes the number, so only one of several processes gets it."""
     this: dict[str, Value] = {"owner": owner, "conversation_id": name(conversation_id)}
     said, items = to_json(turn.said), to_json(turn.items)
     usage = None if turn.usage is None else to_json(turn.usage)
@@ -76,8 +76,8 @@ def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationSt
         taken = yield _NEXT_TURN, (*more.values(), *now.values(), *this.values(), turn.number - 1)
     if taken.changed != 1:
         raise TurnConflictError(
-            f"Turn {turn.number} of conversation {quoted(conversation_id)} cannot be added: somebody else went on with"
-            " it, or deleted it. Read the conversation again and go on from its newest turn."
+            f"Turn {turn.number} of conversation {quoted(conversation_id)} cannot be added: another call continued"
+            " the conversation or deleted it. Read it again and continue from its newest turn."
         )
     yield insert(
         "@turns",
@@ -115,9 +115,9 @@ def conversation(owner: str, conversation_id: str, after: int) -> Steps[StoredCo
     if not found.rows:
         return None
     turns = yield _TURNS, (*this, after)
-    kept_id, title, created_at, updated_at, state = found.rows[0]
+    stored_id, title, created_at, updated_at, state = found.rows[0]
     return StoredConversation(
-        conversation_id=kept_id,
+        conversation_id=stored_id,
         title=title,
         created_at=created_at,
         updated_at=updated_at,
@@ -141,17 +141,17 @@ def count_conversations(owner: str, contains: str, older_than: float | None) -> 
 
 
 def delete_conversations(owner: str, ids: Sequence[str]) -> Steps[list[str]]:
-    """Delete a few of `Store.delete_conversations`. Their turns and states go with them, by their foreign keys.
+    """Delete one batch of `Store.delete_conversations`. Foreign keys delete their turns and states.
 
-    One statement deletes all: in PostgreSQL the totals are locked after that, never between two deletions.
+    One statement deletes all: in PostgreSQL the totals are locked after it, never between two deletions.
 
     Args:
-        ids: at least one, each once, as `name` writes them.
+        ids: at least one, without duplicates, as returned by `name`.
     """
     found = yield _EXISTING.replace(":ids", places(len(ids))), (owner, *ids)
-    there = {row[0] for row in found.rows}
+    existing = {row[0] for row in found.rows}
     yield _DELETE.replace(":ids", places(len(ids))), (owner, *ids)
-    return [conversation_id for conversation_id in ids if conversation_id in there]
+    return [conversation_id for conversation_id in ids if conversation_id in existing]
 
 
 def _chosen(owner: str, contains: str, older_than: float | None) -> Sequence[Value]:
@@ -213,12 +213,12 @@ def _state_text(state: ConversationState) -> str:
 
 
 def _state(text: str) -> ConversationState:
-    kept = from_json(text)
+    state = from_json(text)
     return ConversationState(
-        endpoint=kept["endpoint"],
-        parameters=kept["parameters"],
-        mcp_servers=tuple(kept["mcp_servers"]),
-        output_schema=kept["output_schema"],
-        pending=tuple(kept["pending"]),
-        replay_from=kept.get("replay_from", 1),
+        endpoint=state["endpoint"],
+        parameters=state["parameters"],
+        mcp_servers=tuple(state["mcp_servers"]),
+        output_schema=state["output_schema"],
+        pending=tuple(state["pending"]),
+        replay_from=state.get("replay_from", 1),
     )

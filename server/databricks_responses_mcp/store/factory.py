@@ -1,4 +1,4 @@
-"""Which store a setting means."""
+"""Creating the store that ``RESPONSES_MCP_STORE`` names."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,12 +10,12 @@ FILE = "conversations.db"
 
 
 def open_store(setting: str | None, *, owner: str = "", password: Callable[[], Awaitable[str]] | None = None) -> Store:
-    """The store of a setting; nothing is opened before it is first used.
+    """Return the store for a setting. Nothing is opened before its first use.
 
     Args:
         setting: a path, a ``postgresql://`` URL, ``off`` for this process's memory, None for the user's own file.
-        owner: whose conversations it keeps; it sees no others'.
-        password: gives a fresh password for each connection to PostgreSQL.
+        owner: the owner of the conversations; those of others are not visible.
+        password: returns a fresh password for each connection to PostgreSQL.
 
     Raises:
         BridgeError: ``invalid_argument`` if the setting is none of these.
@@ -34,9 +34,9 @@ def open_store(setting: str | None, *, owner: str = "", password: Callable[[], A
 
 
 def local_directory(setting: str | None) -> Path:
-    """Return the directory on this machine for the user's data: that of the store's file, if the store is a file.
+    """Return the local directory for the user's data: that of the store's file, or the default one.
 
-    A setting that `open_store` would refuse counts as no file.
+    The default is also used for a setting that `open_store` would refuse.
     """
     if setting is None or setting.strip().lower() == "off" or "://" in setting:
         return _own_file().parent
@@ -53,7 +53,7 @@ def _own_file() -> Path:
 
 
 def _path(setting: str) -> Path:
-    """The file that a setting names; never a folder that is named with the password of a mistyped URL."""
+    """Return the file that a setting names; a mistyped URL is refused, since its password would become a file name."""
     text = setting.strip()
     try:
         path = Path(text).expanduser()
@@ -62,7 +62,7 @@ def _path(setting: str) -> Path:
     if "\0" in text or "://" in text or not path.is_absolute():
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            "RESPONSES_MCP_STORE names no store: it is neither an absolute path nor a URL that is understood.",
+            "RESPONSES_MCP_STORE does not name a store: it is neither an absolute path nor a supported URL.",
             "Set it to the absolute path of a file, to postgresql://user:password@host:5432/database, to off, or leave "
             "it unset.",
         )

@@ -1,4 +1,4 @@
-"""What every store can do."""
+"""The interface of every store."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -17,129 +17,133 @@ from databricks_responses_mcp.store.records import (
 
 
 class StoreError(Exception):
-    """The store cannot be used: the disk is full or read-only, the file is damaged, the database is away.
+    """The store cannot be used: the disk is full or read-only, the file is damaged, the database is unavailable.
 
-    The text says what happened and what to do, in words for the user; it shows no secret.
+    The message tells the user what happened and what to do; it contains no secret.
     """
 
 
 class TurnConflictError(StoreError):
-    """The conversation has got a turn of that number meanwhile, or is gone: somebody else went on, or deleted it."""
+    """Another call has added a turn of that number to the conversation, or has deleted it."""
 
 
 class Store(Protocol):
-    """Keeps conversations, jobs, keys and usage of one owner. Every method may raise `StoreError`.
+    """Stores conversations, jobs, idempotency keys and usage of one owner. Every method may raise `StoreError`.
 
-    Whatever a method has returned from is durable: the process may be killed in the next moment. JSON comes back as it
-    was, and names (ids, titles, models, …) but for NUL and half surrogate pairs, which become U+FFFD.
+    A change is durable when the method returns, even if the process is killed then. JSON values are returned
+    unchanged; in names (ids, titles, models, …) NUL and lone surrogates become U+FFFD.
     """
 
     @property
     def replacements(self) -> int:
-        """How often this process found another, empty or older store where it had one: the file was deleted or moved.
+        """How often the store's file was deleted, moved or replaced while this process used it.
 
-        A conversation that is not found after that was lost, not deleted by its user.
+        A conversation that is missing after that was lost, not deleted by its user.
         """
         ...
 
     async def add_turn(
         self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
     ) -> None:
-        """Commit a turn, the state that the next one starts from and what it cost: all or nothing.
+        """Commit a turn, the state for the next turn and the usage in one transaction.
 
         The first turn creates the conversation.
 
         Args:
-            title: of a new conversation; an old one keeps its own.
-            usage: what the request of this turn cost, unless `add_usage` has it; None adds nothing.
+            title: of a new conversation; an existing one keeps its title.
+            usage: of the request of this turn; None if `add_usage` records it, or if there is none.
 
         Raises:
-            TurnConflictError: if that conversation's newest turn is not the one before ``turn.number``.
+            TurnConflictError: if the conversation's newest turn is not the one before ``turn.number``.
         """
         ...
 
     async def set_state(self, conversation_id: str, state: ConversationState) -> None:
-        """Replace what the next turn takes over, without a turn."""
+        """Replace the state for the next turn, without adding a turn."""
         ...
 
     async def conversation(self, conversation_id: str, *, after: int = 0) -> StoredConversation | None:
-        """The conversation with its turns after number ``after``; None if there is none."""
+        """Return the conversation with its turns after number ``after``; None if it does not exist."""
         ...
 
     async def conversations(
         self, *, limit: int = 50, offset: int = 0, contains: str = "", older_than: float | None = None
     ) -> list[ConversationSummary]:
-        """Summaries, the newest (by ``updated_at``) first.
+        """Return summaries, the newest (by ``updated_at``) first.
 
         Args:
-            contains: only those whose id or title contains this, letter case aside.
+            contains: only those whose id or title contains this, ignoring case.
             older_than: only those not updated since this time.
         """
         ...
 
     async def count_conversations(self, *, contains: str = "", older_than: float | None = None) -> int:
-        """How many `conversations` would give without a limit."""
+        """Return how many `conversations` would return without a limit."""
         ...
 
     async def delete_conversations(self, conversation_ids: Sequence[str]) -> list[str]:
-        """Delete these with their turns (their usage stays); return the ids that existed.
+        """Delete these with their turns, but not their usage; return the ids that existed.
 
-        Many are deleted in several transactions, each all or nothing.
+        Many ids are deleted in several transactions.
         """
         ...
 
     async def put_job(self, job: Job) -> None:
-        """Insert a job, or replace the one of that id; ``cancel_requested`` of an old one stays as it is."""
+        """Insert a job, or replace the one with that id except its ``cancel_requested``."""
         ...
 
     async def beat_job(self, job_id: str, now: float, facts: Mapping[str, Any] | None) -> bool:
-        """Say that a job still runs, and what has arrived (None: as before); returns whether its end was asked for."""
+        """Record that a job still runs and what it has received; return whether its cancellation was requested.
+
+        Args:
+            facts: None leaves those of the job unchanged.
+        """
         ...
 
     async def job(self, job_id: str) -> Job | None:
-        """The job of that id."""
+        """Return the job with that id; None if there is none."""
         ...
 
     async def cancel_job(self, job_id: str) -> bool:
-        """Ask for the end of a job; False if there is none that runs."""
+        """Request the cancellation of a job; return False if no running job has that id."""
         ...
 
     async def claim_key(self, key: str, fingerprint: str, job_id: str, now: float) -> KeyClaim:
-        """Claim an idempotency key for a job, unless it is claimed: one of several processes gets it."""
+        """Claim an idempotency key for a job unless it is claimed; only one of several processes succeeds."""
         ...
 
     async def release_key(self, key: str, job_id: str) -> None:
-        """Give a key back, if that job holds it: its call came to nothing and may be made again."""
+        """Release a key if that job holds it: its call had no effect and may be repeated."""
         ...
 
     async def add_usage(self, usage: Usage) -> None:
-        """Keep what a request cost."""
+        """Record the usage of a request."""
         ...
 
     async def tokens_on_day(self, at: float) -> int:
-        """Return the input and output tokens spent on the day (UTC) that the time ``at`` is in, by every process.
+        """Return the input and output tokens used on the day (UTC) of the time ``at``, by all processes.
 
-        The total is exact as soon as `add_usage` has returned, and deleting usage or conversations does not lower it.
+        The total is exact as soon as `add_usage` has returned; deleting usage or conversations does not lower it.
         """
         ...
 
     async def usage(self, by: Grouping, *, since: float = 0.0) -> list[UsageTotal]:
-        """Totals by group, of requests at or after ``since``; days in order, other groups by tokens, most first."""
+        """Return totals by group of requests since ``since``: days in order, other groups by tokens, most first."""
         ...
 
     async def sweep(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
-        """Delete what is too old, then the oldest conversations until the rest is small enough; return how many went.
+        """Delete expired conversations, then the oldest until the rest is within the limit; return how many.
 
-        Works in short transactions with pauses until it is done, so that no other call waits long for it. It may be
-        cancelled at any time: what was deleted stays deleted. Ended jobs and keys go after seven days, or
-        ``keep_seconds`` if that is less; jobs that were left running after seven days; usage stays for 400 days.
+        Works in short transactions with pauses, so that no other call waits long. It may be cancelled at any time:
+        completed deletions stay. Ended jobs and keys are deleted after seven days, or after ``keep_seconds`` if that is
+        less; jobs that still have the status ``running`` after seven days; usage after 400 days.
 
         Args:
-            keep_seconds: conversations not updated for so long are deleted; None keeps them.
-            most_bytes: of all turns together, as they are stored; None sets no limit.
+            keep_seconds: conversations not updated for this time are deleted; None keeps them.
+            most_bytes: the limit of all stored turns together; None sets no limit.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close what is open."""
+        """Close the connections."""
         ...

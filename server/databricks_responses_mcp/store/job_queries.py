@@ -1,4 +1,4 @@
-"""Jobs and idempotency keys, as steps on a database."""
+"""Jobs and idempotency keys: the statements of each transaction."""
 
 import hashlib
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ def put_job(owner: str, job: Job) -> Steps[None]:
 
 
 def beat_job(owner: str, job_id: str, now: float, facts: Mapping[str, Any] | None) -> Steps[bool]:
-    """See `Store.beat_job`. A job that has ended stays as it ended."""
+    """See `Store.beat_job`. An ended job is not changed."""
     this = (owner, name(job_id))
     if facts is None:
         yield _BEAT, (now, *this)
@@ -55,9 +55,9 @@ def job(owner: str, job_id: str) -> Steps[Job | None]:
     found = yield _JOB, (owner, name(job_id))
     if not found.rows:
         return None
-    kept_id, tool, status, conversation_id, created_at, updated_at, facts, lead, cancel_requested = found.rows[0]
+    stored_id, tool, status, conversation_id, created_at, updated_at, facts, lead, cancel_requested = found.rows[0]
     return Job(
-        job_id=kept_id,
+        job_id=stored_id,
         tool=tool,
         status=status,
         conversation_id=conversation_id,
@@ -71,8 +71,8 @@ def job(owner: str, job_id: str) -> Steps[Job | None]:
 
 def cancel_job(owner: str, job_id: str) -> Steps[bool]:
     """See `Store.cancel_job`."""
-    done = yield _CANCEL, (owner, name(job_id))
-    return done.changed > 0
+    result = yield _CANCEL, (owner, name(job_id))
+    return result.changed > 0
 
 
 def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -> Steps[KeyClaim]:
@@ -82,7 +82,7 @@ def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -
     while True:
         claimed = yield insert("@keys", mine, "ON CONFLICT (owner, key) DO NOTHING")
         held = yield _CLAIM, tuple(this.values())
-        # Where others write meanwhile, the key that stood in the way may have been given back: then try again.
+        # Another process may have released the conflicting key between the two statements: then try again.
         if held.rows:
             return KeyClaim(job_id=held.rows[0][0], fingerprint=held.rows[0][1], mine=claimed.changed == 1)
 
@@ -93,5 +93,5 @@ def release_key(owner: str, key: str, job_id: str) -> Steps[None]:
 
 
 def _short(key: str) -> str:
-    """``key``, or its hash: callers choose their keys, and a database's index takes no long ones."""
+    """Return ``key``, or its hash if it is long: the size of an index entry is limited."""
     return name(key) if len(key) <= _LONGEST_KEY else hashlib.sha256(name(key).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Conversations in the memory of the process: gone with it, and never too many."""
+"""Conversations in the memory of the process, limited in number and size, and lost when it ends."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ MOST_BYTES = 64 * 1024 * 1024
 MOST_OTHERS = 2000
 _AT_ONCE = 50
 _KEPT_BEYOND = 20
-"""A twentieth more than `MOST_OTHERS` may be kept for a while."""
+"""Up to one twentieth more than `MOST_OTHERS` rows exist between two deletions."""
 
 
 class MemoryStore(SqliteStore):
-    """Keeps conversations, jobs, keys and usage until the process ends: of each the newest, when it gets too much.
+    """Stores conversations, jobs, keys and usage until the process ends; the oldest are deleted above the limits.
 
-    It is SQLite without a file, so that one without a disk behaves like one with it.
+    It uses SQLite without a file, so that it behaves like a store with a file.
     """
 
     def __init__(self, owner: str = "", *, most: int = MOST_CONVERSATIONS, most_bytes: int = MOST_BYTES) -> None:
@@ -32,7 +32,7 @@ class MemoryStore(SqliteStore):
     async def add_turn(
         self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
     ) -> None:
-        """See `Store.add_turn`. May forget the oldest conversations and usage."""
+        """See `Store.add_turn`. May delete the oldest conversations and usage."""
 
         def steps() -> Steps[None]:
             yield from self._add_turn(conversation_id, turn, state, title, usage)
@@ -43,7 +43,7 @@ class MemoryStore(SqliteStore):
         await self._write(steps())
 
     async def put_job(self, job: Job) -> None:
-        """See `Store.put_job`. May forget the oldest jobs and keys."""
+        """See `Store.put_job`. May delete the oldest jobs and keys."""
 
         def steps() -> Steps[None]:
             yield from put_job(self._owner, job)
@@ -52,7 +52,7 @@ class MemoryStore(SqliteStore):
         await self._write(steps())
 
     async def add_usage(self, usage: Usage) -> None:
-        """See `Store.add_usage`. May forget the oldest usage."""
+        """See `Store.add_usage`. May delete the oldest usage."""
 
         def steps() -> Steps[None]:
             yield from add_usage(self._owner, usage)
@@ -64,7 +64,7 @@ class MemoryStore(SqliteStore):
         """Do nothing: there is no log."""
 
     def _keep_newest(self) -> Steps[None]:
-        """Forget the oldest jobs, keys and usage now and then: looking for them costs more than adding one."""
+        """Delete the oldest jobs, keys and usage at intervals: searching for them costs more than adding one."""
         self._added += 1
         if self._added % max(1, MOST_OTHERS // _KEPT_BEYOND) == 0:
             yield from keep_newest(self._owner, MOST_OTHERS)

@@ -1,4 +1,4 @@
-"""Conversations in PostgreSQL, for several replicas of a server that a team shares."""
+"""Conversations in PostgreSQL, for several replicas of a shared server."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _MOST_CONNECTIONS = 4
 _DEADLINE_SECONDS = 30.0
 _BRIEFLY_SECONDS = 1.0
 _SLOW_SECONDS = 5.0
-"""A call that fails or is given up after that has waited for a database that is away."""
+"""A call that ends unsuccessfully after this time has waited for an unavailable database."""
 _COMMIT_SECONDS = 10.0
 _IDLE_SECONDS = 120.0
-# The server gives up before we do, so that nobody waits for a lock that a lost client holds.
+# Shorter than the client's deadline, so that nobody waits for a lock held by a lost client.
 _LIMITS = (
     "; SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '20s'"
     "; SET LOCAL idle_in_transaction_session_timeout = '30s'"
@@ -37,15 +37,15 @@ _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE" + _LIMITS
 
 
 class PostgresStore(SqlStore):
-    """Keeps conversations in a PostgreSQL database, in a schema of its own; connects when it is first used.
+    """Stores conversations in a PostgreSQL database, in a schema of its own; connects at the first use.
 
-    A call that is cancelled or fails gives up its connection, and the server undoes what was not committed.
+    A call that is cancelled or fails closes its connection, and the server rolls its transaction back.
 
     Args:
-        url: ``postgresql://…``; without ``sslmode`` TLS is required, but for this machine's own server.
-        owner: whose conversations it keeps; it sees no others'.
-        password: gives a fresh password for each connection; without it that of the URL counts. Such a password opens
-            more than the database, so it is sent to a server with a valid certificate for its name alone.
+        url: ``postgresql://…``; without ``sslmode`` TLS is required, except for a server on this machine.
+        owner: the owner of the conversations; those of others are not visible.
+        password: returns a fresh password for each connection; None uses that of the URL. A fresh password gives
+            access to more than the database, so it is sent only to a server with a valid certificate for its name.
     """
 
     def __init__(self, url: str, owner: str = "", password: Callable[[], Awaitable[str]] | None = None) -> None:
@@ -60,7 +60,7 @@ class PostgresStore(SqlStore):
         self._patience = Patience(_DEADLINE_SECONDS, _BRIEFLY_SECONDS)
 
     async def aclose(self) -> None:
-        """Close the connections. The store may be used again after that: it connects anew."""
+        """Close the connections. The store may be used again: it reconnects."""
         with anyio.CancelScope(shield=True):
             while self._idle:
                 await _give_up(self._idle.pop()[1])
@@ -75,7 +75,7 @@ class PostgresStore(SqlStore):
         """Do nothing: the server does it by itself."""
 
     async def _shrink(self) -> bool:
-        """Do nothing: the server's own vacuum does it."""
+        """Do nothing: the server's own vacuum frees space."""
         return False
 
     async def _transaction(self, begin: str, steps: Steps[T]) -> T:
@@ -83,7 +83,7 @@ class PostgresStore(SqlStore):
             connection = await self._begun(begin)
             try:
                 result = await _run(connection, steps)
-                # Not cancelled half-way: whoever looks after this call has ended must find it done or undone for good.
+                # Shielded: once the call has ended, the transaction must be either committed or rolled back.
                 with anyio.CancelScope(shield=True), anyio.fail_after(_COMMIT_SECONDS):
                     await connection.execute("COMMIT")
             except BaseException:
@@ -93,7 +93,7 @@ class PostgresStore(SqlStore):
             return result
 
     async def _begun(self, begin: str) -> AsyncConnection[Any]:
-        """A connection with a transaction that has just begun: one from before, if the server still knows it."""
+        """Begin a transaction on an idle connection if one is still open, else on a new one."""
         from psycopg import Error
 
         while self._idle:
@@ -122,7 +122,7 @@ class PostgresStore(SqlStore):
 
         where = self._where()
         more: dict[str, str] = {} if self._password is None else {"password": await self._fresh_password()}
-        # Statements are not prepared: a pooler between us and the server may not carry them over.
+        # Statements are not prepared: a connection pooler may not support that.
         connection: AsyncConnection[Any] = await AsyncConnection.connect(
             **{**where.parameters, **more}, autocommit=True, prepare_threshold=None
         )
@@ -150,7 +150,7 @@ class PostgresStore(SqlStore):
 
     @asynccontextmanager
     async def _told(self) -> AsyncIterator[None]:
-        """Failures as the user is told them, and a deadline for all."""
+        """Set the deadline of a call, and convert its exceptions into `StoreError`."""
         try:
             from psycopg import Error
         except ImportError as error:
@@ -163,7 +163,7 @@ class PostgresStore(SqlStore):
         except StoreError:
             raise
         except (Error, OSError, ValueError, TypeError, KeyError) as error:
-            # Not "from" the error: what the driver says may hold what the URL held.
+            # Not "from" the error: the driver's message may contain secrets of the URL.
             raise explained(error, self._where(), seconds) from None
         finally:
             if monotonic() - began > _SLOW_SECONDS:
@@ -171,7 +171,7 @@ class PostgresStore(SqlStore):
 
 
 async def _run(connection: AsyncConnection[Any], steps: Steps[T]) -> T:
-    """Drive the steps, whose own work is done in a thread: turns may be megabytes of JSON."""
+    """Run a transaction's statements. The generator runs in a thread: turns may be megabytes of JSON."""
     done: Done | None = None
     while True:
         statement, result = await anyio.to_thread.run_sync(_advance, steps, done)

@@ -1,6 +1,6 @@
-"""A PostgreSQL database for conversations: what its URL means, its schema, and what its errors mean for the user.
+"""A PostgreSQL database for conversations: parsing its URL, migrating its schema, explaining its errors.
 
-The driver is an extra, so it is imported where it is used.
+The driver is an optional dependency, so it is imported where it is used.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Target:
     """A database to connect to.
 
     Attributes:
-        label: what the user is shown.
-        parameters: for the driver; may hold a password, so they are never shown.
+        label: its description for the user.
+        parameters: for the driver; may contain a password, so they are never shown.
     """
 
     label: str
@@ -36,14 +36,14 @@ class Target:
 
 
 def target(url: str, *, certified: bool = False) -> Target:
-    """Read the URL. Without ``sslmode``, in it or in ``PGSSLMODE``, TLS is required, but on this machine.
+    """Parse a URL. Without ``sslmode`` in it or in ``PGSSLMODE``, TLS is required except on this machine.
 
     Args:
-        certified: connect to another machine only if it has a valid certificate for its name, whatever the URL or the
-            environment says: ``sslmode=require`` encrypts, and would hand a password to whoever answers.
+        certified: require a valid certificate of another machine, whatever the URL or the environment says:
+            ``sslmode=require`` encrypts, but would send a password to any server.
 
     Raises:
-        StoreError: if it cannot be read. The text does not repeat the URL: it may hold a password.
+        StoreError: if it cannot be parsed. The message does not contain the URL, which may include a password.
     """
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
@@ -66,7 +66,7 @@ def target(url: str, *, certified: bool = False) -> Target:
     if is_elsewhere and not os.environ.get("PGSSLMODE"):
         parameters.setdefault("sslmode", "require")
     if is_elsewhere and certified:
-        # GSSAPI encryption comes before TLS and would take its place.
+        # GSSAPI encryption would be tried first and replace TLS.
         parameters |= {"sslmode": "verify-full", "gssencmode": "disable"}
         if not os.environ.get("PGSSLROOTCERT"):
             parameters.setdefault("sslrootcert", certifi.where())
@@ -89,15 +89,15 @@ _LOCK = 0x4452_4D43
 
 @cache
 def dialect(sql: str) -> bytes:
-    """A statement of `steps` as the driver takes it, with tables of our schema."""
+    """Return a statement in the driver's syntax, with the tables of the schema."""
     return sql.replace("@", f"{SCHEMA}.").replace("?", "%s").encode()
 
 
 async def migrate(connection: AsyncConnection[Any], where: str) -> None:
-    """Bring the schema to this release's, unless it is.
+    """Upgrade the schema to `VERSION`.
 
     Raises:
-        StoreError: if a later release has made it.
+        StoreError: if it is of a later version.
     """
     if await _version(connection, where) == VERSION:
         return
@@ -107,21 +107,21 @@ async def migrate(connection: AsyncConnection[Any], where: str) -> None:
     # Another process may have been faster.
     version = await _version(connection, where)
     if version == 0:
-        # Where somebody made the schema for us, we need no right to make one.
+        # If an administrator has created the schema, the user needs no permission to create one.
         cursor = await connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (SCHEMA,))
         if await cursor.fetchone() is None:
             await connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
         await connection.execute(dialect("CREATE TABLE IF NOT EXISTS @schema_version (version BIGINT NOT NULL)"))
         await connection.execute(dialect("INSERT INTO @schema_version (version) VALUES (0)"))
     for statement in migration_statements(version, Database.POSTGRESQL):
-        # Text is compared by its bytes, as in SQLite, whatever the database's language.
+        # Text is compared by its bytes, as in SQLite, whatever the database's locale.
         await connection.execute(dialect(statement.replace(" TEXT", ' TEXT COLLATE "C"')))
     await connection.execute(dialect("UPDATE @schema_version SET version = ?"), (VERSION,))
     await connection.execute("COMMIT")
 
 
 async def _version(connection: AsyncConnection[Any], where: str) -> int:
-    # Not to_regclass: it may answer from a cache that does not know what another process has just committed.
+    # Not to_regclass: it may use a cache without what another process has just committed.
     cursor = await connection.execute(
         "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = 'schema_version'", (SCHEMA,)
     )
@@ -142,14 +142,15 @@ MISSING_DRIVER = (
 
 
 def explained(error: Exception, target: Target, deadline_seconds: float) -> StoreError:
-    """The error as told to the user: what happened to which database, and what to do. It shows no password."""
+    """Return the error for the user: what happened to which database, and what to do. It contains no password."""
     from psycopg import Error, InterfaceError, OperationalError, errors
 
     where = target.label
     match error:
         case TimeoutError():
             text = (
-                f"{where} gave no answer in {deadline_seconds:g} seconds. Try again; see that it runs and is reachable."
+                f"{where} did not answer in {deadline_seconds:g} seconds. Try again; check that it runs and is"
+                " reachable."
             )
         case errors.DiskFull():
             text = f"The disk of {where} is full. Free some space on the server."
@@ -157,8 +158,8 @@ def explained(error: Exception, target: Target, deadline_seconds: float) -> Stor
             text = f"{where} is read-only. Give RESPONSES_MCP_STORE the URL of the primary server."
         case errors.InsufficientPrivilege():
             text = (
-                f"The user may not do what is needed in {where} ({_said(error, target)}). Grant it CREATE on the"
-                " database, or make it the owner of a schema databricks_responses_mcp."
+                f"The database user lacks a permission in {where} ({_first_line(error, target)}). Grant it CREATE on"
+                " the database, or make it the owner of a schema databricks_responses_mcp."
             )
         case InterfaceError() if "ProactorEventLoop" in str(error):
             text = (
@@ -167,27 +168,30 @@ def explained(error: Exception, target: Target, deadline_seconds: float) -> Stor
             )
         case OperationalError() | OSError() if target.parameters.get("sslmode") == "verify-full":
             text = (
-                f"{where} cannot be reached ({_said(error, target)}). See that it runs, that host and user in"
-                " RESPONSES_MCP_STORE are right, and that its certificate is valid for that host: nothing is sent to"
-                " any other. Where a proxy inspects TLS, PGSSLROOTCERT names the file with its authority."
+                f"{where} cannot be reached ({_first_line(error, target)}). Check that it runs, that host and user in"
+                " RESPONSES_MCP_STORE are right, and that its certificate is valid for that host: the password is"
+                " sent to no other server. If a proxy inspects TLS, set PGSSLROOTCERT to the file with its CA."
             )
         case OperationalError() | OSError():
             text = (
-                f"{where} cannot be reached ({_said(error, target)}). See that it runs, that the host, user and"
-                " password in RESPONSES_MCP_STORE are right, and that it takes TLS, or else sslmode says so."
+                f"{where} cannot be reached ({_first_line(error, target)}). Check that it runs, that host, user and"
+                " password in RESPONSES_MCP_STORE are right, and that it supports TLS, or else set sslmode."
             )
         case Error():
-            text = f"{where} refused a statement ({_said(error, target)}). See that nothing else changes its tables."
+            text = (
+                f"{where} refused a statement ({_first_line(error, target)}). Check that no other program changes its"
+                " tables."
+            )
         case _:
             text = (
-                f"What is kept in {where} is damaged ({type(error).__name__}). Delete the conversation that was asked"
-                " for, or put back a copy of the database."
+                f"The data in {where} is damaged ({type(error).__name__}). Delete the conversation, or restore a"
+                " backup of the database."
             )
     return StoreError(text)
 
 
-def _said(error: BaseException, target: Target) -> str:
-    """The first line of what the driver said, without any secret of the URL."""
+def _first_line(error: BaseException, target: Target) -> str:
+    """Return the first line of the driver's message, without any secret of the URL."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     for key in ("password", "sslpassword", "passfile"):
         secret = target.parameters.get(key)

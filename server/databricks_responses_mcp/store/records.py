@@ -1,4 +1,4 @@
-"""What is kept, as values. Times are seconds since the epoch (UTC)."""
+"""The records of a store. Times are seconds since the epoch (UTC)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ class Turn:
 
     Attributes:
         number: 1 for the first of its conversation.
-        endpoint: the serving endpoint that was asked; encrypted reasoning is good for it alone.
-        model: who answered, as the API names it.
-        said: what the caller said, as input items.
-        items: what came back, as the API gave it, but for pictures: they have a path (``picture``) and no base64.
-        response_id: the API's id of the response, if it gave one.
+        endpoint: the serving endpoint of the request; only it can read the encrypted reasoning.
+        model: the model that answered, as the API names it.
+        said: the caller's input items.
+        items: the output items as the API returned them, except that images have a path (``picture``) and no base64.
+        response_id: the API's id of the response, if it has one.
         status: the API's: ``completed`` or ``incomplete``.
         usage: token counts under the API's own names.
     """
@@ -35,15 +35,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationState:
-    """What the next turn takes over.
+    """The state of a conversation for its next turn.
 
     Attributes:
-        endpoint: the serving endpoint that answers next.
+        endpoint: the serving endpoint of the next request.
         parameters: the request's other parameters (instructions, tools, …).
         mcp_servers: names of the MCP servers that the model may use; never their secrets.
-        output_schema: the JSON Schema that answers must fit, if any.
-        pending: calls that wait for the caller.
-        replay_from: the number of the first turn that is sent again; a summary stands for those before it.
+        output_schema: the JSON Schema that answers must match, if any.
+        pending: tool calls whose output or approval the caller must send.
+        replay_from: the number of the first turn that is sent again; a summary replaces those before it.
     """
 
     endpoint: str
@@ -56,7 +56,7 @@ class ConversationState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredConversation:
-    """A conversation with its turns in order, or with those after the number that was asked for."""
+    """A conversation with its turns in order: all, or those after the requested number."""
 
     conversation_id: str
     title: str
@@ -71,10 +71,10 @@ class ConversationSummary:
     """A conversation in a list.
 
     Attributes:
-        model: who answered last.
-        turns: how many.
-        input_tokens: of all its turns; so ``output_tokens``.
-        waiting: how many calls wait for the caller.
+        model: the model that answered last.
+        turns: the number of turns.
+        input_tokens: of all its turns, as is ``output_tokens``.
+        waiting: the number of pending tool calls.
     """
 
     conversation_id: str
@@ -97,14 +97,14 @@ class Job:
     """A call of a tool that may outlive its request.
 
     Attributes:
-        job_id: how callers name it (``response_id`` of a running result).
+        job_id: its id for callers (``response_id`` of a running result).
         tool: the tool that was called.
-        status: ``running`` until its process says otherwise; one whose ``updated_at`` is old was interrupted, as was
-            one whose process had the time to say so.
-        conversation_id: the conversation that it is a turn of, once known.
-        facts: what had arrived at ``updated_at``; of an ended one, the whole result's facts.
-        lead: of an ended one, what is said before the model's own words.
-        cancel_requested: whether somebody asked for its end.
+        status: ``running`` until its process records another one; a running job with an old ``updated_at`` was
+            interrupted without a record.
+        conversation_id: the conversation of its turn, once known.
+        facts: what was received until ``updated_at``; of an ended job, those of the whole result.
+        lead: of an ended job, the text before the model's own text.
+        cancel_requested: whether its cancellation was requested.
     """
 
     job_id: str
@@ -120,12 +120,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyClaim:
-    """Who holds an idempotency key.
+    """The claim of an idempotency key.
 
     Attributes:
         job_id: the job of the first call with this key.
         fingerprint: of the first call's tool and arguments.
-        mine: whether this claim is the first.
+        mine: whether the caller's claim is the first.
     """
 
     job_id: str
@@ -135,10 +135,10 @@ class KeyClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What one request cost.
+    """The token usage of one request.
 
     Attributes:
-        tool: the tool, or command, that it was spent for.
+        tool: the tool, or command, that sent it.
     """
 
     created_at: float
@@ -157,7 +157,7 @@ Grouping = Literal["day", "model", "conversation", "tool"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageTotal:
-    """What all requests of a group cost together.
+    """The token usage of all requests of a group.
 
     Attributes:
         key: the day (``YYYY-MM-DD``, UTC), model, conversation id (``""``: none) or tool.

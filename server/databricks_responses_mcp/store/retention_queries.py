@@ -1,7 +1,7 @@
-"""Deletion of what is too old or too much, in slices that are short transactions.
+"""Deleting what is too old or exceeds the limits, in slices that are short transactions.
 
-The size of all conversations is a running total that triggers keep (see `schema`), and the oldest are found along the
-index by age: a slice costs what it deletes, however large the store is.
+Triggers maintain the total size of all conversations (see `schema`), and an index finds the oldest: the cost of a slice
+depends on what it deletes, not on the size of the store.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ DAY = 86_400.0
 KEEP_JOBS_SECONDS = 7 * DAY
 KEEP_USAGE_SECONDS = 400 * DAY
 _LAST_MIDNIGHT = 253_402_214_400.0
-"""Of the year 9999: days have no later names."""
+"""The last midnight of the year 9999, the last date that can be formatted."""
 
 _TOO_OLD = """
     SELECT conversation_id, bytes FROM @conversations WHERE owner = ? AND updated_at < ?
@@ -31,12 +31,12 @@ _DELETE_TURNS = "DELETE FROM @turns WHERE owner = ? AND conversation_id = ? AND 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a store may keep of conversations.
+    """The limits of the conversations in a store.
 
     Attributes:
-        older_than: those not updated since then are deleted; None keeps them.
-        most_bytes: of the turns of all that stay; None sets no limit.
-        most: how many stay; None sets no limit.
+        older_than: conversations not updated since this time are deleted; None keeps them.
+        most_bytes: the total size of all turns; None sets no limit.
+        most: the number of conversations; None sets no limit.
     """
 
     older_than: float | None = None
@@ -46,7 +46,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """How much one transaction deletes: so many rows, and so many bytes of turns."""
+    """The most that one transaction deletes, in rows and in bytes of turns."""
 
     rows: int
     bytes: int
@@ -54,10 +54,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What a slice has deleted.
+    """The result of a slice.
 
     Attributes:
-        conversations: how many, whole.
+        conversations: the number of conversations that were deleted completely.
         done: whether nothing is left to delete.
     """
 
@@ -66,10 +66,10 @@ class Deleted:
 
 
 def delete_conversations_over(owner: str, limits: Limits, most: Slice) -> Steps[Deleted]:
-    """Delete some of the conversations that are over the limits, the oldest first.
+    """Delete one slice of the conversations that exceed the limits, the oldest first.
 
-    A conversation larger than a slice is deleted turn by turn. It cannot be read, listed or continued from the first
-    slice on, and counts as deleted with the last.
+    A conversation larger than a slice is deleted turn by turn. From the first slice on it cannot be read, listed or
+    continued; it is counted with the last slice.
     """
     over = yield from _over(owner, limits, most.rows)
     if not over:
@@ -89,7 +89,7 @@ def delete_conversations_over(owner: str, limits: Limits, most: Slice) -> Steps[
 def forget_old(owner: str, *, now: float, keep_seconds: float | None, most: int) -> Steps[bool]:
     """Delete up to about ``most`` old jobs, keys and rows of usage each; return whether nothing is left to delete.
 
-    A job that has not said for a week that it runs was interrupted. Usage is deleted by whole days.
+    A running job that was not updated for a week was interrupted. Usage is deleted by whole days.
     """
     keep = KEEP_JOBS_SECONDS if keep_seconds is None else min(KEEP_JOBS_SECONDS, keep_seconds)
     midnight = min(max(0.0, (now - KEEP_USAGE_SECONDS) // DAY * DAY), _LAST_MIDNIGHT)
@@ -100,7 +100,7 @@ def forget_old(owner: str, *, now: float, keep_seconds: float | None, most: int)
         ("@keys WHERE owner = ?", "created_at", now - keep),
         ("@usage WHERE owner = ?", "created_at", midnight),
     ):
-        # Only our own text is put together; values are passed apart.
+        # Only constant text is concatenated; values are parameters.
         last = yield (
             f"SELECT {column} FROM {rows} AND {column} < ? ORDER BY {column} LIMIT 1 OFFSET ?",  # noqa: S608
             (owner, before, most),
@@ -115,7 +115,7 @@ def forget_old(owner: str, *, now: float, keep_seconds: float | None, most: int)
 
 
 def keep_newest(owner: str, most: int) -> Steps[None]:
-    """Keep only the newest ``most`` jobs that have ended, keys, and rows of usage."""
+    """Delete all but the newest ``most`` ended jobs, keys, and rows of usage."""
     for rows, column in (
         ("@jobs WHERE owner = ? AND status <> 'running'", "updated_at"),
         ("@keys WHERE owner = ?", "created_at"),
@@ -128,7 +128,7 @@ def keep_newest(owner: str, most: int) -> Steps[None]:
 
 
 def _over(owner: str, limits: Limits, rows: int) -> Steps[list[Row]]:
-    """Return ids and bytes of the oldest conversations that are over the limits, up to so many."""
+    """Return ids and sizes of the oldest conversations that exceed the limits, at most ``rows``."""
     if limits.older_than is not None:
         found = yield _TOO_OLD, (owner, limits.older_than, rows)
         if found.rows:
@@ -155,7 +155,7 @@ def _over(owner: str, limits: Limits, rows: int) -> Steps[list[Row]]:
 
 
 def _delete_some_turns(owner: str, conversation_id: str, size: int, most_bytes: int) -> Steps[bool]:
-    """Delete the first turns of a conversation, about so many bytes; return whether some are left."""
+    """Delete about ``most_bytes`` of the first turns of a conversation; return whether some are left."""
     this: tuple[Value, ...] = (owner, conversation_id)
     found = yield _FIRST_AND_LAST, this
     first, last = found.rows[0]

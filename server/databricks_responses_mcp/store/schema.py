@@ -1,6 +1,6 @@
-"""The tables, as numbered migrations: the first creates them, each later one changes what the one before left.
+"""The tables, as numbered migrations: the first creates them, each later one changes the schema of the one before.
 
-A migration that was released is never edited. Tables are written ``@table``, as in `steps`.
+A released migration is never edited. Tables are written ``@table``, as in `statements`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ class Database(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PerDatabase:
-    """Statements that each database writes in its own way."""
+    """Statements that differ between the databases."""
 
     sqlite: Sequence[str]
     postgresql: Sequence[str]
@@ -41,8 +41,8 @@ _TOTALS_TRIGGERS = PerDatabase(
             ON CONFLICT (owner, day) DO UPDATE SET tokens = tokens + excluded.tokens;
         END""",
     ),
-    # Deferred: the row of an owner's totals is locked during COMMIT alone, always after the rows that it counts. So
-    # transactions neither wait for each other for long nor deadlock.
+    # Deferred: the row of an owner's totals is locked only during COMMIT, always after the rows that it counts. So
+    # transactions wait for each other only briefly and do not deadlock.
     postgresql=(
         """CREATE FUNCTION @count_conversation() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
             IF TG_OP = 'INSERT' THEN
@@ -111,8 +111,8 @@ _MIGRATIONS: Sequence[Sequence[str | PerDatabase]] = (
         )""",
         "CREATE INDEX usage_by_age ON @usage (owner, created_at)",
     ),
-    # Running totals. Triggers keep them, so that they are exact whichever release of the program writes a row: servers
-    # of the release before may still have the database open.
+    # Running totals, maintained by triggers, so that they are exact whichever release of the program writes a row:
+    # servers of the previous release may still have the database open.
     (
         """CREATE TABLE @totals (
             owner TEXT NOT NULL, conversations BIGINT NOT NULL, bytes BIGINT NOT NULL,
@@ -122,7 +122,7 @@ _MIGRATIONS: Sequence[Sequence[str | PerDatabase]] = (
             owner TEXT NOT NULL, day TEXT NOT NULL, tokens BIGINT NOT NULL,
             PRIMARY KEY (owner, day)
         )""",
-        # Before the rows are counted: creating a trigger waits for the transactions that write, and keeps out new ones.
+        # Before the rows are counted: creating a trigger waits for writing transactions and blocks new ones.
         _TOTALS_TRIGGERS,
         """INSERT INTO @totals (owner, conversations, bytes)
             SELECT owner, COUNT(*), SUM(bytes) FROM @conversations GROUP BY owner""",
@@ -134,7 +134,7 @@ VERSION = len(_MIGRATIONS)
 
 
 def migration_statements(version: int, database: Database) -> Iterator[str]:
-    """Yield what brings a schema of that version (0: none) to `VERSION`, in order."""
+    """Yield the statements that upgrade a schema of that version (0: none) to `VERSION`, in order."""
     for migration in _MIGRATIONS[version:]:
         for statement in migration:
             if isinstance(statement, PerDatabase):
@@ -144,7 +144,7 @@ def migration_statements(version: int, database: Database) -> Iterator[str]:
 
 
 def newer(where: str, version: int) -> str:
-    """Return what to tell the user of a schema that a later release made."""
+    """Return the message for a schema that a later release has created."""
     return (
         f"The conversations in {where} were written by a newer databricks-responses-mcp (schema {version}, this one"
         f" knows {VERSION}). Upgrade this one, or set RESPONSES_MCP_STORE to another file."

@@ -1,4 +1,4 @@
-"""A store on a database: every method is a transaction that some driver runs."""
+"""A store in a SQL database: every method runs a transaction through the database's driver."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from databricks_responses_mcp.store.statements import Steps, name
 
 T = TypeVar("T")
 _DELETED_AT_ONCE = 100
-# A caller that comes while a sweep's transaction runs waits for its end: it is to take about 15 ms, 50 ms at most.
+# A caller waits for the end of a sweep's transaction, so that should take about 15 ms, and 50 ms at most.
 _SLICE_SECONDS = 0.015
 _SLICE_ROWS = (8, 256)
 _SLICE_ROW_BYTES = 32 * 1024
@@ -33,11 +33,11 @@ _REMEMBERED_SECONDS = 30.0
 
 
 class Patience:
-    """How long calls wait for a database that is locked or away: one of them long, the next ones briefly.
+    """The timeout of calls to a database that may be locked or unavailable: after one full wait, the next are brief.
 
     Args:
-        seconds: how long a call waits while the database works.
-        briefly: how long it waits after one has waited in full, for half a minute or until the database works again.
+        seconds: the timeout while the database works.
+        briefly: the timeout after a call has waited in full, for half a minute or until a call succeeds.
     """
 
     def __init__(self, seconds: float, briefly: float) -> None:
@@ -47,7 +47,7 @@ class Patience:
 
     @property
     def seconds(self) -> float:
-        """Seconds that a call which begins now may wait."""
+        """The timeout of a call that begins now, in seconds."""
         return self._briefly if monotonic() < self._brief_until else self._seconds
 
     def worked(self) -> None:
@@ -57,14 +57,14 @@ class Patience:
     def failed(self) -> None:
         """Record that a call waited for its full time without success.
 
-        A brief wait does not make the next ones brief for longer: a slow database gets its full time again.
+        A brief wait does not extend the brief period: a slow database gets the full timeout again.
         """
         if monotonic() >= self._brief_until:
             self._brief_until = monotonic() + _REMEMBERED_SECONDS
 
 
 class SqlStore(ABC):
-    """What SQLite, PostgreSQL and memory have in common. Every row has the owner, and only the owner's are touched."""
+    """The common part of the SQL stores. Every row has an owner, and only rows of this store's owner are used."""
 
     def __init__(self, owner: str) -> None:
         self._owner = name(owner)
@@ -76,11 +76,11 @@ class SqlStore(ABC):
 
     @abstractmethod
     async def _read(self, steps: Steps[T]) -> T:
-        """Run steps that change nothing; they all see the same state of the database."""
+        """Run a transaction that changes nothing; its statements see one state of the database."""
 
     @abstractmethod
     async def _write(self, steps: Steps[T]) -> T:
-        """Run steps that change something: all or nothing, and durable once this has returned."""
+        """Run a transaction that changes something; it is durable once this has returned."""
 
     @abstractmethod
     async def _write_back(self) -> None:
@@ -91,7 +91,7 @@ class SqlStore(ABC):
 
     @abstractmethod
     async def _shrink(self) -> bool:
-        """Give some of what deletions have freed back to the disk; return whether there is more."""
+        """Return some space freed by deletions to the file system; return whether there is more."""
 
     async def add_turn(
         self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
@@ -202,10 +202,10 @@ class SqlStore(ABC):
 
 
 class _Pace:
-    """How much a sweep does in one transaction, and how long it rests after it.
+    """The size of a sweep's transactions, and the pause after each.
 
     Attributes:
-        rows: to delete next.
+        rows: how many the next transaction may delete.
     """
 
     def __init__(self) -> None:
@@ -214,7 +214,7 @@ class _Pace:
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Measure a transaction: the next one does more if it was short, less if it was long."""
+        """Measure a transaction: the next one deletes more if it was short, less if it was long."""
         began = monotonic()
         yield
         self._seconds = monotonic() - began
@@ -225,5 +225,5 @@ class _Pace:
             self.rows = min(most, self.rows * 2)
 
     async def rest(self) -> None:
-        """Let others use the database, other processes too, which find the lock free only now and then."""
+        """Pause, so that other calls and processes can use the database."""
         await anyio.sleep(max(_LEAST_REST_SECONDS, self._seconds))

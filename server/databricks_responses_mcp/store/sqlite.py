@@ -30,10 +30,12 @@ _BRIEFLY_SECONDS = 0.2
 
 
 class SqliteWork:
-    """A file that is open while it can be used. Threads may take turns with it; each method may raise `StoreError`.
+    """A connection to a file, reopened when necessary. One thread at a time may use it.
+
+    Each method may raise `StoreError`.
 
     Attributes:
-        replacements: how often there was another file than the one that had been open, or none.
+        replacements: how often the file was found replaced or missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,15 +46,15 @@ class SqliteWork:
         self._file: tuple[int, int] | None = None
 
     def transaction(self, begin: str, steps: Steps[T]) -> T:
-        """Run steps in a transaction that ``begin`` begins: all or nothing."""
+        """Run a transaction that the statement ``begin`` begins."""
         result = self._guarded(lambda connection: _transaction(connection, begin, steps))
         if begin != "BEGIN":
-            # Reading goes on while another process holds the lock for writing, so only this shows that it is free.
+            # Readers do not wait for the write lock, so only a write shows that it is free.
             self._patience.worked()
         return result
 
     def give_back(self) -> bool:
-        """Give some pages that nothing uses back to the disk; return whether there are more."""
+        """Return some unused pages to the file system; return whether there are more."""
         return self._guarded(_give_back)
 
     def close(self) -> None:
@@ -67,7 +69,7 @@ class SqliteWork:
         except StoreError:
             raise
         except (sqlite3.Error, OSError, ValueError, TypeError, KeyError) as error:
-            # A connection that has met a damaged file or a failing disk may be in any state: the next call opens anew.
+            # After a damaged file or a disk error the connection may be in any state: the next call reopens it.
             if isinstance(error, sqlite3.Error) and is_locked(error):
                 self._patience.failed()
             else:
@@ -75,7 +77,7 @@ class SqliteWork:
             raise explained(error, self._path) from error
 
     def _usable(self, busy_seconds: float) -> sqlite3.Connection:
-        """The open connection, to the file that is there now: one that was moved away takes no more turns.
+        """Return a connection to the file that the path names now: a file that was moved is not written any more.
 
         Args:
             busy_seconds: how long its statements wait for a lock that another process holds.
@@ -102,7 +104,7 @@ class SqliteWork:
 
 
 class MemoryWork(SqliteWork):
-    """The same in memory."""
+    """A connection to a database in memory."""
 
     def __init__(self) -> None:
         super().__init__(Path("memory"))
@@ -142,7 +144,7 @@ def _give_back(connection: sqlite3.Connection) -> bool:
     if free:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            # A call may free a single page, whatever it is asked for.
+            # One call may free fewer pages than requested.
             while monotonic() < until and (left := _free_pages(connection)):
                 connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
                 if _free_pages(connection) >= left:
@@ -151,7 +153,7 @@ def _give_back(connection: sqlite3.Connection) -> bool:
             connection.execute("COMMIT")
         if 0 < _free_pages(connection) < free:
             return True
-    # The file shrinks when the log is written back. Readers may put that off: then the next sweep does it.
+    # The file shrinks at a checkpoint. Readers may prevent it: then the next sweep does it.
     connection.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT_MS}")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return False
@@ -163,11 +165,11 @@ def _free_pages(connection: sqlite3.Connection) -> int:
 
 
 class SqliteStore(SqlStore):
-    """Keeps conversations in a SQLite file, which is opened when it is first used.
+    """Stores conversations in a SQLite file, which is opened at the first use.
 
-    All SQL runs in worker threads, one call at a time. A call that is cancelled while it waits for its turn has done
-    nothing; later its transaction is brought to its end first, which takes milliseconds, or seconds if another process
-    holds the file.
+    All SQL runs in worker threads, one call at a time. A call that is cancelled before its transaction starts has no
+    effect; after that its transaction is completed first, which takes milliseconds, or seconds if another process has
+    locked the file.
     """
 
     def __init__(self, path: Path, owner: str = "") -> None:
@@ -177,7 +179,7 @@ class SqliteStore(SqlStore):
         self._turn = anyio.CapacityLimiter(1)
 
     async def aclose(self) -> None:
-        """Close the file. The store may be used again after that: it opens anew."""
+        """Close the file. The store may be used again: it reopens the file."""
         if self._opened is not None:
             with anyio.CancelScope(shield=True):
                 await self._in_thread(lambda work: work.close())

@@ -1,4 +1,4 @@
-"""A SQLite file of conversations: opened, private, of this schema; and what its errors mean for the user."""
+"""A SQLite file of conversations: opening it, keeping it private, migrating its schema, explaining its errors."""
 
 import errno
 import os
@@ -17,25 +17,25 @@ BUSY_SECONDS = 5.0
 _APPLICATION_ID = 0x4452_4D43
 _WAL_KEPT_BYTES = 4 * 1024 * 1024
 
-# Closing any descriptor of a file drops this process's locks on it, those of SQLite's open connections too. So a file
-# is made only here, one at a time, when it does not exist and nobody can have it open.
+# Closing any descriptor of a file drops this process's locks on it, also those of SQLite's open connections. So a file
+# is created only here, one at a time, when it does not exist and nothing can have it open.
 _making = threading.Lock()
 
 
 def open_file(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """Open the file, made if it is new and migrated if it is old.
+    """Open the file; create it if it does not exist, and migrate it if it has an older schema.
 
     Args:
         busy_seconds: how long to wait for a lock that another process holds.
 
     Raises:
-        StoreError: if it is of a later schema, another program's, or no regular file.
-        sqlite3.Error, OSError: if it cannot be used; `sqlite_failures` says what they mean.
+        StoreError: if it has a later schema, belongs to another program, or is not a regular file.
+        sqlite3.Error, OSError: if it cannot be used; `explained` makes a `StoreError` of them.
     """
     with _making:
         if path.is_dir():
-            beside = path / "conversations.db"
-            raise StoreError(f"{path} is a folder. Set RESPONSES_MCP_STORE to a file in it, such as {beside}.")
+            inside = path / "conversations.db"
+            raise StoreError(f"{path} is a folder. Set RESPONSES_MCP_STORE to a file in it, such as {inside}.")
         _check_regular(path)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
@@ -58,23 +58,23 @@ def write_back(path: Path) -> None:
 
 
 def open_memory() -> sqlite3.Connection:
-    """A database in the memory of this process, gone when it is closed."""
+    """Open a database in the memory of this process; its content is lost when it is closed."""
     return _ready(_connect(":memory:", BUSY_SECONDS), "memory", BUSY_SECONDS)
 
 
 @cache
 def dialect(sql: str) -> str:
-    """A statement of `steps` as SQLite takes it."""
+    """Return a statement in SQLite's syntax."""
     return sql.replace("@", "")
 
 
 def _check_regular(path: Path) -> None:
-    """Refuse what is there and is no regular file, such as a device, before anything of it is changed.
+    """Refuse an existing file that is not a regular file, such as a device, before anything is changed.
 
     Raises:
-        StoreError: naming what was looked at, which may be a file beside the database.
+        StoreError: names the file, which may be one that SQLite keeps beside the database.
     """
-    for name in (path, *_beside(path)):
+    for name in (path, *_companion_files(path)):
         try:
             mode = name.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
@@ -82,17 +82,17 @@ def _check_regular(path: Path) -> None:
         if not stat.S_ISREG(mode):
             raise StoreError(
                 f"{name} is a device, pipe or socket, not a file. Set RESPONSES_MCP_STORE to a file that does not "
-                "exist: it is made."
+                "exist: it is created."
             )
 
 
-def _beside(path: Path) -> tuple[Path, ...]:
-    """The files that SQLite keeps beside a database."""
+def _companion_files(path: Path) -> tuple[Path, ...]:
+    """Return the files that SQLite keeps beside a database."""
     return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm"))
 
 
 def _connect(where: str, busy_seconds: float) -> sqlite3.Connection:
-    # Worker threads take turns with it: one uses it at a time, which is all that SQLite asks for.
+    # Several worker threads use it, one at a time, which is all that SQLite requires.
     connection = sqlite3.connect(where, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
@@ -119,13 +119,13 @@ def _ready(connection: sqlite3.Connection, where: str, busy_seconds: float) -> s
 def _keep_durably(connection: sqlite3.Connection, busy_seconds: float) -> None:
     """Set how the file is written.
 
-    In WAL mode a commit is in the system's hands when it returns, so the end of the process loses none. With
-    ``synchronous = FULL`` it is on the disk as well: a power cut loses none either, as far as the disk keeps its word.
-    That costs one sync a commit, beside a model's answer that took seconds and was paid for.
+    In WAL mode the operating system has a commit when it returns, so a crash of the process loses none. With
+    ``synchronous = FULL`` it is on the disk as well, so a power failure loses none if the disk's sync is reliable. One
+    sync per commit is cheap compared with the model's answer that it stores.
     """
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if not pages:
-        # Heeded only before there is anything; later it would wait for writers, to no end.
+        # It takes effect only in an empty database; later it would only wait for writers.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     until = time.monotonic() + busy_seconds
     while True:
@@ -133,7 +133,7 @@ def _keep_durably(connection: sqlite3.Connection, busy_seconds: float) -> None:
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
             break
         except sqlite3.OperationalError as error:
-            # Several processes that start at once on a new file: SQLite does not wait here by itself.
+            # Several processes start at once with a new file: SQLite itself does not wait here.
             if not is_locked(error) or time.monotonic() > until:
                 raise
             time.sleep(0.01)
@@ -147,7 +147,8 @@ def _version(connection: sqlite3.Connection, where: str) -> int:
     (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     if tables and application != _APPLICATION_ID:
         raise StoreError(
-            f"{where} is another program's database. Set RESPONSES_MCP_STORE to a file that does not exist: it is made."
+            f"{where} is another program's database. Set RESPONSES_MCP_STORE to a file that does not exist: it is "
+            "created."
         )
     if version > VERSION:
         raise StoreError(newer(where, version))
@@ -170,66 +171,64 @@ def _migrate(connection: sqlite3.Connection, where: str) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Take the file from other users; SQLite makes the files beside it with the same mode."""
-    for name in (path, *_beside(path)):
+    """Remove the permissions of other users; SQLite creates the files beside it with the same mode."""
+    for name in (path, *_companion_files(path)):
         with suppress(FileNotFoundError, PermissionError):
             if stat.S_IMODE(name.stat().st_mode) & 0o077:
                 name.chmod(0o600)
 
 
-_ELSEWHERE = "or set RESPONSES_MCP_STORE to a file elsewhere, or to off"
+_ELSEWHERE = "or set RESPONSES_MCP_STORE to another file, or to off"
 _UNWRITABLE = f"Make the file and its folder writable for this user, {_ELSEWHERE}."
-_FREE = f"ree some space, {_ELSEWHERE}."
+_FREE_SPACE = f"Free some space, {_ELSEWHERE}."
 
 
 def explained(error: Exception, where: Path) -> StoreError:
-    """The error as told to the user: what happened to which file, and what to do."""
+    """Return the error for the user: what happened to which file, and what to do."""
     if isinstance(error, sqlite3.Error):
         return StoreError(_of_sqlite(error, where))
     if isinstance(error, OSError):
         return StoreError(_of_system(error, where))
-    # What is left is a value that is not as we wrote it: JSON that does not parse, a column of another type.
+    # The other exceptions come from damaged values: JSON that does not parse, a column of another type.
     return StoreError(_damaged(where, type(error).__name__))
 
 
 def is_locked(error: sqlite3.Error) -> bool:
-    """Whether another process is in the way for the moment."""
+    """Return whether another process holds a lock."""
     return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _of_sqlite(error: sqlite3.Error, where: Path) -> str:
     match _primary_code(error):
         case sqlite3.SQLITE_FULL:
-            return f"The disk that holds {where} is full. F{_FREE}"
+            return f"The disk of {where} is full. {_FREE_SPACE}"
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-            return f"{where} cannot be written: it, its folder or its disk is read-only. {_UNWRITABLE}"
+            return f"{where} cannot be written: the file, its folder or its disk is read-only. {_UNWRITABLE}"
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_AUTH:
             return f"{where} cannot be opened ({error}). {_UNWRITABLE}"
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return f"{where} is locked by another program for long. Try again, or end the program that holds it."
+            return f"{where} stayed locked by another program. Try again, or end that program."
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return _damaged(where, str(error))
         case sqlite3.SQLITE_IOERR:
-            return f"The disk failed to read or write {where} ({error}). It may be full, or away: f{_FREE}"
+            return f"The disk failed to read or write {where} ({error}). It may be full or unavailable. {_FREE_SPACE}"
         case _:
-            return (
-                f"SQLite refused to work with {where} ({error}). See that nothing else changes that file, {_ELSEWHERE}."
-            )
+            return f"SQLite cannot use {where} ({error}). Check that no other program changes that file, {_ELSEWHERE}."
 
 
 def _of_system(error: OSError, where: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk that holds {where} is full. F{_FREE}"
-    return f"{where} cannot be made or opened ({error.strerror}). {_UNWRITABLE}"
+        return f"The disk of {where} is full. {_FREE_SPACE}"
+    return f"{where} cannot be created or opened ({error.strerror}). {_UNWRITABLE}"
 
 
 def _damaged(where: Path, how: str) -> str:
     return (
-        f"{where} is damaged, or no file of conversations ({how}). Move it away, with the -wal and -shm files beside"
-        " it, and a new one is made; or put back a copy of it."
+        f"{where} is damaged, or no file of conversations ({how}). Move it away, with its -wal and -shm files, and"
+        " a new one is created; or restore a backup."
     )
 
 
 def _primary_code(error: sqlite3.Error) -> int:
-    # Errors that the module raises by itself have no code.
+    # Errors that the Python module itself raises have no code.
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -1,6 +1,6 @@
-"""Statements of a transaction, and the values in them as databases hold them: JSON as compact text, names without NUL.
+"""SQL statements of a transaction, and their values as columns store them: JSON as compact text, names without NUL.
 
-A transaction is a generator: it is written once, and any driver runs it, blocking or not.
+A transaction is a generator of statements, so that both blocking and asynchronous drivers can run it.
 """
 
 import json
@@ -16,12 +16,12 @@ from databricks_responses_mcp.store.interface import StoreError
 Value = str | int | float | None
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Value]]
-"""SQL and its values. Tables are written ``@table`` and places for values ``?``: each database puts in its own."""
+"""SQL and its values. Tables are written ``@table`` and placeholders ``?``; each database has its own notation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a statement gave: its rows, and how many rows it changed."""
+    """The result of a statement: its rows, and the number of rows that it changed."""
 
     rows: Sequence[Row]
     changed: int
@@ -29,18 +29,18 @@ class Done:
 
 T = TypeVar("T")
 Steps = Generator[Statement, Done, T]
-"""One transaction: yields statements, is sent what they gave, and returns its result; what it raises undoes all."""
+"""One transaction: yields statements, is sent their results, and returns its own; an exception rolls it back."""
 
 
 def insert(table: str, row: Mapping[str, Value], then: str = "") -> Statement:
-    """An INSERT of a row by the names of its columns, with what to do on a conflict."""
-    # Only values come from outside, and they are not in the text.
+    """Return an INSERT of a row; ``then`` is the clause for a conflict."""
+    # Table and column names are constants of this package.
     sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places(len(row))}) {then}"  # noqa: S608
     return sql, list(row.values())
 
 
 def places(count: int) -> str:
-    """That many places for values."""
+    """Return that many placeholders for values."""
     return ", ".join("?" * count)
 
 
@@ -50,10 +50,10 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def to_json(value: object) -> str:
-    """Compact JSON that any database's text column holds: half surrogate pairs are escaped, and NUL always is.
+    """Return compact JSON for a text column: NUL and lone surrogates are escaped.
 
     Raises:
-        StoreError: if the value has no JSON, or is nested too deeply.
+        StoreError: if the value cannot be represented as JSON, or is nested too deeply.
     """
     try:
         # Six times as fast for long texts, but it takes more than JSON has, such as sets.
@@ -66,8 +66,8 @@ def to_json(value: object) -> str:
         return text if text.isascii() or not _UNFIT.search(text) else json.dumps(value, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreError(
-            f"This cannot be kept: it is no JSON, or nested too deeply ({type(error).__name__})."
-            " Begin a new conversation without it."
+            "A value cannot be stored: it is not valid JSON, or nested too deeply"
+            f" ({type(error).__name__}). Begin a new conversation without it."
         ) from error
 
 
@@ -89,10 +89,10 @@ def _is_plain(value: object) -> bool:
 
 
 def from_json(text: str) -> Any:
-    """The value of `to_json`'s text.
+    """Return the value of a text from `to_json`.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is not valid JSON.
     """
     try:
         return json.loads(text)
@@ -101,30 +101,30 @@ def from_json(text: str) -> Any:
 
 
 def name(text: str) -> str:
-    """``text`` for a column of plain text: NUL and half surrogate pairs become U+FFFD, when kept and when looked up."""
+    """Return ``text`` for a text column, to store it or to look it up: NUL and lone surrogates become U+FFFD."""
     return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def maybe_name(text: str | None) -> str | None:
-    """`name`, of what may be absent."""
+    """Return `name` of ``text``; None if it is None."""
     return None if text is None else name(text)
 
 
 def folded(text: str) -> str:
-    """``text`` as `contains` compares it: letter case aside."""
+    """Return ``text`` as ``contains`` compares it, without differences of case."""
     return name(text).casefold()
 
 
 def count(value: object) -> int:
-    """A count of tokens that can be summed: what is no count is 0, and none is absurdly large."""
+    """Return a count of tokens that can be added up: 0 if it is not a count, and at most `_MOST`."""
     return min(value, _MOST) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def tokens(usage: Mapping[str, Any] | None, kind: str) -> int:
-    """The count of that kind in the API's usage."""
+    """Return the count of that kind in the API's usage."""
     return count((usage or {}).get(kind))
 
 
 def size(*texts: str | None) -> int:
-    """Bytes of the texts together, in UTF-8."""
+    """Return the size of the texts together, in bytes of UTF-8."""
     return sum(len(text) if text.isascii() else len(text.encode()) for text in texts if text)

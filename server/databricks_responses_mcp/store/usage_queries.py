@@ -1,4 +1,4 @@
-"""What requests cost, as steps on a database."""
+"""Token usage: the statements of each transaction."""
 
 from datetime import UTC, datetime
 
@@ -38,18 +38,18 @@ def add_usage(owner: str, usage: Usage) -> Steps[None]:
 
 
 def tokens_on_day(owner: str, at: float) -> Steps[int]:
-    """See `Store.tokens_on_day`. A trigger adds each row of usage to its day's total, in the same transaction."""
+    """See `Store.tokens_on_day`. A trigger adds each row of usage to the total of its day, in the same transaction."""
     found = yield _TOKENS, (owner, day_of(at))
     return int(found.rows[0][0]) if found.rows else 0
 
 
 def day_of(at: float) -> str:
-    """Return the day (UTC, ``YYYY-MM-DD``) that a time is in."""
+    """Return the day (UTC, ``YYYY-MM-DD``) of a time."""
     return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
 def usage(owner: str, by: Grouping, since: float) -> Steps[list[UsageTotal]]:
-    """See `Store.usage`. What was spent outside conversations has the key of no conversation, ``""``."""
+    """See `Store.usage`. Usage outside conversations has the key ``""``."""
     order = "1" if by == "day" else "SUM(input_tokens + output_tokens) DESC, 1"
     found = yield _TOTALS.replace(":group", _GROUPS[by]) + order, (owner, since)
     return [
