@@ -1,4 +1,4 @@
-"""What a V4A diff does to a text, case by case."""
+"""The effect of a V4A diff on a text, case by case."""
 
 import textwrap
 
@@ -23,11 +23,11 @@ class B(A):
 """
 
 
-def test_a_hunk_replaces_the_lines_it_removes_and_tells_where() -> None:
+def test_a_hunk_replaces_the_lines_that_it_removes_and_reports_their_place() -> None:
     assert apply_diff("a\nb\nc\n", " a\n-b\n+B\n c\n") == PatchResult("a\nB\nc\n", (AppliedHunk(number=1, line=1),))
 
 
-def test_hunks_apply_in_order_each_below_the_one_before() -> None:
+def test_hunks_apply_in_order_each_below_the_previous_one() -> None:
     result = apply_diff("x\nx\nx\n", "@@\n-x\n+1\n@@\n-x\n+2")
     assert result.text == "1\n2\nx\n"
     assert result.notes == [
@@ -36,20 +36,20 @@ def test_hunks_apply_in_order_each_below_the_one_before() -> None:
     ]
 
 
-def test_anchors_lead_to_the_method_of_a_class() -> None:
+def test_anchors_select_the_method_of_a_class() -> None:
     diff = "@@ class B\n@@ def f\n-        x = 1\n+        x = 2\n"
     result = apply_diff(CODE, diff)
     assert result.text == CODE[:-36] + CODE[-36:].replace("x = 1", "x = 2")
     assert result.notes == []
 
 
-def test_an_anchor_that_holds_the_hunk_before_does_not_move_on() -> None:
+def test_an_anchor_whose_block_contains_the_previous_hunk_is_not_searched_again() -> None:
     diff = "@@ class A:\n@@     def f(self):\n-        x = 1\n+        x = 3\n"
     diff += "@@ def f(self):\n-        return x\n+        return 3\n"
     assert apply_diff(CODE, diff).text == CODE.replace("x = 1\n        return x", "x = 3\n        return 3", 1)
 
 
-def test_an_anchor_passed_before_moves_on_to_its_next_like() -> None:
+def test_an_anchor_above_the_previous_hunk_selects_its_next_occurrence() -> None:
     diff = (
         "@@ def g(self):\n-        return 2\n+        return 3\n@@ def f(self):\n-        return x\n+        return 4\n"
     )
@@ -63,7 +63,7 @@ def test_a_hunk_may_repeat_the_line_of_its_anchor() -> None:
     assert apply_diff(CODE, diff).text == CODE.replace("return 2", "return 3")
 
 
-def test_a_missing_anchor_is_passed_over_when_one_place_fits_alone() -> None:
+def test_a_missing_anchor_is_ignored_if_exactly_one_place_fits() -> None:
     result = apply_diff(CODE, "@@ def h(self):\n-        return 2\n+        return 3\n")
     assert result.text == CODE.replace("return 2", "return 3")
     assert result.notes == snapshot(
@@ -103,11 +103,11 @@ def test_a_numbered_header_chooses_the_nearest_of_several_places() -> None:
         "blank line at end",
     ],
 )
-def test_lines_are_added_where_something_says(text: str, diff: str, expected: str) -> None:
+def test_added_lines_are_placed_by_context_anchor_or_end_mark(text: str, diff: str, expected: str) -> None:
     assert apply_diff(text, diff).text == expected
 
 
-def test_the_end_mark_prefers_the_last_place_that_fits() -> None:
+def test_the_end_mark_selects_the_last_place_that_fits() -> None:
     result = apply_diff("a\nx\na\nx\n", " a\n-x\n+y\n*** End of File")
     assert (result.text, result.notes) == ("a\nx\na\ny\n", [])
     result = apply_diff("a\nx\nb\n", " a\n-x\n+y\n*** End of File")
@@ -137,16 +137,16 @@ b
         ("a\nb", " b\n+\n", "a\nb\n"),
     ],
 )
-def test_the_final_newline_stays_unless_the_diff_changes_it(text: str, diff: str, expected: str) -> None:
+def test_the_final_newline_is_kept_unless_the_diff_changes_it(text: str, diff: str, expected: str) -> None:
     assert apply_diff(text, diff).text == expected
 
 
-def test_added_lines_take_the_ending_of_those_they_replace() -> None:
+def test_added_lines_have_the_ending_of_the_lines_that_they_replace() -> None:
     result = apply_diff("a\r\nb\nc\r\nd", "@@\n-a\n+A\n b\n-c\n+C1\n+C2\n d\n+e\n")
     assert result.text == "A\r\nb\nC1\r\nC2\r\nd\r\ne"
 
 
-def test_a_byte_order_mark_stays_and_may_be_taken_away() -> None:
+def test_a_byte_order_mark_is_kept_unless_the_diff_removes_it() -> None:
     assert apply_diff("\ufeffa\nb\n", "-a\n+A\n").text == "\ufeffA\nb\n"
     assert apply_diff("\ufeffa\nb\n", " \ufeffa\n-b\n+B\n").text == "\ufeffa\nB\n"
     assert apply_diff("\ufeffa\nb\n", "-\ufeffa\n+a\n").text == "a\nb\n"
@@ -166,7 +166,7 @@ def test_only_line_feeds_end_lines() -> None:
         ("say(\u201chi\u201d \u2013 \u2018x\u2019\u00a0\u2026)", "say(\"hi\" - 'x' ...)", Match.PUNCTUATION),
     ],
 )
-def test_context_is_compared_ever_more_leniently_and_the_file_keeps_its_own(
+def test_context_is_compared_increasingly_leniently_and_the_file_keeps_its_own_text(
     line: str, context: str, match: Match
 ) -> None:
     result = apply_diff(f"{line}\nb\n", f" {context}\n-b\n+c\n")
@@ -174,21 +174,21 @@ def test_context_is_compared_ever_more_leniently_and_the_file_keeps_its_own(
     assert len(result.notes) == (match is not Match.EXACT)
 
 
-def test_an_exact_place_further_down_is_better_than_a_lenient_one() -> None:
+def test_an_exact_match_further_down_is_preferred_to_a_lenient_one() -> None:
     assert apply_diff("  a\na\n", "-a\n+b\n").text == "  a\nb\n"
 
 
-def test_blank_lines_around_hunks_are_passed_over() -> None:
+def test_blank_lines_around_hunks_are_ignored() -> None:
     assert apply_diff("a\nb\nc\nd\n", "\n@@\n-a\n+A\n\n@@\n-d\n+D\n\n\n").text == "A\nb\nc\nD\n"
     assert apply_diff("a\n\nb\n", " a\n\n-b\n+c\n").text == "a\n\nc\n"
 
 
-def test_nothing_to_change_changes_nothing() -> None:
+def test_an_empty_diff_changes_nothing() -> None:
     assert apply_diff("a\r\nb", "") == PatchResult("a\r\nb")
     assert apply_diff("a\r\nb", " a\n").text == "a\r\nb"
 
 
-def test_an_envelope_of_the_one_file_is_taken_off() -> None:
+def test_an_envelope_around_the_diff_of_one_file_is_removed() -> None:
     diff = "*** Begin Patch\n*** Update File: f\n@@\n-a\n+b\n*** End Patch\n"
     assert apply_diff("a\n", diff).text == "b\n"
     assert apply_diff("a\n", "@@\n-a\n+b\n*** End Patch\n").text == "b\n"
@@ -284,7 +284,7 @@ another operation: the operation is update_file, but its diff holds create_file.
 """)
 
 
-def test_a_refusal_carries_the_nearest_places_as_data() -> None:
+def test_a_refusal_has_the_most_similar_places_as_data() -> None:
     with pytest.raises(PatchError) as caught:
         apply_diff(
             CODE,

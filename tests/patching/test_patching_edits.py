@@ -14,7 +14,7 @@ deep = settings(max_examples=20_000, deadline=None, suppress_health_check=list(H
 
 
 def reference(text: str, diff: str) -> str | None:
-    """What the Agents SDK makes of it; None when it refuses."""
+    """Return the result of the Agents SDK; None if it refuses the diff."""
     try:
         return reference_apply_diff(text, diff)
     except ValueError:
@@ -36,14 +36,14 @@ def check_unique(edit: Edit) -> None:
 
 @quick
 @given(edits(unique=True))
-def test_edits_of_plain_places_apply_exactly_and_as_in_the_agents_sdk(edit: Edit) -> None:
+def test_edits_of_unique_lines_apply_exactly_and_as_in_the_agents_sdk(edit: Edit) -> None:
     check_unique(edit)
 
 
 @pytest.mark.slow
 @deep
 @given(edits(unique=True, most=200))
-def test_many_edits_of_plain_places_apply_exactly(edit: Edit) -> None:
+def test_many_edits_of_unique_lines_apply_exactly(edit: Edit) -> None:
     check_unique(edit)
 
 
@@ -63,7 +63,7 @@ def check_repeats(edit: Edit, context: int, *, end_marks: bool) -> None:
 
 @quick
 @given(edits(unique=False), st.integers(0, 3), st.booleans())
-def test_edits_among_repeats_go_where_the_agents_sdk_puts_them_or_say_so(
+def test_edits_of_repeated_lines_apply_as_in_the_agents_sdk_or_with_a_note(
     edit: Edit, context: int, end_marks: bool
 ) -> None:
     check_repeats(edit, context, end_marks=end_marks)
@@ -72,7 +72,7 @@ def test_edits_among_repeats_go_where_the_agents_sdk_puts_them_or_say_so(
 @pytest.mark.slow
 @deep
 @given(edits(unique=False), st.integers(0, 3), st.booleans())
-def test_many_edits_among_repeats_go_where_the_agents_sdk_puts_them(edit: Edit, context: int, end_marks: bool) -> None:
+def test_many_edits_of_repeated_lines_apply_as_in_the_agents_sdk(edit: Edit, context: int, end_marks: bool) -> None:
     check_repeats(edit, context, end_marks=end_marks)
 
 
@@ -80,11 +80,11 @@ def test_many_edits_among_repeats_go_where_the_agents_sdk_puts_them(edit: Edit, 
 @given(
     edits(unique=True), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans()
 )
-def test_endings_the_final_newline_and_a_byte_order_mark_stay(
+def test_line_endings_the_final_newline_and_a_byte_order_mark_are_kept(
     edit: Edit, file_newline: str, diff_newline: str, final: bool, bom: bool
 ) -> None:
     before, after = text_of(edit.before, file_newline), text_of(edit.after, file_newline)
-    assume(edit.before)  # an empty file has no endings to keep
+    assume(edit.before)  # an empty file has no line endings
     if not final:
         before, after = before.removesuffix(file_newline), after.removesuffix(file_newline)
         assume(len(edit.before) > 1)
@@ -95,7 +95,7 @@ def test_endings_the_final_newline_and_a_byte_order_mark_stay(
 
 @quick
 @given(edits(unique=True), st.data())
-def test_lines_that_an_edit_keeps_keep_their_own_endings(edit: Edit, data: st.DataObject) -> None:
+def test_unchanged_lines_keep_their_own_endings(edit: Edit, data: st.DataObject) -> None:
     endings = data.draw(st.lists(st.sampled_from(["\n", "\r\n"]), min_size=len(edit.before), max_size=len(edit.before)))
     before = "".join(line + ending for line, ending in zip(edit.before, endings, strict=True))
     result = apply_diff(before, edit.v4a()).text.split("\n")[:-1]
@@ -111,7 +111,7 @@ TYPOGRAPHY = {"'": "\u2019", '"': "\u201c", "-": "\u2013", " ": "\u00a0"}
 
 @quick
 @given(edits(unique=True), st.sampled_from(list(Match)))
-def test_context_written_carelessly_still_fits_and_the_file_keeps_its_own(edit: Edit, match: Match) -> None:
+def test_inexact_context_still_fits_and_the_file_keeps_its_own_text(edit: Edit, match: Match) -> None:
     careless = []
     for line in edit.v4a().split("\n")[:-1]:
         kind, body = line[:1], line[1:]
@@ -130,7 +130,7 @@ def test_context_written_carelessly_still_fits_and_the_file_keeps_its_own(edit: 
 
 @quick
 @given(st.data())
-def test_anchors_choose_among_bodies_that_are_all_alike(data: st.DataObject) -> None:
+def test_anchors_choose_among_identical_blocks(data: st.DataObject) -> None:
     classes, methods = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))
     lines: list[str] = []
     places: dict[tuple[int, int], int] = {}

@@ -1,4 +1,4 @@
-"""Whole patches are read into operations."""
+"""Patches of several files are parsed into operations."""
 
 import textwrap
 
@@ -50,11 +50,11 @@ OPERATIONS = [
     ],
     ids=["plain", "no final newline", "blank lines", "fence", "here-document", "environment", "no envelope"],
 )
-def test_a_patch_is_read_into_its_operations_in_order(text: str) -> None:
+def test_a_patch_is_parsed_into_its_operations_in_order(text: str) -> None:
     assert parse_patch(text) == OPERATIONS
 
 
-def test_line_endings_of_a_patch_may_be_of_either_kind() -> None:
+def test_a_patch_may_have_either_kind_of_line_ending() -> None:
     operations = parse_patch(PATCH.replace("\n", "\r\n"))
     assert [(item.type, item.path, item.move_to) for item in operations] == [
         (item.type, item.path, item.move_to) for item in OPERATIONS

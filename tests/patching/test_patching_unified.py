@@ -1,4 +1,4 @@
-"""Unified diffs are what git and patch take them for."""
+"""Unified diffs can be applied by git and patch."""
 
 import os
 import shutil
@@ -90,7 +90,7 @@ def test_many_generated_changes_apply_with_git_and_patch(
 
 @settings(max_examples=250, deadline=None, derandomize=True)
 @given(contents, contents)
-def test_a_unified_diff_reads_as_a_v4a_diff(before: str, after: str) -> None:
+def test_a_unified_diff_is_accepted_as_a_v4a_diff(before: str, after: str) -> None:
     # Line endings are the file's own in V4A, so compare without them.
     plain, wanted = before.replace("\r\n", "\n"), after.replace("\r\n", "\n")
     diff = unified_diff("f", plain, wanted, context=100)
@@ -102,7 +102,7 @@ def test_a_unified_diff_reads_as_a_v4a_diff(before: str, after: str) -> None:
     "name", ["plain", "a b", "é", 'quo"te', "back\\slash", "tab\there", "dir/sub dir/f", "-dash", "new\nline"]
 )
 @pytest.mark.skipif(os.name == "nt", reason="Windows refuses such names")
-def test_odd_paths_are_quoted_as_git_wants(name: str, tmp_path: Path) -> None:
+def test_unusual_paths_are_quoted_as_git_requires(name: str, tmp_path: Path) -> None:
     apply("git", unified_diff(name, None, "x\n"), tmp_path)
     assert (tmp_path / name).read_text() == "x\n"
     apply("git", unified_diff(name, "x\n", "y"), tmp_path)
@@ -112,14 +112,14 @@ def test_odd_paths_are_quoted_as_git_wants(name: str, tmp_path: Path) -> None:
 
 
 @tools
-def test_renames_apply(tool: str, tmp_path: Path) -> None:
+def test_renames_can_be_applied(tool: str, tmp_path: Path) -> None:
     (tmp_path / "old.txt").write_text("a\nb\n")
     apply(tool, unified_diff("old.txt", "a\nb\n", "a\nc\n", new_path="new.txt"), tmp_path)
     apply(tool, unified_diff("new.txt", "a\nc\n", "a\nc\n", new_path="last.txt"), tmp_path)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"last.txt": "a\nc\n"}
 
 
-def test_the_form_is_the_one_people_know() -> None:
+def test_the_rendered_diff_has_the_usual_format() -> None:
     before = "".join(f"{number}\n" for number in range(30))
     after = before.replace("\n4\n", "\nfour\n").replace("\n20\n", "\n").removesuffix("\n")
     assert unified_diff("src/n.txt", before, after) == snapshot("""\
@@ -176,7 +176,7 @@ index 0000000..e69de29
     assert unified_diff("n", "same", "same") == ""
 
 
-def test_a_rewrite_of_a_megabyte_is_shown_whole_and_a_small_edit_small() -> None:
+def test_a_rewrite_of_a_megabyte_is_rendered_completely_and_a_small_edit_briefly() -> None:
     before = [f"{number}" for number in range(100_000)]
     after = [*before[:50_000], "new", *before[50_010:]]
     small = unified_diff("f", "\n".join(before), "\n".join(after))

@@ -1,11 +1,11 @@
-"""Generated edits, and their rendering as V4A diffs by means that the engine does not share."""
+"""Generated edits, and their rendering as V4A diffs by code that is independent of the engine."""
 
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from hypothesis import strategies as st
 
-# Characters that trip up anything that splits at more than "\n", plus tabs, astral and combining ones.
+# Characters at which `str.splitlines` splits besides "\n", tabs, astral and combining characters.
 _TEXT = st.text(alphabet="ab {}\t\f\v\x85\u2028é😀'\"-+@*\\", max_size=12).filter(lambda line: not line.endswith("\r"))
 
 
@@ -21,7 +21,7 @@ class Edit:
         return SequenceMatcher(None, self.before, self.after, autojunk=False).get_opcodes()
 
     def v4a(self, *, context: int = 3, end_marks: bool = True) -> str:
-        """The edit as a V4A diff; a hunk that reaches the end of the file says so."""
+        """Return the edit as a V4A diff; a hunk that reaches the end of the file has an end mark."""
         pieces: list[str] = []
         matcher = SequenceMatcher(None, self.before, self.after, autojunk=False)
         for group in matcher.get_grouped_opcodes(context):
@@ -43,7 +43,7 @@ def text_of(lines: list[str], newline: str = "\n") -> str:
 
 @st.composite
 def edits(draw: st.DrawFn, *, unique: bool, most: int = 40) -> Edit:
-    """Random files with random edits. ``unique``: no line occurs twice, so that every place is plain."""
+    """Draw random files with random edits. ``unique``: no line occurs twice, so that every place is unambiguous."""
     lines = st.lists(_TEXT if unique else st.sampled_from(["", "a", "b", "}", " a", "a "]), max_size=most)
     before = draw(lines)
     if unique:

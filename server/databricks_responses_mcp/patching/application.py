@@ -12,7 +12,7 @@ from databricks_responses_mcp.patching.search import Match
 
 Mode = Literal["update", "create"]
 
-_WORDS = {
+_LENIENCY_NOTES = {
     Match.TRAILING_WHITESPACE: "by ignoring whitespace at the ends of lines",
     Match.SURROUNDING_WHITESPACE: "by ignoring indentation",
     Match.PUNCTUATION: "by ignoring typographic punctuation and spaces",
@@ -21,14 +21,14 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class AppliedHunk:
-    """Where a hunk was applied.
+    """The place at which a hunk was applied.
 
     Attributes:
-        number: its 1-based place in the diff.
+        number: its 1-based number in the diff.
         line: the 1-based line of the original text where its context begins.
-        match: how leniently its context had to be compared.
-        others: 1-based lines where it would have fitted as well, at most five; the first place was taken.
-        note: what was passed over to place it; empty when nothing was.
+        match: the leniency of the comparison with its context.
+        others: other 1-based lines where it fits, at most five; the first place was used.
+        note: what was ignored in order to place it; "" for nothing.
     """
 
     number: int
@@ -44,7 +44,7 @@ class PatchResult:
 
     Attributes:
         text: the new text.
-        hunks: where each hunk went, in order; empty for a new file.
+        hunks: the place of each hunk, in order; empty for a new file.
     """
 
     text: str
@@ -57,12 +57,12 @@ class PatchResult:
 
     @property
     def notes(self) -> list[str]:
-        """What was not plain about the diff, a sentence each; empty when all of it fitted exactly and in one place."""
+        """One sentence for each ambiguity; empty if every hunk matched exactly and in one place."""
         notes: list[str] = []
         for hunk in self.hunks:
             place = f"Hunk {hunk.number} was applied at line {hunk.line}"
-            if hunk.match in _WORDS:
-                notes.append(f"{place} {_WORDS[hunk.match]}.")
+            if hunk.match in _LENIENCY_NOTES:
+                notes.append(f"{place} {_LENIENCY_NOTES[hunk.match]}.")
             if hunk.others:
                 others = ", ".join(str(line) for line in hunk.others)
                 notes.append(f"{place}; its context also fits at line{'s' * (len(hunk.others) > 1)} {others}.")
@@ -74,13 +74,13 @@ class PatchResult:
 def apply_diff(original: str, diff: str, mode: Mode = "update") -> PatchResult:
     """Apply a V4A diff, as an ``apply_patch_call`` operation carries it, to a file's text.
 
-    Pass the text as decoded, newlines untranslated: line endings, a byte order mark and the state of the final newline
-    stay as they are. ``create`` makes the text of a new file and leaves ``original`` aside. A diff that came in an
-    envelope of one file is taken out of it. Runs in time near linear in the sizes; nothing is shared, so it may run in
-    a worker thread.
+    Pass the decoded text without newline translation: line endings, a byte order mark and a missing final newline are
+    preserved. With ``create`` the result is the text of a new file, and ``original`` is ignored. An envelope around the
+    diff of one file is removed. The running time is nearly linear in the sizes. No state is shared, so it may run in a
+    worker thread.
 
     Raises:
-        PatchError: the diff cannot be read or does not fit; its text tells the model what to correct.
+        PatchError: the diff cannot be parsed or does not fit; its message tells the model what to correct.
     """
     diff = _unwrapped(diff, mode)
     if mode == "create":
@@ -88,8 +88,8 @@ def apply_diff(original: str, diff: str, mode: Mode = "update") -> PatchResult:
     hunks = parse_diff(diff)
     if not hunks:
         return PatchResult(original)
-    aware_of_bom = any(line.startswith(BOM) for hunk in hunks for line in hunk.old)
-    document = Document.of(original, keep_bom=aware_of_bom)
+    diff_has_bom = any(line.startswith(BOM) for hunk in hunks for line in hunk.old)
+    document = Document.of(original, keep_bom=diff_has_bom)
     placer = Placer(document)
     changes: list[Change] = []
     placements: list[Placement] = []
@@ -119,7 +119,7 @@ def _unwrapped(diff: str, mode: Mode) -> str:
 
 
 def _changes(placement: Placement) -> list[Change]:
-    """The runs of removed and added lines of a placed hunk, in the document's line numbers."""
+    """Return the changes of a placed hunk, with the document's line numbers."""
     changes: list[Change] = []
     at = start = placement.start
     added: list[str] = []
@@ -139,7 +139,7 @@ def _changes(placement: Placement) -> list[Change]:
 
 
 def _final_newline(document: Document, placement: Placement, changes: list[Change], known: bool | None) -> bool | None:
-    """What a hunk says about the final newline: by a mark at the file's end, or by adding below the line after it."""
+    """Return whether the new text has a final newline, by a mark or an addition at the end, else ``known``."""
     hunk = placement.hunk
     if hunk.final_newline is not None and placement.start + len(hunk.old) >= document.end:
         return hunk.final_newline

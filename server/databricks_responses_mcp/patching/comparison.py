@@ -1,22 +1,23 @@
-"""Which lines two texts share, found in bounded time: edits far apart and rewrites alike."""
+"""The common lines of two texts, found in bounded time for scattered edits as well as for rewrites."""
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
-# The work that one stretch between unique common lines, and the whole comparison, may take.
+# Limits of the work for one gap between unique common lines, and for the whole comparison.
 _MOST_EDITS = 400
 _MOST_STEPS = 1_500_000
 
 Block = tuple[int, int, int]
-"""``(i, j, size)``: so many lines from ``i`` of the first are those from ``j`` of the second."""
+"""``(i, j, size)``: ``size`` lines from ``i`` of the first text equal those from ``j`` of the second."""
 
 
 def common_blocks(first: Sequence[str], second: Sequence[str]) -> list[Block]:
-    """The runs of lines that both share, in order and never crossing.
+    """Return the runs of common lines, in the order of both texts.
 
-    Lines that are unique in both align first, then what lies between is compared in full as long as it differs in
-    little; where it does not, or the work gets too much, it counts as rewritten. Always correct, not always smallest.
+    Lines that are unique in both texts are aligned first, then the gaps between them are compared. A gap with too many
+    differences, or beyond the limit of the work, counts as rewritten. The result is always correct, but not always
+    minimal.
     """
     comparison = _Comparison(first, second)
     comparison.compare(0, len(first), 0, len(second))
@@ -54,7 +55,7 @@ class _Comparison:
             self._pairs.append((high1, high2, tail))
 
     def _unique_pairs(self, low1: int, high1: int, low2: int, high2: int) -> list[tuple[int, int]]:
-        """The longest run, rising in both, of lines that each side has once."""
+        """Return the longest increasing sequence of lines that are unique in both ranges."""
         once1 = Counter(self._first[low1:high1])
         once2 = Counter(self._second[low2:high2])
         place2 = {self._second[at]: at for at in range(low2, high2)}
@@ -83,7 +84,7 @@ class _Comparison:
         return rising[::-1]
 
     def _compare_gap(self, low1: int, high1: int, low2: int, high2: int) -> None:
-        """Greedy shortest edit script (Myers) of a stretch, given up on when it grows long."""
+        """Find the shortest edit script of a gap (Myers' greedy algorithm); stop at the limits."""
         size1, size2 = high1 - low1, high2 - low2
         if not size1 or not size2 or self._steps > _MOST_STEPS:
             return
@@ -124,7 +125,7 @@ class _Comparison:
 
 
 def _walk_back(history: list[dict[int, int]], at1: int, at2: int, low1: int, low2: int) -> list[Block]:
-    """The shared runs along the path that the furthest points of each step tell, from the end to the start."""
+    """Return the common runs on the path through the furthest points of each step, followed from the end."""
     blocks: list[Block] = []
     for edits in range(len(history) - 1, 0, -1):
         before = history[edits - 1]

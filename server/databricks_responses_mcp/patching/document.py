@@ -1,4 +1,4 @@
-"""A file's text as lines with their own endings, so that an edit leaves all other bytes alone."""
+"""A file's text as lines with their own endings, so that an edit keeps all other bytes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ BOM = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Lines ``start`` to ``end`` (0-based, end exclusive) of a document give way to ``added``."""
+    """The replacement of lines ``start`` to ``end`` (0-based, end exclusive) of a document by ``added``."""
 
     start: int
     end: int
@@ -17,15 +17,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    r"""Lines split at ``\n`` alone; a ``\r`` just before it belongs to the line's ending.
+    r"""Lines split at ``\n`` only; a ``\r`` directly before it is part of the line's ending.
 
-    A text that ends with a newline has an empty last line, as a text without one has not: the state of the final
-    newline is therefore a line like any other.
+    A text that ends with a newline has an empty last line, so the final newline is represented by a line.
 
     Attributes:
-        bom: whether a byte order mark was taken off the front.
+        bom: whether a byte order mark was removed from the start.
         texts: the lines without their endings, at least one.
-        endings: what followed each of them; the last one's is empty.
+        endings: the ending of each line; that of the last one is empty.
     """
 
     bom: bool
@@ -34,7 +33,7 @@ class Document:
 
     @classmethod
     def of(cls, text: str, *, keep_bom: bool = False) -> "Document":
-        """Split a text. With ``keep_bom`` a byte order mark stays a part of the first line."""
+        """Split a text. With ``keep_bom`` a byte order mark remains part of the first line."""
         bom = text.startswith(BOM) and not keep_bom
         parts = (text[1:] if bom else text).split("\n")
         texts: list[str] = []
@@ -47,7 +46,7 @@ class Document:
 
     @property
     def size(self) -> int:
-        """How many lines there are, with the empty one after a final newline."""
+        """The number of lines, including the empty one after a final newline."""
         return len(self.texts)
 
     @property
@@ -57,14 +56,14 @@ class Document:
 
     @property
     def end(self) -> int:
-        """Where a line appended to the file goes: before the empty last line."""
+        """The position of a line that is appended to the file: before the empty last line."""
         return self.size if self.texts[-1] else self.size - 1
 
     def edited(self, changes: Sequence[Change], final_newline: bool | None = None) -> str:
-        """The text with the changes made, which are in order and do not overlap.
+        """Return the text with the changes, which must be in order and not overlap.
 
-        An added line takes the ending of the line it replaces, or that of its neighbour. ``final_newline`` asks for one
-        (true) or for none (false); otherwise it is what the lines make of it.
+        An added line gets the ending of the line that it replaces, or of its neighbour. ``final_newline`` adds a final
+        newline (true) or removes it (false); None leaves it to the lines.
         """
         texts: list[str] = []
         endings: list[str] = []

@@ -1,4 +1,4 @@
-"""Reading a whole ``*** Begin Patch`` text into the operations it holds."""
+"""Parsing a ``*** Begin Patch`` text into its operations."""
 
 import re
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ _TYPES: dict[str, OperationType] = {"Add": "create_file", "Update": "update_file
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a patch does to one file, in the words of the Responses API.
+    """The operation on one file, in the terms of the Responses API.
 
     Attributes:
         type: ``create_file``, ``update_file`` or ``delete_file``.
-        path: as the patch names it; nothing is resolved or checked here but that it is not empty.
-        diff: the V4A diff without the envelope; empty for a deletion and for a pure rename.
-        move_to: the new path of an updated file, when it is renamed.
+        path: as written in the patch; it is not empty, but neither resolved nor checked otherwise.
+        diff: the V4A diff without the envelope; empty for a deletion and for a rename without changes.
+        move_to: the new path if an updated file is renamed.
     """
 
     type: OperationType
@@ -36,16 +36,16 @@ class Operation:
 
 
 def is_envelope(text: str) -> bool:
-    """Whether a text is a patch of whole files rather than the diff of one."""
+    """Return whether a text is a patch with file headers rather than the diff of one file."""
     first = text.lstrip().split("\n", 1)[0].rstrip()
     return first == _BEGIN or _FILE.fullmatch(first) is not None
 
 
 def parse_patch(text: str) -> list[Operation]:
-    """Read a ``*** Begin Patch … *** End Patch`` text into operations, in order.
+    """Parse a ``*** Begin Patch … *** End Patch`` text into operations, in order.
 
-    Around the envelope, blank lines, a code fence and a shell's here-document are passed over. The envelope's own two
-    lines may both be missing; an end that is missing alone means that the patch was cut off. The diffs are not parsed.
+    Blank lines, a code fence and a shell's here-document around the envelope are ignored. Both lines of the envelope
+    may be missing; if only the end is missing, the patch was truncated. The diffs are not parsed.
 
     Raises:
         PatchError: no operation, text outside the operations, a header without a path, a missing end.
@@ -77,7 +77,7 @@ def parse_patch(text: str) -> list[Operation]:
 
 
 def _enveloped(lines: list[str]) -> tuple[int, int, str]:
-    """The lines between the envelope's two, and a clause on it for a message."""
+    """Return the range of lines inside the envelope, and a clause about a missing one for an error message."""
     first = 0
     while first < len(lines) and lines[first].strip() != _BEGIN and _FRAME.fullmatch(lines[first]):
         first += 1

@@ -1,4 +1,4 @@
-"""Telling why a hunk does not fit: what is missing, what comes nearest, what the mistake probably was."""
+"""Explaining why a hunk does not fit: what is missing, which places are similar, what the mistake probably is."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _LONGEST_COMPARED = 160
 
 
 def explain_misfit(search: LineSearch, hunk: Hunk, cursor: int, reason: str, *, nearest: bool = True) -> PatchError:
-    """The error for a hunk that fits nowhere at or after the line ``cursor`` (0-based)."""
+    """Return the error for a hunk that fits nowhere at or after the line ``cursor`` (0-based)."""
     candidates = _candidates(search, hunk.old) if nearest and hunk.old else ()
     parts = [f"hunk {hunk.number} (line {hunk.diff_line} of the diff) does not fit: {reason}."]
     hint = _likely_mistake(search, hunk, cursor) if nearest else ""
@@ -68,7 +68,7 @@ def _anchor_above(search: LineSearch, hunk: Hunk, cursor: int) -> str:
 
 
 def _candidates(search: LineSearch, old: Sequence[str]) -> tuple[Candidate, ...]:
-    """The places where most of the lines are: each line votes for the starts that its own places imply."""
+    """Return the places with most of the lines: each occurrence of a line votes for the start that it implies."""
     votes: Counter[int] = Counter()
     for offset, line in enumerate(old[:_MOST_VOTING_LINES]):
         if line.strip():
@@ -100,7 +100,7 @@ def _candidate(lines: Sequence[str], old: Sequence[str], start: int) -> Candidat
 
 
 def _similar(search: LineSearch, hunk: Hunk) -> list[str]:
-    """The line of the file that resembles the first one wanted, among a bounded number of short lines."""
+    """Return a sentence with the line most similar to the first wanted one, among a bounded number of short lines."""
     wanted = next((line for line in (*hunk.old, *hunk.anchors) if line.strip()), "")
     if not wanted or len(wanted) > _LONGEST_COMPARED:
         return []

@@ -1,4 +1,4 @@
-"""Why a patch was refused, in words that the model which wrote it can act on."""
+"""The error for a patch that is refused, with a message for the model that wrote it."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ class Candidate:
 
     Attributes:
         line: the 1-based line of the file where the hunk would start.
-        matched: how many of the hunk's context and removed lines are there.
-        total: how many such lines the hunk has.
-        difference: the first line that differs, as a clause.
+        matched: the number of the hunk's context and removed lines that match there.
+        total: the number of the hunk's context and removed lines.
+        difference: the first difference, as a clause.
     """
 
     line: int
@@ -23,12 +23,12 @@ class Candidate:
 
 
 class PatchError(ValueError):
-    """A patch that cannot be read or does not fit. ``str()`` of it may be sent to the model as it is.
+    """A patch that cannot be parsed or does not fit. ``str()`` of it may be sent to the model unchanged.
 
     Attributes:
-        hunk: the 1-based number of the hunk, when the failure is of one hunk.
-        diff_line: the 1-based line of the diff (or of the patch text) where it begins, when known.
-        candidates: the nearest places in the file, best first.
+        hunk: the 1-based number of the hunk that failed, if it is known.
+        diff_line: the 1-based line of the diff (or of the patch) where it begins, if it is known.
+        candidates: the most similar places in the file, best first.
     """
 
     def __init__(
@@ -46,5 +46,5 @@ class PatchError(ValueError):
 
 
 def shown(line: str) -> str:
-    """A line as it is quoted in a message: its whitespace visible, its length bounded."""
+    """Quote a line for a message: whitespace is visible, and the length is limited."""
     return repr(line if len(line) <= _SHOWN else line[:_SHOWN] + "…")

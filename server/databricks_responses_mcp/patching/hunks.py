@@ -1,4 +1,4 @@
-"""Reading a V4A diff into hunks, and the text of a new file out of a create diff."""
+"""Parsing a V4A diff into hunks, and a create diff into the text of the new file."""
 
 import re
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ _FILE_HEADER = re.compile(r"(diff --git |index [0-9a-f]|new file mode |--- |\+\+
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """One line of a hunk: context (space), removed (-) or added (+). ``bare``: an empty line that had no prefix."""
+    """One line of a hunk: context (space), removed (-) or added (+). ``bare``: an empty line without a prefix."""
 
     kind: Literal[" ", "-", "+"]
     text: str
@@ -27,13 +27,13 @@ class Hunk:
     """One edit of a diff.
 
     Attributes:
-        number: its 1-based place in the diff.
+        number: its 1-based number in the diff.
         diff_line: the 1-based line of the diff where it begins.
-        anchors: the texts of its ``@@`` lines, outermost first; those without text are left out.
+        anchors: the texts of its ``@@`` lines, outermost first, without empty ones.
         lines: its body.
-        at_end: whether it says that it ends where the file ends.
-        line_hint: the 0-based line that a unified diff's header gave, which is trusted only to choose among several.
-        final_newline: what a ``\\ No newline at end of file`` mark says about the new text.
+        at_end: whether it is marked as ending at the end of the file.
+        line_hint: the 0-based line in a unified diff's header, used only to choose among several places.
+        final_newline: whether the new text has a final newline, according to a ``\\ No newline at end of file`` mark.
     """
 
     number: int
@@ -46,18 +46,18 @@ class Hunk:
 
     @cached_property
     def old(self) -> tuple[str, ...]:
-        """The lines that the file must have: context and removed."""
+        """The lines of the file before the edit: context and removed lines."""
         return tuple(line.text for line in self.lines if line.kind != "+")
 
     @cached_property
     def new(self) -> tuple[str, ...]:
-        """The lines that the file has afterwards: context and added."""
+        """The lines of the file after the edit: context and added lines."""
         return tuple(line.text for line in self.lines if line.kind != "-")
 
     def without_bare_ends(self) -> "Hunk | None":
-        """The hunk without the prefixless blank lines around it, which a model often puts between hunks.
+        """Return the hunk without blank lines that lack a prefix at both ends, which models often add between hunks.
 
-        None when it has none, or nothing else.
+        None if it has no such lines, or no others.
         """
         first, last = 0, len(self.lines)
         while first < last and self.lines[first].bare:
@@ -70,15 +70,15 @@ class Hunk:
 
 
 def diff_lines(diff: str) -> list[str]:
-    """The lines of a diff, without their endings."""
+    """Return the lines of a diff without their endings."""
     lines = [line.removesuffix("\r") for line in diff.split("\n")]
     return lines[:-1] if lines and not lines[-1] else lines
 
 
 def parse_diff(diff: str) -> list[Hunk]:
-    """Read the diff of an ``update_file`` operation.
+    """Parse the diff of an ``update_file`` operation.
 
-    The numbered headers of a unified diff and its ``---``/``+++`` lines are understood too.
+    Numbered headers and ``---``/``+++`` lines of a unified diff are accepted too.
 
     Raises:
         PatchError: a line without a valid prefix, a section without a body, lines after an end mark.
@@ -87,7 +87,7 @@ def parse_diff(diff: str) -> list[Hunk]:
 
 
 def _preamble_size(lines: list[str]) -> int:
-    """How many file headers of a unified diff the lines begin with; they only stand before a numbered hunk."""
+    """Return the number of a unified diff's file headers at the start; they must precede a numbered hunk."""
     size = 0
     while size < len(lines) and _FILE_HEADER.match(lines[size]):
         size += 1
@@ -149,7 +149,7 @@ class _Reader:
         )
 
     def _accept_blank(self, begin: int, *, at_end: bool) -> None:
-        """Blank lines before the first section are nothing; a section without a body is a mistake."""
+        """Ignore blank lines before the first section; refuse a section without a body."""
         if self._lines[begin].startswith("@@") or at_end:
             raise PatchError(
                 f"the section at line {begin + 1} of the diff ({shown(self._lines[begin])}) has no lines: "
@@ -186,7 +186,7 @@ class _Reader:
                 )
 
     def _final_newline(self, lines: list[DiffLine], known: bool | None) -> bool | None:
-        """A mark after an added line: the new text has no final newline. After a removed one: the new text has one."""
+        """Return whether the new text has a final newline: not after a marked added line, but after a removed one."""
         if not lines or known is False:
             return known
         return {"+": False, "-": True, " ": known}[lines[-1].kind]
@@ -206,10 +206,10 @@ class _Reader:
 
 
 def parse_created(diff: str) -> str:
-    r"""The text of the file that a ``create_file`` diff makes.
+    r"""Return the text of the file that a ``create_file`` diff creates.
 
-    Every line ends with a newline, with the ending (``\n`` or ``\r\n``) that it has in the diff, unless a
-    ``\ No newline at end of file`` mark follows the last one.
+    Every line has the ending (``\n`` or ``\r\n``) that it has in the diff, except that the last one has none if a
+    ``\ No newline at end of file`` mark follows it.
 
     Raises:
         PatchError: a line that does not begin with ``+``.

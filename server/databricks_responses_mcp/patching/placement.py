@@ -1,4 +1,4 @@
-"""Deciding where in a document each hunk of a diff belongs."""
+"""Finding the place of each hunk of a diff in a document."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ _MOST_OTHERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a hunk goes.
+    """The place of a hunk.
 
     Attributes:
-        hunk: the hunk, perhaps less stray blank lines.
+        hunk: the hunk, possibly without blank lines at its ends.
         start: the 0-based line of the document where its context begins.
-        match: how leniently it was compared.
-        others: other lines (0-based) where it would have fitted as well, at most five.
-        note: what was passed over to place it, as a clause; empty when nothing was.
+        match: the leniency of the comparison.
+        others: other lines (0-based) where it fits, at most five.
+        note: what was ignored in order to place it, as a clause; "" for nothing.
     """
 
     hunk: Hunk
@@ -32,14 +32,14 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class _Anchored:
-    """What became of a hunk's anchors.
+    """The result of the search for a hunk's anchors.
 
     Attributes:
-        start: where to search from.
-        line: the line of the last one found.
-        inside: whether that is above and the hunk before was in its block, so that it moved nothing.
-        scope: where the block of the anchor before the last one ends; None when there is none.
-        missing: the first one not found.
+        start: the line at which the search for the context starts.
+        line: the line of the last anchor found.
+        inside: whether that line is above the previous hunk, which was in its block, so that ``start`` did not change.
+        scope: the end of the block of the anchor before the last one; None if there is none.
+        missing: the first anchor not found.
     """
 
     start: int
@@ -50,7 +50,7 @@ class _Anchored:
 
 
 class Placer:
-    """Places hunks one after another, each below the one before."""
+    """Finds the places of hunks in order, each below the previous one."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -59,10 +59,10 @@ class Placer:
         self._changed = 0
 
     def place(self, hunk: Hunk) -> Placement:
-        """Where the next hunk goes.
+        """Return the place of the next hunk.
 
         Raises:
-            PatchError: it goes nowhere, or nothing says where.
+            PatchError: it fits nowhere, or its place is not determined.
         """
         anchored = self._anchored(hunk)
         placement = self._of_addition(hunk, anchored) if not hunk.old else self._of_context(hunk, anchored)
@@ -86,7 +86,7 @@ class Placer:
         return state
 
     def _anchor_line(self, anchor: str, state: _Anchored, floor: int) -> tuple[int | None, bool]:
-        """The line of an anchor, and whether it lies above and the search is inside of its block already."""
+        """Return the line of an anchor, and whether the search is already inside its block, so that it is above."""
         for text in dict.fromkeys((anchor, anchor.removesuffix("@@").rstrip())):
             for level in range(len(Match) + 2):
                 below = self._first_anchor(text, level, state.start)
@@ -199,7 +199,7 @@ class Placer:
         return Placement(hunk, at, match, others, note)
 
     def _others(self, hunk: Hunk, anchored: _Anchored, match: Match, start: int, at: int) -> tuple[int, ...]:
-        """Where else the hunk fits: for an anchored one, in its anchor's block and below the anchor's next like."""
+        """Return other places of the hunk: with an anchor, in its block and below the next line equal to the anchor."""
         stop = self._document.size
         again = -1
         if anchored.line is not None and anchored.missing is None:
@@ -221,7 +221,7 @@ class Placer:
 
 
 def _changed_size(hunk: Hunk) -> int:
-    """How many of a hunk's old lines there are down to its last change: the context after it may be shared."""
+    """Return the number of a hunk's old lines up to its last change: the next hunk may share the context after that."""
     size = changed = 0
     for line in hunk.lines:
         size += line.kind != "+"

@@ -1,4 +1,4 @@
-"""Finding lines in a document under ever more lenient comparison, in time that stays near linear."""
+"""Finding lines in a document with increasingly lenient comparison, in nearly linear time."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -8,13 +8,13 @@ from functools import cached_property
 from databricks_responses_mcp.patching.failure import PatchError
 
 _MOST_DISTINCT = 0x110000
-# What finding anchors by a part of a line may cost: cut words looked at, and anchors that are nowhere.
+# Limits of the search for parts of lines: occurrences inside words that are skipped, and texts that are not found.
 _MOST_PARTIAL = 1000
 _MOST_ABSENT = 500
 
 
 class Match(IntEnum):
-    """How leniently lines had to be compared. The order is that of trust: lower is better."""
+    """The leniency of a comparison of lines; a lower value is stricter."""
 
     EXACT = 0
     TRAILING_WHITESPACE = 1
@@ -33,7 +33,7 @@ _PUNCTUATION = str.maketrans(
 
 
 def plain(line: str) -> str:
-    """A line with typographic quotes, dashes and spaces as their ASCII kin, and no whitespace around it."""
+    """Return a line with typographic quotes, dashes and spaces as ASCII, without whitespace at its ends."""
     return line.translate(_PUNCTUATION).strip()
 
 
@@ -50,7 +50,7 @@ _KEYS: dict[Match, Callable[[str], str]] = {
 
 
 class _Level:
-    """The lines under one comparison, each distinct one a character, so that ``str.find`` finds runs of them."""
+    """The lines under one comparison, encoded as one character for each distinct line, so that ``str.find`` works."""
 
     def __init__(self, lines: Sequence[str], match: Match) -> None:
         self._key = _KEYS[match]
@@ -67,7 +67,7 @@ class _Level:
         self.text = "".join(codes)
 
     def encoded(self, lines: Sequence[str]) -> str | None:
-        """The lines in this level's characters; None when one of them is nowhere in the document."""
+        """Encode lines as characters of this level; None if one of them does not occur in the document."""
         codes: list[str] = []
         for line in lines:
             code = self._codes.get(self._key(line))
@@ -78,7 +78,7 @@ class _Level:
 
 
 class LineSearch:
-    """A document's lines, indexed on first need. All positions are 0-based lines; -1 means nowhere."""
+    """A document's lines, indexed when needed. All positions are 0-based lines; -1 means not found."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
@@ -86,13 +86,13 @@ class LineSearch:
         self._absent: set[str] = set()
 
     def level(self, match: Match) -> _Level:
-        """The index for one comparison."""
+        """Return the index for one comparison."""
         if match not in self._levels:
             self._levels[match] = _Level(self.lines, match)
         return self._levels[match]
 
     def find(self, wanted: Sequence[str], match: Match, start: int, stop: int | None = None) -> int:
-        """The first place at or after ``start`` where the lines stand; with ``stop`` they must begin before it."""
+        """Return the first position of the lines at or after ``start``; with ``stop`` they must begin before it."""
         level = self.level(match)
         needle = level.encoded(wanted)
         if needle is None:
@@ -100,18 +100,18 @@ class LineSearch:
         return level.text.find(needle, start, len(level.text) if stop is None else stop + len(needle) - 1)
 
     def find_last(self, wanted: Sequence[str], match: Match, start: int, stop: int) -> int:
-        """The last place from ``start`` where the lines stand, beginning before ``stop``."""
+        """Return the last position of the lines that is not before ``start`` and before ``stop``."""
         level = self.level(match)
         needle = level.encoded(wanted)
         return -1 if needle is None or stop <= start else level.text.rfind(needle, start, stop + len(needle) - 1)
 
     def stands_at(self, wanted: Sequence[str], match: Match, at: int) -> bool:
-        """Whether the lines stand exactly there."""
+        """Return whether the lines match at a position."""
         return at >= 0 and self.find(wanted, match, at, at + 1) == at
 
     @cached_property
     def _joined(self) -> tuple[str, list[int]]:
-        """All plain lines in one text, each after a newline, and where each begins."""
+        """All lines in `plain` form in one text, each after a newline, and the start of each."""
         starts: list[int] = []
         position = 1
         pieces: list[str] = []
@@ -123,11 +123,11 @@ class LineSearch:
         return "\n" + "\n".join(pieces), starts
 
     def find_part(self, wanted: str, start: int, *, prefix: bool) -> int:
-        """The first line at or after ``start`` that begins with (or holds) the words."""
+        """Return the first line at or after ``start`` that begins with (or contains) the text as whole words."""
         return self._find_part(wanted, start, len(self.lines), prefix=prefix, last=False)
 
     def find_part_before(self, wanted: str, start: int, stop: int, *, prefix: bool) -> int:
-        """The last line from ``start`` and before ``stop`` that begins with (or holds) the words."""
+        """Return the last line from ``start`` and before ``stop`` that begins with (or contains) the text."""
         return self._find_part(wanted, start, stop, prefix=prefix, last=True)
 
     def _find_part(self, wanted: str, start: int, stop: int, *, prefix: bool, last: bool) -> int:
@@ -156,7 +156,7 @@ class LineSearch:
 
     @cached_property
     def _block_ends(self) -> list[int]:
-        """For each line, the first later line that is neither blank nor indented deeper; else the end."""
+        """For each line, the first later line that is neither blank nor indented more deeply; else the end."""
         ends = [len(self.lines)] * len(self.lines)
         waiting: list[tuple[int, int]] = []
         for at, line in enumerate(self.lines):
@@ -170,11 +170,11 @@ class LineSearch:
         return ends
 
     def block_end(self, at: int) -> int:
-        """Where the lines that are indented deeper than this one end."""
+        """Return the end of the lines that are indented more deeply than the line ``at``."""
         return self._block_ends[at]
 
     def positions_of(self, line: str, match: Match, most: int) -> list[int]:
-        """The first places of one line, at most so many."""
+        """Return the first positions of one line, at most ``most``."""
         found: list[int] = []
         at = self.find((line,), match, 0)
         while at >= 0 and len(found) < most:
@@ -184,7 +184,7 @@ class LineSearch:
 
 
 def _is_whole(text: str, begin: int, end: int) -> bool:
-    """Whether a part of the text does not cut a word in two."""
+    """Return whether a part of the text begins and ends at the boundary of a word."""
     before, first, last, after = text[begin - 1 : begin], text[begin], text[end - 1], text[end : end + 1]
     return not (_is_word(before) and _is_word(first)) and not (_is_word(last) and _is_word(after))
 

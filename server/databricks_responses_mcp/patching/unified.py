@@ -1,4 +1,4 @@
-"""Rendering a change of a file as a unified diff that ``git apply`` and ``patch`` take."""
+"""Rendering a change of a file as a unified diff that ``git apply`` and ``patch`` accept."""
 
 from collections.abc import Iterator
 
@@ -18,16 +18,16 @@ _ESCAPES = {
 _NO_NEWLINE = "\\ No newline at end of file\n"
 
 Edit = tuple[int, int, int, int]
-"""``(from1, to1, from2, to2)``: lines of the old text that give way to lines of the new."""
+"""``(from1, to1, from2, to2)``: lines of the old text that are replaced by lines of the new text."""
 
 
 def unified_diff(
     path: str, before: str | None, after: str | None, *, new_path: str | None = None, context: int = 3
 ) -> str:
-    r"""The change of one file as a unified diff with git's headers.
+    r"""Return the change of one file as a unified diff with git's headers; "" if nothing changes.
 
-    ``before`` or ``after`` is None where the file does not exist; ``new_path`` tells of a rename. Lines end at ``\n``
-    alone, a ``\r`` before it is shown as the content that it is. Empty when nothing changes. ``path`` uses ``/``.
+    ``before`` or ``after`` is None if the file does not exist then; ``new_path`` is the path after a rename. Lines end
+    at ``\n`` only; a ``\r`` before it is content. ``path`` uses ``/``.
     """
     target = new_path if new_path is not None else path
     if before == after and target == path:
@@ -41,7 +41,7 @@ def unified_diff(
     elif target != path:
         header += f"rename from {_name('', path)}\nrename to {_name('', target)}\n"
     if old == new:
-        # Of an empty file git wants the hashes to be sure; they are those of nothing.
+        # For an empty file git requires the hashes; these are the ones of empty content.
         if before is None:
             header += "index 0000000..e69de29\n"
         elif after is None:
@@ -63,7 +63,7 @@ def _lines(text: str | None) -> list[str]:
 
 
 def _name(prefix: str, path: str, *, tab: bool = False) -> str:
-    """A path as git writes it: quoted when it has characters that would break the line."""
+    """Return a path as git writes it: quoted if it has control characters, quotes or backslashes."""
     name = prefix + path
     if any(character < " " or character in '"\\\x7f' for character in name):
         escaped = (_ESCAPES.get(c, f"\\{ord(c):03o}" if c < " " or c == "\x7f" else c) for c in name)
@@ -72,7 +72,7 @@ def _name(prefix: str, path: str, *, tab: bool = False) -> str:
 
 
 def _edits(blocks: list[Block], size1: int, size2: int) -> Iterator[Edit]:
-    """What lies between the shared runs."""
+    """Yield the edits between the common runs."""
     at1 = at2 = 0
     for start1, start2, size in [*blocks, (size1, size2, 0)]:
         if start1 > at1 or start2 > at2:
@@ -81,7 +81,7 @@ def _edits(blocks: list[Block], size1: int, size2: int) -> Iterator[Edit]:
 
 
 def _groups(edits: Iterator[Edit], context: int) -> Iterator[list[Edit]]:
-    """Edits whose context would touch, together."""
+    """Group edits whose context would overlap or be adjacent."""
     group: list[Edit] = []
     for edit in edits:
         if group and edit[0] - group[-1][1] > 2 * context:
@@ -109,7 +109,7 @@ def _hunk(old: list[str], new: list[str], group: list[Edit], context: int) -> li
 
 
 def _span(start: int, end: int) -> str:
-    """A range of lines: 1-based, but 0-based before an empty one, as the format has it."""
+    """Return a range of lines in the format's notation: an empty range has the number of the line before it."""
     size = end - start
     return f"{start + 1 if size else start},{size}" if size != 1 else str(start + 1)
 
