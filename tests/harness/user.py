@@ -22,13 +22,14 @@ class User:
     """Somebody in front of a host: what was asked, and what is answered by its number.
 
     Args:
-        answers: an answer for each question; the last one for all that follow. ``True`` accepts, ``False`` declines.
+        answers: an answer for each question; the last one for all that follow. ``True`` accepts, ``False`` declines;
+            ``"wait"`` accepts once ``may_answer`` is set, ``"hang"`` never answers.
     """
 
     def __init__(self, *answers: Any) -> None:
         self.answers = answers
         self.asked: list[str] = []
-        self.was_asked = anyio.Event()
+        self.was_asked, self.may_answer = anyio.Event(), anyio.Event()
 
     async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
         assert isinstance(params, ElicitRequestFormParams)
@@ -40,6 +41,9 @@ class User:
             return ElicitResult(action="accept" if answer else "decline")
         if answer == "hang":
             await anyio.sleep_forever()
+        if answer == "wait":
+            await self.may_answer.wait()
+            return ElicitResult(action="accept")
         if isinstance(answer, Exception):
             raise answer
         return answer if isinstance(answer, ElicitResult | ErrorData) else ElicitResult(action=answer)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from mcp.types import ElicitResult, InputRequiredResult
 
-from databricks_responses_mcp.calls import idempotency, jobs
+from databricks_responses_mcp.calls import approvals, idempotency, jobs
 from databricks_workspace_emulator.server import RunningEmulator
 from databricks_workspace_emulator.state import Hold
 from harness import Connect, Host
@@ -99,12 +100,83 @@ async def test_a_question_ends_when_the_host_s_patience_does_and_what_had_come_i
         with settable_clock() as clock:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(clock.advance_once, user.was_asked.is_set, LATE)
-                _, facts, failed = await host.call(ASK, **SEARCH)
+                # With a key, so that there is something to store after the question has ended.
+                _, facts, failed = await host.call(ASK, **SEARCH, idempotency_key="once")
     assert not failed
     assert facts["status"] == "completed"
     assert "The user did not answer within" in facts["notes"][0]
     assert [call["type"] for call in facts["pending_calls"]] == ["mcp_approval_request"]
     assert requests(emulator) == 1
+
+
+async def test_a_call_that_is_repeated_while_its_user_is_asked_is_the_same_call(
+    hosts: Connected, emulator: RunningEmulator
+) -> None:
+    user = User("wait")
+    arguments = {**SEARCH, "idempotency_key": "once"}
+    results: list[dict[str, Any]] = []
+    async with hosts("legacy", user) as host, anyio.create_task_group() as calling:
+
+        async def call() -> None:
+            results.append(await ended(host, ASK, **arguments))
+
+        calling.start_soon(call)
+        with anyio.fail_after(DEADLINE_SECONDS):
+            await user.was_asked.wait()
+        calling.start_soon(call)
+        with anyio.fail_after(DEADLINE_SECONDS):
+            while not any("still running" in message for _, message in host.progress):
+                await anyio.lowlevel.checkpoint()  # only the second call says so
+        user.may_answer.set()
+    assert results[0] == results[1]
+    assert results[0]["notes"] == ["The user approved search of tickets."]
+    assert len(user.asked) == 1
+    assert requests(emulator) == 2
+
+
+async def test_a_model_cannot_approve_by_a_call_that_was_handed_over_before_its_user_could_be_asked(
+    hosts: Connected, emulator: RunningEmulator, era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = HoldingUser(emulator)
+    user.answers = ("cancel", True)
+    waits = anyio.Event()
+    waiting = approvals._waiting
+
+    async def noted(*arguments: Any) -> Any:
+        if user.is_held():
+            waits.set()
+        return await waiting(*arguments)
+
+    monkeypatch.setattr(approvals, "_waiting", noted)
+    async with hosts(era, user, hand_over_seconds=LATE, model_approvals="allow") as host:
+        _, facts, _ = await host.call(ASK, **SEARCH)
+        user.release()
+        (pending,) = facts["pending_calls"]
+        output = {"approval_request_id": pending["approval_request_id"], "approve": True}
+        running: dict[str, str] = {}
+
+        async def call(name: str) -> None:
+            _, facts, _ = await host.call(CONTINUE, conversation_id=pending_in, outputs=[output])
+            running[name] = facts["response_id"]
+
+        pending_in = facts["conversation_id"]
+        with settable_clock() as clock, anyio.fail_after(DEADLINE_SECONDS + LATE):
+            async with anyio.create_task_group() as calling:
+                calling.start_soon(call, "first")
+                while not user.is_held():
+                    await anyio.lowlevel.checkpoint()
+                # The first call has the conversation: the second waits for it until its host's time is up.
+                calling.start_soon(call, "second")
+                await waits.wait()
+                clock.advance(LATE)
+        await host.call("get_response", response_id=running["first"], cancel=True)
+        later = await ended(host, "get_response", response_id=running["second"])
+        user.release()
+    assert later["notes"] == [
+        "The host did not wait until its user could be asked: nothing was approved, the calls wait in pending_calls."
+    ]
+    assert len(user.asked) == 2
+    assert requests(emulator) == 2
 
 
 async def test_the_turn_after_an_approval_can_be_handed_over_and_its_result_has_both_turns(

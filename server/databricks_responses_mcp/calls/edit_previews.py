@@ -1,4 +1,4 @@
-"""Edits that were shown and not written: kept so that exactly what was shown can be written later."""
+"""Edits that were shown but not written: kept so that exactly what was shown can be written later."""
 
 import secrets
 from collections import OrderedDict
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MAX_PREVIEWS = 50
 MAX_PREVIEW_CHARACTERS = 32_000_000
-"""How much text all previews of one server may hold: the files as they were read, and as they would be."""
+"""Limit for the text of all previews of one server: the files as they were read, and as they would be."""
 
 
 @dataclass(eq=False)
@@ -25,7 +25,7 @@ class EditPreview:
         after: texts by name, of all files that there would be.
         facts: the result that showed it.
         is_written: whether it was written.
-        lock: held while it is written.
+        lock: acquired while it is written.
     """
 
     staging: "Staging"
@@ -36,7 +36,7 @@ class EditPreview:
 
     @property
     def characters(self) -> int:
-        """How much text it holds."""
+        """How many characters of text it keeps in memory."""
         return sum(map(len, self.staging.texts.values())) + sum(map(len, self.after.values()))
 
 
@@ -58,5 +58,5 @@ class EditPreviews:
         return preview_id
 
     def get(self, preview_id: str) -> EditPreview | None:
-        """The preview, if it is still kept."""
+        """Return the preview, if it is still kept."""
         return self._previews.get(preview_id)

@@ -1,4 +1,4 @@
-"""What a caller names, made into what a model is shown: files into words, images into URLs."""
+"""Files and images that a caller names, read into the text and the URLs that a request has."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _MOST_IMAGE_BYTES = 24_000_000
 
 
 async def allowed_paths(app: App) -> AllowedPaths:
-    """Where local files may be used: as configured, else in the working directory if that is a project."""
+    """Return where local files may be used: as configured, else in the working directory if that is a project."""
     settings = app.bridge.settings
     roots = settings.allowed_dirs
     if roots is None:
@@ -24,7 +24,7 @@ async def allowed_paths(app: App) -> AllowedPaths:
 
 
 async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> str:
-    """The prompt with the content of ``files`` after it.
+    """Return the prompt with the content of ``files`` after it.
 
     Raises:
         BridgeError: naming every file that cannot be read.
@@ -41,10 +41,10 @@ async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> str:
 
 
 async def image_urls(app: App, images: Sequence[str]) -> list[str]:
-    """Data URLs of the images: not every model fetches, and none reaches this machine.
+    """Return data URLs of the images: not every model fetches URLs, and none can read this machine.
 
     Raises:
-        BridgeError: naming every image that cannot be taken.
+        BridgeError: naming every image that cannot be used.
     """
     if not images:
         return []
@@ -54,7 +54,7 @@ async def image_urls(app: App, images: Sequence[str]) -> list[str]:
         max_bytes=settings.max_image_bytes,
         max_total_bytes=_MOST_IMAGE_BYTES,
         allow_private=settings.allow_private_urls,
-        # Pictures that were drawn before are there to be gone on with.
+        # Generated images may be edited further.
         allowed=(await allowed_paths(app)).also(settings.image_dir),
     )
     return [image.url for image in loaded]

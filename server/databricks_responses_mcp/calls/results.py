@@ -217,7 +217,7 @@ def _stored(lead: Lead) -> str:
 def _cap_text(app: App, facts: dict[str, Any], limit: int, texts: JsonTexts) -> dict[str, Any]:
     """Cut what is longer than ``limit`` characters; the whole of it stays readable as a resource.
 
-    The calls that wait are never cut: the host must carry them out as they are.
+    Pending calls are never cut: the host must carry them out as they are.
     """
     capped = dict(facts)
     for name in ("text", "refusal", "diff"):

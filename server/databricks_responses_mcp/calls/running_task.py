@@ -101,7 +101,7 @@ class RunningTask:
         self._running = running
         self.questions: dict[str, InputRequest] = {}
         self._params, self._call_next = params, call_next
-        self._ctx = TaskRequestContext(**{field.name: getattr(ctx, field.name) for field in fields(ctx)}, task=self)
+        self._ctx = ctx
         self._app = ctx.lifespan_context
         self._jobs: Jobs = self._app.jobs
         self._settings: Settings = self._app.bridge.settings
@@ -185,8 +185,11 @@ class RunningTask:
 
     async def _rounds_of_call(self) -> CallToolResult | InputRequiredResult:
         """Call the tool, again with the user's answers after each question that it asks."""
+        context = TaskRequestContext(
+            **{field.name: getattr(self._ctx, field.name) for field in fields(self._ctx)}, task=self
+        )
         while True:
-            result = await self._call_next(self._ctx)
+            result = await self._call_next(context)
             if not isinstance(result, InputRequiredResult):
                 assert isinstance(result, CallToolResult)
                 return result

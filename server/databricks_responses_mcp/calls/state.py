@@ -1,4 +1,4 @@
-"""What the tools of one server share, for as long as it runs."""
+"""What the calls of one server share, for as long as it runs."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -26,60 +26,60 @@ _UNSAVED_BYTES = 128_000_000
 
 
 class LongTexts:
-    """Whole answers that were too long to hand over at once; the oldest go when there are too many."""
+    """Whole answers that were too long for a result; the oldest are removed when there are too many."""
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, str] = OrderedDict()
-        self._held = 0
+        self._characters = 0
         self._count = 0
 
     def keep(self, text: str) -> str:
-        """Remember ``text``; returns the URI that it can be read at, which is the same for the same text."""
+        """Remember ``text``; returns the URI that it can be read at, the same for the same text."""
         known = next((key for key, kept in reversed(self._texts.items()) if kept == text), None)
         if known is not None:
             return f"answer://{known}"
         self._count += 1
         key = f"{self._count}"
         self._texts[key] = text
-        self._held += len(text)
-        while self._held > _LONG_TEXTS_CHARACTERS and len(self._texts) > 1:
-            self._held -= len(self._texts.popitem(last=False)[1])
+        self._characters += len(text)
+        while self._characters > _LONG_TEXTS_CHARACTERS and len(self._texts) > 1:
+            self._characters -= len(self._texts.popitem(last=False)[1])
         return f"answer://{key}"
 
     def get(self, key: str) -> str | None:
-        """The text kept under the last part of its URI."""
+        """Return the text that is kept under the last part of its URI."""
         return self._texts.get(key)
 
 
 class UnsavedPictures:
-    """Pictures that no disk would take: paid for, so kept in memory; the oldest go when there are too many."""
+    """Images that could not be saved: paid for, so kept in memory; the oldest are removed when there are too many."""
 
     def __init__(self) -> None:
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
-        self._held = 0
+        self._bytes = 0
 
     def keep(self, name: str, data: bytes) -> str:
         """Remember ``data``; returns the URI that it can be read at."""
-        self._held += len(data) - len(self._pictures.pop(name, b""))
+        self._bytes += len(data) - len(self._pictures.pop(name, b""))
         self._pictures[name] = data
-        while self._held > _UNSAVED_BYTES and len(self._pictures) > 1:
-            self._held -= len(self._pictures.popitem(last=False)[1])
+        while self._bytes > _UNSAVED_BYTES and len(self._pictures) > 1:
+            self._bytes -= len(self._pictures.popitem(last=False)[1])
         return f"image://{name}"
 
     def get(self, name: str) -> bytes | None:
-        """The bytes kept under the last part of their URI."""
+        """Return the bytes that are kept under the last part of their URI."""
         return self._pictures.get(name)
 
 
 @dataclass
 class App:
-    """Handed to every tool as the lifespan context.
+    """The lifespan context of the server: `ToolCall.app`.
 
     Attributes:
         bridge: the workspace.
         long_texts: whole answers that were cut for the host.
-        unsaved: pictures that could not be written.
-        previews: edits that were shown and not written.
+        unsaved: images that could not be saved.
+        previews: edits that were shown but not written.
         thumbnails: lets one thumbnail be made at a time: each may take the memory of a whole picture.
         background: runs what outlives a call, until the server ends; None where there is no server.
     """
@@ -129,18 +129,18 @@ class App:
 
 
 def app_of(ctx: Context[App]) -> App:
-    """The shared state of the server that a call came to."""
+    """Return what the calls of the request's server share."""
     return ctx.request_context.lifespan_context
 
 
 def host_of(session: ServerSession) -> HostLimits:
-    """What the host at the other end of a session accepts."""
+    """Return what the host at the other end of a session accepts."""
     client = session.client_params
     return limits_of(client.client_info.name if client is not None else None)
 
 
 def reporter_of(ctx: Context[App]) -> Reporter | None:
-    """Where a call's progress goes; None if the host did not ask for any."""
+    """Return what sends a call's progress to its host; None if the host asked for none."""
     meta = ctx.request_context.meta
     if meta is None or meta.get("progress_token") is None:
         return None

@@ -1,4 +1,4 @@
-"""What is answered about tasks: of this process, of another one, of one that is gone."""
+"""Answers to requests about tasks: of this process, of another one, or of one that has ended."""
 
 import time
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ Ctx = ServerRequestContext[App, Any]
 
 
 async def look_at(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str) -> HandlerResult:
-    """The task as it is now.
+    """Return the task as it is now.
 
     Raises:
         MCPError: -32602 if there is none; -32603 if that cannot be found out.
@@ -35,18 +35,18 @@ async def look_at(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str) ->
     job = app.jobs.here(task_id)
     if job is None:
         return await _of_stored_job(app, host, await _stored(app, task_id))
-    # Its end is told when it is kept, and so is the same everywhere.
+    # It has ended once its end is stored, and so is the same in every process.
     if not job.done.is_set() or job.ending is None or job.ended_at is None:
         return await _unfinished(app, job, running.get(task_id))
     fields = task_fields(task_id, job.started_at, job.ended_at, app.bridge.settings, is_over=True)
     if isinstance(job.result, CallToolResult):
-        # As it was made for the host that called.
+        # As it was cut for the host that called.
         return {**fields, "status": "completed", "result": dumped(job.result)}
     return {**fields, **await _over(app, host, task_id, job.tool, job.ending, job.ended)}
 
 
 async def update(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str, responses: Mapping[str, Any]) -> None:
-    """Hand answers to a task that waits for them; what it did not ask is passed over.
+    """Give answers to a task that waits for them; answers to what it did not ask are ignored.
 
     Raises:
         MCPError: -32602 if there is no such task, or an answer is none; -32603 if that cannot be found out, or the task
@@ -105,9 +105,10 @@ async def _of_stored_job(app: App, host: HostLimits, stored: Job) -> dict[str, A
 async def _over(
     app: App, host: HostLimits, task_id: str, tool: str, ending: Ending, ended: ResultRecord
 ) -> dict[str, Any]:
-    """How a task ended. ``failed`` is for JSON-RPC errors alone: a tool's failure is a result, with what had come.
+    """Return how a task ended.
 
-    So is the interruption of a call, which no error could carry the partial text of.
+    ``failed`` is for JSON-RPC errors alone: a tool's failure is a result, with what it had received. So is the
+    interruption of a call, whose partial text no error could carry.
     """
     if (error := ended.facts.get(PROTOCOL_ERROR)) is not None:
         return {"status": "failed", "statusMessage": str(ended.error), "error": error}

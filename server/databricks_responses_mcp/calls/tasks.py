@@ -1,10 +1,10 @@
 """The extension ``io.modelcontextprotocol/tasks`` (SEP-2663): long calls as tasks, for hosts that declare it.
 
-What becomes a task is the server's decision. Ours: a call that ends, or asks its user something, within
-``TaskPolicy.after_seconds`` is answered as ever, since a task would cost its host another request and the wait until it
-looks again; whatever takes longer becomes a task. That is soon, not only shortly before the host would give up: from
-then on the call needs no connection, survives its host and is found again by its id, so nothing that is paid for hangs
-on a pipe. Its progress then is the task's ``statusMessage``.
+The server decides which calls become tasks. A call that ends, or asks its user something, within
+``TaskPolicy.after_seconds`` is answered directly, since a task would cost its host another request and the wait until
+it asks again; a call that takes longer becomes a task. That is soon, not only shortly before the host would give up:
+from then on the call needs no connection and is found again by its id, also after its host has restarted. Its progress
+is then the task's ``statusMessage``.
 
 A task is a job (``calls/jobs.py``): its id is the job's, which ``get_response`` takes as well. Hosts that do not
 declare the extension see nothing of this.
@@ -39,9 +39,9 @@ class TaskPolicy:
     """When calls of a tool become tasks.
 
     Attributes:
-        after_seconds: they are answered without one if they end in that time. A tool may become a task earlier
+        after_seconds: calls that end in that time are answered without a task. A tool may become a task earlier
             (``running_task.hand_over``).
-        required: whether a host that does not declare the extension cannot call the tool.
+        required: whether the tool is refused to hosts that do not declare the extension.
     """
 
     after_seconds: float = AFTER_SECONDS
@@ -94,10 +94,10 @@ class TasksExtension(Extension):
         ]
 
     async def intercept_tool_call(self, params: CallToolRequestParams, ctx: Ctx, call_next: CallNext) -> HandlerResult:
-        """Answer a call, with a task if it takes long and its host can do with one.
+        """Answer a call; with a task if it takes long and its host declares tasks.
 
         Raises:
-            MCPError: -32021 if the tool takes a task and the host did not declare the extension.
+            MCPError: -32021 if the tool requires tasks and the host does not declare the extension.
         """
         policy = self.policies.get(params.name)
         if policy is None:
