@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 import sys
 from databricks_responses_mcp.cli import sdk_patches
@@ -21,3 +23,48 @@ def test_models_wait_until_they_are_needed_and_rich_is_not_imported() -> None:
     """Both reach into the SDK: this fails when a new SDK no longer has what they look for."""
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False", "[]"]
+
+
+STDIO = """
+import sys
+from databricks_responses_mcp.cli import sdk_patches
+sdk_patches.WEB_PACKAGES |= set(sys.argv[1:])
+sdk_patches.import_without_web("databricks_responses_mcp.cli.serve")
+print(*sorted(sdk_patches.WEB_PACKAGES & set(sys.modules)))
+from databricks_responses_mcp.server import MCPServer
+import inspect, starlette.applications
+print("starlette" in str(inspect.getmodule(starlette.applications.Starlette).__file__))
+import databricks_responses_mcp.server as server
+from mcp.server.lowlevel import server as lowlevel
+print(lowlevel.Starlette is starlette.applications.Starlette)
+"""
+
+
+def run_python(*arguments: str) -> list[str]:
+    """The lines that Python prints."""
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_the_server_is_imported_without_a_web_server_that_can_be_imported_later() -> None:
+    """It reaches into the SDK: this fails when a new SDK needs a package of the web to be imported."""
+    assert run_python("-c", STDIO) == ["", "True", "False"]
+
+
+def test_a_package_that_cannot_be_done_without_is_imported() -> None:
+    # As if the SDK began to need something of the web while it is imported: anyio, of which it does.
+    assert run_python("-c", STDIO, "anyio") == ["anyio httpx2 sse_starlette starlette uvicorn", "True", "True"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--log-level", "ERROR"), ("serve",)])
+def test_a_host_s_session_over_stdio_never_imports_a_web_server(arguments: tuple[str, ...]) -> None:
+    code = (
+        "import sys\n"
+        "from databricks_responses_mcp.cli.main import run\n"
+        "run(sys.argv[1:])\n"
+        "print(*{'httpx2', 'sse_starlette', 'starlette', 'uvicorn'} & set(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], input="", capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "\n"

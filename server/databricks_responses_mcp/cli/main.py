@@ -12,7 +12,7 @@ from databricks_responses_mcp import __version__
 from databricks_responses_mcp.cli.errors import exit_code_of
 from databricks_responses_mcp.cli.help import EXIT_CODES_HELP, NamingContext
 from databricks_responses_mcp.cli.redacted_streams import redacted_streams
-from databricks_responses_mcp.cli.sdk_patches import defer_wire_models
+from databricks_responses_mcp.cli.sdk_patches import defer_wire_models, import_without_web
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 COMMANDS = {
@@ -46,8 +46,6 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name == "serve":
-            defer_wire_models()
         command = importlib.import_module(f"databricks_responses_mcp.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
@@ -84,8 +82,17 @@ def run(argv: Sequence[str]) -> int:
         return _run(arguments, secrets)
 
 
+def _import_server(arguments: list[str]) -> None:
+    """Import the command that serves, and the SDK with it: without a web server, unless it is to serve HTTP."""
+    defer_wire_models()
+    if not any(argument == "--http" or argument.startswith("--http=") for argument in arguments):
+        import_without_web("databricks_responses_mcp.cli.serve")
+
+
 def _run(arguments: list[str], secrets: SecretValues) -> int:
     try:
+        if arguments[0] == "serve":
+            _import_server(arguments)
         result = commands.main(args=arguments, prog_name="databricks-responses-mcp", standalone_mode=False, obj=secrets)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())

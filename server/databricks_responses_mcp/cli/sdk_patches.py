@@ -1,9 +1,83 @@
 """The SDK without what a session of ours never uses: a host waits for every millisecond of the start.
 
-Both reach into the SDK. Where a later SDK has moved what they look for, they do nothing, and the start is slower.
+All of it reaches into the SDK. Where a later SDK has moved what is looked for, nothing changes but a slower start.
 """
 
+import importlib
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+WEB_PACKAGES = frozenset({"httpx2", "sse_starlette", "starlette", "uvicorn"})
+"""What the SDK imports for its HTTP server and client, and never uses over stdio."""
+
+_REIMPORTED = frozenset({"databricks_responses_mcp", "mcp"})
+"""What may hold a placeholder."""
+
+
+def import_without_web(module: str) -> None:
+    """Import a module, and what it imports of the SDK, with placeholders for the packages of the web.
+
+    The placeholders are gone afterwards: what imports such a package later gets the real one. A module that cannot be
+    imported with them is imported without.
+    """
+    before = set(sys.modules)
+    if any(name.partition(".")[0] in WEB_PACKAGES for name in before):
+        importlib.import_module(module)
+        return
+    try:
+        with _placeholders():
+            importlib.import_module(module)
+    except Exception:  # noqa: BLE001 - whatever the SDK does with a placeholder; a fault of the module comes again below
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] in _REIMPORTED:
+                del sys.modules[name]
+        importlib.import_module(module)
+
+
+@contextmanager
+def _placeholders() -> Iterator[None]:
+    finder = _Finder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name, module in list(sys.modules.items()):
+            if isinstance(module, _Placeholder):
+                del sys.modules[name]
+
+
+class _Placeholder(ModuleType):
+    """A module in which every name is a class that nothing is: enough for annotations and base classes."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        made = type(name, (), {"__module__": self.__name__})
+        setattr(self, name, made)
+        return made
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Finds a placeholder for each package of the web and for all that is in it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.partition(".")[0] not in WEB_PACKAGES:
+            return None
+        return ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Placeholder(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing is in it."""
 
 
 def defer_wire_models() -> None:
