@@ -86,3 +86,12 @@ def test_ids_of_items_that_come_twice_are_renamed_and_calls_with_their_outputs()
 def test_items_without_an_id_and_references_to_items_pass() -> None:
     items: list[Any] = [{}, {"id": 7}, {"id": 7}, {"id": "m"}, {"type": "item_reference", "id": "m"}]
     assert unique_items(items) == items
+
+
+def test_an_id_that_thousands_of_items_share_is_numbered_in_one_pass() -> None:
+    # Trying each number from the beginning would take 800 million looks.
+    items = [{"type": "message", "id": "msg", "role": "assistant"}] * 40_000
+
+    names = [item["id"] for item in unique_items(items)]
+
+    assert names == ["msg", *(f"msg_{number}" for number in range(2, 40_001))]

@@ -33,30 +33,28 @@ def unique_items(items: Iterable[Item]) -> list[Item]:
     """The items, their calls as `unique_calls` gives them, with no ``id`` of an item used by an earlier one."""
     sent = unique_calls(items)
     # Approvals are answered by these, so they are never renamed here.
-    used = {item["id"] for item in sent if _own_key(item) == "id"}
+    used = _Used(item["id"] for item in sent if _own_key(item) == "id")
     return [_with_unused_id(item, used) for item in sent]
 
 
-def _with_unused_id(item: Item, used: set[str]) -> Item:
+def _with_unused_id(item: Item, used: "_Used") -> Item:
     given = item.get("id")
     if not isinstance(given, str) or _own_key(item) == "id" or item.get("type") == "item_reference":
         return item
-    name = _unused(given, used)
-    used.add(name)
+    name = used.new(given)
     return item if name == given else {**item, "id": name}
 
 
 class _Ids:
     def __init__(self, taken: Iterable[str]) -> None:
-        self._used = set(taken)
+        self._used = _Used(taken)
         self._unanswered: dict[str, deque[str]] = {}
         self._newest: dict[str, str] = {}
 
     def renamed(self, item: Item) -> Item:
         if (key := _own_key(item)) is not None:
             given = str(item[key])
-            name = _unused(short_id(given), self._used)
-            self._used.add(name)
+            name = self._used.new(short_id(given))
             self._unanswered.setdefault(given, deque()).append(name)
             self._newest[given] = name
             return item if name == given else {**item, key: name}
@@ -82,9 +80,22 @@ def _own_key(item: Mapping[str, Any]) -> str | None:
     return "call_id" if is_call and isinstance(item.get("call_id"), str) else None
 
 
-def _unused(name: str, used: set[str]) -> str:
-    number, candidate = 1, name
-    while candidate in used:
-        number += 1
-        candidate = f"{name[: MAX_ID - _SUFFIX]}_{number}"
-    return candidate
+class _Used:
+    """Ids that are used."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = set(names)
+        self._newest: dict[str, int] = {}
+
+    def new(self, name: str) -> str:
+        """Return the id, with the lowest free number after it if it is used; it is used from now on."""
+        candidate = name
+        if name in self._names:
+            # Some servers give all their items one id: each must not try all the numbers before its own.
+            number = self._newest.get(name, 1)
+            while candidate in self._names:
+                number += 1
+                candidate = f"{name[: MAX_ID - _SUFFIX]}_{number}"
+            self._newest[name] = number
+        self._names.add(candidate)
+        return candidate
