@@ -19,7 +19,7 @@ def main() -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from benchmarks.catalogue import BENCHMARKS
-    from benchmarks.measuring import Row
+    from benchmarks.measuring import Curve, Row, load_before
     from benchmarks.report import as_json, print_table, publish
     from benchmarks.running import Run
 
@@ -32,7 +32,9 @@ def main() -> int:
     if options.publish and (options.quick or options.only):
         parser.error("--publish publishes a whole run: not with --quick or --only")
 
+    load = load_before()
     rows: list[Row] = []
+    curves: list[Curve] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         chosen = {name: BENCHMARKS[name] for name in BENCHMARKS if not options.only or name in options.only}
@@ -40,14 +42,14 @@ def main() -> int:
         for name, benchmark in chosen.items():
             progress.start_task(tasks[name])
             with tempfile.TemporaryDirectory(prefix="benchmarks-") as workdir:
-                run = Run(options.quick, Path(workdir), partial(progress.advance, tasks[name]))
+                run = Run(options.quick, Path(workdir), partial(progress.advance, tasks[name]), curves)
                 rows += benchmark.run(run)
     if options.json:
         print(as_json(rows))
     else:
         print_table(rows)
     if options.publish:
-        publish(rows)
+        publish(rows, curves, load)
     return 0
 
 

@@ -54,6 +54,27 @@ def one_by_one(run: Run) -> list[Row]:
     )
 
 
+def without_store(run: Run) -> list[Row]:
+    """CPU of a call whose conversation is kept in memory alone, beside one that is kept on disk."""
+    rounds, count = _QUICK if run.quick else _ONE_BY_ONE
+    off, kept = _Series(), _Series()
+    with upstream() as port:
+        environ = server_environ(port, run.workdir)
+        with (
+            McpServer(BRIDGE, {**environ, "RESPONSES_MCP_STORE": "off"}) as without,
+            McpServer(BRIDGE, environ) as bridge,
+        ):
+            sides = [((without, ASK[BRIDGE]), off), ((bridge, ASK[BRIDGE]), kept)]
+            for (server, call), _ in sides:
+                server.list_tools(LEGACY)
+                run_calls((server, call), 1 if run.quick else _WARM_UP, 1)
+            for number in range(rounds):
+                for side, series in sides if number % 2 == 0 else reversed(sides):
+                    _round(side, series, count, 1)
+                run.advance()
+    return rows_measured([_cpu("warm call", off, kept, "the store on disk; ours is RESPONSES_MCP_STORE=off", 1.0)])
+
+
 def in_flight(run: Run) -> list[Row]:
     """Calls a second with 32 of them under way at any time."""
     rounds, count = (1, 2 * IN_FLIGHT) if run.quick else _IN_FLIGHT
@@ -79,7 +100,7 @@ def _measure(run: Run, rounds: int, count: int, *, in_flight: int) -> tuple[_Ser
             bridge.list_tools(LEGACY)
             floor.list_tools(LEGACY)
             for call, _ in sides:
-                _calls(call, in_flight if run.quick else max(_WARM_UP, 2 * in_flight), in_flight)
+                run_calls(call, in_flight if run.quick else max(_WARM_UP, 2 * in_flight), in_flight)
             for number in range(rounds):
                 for call, series in sides if number % 2 == 0 else reversed(sides):
                     _round(call, series, count, in_flight)
@@ -91,14 +112,14 @@ def _measure(run: Run, rounds: int, count: int, *, in_flight: int) -> tuple[_Ser
 def _round(call: Call, series: _Series, count: int, in_flight: int) -> None:
     server, _ = call
     before, started = server.cpu(), perf_counter()
-    series.latencies += _calls(call, count, in_flight)
+    series.latencies += run_calls(call, count, in_flight)
     series.seconds.append((perf_counter() - started) / count)
     after = server.cpu()
     if before is not None and after is not None:
         series.cpu.append((after - before) / count)
 
 
-def _calls(call: Call, count: int, in_flight: int) -> list[float]:
+def run_calls(call: Call, count: int, in_flight: int) -> list[float]:
     """Make ``count`` calls; returns how long each took, in seconds."""
     server, params = call
     sent: dict[int, float] = {}

@@ -115,7 +115,7 @@ def sized_events(kind: str, count: int) -> list[dict[str, Any]]:
         return citation_events(count)
     if kind == "calls":
         return call_events([json.dumps({"path": f"src/module_{n}.py", "line": n}) for n in range(count)])
-    return call_events([json.dumps({"path": "src/module.py", "content": _prose(count)})])
+    return call_events([json.dumps({"path": "src/module.py", "content": prose(count)})])
 
 
 def citation_events(count: int) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def call_events(arguments: list[str]) -> list[dict[str, Any]]:
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 
-def _prose(characters: int) -> str:
+def prose(characters: int) -> str:
     """So many characters of lines of words."""
     line = " ".join(_WORDS[1:]) + "\n"
     return (line * (characters // len(line) + 1))[:characters]
@@ -212,6 +212,15 @@ def text_json(deltas: int) -> bytes:
     """The same answer as one JSON body, for a client that does not stream."""
     response = text_events(deltas)[-1]["response"]
     return json.dumps(response, separators=(",", ":")).encode()
+
+
+def chat_json(deltas: int) -> bytes:
+    """The same answer as one body of the Chat Completions API, which some peers use."""
+    text = text_events(deltas)[-1]["response"]["output"][0]["content"][0]["text"]
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    usage = {"prompt_tokens": 14, "completion_tokens": 24, "total_tokens": 38}
+    answer = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1769900000, "model": "gpt-5"}
+    return json.dumps({**answer, "choices": [choice], "usage": usage}, separators=(",", ":")).encode()
 
 
 def noise_png(width: int, height: int) -> bytes:

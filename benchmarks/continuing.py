@@ -33,20 +33,20 @@ def run(run: Run) -> list[Row]:
     """Rounds of calls that go on with a conversation in memory, with others on disk, and that do without the bridge."""
     rounds, calls = (1, 2) if run.quick else (_ROUNDS, _CALLS)
     path = run.workdir / "conversations.db"
-    anyio.run(_fill, path, rounds * calls + 1)
+    anyio.run(fill, path, rounds * calls + 1, _TURNS)
     warm, cold, direct = [], [], []
     with upstream() as port:
         environ = {**server_environ(port, run.workdir), "RESPONSES_MCP_STORE": str(path)}
-        with McpServer(BRIDGE, environ) as bridge, _Direct(environ) as client:
+        with McpServer(BRIDGE, environ) as bridge, Direct(environ, _TURNS) as client:
             bridge.list_tools(LEGACY)
             for _ in range(1 if run.quick else 10):
-                _go_on(bridge, 0)
+                go_on(bridge, 0)
                 client.ask()
             for number in range(rounds):
                 of_this = range(1 + number * calls, 1 + (number + 1) * calls)
                 direct.append(statistics.median(client.ask() for _ in of_this))
-                warm.append(statistics.median(_go_on(bridge, 0) for _ in of_this))
-                cold.append(statistics.median(_go_on(bridge, which) for which in of_this))
+                warm.append(statistics.median(go_on(bridge, 0) for _ in of_this))
+                cold.append(statistics.median(go_on(bridge, which) for which in of_this))
                 run.advance()
     may = [_BEYOND_MS] * rounds
     beyond = {"in memory": warm, "on disk": cold}
@@ -59,7 +59,7 @@ def run(run: Run) -> list[Row]:
     return rows
 
 
-def _go_on(bridge: McpServer, which: int) -> float:
+def go_on(bridge: McpServer, which: int) -> float:
     """Milliseconds of one call."""
     arguments = {"prompt": "And then?", "conversation_id": f"conv_{which}"}
     started = perf_counter()
@@ -67,18 +67,18 @@ def _go_on(bridge: McpServer, which: int) -> float:
     return (perf_counter() - started) * 1e3
 
 
-class _Direct:
+class Direct:
     """A client without the bridge, which has the history already."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
+    def __init__(self, environ: dict[str, str], turns: int) -> None:
         import httpx
 
         headers = {"authorization": f"Bearer {environ['DATABRICKS_TOKEN']}"}
         self._client = httpx.Client(base_url=environ["DATABRICKS_HOST"], headers=headers, timeout=60)
-        said = [*_said(), *_items()] * _TURNS
+        said = [*_said(), *_items()] * turns
         self._body = {"model": TEXT_MODEL, "input": [*said, *_said()], "stream": True}
 
-    def __enter__(self) -> "_Direct":
+    def __enter__(self) -> "Direct":
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -95,7 +95,7 @@ class _Direct:
         return (perf_counter() - started) * 1e3
 
 
-async def _fill(path: Path, conversations: int) -> None:
+async def fill(path: Path, conversations: int, turns: int) -> None:
     """Conversations as the bridge keeps them: one turn by its store, copied where the file lies."""
     store = open_store(str(path))
     state = ConversationState(endpoint=TEXT_MODEL, parameters={"instructions": "Answer briefly."})
@@ -111,13 +111,13 @@ async def _fill(path: Path, conversations: int) -> None:
     )
     await store.add_turn("conv_0", turn, state, title="A long one")
     await store.aclose()
-    await anyio.to_thread.run_sync(_copy, path, conversations)
+    await anyio.to_thread.run_sync(_copy, path, conversations, turns)
 
 
-def _copy(path: Path, conversations: int) -> None:
+def _copy(path: Path, conversations: int, turns: int) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        _copy_rows(connection, "turns", "number", range(2, _TURNS + 1), "?")
-        connection.execute("UPDATE conversations SET turns = ?", (_TURNS,))
+        _copy_rows(connection, "turns", "number", range(2, turns + 1), "?")
+        connection.execute("UPDATE conversations SET turns = ?", (turns,))
         for table in ("conversations", "states", "turns"):
             _copy_rows(connection, table, "conversation_id", range(1, conversations), "'conv_' || ?")
         connection.commit()
@@ -126,7 +126,7 @@ def _copy(path: Path, conversations: int) -> None:
 def _copy_rows(connection: sqlite3.Connection, table: str, changed: str, values: range, becomes: str) -> None:
     columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
     taken = ", ".join(becomes if name == changed else name for name in columns)
-    rows = f"INSERT INTO {table} SELECT {taken} FROM {table} WHERE conversation_id = 'conv_0'"
+    rows = f"INSERT INTO {table} SELECT {taken} FROM {table} WHERE owner = '' AND conversation_id = 'conv_0'"
     one = " AND number = 1" if changed == "number" else ""
     connection.executemany(rows + one, [(value,) for value in values])
 

@@ -39,6 +39,63 @@ class Row:
         return None if self.target is None else self.ratio <= self.target
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How a cost grows with a size.
+
+    Attributes:
+        name: of its plot's file.
+        about: what was measured, in a few words.
+        quantity: what the sizes are.
+        unit: of the costs.
+        beside: what the floor is.
+        sizes: in ascending order.
+        ours: the bridge's cost at each size.
+        floor: the floor's.
+    """
+
+    name: str
+    about: str
+    quantity: str
+    unit: str
+    beside: str
+    sizes: Sequence[int]
+    ours: Sequence[float]
+    floor: Sequence[float]
+
+    @property
+    def exponent(self) -> float:
+        """See `fitted_exponent`."""
+        return fitted_exponent(self.sizes, self.ours)
+
+
+_EXPONENTS = [n / 100 for n in range(5, 301)]
+
+
+def fitted_exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
+    """The k of the curve ``fixed + factor * size ** k`` that is nearest to the costs; 0 if they do not grow.
+
+    Errors are relative, and the fixed part is at least 0. Costs that grow by less than a tenth do not grow.
+    """
+    if max(costs) < 1.1 * costs[0]:
+        return 0.0
+    return min(_EXPONENTS, key=lambda k: _error(sizes, costs, k))
+
+
+def _error(sizes: Sequence[float], costs: Sequence[float], k: float) -> float:
+    """The squared relative error of the best curve with that exponent."""
+    # Relative errors: fixed * (1 / cost) + factor * (size ** k / cost) is to be 1 everywhere.
+    ones = [1 / cost for cost in costs]
+    grown = [(size / sizes[-1]) ** k / cost for size, cost in zip(sizes, costs, strict=True)]
+    aa, ab, bb = (sum(p * q for p, q in zip(*pair, strict=True)) for pair in ((ones,) * 2, (ones, grown), (grown,) * 2))
+    a, b = sum(ones), sum(grown)
+    determinant = aa * bb - ab * ab
+    fixed = (a * bb - b * ab) / determinant if determinant > 1e-12 * aa * bb else 0.0
+    fixed = max(fixed, 0.0)
+    factor = (b - fixed * ab) / bb
+    return sum((fixed * p + factor * q - 1) ** 2 for p, q in zip(ones, grown, strict=True))
+
+
 def compare(
     benchmark: str,
     measure: str,
@@ -93,11 +150,28 @@ def peak_memory(pid: int) -> float | None:
         return None
 
 
+def resident_memory(pid: int) -> float | None:
+    """The resident memory of a process, in bytes."""
+    try:
+        return _status(pid, "VmRSS")
+    except OSError:
+        return None
+
+
 def machine() -> str:
     """The machine and the interpreter, in one line."""
     import platform
 
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+
+
+def load_before() -> str:
+    """How busy the machine is before the benchmarks make it so, in a sentence."""
+    if not hasattr(os, "getloadavg"):
+        return "Its load before is not known."
+    _, load, _ = os.getloadavg()
+    busy = "it was busy with other work: ratios count, times do not" if load > 0.5 else "it was idle"
+    return f"Load before: {load:.1f} on {os.cpu_count()} CPUs, so {busy}."
 
 
 def _status(pid: int, field: str) -> float | None:

@@ -40,9 +40,12 @@ class McpServer:
     Args:
         command: what to run.
         environ: its whole environment.
+        patience: seconds after which it is ended.
     """
 
-    def __init__(self, command: tuple[str, ...], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: tuple[str, ...], environ: Mapping[str, str], *, patience: float = _PATIENCE_SECONDS
+    ) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=environ, cwd=ROOT
@@ -50,7 +53,7 @@ class McpServer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin, self._process.stdout
-        self._watchdog = threading.Timer(_PATIENCE_SECONDS, self._process.kill)
+        self._watchdog = threading.Timer(patience, self._process.kill)
         self._watchdog.daemon = True
         self._watchdog.start()
         self._next = 0
@@ -78,6 +81,10 @@ class McpServer:
     def cpu(self) -> float | None:
         """CPU seconds used so far."""
         return cpu_seconds(self.pid)
+
+    def errors(self) -> bytes:
+        """What it has written to stderr so far."""
+        return os.pread(self._errors.fileno(), os.fstat(self._errors.fileno()).st_size, 0)
 
     def send(self, method: str, params: Mapping[str, Any] | None = None) -> int:
         """Send a request; returns its id."""

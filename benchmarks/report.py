@@ -7,7 +7,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.measuring import Row, machine
+from benchmarks.measuring import Curve, Row, machine
+from benchmarks.plots import write_plots
 
 README = Path(__file__).with_name("README.md")
 _HEADINGS = ("benchmark", "measure", "beside", "ours", "floor", "ratio", "target", "met")
@@ -33,14 +34,20 @@ def as_json(rows: Sequence[Row]) -> str:
     return json.dumps({"machine": machine(), "rows": [{**asdict(row), "met": row.met} for row in rows]}, indent=2)
 
 
-def publish(rows: Sequence[Row]) -> None:
-    """Put the rows in the README, in place of the ones that are there."""
+def publish(rows: Sequence[Row], curves: Sequence[Curve], load: str) -> None:
+    """Put the rows and the plots in the README, in place of the ones that are there.
+
+    Args:
+        load: how busy the machine was.
+    """
+    write_plots(curves)
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(_BEGIN)
     after = rest.split(_END)[1]
     lines = [f"| {' | '.join(cells)} |" for cells in (_HEADINGS, _RULE, *map(_cells, rows))]
-    measured = f"Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}."
-    block = "\n".join([_BEGIN, "", measured, "", *lines, "", _END])
+    measured = f"Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}. {load}"
+    plots = [f"![{curve.about}](plots/{curve.name}.svg)" for curve in curves]
+    block = "\n".join([_BEGIN, "", measured, "", *lines, "", *plots, "", _END])
     README.write_text(f"{before}{block}{after}", encoding="utf-8")
 
 

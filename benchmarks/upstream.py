@@ -14,6 +14,7 @@ from benchmarks.canned import (
     SIZED_MODEL,
     SMALL_PICTURE_MODEL,
     as_base64,
+    chat_json,
     noise_png,
     picture_events,
     server_sent,
@@ -51,12 +52,15 @@ class _Answers:
     def __init__(self, picture: bytes | None) -> None:
         self.text_stream = _stream(text_events(ANSWER_DELTAS))
         self.text_json = _whole(text_json(ANSWER_DELTAS))
+        self.chat_json = _whole(chat_json(ANSWER_DELTAS))
         # Larger than what is shown inline, so that it warms up the making of thumbnails too.
         self.small = _stream(picture_events(as_base64(noise_png(1600, 200)))) if picture else []
         self.large = _stream(picture_events(as_base64(picture))) if picture else []
         self.sized: dict[tuple[bytes, int], list[bytes]] = {}
 
-    def to(self, body: bytes) -> list[bytes]:
+    def to(self, head: bytes, body: bytes) -> list[bytes]:
+        if b"/chat/completions " in head[:_MODEL_WITHIN]:
+            return self.chat_json
         if (named := SIZED_MODEL.search(body, 0, _MODEL_WITHIN)) is not None:
             kind, count = named[1], int(named[2])
             if (kind, count) not in self.sized:
@@ -75,7 +79,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ans
             head = await reader.readuntil(b"\r\n\r\n")
             lines = head.lower().split(b"\r\n")
             length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
-            for piece in answers.to(await reader.readexactly(length)):
+            for piece in answers.to(head, await reader.readexactly(length)):
                 writer.write(piece)
                 await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from math import isfinite
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -19,6 +20,10 @@ MEASURES = {
     "picture": "time, stdio server",
     "store": "CPU per turn kept",
     "continue": "time beyond it, 200 turns on disk",
+    "store-off": "CPU per call",
+    "growth": "CPU, 1,000 conversations",
+    "sweep": "what is kept",
+    "endurance": "of httpx, sqlite3, PIL, loaded for tools/list",
 }
 
 
@@ -59,3 +64,38 @@ def test_results_come_as_json_for_machines() -> None:
         ("CPU per 1000 deltas, one event a read", 1.5, True),
         ("CPU per 1000 deltas, 64 KiB a read", 1.5, True),
     ]
+
+
+FITTED = """
+from benchmarks.measuring import fitted_exponent
+sizes = (10, 100, 1000)
+print([fitted_exponent(sizes, [5 + 0.001 * size**k for size in sizes]) for k in (1.0, 1.5, 2.0)])
+print([fitted_exponent(sizes, [3.0, 3.1, 2.9])])
+"""
+DRAWN = """
+from benchmarks.measuring import Curve
+from benchmarks.plots import svg
+print(svg(Curve("calls", "CPU & more", "calls", "ms", "a <floor>", (10, 100, 1000), (4.1, 5, 14), (2, 4, 30))))
+"""
+
+
+def printed_by(code: str) -> str:
+    # In a process of its own: here the name of the package is that of this folder.
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, encoding="utf-8").stdout
+
+
+def test_the_exponent_of_a_curve_does_not_depend_on_what_every_call_costs() -> None:
+    growing, constant = map(json.loads, printed_by(FITTED).splitlines())
+
+    assert growing == [pytest.approx(k, abs=0.02) for k in (1.0, 1.5, 2.0)]
+    assert constant == [0.0]
+
+
+def test_a_plot_shows_each_point_of_both_sides() -> None:
+    drawn = ElementTree.fromstring(printed_by(DRAWN))
+
+    names = [element.tag.rpartition("}")[2] for element in drawn.iter()]
+    texts = {element.text for element in drawn.iter() if element.text}
+    assert (names.count("circle"), names.count("polyline")) == (6, 2)
+    assert {"bridge", "a <floor>", "10", "100", "1,000", "calls", "CPU & more: exponent 1.00"} <= texts
