@@ -21,6 +21,7 @@ from databricks_responses_mcp.prompts.catalogue import listed_prompts
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.tools.registry import all_tools
 from databricks_responses_mcp.workspace.settings import settings_help
+from databricks_responses_mcp.workspace.surfaces.features import features_table
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -99,6 +100,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "configuration.md": {"settings": settings_table},
     "tools.md": {"tools": tools_reference, "prompts": prompts_reference, "resources": resources_reference},
     "errors.md": {"exit-codes": exit_codes},
+    "models.md": {"features": features_table},
     "long-calls.md": {"patience": host_pages.timeouts_table},
     "command-line.md": {"portable": host_pages.portable_part},
     "maintaining/architecture.md": {"packages": packages.packages_part, "call": call_path.call_path_part},
