@@ -24,6 +24,7 @@ from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_workspace_emulator.server import RunningEmulator, run_emulator
 from harness import settings_for
 from harness.http_process import http_server
+from harness.raw_server import NO_LISTING, raw_server
 from harness.terminal import CommandLine
 from harness.tls_front import self_signed
 
@@ -188,6 +189,27 @@ PROVOCATIONS |= {
     ),
     "There is no such host here": lambda desk: desk.run("install", "cursr"),
 }
+
+
+@provokes("No model to choose")
+async def _no_model(desk: Desk) -> str:
+    for name in [name for name, endpoint in desk.emulator.state.endpoints.items() if endpoint.provider != "anthropic"]:
+        del desk.emulator.state.endpoints[name]
+    desk.emulator.state.services.clear()
+    return await desk.call_ask(settings={"model": None})
+
+
+@provokes("The old name")
+async def _moved(desk: Desk) -> str:
+    desk.emulator.state.switches.legacy_names = False
+    return await desk.call_ask()
+
+
+@provokes("No listing")
+async def _no_listing(desk: Desk) -> str:
+    async with raw_server(b"") as (server, _):
+        server.listing = NO_LISTING
+        return await desk.run("models", DATABRICKS_HOST=server.host)
 
 
 @provokes("The profile is not there")

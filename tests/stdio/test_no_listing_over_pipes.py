@@ -50,7 +50,7 @@ async def test_a_host_without_a_listing_is_named_not_asked_again_and_no_circle_i
                 _, facts, failed = await host.call(ASK, prompt="Hi", model="m", tools=[{"type": "web_search"}])
                 assert (failed, facts["text"]) == (False, "Prose.")
                 assert facts["notes"] == [
-                    "The server ignored the tools of type web_search: its answer was given without them."
+                    "The response does not list the tools of type web_search: the server has probably ignored them."
                 ]
                 missing = b'{"error": {"message": "The model `n` does not exist.", "code": 404}}'
                 head = NO_LISTING.partition(b"content-length")[0]

@@ -95,6 +95,17 @@ async def test_a_model_without_web_search_searches_by_the_service(
     assert [body["params"]["name"] for body in called if body["method"] == "tools/call"] == ["web_search"]
 
 
+async def test_a_conversation_with_such_a_model_searches_by_the_service_too(
+    emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
+    async with server(emulator, tmp_path, era) as host:
+        _, first, _ = await host.call(ASK, prompt="[[say one]]", model="databricks-claude-sonnet-4-5")
+        _, facts, failed = await host.call("search_web", question="Who won?", conversation_id=first["conversation_id"])
+        assert (failed, len(facts["sources"])) == (False, 2)
+        _, last, _ = await host.call(ASK, prompt="[[say two]]", conversation_id=facts["conversation_id"])
+    assert last["text"] == "two"
+
+
 async def test_without_the_service_the_models_refusal_is_explained(
     emulator: RunningEmulator, tmp_path: Path, era: str
 ) -> None:

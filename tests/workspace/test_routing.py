@@ -53,6 +53,13 @@ async def test_a_path_of_the_users_own_is_where_the_responses_api_is() -> None:
     assert agent.surface.path("m") == "/v1/responses"
 
 
+async def test_a_name_with_two_dots_on_another_server_is_asked_on_the_configured_path() -> None:
+    name = "qwen2.5-7b.q4.gguf"
+    (route,) = await Router(nothing_known, responses_path="/v1/responses").routes(name)
+    assert route.surface.path(name) == "/v1/responses"
+    assert await keys(Router(nothing_known), "production.ai.model") == ["gateway", "gateway-chat"]
+
+
 @pytest.mark.parametrize(
     "model", ["apps/my-agent", "https://my-agent-1.aws.databricksapps.com", "http://127.0.0.1:1/x"]
 )

@@ -6,6 +6,10 @@ from typing import Any
 from databricks_responses_mcp.responses.accumulator import AssembledResponse
 
 _CALLED = {
+    "function": ("function_call",),
+    "custom": ("custom_tool_call",),
+    "apply_patch": ("apply_patch_call",),
+    "shell": ("shell_call",),
     "web_search": ("web_search_call",),
     "web_search_preview": ("web_search_call",),
     "image_generation": ("image_generation_call",),
@@ -13,7 +17,7 @@ _CALLED = {
     "code_interpreter": ("code_interpreter_call",),
     "mcp": ("mcp_list_tools", "mcp_call", "mcp_approval_request"),
 }
-"""The items that show that a hosted tool was there, by its type. An MCP server is always listed first."""
+"""The items that show that a tool was there, by its type. An MCP server is always listed first."""
 
 
 def ignored_tools_note(request: Mapping[str, Any], response: AssembledResponse) -> str | None:
@@ -32,7 +36,8 @@ def ignored_tools_note(request: Mapping[str, Any], response: AssembledResponse) 
         known = {tool.get("type") for tool in echoed if isinstance(tool, Mapping)}
         ignored = [kind for kind in types if kind not in known and not items & set(_CALLED.get(kind, ()))]
         if ignored:
-            return f"The server ignored the tools of type {', '.join(ignored)}: its answer was given without them."
+            kinds = ", ".join(ignored)
+            return f"The response does not list the tools of type {kinds}: the server has probably ignored them."
     choice = request.get("tool_choice")
     named = choice.get("type") if isinstance(choice, Mapping) else None
     wanted = types if choice == "required" else [named] if named in types else []

@@ -126,8 +126,12 @@ async def search(
 
 async def _needs_service(bridge: Bridge, wanted: Search) -> bool:
     """Whether the model that is named has no web search of its own, and the workspace has the service."""
-    model = wanted.model or bridge.settings.model
-    if model is None or (wanted.conversation_id is not None and wanted.model is None):
+    model = wanted.model
+    if model is None and wanted.conversation_id is not None:
+        async with bridge.conversations.turn_of(wanted.conversation_id) as conversation:
+            model = conversation.endpoint
+    model = model or bridge.settings.model
+    if model is None:
         return False
     endpoint = await bridge.endpoints.get(model)
     profile = endpoint.profile if endpoint is not None else profile_of_name(model)

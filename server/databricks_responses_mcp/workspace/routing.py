@@ -7,7 +7,7 @@ from typing import Literal
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.workspace.apps import NAME_PREFIX
-from databricks_responses_mcp.workspace.catalog import catalog_name_of
+from databricks_responses_mcp.workspace.catalog import catalog_name_of, is_catalog_name
 from databricks_responses_mcp.workspace.endpoints import Endpoint
 from databricks_responses_mcp.workspace.model_profile import profile_of_name
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey, at
@@ -98,6 +98,9 @@ class Router:
         if profile.confidence != "named" or profile.model_class != "native" or self._is_known():
             endpoint = await self._look_up(model)
             profile = endpoint.profile if endpoint is not None else profile
+            if endpoint is None and self._responses_path is not None and is_catalog_name(model):
+                # Another server's name that only looks like one of the catalog, such as ``qwen2.5-7b.q4.gguf``.
+                return [Route(self._surface("responses"), "a path is configured", "guessed")]
         routes = [Route(self._surface(key), profile.reason, profile.confidence) for key in profile.surfaces[:2]]
         # Whoever sets a path means it.
         return (
