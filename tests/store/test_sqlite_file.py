@@ -472,18 +472,18 @@ def test_the_timeout_is_brief_after_a_failure_until_a_call_succeeds_or_time_has_
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(sql_store, "monotonic", lambda: now)
-    patience = sql_store.Patience(5.0, 0.2)
-    seconds = [patience.seconds]
-    patience.failed()
-    seconds.append(patience.seconds)
+    timeout = sql_store.WaitTimeout(5.0, 0.2)
+    seconds = [timeout.seconds]
+    timeout.record_failure()
+    seconds.append(timeout.seconds)
     now += 20
-    patience.failed()  # a call with a brief timeout, which does not count
+    timeout.record_failure()  # a call with a brief timeout, which does not count
     now += 20
-    seconds.append(patience.seconds)
-    patience.failed()
-    seconds.append(patience.seconds)
-    patience.worked()
-    seconds.append(patience.seconds)
+    seconds.append(timeout.seconds)
+    timeout.record_failure()
+    seconds.append(timeout.seconds)
+    timeout.record_success()
+    seconds.append(timeout.seconds)
     assert seconds == [5.0, 0.2, 5.0, 0.2, 5.0]
 
 

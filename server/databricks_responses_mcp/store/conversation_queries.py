@@ -8,14 +8,14 @@ from databricks_responses_mcp.store.interface import TurnConflictError
 from databricks_responses_mcp.store.records import ConversationState, ConversationSummary, StoredConversation, Turn
 from databricks_responses_mcp.store.statements import (
     Row,
-    Steps,
+    Transaction,
     Value,
-    folded,
+    fold_case,
     from_json,
     insert,
-    maybe_name,
     name,
-    places,
+    optional_name,
+    placeholders,
     size,
     to_json,
     tokens,
@@ -54,7 +54,7 @@ _EXISTING = "SELECT conversation_id FROM @conversations WHERE owner = ? AND conv
 _DELETE = "DELETE FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
 
 
-def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationState, title: str) -> Steps[None]:
+def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationState, title: str) -> Transaction[None]:
     """See `Store.add_turn`. One statement checks and takes the number, so only one of several processes gets it."""
     this: dict[str, Value] = {"owner": owner, "conversation_id": name(conversation_id)}
     said, items = to_json(turn.said), to_json(turn.items)
@@ -73,8 +73,8 @@ def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationSt
     if turn.number == 1:
         titled: dict[str, Value] = {
             "title": name(title),
-            "folded_title": folded(title),
-            "folded_id": folded(conversation_id),
+            "folded_title": fold_case(title),
+            "folded_id": fold_case(conversation_id),
         }
         first = {**this, **titled, "created_at": turn.created_at, "turns": 1, **more, **now}
         taken = yield insert("@conversations", first, "ON CONFLICT (owner, conversation_id) DO NOTHING")
@@ -94,7 +94,7 @@ def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationSt
             "endpoint": name(turn.endpoint),
             "model": name(turn.model),
             "status": name(turn.status),
-            "response_id": maybe_name(turn.response_id),
+            "response_id": optional_name(turn.response_id),
             "said": said,
             "items": items,
             "usage": usage,
@@ -107,14 +107,14 @@ def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationSt
     )
 
 
-def set_state(owner: str, conversation_id: str, state: ConversationState) -> Steps[None]:
+def set_state(owner: str, conversation_id: str, state: ConversationState) -> Transaction[None]:
     """See `Store.set_state`."""
     this = (owner, name(conversation_id))
     yield _NEXT_WAITS, (name(state.endpoint), len(state.pending), *this)
     yield _NEXT_STATE, (_state_text(state), *this)
 
 
-def conversation(owner: str, conversation_id: str, after: int) -> Steps[StoredConversation | None]:
+def conversation(owner: str, conversation_id: str, after: int) -> Transaction[StoredConversation | None]:
     """See `Store.conversation`."""
     this = (owner, name(conversation_id))
     found = yield _CONVERSATION, this
@@ -134,23 +134,23 @@ def conversation(owner: str, conversation_id: str, after: int) -> Steps[StoredCo
 
 def conversations(
     owner: str, limit: int, offset: int, contains: str, older_than: float | None
-) -> Steps[list[ConversationSummary]]:
+) -> Transaction[list[ConversationSummary]]:
     """See `Store.conversations`."""
-    found = yield _SUMMARIES, (*_chosen(owner, contains, older_than), max(0, limit), max(0, offset))
+    found = yield _SUMMARIES, (*_filter_values(owner, contains, older_than), max(0, limit), max(0, offset))
     return [_summary(*row) for row in found.rows]
 
 
-def count_conversations(owner: str, contains: str, older_than: float | None) -> Steps[int]:
+def count_conversations(owner: str, contains: str, older_than: float | None) -> Transaction[int]:
     """See `Store.count_conversations`. Counts them all by their running total, without reading them."""
     if not contains and older_than is None:
         total = yield _ALL, (owner,)
         hidden = yield _HIDDEN, (owner,)
         return int(total.rows[0][0]) - int(hidden.rows[0][0]) if total.rows else 0
-    found = yield _COUNT, _chosen(owner, contains, older_than)
+    found = yield _COUNT, _filter_values(owner, contains, older_than)
     return int(found.rows[0][0])
 
 
-def delete_conversations(owner: str, ids: Sequence[str]) -> Steps[list[str]]:
+def delete_conversations(owner: str, ids: Sequence[str]) -> Transaction[list[str]]:
     """Delete one batch of `Store.delete_conversations`. Foreign keys delete their turns and states.
 
     One statement deletes all: in PostgreSQL the totals are locked after it, never between two deletions.
@@ -158,14 +158,14 @@ def delete_conversations(owner: str, ids: Sequence[str]) -> Steps[list[str]]:
     Args:
         ids: at least one, without duplicates, as returned by `name`.
     """
-    found = yield _EXISTING.replace(":ids", places(len(ids))), (owner, *ids)
+    found = yield _EXISTING.replace(":ids", placeholders(len(ids))), (owner, *ids)
     existing = {row[0] for row in found.rows}
-    yield _DELETE.replace(":ids", places(len(ids))), (owner, *ids)
+    yield _DELETE.replace(":ids", placeholders(len(ids))), (owner, *ids)
     return [conversation_id for conversation_id in ids if conversation_id in existing]
 
 
-def _chosen(owner: str, contains: str, older_than: float | None) -> Sequence[Value]:
-    return (owner, math.inf if older_than is None else older_than, *[folded(contains)] * 3)
+def _filter_values(owner: str, contains: str, older_than: float | None) -> Sequence[Value]:
+    return (owner, math.inf if older_than is None else older_than, *[fold_case(contains)] * 3)
 
 
 def _summary(

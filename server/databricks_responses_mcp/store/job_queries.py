@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from databricks_responses_mcp.store.records import Job, KeyClaim
-from databricks_responses_mcp.store.statements import Steps, Value, from_json, insert, maybe_name, name, to_json
+from databricks_responses_mcp.store.statements import (
+    Transaction,
+    Value,
+    from_json,
+    insert,
+    name,
+    optional_name,
+    to_json,
+)
 
 _LONGEST_KEY = 200
 
@@ -20,12 +28,12 @@ _CLAIM = "SELECT job_id, fingerprint FROM @keys WHERE owner = ? AND key = ?"
 _RELEASE = "DELETE FROM @keys WHERE owner = ? AND key = ? AND job_id = ?"
 
 
-def put_job(owner: str, job: Job) -> Steps[None]:
+def put_job(owner: str, job: Job) -> Transaction[None]:
     """See `Store.put_job`."""
     new: dict[str, Value] = {
         "tool": name(job.tool),
         "status": job.status,
-        "conversation_id": maybe_name(job.conversation_id),
+        "conversation_id": optional_name(job.conversation_id),
         "created_at": job.created_at,
         "updated_at": job.updated_at,
         "facts": to_json(job.facts),
@@ -39,7 +47,7 @@ def put_job(owner: str, job: Job) -> Steps[None]:
     )
 
 
-def beat_job(owner: str, job_id: str, now: float, facts: Mapping[str, Any] | None) -> Steps[bool]:
+def beat_job(owner: str, job_id: str, now: float, facts: Mapping[str, Any] | None) -> Transaction[bool]:
     """See `Store.beat_job`. An ended job is not changed."""
     this = (owner, name(job_id))
     if facts is None:
@@ -50,7 +58,7 @@ def beat_job(owner: str, job_id: str, now: float, facts: Mapping[str, Any] | Non
     return bool(found.rows and found.rows[0][0])
 
 
-def job(owner: str, job_id: str) -> Steps[Job | None]:
+def job(owner: str, job_id: str) -> Transaction[Job | None]:
     """See `Store.job`."""
     found = yield _JOB, (owner, name(job_id))
     if not found.rows:
@@ -69,13 +77,13 @@ def job(owner: str, job_id: str) -> Steps[Job | None]:
     )
 
 
-def cancel_job(owner: str, job_id: str) -> Steps[bool]:
+def cancel_job(owner: str, job_id: str) -> Transaction[bool]:
     """See `Store.cancel_job`."""
     result = yield _CANCEL, (owner, name(job_id))
     return result.changed > 0
 
 
-def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -> Steps[KeyClaim]:
+def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -> Transaction[KeyClaim]:
     """See `Store.claim_key`."""
     this: dict[str, Value] = {"owner": owner, "key": _short(key)}
     mine: dict[str, Value] = {**this, "fingerprint": name(fingerprint), "job_id": name(job_id), "created_at": now}
@@ -87,7 +95,7 @@ def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -
             return KeyClaim(job_id=held.rows[0][0], fingerprint=held.rows[0][1], mine=claimed.changed == 1)
 
 
-def release_key(owner: str, key: str, job_id: str) -> Steps[None]:
+def release_key(owner: str, key: str, job_id: str) -> Transaction[None]:
     """See `Store.release_key`."""
     yield _RELEASE, (owner, _short(key), name(job_id))
 

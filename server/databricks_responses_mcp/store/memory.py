@@ -4,9 +4,14 @@ from pathlib import Path
 
 from databricks_responses_mcp.store.job_queries import put_job
 from databricks_responses_mcp.store.records import ConversationState, Job, Turn, Usage
-from databricks_responses_mcp.store.retention_queries import Limits, Slice, delete_conversations_over, keep_newest
+from databricks_responses_mcp.store.retention_queries import (
+    Limits,
+    Slice,
+    delete_all_but_newest,
+    delete_conversations_over,
+)
 from databricks_responses_mcp.store.sqlite import MemoryWork, SqliteStore, SqliteWork
-from databricks_responses_mcp.store.statements import Steps
+from databricks_responses_mcp.store.statements import Transaction
 from databricks_responses_mcp.store.usage_queries import add_usage
 
 MOST_CONVERSATIONS = 500
@@ -34,40 +39,40 @@ class MemoryStore(SqliteStore):
     ) -> None:
         """See `Store.add_turn`. May delete the oldest conversations and usage."""
 
-        def steps() -> Steps[None]:
+        def statements() -> Transaction[None]:
             yield from self._add_turn(conversation_id, turn, state, title, usage)
             yield from delete_conversations_over(self._owner, self._limits, self._slice)
             if usage is not None:
-                yield from self._keep_newest()
+                yield from self._delete_oldest()
 
-        await self._write(steps())
+        await self._write(statements())
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`. May delete the oldest jobs and keys."""
 
-        def steps() -> Steps[None]:
+        def statements() -> Transaction[None]:
             yield from put_job(self._owner, job)
-            yield from self._keep_newest()
+            yield from self._delete_oldest()
 
-        await self._write(steps())
+        await self._write(statements())
 
     async def add_usage(self, usage: Usage) -> None:
         """See `Store.add_usage`. May delete the oldest usage."""
 
-        def steps() -> Steps[None]:
+        def statements() -> Transaction[None]:
             yield from add_usage(self._owner, usage)
-            yield from self._keep_newest()
+            yield from self._delete_oldest()
 
-        await self._write(steps())
+        await self._write(statements())
 
     async def _write_back(self) -> None:
         """Do nothing: there is no log."""
 
-    def _keep_newest(self) -> Steps[None]:
+    def _delete_oldest(self) -> Transaction[None]:
         """Delete the oldest jobs, keys and usage at intervals: searching for them costs more than adding one."""
         self._added += 1
         if self._added % max(1, MOST_OTHERS // _KEPT_BEYOND) == 0:
-            yield from keep_newest(self._owner, MOST_OTHERS)
+            yield from delete_all_but_newest(self._owner, MOST_OTHERS)
 
-    def _work(self) -> SqliteWork:
+    def _create_work(self) -> SqliteWork:
         return MemoryWork()

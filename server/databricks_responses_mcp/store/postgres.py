@@ -12,9 +12,16 @@ import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.store.postgres_database import MISSING_DRIVER, Target, dialect, explained, migrate, target
-from databricks_responses_mcp.store.sql_store import Patience, SqlStore
-from databricks_responses_mcp.store.statements import Done, Statement, Steps
+from databricks_responses_mcp.store.postgres_database import (
+    MISSING_DRIVER,
+    Target,
+    dialect,
+    explain_error,
+    migrate,
+    parse_url,
+)
+from databricks_responses_mcp.store.sql_store import SqlStore, WaitTimeout
+from databricks_responses_mcp.store.statements import Statement, StatementResult, Transaction
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -53,46 +60,46 @@ class PostgresStore(SqlStore):
         self._url = url
         self._password = password
         self._target: Target | None = None
-        self._places = anyio.CapacityLimiter(_MOST_CONNECTIONS)
+        self._capacity = anyio.CapacityLimiter(_MOST_CONNECTIONS)
         self._idle: list[tuple[float, AsyncConnection[Any]]] = []
         self._migrating = anyio.Lock()
         self._migrated = False
-        self._patience = Patience(_DEADLINE_SECONDS, _BRIEFLY_SECONDS)
+        self._timeout = WaitTimeout(_DEADLINE_SECONDS, _BRIEFLY_SECONDS)
 
     async def aclose(self) -> None:
         """Close the connections. The store may be used again: it reconnects."""
         with anyio.CancelScope(shield=True):
             while self._idle:
-                await _give_up(self._idle.pop()[1])
+                await _close(self._idle.pop()[1])
 
-    async def _read(self, steps: Steps[T]) -> T:
-        return await self._transaction(_READ, steps)
+    async def _read(self, statements: Transaction[T]) -> T:
+        return await self._transaction(_READ, statements)
 
-    async def _write(self, steps: Steps[T]) -> T:
-        return await self._transaction(_WRITE, steps)
+    async def _write(self, statements: Transaction[T]) -> T:
+        return await self._transaction(_WRITE, statements)
 
     async def _write_back(self) -> None:
         """Do nothing: the server does it by itself."""
 
-    async def _shrink(self) -> bool:
+    async def _release_space(self) -> bool:
         """Do nothing: the server's own vacuum frees space."""
         return False
 
-    async def _transaction(self, begin: str, steps: Steps[T]) -> T:
-        async with self._told(), self._places:
-            connection = await self._begun(begin)
+    async def _transaction(self, begin: str, statements: Transaction[T]) -> T:
+        async with self._deadline_and_errors(), self._capacity:
+            connection = await self._begin(begin)
             try:
-                result = await _run(connection, steps)
+                result = await _run(connection, statements)
                 # Shielded: once the call has ended, the transaction must be either committed or rolled back.
                 with anyio.CancelScope(shield=True), anyio.fail_after(_COMMIT_SECONDS):
                     await connection.execute("COMMIT")
             except BaseException:
-                await _give_up(connection)
+                await _close(connection)
                 raise
             self._idle.append((monotonic(), connection))
             return result
 
-    async def _begun(self, begin: str) -> AsyncConnection[Any]:
+    async def _begin(self, begin: str) -> AsyncConnection[Any]:
         """Begin a transaction on an idle connection if one is still open, else on a new one."""
         from psycopg import Error
 
@@ -104,23 +111,23 @@ class PostgresStore(SqlStore):
                 except Error:
                     pass
                 except BaseException:
-                    await _give_up(connection)
+                    await _close(connection)
                     raise
                 else:
                     return connection
-            await _give_up(connection)
-        connection = await self._connected()
+            await _close(connection)
+        connection = await self._connect()
         try:
             await connection.execute(begin.encode())
         except BaseException:
-            await _give_up(connection)
+            await _close(connection)
             raise
         return connection
 
-    async def _connected(self) -> AsyncConnection[Any]:
+    async def _connect(self) -> AsyncConnection[Any]:
         from psycopg import AsyncConnection
 
-        where = self._where()
+        where = self._get_target()
         more: dict[str, str] = {} if self._password is None else {"password": await self._fresh_password()}
         # Statements are not prepared: a connection pooler may not support that.
         connection: AsyncConnection[Any] = await AsyncConnection.connect(
@@ -132,7 +139,7 @@ class PostgresStore(SqlStore):
                     await migrate(connection, where.label)
                     self._migrated = True
         except BaseException:
-            await _give_up(connection)
+            await _close(connection)
             raise
         return connection
 
@@ -141,55 +148,55 @@ class PostgresStore(SqlStore):
         try:
             return await self._password()
         except BridgeError as error:
-            raise StoreError(f"There is no password for {self._where().label}: {error}") from error
+            raise StoreError(f"There is no password for {self._get_target().label}: {error}") from error
 
-    def _where(self) -> Target:
+    def _get_target(self) -> Target:
         if self._target is None:
-            self._target = target(self._url, certified=self._password is not None)
+            self._target = parse_url(self._url, certified=self._password is not None)
         return self._target
 
     @asynccontextmanager
-    async def _told(self) -> AsyncIterator[None]:
+    async def _deadline_and_errors(self) -> AsyncIterator[None]:
         """Set the deadline of a call, and convert its exceptions into `StoreError`."""
         try:
             from psycopg import Error
         except ImportError as error:
             raise StoreError(MISSING_DRIVER) from error
-        began, seconds = monotonic(), self._patience.seconds
+        began, seconds = monotonic(), self._timeout.seconds
         try:
             with anyio.fail_after(seconds):
                 yield
-            self._patience.worked()
+            self._timeout.record_success()
         except StoreError:
             raise
         except (Error, OSError, ValueError, TypeError, KeyError) as error:
             # Not "from" the error: the driver's message may contain secrets of the URL.
-            raise explained(error, self._where(), seconds) from None
+            raise explain_error(error, self._get_target(), seconds) from None
         finally:
             if monotonic() - began > _SLOW_SECONDS:
-                self._patience.failed()
+                self._timeout.record_failure()
 
 
-async def _run(connection: AsyncConnection[Any], steps: Steps[T]) -> T:
+async def _run(connection: AsyncConnection[Any], statements: Transaction[T]) -> T:
     """Run a transaction's statements. The generator runs in a thread: turns may be megabytes of JSON."""
-    done: Done | None = None
+    done: StatementResult | None = None
     while True:
-        statement, result = await anyio.to_thread.run_sync(_advance, steps, done)
+        statement, result = await anyio.to_thread.run_sync(_advance, statements, done)
         if statement is None:
             final: T = result
             return final
         sql, values = statement
         cursor = await connection.execute(dialect(sql), values)
-        done = Done(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
+        done = StatementResult(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
 
 
-def _advance(steps: Steps[Any], done: Done | None) -> tuple[Statement | None, Any]:
+def _advance(statements: Transaction[Any], done: StatementResult | None) -> tuple[Statement | None, Any]:
     try:
-        return (next(steps) if done is None else steps.send(done)), None
+        return (next(statements) if done is None else statements.send(done)), None
     except StopIteration as stop:
         return None, stop.value
 
 
-async def _give_up(connection: AsyncConnection[Any]) -> None:
+async def _close(connection: AsyncConnection[Any]) -> None:
     with anyio.CancelScope(shield=True), anyio.move_on_after(1):
         await connection.close()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import certifi
 
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.store.schema import VERSION, Database, migration_statements, newer
+from databricks_responses_mcp.store.schema import VERSION, Database, migration_statements, newer_schema_message
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -35,7 +35,7 @@ class Target:
     parameters: dict[str, Any] = field(repr=False)
 
 
-def target(url: str, *, certified: bool = False) -> Target:
+def parse_url(url: str, *, certified: bool = False) -> Target:
     """Parse a URL. Without ``sslmode`` in it or in ``PGSSLMODE``, TLS is required except on this machine.
 
     Args:
@@ -62,10 +62,10 @@ def target(url: str, *, certified: bool = False) -> Target:
         "keepalives_idle": 30,
         **given,
     }
-    is_elsewhere = not all(map(_is_here, hosts))
-    if is_elsewhere and not os.environ.get("PGSSLMODE"):
+    is_remote = not all(map(_is_local, hosts))
+    if is_remote and not os.environ.get("PGSSLMODE"):
         parameters.setdefault("sslmode", "require")
-    if is_elsewhere and certified:
+    if is_remote and certified:
         # GSSAPI encryption would be tried first and replace TLS.
         parameters |= {"sslmode": "verify-full", "gssencmode": "disable"}
         if not os.environ.get("PGSSLROOTCERT"):
@@ -74,7 +74,7 @@ def target(url: str, *, certified: bool = False) -> Target:
     return Target(f"PostgreSQL at {', '.join(hosts) or 'this machine'}/{database}", parameters)
 
 
-def _is_here(host: str) -> bool:
+def _is_local(host: str) -> bool:
     if host.startswith(("/", "@")) or host == "localhost":
         return True
     try:
@@ -99,13 +99,13 @@ async def migrate(connection: AsyncConnection[Any], where: str) -> None:
     Raises:
         StoreError: if it is of a later version.
     """
-    if await _version(connection, where) == VERSION:
+    if await _check_version(connection, where) == VERSION:
         return
     await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
     await connection.execute("SET LOCAL lock_timeout = '20s'")
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
     # Another process may have been faster.
-    version = await _version(connection, where)
+    version = await _check_version(connection, where)
     if version == 0:
         # If an administrator has created the schema, the user needs no permission to create one.
         cursor = await connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (SCHEMA,))
@@ -120,7 +120,7 @@ async def migrate(connection: AsyncConnection[Any], where: str) -> None:
     await connection.execute("COMMIT")
 
 
-async def _version(connection: AsyncConnection[Any], where: str) -> int:
+async def _check_version(connection: AsyncConnection[Any], where: str) -> int:
     # Not to_regclass: it may use a cache without what another process has just committed.
     cursor = await connection.execute(
         "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = 'schema_version'", (SCHEMA,)
@@ -131,7 +131,7 @@ async def _version(connection: AsyncConnection[Any], where: str) -> int:
     row = await cursor.fetchone()
     version = int(row[0] or 0) if row else 0
     if version > VERSION:
-        raise StoreError(newer(where, version))
+        raise StoreError(newer_schema_message(where, version))
     return version
 
 
@@ -141,7 +141,7 @@ MISSING_DRIVER = (
 )
 
 
-def explained(error: Exception, target: Target, deadline_seconds: float) -> StoreError:
+def explain_error(error: Exception, target: Target, deadline_seconds: float) -> StoreError:
     """Return the error for the user: what happened to which database, and what to do. It contains no password."""
     from psycopg import Error, InterfaceError, OperationalError, errors
 

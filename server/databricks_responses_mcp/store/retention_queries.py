@@ -7,7 +7,7 @@ depends on what it deletes, not on the size of the store.
 from dataclasses import dataclass
 
 from databricks_responses_mcp.store.conversation_queries import delete_conversations
-from databricks_responses_mcp.store.statements import Row, Steps, Value
+from databricks_responses_mcp.store.statements import Row, Transaction, Value
 from databricks_responses_mcp.store.usage_queries import day_of
 
 DAY = 86_400.0
@@ -65,13 +65,13 @@ class Deleted:
     done: bool
 
 
-def delete_conversations_over(owner: str, limits: Limits, most: Slice) -> Steps[Deleted]:
+def delete_conversations_over(owner: str, limits: Limits, most: Slice) -> Transaction[Deleted]:
     """Delete one slice of the conversations that exceed the limits, the oldest first.
 
     A conversation larger than a slice is deleted turn by turn. From the first slice on it cannot be read, listed or
     continued; it is counted with the last slice.
     """
-    over = yield from _over(owner, limits, most.rows)
+    over = yield from _exceeding(owner, limits, most.rows)
     if not over:
         return Deleted(0, done=True)
     first_id, first_bytes = over[0]
@@ -86,7 +86,7 @@ def delete_conversations_over(owner: str, limits: Limits, most: Slice) -> Steps[
     return Deleted(len((yield from delete_conversations(owner, ids))), done=False)
 
 
-def forget_old(owner: str, *, now: float, keep_seconds: float | None, most: int) -> Steps[bool]:
+def delete_expired(owner: str, *, now: float, keep_seconds: float | None, most: int) -> Transaction[bool]:
     """Delete up to about ``most`` old jobs, keys and rows of usage each; return whether nothing is left to delete.
 
     A running job that was not updated for a week was interrupted. Usage is deleted by whole days.
@@ -114,7 +114,7 @@ def forget_old(owner: str, *, now: float, keep_seconds: float | None, most: int)
     return done
 
 
-def keep_newest(owner: str, most: int) -> Steps[None]:
+def delete_all_but_newest(owner: str, most: int) -> Transaction[None]:
     """Delete all but the newest ``most`` ended jobs, keys, and rows of usage."""
     for rows, column in (
         ("@jobs WHERE owner = ? AND status <> 'running'", "updated_at"),
@@ -127,7 +127,7 @@ def keep_newest(owner: str, most: int) -> Steps[None]:
         )
 
 
-def _over(owner: str, limits: Limits, rows: int) -> Steps[list[Row]]:
+def _exceeding(owner: str, limits: Limits, rows: int) -> Transaction[list[Row]]:
     """Return ids and sizes of the oldest conversations that exceed the limits, at most ``rows``."""
     if limits.older_than is not None:
         found = yield _TOO_OLD, (owner, limits.older_than, rows)
@@ -154,7 +154,7 @@ def _over(owner: str, limits: Limits, rows: int) -> Steps[list[Row]]:
     return over
 
 
-def _delete_some_turns(owner: str, conversation_id: str, size: int, most_bytes: int) -> Steps[bool]:
+def _delete_some_turns(owner: str, conversation_id: str, size: int, most_bytes: int) -> Transaction[bool]:
     """Delete about ``most_bytes`` of the first turns of a conversation; return whether some are left."""
     this: tuple[Value, ...] = (owner, conversation_id)
     found = yield _FIRST_AND_LAST, this

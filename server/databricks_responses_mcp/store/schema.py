@@ -143,7 +143,7 @@ def migration_statements(version: int, database: Database) -> Iterator[str]:
                 yield statement
 
 
-def newer(where: str, version: int) -> str:
+def newer_schema_message(where: str, version: int) -> str:
     """Return the message for a schema that a later release has created."""
     return (
         f"The conversations in {where} were written by a newer databricks-responses-mcp (schema {version}, this one"

@@ -20,7 +20,7 @@ from databricks_responses_mcp.store.records import (
     Usage,
     UsageTotal,
 )
-from databricks_responses_mcp.store.statements import Steps, name
+from databricks_responses_mcp.store.statements import Transaction, name
 
 T = TypeVar("T")
 _DELETED_AT_ONCE = 100
@@ -32,7 +32,7 @@ _LEAST_REST_SECONDS = 0.005
 _REMEMBERED_SECONDS = 30.0
 
 
-class Patience:
+class WaitTimeout:
     """The timeout of calls to a database that may be locked or unavailable: after one full wait, the next are brief.
 
     Args:
@@ -50,11 +50,11 @@ class Patience:
         """The timeout of a call that begins now, in seconds."""
         return self._briefly if monotonic() < self._brief_until else self._seconds
 
-    def worked(self) -> None:
+    def record_success(self) -> None:
         """Record that a call succeeded."""
         self._brief_until = 0.0
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         """Record that a call waited for its full time without success.
 
         A brief wait does not extend the brief period: a slow database gets the full timeout again.
@@ -75,11 +75,11 @@ class SqlStore(ABC):
         return 0
 
     @abstractmethod
-    async def _read(self, steps: Steps[T]) -> T:
+    async def _read(self, statements: Transaction[T]) -> T:
         """Run a transaction that changes nothing; its statements see one state of the database."""
 
     @abstractmethod
-    async def _write(self, steps: Steps[T]) -> T:
+    async def _write(self, statements: Transaction[T]) -> T:
         """Run a transaction that changes something; it is durable once this has returned."""
 
     @abstractmethod
@@ -90,7 +90,7 @@ class SqlStore(ABC):
         """
 
     @abstractmethod
-    async def _shrink(self) -> bool:
+    async def _release_space(self) -> bool:
         """Return some space freed by deletions to the file system; return whether there is more."""
 
     async def add_turn(
@@ -101,7 +101,7 @@ class SqlStore(ABC):
 
     def _add_turn(
         self, conversation_id: str, turn: Turn, state: ConversationState, title: str, usage: Usage | None
-    ) -> Steps[None]:
+    ) -> Transaction[None]:
         yield from conversation_queries.add_turn(self._owner, conversation_id, turn, state, title)
         if usage is not None:
             yield from usage_queries.add_usage(self._owner, usage)
@@ -172,7 +172,7 @@ class SqlStore(ABC):
     async def sweep(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
         """See `Store.sweep`."""
         older_than = None if keep_seconds is None else now - keep_seconds
-        limits, pace, deleted = retention_queries.Limits(older_than, most_bytes), _Pace(), 0
+        limits, pace, deleted = retention_queries.Limits(older_than, most_bytes), _SweepPace(), 0
         while True:
             with pace.measured():
                 size = retention_queries.Slice(pace.rows, pace.rows * _SLICE_ROW_BYTES)
@@ -186,22 +186,22 @@ class SqlStore(ABC):
             await self._pause(pace)
             with pace.measured():
                 done = await self._write(
-                    retention_queries.forget_old(self._owner, now=now, keep_seconds=keep_seconds, most=pace.rows)
+                    retention_queries.delete_expired(self._owner, now=now, keep_seconds=keep_seconds, most=pace.rows)
                 )
         has_more = True
         while has_more:
             await self._pause(pace)
             with pace.measured():
-                has_more = await self._shrink()
+                has_more = await self._release_space()
         return deleted
 
-    async def _pause(self, pace: "_Pace") -> None:
+    async def _pause(self, pace: "_SweepPace") -> None:
         """Let others use the database between two transactions of a sweep."""
         await self._write_back()
         await pace.rest()
 
 
-class _Pace:
+class _SweepPace:
     """The size of a sweep's transactions, and the pause after each.
 
     Attributes:

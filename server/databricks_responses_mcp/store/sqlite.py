@@ -10,17 +10,17 @@ import anyio
 import anyio.to_thread
 
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.store.sql_store import Patience, SqlStore
+from databricks_responses_mcp.store.sql_store import SqlStore, WaitTimeout
 from databricks_responses_mcp.store.sqlite_file import (
     BUSY_SECONDS,
     dialect,
-    explained,
+    explain_error,
     is_locked,
     open_file,
     open_memory,
     write_back,
 )
-from databricks_responses_mcp.store.statements import Done, Steps
+from databricks_responses_mcp.store.statements import StatementResult, Transaction
 
 T = TypeVar("T")
 _PAGES_AT_ONCE = 50
@@ -40,22 +40,22 @@ class SqliteWork:
 
     def __init__(self, path: Path) -> None:
         self.replacements = 0
-        self._patience = Patience(BUSY_SECONDS, _BRIEFLY_SECONDS)
+        self._timeout = WaitTimeout(BUSY_SECONDS, _BRIEFLY_SECONDS)
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
 
-    def transaction(self, begin: str, steps: Steps[T]) -> T:
+    def transaction(self, begin: str, statements: Transaction[T]) -> T:
         """Run a transaction that the statement ``begin`` begins."""
-        result = self._guarded(lambda connection: _transaction(connection, begin, steps))
+        result = self._with_connection(lambda connection: _transaction(connection, begin, statements))
         if begin != "BEGIN":
             # Readers do not wait for the write lock, so only a write shows that it is free.
-            self._patience.worked()
+            self._timeout.record_success()
         return result
 
-    def give_back(self) -> bool:
+    def free_pages(self) -> bool:
         """Return some unused pages to the file system; return whether there are more."""
-        return self._guarded(_give_back)
+        return self._with_connection(_free_some_pages)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -63,20 +63,20 @@ class SqliteWork:
         if connection is not None:
             connection.close()
 
-    def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _with_connection(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return work(self._usable(self._patience.seconds))
+            return work(self._current_connection(self._timeout.seconds))
         except StoreError:
             raise
         except (sqlite3.Error, OSError, ValueError, TypeError, KeyError) as error:
             # After a damaged file or a disk error the connection may be in any state: the next call reopens it.
             if isinstance(error, sqlite3.Error) and is_locked(error):
-                self._patience.failed()
+                self._timeout.record_failure()
             else:
                 self.close()
-            raise explained(error, self._path) from error
+            raise explain_error(error, self._path) from error
 
-    def _usable(self, busy_seconds: float) -> sqlite3.Connection:
+    def _current_connection(self, busy_seconds: float) -> sqlite3.Connection:
         """Return a connection to the file that the path names now: a file that was moved is not written any more.
 
         Args:
@@ -116,10 +116,10 @@ class MemoryWork(SqliteWork):
         return None
 
 
-def _transaction(connection: sqlite3.Connection, begin: str, steps: Steps[T]) -> T:
+def _transaction(connection: sqlite3.Connection, begin: str, statements: Transaction[T]) -> T:
     connection.execute(begin)
     try:
-        result = _run(connection, steps)
+        result = _run(connection, statements)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -128,18 +128,18 @@ def _transaction(connection: sqlite3.Connection, begin: str, steps: Steps[T]) ->
     return result
 
 
-def _run(connection: sqlite3.Connection, steps: Steps[T]) -> T:
+def _run(connection: sqlite3.Connection, statements: Transaction[T]) -> T:
     try:
-        sql, values = next(steps)
+        sql, values = next(statements)
         while True:
             cursor = connection.execute(dialect(sql), values)
-            sql, values = steps.send(Done(cursor.fetchall(), cursor.rowcount))
+            sql, values = statements.send(StatementResult(cursor.fetchall(), cursor.rowcount))
     except StopIteration as stop:
         result: T = stop.value
         return result
 
 
-def _give_back(connection: sqlite3.Connection) -> bool:
+def _free_some_pages(connection: sqlite3.Connection) -> bool:
     until, free = monotonic() + _SHRINK_SECONDS, _free_pages(connection)
     if free:
         connection.execute("BEGIN IMMEDIATE")
@@ -176,24 +176,24 @@ class SqliteStore(SqlStore):
         super().__init__(owner)
         self._path = path
         self._opened: SqliteWork | None = None
-        self._turn = anyio.CapacityLimiter(1)
+        self._one_at_a_time = anyio.CapacityLimiter(1)
 
     async def aclose(self) -> None:
         """Close the file. The store may be used again: it reopens the file."""
         if self._opened is not None:
             with anyio.CancelScope(shield=True):
-                await self._in_thread(lambda work: work.close())
+                await self._run_in_thread(lambda work: work.close())
 
     @property
     def replacements(self) -> int:
         """See `Store.replacements`."""
         return 0 if self._opened is None else self._opened.replacements
 
-    async def _read(self, steps: Steps[T]) -> T:
-        return await self._in_thread(lambda work: work.transaction("BEGIN", steps))
+    async def _read(self, statements: Transaction[T]) -> T:
+        return await self._run_in_thread(lambda work: work.transaction("BEGIN", statements))
 
-    async def _write(self, steps: Steps[T]) -> T:
-        return await self._in_thread(lambda work: work.transaction("BEGIN IMMEDIATE", steps))
+    async def _write(self, statements: Transaction[T]) -> T:
+        return await self._run_in_thread(lambda work: work.transaction("BEGIN IMMEDIATE", statements))
 
     async def _write_back(self) -> None:
         """Write the log back on a connection of its own, so that no call waits for it.
@@ -202,16 +202,16 @@ class SqliteStore(SqlStore):
         """
         await anyio.to_thread.run_sync(write_back, self._path)
 
-    async def _shrink(self) -> bool:
-        return await self._in_thread(lambda work: work.give_back())
+    async def _release_space(self) -> bool:
+        return await self._run_in_thread(lambda work: work.free_pages())
 
-    async def _in_thread(self, call: Callable[[SqliteWork], T]) -> T:
-        return await anyio.to_thread.run_sync(self._do, call, limiter=self._turn)
+    async def _run_in_thread(self, call: Callable[[SqliteWork], T]) -> T:
+        return await anyio.to_thread.run_sync(self._call, call, limiter=self._one_at_a_time)
 
-    def _do(self, call: Callable[[SqliteWork], T]) -> T:
+    def _call(self, call: Callable[[SqliteWork], T]) -> T:
         if self._opened is None:
-            self._opened = self._work()
+            self._opened = self._create_work()
         return call(self._opened)
 
-    def _work(self) -> SqliteWork:
+    def _create_work(self) -> SqliteWork:
         return SqliteWork(self._path)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.store.schema import VERSION, Database, migration_statements, newer
+from databricks_responses_mcp.store.schema import VERSION, Database, migration_statements, newer_schema_message
 
 BUSY_SECONDS = 5.0
 _APPLICATION_ID = 0x4452_4D43
@@ -30,7 +30,7 @@ def open_file(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connect
 
     Raises:
         StoreError: if it has a later schema, belongs to another program, or is not a regular file.
-        sqlite3.Error, OSError: if it cannot be used; `explained` makes a `StoreError` of them.
+        sqlite3.Error, OSError: if it cannot be used; `explain_error` makes a `StoreError` of them.
     """
     with _making:
         if path.is_dir():
@@ -41,7 +41,7 @@ def open_file(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connect
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         _make_private(path)
-        return _ready(_connect(str(path), busy_seconds), str(path), busy_seconds)
+        return _prepare(_connect(str(path), busy_seconds), str(path), busy_seconds)
 
 
 def write_back(path: Path) -> None:
@@ -59,7 +59,7 @@ def write_back(path: Path) -> None:
 
 def open_memory() -> sqlite3.Connection:
     """Open a database in the memory of this process; its content is lost when it is closed."""
-    return _ready(_connect(":memory:", BUSY_SECONDS), "memory", BUSY_SECONDS)
+    return _prepare(_connect(":memory:", BUSY_SECONDS), "memory", BUSY_SECONDS)
 
 
 @cache
@@ -105,10 +105,10 @@ def _connect(where: str, busy_seconds: float) -> sqlite3.Connection:
     return connection
 
 
-def _ready(connection: sqlite3.Connection, where: str, busy_seconds: float) -> sqlite3.Connection:
+def _prepare(connection: sqlite3.Connection, where: str, busy_seconds: float) -> sqlite3.Connection:
     try:
-        _keep_durably(connection, busy_seconds)
-        if _version(connection, where) < VERSION:
+        _set_durability(connection, busy_seconds)
+        if _check_version(connection, where) < VERSION:
             _migrate(connection, where)
     except BaseException:
         connection.close()
@@ -116,7 +116,7 @@ def _ready(connection: sqlite3.Connection, where: str, busy_seconds: float) -> s
     return connection
 
 
-def _keep_durably(connection: sqlite3.Connection, busy_seconds: float) -> None:
+def _set_durability(connection: sqlite3.Connection, busy_seconds: float) -> None:
     """Set how the file is written.
 
     In WAL mode the operating system has a commit when it returns, so a crash of the process loses none. With
@@ -141,7 +141,7 @@ def _keep_durably(connection: sqlite3.Connection, busy_seconds: float) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
 
 
-def _version(connection: sqlite3.Connection, where: str) -> int:
+def _check_version(connection: sqlite3.Connection, where: str) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
@@ -151,7 +151,7 @@ def _version(connection: sqlite3.Connection, where: str) -> int:
             "created."
         )
     if version > VERSION:
-        raise StoreError(newer(where, version))
+        raise StoreError(newer_schema_message(where, version))
     return int(version)
 
 
@@ -159,7 +159,7 @@ def _migrate(connection: sqlite3.Connection, where: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been faster.
-        for statement in migration_statements(_version(connection, where), Database.SQLITE):
+        for statement in migration_statements(_check_version(connection, where), Database.SQLITE):
             connection.execute(dialect(statement))
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -183,14 +183,14 @@ _UNWRITABLE = f"Make the file and its folder writable for this user, {_ELSEWHERE
 _FREE_SPACE = f"Free some space, {_ELSEWHERE}."
 
 
-def explained(error: Exception, where: Path) -> StoreError:
+def explain_error(error: Exception, where: Path) -> StoreError:
     """Return the error for the user: what happened to which file, and what to do."""
     if isinstance(error, sqlite3.Error):
-        return StoreError(_of_sqlite(error, where))
+        return StoreError(_sqlite_message(error, where))
     if isinstance(error, OSError):
-        return StoreError(_of_system(error, where))
+        return StoreError(_os_message(error, where))
     # The other exceptions come from damaged values: JSON that does not parse, a column of another type.
-    return StoreError(_damaged(where, type(error).__name__))
+    return StoreError(_damage_message(where, type(error).__name__))
 
 
 def is_locked(error: sqlite3.Error) -> bool:
@@ -198,7 +198,7 @@ def is_locked(error: sqlite3.Error) -> bool:
     return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def _of_sqlite(error: sqlite3.Error, where: Path) -> str:
+def _sqlite_message(error: sqlite3.Error, where: Path) -> str:
     match _primary_code(error):
         case sqlite3.SQLITE_FULL:
             return f"The disk of {where} is full. {_FREE_SPACE}"
@@ -209,20 +209,20 @@ def _of_sqlite(error: sqlite3.Error, where: Path) -> str:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return f"{where} stayed locked by another program. Try again, or end that program."
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return _damaged(where, str(error))
+            return _damage_message(where, str(error))
         case sqlite3.SQLITE_IOERR:
             return f"The disk failed to read or write {where} ({error}). It may be full or unavailable. {_FREE_SPACE}"
         case _:
             return f"SQLite cannot use {where} ({error}). Check that no other program changes that file, {_ELSEWHERE}."
 
 
-def _of_system(error: OSError, where: Path) -> str:
+def _os_message(error: OSError, where: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk of {where} is full. {_FREE_SPACE}"
     return f"{where} cannot be created or opened ({error.strerror}). {_UNWRITABLE}"
 
 
-def _damaged(where: Path, how: str) -> str:
+def _damage_message(where: Path, how: str) -> str:
     return (
         f"{where} is damaged, or no file of conversations ({how}). Move it away, with its -wal and -shm files, and"
         " a new one is created; or restore a backup."

@@ -20,7 +20,7 @@ Statement = tuple[str, Sequence[Value]]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class StatementResult:
     """The result of a statement: its rows, and the number of rows that it changed."""
 
     rows: Sequence[Row]
@@ -28,18 +28,18 @@ class Done:
 
 
 T = TypeVar("T")
-Steps = Generator[Statement, Done, T]
+Transaction = Generator[Statement, StatementResult, T]
 """One transaction: yields statements, is sent their results, and returns its own; an exception rolls it back."""
 
 
 def insert(table: str, row: Mapping[str, Value], then: str = "") -> Statement:
     """Return an INSERT of a row; ``then`` is the clause for a conflict."""
     # Table and column names are constants of this package.
-    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places(len(row))}) {then}"  # noqa: S608
+    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({placeholders(len(row))}) {then}"  # noqa: S608
     return sql, list(row.values())
 
 
-def places(count: int) -> str:
+def placeholders(count: int) -> str:
     """Return that many placeholders for values."""
     return ", ".join("?" * count)
 
@@ -105,12 +105,12 @@ def name(text: str) -> str:
     return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def maybe_name(text: str | None) -> str | None:
+def optional_name(text: str | None) -> str | None:
     """Return `name` of ``text``; None if it is None."""
     return None if text is None else name(text)
 
 
-def folded(text: str) -> str:
+def fold_case(text: str) -> str:
     """Return ``text`` as ``contains`` compares it, without differences of case."""
     return name(text).casefold()
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from databricks_responses_mcp.store.records import Grouping, Usage, UsageTotal
-from databricks_responses_mcp.store.statements import Steps, count, insert, maybe_name, name
+from databricks_responses_mcp.store.statements import Transaction, count, insert, name, optional_name
 
 _GROUPS: dict[Grouping, str] = {
     "day": "day",
@@ -17,7 +17,7 @@ _TOTALS = """
 _TOKENS = "SELECT tokens FROM @usage_days WHERE owner = ? AND day = ?"
 
 
-def add_usage(owner: str, usage: Usage) -> Steps[None]:
+def add_usage(owner: str, usage: Usage) -> Transaction[None]:
     """See `Store.add_usage`."""
     yield insert(
         "@usage",
@@ -28,7 +28,7 @@ def add_usage(owner: str, usage: Usage) -> Steps[None]:
             "tool": name(usage.tool),
             "endpoint": name(usage.endpoint),
             "model": name(usage.model),
-            "conversation_id": maybe_name(usage.conversation_id),
+            "conversation_id": optional_name(usage.conversation_id),
             "input_tokens": count(usage.input_tokens),
             "output_tokens": count(usage.output_tokens),
             "cached_tokens": count(usage.cached_tokens),
@@ -37,7 +37,7 @@ def add_usage(owner: str, usage: Usage) -> Steps[None]:
     )
 
 
-def tokens_on_day(owner: str, at: float) -> Steps[int]:
+def tokens_on_day(owner: str, at: float) -> Transaction[int]:
     """See `Store.tokens_on_day`. A trigger adds each row of usage to the total of its day, in the same transaction."""
     found = yield _TOKENS, (owner, day_of(at))
     return int(found.rows[0][0]) if found.rows else 0
@@ -48,7 +48,7 @@ def day_of(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
-def usage(owner: str, by: Grouping, since: float) -> Steps[list[UsageTotal]]:
+def usage(owner: str, by: Grouping, since: float) -> Transaction[list[UsageTotal]]:
     """See `Store.usage`. Usage outside conversations has the key ``""``."""
     order = "1" if by == "day" else "SUM(input_tokens + output_tokens) DESC, 1"
     found = yield _TOTALS.replace(":group", _GROUPS[by]) + order, (owner, since)
