@@ -82,7 +82,7 @@ def apply_diff(original: str, diff: str, mode: Mode = "update") -> PatchResult:
     Raises:
         PatchError: the diff cannot be parsed or does not fit; its message tells the model what to correct.
     """
-    diff = _unwrapped(diff, mode)
+    diff = _unwrap(diff, mode)
     if mode == "create":
         return PatchResult(parse_created(diff))
     hunks = parse_diff(diff)
@@ -97,13 +97,15 @@ def apply_diff(original: str, diff: str, mode: Mode = "update") -> PatchResult:
     for hunk in hunks:
         placement = placer.place(hunk)
         placements.append(placement)
-        made = _changes(placement)
+        made = _collect_changes(placement)
         changes += made
         final_newline = _final_newline(document, placement, made, final_newline)
-    return PatchResult(document.edited(changes, final_newline), tuple(_applied(placement) for placement in placements))
+    return PatchResult(
+        document.apply_changes(changes, final_newline), tuple(_applied_hunk(placement) for placement in placements)
+    )
 
 
-def _unwrapped(diff: str, mode: Mode) -> str:
+def _unwrap(diff: str, mode: Mode) -> str:
     if not is_envelope(diff):
         return diff
     operations = parse_patch(diff)
@@ -118,7 +120,7 @@ def _unwrapped(diff: str, mode: Mode) -> str:
     return operations[0].diff
 
 
-def _changes(placement: Placement) -> list[Change]:
+def _collect_changes(placement: Placement) -> list[Change]:
     """Return the changes of a placed hunk, with the document's line numbers."""
     changes: list[Change] = []
     at = start = placement.start
@@ -147,7 +149,7 @@ def _final_newline(document: Document, placement: Placement, changes: list[Chang
     return True if below and document.ends_with_newline else known
 
 
-def _applied(placement: Placement) -> AppliedHunk:
+def _applied_hunk(placement: Placement) -> AppliedHunk:
     return AppliedHunk(
         number=placement.hunk.number,
         line=placement.start + 1,

@@ -21,7 +21,7 @@ def common_blocks(first: Sequence[str], second: Sequence[str]) -> list[Block]:
     """
     comparison = _Comparison(first, second)
     comparison.compare(0, len(first), 0, len(second))
-    return comparison.merged()
+    return comparison.merged_blocks()
 
 
 class _Comparison:
@@ -114,7 +114,7 @@ class _Comparison:
             if self._steps > _MOST_STEPS:
                 return
 
-    def merged(self) -> list[Block]:
+    def merged_blocks(self) -> list[Block]:
         blocks: list[Block] = []
         for at1, at2, size in self._pairs:
             if blocks and blocks[-1][0] + blocks[-1][2] == at1 and blocks[-1][1] + blocks[-1][2] == at2:

@@ -59,7 +59,7 @@ class Document:
         """The position of a line that is appended to the file: before the empty last line."""
         return self.size if self.texts[-1] else self.size - 1
 
-    def edited(self, changes: Sequence[Change], final_newline: bool | None = None) -> str:
+    def apply_changes(self, changes: Sequence[Change], final_newline: bool | None = None) -> str:
         """Return the text with the changes, which must be in order and not overlap.
 
         An added line gets the ending of the line that it replaces, or of its neighbour. ``final_newline`` adds a final
@@ -73,7 +73,7 @@ class Document:
             endings += self.endings[done : change.start]
             for number, line in enumerate(change.added):
                 texts.append(line)
-                endings.append(self._ending_of_added(change, number))
+                endings.append(self._ending_of_added_line(change, number))
             done = change.end
         texts += self.texts[done:]
         endings += self.endings[done:]
@@ -83,20 +83,20 @@ class Document:
         elif final_newline is False and len(texts) > 1 and not texts[-1]:
             texts.pop()
             endings.pop()
-        return (BOM if self.bom else "") + self._joined(texts, endings)
+        return (BOM if self.bom else "") + self._join(texts, endings)
 
-    def _ending_of_added(self, change: Change, number: int) -> str:
+    def _ending_of_added_line(self, change: Change, number: int) -> str:
         replaces = change.start < change.end
         at = min(change.start + number, change.end - 1) if replaces else max(change.start - 1, 0)
-        return self.endings[at] or self._fallback
+        return self.endings[at] or self._default_ending
 
     @property
-    def _fallback(self) -> str:
+    def _default_ending(self) -> str:
         return self.endings[-2] if self.size > 1 else "\n"
 
-    def _joined(self, texts: list[str], endings: list[str]) -> str:
+    def _join(self, texts: list[str], endings: list[str]) -> str:
         if not texts:
             return ""
-        fallback = self._fallback
+        fallback = self._default_ending
         body = [text + (ending or fallback) for text, ending in zip(texts[:-1], endings[:-1], strict=True)]
         return "".join([*body, texts[-1]])

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from databricks_responses_mcp.patching.failure import PatchError, shown
+from databricks_responses_mcp.patching.failure import PatchError, quote
 
 OperationType = Literal["create_file", "update_file", "delete_file"]
 
@@ -51,7 +51,7 @@ def parse_patch(text: str) -> list[Operation]:
         PatchError: no operation, text outside the operations, a header without a path, a missing end.
     """
     lines = text.split("\n")
-    first, last, base = _enveloped(lines)
+    first, last, base = _find_envelope(lines)
     operations: list[Operation] = []
     at = first
     while at < last:
@@ -62,21 +62,21 @@ def parse_patch(text: str) -> list[Operation]:
                 at += 1
                 continue
             raise PatchError(
-                f'line {at + 1} of the patch is {shown(line)}, where a "*** Add File: ", "*** Update File: " or '
+                f'line {at + 1} of the patch is {quote(line)}, where a "*** Add File: ", "*** Update File: " or '
                 '"*** Delete File: " line with a path must be.',
                 diff_line=at + 1,
             )
         stop = at + 1
         while stop < last and not _FILE.fullmatch(lines[stop].rstrip()):
             stop += 1
-        operations.append(_operation(header[1], header[2], lines[at + 1 : stop], at + 1))
+        operations.append(_make_operation(header[1], header[2], lines[at + 1 : stop], at + 1))
         at = stop
     if not operations:
         raise PatchError(f"the patch names no file to add, update or delete{base}.")
     return operations
 
 
-def _enveloped(lines: list[str]) -> tuple[int, int, str]:
+def _find_envelope(lines: list[str]) -> tuple[int, int, str]:
     """Return the range of lines inside the envelope, and a clause about a missing one for an error message."""
     first = 0
     while first < len(lines) and lines[first].strip() != _BEGIN and _FRAME.fullmatch(lines[first]):
@@ -90,14 +90,14 @@ def _enveloped(lines: list[str]) -> tuple[int, int, str]:
         for number in range(first, last):
             if lines[number].strip() == _END:
                 raise PatchError(
-                    f'nothing may follow "{_END}", but line {number + 2} of the patch is {shown(lines[number + 1])}.',
+                    f'nothing may follow "{_END}", but line {number + 2} of the patch is {quote(lines[number + 1])}.',
                     diff_line=number + 2,
                 )
         raise PatchError(f'the patch has no "{_END}" line: it may have been cut off. Send it whole.')
     return first + begun, last - ended, "" if begun else f' (it does not begin with "{_BEGIN}")'
 
 
-def _operation(verb: str, path: str, body: list[str], number: int) -> Operation:
+def _make_operation(verb: str, path: str, body: list[str], number: int) -> Operation:
     path = path.strip()
     if not path:
         raise PatchError(f"line {number} of the patch names no path.", diff_line=number)

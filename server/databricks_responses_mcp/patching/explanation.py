@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from databricks_responses_mcp.patching.failure import Candidate, PatchError, shown
+from databricks_responses_mcp.patching.failure import Candidate, PatchError, quote
 from databricks_responses_mcp.patching.hunks import Hunk
-from databricks_responses_mcp.patching.search import LineSearch, Match, plain
+from databricks_responses_mcp.patching.search import LineSearch, Match, normalize
 
 _MOST_CANDIDATES = 3
 _MOST_VOTING_LINES = 200
@@ -28,7 +28,7 @@ def explain_misfit(search: LineSearch, hunk: Hunk, cursor: int, reason: str, *, 
         for candidate in candidates
     ]
     if nearest and not candidates and not hint:
-        parts += _similar(search, hunk)
+        parts += _most_similar_line(search, hunk)
     if not hint:
         parts.append(
             "Copy context lines from the file as it is now, and add an anchor or more context where lines repeat."
@@ -61,7 +61,7 @@ def _anchor_above(search: LineSearch, hunk: Hunk, cursor: int) -> str:
         above = search.find((anchor,), Match.PUNCTUATION, 0, cursor)
         if above >= 0:
             return (
-                f"{shown(anchor)} stands at line {above + 1}, above the end of the hunk before it (line {cursor}): "
+                f"{quote(anchor)} stands at line {above + 1}, above the end of the hunk before it (line {cursor}): "
                 "hunks must be in the order of the file."
             )
     return ""
@@ -85,29 +85,29 @@ def _candidate(lines: Sequence[str], old: Sequence[str], start: int) -> Candidat
     for offset, wanted in enumerate(old):
         at = start + offset
         present = lines[at] if 0 <= at < len(lines) else None
-        if present is not None and plain(present) == plain(wanted):
+        if present is not None and normalize(present) == normalize(wanted):
             matched += 1
         elif not difference:
-            has = "the file has no line" if present is None else f"the file has {shown(present)}"
+            has = "the file has no line" if present is None else f"the file has {quote(present)}"
             difference = (
-                f"where the diff expects {shown(wanted)}, {has} (line {at + 1})"
+                f"where the diff expects {quote(wanted)}, {has} (line {at + 1})"
                 if at >= 0
-                else (f"the diff expects {shown(wanted)} before the first line")
+                else (f"the diff expects {quote(wanted)} before the first line")
             )
     if not difference:
         return None
     return Candidate(line=max(start, 0) + 1, matched=matched, total=len(old), difference=difference)
 
 
-def _similar(search: LineSearch, hunk: Hunk) -> list[str]:
+def _most_similar_line(search: LineSearch, hunk: Hunk) -> list[str]:
     """Return a sentence with the line most similar to the first wanted one, among a bounded number of short lines."""
     wanted = next((line for line in (*hunk.old, *hunk.anchors) if line.strip()), "")
     if not wanted or len(wanted) > _LONGEST_COMPARED:
         return []
     short = [line for line in dict.fromkeys(search.lines[: _MOST_COMPARED * 4]) if 0 < len(line) <= _LONGEST_COMPARED]
     alike = get_close_matches(wanted, short[:_MOST_COMPARED], n=1)
-    missing = f"No line of the file is {shown(wanted)}"
+    missing = f"No line of the file is {quote(wanted)}"
     if not alike:
         return [f"{missing}."]
     at = search.find((alike[0],), Match.EXACT, 0)
-    return [f"{missing}; the most similar is line {at + 1}, {shown(alike[0])}."]
+    return [f"{missing}; the most similar is line {at + 1}, {quote(alike[0])}."]

@@ -45,6 +45,6 @@ class PatchError(ValueError):
         self.candidates = candidates
 
 
-def shown(line: str) -> str:
+def quote(line: str) -> str:
     """Quote a line for a message: whitespace is visible, and the length is limited."""
     return repr(line if len(line) <= _SHOWN else line[:_SHOWN] + "…")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from databricks_responses_mcp.patching.failure import PatchError, shown
+from databricks_responses_mcp.patching.failure import PatchError, quote
 
 END_OF_FILE = "*** End of File"
 _END_PATCH = "*** End Patch"
@@ -109,7 +109,7 @@ class _Reader:
                 break
             if self._hunks and self._hunks[-1].at_end and not line.startswith("@@"):
                 if line.strip():
-                    raise self._error(f'after "{END_OF_FILE}" only a new "@@" section may follow, not {shown(line)}')
+                    raise self._error(f'after "{END_OF_FILE}" only a new "@@" section may follow, not {quote(line)}')
                 self._at += 1
                 continue
             self._read_hunk()
@@ -152,7 +152,7 @@ class _Reader:
         """Ignore blank lines before the first section; refuse a section without a body."""
         if self._lines[begin].startswith("@@") or at_end:
             raise PatchError(
-                f"the section at line {begin + 1} of the diff ({shown(self._lines[begin])}) has no lines: "
+                f"the section at line {begin + 1} of the diff ({quote(self._lines[begin])}) has no lines: "
                 'give the lines to change, each beginning with a space, "-" or "+".',
                 hunk=len(self._hunks) + 1,
                 diff_line=begin + 1,
@@ -181,7 +181,7 @@ class _Reader:
                 return DiffLine(kind, line[1:])
             case _:
                 raise self._error(
-                    f"it is {shown(line)}; every line of a section must begin with a space (context), "
+                    f"it is {quote(line)}; every line of a section must begin with a space (context), "
                     '"-" (removed) or "+" (added), and every section with "@@"'
                 )
 
@@ -195,7 +195,7 @@ class _Reader:
         for number in range(self._at + 1, len(self._lines)):
             if self._lines[number].strip():
                 self._at = number
-                raise self._error(f'nothing may follow "{_END_PATCH}", but it is {shown(self._lines[number])}')
+                raise self._error(f'nothing may follow "{_END_PATCH}", but it is {quote(self._lines[number])}')
 
     def _error(self, what: str) -> PatchError:
         return PatchError(
@@ -232,7 +232,7 @@ def parse_created(diff: str) -> str:
             return "".join(made).removesuffix("\n").removesuffix("\r")
         else:
             raise PatchError(
-                f'line {number} of the diff is {shown(line)}, but every line of a new file must begin with "+".',
+                f'line {number} of the diff is {quote(line)}, but every line of a new file must begin with "+".',
                 diff_line=number,
             )
     return "".join(made)

@@ -32,20 +32,20 @@ _PUNCTUATION = str.maketrans(
 )
 
 
-def plain(line: str) -> str:
+def normalize(line: str) -> str:
     """Return a line with typographic quotes, dashes and spaces as ASCII, without whitespace at its ends."""
     return line.translate(_PUNCTUATION).strip()
 
 
-def _same(line: str) -> str:
+def _identity(line: str) -> str:
     return line
 
 
 _KEYS: dict[Match, Callable[[str], str]] = {
-    Match.EXACT: _same,
+    Match.EXACT: _identity,
     Match.TRAILING_WHITESPACE: str.rstrip,
     Match.SURROUNDING_WHITESPACE: str.strip,
-    Match.PUNCTUATION: plain,
+    Match.PUNCTUATION: normalize,
 }
 
 
@@ -66,7 +66,7 @@ class _Level:
             codes.append(code)
         self.text = "".join(codes)
 
-    def encoded(self, lines: Sequence[str]) -> str | None:
+    def encode(self, lines: Sequence[str]) -> str | None:
         """Encode lines as characters of this level; None if one of them does not occur in the document."""
         codes: list[str] = []
         for line in lines:
@@ -94,7 +94,7 @@ class LineSearch:
     def find(self, wanted: Sequence[str], match: Match, start: int, stop: int | None = None) -> int:
         """Return the first position of the lines at or after ``start``; with ``stop`` they must begin before it."""
         level = self.level(match)
-        needle = level.encoded(wanted)
+        needle = level.encode(wanted)
         if needle is None:
             return -1
         return level.text.find(needle, start, len(level.text) if stop is None else stop + len(needle) - 1)
@@ -102,21 +102,21 @@ class LineSearch:
     def find_last(self, wanted: Sequence[str], match: Match, start: int, stop: int) -> int:
         """Return the last position of the lines that is not before ``start`` and before ``stop``."""
         level = self.level(match)
-        needle = level.encoded(wanted)
+        needle = level.encode(wanted)
         return -1 if needle is None or stop <= start else level.text.rfind(needle, start, stop + len(needle) - 1)
 
-    def stands_at(self, wanted: Sequence[str], match: Match, at: int) -> bool:
+    def matches_at(self, wanted: Sequence[str], match: Match, at: int) -> bool:
         """Return whether the lines match at a position."""
         return at >= 0 and self.find(wanted, match, at, at + 1) == at
 
     @cached_property
     def _joined(self) -> tuple[str, list[int]]:
-        """All lines in `plain` form in one text, each after a newline, and the start of each."""
+        """All lines in `normalize` form in one text, each after a newline, and the start of each."""
         starts: list[int] = []
         position = 1
         pieces: list[str] = []
         for line in self.lines:
-            piece = plain(line)
+            piece = normalize(line)
             starts.append(position)
             pieces.append(piece)
             position += len(piece) + 1
@@ -132,7 +132,7 @@ class LineSearch:
 
     def _find_part(self, wanted: str, start: int, stop: int, *, prefix: bool, last: bool) -> int:
         text, starts = self._joined
-        words = plain(wanted)
+        words = normalize(wanted)
         if not words or start >= stop or words in self._absent or len(self._absent) >= _MOST_ABSENT:
             return -1
         if words not in text:

@@ -32,14 +32,14 @@ def unified_diff(
     target = new_path if new_path is not None else path
     if before == after and target == path:
         return ""
-    old, new = _lines(before), _lines(after)
-    header = f"diff --git {_name('a/', path)} {_name('b/', target)}\n"
+    old, new = _split_lines(before), _split_lines(after)
+    header = f"diff --git {_quote_path('a/', path)} {_quote_path('b/', target)}\n"
     if before is None:
         header += "new file mode 100644\n"
     elif after is None:
         header += "deleted file mode 100644\n"
     elif target != path:
-        header += f"rename from {_name('', path)}\nrename to {_name('', target)}\n"
+        header += f"rename from {_quote_path('', path)}\nrename to {_quote_path('', target)}\n"
     if old == new:
         # For an empty file git requires the hashes; these are the ones of empty content.
         if before is None:
@@ -47,22 +47,22 @@ def unified_diff(
         elif after is None:
             header += "index e69de29..0000000\n"
         return header
-    shown_old = "/dev/null" if before is None else _name("a/", path, tab=True)
-    shown_new = "/dev/null" if after is None else _name("b/", target, tab=True)
+    shown_old = "/dev/null" if before is None else _quote_path("a/", path, tab=True)
+    shown_new = "/dev/null" if after is None else _quote_path("b/", target, tab=True)
     pieces = [header, f"--- {shown_old}\n", f"+++ {shown_new}\n"]
-    for group in _groups(_edits(common_blocks(old, new), len(old), len(new)), context):
-        pieces += _hunk(old, new, group, context)
+    for group in _group_edits(_edits_between(common_blocks(old, new), len(old), len(new)), context):
+        pieces += _render_hunk(old, new, group, context)
     return "".join(pieces)
 
 
-def _lines(text: str | None) -> list[str]:
+def _split_lines(text: str | None) -> list[str]:
     if not text:
         return []
     parts = text.split("\n")
     return [f"{part}\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
 
 
-def _name(prefix: str, path: str, *, tab: bool = False) -> str:
+def _quote_path(prefix: str, path: str, *, tab: bool = False) -> str:
     """Return a path as git writes it: quoted if it has control characters, quotes or backslashes."""
     name = prefix + path
     if any(character < " " or character in '"\\\x7f' for character in name):
@@ -71,7 +71,7 @@ def _name(prefix: str, path: str, *, tab: bool = False) -> str:
     return f"{name}\t" if tab and " " in name else name
 
 
-def _edits(blocks: list[Block], size1: int, size2: int) -> Iterator[Edit]:
+def _edits_between(blocks: list[Block], size1: int, size2: int) -> Iterator[Edit]:
     """Yield the edits between the common runs."""
     at1 = at2 = 0
     for start1, start2, size in [*blocks, (size1, size2, 0)]:
@@ -80,7 +80,7 @@ def _edits(blocks: list[Block], size1: int, size2: int) -> Iterator[Edit]:
         at1, at2 = start1 + size, start2 + size
 
 
-def _groups(edits: Iterator[Edit], context: int) -> Iterator[list[Edit]]:
+def _group_edits(edits: Iterator[Edit], context: int) -> Iterator[list[Edit]]:
     """Group edits whose context would overlap or be adjacent."""
     group: list[Edit] = []
     for edit in edits:
@@ -92,27 +92,27 @@ def _groups(edits: Iterator[Edit], context: int) -> Iterator[list[Edit]]:
         yield group
 
 
-def _hunk(old: list[str], new: list[str], group: list[Edit], context: int) -> list[str]:
+def _render_hunk(old: list[str], new: list[str], group: list[Edit], context: int) -> list[str]:
     start1 = max(group[0][0] - context, 0)
     start2 = group[0][2] - (group[0][0] - start1)
     end1 = min(group[-1][1] + context, len(old))
     end2 = group[-1][3] + (end1 - group[-1][1])
-    pieces = [f"@@ -{_span(start1, end1)} +{_span(start2, end2)} @@\n"]
+    pieces = [f"@@ -{_line_range(start1, end1)} +{_line_range(start2, end2)} @@\n"]
     at = start1
     for from1, to1, from2, to2 in group:
-        pieces += [_shown(" ", line) for line in old[at:from1]]
-        pieces += [_shown("-", line) for line in old[from1:to1]]
-        pieces += [_shown("+", line) for line in new[from2:to2]]
+        pieces += [_render_line(" ", line) for line in old[at:from1]]
+        pieces += [_render_line("-", line) for line in old[from1:to1]]
+        pieces += [_render_line("+", line) for line in new[from2:to2]]
         at = to1
-    pieces += [_shown(" ", line) for line in old[at:end1]]
+    pieces += [_render_line(" ", line) for line in old[at:end1]]
     return pieces
 
 
-def _span(start: int, end: int) -> str:
+def _line_range(start: int, end: int) -> str:
     """Return a range of lines in the format's notation: an empty range has the number of the line before it."""
     size = end - start
     return f"{start + 1 if size else start},{size}" if size != 1 else str(start + 1)
 
 
-def _shown(prefix: str, line: str) -> str:
+def _render_line(prefix: str, line: str) -> str:
     return prefix + line if line.endswith("\n") else f"{prefix}{line}\n{_NO_NEWLINE}"
