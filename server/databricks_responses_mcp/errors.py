@@ -1,6 +1,6 @@
-"""The error contract: what any part of the bridge raises when a call cannot be answered.
+"""The error contract: the exception of every part of the bridge for a call that fails.
 
-This module sits below every room, so that media, workspace and tools speak of failures in the same closed set of codes.
+All other packages may import this module, so they all use the same closed set of codes.
 """
 
 import logging
@@ -16,49 +16,49 @@ logger = logging.getLogger(__name__)
 
 _QUOTED_CHARACTERS = 120
 _TOLD_CHARACTERS = 4000
-"""Of a message, and of a hint: what lists many things is cut, whoever wrote it."""
+"""The limit of a message and of a hint; a longer text is truncated."""
 
 SEE_DOCTOR = "`databricks-responses-mcp doctor` shows which check fails."
-"""The sentence of a hint that sends its reader to ``doctor``; always this one, so that ``doctor`` can leave it out."""
+"""The sentence of a hint that refers to ``doctor``; always the same, so that ``doctor`` itself can remove it."""
 
 
 _PAID_FIELDS = ("text", "output", "refusal", "pending_calls", "usage", "images", "operations", "diff")
 
 
 class Reason(StrEnum):
-    """What exactly a request failed for, where the bridge decides by it: to send it again, elsewhere, or to advise."""
+    """The reason of a failure, for the cases in which code decides by it about a retry, a fallback or advice."""
 
     CONTEXT_TOO_LONG = "context_too_long"
     REASONING_UNREADABLE = "reasoning_unreadable"
     """The encrypted reasoning of an earlier turn could not be read."""
     ENCRYPTED_REASONING_REFUSED = "encrypted_reasoning_refused"
-    """The endpoint gives no encrypted reasoning."""
+    """The endpoint does not return encrypted reasoning."""
     INCLUDE_REFUSED = "include_refused"
     STRICT_REFUSED = "strict_refused"
-    """A JSON Schema was refused; strict schemas take only a part of the language."""
+    """A JSON Schema was refused; strict schemas support only a subset of the language."""
     OUTPUT_CAP_REFUSED = "output_cap_refused"
     PARAMETER_REFUSED = "parameter_refused"
     """Another parameter of the request, or its value."""
     FEATURE_MISSING = "feature_missing"
     """`BridgeError.feature` says which, where that is known."""
     SURFACE_MISMATCH = "surface_mismatch"
-    """The path that was asked does not serve the model."""
+    """The path of the request does not serve the model."""
     NAME_RETIRED = "name_retired"
-    """The workspace no longer serves models by the name that the request uses."""
+    """The workspace no longer serves models under the name in the request."""
     NAME_UNKNOWN = "name_unknown"
-    """Something that the request names does not exist."""
+    """A name in the request does not exist."""
     OBJECT_UNKNOWN = "object_unknown"
-    """Something that the request names, and that is no model, does not exist: a response, a file, a space."""
+    """An object in the request other than a model does not exist: a response, a file, a space."""
     NO_LISTING = "no_listing"
-    """The host has no listing of serving endpoints: it is no Databricks workspace."""
+    """The host has no list of serving endpoints: it is not a Databricks workspace."""
     MODEL_FAILED = "model_failed"
     """The endpoint reported an internal error."""
     SIGN_IN_PAGE = "sign_in_page"
-    """The answer led to a page on which people sign in."""
+    """The response was a redirect to a sign-in page, or the page itself."""
 
 
 class Feature(StrEnum):
-    """What a model, or the surface that reaches it, may lack; the value is how messages name it."""
+    """A feature that a model or its surface may lack; the value is its name in messages."""
 
     CUSTOM_TOOLS = "custom tools"
     WEB_SEARCH = "web search"
@@ -72,7 +72,7 @@ class Feature(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Why a call failed. A closed set: hosts and scripts may branch on it."""
+    """The kind of a failure. A closed set, so that hosts and scripts can branch on it."""
 
     INVALID_ARGUMENT = "invalid_argument"
     NOT_CONFIGURED = "not_configured"
@@ -94,20 +94,20 @@ class ErrorCode(StrEnum):
 
 @dataclass(eq=False)
 class BridgeError(Exception):
-    """A failure told to the caller.
+    """A failure that is reported to the caller.
 
     Attributes:
         code: one of the closed set.
-        message: one sentence of what happened. Never a secret, never upstream HTML.
-        hint: one sentence of what to do about it.
+        message: one sentence that says what happened; never a secret or upstream HTML.
+        hint: one sentence that says what to do.
         retryable: whether the same call may succeed later without a change.
-        retry_after_seconds: how long to wait before that, when known.
-        status: the HTTP status of the upstream answer, when there was one.
-        request_id: the workspace's own id of the failed request, when it gave one.
-        partial: what was received before the failure, in the field names of the tool's result
-            (``text``, ``response_id``, ``output``, ``images`` …): it may have been paid for.
-        reason: what exactly failed, where the bridge has an answer to it; not shown.
-        feature: what is missing, with `Reason.FEATURE_MISSING`.
+        retry_after_seconds: how long to wait before that, if known.
+        status: the HTTP status of the upstream response, if there was one.
+        request_id: the workspace's own id of the failed request, if there is one.
+        partial: what was received before the failure, with the field names of the tool's result
+            (``text``, ``response_id``, ``output``, ``images`` …); it may be billed.
+        reason: the exact reason, where code decides by it; not shown.
+        feature: the missing feature, with `Reason.FEATURE_MISSING`.
     """
 
     code: ErrorCode
@@ -126,17 +126,17 @@ class BridgeError(Exception):
 
     @property
     def is_paid(self) -> bool:
-        """Whether a model had worked before the failure, so that the call is billed."""
+        """Whether a model produced something before the failure, so that the call is billed."""
         return is_paid(self.partial)
 
     @property
     def may_be_paid(self) -> bool:
-        """Whether an answer had begun, so that the call may be billed, even if nothing of it has arrived."""
+        """Whether an answer had begun, so that the call may be billed, even if no content has arrived."""
         return bool(self.partial)
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the request was refused before anything was billed: a corrected one may be sent again."""
+        """Whether the request was refused before anything was billed, so that a corrected one may be sent."""
         return self.status in (400, 422, None) and not self.is_paid
 
     def with_hint(self, hint: str) -> "BridgeError":
@@ -144,11 +144,11 @@ class BridgeError(Exception):
         return replace(self, hint=hint)
 
     def with_partial(self, partial: Mapping[str, Any]) -> "BridgeError":
-        """Return the same failure with what was received before it."""
+        """Return the same failure with other content that was received before it."""
         return replace(self, partial=dict(partial))
 
     def as_dict(self) -> dict[str, Any]:
-        """The ``error`` object of a structured result; fields that are not known are absent."""
+        """Return the ``error`` object of a structured result; unknown fields are absent."""
         error: dict[str, Any] = {
             "code": self.code.value,
             "message": visible(_short(self.message), keep=LINES),
@@ -165,20 +165,20 @@ class BridgeError(Exception):
 
 
 def is_paid(facts: Mapping[str, Any]) -> bool:
-    """Return whether what was received of a call, in the result's field names, shows that a model has worked."""
+    """Return whether received content, with the result's field names, shows that a model has produced something."""
     return any(facts.get(name) for name in _PAID_FIELDS)
 
 
 @contextmanager
 def coding(doing: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Let whatever fails in the context fail by the error contract: an exception that nothing expected is ``internal``.
+    """Convert exceptions in the context into errors of the contract: an unexpected exception becomes ``internal``.
 
     Args:
-        doing: what failed, as the subject of a sentence: a tool's name, ``Reading the answer of gpt``.
-        passing: exceptions that leave the context as they are.
+        doing: the operation, as the subject of a sentence: a tool's name, ``Reading the answer of gpt``.
+        passing: exceptions that are not converted.
 
     Raises:
-        BridgeError: for every exception but those.
+        BridgeError: for every other exception.
     """
     try:
         yield
@@ -191,7 +191,7 @@ def coding(doing: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator
 
 
 def coded(error: Exception, doing: str) -> BridgeError:
-    """Return an exception as an error of the contract, as `coding` raises it; what is logged is not shown."""
+    """Return an exception as an error of the contract, as `coding` does; the details are only logged."""
     cause: BaseException = error
     while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
         cause = cause.exceptions[0]
@@ -210,10 +210,10 @@ def _short(text: str) -> str:
 
 
 def quoted(value: object, most: int = _QUOTED_CHARACTERS) -> str:
-    """Return a caller's or a model's value as an error message quotes it: between quotation marks, on one line, short.
+    """Return a value for an error message: in quotation marks, on one line, truncated.
 
     Args:
-        most: how many characters are shown; the length of a longer text is told.
+        most: the maximum number of characters; the length of a longer text is added.
     """
     text = value if isinstance(value, str) else repr(value)
     shown = repr(text[:most]) if isinstance(value, str) else text[:most]

@@ -4,13 +4,13 @@ from collections.abc import Collection
 
 
 def similar_names(name: str, known: Collection[str], *, most: int = 1, likeness: float = 0.6) -> list[str]:
-    """Return the known names that are spelled most like ``name``, the most similar first.
+    """Return the known names most similar to ``name``, the most similar first.
 
     Args:
-        name: what was given.
-        known: what there is.
-        most: the number of suggestions.
-        likeness: from 0 to 1; the least similarity of a suggestion.
+        name: the name that does not exist.
+        known: the existing names.
+        most: the maximum number of suggestions.
+        likeness: the minimum similarity of a suggestion, from 0 to 1.
     """
     from difflib import get_close_matches  # only an error needs it
 

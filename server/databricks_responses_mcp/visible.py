@@ -1,7 +1,7 @@
-"""Names that come from outside, as they may be printed: what cannot be seen is escaped.
+"""Escaping invisible characters in names from outside before they are printed.
 
-A name of an endpoint, a conversation or a file is chosen by somebody else. A control character in it can rewrite a
-terminal, U+202E reverses the rest of the line, and a zero-width character makes two names look alike.
+The name of an endpoint, a conversation or a file is not trusted. A control character in it can rewrite a terminal,
+U+202E reverses the rest of the line, and a zero-width character makes two names look alike.
 """
 
 import unicodedata
@@ -13,16 +13,16 @@ _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 LINES = "\n\t"
-"""What stays of a message that may have several lines."""
+"""The characters to keep in a message of several lines."""
 
 
 def visible(text: str, *, keep: str = "") -> str:
-    """Return ``text`` with each character that cannot be seen, or that moves others, written as an escape.
+    """Return ``text`` with invisible characters, and those that move others, replaced by escapes.
 
-    ``"a\\u202eb"`` becomes ``a\\\\u202eb``. Structured data keeps names as they are: programs call endpoints by them.
+    ``"a\\u202eb"`` becomes ``a\\\\u202eb``. Names in structured data are not escaped: programs use them in calls.
 
     Args:
-        keep: characters that stay, such as the line breaks of a message of several lines.
+        keep: characters that are not escaped, such as the line breaks of a message of several lines.
     """
     if text.isascii() and text.isprintable():
         return text
