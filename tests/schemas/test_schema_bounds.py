@@ -1,4 +1,4 @@
-"""How large a caller's schema may be."""
+"""The limits of a caller's schema."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from harness import Connect
 
 
 def doubling(levels: int) -> dict[str, Any]:
-    """A schema of a few lines with two to the power of ``levels`` parts."""
+    """Return a schema of a few lines that expands to 2 to the power of ``levels`` parts."""
     definitions: dict[str, Any] = {
         f"d{level}": {"allOf": [{"$ref": f"#/$defs/d{level + 1}"}, {"$ref": f"#/$defs/d{level + 1}"}]}
         for level in range(levels)
@@ -57,7 +57,7 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_a_schema_as_people_write_them_is_within_bounds(kind: str) -> None:
+def test_a_usual_schema_is_within_the_limits(kind: str) -> None:
     assert bounds_problem(GOOD[kind]) is None
 
 
@@ -90,7 +90,7 @@ def test_a_long_chain_of_references_is_followed_or_refused_but_ends() -> None:
 
 @pytest.mark.parametrize("kind", ["doubling 26 times", "too deep", "too large", "a list too long", "itself"])
 @pytest.mark.parametrize("tool_type", ["function", "other_type"])
-def test_the_schemas_of_tools_have_the_same_bounds(kind: str, tool_type: str) -> None:
+def test_the_schemas_of_tools_have_the_same_limits(kind: str, tool_type: str) -> None:
     schema, problem = BAD[kind]
     (told,) = tool_problems([{"type": tool_type, "name": "f", "parameters": schema}])
     assert told.startswith("tools[0]")
@@ -100,7 +100,7 @@ def test_the_schemas_of_tools_have_the_same_bounds(kind: str, tool_type: str) ->
 @pytest.mark.anyio
 @pytest.mark.parametrize("argument", ["tools", "extra"])
 @pytest.mark.parametrize("schema", [doubling(26), nested(MAX_DEPTH + 1)], ids=["doubling", "deep"])
-async def test_a_tool_whose_schema_is_too_much_is_refused_before_anything_is_sent(
+async def test_a_tool_whose_schema_is_too_large_is_refused_before_a_request(
     connect: Connect, emulator: RunningEmulator, argument: str, schema: dict[str, Any]
 ) -> None:
     tools = [{"type": "function", "name": "f", "parameters": schema}]

@@ -1,4 +1,4 @@
-"""Checking with schemas that are made to take for ever, while everything else goes on."""
+"""Checks with schemas that take practically unlimited time do not block the server."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ PATTERNS = {"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}
 LIMIT = Checked(Verdict.LIMIT, "checking with it takes more than 5 s")
 
 
-async def test_values_are_checked_and_the_first_that_fits_is_named() -> None:
+async def test_values_are_checked_and_the_first_match_is_returned() -> None:
     assert await check_schema(SCHEMA) == Checked(Verdict.FITS)
     assert await check_schema({"type": "nothing"}) == Checked(
         Verdict.NO_SCHEMA, "$.type: 'nothing' is not valid under any of the given schemas"
@@ -50,7 +50,7 @@ async def test_the_working_directory_is_not_imported_from(tmp_path: Path, monkey
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="only the clock ends it there")
 @pytest.mark.parametrize("kind", ["unique", "patterns"])
-async def test_a_check_without_end_is_ended_and_nobody_waits_meanwhile(kind: str) -> None:
+async def test_an_endless_check_is_ended_and_blocks_nothing(kind: str) -> None:
     schema, value = {"unique": (UNIQUE, MANY), "patterns": (PATTERNS, {"a" * 60 + "!": 1})}[kind]
     turns = 0
 
@@ -67,7 +67,7 @@ async def test_a_check_without_end_is_ended_and_nobody_waits_meanwhile(kind: str
     assert turns > 20
 
 
-async def test_a_check_that_is_cancelled_leaves_no_process() -> None:
+async def test_a_cancelled_check_leaves_no_process() -> None:
     limiter = anyio.CapacityLimiter(1)
     with anyio.move_on_after(0.5) as scope:
         await check_values(UNIQUE, [MANY], limiter)
@@ -86,7 +86,7 @@ async def test_a_check_that_is_cancelled_leaves_no_process() -> None:
         ({"$ref": "https://127.0.0.1:9/schema"}, "outside itself: nothing is fetched"),
     ],
 )
-async def test_a_schema_that_cannot_be_used_is_refused_before_anything_is_paid(
+async def test_an_unusable_schema_is_refused_before_a_billed_request(
     connect: Connect, emulator: RunningEmulator, schema: dict[str, Any], told: str
 ) -> None:
     async with connect() as host:
@@ -129,7 +129,7 @@ async def test_pings_are_answered_while_an_answer_is_checked_and_the_answer_is_k
 
 
 class RunningEmulatorAddress:
-    """What `environment` reads of a workspace."""
+    """The attributes of a workspace that `environment` reads."""
 
     token = "dapi-test"
 

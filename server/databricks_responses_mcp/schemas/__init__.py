@@ -1,1 +1,1 @@
-"""JSON Schemas that callers bring: how large they may be, and checking with them where nothing can be held up."""
+"""Callers' JSON Schemas: limits of their size, and validation in a separate process."""

@@ -1,4 +1,4 @@
-"""How large a caller's JSON Schema may be, and what references may do in it."""
+"""Limits of a caller's JSON Schema and of the references in it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,24 +6,24 @@ from typing import Any
 from urllib.parse import unquote
 
 MAX_BYTES = 200_000
-"""Of the schema as compact JSON. The API takes 120,000 characters of names and values."""
+"""The size of the schema as compact JSON. The API accepts 120,000 characters of names and values."""
 MAX_DEPTH = 64
 MAX_LIST = 1000
-"""Entries of one list; the API takes as many values of an ``enum``."""
+"""Entries of one list; the API accepts the same number of values of an ``enum``."""
 MAX_REFERENCES = 500
 MAX_EXPANDED = 50_000
-"""Objects and lists in the schema, each counted as often as references lead to it."""
+"""Objects and lists in the schema, each counted as often as it is referenced."""
 
 _REFERENCES = ("$ref", "$dynamicRef")
 _VALUES = ("enum", "const", "default", "examples")
 _SAME_VALUE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
-"""Keywords whose schemas are for the same value: references in a circle of them never end."""
+"""Keywords whose schemas apply to the same value: a cycle of references through them never ends."""
 
 
 def bounds_problem(schema: Any) -> str | None:
-    """What is too much about a schema, as the end of a sentence that begins with its name; None if nothing is.
+    """Return the limit that a schema exceeds, as the end of a sentence that begins with its name; None for no limit.
 
-    Whether it is a JSON Schema at all is another question.
+    It is not checked whether the value is a valid JSON Schema.
     """
     if (depth := _depth(schema)) > MAX_DEPTH:
         return f"nests more than {MAX_DEPTH} levels deep" if depth > MAX_DEPTH else None
@@ -45,7 +45,7 @@ def bounds_problem(schema: Any) -> str | None:
 
 
 class _Expansion:
-    """A schema with its references followed. References that lead nowhere count as nothing."""
+    """The expansion of a schema by its references. Unresolvable references are ignored."""
 
     def __init__(self, root: Any) -> None:
         self._root = root
@@ -60,7 +60,7 @@ class _Expansion:
         self._ends: dict[int, bool] = {}
 
     def size(self, node: Any) -> int:
-        """How many objects and lists there are, each as often as it is led to; a circle counts once."""
+        """Return the number of objects and lists, each counted as often as it is referenced; a cycle counts once."""
         if not isinstance(node, dict | list):
             return 0
         if id(node) not in self._sizes:
@@ -70,14 +70,14 @@ class _Expansion:
         return self._sizes[id(node)]
 
     def is_endless(self, node: Any) -> bool:
-        """Whether a circle of references is for one and the same value, anywhere in the schema."""
+        """Return whether anywhere in the schema a cycle of references applies to the same value."""
         return any(self._returns(inner) for inner in _objects(node))
 
     def _returns(self, node: Any) -> bool:
         if not isinstance(node, dict):
             return isinstance(node, list) and any(map(self._returns, node))
         if id(node) not in self._ends:
-            self._ends[id(node)] = True  # until it is known better: whoever comes here again has gone in a circle
+            self._ends[id(node)] = True  # until the result is known: reaching the node again means a cycle
             inner = [node[key] for key in _SAME_VALUE if key in node]
             if isinstance(by_name := node.get("dependentSchemas"), dict):
                 inner += by_name.values()
@@ -106,7 +106,7 @@ class _Expansion:
 
 
 def _depth(value: Any) -> int:
-    """How deep it nests, counted no further than is allowed."""
+    """Return the nesting depth, counted up to one level above the limit."""
     level, depth = [value], 0
     while level and depth <= MAX_DEPTH:
         level = [inner for node in level for inner in _inner(node)]

@@ -1,6 +1,7 @@
-"""The program that checks a value against a JSON Schema, in a process of its own that can be ended.
+"""The program that validates values against a JSON Schema, in a separate process that can be ended.
 
-It reads ``{"schema": …, "values": […]}`` from stdin, without values to check the schema alone, and writes a `Checked`.
+It reads ``{"schema": …, "values": […]}`` from stdin, without ``values`` to check only the schema, and writes a
+`Checked`.
 """
 
 import json
@@ -20,11 +21,11 @@ from databricks_responses_mcp.schemas.verdict import CPU_SECONDS, MEMORY_BYTES, 
 if sys.platform != "win32":
     import resource
 
-_MAX_WORDS = 300
+_MAX_CHARACTERS = 300
 
 
 def main() -> None:
-    """Answer one request."""
+    """Process one request."""
     _limit_this_process()
     request = json.load(sys.stdin)
     try:
@@ -47,34 +48,34 @@ def _check(request: dict[str, Any]) -> Checked:
         for number, value in enumerate(request["values"]):
             if (error := best_match(validator.iter_errors(value))) is None:
                 return Checked(Verdict.FITS, number=number)
-            problems.append(_words(error))
+            problems.append(_describe(error))
     except SchemaError as error:
-        return Checked(Verdict.NO_SCHEMA, _words(error))
+        return Checked(Verdict.NO_SCHEMA, _describe(error))
     except Unresolvable as error:
-        return Checked(Verdict.UNUSABLE, f"it refers to {error.ref[:_MAX_WORDS]!r}, which is not there")
+        return Checked(Verdict.UNUSABLE, f"it refers to {error.ref[:_MAX_CHARACTERS]!r}, which is not there")
     except re.error as error:
         return Checked(Verdict.UNUSABLE, f"it has a pattern that Python does not read ({error})")
     return Checked(Verdict.MISFIT, problems[0] if problems else "there is no value")
 
 
-def _words(error: Any) -> str:
-    return f"{error.json_path[:_MAX_WORDS]}: {error.message[:_MAX_WORDS]}"
+def _describe(error: Any) -> str:
+    return f"{error.json_path[:_MAX_CHARACTERS]}: {error.message[:_MAX_CHARACTERS]}"
 
 
 def _validator(schema: dict[str, Any]) -> Any:
-    # The registry is empty, so nothing is fetched. Patterns are left to the API, whose dialect is not Python's.
+    # The registry is empty, so nothing is fetched. Patterns are not checked: their syntax in the API is not Python's.
     make: Any = extend
     checks = make(Draft202012Validator, {"pattern": _pass, "patternProperties": _pass})
     return checks(schema, registry=Registry())
 
 
 def _pass(*_: Any) -> None:
-    """A check that is not made here."""
+    """Accept every value."""
 
 
 def _limit_this_process() -> None:
     if sys.platform == "win32":
-        return  # there the parent's clock ends it
+        return  # on Windows only the parent's deadline ends it
     for kind, most in ((resource.RLIMIT_CPU, CPU_SECONDS), (resource.RLIMIT_AS, MEMORY_BYTES)):
         _, hard = resource.getrlimit(kind)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)

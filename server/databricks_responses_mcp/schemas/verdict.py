@@ -1,4 +1,4 @@
-"""What comes of checking with a schema, and what checking may take."""
+"""The result of a check with a schema, and the limits of the process that checks."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,26 +8,26 @@ MEMORY_BYTES = 1024**3
 
 
 class Verdict(StrEnum):
-    """What comes of a check."""
+    """The verdict of a check."""
 
     FITS = "fits"
     MISFIT = "misfit"
-    """No value fits the schema."""
+    """No value matches the schema."""
     NO_SCHEMA = "no_schema"
-    """It is no JSON Schema."""
+    """The schema is not a valid JSON Schema."""
     UNUSABLE = "unusable"
-    """It is one, but nothing can be checked with it."""
+    """The schema is valid, but values cannot be checked with it."""
     LIMIT = "limit"
-    """The check took more than it may."""
+    """The check exceeded its limit of time or memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of a check.
+    """The result of a check.
 
     Attributes:
-        problem: in one line why it did not fit, of the first value.
-        number: which of several values fits, from 0.
+        problem: one line that says why the first value does not match.
+        number: the 0-based index of the value that matches.
     """
 
     verdict: Verdict
