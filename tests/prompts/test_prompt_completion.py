@@ -1,4 +1,4 @@
-"""Completion of the prompts' arguments: what is offered, in which order, and that no failure reaches the host."""
+"""Completion of prompts' arguments: the suggested values and their order; failures do not reach the host."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ LISTING = "/api/2.0/serving-endpoints"
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person who types is offered nothing rather than kept waiting; on a busy machine the tests wait."""
+    """Extend the deadlines, after which completion returns nothing, for tests on a busy machine."""
     monkeypatch.setattr(completion, "DEADLINE_SECONDS", DEADLINE_SECONDS)
     monkeypatch.setattr(endpoint_names, "_WAIT_SECONDS", DEADLINE_SECONDS)
 
@@ -39,7 +39,7 @@ async def values(host: Host, prompt: str, argument: str, typed: str = "") -> lis
     return list((await completed(host, prompt, argument, typed)).values)
 
 
-async def test_models_are_completed_from_the_listing_which_is_asked_for_once(
+async def test_models_are_completed_from_one_request_for_the_list_of_endpoints(
     connect: Connect, emulator: RunningEmulator, era: str
 ) -> None:
     async with connect(era) as host:
@@ -52,7 +52,7 @@ async def test_models_are_completed_from_the_listing_which_is_asked_for_once(
     assert len(emulator.state.journal.to(LISTING)) == 1
 
 
-async def test_only_models_that_draw_are_offered_for_pictures(connect: Connect, era: str) -> None:
+async def test_only_models_that_generate_images_are_suggested_for_images(connect: Connect, era: str) -> None:
     async with connect(era) as host:
         offered = await values(host, "illustrate", "model")
         _, facts, _ = await host.call("list_databricks_models", capability="image_generation")
@@ -60,7 +60,7 @@ async def test_only_models_that_draw_are_offered_for_pictures(connect: Connect, 
     assert set(offered) == {model["name"] for model in facts["models"]}
 
 
-async def test_values_that_are_always_the_same_need_no_workspace(connect: Connect, emulator: RunningEmulator) -> None:
+async def test_constant_values_are_suggested_without_a_workspace(connect: Connect, emulator: RunningEmulator) -> None:
     async with connect() as host:
         assert await values(host, "illustrate", "size", "1024") == ["1024x1024", "1024x1536", "1536x1024"]
         assert await values(host, "illustrate", "quality") == ["auto", "low", "medium", "high"]
@@ -69,13 +69,13 @@ async def test_values_that_are_always_the_same_need_no_workspace(connect: Connec
     assert emulator.state.journal.to(LISTING) == []
 
 
-def test_what_begins_with_the_typed_comes_before_what_contains_it() -> None:
+def test_values_that_begin_with_the_typed_text_come_before_values_that_contain_it() -> None:
     names = ["a-gpt", "gpt-b", "GPT-a", "other"]
     assert ranked(names, " gpt") == ["gpt-b", "GPT-a", "a-gpt"]
     assert ranked(names, "") == names
 
 
-async def test_no_more_than_the_protocol_allows_is_offered_and_the_rest_is_counted(
+async def test_at_most_as_many_values_as_the_protocol_allows_are_returned_with_the_total(
     connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(130):
@@ -89,14 +89,12 @@ async def test_no_more_than_the_protocol_allows_is_offered_and_the_rest_is_count
 @pytest.mark.parametrize(
     ("prompt", "argument"), [("third_opinion", "model"), ("second_opinion", "zzz"), ("second_opinion", "question")]
 )
-async def test_what_nobody_knows_the_values_of_is_offered_nothing(
-    connect: Connect, era: str, prompt: str, argument: str
-) -> None:
+async def test_an_unknown_argument_has_no_suggestions(connect: Connect, era: str, prompt: str, argument: str) -> None:
     async with connect(era) as host:
         assert await completed(host, prompt, argument, "x") == Completion(values=[], total=0, has_more=False)
 
 
-async def test_a_workspace_that_cannot_be_asked_is_no_failure_and_not_asked_at_every_key(
+async def test_a_failing_workspace_gives_no_error_and_no_request_for_each_keystroke(
     connect: Connect, emulator: RunningEmulator, era: str
 ) -> None:
     emulator.state.endpoints.clear()
@@ -106,7 +104,7 @@ async def test_a_workspace_that_cannot_be_asked_is_no_failure_and_not_asked_at_e
     assert len(emulator.state.journal.to(LISTING)) == 1
 
 
-async def test_a_listing_that_is_no_listing_is_no_failure() -> None:
+async def test_a_malformed_list_of_endpoints_gives_no_error() -> None:
     async with raw_server(answer(b'{"endpoints": [1, {"name": 7}, {"name": "mine"}, null]}', "application/json")) as (
         _,
         bridge,
@@ -116,7 +114,7 @@ async def test_a_listing_that_is_no_listing_is_no_failure() -> None:
         assert await _models(bridge) == []
 
 
-async def test_a_slow_workspace_is_offered_from_at_the_next_key(
+async def test_the_endpoints_of_a_slow_workspace_are_suggested_at_the_next_keystroke(
     emulator: RunningEmulator, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint_names, "_WAIT_SECONDS", 0.05)
@@ -139,7 +137,7 @@ async def test_a_slow_workspace_is_offered_from_at_the_next_key(
     assert len(emulator.state.journal.to(LISTING)) == 1
 
 
-async def test_a_source_that_hangs_or_breaks_is_no_suggestion(
+async def test_a_source_that_hangs_or_fails_gives_no_suggestion(
     bridge: Bridge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def hang(app: App, typed: str) -> list[str]:
@@ -162,7 +160,7 @@ async def test_a_source_that_hangs_or_breaks_is_no_suggestion(
     assert "a defect" in caplog.text
 
 
-async def test_pictures_that_were_saved_are_offered_for_their_template_newest_first(
+async def test_saved_images_are_suggested_for_their_template_newest_first(
     connect: Connect, tmp_path: Path, era: str
 ) -> None:
     reference = ResourceTemplateReference(uri="image://{name}")
@@ -181,7 +179,7 @@ async def test_pictures_that_were_saved_are_offered_for_their_template_newest_fi
 
 
 def _repository(path: Path) -> None:
-    """Two branches, one of them packed; files, one hidden."""
+    """Create two branches, one of them packed, and files, one of them hidden."""
     git = ["git", "-C", str(path), "-c", "user.name=t", "-c", "user.email=t@t.example"]
     (path / "server" / "inner").mkdir(parents=True)
     (path / "server" / "app.py").write_text("x = 1\n", encoding="utf-8")
@@ -217,7 +215,7 @@ async def test_changes_are_completed_with_branches_and_paths(
 
 
 @pytest.mark.parametrize("typed", ["../", "/etc/", "//share/x/", "link/", "no/such/", "\x00/", "a" * 5000 + "/"])
-async def test_nothing_outside_the_allowed_directories_is_listed(
+async def test_nothing_outside_the_allowed_directories_is_suggested(
     connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
 ) -> None:
     inside, outside = tmp_path / "inside", tmp_path / "outside"
@@ -233,7 +231,7 @@ async def test_nothing_outside_the_allowed_directories_is_listed(
         assert await values(host, "review_diff", "changes", typed) == []
 
 
-async def test_a_server_that_stands_outside_offers_what_needs_no_looking(
+async def test_a_server_outside_the_allowed_directories_suggests_only_constant_values(
     connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _repository(tmp_path)

@@ -1,4 +1,4 @@
-"""The prompts as a host gets them: the list, the messages, and that these name only what the tools really have.
+"""The prompts as a host gets them: the list and the messages, which name only existing tools and arguments.
 
 ``UPDATE_PROMPTS=1 pytest tests/prompts/test_prompts.py`` writes the reviewed texts under ``as_hosts_get_them/`` anew.
 """
@@ -52,7 +52,7 @@ async def text_of(host: Host, name: str, **arguments: str) -> str:
 
 
 def reviewed(file: str, current: str) -> str:
-    """The text as it was committed."""
+    """Return the committed text."""
     if os.environ.get("UPDATE_PROMPTS"):
         FOLDER.mkdir(exist_ok=True)
         (FOLDER / file).write_text(current, encoding="utf-8", newline="\n")
@@ -66,12 +66,12 @@ def written(name: str, arguments: dict[str, str]) -> str:
 
 
 def call_in(text: str) -> tuple[str, dict[str, str]]:
-    """The tool that a message has the model call, and what it says of each argument."""
+    """Return the tool that a message tells the model to call, and its text about each argument."""
     (tool,) = re.findall(r"^2\. Call the tool `(\w+)`", text, re.MULTILINE)
     return tool, dict(re.findall(r"^   - `(\w+)`: (.*)$", text, re.MULTILINE))
 
 
-async def test_the_list_is_what_was_reviewed(connect: Connect, era: str) -> None:
+async def test_the_list_equals_the_reviewed_file(connect: Connect, era: str) -> None:
     async with connect(era) as host:
         listed = await host.client.list_prompts()
     if era != "legacy":
@@ -94,7 +94,7 @@ async def test_the_list_is_what_was_reviewed(connect: Connect, era: str) -> None
     ],
     ids=lambda value: value if isinstance(value, str) and value.endswith(".md") else "",
 )
-async def test_the_message_is_what_was_reviewed(
+async def test_the_message_equals_the_reviewed_file(
     connect: Connect, era: str, file: str, name: str, arguments: dict[str, str]
 ) -> None:
     async with connect(era) as host:
@@ -109,7 +109,7 @@ async def test_a_pasted_diff_comes_last_in_a_fence_that_it_cannot_close(connect:
     assert text.endswith(f"\n\nThe diff:\n\n````diff\n{DIFF.strip()}\n````")
 
 
-async def test_a_picture_is_drawn_as_it_was_asked_for(connect: Connect, era: str) -> None:
+async def test_an_image_is_requested_with_the_given_arguments(connect: Connect, era: str) -> None:
     async with connect(era) as host:
         tool, arguments = call_in(await text_of(host, "illustrate", **GIVEN[-1][1]))
         exact = {name: json.loads(value) for name, value in arguments.items() if value.startswith('"')}
@@ -137,20 +137,20 @@ def test_every_tool_and_argument_that_a_message_names_exists(name: str, argument
 
 
 @pytest.mark.parametrize("name", PROMPTS)
-def test_what_completion_offers_is_what_the_tools_take(name: str) -> None:
+def test_the_tools_accept_the_values_that_completion_suggests(name: str) -> None:
     tool, _ = call_in(written(name, {}))
     properties = read_definition(tool)["inputSchema"]["properties"]
     for argument in PROMPTS[name].arguments:
-        if argument.shape:
+        if argument.pattern:
             assert argument.name in properties
         for value in argument.suggest if isinstance(argument.suggest, tuple) else ():
-            assert not argument.shape or re.fullmatch(argument.shape, value)
+            assert not argument.pattern or re.fullmatch(argument.pattern, value)
             if argument.name == "quality":
                 assert value in re.findall(r"\w+", properties["quality"]["description"])
 
 
 @pytest.mark.parametrize("name", PROMPTS)
-def test_a_prompt_is_named_after_its_file_described_and_runs_bare(name: str) -> None:
+def test_a_prompt_has_the_name_of_its_file_a_description_and_works_without_arguments(name: str) -> None:
     prompt = PROMPTS[name]
     assert prompt.write.__module__.rpartition(".")[2] == name
     assert 40 < len(prompt.description) < 120
@@ -173,22 +173,20 @@ def test_a_prompt_is_named_after_its_file_described_and_runs_bare(name: str) -> 
         ("review_diff", {"changes": "the", "focus": "last", "model": "commit"}, "> the last commit"),
     ],
 )
-def test_a_sentence_that_the_host_split_at_its_spaces_is_put_together_again(
-    name: str, words: dict[str, str], first: str
-) -> None:
+def test_a_sentence_that_the_host_split_at_spaces_is_joined_again(name: str, words: dict[str, str], first: str) -> None:
     text = written(name, words)
     assert text.split("\n\n")[2] == first
     assert "Leave out" in text
     assert text.endswith("some hosts hand over only its first words, one to each argument.")
 
 
-def test_words_that_fit_their_arguments_are_taken_as_such() -> None:
+def test_words_that_match_their_arguments_are_used_as_arguments() -> None:
     text = written("illustrate", {"subject": "fox", "size": "auto", "quality": "low"})
     assert call_in(text)[1] | {"size": '"auto"', "quality": '"low"'} == call_in(text)[1]
     assert text.split("\n\n")[2] == "> fox"
 
 
-def test_what_the_host_fills_in_later_reads_right_filled_or_empty() -> None:
+def test_a_message_with_placeholders_is_correct_whether_they_are_filled_or_empty() -> None:
     text = written("review_diff", {"changes": "$1", "focus": "$2", "model": "$3"})
     assert "> $1\n\nGet them as one unified diff." in text
     assert "If nothing stands in the quote above: The changes are the uncommitted ones of the project" in text
@@ -198,13 +196,13 @@ def test_what_the_host_fills_in_later_reads_right_filled_or_empty() -> None:
 
 
 @pytest.mark.parametrize(("name", "arguments"), GIVEN[:4] + GIVEN[5:])
-def test_nothing_in_a_message_is_a_command_to_a_host(name: str, arguments: dict[str, str]) -> None:
+def test_no_text_in_a_message_is_a_command_for_a_host(name: str, arguments: dict[str, str]) -> None:
     # opencode runs what stands in !`…`, attaches what follows an @, and puts words in place of $1 and $ARGUMENTS.
     assert [mark for mark in ("!`", "@", "$") if mark in written(name, arguments)] == []
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n"])
-def test_an_argument_that_was_skipped_in_a_form_was_not_given(blank: str) -> None:
+def test_an_argument_that_was_skipped_in_a_form_counts_as_missing(blank: str) -> None:
     for name, prompt in PROMPTS.items():
         assert written(name, dict.fromkeys((a.name for a in prompt.arguments), blank)) == written(name, {})
 
@@ -241,7 +239,7 @@ def test_an_argument_that_was_skipped_in_a_form_was_not_given(blank: str) -> Non
         ),
     ],
 )
-async def test_what_cannot_be_is_refused_with_advice(
+async def test_invalid_arguments_are_refused_with_advice(
     connect: Connect, era: str, name: str, arguments: dict[str, str], message: str
 ) -> None:
     async with connect(era) as host:
@@ -263,17 +261,17 @@ async def test_what_cannot_be_is_refused_with_advice(
         "✨",
     ],
 )
-def test_odd_values_stay_inside_their_quotes(odd: str) -> None:
+def test_unusual_values_stay_inside_their_quotes(odd: str) -> None:
     for name, prompt in PROMPTS.items():
         first = prompt.arguments[0].name
         text = written(name, {first: odd})
         assert call_in(text)[0] in NAMES
         assert all(line.startswith(">") for line in text.split("\n\n")[2].splitlines())
-        free = [a.name for a in prompt.arguments if not a.shape]
+        free = [a.name for a in prompt.arguments if not a.pattern]
         assert call_in(written(name, dict.fromkeys(free, odd)))[0] in NAMES
 
 
-async def test_prompts_that_somebody_registers_beside_ours_are_served_too(bridge: Any, tmp_path: Path) -> None:
+async def test_prompts_registered_by_others_are_served_too(bridge: Any, tmp_path: Path) -> None:
     from contextlib import asynccontextmanager
 
     from mcp import Client
@@ -288,7 +286,7 @@ async def test_prompts_that_somebody_registers_beside_ours_are_served_too(bridge
 
     @server.prompt()
     async def theirs(thing: str) -> str:
-        """A prompt of somebody else's."""
+        """A prompt of another author."""
         return f"Do {thing}."
 
     async with Client(server) as client:
@@ -299,7 +297,7 @@ async def test_prompts_that_somebody_registers_beside_ours_are_served_too(bridge
 
 
 def names_in(schema: Any) -> set[str]:
-    """Names of all fields, at any depth."""
+    """Return the names of all fields at any depth."""
     if isinstance(schema, list):
         return set().union(*map(names_in, schema))
     if not isinstance(schema, dict):

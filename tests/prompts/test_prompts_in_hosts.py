@@ -1,4 +1,4 @@
-"""What real hosts make of a prompt's command: the arguments that reach the prompt, and what their model is shown."""
+"""Prompts in real hosts: the arguments that reach the prompt, and the message that the host's model sees."""
 
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
 @pytest.fixture
 def account(emulator: RunningEmulator, tmp_path: Path) -> Account:
-    """An empty account; the bridge in it is led to this test's workspace."""
+    """Create an empty account in which the bridge uses this test's workspace."""
     server_env = environment(emulator, tmp_path / "home")
     return Account(home=tmp_path / "home", server_env={k: v for k, v in server_env.items() if k != "PATH"})
 
 
 async def shown_by_claude_code(account: Account, emulator: RunningEmulator, command: str) -> str:
-    """What the model of Claude Code gets to see of a command."""
+    """Return the text that Claude Code sends to its model for a command."""
     with StandIn.running(AnthropicApi()) as model:
         claude = ClaudeCode(account, emulator, model)
         await claude.add()
@@ -35,7 +35,7 @@ async def shown_by_claude_code(account: Account, emulator: RunningEmulator, comm
         return words(model.requests[0]["messages"])
 
 
-async def test_claude_code_cuts_a_sentence_and_its_model_can_still_read_it_whole(
+async def test_claude_code_truncates_a_sentence_but_its_model_sees_it_completely(
     account: Account, emulator: RunningEmulator
 ) -> None:
     command = "/mcp__databricks__second_opinion Is this lock really needed?"
@@ -46,7 +46,7 @@ async def test_claude_code_cuts_a_sentence_and_its_model_can_still_read_it_whole
     assert "Call the tool `ask_databricks_model`" in shown
 
 
-async def test_claude_code_gives_each_word_to_an_argument(account: Account, emulator: RunningEmulator) -> None:
+async def test_claude_code_assigns_each_word_to_an_argument(account: Account, emulator: RunningEmulator) -> None:
     command = "/mcp__databricks__review_diff main security databricks-gpt-5-5-pro"
     shown = await shown_by_claude_code(account, emulator, command)
     assert "> main\n" in shown
@@ -54,7 +54,7 @@ async def test_claude_code_gives_each_word_to_an_argument(account: Account, emul
     assert '- `model`: "databricks-gpt-5-5-pro"' in shown
 
 
-async def test_opencode_puts_the_words_in_afterwards(account: Account, emulator: RunningEmulator) -> None:
+async def test_opencode_replaces_placeholders_afterwards(account: Account, emulator: RunningEmulator) -> None:
     with StandIn.running(ChatCompletionsApi()) as model:
         opencode = Opencode(account, emulator, model)
         await opencode.add()
@@ -70,7 +70,7 @@ async def test_opencode_puts_the_words_in_afterwards(account: Account, emulator:
 
 
 def words(content: Any) -> str:
-    """All text of messages, at any depth."""
+    """Return all text of messages at any depth."""
     if isinstance(content, list):
         return "\n".join(map(words, content))
     if isinstance(content, dict):

@@ -1,1 +1,1 @@
-"""Prompts that a person picks in their host: text that has the host's model call the right tool in the right way."""
+"""Prompts that a user selects in their host: messages that make the host's model call a tool with good arguments."""

@@ -15,15 +15,15 @@ PROMPTS: dict[str, Definition] = {prompt.name: prompt for prompt in (SECOND_OPIN
 
 
 def listed_prompts() -> list[Prompt]:
-    """As hosts list them."""
+    """Return the prompts for ``prompts/list``."""
     return [prompt.listed() for prompt in PROMPTS.values()]
 
 
 def written_prompt(name: str, arguments: Mapping[str, str]) -> GetPromptResult:
-    """One prompt with its arguments put in.
+    """Return one prompt with its arguments filled in.
 
     Raises:
-        MCPError: invalid params, for an unknown name or argument, or a value that cannot be one.
+        MCPError: invalid params, for an unknown name or argument, or an invalid value.
     """
     if name not in PROMPTS:
         raise MCPError(INVALID_PARAMS, f"There is no prompt {name[:80]!r}. The prompts are {', '.join(PROMPTS)}.")

@@ -1,4 +1,4 @@
-"""Completion of an argument that names changes: git's branches, and paths under the allowed directories."""
+"""Completion of an argument that names changes: git branches, and paths in the allowed directories."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -19,21 +19,21 @@ _MOST_BYTES = 1_000_000
 
 
 async def change_names(app: App, typed: str) -> Sequence[str]:
-    """What can be reviewed: names of git's own, branches, and what is in the folder that was typed so far."""
+    """Return names of changes: git's revisions, branches, and the entries of the folder that was typed so far."""
     allowed = await allowed_paths(app)
     return await anyio.to_thread.run_sync(_names, allowed, typed, abandon_on_cancel=True)
 
 
 def _names(allowed: AllowedPaths, typed: str) -> list[str]:
-    here = Path.cwd()
-    if not allowed.has(here):
+    current = Path.cwd()
+    if not allowed.has(current):
         return list(_ALWAYS)
-    names = [*_ALWAYS, *islice(_branches(here / ".git", allowed), _MOST_BRANCHES), *_paths(here, allowed, typed)]
+    names = [*_ALWAYS, *islice(_branches(current / ".git", allowed), _MOST_BRANCHES), *_paths(current, allowed, typed)]
     return list(dict.fromkeys(names))
 
 
 def _branches(git: Path, allowed: AllowedPaths) -> Iterator[str]:
-    """Local branches. A worktree's ``.git`` is a file that leads elsewhere: it is not followed."""
+    """Yield local branches. The ``.git`` of a worktree is a file with a path, which is not followed."""
     heads = git / "refs" / "heads"
     if not git.is_dir() or not allowed.has(heads):
         return
@@ -50,13 +50,13 @@ def _branches(git: Path, allowed: AllowedPaths) -> Iterator[str]:
                         yield name
 
 
-def _paths(here: Path, allowed: AllowedPaths, typed: str) -> list[str]:
-    """Entries of the folder that ``typed`` leads to, spelled as it is; folders end in a slash."""
+def _paths(current: Path, allowed: AllowedPaths, typed: str) -> list[str]:
+    """Return the entries of the folder in ``typed``, with that folder as prefix; folders end with a slash."""
     start, slash, name = typed.replace("\\", "/").rpartition("/")
     prefix = start + slash
     try:
-        folder = here / prefix
-        # To look where a Windows share leads is to call on another machine.
+        folder = current / prefix
+        # Listing a Windows share would connect to another machine.
         if prefix.startswith("//") or not allowed.has(folder):
             return []
         with os.scandir(folder) as entries:

@@ -1,7 +1,7 @@
-"""``completion/complete``: which values fit what a person has typed so far.
+"""``completion/complete``: the values that match what a person has typed so far.
 
-The protocol has one handler for all prompts and resource templates; this one looks up who knows the values, ranks them,
-and never troubles a host: whatever goes wrong, and whatever takes too long, is no suggestion.
+The protocol has one handler for all prompts and resource templates. It finds the source of the values and ranks them.
+An error or a timeout of a source leads to an empty completion, never to an error in the host.
 """
 
 import logging
@@ -29,16 +29,16 @@ _MOST_ENTRIES = 5000
 _MOST_IDS = 100
 
 Source = Callable[[App, str], Awaitable[Sequence[str]]]
-"""Values that there are, likeliest first, given what was typed so far. May raise ``BridgeError``."""
+"""Returns the possible values for what was typed so far, the most likely first. May raise ``BridgeError``."""
 
 
 async def picture_names(app: App, typed: str) -> Sequence[str]:
-    """Names of the pictures that were saved, the newest first."""
+    """Return the names of saved images, the newest first."""
     return await anyio.to_thread.run_sync(_newest, app.bridge.settings.image_dir, abandon_on_cancel=True)
 
 
 async def conversation_ids(app: App, typed: str) -> Sequence[str]:
-    """Ids of the conversations that are kept, the newest first; what was typed may be of the title, too."""
+    """Return the ids of stored conversations whose id or title contains what was typed, the newest first."""
     found = await app.bridge.store.conversations(limit=_MOST_IDS, contains=typed)
     return [summary.conversation_id for summary in found]
 
@@ -48,19 +48,19 @@ VALUES: Mapping[Values, Source] = {
     "image models": image_models,
     "changes": change_names,
 }
-"""Who knows the values of prompts' arguments."""
+"""The sources of the values of prompts' arguments."""
 RESOURCES: Mapping[str, Mapping[str, Source]] = {
     "image://{name}": {"name": picture_names},
     "conversation://{id}": {"id": conversation_ids},
     "model://{name}": {"name": text_models},
 }
-"""Who knows the values of a resource template's variables."""
+"""The sources of the values of resource templates' variables."""
 
 
 async def complete(
     app: App, reference: PromptReference | ResourceTemplateReference, argument: CompletionArgument
 ) -> Completion:
-    """The values that fit, best first. Never raises, and answers within `DEADLINE_SECONDS`."""
+    """Return the matching values, best first. Never raises an error, and returns within `DEADLINE_SECONDS`."""
     source = _source(reference, argument.name)
     values: Sequence[str] = ()
     if source is not None:
@@ -75,10 +75,10 @@ async def complete(
 
 
 def ranked(values: Sequence[str], typed: str) -> list[str]:
-    """Those that begin with what was typed, then those that contain it, whatever its case; else in their order."""
+    """Return values that begin with what was typed, then those that contain it, ignoring case, in their order."""
     wanted = typed.strip().casefold()
-    fitting = [value for value in values if wanted in value.casefold()]
-    return sorted(fitting, key=lambda value: not value.casefold().startswith(wanted))
+    matching = [value for value in values if wanted in value.casefold()]
+    return sorted(matching, key=lambda value: not value.casefold().startswith(wanted))
 
 
 def _source(reference: PromptReference | ResourceTemplateReference, argument: str) -> Source | None:

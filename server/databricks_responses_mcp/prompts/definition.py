@@ -1,8 +1,8 @@
-"""What a prompt is made of, and how what a person typed becomes its arguments.
+"""The parts of a prompt, and the interpretation of the arguments that a host sends.
 
-Hosts hand arguments over in very different ways (docs/prompts.md has a table). A form gives each its own text, empty
-where it was skipped. Claude Code splits a command at its spaces, gives the words to the arguments in order and drops
-the rest. opencode asks for the prompt with ``$1``, ``$2`` … in place of values and puts the words in later.
+Hosts pass arguments in very different ways (docs/prompts.md has a table). A form sends a text for each argument, empty
+if it was skipped. Claude Code splits a command at spaces, assigns the words to the arguments in order and drops the
+rest. opencode requests the prompt with ``$1``, ``$2`` … as values and replaces them with the words later.
 """
 
 import json
@@ -16,7 +16,7 @@ from mcp.types import INVALID_PARAMS, GetPromptResult, Prompt, PromptArgument, P
 from databricks_responses_mcp.spelling import similar_names
 
 Values = Literal["text models", "image models", "changes"]
-"""Values of arguments that are not always the same; ``completion`` knows how to find them."""
+"""Names of values that are looked up at run time; ``completion`` has their sources."""
 
 _PLACEHOLDER = r"\$\d+"
 
@@ -30,40 +30,40 @@ _TO_BE_FILLED = (
 )
 
 
-# Named tuples, not dataclasses: those take longer to make than the whole list of prompts.
+# Named tuples, because creating dataclasses takes longer than listing the prompts.
 class Argument(NamedTuple):
-    """An argument of a prompt; all are optional, so that the bare command does something sensible.
+    """An argument of a prompt. All are optional, so that the command works without arguments.
 
     Attributes:
-        suggest: what its completion suggests: these values, or those that go by this name.
-        shape: a pattern that its whole value must match; "" for any text.
-        distinct: the same, for a value that cannot be taken for a word of a sentence; "" if ``shape`` is enough.
-        told_as: what it takes, for the error that refuses another value.
+        suggest: the values that its completion suggests, or their name.
+        pattern: a pattern that the whole value must match; "" for any text.
+        distinct_pattern: a stricter pattern, which no word of a sentence matches; "" if ``pattern`` is enough.
+        expected: a description of valid values, for the error about an invalid one.
     """
 
     name: str
     description: str
     suggest: tuple[str, ...] | Values = ()
-    shape: str = ""
-    distinct: str = ""
-    told_as: str = ""
+    pattern: str = ""
+    distinct_pattern: str = ""
+    expected: str = ""
 
 
 class Given(dict[str, str]):
-    """The values that were given, by the names of their arguments.
+    """The values of the arguments that were passed, by name.
 
     Attributes:
-        remark: what the host's model must know of them; "" if nothing.
+        note: what the host's model must know about them; "" for nothing.
     """
 
-    remark: str = ""
+    note: str = ""
 
 
 class Definition(NamedTuple):
     """A prompt.
 
     Attributes:
-        write: makes the message from what was given.
+        write: returns the message for the given arguments.
     """
 
     name: str
@@ -73,15 +73,15 @@ class Definition(NamedTuple):
     write: Callable[[Given], str]
 
     def listed(self) -> Prompt:
-        """As hosts list it."""
+        """Return the prompt for ``prompts/list``."""
         arguments = [PromptArgument(name=a.name, description=a.description, required=False) for a in self.arguments]
         return Prompt(name=self.name, title=self.title, description=self.description, arguments=arguments)
 
     def get(self, arguments: Mapping[str, str]) -> GetPromptResult:
-        """The prompt, written for ``arguments``.
+        """Return the prompt's message for ``arguments``.
 
         Raises:
-            MCPError: invalid params, for an argument that it does not have or a value that cannot be one.
+            MCPError: invalid params, for an unknown argument or an invalid value.
         """
         text = self.write(self._given(arguments))
         message = PromptMessage(role="user", content=TextContent(text=text))
@@ -90,51 +90,51 @@ class Definition(NamedTuple):
     def _given(self, raw: Mapping[str, str]) -> Given:
         names = [argument.name for argument in self.arguments]
         if unknown := next((name for name in raw if name not in names), None):
-            near = similar_names(unknown, names)
-            advice = f"Did you mean {near[0]!r}?" if near else f"Its arguments are {', '.join(names)}."
+            similar = similar_names(unknown, names)
+            advice = f"Did you mean {similar[0]!r}?" if similar else f"Its arguments are {', '.join(names)}."
             raise MCPError(INVALID_PARAMS, f"The prompt {self.name} has no argument {unknown[:80]!r}. {advice}")
         given = Given({name: value for name in names if (value := raw.get(name, "").strip())})
         if any(re.fullmatch(_PLACEHOLDER, value) for value in given.values()):
-            given.remark = _TO_BE_FILLED
+            given.note = _TO_BE_FILLED
             return given
         if not given or any(re.search(r"\s", value) for value in given.values()):
             self._check(given)
             return given
-        if names[0] in given and not all(_fits(a, a.distinct or a.shape, given) for a in self.arguments):
+        if names[0] in given and not all(_matches(a, a.distinct_pattern or a.pattern, given) for a in self.arguments):
             given = Given({names[0]: " ".join(given.values())})
         self._check(given)
-        given.remark = _CUT
+        given.note = _CUT
         return given
 
     def _check(self, given: Given) -> None:
         for argument in self.arguments:
-            if not _fits(argument, argument.shape, given):
+            if not _matches(argument, argument.pattern, given):
                 raise MCPError(
                     INVALID_PARAMS,
                     f"The prompt {self.name} cannot take this {argument.name}: {given[argument.name][:80]!r}. "
-                    f"Give {argument.told_as}, or leave it out.",
+                    f"Give {argument.expected}, or leave it out.",
                 )
 
 
 def model_argument(suggest: Values, description: str) -> Argument:
-    """The argument ``model`` of a prompt."""
+    """Return the argument ``model`` of a prompt."""
     return Argument(
         name="model",
         description=description,
         suggest=suggest,
-        shape=r"\w[\w.:/-]{0,200}",
-        # Endpoint names have a hyphen, a dot or a digit; a word of a sentence has none.
-        distinct=r"(?=.*[\d._-])\w[\w.:/-]{0,200}",
-        told_as="the name of a serving endpoint, such as databricks-gpt-5",
+        pattern=r"\w[\w.:/-]{0,200}",
+        # Names of endpoints contain a hyphen, a dot or a digit; words of a sentence usually do not.
+        distinct_pattern=r"(?=.*[\d._-])\w[\w.:/-]{0,200}",
+        expected="the name of a serving endpoint, such as databricks-gpt-5",
     )
 
 
 def named(given: Given, name: str, words: str, otherwise: str) -> str:
-    """What the message is about: ``words`` with the value of an argument in place of ``{}``, or else ``otherwise``."""
+    """Return ``words`` with the quoted value of an argument in place of ``{}``, or ``otherwise`` if it is missing."""
     if name not in given:
         return otherwise
     text = words.format(quoted(given[name]))
-    # What the host fills in later may turn out to be nothing.
+    # The host may fill in an empty text later.
     return (
         f"{text}\n\nIf nothing stands in the quote above: {otherwise}"
         if re.fullmatch(_PLACEHOLDER, given[name])
@@ -143,7 +143,7 @@ def named(given: Given, name: str, words: str, otherwise: str) -> str:
 
 
 def options(given: Given, *names: str) -> str:
-    """The lines of a call that say what its optional arguments are, and which to leave out."""
+    """Return lines that list the optional arguments of a call, and those to leave out."""
     lines = [f"   - `{name}`: {json.dumps(given[name], ensure_ascii=False)}" for name in names if name in given]
     if rest := [f"`{name}`" for name in names if name not in given]:
         lines.append(f"   Leave out {', '.join(rest)}: the default is right.")
@@ -151,22 +151,22 @@ def options(given: Given, *names: str) -> str:
 
 
 def paragraphs(*parts: str) -> str:
-    """The parts that say something, a blank line between them."""
+    """Join the parts that are not empty with blank lines."""
     return "\n\n".join(part for part in parts if part)
 
 
 def quoted(text: str) -> str:
-    """``text`` as a block quote, so that nobody takes it for a part of the instructions."""
+    """Return ``text`` as a block quote, so that it is not read as part of the instructions."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 
 
 def fenced(text: str, language: str) -> str:
-    """``text`` in a fence that nothing in it can close."""
+    """Return ``text`` in a code fence that is longer than any in the text."""
     ticks = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (ticks + 1)
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _fits(argument: Argument, pattern: str, given: Given) -> bool:
+def _matches(argument: Argument, pattern: str, given: Given) -> bool:
     value = given.get(argument.name)
     return value is None or not pattern or re.fullmatch(pattern, value) is not None

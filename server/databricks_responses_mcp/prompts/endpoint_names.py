@@ -16,18 +16,18 @@ from databricks_responses_mcp.workspace.endpoints import Endpoint
 logger = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 1.5
-# After a failure the workspace is not asked again at every key that is pressed.
+# After a failure, keystrokes do not send requests to the workspace for this time.
 _RETRY_SECONDS = 15.0
 
 
 async def text_models(app: App, typed: str) -> Sequence[str]:
-    """Return the endpoints that can be asked: those that are ready first, and of them those of the Responses API."""
+    """Return the endpoints that can answer questions: ready ones first, and among them those of the Responses API."""
     endpoints = [e for e in await _endpoints(app) if e.profile.is_askable]
     return [e.name for e in sorted(endpoints, key=lambda e: (not e.ready, e.profile.model_class != "native"))]
 
 
 async def image_models(app: App, typed: str) -> Sequence[str]:
-    """Return the endpoints that draw; where none is known to, those that might."""
+    """Return the endpoints that generate images; if none is known to, those that might."""
     endpoints = await _endpoints(app)
     for answer in ("yes", "unknown"):
         if drawing := [e for e in endpoints if e.profile.has("image_generation") == answer]:
@@ -36,7 +36,7 @@ async def image_models(app: App, typed: str) -> Sequence[str]:
 
 
 async def _endpoints(app: App) -> Sequence[Endpoint]:
-    """What is known of the workspace's endpoints within the deadline; nothing rather than a failure."""
+    """Return the workspace's endpoints as far as they are known within the deadline; never raises an error."""
     listing = _listings.setdefault(app.bridge, _Listing())
     with anyio.move_on_after(_WAIT_SECONDS):
         await listing.refresh(app)
@@ -45,7 +45,7 @@ async def _endpoints(app: App) -> Sequence[Endpoint]:
 
 @dataclass(eq=False)
 class _Listing:
-    """The listing of one workspace. Asking for it goes on after the host has had its answer: the next key finds it."""
+    """The endpoints of one workspace. A slow request continues after the host's answer, for the next completion."""
 
     known: Sequence[Endpoint] = ()
     asking: anyio.Event | None = None
@@ -68,7 +68,7 @@ class _Listing:
             logger.info("no completion of model names: %s", error)
             self.not_before = time.monotonic() + _RETRY_SECONDS
         except Exception:
-            # It runs beside the server's own tasks, which must not end with it.
+            # It runs in the server's task group, which an exception would end.
             logger.exception("completion of model names failed")
             self.not_before = time.monotonic() + _RETRY_SECONDS
         finally:

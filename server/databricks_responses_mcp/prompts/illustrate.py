@@ -31,7 +31,7 @@ _STYLES = (
     "woodcut",
 )
 
-_AT_HAND = (
+_FROM_CONVERSATION = (
     "The picture is to illustrate what this conversation is about: its latest subject. If there is none yet, ask the "
     "user what to draw and stop."
 )
@@ -53,12 +53,12 @@ def _write(given: Given) -> str:
     style = json.dumps(given.get("style"), ensure_ascii=False)
     return paragraphs(
         "Draw a picture with a model of the Databricks workspace.",
-        named(given, "subject", "What to draw:\n\n{}", _AT_HAND),
+        named(given, "subject", "What to draw:\n\n{}", _FROM_CONVERSATION),
         _STEPS.format(
             style=f"and the style, which is {style}" if "style" in given else "and a style that fits",
             options=options(given, "size", "quality", "model"),
         ),
-        given.remark,
+        given.note,
     )
 
 
@@ -66,22 +66,22 @@ PROMPT = Definition(
     name="illustrate",
     title="Illustrate this",
     description="Generate an image of a subject, or of the topic of the conversation, with a Databricks model.",
-    # Those that only some values fit stand before the free ones: a sentence that a host split shows at its second word.
+    # Arguments with a pattern come before free ones, so that the second word shows whether the host split a sentence.
     arguments=(
         Argument(name="subject", description="What to draw. Default: the current topic of the conversation."),
         Argument(
             name="size",
             description="WIDTHxHEIGHT, for example 1536x1024, or auto. Default: the model's.",
             suggest=_SIZES,
-            shape=r"auto|[1-9]\d{0,4}x[1-9]\d{0,4}",
-            told_as="WIDTHxHEIGHT such as 1536x1024, or auto",
+            pattern=r"auto|[1-9]\d{0,4}x[1-9]\d{0,4}",
+            expected="WIDTHxHEIGHT such as 1536x1024, or auto",
         ),
         Argument(
             name="quality",
             description="low, medium, high or auto. Default: the model's.",
             suggest=_QUALITIES,
-            shape="|".join(_QUALITIES),
-            told_as="low, medium, high or auto",
+            pattern="|".join(_QUALITIES),
+            expected="low, medium, high or auto",
         ),
         Argument(
             name="style",

@@ -43,7 +43,7 @@ of a file or a folder, `git diff HEAD --` with its path, or, without changes to 
 pull request's number, look it up with what you have. Put the name in quotes on a command line. If it fits nothing, \
 ask the user."""
 
-_HERE = "The changes are the diff at the end of this message."
+_DIFF_BELOW = "The changes are the diff at the end of this message."
 
 _STEPS = """\
 1. Have the whole diff ready, and find out what the changes are for: commit messages, the issue, this conversation.
@@ -71,12 +71,12 @@ def _write(given: Given) -> str:
     focus = json.dumps(given.get("focus"), ensure_ascii=False)
     return paragraphs(
         "Have a model of the Databricks workspace review changes, and check what it finds.",
-        _HERE if is_diff else named(given, "changes", _NAMED, _UNCOMMITTED),
+        _DIFF_BELOW if is_diff else named(given, "changes", _NAMED, _UNCOMMITTED),
         _STEPS.format(
             focus=f" that it is to look above all at {focus}," if "focus" in given else "",
             options=options(given, "model"),
         ),
-        given.remark,
+        given.note,
         f"The diff:\n\n{fenced(changes, 'diff')}" if is_diff else "",
     )
 

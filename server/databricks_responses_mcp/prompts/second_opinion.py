@@ -10,7 +10,7 @@ from databricks_responses_mcp.prompts.definition import (
     paragraphs,
 )
 
-_AT_HAND = (
+_FROM_CONVERSATION = (
     "The question is the one that this conversation is about: the last one that was asked, answered or not. "
     "If there is none yet, ask the user for it and stop."
 )
@@ -37,9 +37,9 @@ the error's `hint` advises, and give your own answer as the only one."""
 def _write(given: Given) -> str:
     return paragraphs(
         "Get a second opinion from a model of the Databricks workspace, and weigh it against your own.",
-        named(given, "question", "The question:\n\n{}", _AT_HAND),
+        named(given, "question", "The question:\n\n{}", _FROM_CONVERSATION),
         _STEPS.format(options=options(given, "model")),
-        given.remark,
+        given.note,
     )
 
 
