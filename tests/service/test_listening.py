@@ -1,4 +1,4 @@
-"""Addresses that may be listened on, and what requests to them may name."""
+"""The addresses on which the server may listen, and the Host and Origin headers that it accepts."""
 
 import socket
 from typing import Any
@@ -10,7 +10,7 @@ from databricks_responses_mcp.service.listening import listen
 
 
 def resolver(*addresses: str) -> Any:
-    """A resolver for every name; nothing is looked up."""
+    """Return a resolver with these addresses for every name; no request leaves the machine."""
 
     def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
         families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses]
@@ -25,7 +25,7 @@ def resolver(*addresses: str) -> Any:
 @pytest.mark.parametrize(
     "addresses", [("192.0.2.1",), ("127.0.0.1", "192.0.2.1"), ("::1", "2001:db8::1"), ("0.0.0.0",)]
 )
-def test_a_name_that_leads_elsewhere_is_not_listened_on(
+def test_a_name_that_does_not_resolve_to_loopback_is_refused(
     monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver(*addresses))
@@ -53,7 +53,7 @@ def test_all_addresses_of_a_name_have_one_port_and_are_allowed_as_hosts(monkeypa
             sock.close()
 
 
-def test_a_port_that_is_taken_is_told_and_nothing_stays_open() -> None:
+def test_a_port_in_use_is_reported_and_no_socket_stays_open() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(BridgeError, match=f"cannot listen on port {port} of 127.0.0.1"):

@@ -22,14 +22,14 @@ HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
 
 
 class Impatient(TimedProtocol):
-    """Waits so briefly that a test can."""
+    """A protocol with a brief deadline."""
 
     request_seconds = 0.2
 
 
 @asynccontextmanager
 async def served(app: Any) -> AsyncIterator[int]:
-    """Serve an application; yields the port."""
+    """Serve an application; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(app, http=Impatient, log_config=None, timeout_keep_alive=600, lifespan="off")
         server = uvicorn.Server(config)
@@ -40,7 +40,7 @@ async def served(app: Any) -> AsyncIterator[int]:
 
 
 async def all_of(stream: SocketStream) -> bytes:
-    """Everything until the server closes the connection."""
+    """Read everything until the server closes the connection."""
     received = b""
     with anyio.fail_after(DEADLINE_SECONDS):
         try:
@@ -65,7 +65,7 @@ async def test_bytes_that_trickle_in_after_an_answer_keep_no_connection() -> Non
         assert b"done" in await all_of(stream)
 
 
-async def test_an_answer_may_take_as_long_as_it_likes() -> None:
+async def test_the_deadline_does_not_apply_to_an_answer() -> None:
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await anyio.sleep(3 * Impatient.request_seconds)

@@ -1,4 +1,4 @@
-"""Requests that are not well made, over the pipes of a process and over HTTP, in both protocol eras."""
+"""Malformed requests over the pipes of a process and over HTTP, in both protocol eras."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ async def test_each_request_is_answered_exactly_once_over_stdio(
         while len(seen) < len(requests):
             answer = await raw.receive()
             seen.append((answer["id"], answer.get("error", {}).get("code", "result")))
-        # Nothing else was written for any of them.
+        # No other message was written for any of them.
         last = await raw.ask(99, "tools/call", name=ASK, arguments={"prompt": "[[say alive]]"}, _meta=meta)
         assert last["result"]["structuredContent"]["text"] == "alive"
     assert sorted(seen) == [
@@ -45,9 +45,7 @@ async def test_each_request_is_answered_exactly_once_over_stdio(
     ]
 
 
-async def test_a_line_that_is_too_long_is_refused_and_the_next_one_is_read(
-    emulator: RunningEmulator, tmp_path: Path
-) -> None:
+async def test_an_oversized_line_is_refused_and_the_next_one_is_read(emulator: RunningEmulator, tmp_path: Path) -> None:
     piece = b"x" * 8 * 1024 * 1024
     async with server(environment(emulator, tmp_path)) as raw:
         await raw.initialize()

@@ -1,4 +1,4 @@
-"""Conversations and running calls of real server processes: shut down, ended, killed, and gone on with by others."""
+"""Conversations and running calls of server processes that are shut down or killed, and continued by others."""
 
 import os
 import signal
@@ -28,25 +28,25 @@ import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
-"""Runs a program whose files may not grow beyond so many bytes, as on a disk that is full."""
+"""Runs a program with a limit on the size of its files, which simulates a full disk."""
 
 
-class Talker:
-    """A host that speaks with one server process."""
+class ProcessHost:
+    """A host of one server process."""
 
     def __init__(self, raw: Raw) -> None:
         self.raw = raw
         self._number = 0
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """The structured content of a call."""
+        """Call a tool and return its structured content."""
         self._number += 1
         answer = await self.raw.ask(self._number, "tools/call", name=tool, arguments=arguments)
         facts: dict[str, Any] = answer["result"]["structuredContent"]
         return facts
 
-    async def words_of(self, response_id: str) -> dict[str, Any]:
-        """Look until words of a running call have come."""
+    async def wait_for_text(self, response_id: str) -> dict[str, Any]:
+        """Poll a running call until it has received text."""
         while True:
             facts = await self.call(GET, response_id=response_id, wait_seconds=0)
             if facts.get("text"):
@@ -64,17 +64,17 @@ class Talker:
             await process.wait()
 
 
-async def begun(raw: Raw) -> Talker:
+async def start_host(raw: Raw) -> ProcessHost:
     await raw.initialize()
-    return Talker(raw)
+    return ProcessHost(raw)
 
 
 def env(emulator: RunningEmulator, tmp_path: Path, **more: str) -> dict[str, str]:
     return environment(emulator, tmp_path, RESPONSES_MCP_STORE=str(tmp_path / "store" / "c.db"), **more)
 
 
-def said(emulator: RunningEmulator) -> list[str]:
-    """What the user said, in the newest request."""
+def user_messages(emulator: RunningEmulator) -> list[str]:
+    """Return the user's messages in the newest request."""
     body = emulator.state.journal.to("/responses")[-1].body
     return [item["content"][0]["text"] for item in body["input"] if item.get("role") == "user"]
 
@@ -83,45 +83,45 @@ ENDS = ["stdin closed"] if sys.platform == "win32" else ["stdin closed", "SIGTER
 
 
 @pytest.mark.parametrize("how", ENDS)
-async def test_a_conversation_goes_on_in_another_process_after_the_first_has_ended(
+async def test_a_conversation_is_continued_by_another_process_after_the_first_has_ended(
     emulator: RunningEmulator, tmp_path: Path, how: str
 ) -> None:
     async with server(env(emulator, tmp_path)) as raw:
-        host = await begun(raw)
+        host = await start_host(raw)
         first = await host.call(ASK, prompt="One", reasoning_effort="low")
         await host.end(how)
     async with server(env(emulator, tmp_path)) as raw:
-        host = await begun(raw)
+        host = await start_host(raw)
         second = await host.call(ASK, prompt="Two", conversation_id=first["conversation_id"])
     assert second["conversation_id"] == first["conversation_id"]
-    assert said(emulator) == ["One", "Two"]
+    assert user_messages(emulator) == ["One", "Two"]
     kinds = [item["type"] for item in emulator.state.journal.to("/responses")[-1].body["input"]]
     assert kinds == ["message", "reasoning", "message", "message"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ENDS)
-async def test_a_running_call_whose_process_ended_is_interrupted_and_made_no_second_time(
+async def test_a_running_call_whose_process_ended_is_interrupted_and_not_repeated(
     emulator: RunningEmulator, tmp_path: Path, how: str
 ) -> None:
     keyed: dict[str, Any] = {"prompt": "[[words 200]]", "idempotency_key": "once"}
     with emulator.state.hold(9):
         async with server(env(emulator, tmp_path, RESPONSES_MCP_HAND_OVER_SECONDS="0.5")) as raw:
-            host = await begun(raw)
+            host = await start_host(raw)
             running = await host.call(ASK, **keyed)
             assert running["status"] == "running"
-            await host.words_of(running["response_id"])
+            await host.wait_for_text(running["response_id"])
             if how == "SIGKILL":
-                # Every few seconds the words that have come are put down, for others to see.
+                # The received text is stored every few seconds, so that other processes can read it.
                 async with server(env(emulator, tmp_path)) as other:
-                    await (await begun(other)).words_of(running["response_id"])
+                    await (await start_host(other)).wait_for_text(running["response_id"])
             await host.end(how)
             with anyio.fail_after(DEADLINE_SECONDS):
                 await emulator.state.journal.to("/responses")[0].disconnected.wait()
     if how == "SIGKILL":
         _let_time_pass(tmp_path)
     async with server(env(emulator, tmp_path)) as raw:
-        host = await begun(raw)
+        host = await start_host(raw)
         found = await host.call(GET, response_id=running["response_id"])
         again = await host.call(ASK, **keyed)
     assert found["status"] == again["status"] == "interrupted"
@@ -131,7 +131,7 @@ async def test_a_running_call_whose_process_ended_is_interrupted_and_made_no_sec
 
 
 def _let_time_pass(tmp_path: Path) -> None:
-    """A killed process says nothing; it is missed after half a minute, which no test waits for."""
+    """Set back the last heartbeat of all jobs, so that those of a killed process count as interrupted."""
     with closing(sqlite3.connect(tmp_path / "store" / "c.db")) as connection:
         connection.execute("UPDATE jobs SET updated_at = ?", (time.time() - STALE_SECONDS - 1,))
         connection.commit()
@@ -139,17 +139,15 @@ def _let_time_pass(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be limited so")
-async def test_on_a_full_disk_the_answer_comes_all_the_same_with_a_warning(
-    emulator: RunningEmulator, tmp_path: Path
-) -> None:
+async def test_on_a_full_disk_the_answer_is_returned_with_a_warning(emulator: RunningEmulator, tmp_path: Path) -> None:
     async with server(env(emulator, tmp_path)) as raw:
-        host = await begun(raw)
+        host = await start_host(raw)
         first = await host.call(ASK, prompt="One")
     limit = str(max(file.stat().st_size for file in (tmp_path / "store").iterdir()))
     limited = [sys.executable, "-c", LIMITED, limit, *COMMAND[1:]]
     process = await anyio.open_process(limited, env=env(emulator, tmp_path), stderr=subprocess.PIPE)
     async with process:
-        host = await begun(Raw(process))
+        host = await start_host(Raw(process))
         with anyio.fail_after(DEADLINE_SECONDS):
             notes: list[str] = []
             texts: list[str] = []
@@ -160,16 +158,14 @@ async def test_on_a_full_disk_the_answer_comes_all_the_same_with_a_warning(
         process.kill()
     assert all(texts)
     assert any("could not be kept" in note for note in notes)
-    assert [text[:5] for text in said(emulator)] == ["One", "Two x", "Three"]
+    assert [text[:5] for text in user_messages(emulator)] == ["One", "Two x", "Three"]
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
-async def test_in_a_folder_that_is_read_only_the_answer_comes_all_the_same(
-    emulator: RunningEmulator, tmp_path: Path
-) -> None:
+async def test_with_a_read_only_folder_the_answer_is_returned(emulator: RunningEmulator, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir(mode=0o500)
     async with server(env(emulator, tmp_path)) as raw:
-        host = await begun(raw)
+        host = await start_host(raw)
         first = await host.call(ASK, prompt="One")
         second = await host.call(ASK, prompt="Two", conversation_id=first["conversation_id"])
     assert first["text"]
@@ -179,7 +175,7 @@ async def test_in_a_folder_that_is_read_only_the_answer_comes_all_the_same(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be killed so there")
-async def test_whenever_the_server_is_killed_every_turn_that_was_answered_is_there_and_no_call_is_billed_twice(
+async def test_a_killed_server_loses_no_answered_turn_and_no_call_is_billed_twice(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     answered: list[str] = []
@@ -188,7 +184,7 @@ async def test_whenever_the_server_is_killed_every_turn_that_was_answered_is_the
     with anyio.fail_after(LONG_DEADLINE_SECONDS):
         for round_number in range(12):
             async with server(env(emulator, tmp_path)) as raw:
-                host = await begun(raw)
+                host = await start_host(raw)
                 await host.call("manage_conversations", action="list")
 
                 async with anyio.create_task_group() as tasks:
@@ -211,20 +207,20 @@ async def test_whenever_the_server_is_killed_every_turn_that_was_answered_is_the
             _let_time_pass(tmp_path)
             before = len(emulator.state.journal.to("/responses"))
             async with server(env(emulator, tmp_path)) as raw:
-                host = await begun(raw)
+                host = await start_host(raw)
                 named = {"conversation_id": conversation_id} if answered and conversation_id else {}
                 facts = await host.call(
                     ASK, prompt=f"Turn {asked} [[say yes]]", idempotency_key=f"key {asked}", **named
                 )
                 bodies = [exchange.body for exchange in emulator.state.journal.to("/responses")[:before]]
                 if any(body is not None and f"Turn {asked} " in str(body["input"][-1]) for body in bodies):
-                    # What had gone out is not sent again.
+                    # A request that was sent is not sent again.
                     assert len(emulator.state.journal.to("/responses")) == before
                 conversation_id = facts.get("conversation_id", conversation_id)
     async with server(env(emulator, tmp_path)) as raw:
-        host = await begun(raw)
+        host = await start_host(raw)
         await host.call(ASK, prompt="End", conversation_id=conversation_id)
-    replayed = said(emulator)
+    replayed = user_messages(emulator)
     assert [prompt for prompt in answered if prompt not in replayed] == []
     with closing(sqlite3.connect(tmp_path / "store" / "c.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -1,4 +1,4 @@
-"""The server over Streamable HTTP on this machine: who may call it, and how much."""
+"""The server over Streamable HTTP on this machine: authentication, limits and formats."""
 
 import json
 import os
@@ -28,12 +28,14 @@ MODERN = {"mcp_protocol_version": "2026-07-28", "mcp_method": "tools/call", "mcp
 
 
 def asking(prompt: str, identifier: Any = 1) -> dict[str, Any]:
-    """A request of 2026-07-28."""
+    """Return a request of protocol version 2026-07-28."""
     params = {"name": ASK, "arguments": {"prompt": prompt}, "_meta": META}
     return {"jsonrpc": "2.0", "id": identifier, "method": "tools/call", "params": params}
 
 
-async def test_the_printed_entry_lets_clients_of_both_eras_in(emulator: RunningEmulator, tmp_path: Path) -> None:
+async def test_clients_of_both_protocol_eras_can_use_the_printed_entry(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
     async with http_server(environment(emulator, tmp_path)) as serving:
         for mode in ("legacy", "2026-07-28"):
             async with Client(serving.transport(), mode=mode) as client:
@@ -81,7 +83,7 @@ async def test_each_start_has_a_token_of_its_own(emulator: RunningEmulator, tmp_
 
 
 @pytest.mark.parametrize("token", ["short", "a token with spaces that is long enough", "x" * 31])
-async def test_a_token_that_is_no_good_is_refused_and_not_shown(tmp_path: Path, token: str) -> None:
+async def test_an_invalid_token_is_refused_and_not_shown(tmp_path: Path, token: str) -> None:
     command = [*COMMAND, "serve", "--http", "127.0.0.1:0"]
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "RESPONSES_MCP_HTTP_TOKEN": token}
     done = await anyio.run_process(command, env=env, check=False)
@@ -150,7 +152,7 @@ async def test_sessions_are_limited_in_number_and_end_when_idle(emulator: Runnin
         await serving.open_session()
         refused = await serving.post(INITIALIZE)
         with anyio.fail_after(DEADLINE_SECONDS):
-            # The end of an idle session is no event that a client sees.
+            # A client gets no event at the end of an idle session.
             while (answer := await serving.post(INITIALIZE)).status_code == 503:
                 pass
         ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
@@ -168,7 +170,9 @@ ACCEPTS: dict[str, tuple[str | None, str]] = {
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
-async def test_clients_are_answered_in_what_they_accept(emulator: RunningEmulator, tmp_path: Path, path: str) -> None:
+async def test_clients_get_an_answer_in_a_format_that_they_accept(
+    emulator: RunningEmulator, tmp_path: Path, path: str
+) -> None:
     async with http_server(environment(emulator, tmp_path)) as serving:
         seen: dict[str, Any] = {}
         for kind, (accept, _) in ACCEPTS.items():
@@ -220,7 +224,7 @@ async def test_a_large_request_is_taken_as_over_stdio_and_one_without_a_token_is
         taken = await serving.post(large, accept="application/json", **MODERN)
         port = int(serving.url.split(":")[-1].split("/")[0])
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-            # The body never comes: the answer does.
+            # The answer comes although the body never arrives.
             await stream.send(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000000\r\n\r\n")
             answer = await stream.receive()
     assert taken.status_code == 200
@@ -240,7 +244,9 @@ async def test_separators_in_an_answer_are_escaped_in_events(emulator: RunningEm
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without asking")
-async def test_a_signal_ends_the_server_though_a_client_listens(emulator: RunningEmulator, tmp_path: Path) -> None:
+async def test_a_signal_ends_the_server_although_a_client_is_connected(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
     async with (
         http_server(environment(emulator, tmp_path)) as serving,
         Client(serving.transport(), mode="legacy") as client,
@@ -250,7 +256,9 @@ async def test_a_signal_ends_the_server_though_a_client_listens(emulator: Runnin
         await serving.process.wait()
 
 
-async def test_stdio_imports_nothing_of_the_service(emulator: RunningEmulator, tmp_path: Path) -> None:
+async def test_serving_over_stdio_does_not_import_the_service_package(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
     code = (
         "import anyio, sys\n"
         "import databricks_responses_mcp.cli.serve, databricks_responses_mcp.server\n"
@@ -260,7 +268,7 @@ async def test_stdio_imports_nothing_of_the_service(emulator: RunningEmulator, t
     assert done.stdout.strip() == b"[]"
 
 
-async def test_the_user_is_asked_for_approvals_over_http_in_either_era(
+async def test_the_user_is_asked_for_approvals_over_http_in_both_eras(
     emulator: RunningEmulator, tmp_path: Path, era: str
 ) -> None:
     async def approve(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:

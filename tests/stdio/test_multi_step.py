@@ -1,4 +1,4 @@
-"""Multi-step work with every tool type, through the real server over its pipes, in both protocol eras."""
+"""Tasks of several steps with every tool type, through the real server over pipes, in both protocol eras."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ STEPS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
 }
 
 
-async def test_every_call_is_carried_out_and_its_output_used(
+async def test_every_call_is_executed_and_its_output_is_used(
     emulator: RunningEmulator, tmp_path: Path, era: str
 ) -> None:
     parameters = StdioServerParameters(

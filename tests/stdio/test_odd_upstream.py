@@ -1,4 +1,4 @@
-"""Answers that no server should give, through the real server over its pipes: it survives them and nothing is lost."""
+"""Malformed upstream answers, through the real server over pipes: it keeps running and loses no content."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 def stream(*events: Any, end: bytes = b"") -> bytes:
-    """Server-sent events as an HTTP answer; text is sent as it is, everything else as JSON with escapes."""
+    """Return server-sent events as an HTTP response; text is sent unchanged, other values as JSON with escapes."""
     lines = [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
     return answer(b"".join(b"data: " + line + b"\n\n" for line in lines) + end, "text/event-stream")
 
@@ -102,7 +102,7 @@ CASES: dict[str, tuple[bytes, str]] = {
 }
 
 
-async def test_every_answer_arrives_and_the_server_lives(tmp_path: Path) -> None:
+async def test_every_answer_arrives_and_the_server_keeps_running(tmp_path: Path) -> None:
     got: dict[str, str] = {}
     async with raw_server(b"") as (upstream, _):
         env = {

@@ -1,4 +1,4 @@
-"""The server as hosts start it: a process, spoken to over its pipes."""
+"""The server as hosts start it: a process that communicates over pipes."""
 
 import os
 import signal
@@ -18,7 +18,9 @@ from harness.stdio_process import ASK, COMMAND, environment, server, stderr_of
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_host_of_either_era_lists_asks_and_draws(emulator: RunningEmulator, tmp_path: Path, era: str) -> None:
+async def test_hosts_of_both_eras_list_ask_and_generate_images(
+    emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
     parameters = StdioServerParameters(
         command=COMMAND[0], args=COMMAND[1:], env=environment(emulator, tmp_path), cwd=tmp_path
     )
@@ -36,7 +38,7 @@ async def test_a_host_of_either_era_lists_asks_and_draws(emulator: RunningEmulat
 
 
 @pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
-async def test_every_handshake_version_is_spoken_and_the_server_introduces_itself(
+async def test_every_handshake_version_is_supported_and_the_server_describes_itself(
     emulator: RunningEmulator, tmp_path: Path, version: str
 ) -> None:
     async with server(environment(emulator, tmp_path)) as raw:
@@ -53,7 +55,7 @@ async def test_every_handshake_version_is_spoken_and_the_server_introduces_itsel
         assert info["icons"][0]["src"].startswith("data:image/svg+xml;base64,")
 
 
-async def test_a_call_that_the_host_cancels_closes_the_upstream_connection_and_the_server_goes_on(
+async def test_cancelling_a_call_closes_the_upstream_connection_and_the_server_keeps_running(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     async with server(environment(emulator, tmp_path)) as raw:
@@ -69,7 +71,7 @@ async def test_a_call_that_the_host_cancels_closes_the_upstream_connection_and_t
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a call"])
-async def test_the_end_of_stdin_ends_the_process_and_the_call_it_was_in(
+async def test_the_end_of_stdin_ends_the_process_and_its_running_call(
     emulator: RunningEmulator, tmp_path: Path, busy: bool
 ) -> None:
     async with server(environment(emulator, tmp_path)) as raw:
@@ -88,7 +90,7 @@ async def test_the_end_of_stdin_ends_the_process_and_the_call_it_was_in(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without asking")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_the_process_in_the_middle_of_a_call(
+async def test_a_signal_ends_the_process_during_a_call(
     emulator: RunningEmulator, tmp_path: Path, number: signal.Signals
 ) -> None:
     async with server(environment(emulator, tmp_path)) as raw:
@@ -103,7 +105,9 @@ async def test_a_signal_ends_the_process_in_the_middle_of_a_call(
         assert "Traceback" not in await stderr_of(raw)
 
 
-async def test_stray_prints_and_children_do_not_reach_the_wire(emulator: RunningEmulator, tmp_path: Path) -> None:
+async def test_other_output_and_child_processes_do_not_write_to_the_protocol_stream(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import pathlib, subprocess, threading, time\n"
         f"here = pathlib.Path({str(tmp_path)!r})\n"
@@ -162,7 +166,7 @@ async def test_malformed_messages_do_not_stop_the_server(emulator: RunningEmulat
     assert answer["result"]["structuredContent"]["text"] == "alive"
 
 
-async def test_two_hundred_calls_at_once_over_one_pipe(emulator: RunningEmulator, tmp_path: Path) -> None:
+async def test_two_hundred_concurrent_calls_over_one_pipe(emulator: RunningEmulator, tmp_path: Path) -> None:
     count = 200
     async with server(environment(emulator, tmp_path)) as raw:
         await raw.initialize()
@@ -176,7 +180,9 @@ async def test_two_hundred_calls_at_once_over_one_pipe(emulator: RunningEmulator
     assert answers == {number: f"number {number}" for number in range(1, count + 1)}
 
 
-async def test_a_wrong_setting_ends_the_start_with_its_name(emulator: RunningEmulator, tmp_path: Path) -> None:
+async def test_the_server_does_not_start_with_an_invalid_setting_and_names_it(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
     env = environment(emulator, tmp_path, RESPONSES_MCP_TIMEOUT_SECONDS="soon", RESPONSES_MCP_MODLE="x")
     async with server(env) as raw:
         assert await raw.process.wait() == 2

@@ -1,4 +1,4 @@
-"""Tasks over real transports: their headers, connections that break, and servers that are killed."""
+"""Tasks over real transports: headers, broken connections, and killed servers."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ META = "io.modelcontextprotocol"
 
 
 def meta(*extensions: str) -> dict[str, Any]:
-    """What every request of 2026-07-28 carries."""
+    """Return the metadata of every request of protocol version 2026-07-28."""
     capabilities: dict[str, Any] = {"extensions": {extension: {} for extension in extensions}}
     return {
         f"{META}/protocolVersion": "2026-07-28",
@@ -39,7 +39,7 @@ def meta(*extensions: str) -> dict[str, Any]:
 async def serving(emulator: RunningEmulator, tmp_path: Path, **more: str) -> AsyncIterator[str]:
     """``serve --http``, as a process; yields its address."""
     with anyio.fail_after(DEADLINE_SECONDS):
-        # The conformance suite's server is ours, and prints the address that it got; here it needs no fixtures of it.
+        # The server of the conformance suite prints its address; its fixtures are not needed here.
         async with await anyio.open_process(
             [sys.executable, str(Path(__file__).parents[1] / "conformance" / "server.py")],
             env=environment(emulator, tmp_path, **more),
@@ -53,7 +53,7 @@ async def serving(emulator: RunningEmulator, tmp_path: Path, **more: str) -> Asy
 
 
 async def post(url: str, method: str, params: dict[str, Any], *extensions: str, **headers: str) -> httpx.Response:
-    """One request, with the headers that its method takes but for ``Mcp-Name``."""
+    """Send one request with the headers of its method except ``Mcp-Name``."""
     sent = {
         "accept": "application/json, text/event-stream",
         "mcp-protocol-version": "2026-07-28",
@@ -65,7 +65,7 @@ async def post(url: str, method: str, params: dict[str, Any], *extensions: str, 
         return await http.post(url, json=body, headers=sent)
 
 
-async def test_a_task_outlives_the_connection_that_it_came_from_and_is_named_in_a_header(
+async def test_a_task_survives_its_connection_and_is_named_in_a_header(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     async with serving(emulator, tmp_path, RESPONSES_MCP_HAND_OVER_SECONDS="0.05") as url:
@@ -99,9 +99,7 @@ async def test_a_task_outlives_the_connection_that_it_came_from_and_is_named_in_
     assert len(result["structuredContent"]["text"].split()) == 30
 
 
-async def test_discovery_says_that_there_are_tasks_and_the_handshake_does_not(
-    emulator: RunningEmulator, tmp_path: Path
-) -> None:
+async def test_discovery_announces_tasks_and_the_handshake_does_not(emulator: RunningEmulator, tmp_path: Path) -> None:
     async with server(environment(emulator, tmp_path)) as raw:
         discovered = await raw.ask(1, "server/discover", _meta=meta())
     async with server(environment(emulator, tmp_path)) as raw:
@@ -134,5 +132,5 @@ async def test_a_task_over_pipes_survives_its_server_being_killed(emulator: Runn
             kept = await host.get(finished)
             lost = await host.get(running)
     assert kept["result"] == task["result"]
-    # It is seen to have been interrupted when it has been silent for a while.
+    # A call without a heartbeat for some time counts as interrupted.
     assert lost["status"] == "working"

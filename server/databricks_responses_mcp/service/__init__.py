@@ -1,1 +1,1 @@
-"""Serving MCP over HTTP: which addresses, who may call, and how much. Nothing of it is imported for stdio."""
+"""Serving MCP over HTTP: addresses, authentication and limits. It is not imported when serving over stdio."""

@@ -1,4 +1,4 @@
-"""Who may call: whoever has the bearer token."""
+"""Authentication by a bearer token."""
 
 import hashlib
 import hmac
@@ -12,17 +12,17 @@ _TOKEN_BYTES = 32
 
 
 def new_token() -> str:
-    """A token that cannot be guessed."""
+    """Return a random token."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
 class TokenCheck:
     """ASGI middleware that answers only requests with ``Authorization: Bearer TOKEN``.
 
-    It looks at nothing else of a request that has no token, so that costs neither memory nor a session.
+    It reads nothing else of a request without the token, so such a request uses neither memory nor a session.
 
     Args:
-        app: what answers them.
+        app: the application that answers them.
         token: the token.
     """
 
@@ -45,7 +45,7 @@ class TokenCheck:
         if len(given) != 1:
             return False
         scheme, _, token = given[0].partition(b" ")
-        # Digests have one length, so the comparison tells nothing of the token's.
+        # Digests have the same length, so the comparison does not reveal the length of the token.
         matches = hmac.compare_digest(_digest(token.strip()), self._digest)
         return matches and scheme.lower() == b"bearer"
 
@@ -60,12 +60,12 @@ def _digest(token: bytes) -> bytes:
 
 def _refusal(*, is_given: bool) -> Response:
     problem = "The bearer token is wrong." if is_given else "This server asks for a bearer token."
-    words = (
+    text = (
         f"{problem} Send `Authorization: Bearer TOKEN` with the token that `serve --http` printed when it started, "
         "or that RESPONSES_MCP_HTTP_TOKEN sets."
     )
     challenge = 'Bearer realm="databricks-responses-mcp"' + (', error="invalid_token"' if is_given else "")
-    body = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": words}}
+    body = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": text}}
     return Response(
         json.dumps(body), status_code=401, headers={"WWW-Authenticate": challenge}, media_type="application/json"
     )

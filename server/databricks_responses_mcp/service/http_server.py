@@ -21,11 +21,11 @@ _GRACE_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """How much of the process sessions of the handshake era may take; later ones keep nothing between requests.
+    """Limits of the sessions of clients that use the handshake; later protocol versions have no sessions.
 
     Attributes:
-        most: how many may be open; what would open another one gets 503.
-        idle_seconds: a session without a request or an open stream is closed after that.
+        most: the number of open sessions; a request that would open another one gets status 503.
+        idle_seconds: the time after which a session without a request or an open stream is closed.
     """
 
     most: int
@@ -33,7 +33,7 @@ class SessionLimits:
 
 
 def http_app(server: MCPServer[Any], listener: Listener, token: str, limits: SessionLimits) -> ASGIApp:
-    """The ASGI application: each request passes the checks of its address, its token, its size and its message."""
+    """Return the ASGI application, which checks the address, token, size and message of each request."""
     app: ASGIApp = server.streamable_http_app(
         streamable_http_path=PATH,
         max_request_body_size=MAX_MESSAGE_BYTES,
@@ -46,7 +46,7 @@ def http_app(server: MCPServer[Any], listener: Listener, token: str, limits: Ses
 
 
 async def serve_http(server: MCPServer[Any], listener: Listener, token: str, limits: SessionLimits) -> None:
-    """Serve until a signal comes; calls that are under way then have five seconds to end."""
+    """Serve until a signal arrives; running calls then have five seconds to end."""
     config = uvicorn.Config(
         http_app(server, listener, token, limits),
         http=TimedProtocol,

@@ -1,4 +1,4 @@
-"""Addresses of this machine: listening there, and what a request to them may name as host and origin."""
+"""Listening on loopback addresses, and checking the Host and Origin headers of requests."""
 
 import ipaddress
 import socket
@@ -20,8 +20,8 @@ class Listener:
     """Sockets that listen on loopback addresses.
 
     Attributes:
-        name: the host name or address that was asked for.
-        port: the port, of all sockets.
+        name: the requested host name or address.
+        port: the port of all sockets.
         sockets: one for each address of the name.
     """
 
@@ -31,15 +31,15 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """Where MCP is served."""
+        """The URL of the MCP endpoint."""
         return f"http://{_in_url(self.name)}:{self.port}{PATH}"
 
     @property
     def security(self) -> TransportSecuritySettings:
-        """Which Host and Origin headers a request may carry: names of this machine, with any port.
+        """The allowed Host and Origin headers: names of this machine, with any port.
 
-        A page on another site that has its own name resolve to loopback (DNS rebinding) sends that name. Ports are not
-        compared, because port forwarding changes them.
+        A page of another site whose name resolves to loopback (DNS rebinding) sends that name. Ports are not compared,
+        because port forwarding changes them.
         """
         addresses = [str(sock.getsockname()[0]) for sock in self.sockets]
         names = sorted({_in_url(name) for name in ("localhost", "127.0.0.1", "::1", self.name, *addresses)})
@@ -52,10 +52,10 @@ class Listener:
 
 
 def listen(name: str, port: int) -> Listener:
-    """Listen on every address that the name has; port 0 takes a free one.
+    """Listen on every address of the name; port 0 selects a free one.
 
     Raises:
-        BridgeError: ``invalid_argument`` if it is not this machine's alone, or nobody may listen there.
+        BridgeError: ``invalid_argument`` if an address is not loopback, or the port cannot be used.
     """
     sockets: list[socket.socket] = []
     try:
@@ -76,8 +76,8 @@ class AddressCheck:
     """ASGI middleware that answers only requests whose Host and Origin headers name this machine.
 
     Args:
-        app: what answers them.
-        settings: the names.
+        app: the application that answers them.
+        settings: the allowed names.
     """
 
     def __init__(self, app: ASGIApp, settings: TransportSecuritySettings) -> None:
@@ -94,7 +94,7 @@ def _loopback_addresses(name: str, port: int) -> list[tuple[int, str]]:
     found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in found))
     for _, address in addresses:
-        # A name such as x.localhost goes wherever the resolver says.
+        # A name such as x.localhost may resolve to any address.
         if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
@@ -108,7 +108,7 @@ def _listening(family: int, address: str, port: int) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         if sys.platform == "win32":
-            # Else another user's process could listen on the same port, and be sent the token.
+            # Otherwise another user's process could listen on the same port and receive the token.
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Requests over HTTP, read as those over stdio are, also from clients that are less exact than the protocol asks."""
+"""Reading requests over HTTP like those over stdio, including clients that do not follow the protocol exactly."""
 
 import json
 import re
@@ -22,8 +22,8 @@ _JSON, _STREAM = "application/json", "text/event-stream"
 class MessageCheck:
     """ASGI middleware in front of the SDK's Streamable HTTP application.
 
-    A message that the SDK would drop, or refuse without its id, is refused with its id; lone surrogates are repaired; a
-    client that takes only JSON is answered in JSON, one without an ``Accept`` header is served, and so is ``/mcp/``.
+    A message that the SDK would drop, or refuse without its id, is refused with its id. Lone surrogates are replaced. A
+    client that accepts only JSON gets JSON, one without an ``Accept`` header is served, and ``/mcp/`` is accepted.
 
     Args:
         app: the SDK's application.
@@ -33,7 +33,7 @@ class MessageCheck:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, whose body is of a bounded size."""
+        """Answer one request, whose size was checked before."""
         if scope["type"] != "http" or scope["path"] not in (PATH, f"{PATH}/"):
             await self._app(scope, receive, send)
             return
@@ -61,7 +61,7 @@ class MessageCheck:
             accepts_json = accepts_stream = True
         replaced = {b"content-length": str(len(body)).encode()}
         if accepts_json or accepts_stream:
-            # The SDK serves only clients that take both.
+            # The SDK serves only clients that accept both.
             replaced[b"accept"] = f"{_JSON}, {_STREAM}".encode()
         kept = [(name, value) for name, value in scope["headers"] if name not in replaced]
         scope["headers"] = [*kept, *replaced.items()]
@@ -72,10 +72,10 @@ class MessageCheck:
 
 
 class _JsonAnswer:
-    """Sends the response in an event stream as one JSON body. Other events of the stream are dropped.
+    """Sends the response in an event stream as one JSON body, and drops the other events of the stream.
 
     Args:
-        send: where the JSON goes.
+        send: sends the JSON response.
         identifier: the id of the request.
     """
 
@@ -87,7 +87,7 @@ class _JsonAnswer:
         self._rest = b""
 
     async def __call__(self, message: Message) -> None:
-        """Take one message of the SDK's application."""
+        """Process one message of the SDK's application."""
         if message["type"] == "http.response.start" and _is_stream(message):
             self._start = message
         elif self._start is None:
@@ -129,7 +129,7 @@ def _is_stream(start: Message) -> bool:
 
 
 def _escaping(send: Send) -> Send:
-    """Sends events without the separators at which some clients split lines. Each chunk holds whole events."""
+    """Return a ``send`` that escapes separators at which some clients split lines. Each chunk has complete events."""
     is_stream = False
 
     async def escaping(message: Message) -> None:
@@ -144,7 +144,7 @@ def _escaping(send: Send) -> Send:
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:
-    """Receives the body again, and after it whatever comes."""
+    """Return a ``receive`` that returns the body again, then the following messages."""
     is_replayed = False
 
     async def replaying() -> Message:

@@ -1,1 +1,1 @@
-"""How MCP messages come in and go out, whatever they say: reading, refusing, and the pipes of a process."""
+"""Reading, refusing and writing MCP messages, and the pipes of a process; independent of what the messages contain."""

@@ -1,6 +1,6 @@
-"""What a client sent, read as a JSON-RPC message or refused, so that no request is left without an answer.
+"""Parsing a client's JSON-RPC message or refusing it, so that every request gets an answer.
 
-The SDK drops what it cannot read. A client that sent it with an id waits for that id, often without a time limit.
+The SDK drops a message that it cannot parse. A client that sent it as a request waits, often without a timeout.
 """
 
 import json
@@ -20,11 +20,11 @@ from mcp_types.jsonrpc import (
 from pydantic_core import from_json
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""The largest message that is read, in bytes: two input pictures of the largest size, as data URLs."""
+"""The largest accepted message, in bytes: enough for two input images of the maximum size as data URLs."""
 
 _MAX_BATCH = 100
 _MAX_PIECES = 1_000_000
-_TELLING_MEMBERS = frozenset({"method", "result", "error"})
+_KIND_MEMBERS = frozenset({"method", "result", "error"})
 _LIMITS = "JSON may nest 200 levels deep, and a number may have 4,300 digits."
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]:,"]|[^\s"{}\[\]:,]++', re.DOTALL)
 _WHOLE_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
@@ -38,12 +38,12 @@ _LINE_BREAKS = (("\u0085", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u202
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of one message of a client.
+    """The result of reading one message.
 
     Attributes:
-        message: the message; None if it cannot be used.
-        body: the JSON that it was read from, repaired where that was needed.
-        refusals: JSON-RPC error responses that answer what cannot be used, one for each id.
+        message: the message; None if it is invalid.
+        body: the JSON of the message, repaired if necessary.
+        refusals: JSON-RPC error responses to an invalid message, one for each id.
     """
 
     message: JSONRPCMessage | None = None
@@ -52,17 +52,17 @@ class Received:
 
 
 def read_message(data: bytes) -> Received:
-    """Read one message.
+    """Parse one message.
 
-    Lone surrogates, which JavaScript writes for text that was cut inside a character, become U+FFFD, and so do bytes
-    that are not UTF-8. A response that cannot be read is dropped: nobody waits for an answer to it.
+    Lone surrogates, which JavaScript writes for text that was cut inside a character, become U+FFFD, as do bytes that
+    are not UTF-8. An invalid response is dropped: nobody waits for an answer to it.
     """
     try:
         message = jsonrpc_message_adapter.validate_json(data, by_name=False)
     except ValueError:
         return _read_leniently(data)
     if isinstance(message, JSONRPCNotification) and b'"id"' in data:
-        # The SDK takes a request whose id is of a wrong type for a notification.
+        # The SDK parses a request whose id has a wrong type as a notification.
         return _read_leniently(data)
     return Received(message, data)
 
@@ -72,7 +72,7 @@ def refuse_oversized(start: bytes, end: bytes) -> Received:
 
     Args:
         start: its first bytes.
-        end: its last bytes: some clients write the id there.
+        end: its last bytes, where some clients write the id.
     """
     text = start.decode("utf-8", "replace")
     identifier, is_response = _identify(text)
@@ -86,7 +86,7 @@ def refuse_oversized(start: bytes, end: bytes) -> Received:
 
 
 def json_line(message: JSONRPCMessage | Mapping[str, Any]) -> str:
-    """A message as one line of JSON, in which no reader of lines finds another line break.
+    """Return a message as one line of JSON without characters that some programs treat as line breaks.
 
     The separators U+0085, U+2028 and U+2029 are escaped: Node's ``readline`` and others split a line there.
     """
@@ -95,7 +95,7 @@ def json_line(message: JSONRPCMessage | Mapping[str, Any]) -> str:
     try:
         text = message.model_dump_json(by_alias=True, exclude_unset=True)
     except ValueError:
-        # Text from elsewhere can hold lone surrogates, which cannot be encoded.
+        # Text from outside can contain lone surrogates, which cannot be encoded.
         dumped = message.model_dump(mode="python", by_alias=True, exclude_unset=True)
         return _repaired(json.dumps(dumped, separators=(",", ":"), default=str))
     if not text.isascii():
@@ -106,7 +106,7 @@ def json_line(message: JSONRPCMessage | Mapping[str, Any]) -> str:
 
 
 def escape_line_breaks(chunk: bytes) -> bytes:
-    """JSON, or a part of it cut between characters, with the same separators escaped as in `json_line`."""
+    """Escape the same separators as `json_line` in JSON, or in a part of it that was cut between characters."""
     for character, escape in ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029")):
         chunk = chunk.replace(character, escape)
     return chunk
@@ -144,8 +144,8 @@ def _refuse_batch(batch: list[Any]) -> Received:
     ids = [_usable_id(entry) for entry in batch if isinstance(entry, dict) and "id" in entry and "method" in entry]
     if not ids or len(ids) > _MAX_BATCH:
         ids = [None]
-    words = "Invalid Request: batches are not supported, send each message by itself"
-    return Received(refusals=tuple(_error(identifier, INVALID_REQUEST, words) for identifier in ids))
+    text = "Invalid Request: batches are not supported, send each message by itself"
+    return Received(refusals=tuple(_error(identifier, INVALID_REQUEST, text) for identifier in ids))
 
 
 def _refused(identifier: Any, code: int, message: str) -> Received:
@@ -167,7 +167,7 @@ def _problem(value: Mapping[str, Any]) -> str:
 
 
 def _usable_id(value: Mapping[str, Any]) -> str | int | float | None:
-    """The id of a request, if JSON-RPC lets an answer carry it."""
+    """Return the id of a request; None if it has a type that JSON-RPC does not allow."""
     identifier = value.get("id")
     usable = isinstance(identifier, str | int | float) and not isinstance(identifier, bool)
     return identifier if usable else None
@@ -178,7 +178,7 @@ def _is_response(members: Mapping[str, Any] | set[str]) -> bool:
 
 
 def _identify(text: str) -> tuple[str | int | None, bool]:
-    """The id in a JSON object that cannot be parsed, if it can be made out, and whether it is a response."""
+    """Return the id in an invalid JSON object, if it can be found, and whether the object is a response."""
     names: set[str] = set()
     identifier: str | int | None = None
     depth, name, number_at_end = 0, None, False
@@ -186,7 +186,7 @@ def _identify(text: str) -> tuple[str | int | None, bool]:
         piece = match[0]
         number_at_end = False
         if piece == '"' or (depth == 0 and piece != "{"):
-            break  # a string that does not end, or no object
+            break  # an unterminated string, or not an object
         if piece in "{[":
             depth += 1
         elif piece in "}]":
@@ -195,13 +195,13 @@ def _identify(text: str) -> tuple[str | int | None, bool]:
             name = None
         elif depth == 1 and piece[0] == '"' and name is None:
             name = piece[1:-1]
-            names |= {name} & _TELLING_MEMBERS
+            names |= {name} & _KIND_MEMBERS
         elif depth == 1 and name == "id" and piece != ":":
             if piece[0] == '"':
                 identifier = _text_of(piece)
             elif _WHOLE_NUMBER.fullmatch(piece):
                 identifier, number_at_end = int(piece), True
-    # The last number of a text that was cut may have lost digits.
+    # The last number of a truncated text may lack digits.
     return (None if number_at_end else identifier), _is_response(names)
 
 
@@ -214,7 +214,7 @@ def _text_of(token: str) -> str | None:
 
 
 def _repaired(text: str) -> str:
-    """JSON text with U+FFFD in place of each escape of a lone surrogate."""
+    """Replace each escape of a lone surrogate in JSON text by U+FFFD."""
     return _ESCAPE.sub(_repair, text) if "\\u" in text else text
 
 

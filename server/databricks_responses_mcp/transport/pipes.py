@@ -1,4 +1,4 @@
-"""MCP over stdin and stdout, in place of the SDK's own transport: each request is answered, in one line."""
+"""MCP over stdin and stdout, instead of the SDK's own transport: every request is answered, in one line."""
 
 import os
 import sys
@@ -28,17 +28,17 @@ _PIECE_BYTES = 1024 * 1024
 _TAIL_BYTES = 2048
 
 Outgoing = SessionMessage | dict[str, Any]
-"""What is written: a message of the server, or the refusal of one of the client's."""
+"""A message to write: one of the server, or the refusal of a client's message."""
 
 
 @asynccontextmanager
 async def stdio_streams() -> AsyncIterator[
     tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[Outgoing]]
 ]:
-    """The messages that come in at stdin, and where those for stdout go, as the SDK's server takes them.
+    """Provide the streams of messages from stdin and to stdout, as the SDK's server expects them.
 
-    Meanwhile what anything else prints goes to stderr, and children read an empty stdin. Stdin's end ends the stream of
-    messages; a stdout that nobody reads any more ends both.
+    In the context, other output to stdout goes to stderr, and child processes have an empty stdin. The end of stdin
+    ends the stream of messages; a closed stdout ends both.
     """
     to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, to_client = anyio.create_memory_object_stream[Outgoing](0)
@@ -59,7 +59,7 @@ async def stdio_streams() -> AsyncIterator[
                         try:
                             await anyio.to_thread.run_sync(_write_line, stdout, message)
                         except OSError:
-                            tasks.cancel_scope.cancel()  # the host is gone
+                            tasks.cancel_scope.cancel()  # the host has closed the pipe
 
             refusals = outgoing.clone()
             tasks.start_soon(_until_closed, read)
@@ -73,7 +73,7 @@ async def _until_closed(work: Callable[[], Any]) -> None:
 
 
 def _read_line(stdin: BinaryIO) -> Received | None:
-    """The next message; None at the end of stdin."""
+    """Read the next message; None at the end of stdin."""
     line = stdin.readline(MAX_MESSAGE_BYTES + 1)
     if not line:
         return None
@@ -94,37 +94,37 @@ def _write_line(stdout: BinaryIO, message: Outgoing) -> None:
 
 @contextmanager
 def _own_pipes() -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Stdin and stdout under descriptors that nothing else knows; the usual ones lead to nothing and to stderr."""
-    stdin, give_stdin_back = _own_pipe(sys.stdin.buffer, 0, "rb", lambda: os.open(os.devnull, os.O_RDONLY))
+    """Move stdin and stdout to other descriptors; redirect the standard ones to the null device and to stderr."""
+    stdin, restore_stdin = _own_pipe(sys.stdin.buffer, 0, "rb", lambda: os.open(os.devnull, os.O_RDONLY))
     try:
-        stdout, give_stdout_back = _own_pipe(sys.stdout.buffer, 1, "wb", lambda: os.dup(2))
+        stdout, restore_stdout = _own_pipe(sys.stdout.buffer, 1, "wb", lambda: os.dup(2))
         try:
             yield stdin, stdout
         finally:
-            give_stdout_back()
+            restore_stdout()
     finally:
-        give_stdin_back()
+        restore_stdin()
 
 
 def _own_pipe(
     stream: BinaryIO, descriptor: int, mode: str, replacement: Callable[[], int]
 ) -> tuple[BinaryIO, Callable[[], None]]:
-    """A copy of a standard stream, its own descriptor led elsewhere; and what undoes that.
+    """Copy a standard stream and redirect its descriptor; return the copy, and a function that undoes the redirection.
 
-    Where descriptors cannot be copied the stream is used as it is.
+    If descriptors cannot be copied, the stream itself is returned.
     """
     try:
         if stream.fileno() != descriptor:
             return stream, _nothing
         copy = _copy_above_standard(descriptor)
-        elsewhere = replacement()
+        replacement_descriptor = replacement()
     except (OSError, ValueError):
         return stream, _nothing
-    _lead(elsewhere, descriptor)
-    os.close(elsewhere)
-    # Not closed with the file: a thread may still be reading it when this ends.
+    _redirect(replacement_descriptor, descriptor)
+    os.close(replacement_descriptor)
+    # The descriptor is not closed with the file: a thread may still be reading from it.
     file: Any = os.fdopen(copy, mode, closefd=False)
-    return file, lambda: _lead(copy, descriptor)
+    return file, lambda: _redirect(copy, descriptor)
 
 
 def _copy_above_standard(descriptor: int) -> int:
@@ -133,13 +133,13 @@ def _copy_above_standard(descriptor: int) -> int:
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
-def _lead(source: int, descriptor: int) -> None:
+def _redirect(source: int, descriptor: int) -> None:
     os.dup2(source, descriptor)
     if sys.platform == "win32":
-        # Children take the handles that Windows keeps beside the descriptors.
+        # Child processes inherit Windows' handles, not the descriptors.
         with suppress(OSError):
             rebind_std_handle_to_fd(descriptor)
 
 
 def _nothing() -> None:
-    """Undo nothing."""
+    """Do nothing."""
