@@ -1,4 +1,4 @@
-"""What tests of several packages build on."""
+"""Shared code for the tests of several packages."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +15,7 @@ from databricks_workspace_emulator.server import RunningEmulator
 def settings_for(
     emulator: RunningEmulator, tmp_path: Path, *, environ: dict[str, str] | None = None, **overrides: object
 ) -> Settings:
-    """Settings that lead to the emulator, unless ``environ`` leads elsewhere, and keep to ``tmp_path``."""
+    """Return settings for the emulator, unless ``environ`` names another workspace, with all files in ``tmp_path``."""
     if environ is None:
         environ = {"DATABRICKS_HOST": emulator.host, "DATABRICKS_TOKEN": emulator.token}
     return load_settings(
@@ -33,7 +33,7 @@ def settings_for(
 
 @dataclass
 class Host:
-    """An MCP host as a test sees it.
+    """An MCP host for a test.
 
     Attributes:
         client: the SDK's client, connected.
@@ -44,7 +44,7 @@ class Host:
     progress: list[tuple[float, str]] = field(default_factory=list)
 
     async def call(self, tool: str, **arguments: Any) -> tuple[list[Any], dict[str, Any], bool]:
-        """Call a tool: its content blocks, its structured content, whether it failed."""
+        """Call a tool; return its content blocks, its structured content, and whether it failed."""
 
         async def on_progress(value: float, total: float | None, message: str | None) -> None:
             self.progress.append((value, message or ""))

@@ -1,4 +1,4 @@
-"""A user's account for one test: an empty home and project in which a real host lives."""
+"""A user's account for one test: an empty home folder and project for a real host."""
 
 import contextlib
 import os
@@ -18,13 +18,13 @@ from harness.terminal import Ran
 
 @dataclass
 class Account:
-    """An empty home, a project in it, and what a process started there sees.
+    """An empty home folder with a project, and the environment of processes in it.
 
     Attributes:
-        home: the home directory.
-        project: where processes start; below the home.
-        server_env: what the bridge's process needs to reach this test's workspace.
-        environ: the environment of the host's processes: nothing of the machine's own configuration. Tests add to it.
+        home: the home folder.
+        project: the folder in which processes start; below the home folder.
+        server_env: the variables that the bridge's process needs to reach this test's workspace.
+        environ: the environment of the host's processes, without the machine's own configuration. Tests add to it.
     """
 
     home: Path
@@ -45,7 +45,7 @@ class Account:
         return file
 
     async def run(self, *argv: str, seconds: float = DEADLINE_SECONDS, **environ: str) -> Ran:
-        """Run a command to its end, with nothing on its stdin."""
+        """Run a command to its end, with an empty stdin."""
         pipe = subprocess.PIPE
         async with self.started(
             *argv, seconds=seconds, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, **environ
@@ -70,10 +70,10 @@ class Account:
         stderr: int = subprocess.PIPE,
         **environ: str,
     ) -> AsyncIterator[Process]:
-        """A process that runs; it is ended with the context.
+        """Start a process; it is ended with the context.
 
         Raises:
-            TimeoutError: when the context lasts longer than ``seconds``.
+            TimeoutError: the context lasts longer than ``seconds``.
         """
         process = await anyio.open_process(
             argv,
@@ -98,6 +98,6 @@ async def _collect(stream: anyio.abc.ByteReceiveStream, into: list[bytes]) -> No
 
 
 def _end(process: Process) -> None:
-    """End a process and the children that it leaves: they are a session of their own."""
+    """End a process and its children, which form a session."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

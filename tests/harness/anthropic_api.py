@@ -8,7 +8,7 @@ from harness.model_api import ToolCall
 
 
 class AnthropicApi:
-    """``POST /v1/messages``, streamed, and the counting of tokens."""
+    """``POST /v1/messages``, streamed, and counting tokens."""
 
     def read(self, path: str, body: dict[str, Any]) -> tuple[set[str], int]:
         declared = {tool["name"] for tool in body.get("tools", [])}
@@ -37,7 +37,7 @@ class AnthropicApi:
 
 
 def tool_results(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The ``tool_result`` blocks of a request, in order."""
+    """Return the ``tool_result`` blocks of a request, in order."""
     return [
         block
         for message in body.get("messages", [])
@@ -48,7 +48,7 @@ def tool_results(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def texts(body: dict[str, Any]) -> str:
-    """All text of a request's conversation."""
+    """Return all text of a request's conversation."""
     contents = [message["content"] for message in body.get("messages", [])]
     return "\n".join(
         content if isinstance(content, str) else "\n".join(block.get("text", "") for block in content)
@@ -57,7 +57,7 @@ def texts(body: dict[str, Any]) -> str:
 
 
 def _deferred(body: dict[str, Any]) -> set[str]:
-    """The tools of MCP servers that the model is told of by name alone, to be found with ToolSearch."""
+    """Return the MCP tools that the request only names, for ToolSearch."""
     return set(re.findall(r"^mcp__\S+$", texts(body), re.MULTILINE))
 
 

@@ -1,4 +1,4 @@
-"""Requests that have an id, and something else that is wrong with them."""
+"""Invalid requests that have an id."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def _call(identifier: Any, arguments: str, meta: str) -> str:
 
 
 def bad_requests(meta: str) -> dict[str, str]:
-    """Each by its id; ``meta`` is the JSON of its ``_meta``."""
+    """Return the requests by id; ``meta`` is the JSON of their ``_meta``."""
     schema = json.dumps({"prompt": "x", "output_schema": _nested_schema(100)})
     return {
         "surrogate": _call("surrogate", r'{"prompt":"[[say ok]] \ud83d"}', meta),

@@ -32,6 +32,6 @@ class ChatCompletionsApi:
 
 
 def tool_results(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The messages with results of tools, and those with the media that came with them."""
+    """Return the messages with results of tools, and those with their media."""
     after = dropwhile(lambda message: message["role"] != "tool", body["messages"])
     return [message for message in after if message["role"] != "assistant"]

@@ -1,4 +1,4 @@
-"""Claude Code, from npm, driven as its users do."""
+"""Claude Code, from npm, used as its users do."""
 
 import json
 import re
@@ -30,7 +30,7 @@ class ClaudeCode:
 
     Attributes:
         model: its model.
-        view: for what it writes and sends.
+        view: makes its output and requests readable.
     """
 
     def __init__(self, account: Account, emulator: RunningEmulator, model: StandIn) -> None:
@@ -43,13 +43,13 @@ class ClaudeCode:
             "ANTHROPIC_BASE_URL": model.url,
             "ANTHROPIC_API_KEY": "key",
             "ENABLE_TOOL_SEARCH": "false",
-            "MCP_CONNECTION_NONBLOCKING": "false",  # or the first turn waits two seconds at most for its servers
+            "MCP_CONNECTION_NONBLOCKING": "false",  # otherwise the first turn waits two seconds at most for its servers
             "DISABLE_AUTOUPDATER": "1",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         }
 
     async def run(self, *arguments: str) -> Ran:
-        """One of its commands."""
+        """Run one of its commands."""
         ran = await self._account.run("claude", *arguments)
         return Ran(self.view.masked(ran.out), self.view.masked(ran.err), ran.code)
 
@@ -60,17 +60,17 @@ class ClaudeCode:
         assert added.code == 0, added
 
     async def install(self, *options: str) -> None:
-        """Have our own program register the bridge, or take it out."""
+        """Register or remove the bridge with its own `install` command."""
         ran = await self._account.run(*COMMAND, "install", "claude-code", *options)
         assert ran.code == 0, ran
 
     def servers(self) -> Any:
-        """The servers in its settings."""
+        """Return the servers in its settings."""
         settings = json.loads(self._settings.read_text(encoding="utf-8"))
         return self.view.seen(settings["mcpServers"])
 
     def settle_in(self) -> None:
-        """Answer what Claude Code asks at its first start on a terminal."""
+        """Answer the questions of its first start on a terminal."""
         settings = json.loads(self._settings.read_text(encoding="utf-8"))
         settings |= {"hasCompletedOnboarding": True, "theme": "dark"}
         settings["customApiKeyResponses"] = {"approved": ["key"], "rejected": []}
@@ -78,7 +78,7 @@ class ClaudeCode:
         self._settings.write_text(json.dumps(settings), encoding="utf-8")
 
     async def converse(self, *calls: ToolCall, prompt: str = "Go on.") -> list[dict[str, Any]]:
-        """A session in which the model makes these calls; the results that it was handed."""
+        """Run a session in which the model makes these calls; return the results that the model received."""
         self.model.will_call(*calls)
         ran = await self.run("-p", prompt, "--allowedTools", f"{PREFIX}*")
         assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
@@ -86,13 +86,13 @@ class ClaudeCode:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator["Session"]:
-        """A session that takes prompts one after the other."""
+        """Start a session that accepts prompts one after another."""
         options = ("--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
         async with self._account.started("claude", "-p", *options, "--allowedTools", f"{PREFIX}*") as process:
             yield Session(process)
 
     def seen(self, results: list[dict[str, Any]]) -> list[Any]:
-        """What its model was handed, to be read: JSON as what it says, ids by their names."""
+        """Return what its model received in readable form: JSON parsed, ids replaced by names."""
         return [{"is_error": one.get("is_error", False), "content": self._content(one["content"])} for one in results]
 
     def _content(self, content: Any) -> Any:
@@ -107,7 +107,7 @@ class ClaudeCode:
 
 
 class Session:
-    """Claude Code spoken to in lines of JSON."""
+    """Claude Code with JSON Lines as input and output."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdin is not None
@@ -122,11 +122,11 @@ class Session:
         await self.send(type="user", message={"role": "user", "content": text})
 
     async def interrupt(self) -> None:
-        """What Escape does."""
+        """Interrupt the turn, as Escape does."""
         await self.send(type="control_request", request_id="stop", request={"subtype": "interrupt"})
 
     async def until(self, kind: str) -> dict[str, Any]:
-        """The next message of this type."""
+        """Return the next message of this type."""
         while True:
             message: dict[str, Any] = json.loads(await self._lines.receive_until(b"\n", 10_000_000))
             if message["type"] == kind:

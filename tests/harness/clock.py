@@ -1,4 +1,4 @@
-"""The event loop's clock, set forward by a test: a limit of minutes ends when the test says so."""
+"""The event loop's clock, which a test can advance, so that a time limit of minutes ends at once."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -12,8 +12,8 @@ from harness.deadlines import DEADLINE_SECONDS
 class Clock:
     """The clock of the running event loop, which measures every deadline of asyncio and AnyIO.
 
-    A test sets a limit so long that it cannot be reached by itself, however busy the machine is, waits for the state
-    that it is about, and then sets the clock forward by that limit.
+    A test sets a time limit that is too long to be reached even on a busy machine, waits for the state under test, and
+    then advances the clock by that limit.
     """
 
     def __init__(self) -> None:
@@ -25,14 +25,14 @@ class Clock:
         return self._real() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Make due now what would have been due in ``seconds``."""
+        """Advance the clock by ``seconds``."""
         self._ahead += seconds
 
     async def advance_once(self, reached: Callable[[], object], seconds: float) -> None:
-        """Set the clock forward by ``seconds`` as soon as ``reached`` says that the state is there.
+        """Advance the clock by ``seconds`` as soon as ``reached`` returns a true value.
 
         Raises:
-            TimeoutError: when it does not come.
+            TimeoutError: it does not.
         """
         with anyio.fail_after(DEADLINE_SECONDS):
             while not reached():
@@ -42,7 +42,7 @@ class Clock:
 
 @contextmanager
 def settable_clock() -> Iterator[Clock]:
-    """Replace the clock of the running event loop for as long as the context lasts."""
+    """Replace the clock of the running event loop in the context."""
     loop = asyncio.get_running_loop()
     clock = Clock()
     loop.time = clock.time  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Codex, from npm, driven as its users do, and as editors drive its app server."""
+"""Codex, from npm, used as its users do, and as editors use its app server."""
 
 import json
 import re
@@ -23,9 +23,9 @@ from harness.terminal import Ran
 PACKAGE = "@openai/codex@0.169.0"
 NAMESPACE = f"mcp__{SERVER.key}"
 WALL_TIME = re.compile(r"^Wall time: [\d.]+ seconds\nOutput:\n?")
-"""What Codex puts before every result."""
+"""The text that Codex adds before every result."""
 REQUIRED = "required = true"
-"""Without it, the first turn waits a second at most for its servers, and goes on without them."""
+"""Without it, the first turn waits one second at most for its servers, and continues without them."""
 APPROVED = 'default_tools_approval_mode = "approve"'
 """Without it, `codex exec` refuses every call of a tool that is not marked read-only."""
 _IDS = re.compile(r"\b(conv|resp|ig|mcpr|mcpl)_[0-9a-f]+")
@@ -36,7 +36,7 @@ class Codex:
 
     Attributes:
         model: its model.
-        view: for what it writes and sends.
+        view: makes its output and requests readable.
     """
 
     def __init__(self, account: Account, emulator: RunningEmulator, model: StandIn) -> None:
@@ -62,21 +62,21 @@ enabled = false
         )
 
     async def run(self, *arguments: str) -> Ran:
-        """One of its commands."""
+        """Run one of its commands."""
         ran = await self._account.run("codex", *arguments)
         return Ran(self.view.masked(ran.out), self.view.masked(ran.err), ran.code)
 
     async def install(self, *options: str) -> None:
-        """Have our own program register the bridge, or take it out."""
+        """Register or remove the bridge with its own `install` command."""
         ran = await self._account.run(*COMMAND, "install", "codex", *options)
         assert ran.code == 0, ran
 
     def servers(self) -> Any:
-        """The servers in its settings."""
+        """Return the servers in its settings."""
         return self.view.seen(tomllib.loads(self._config.read_text(encoding="utf-8")).get("mcp_servers", {}))
 
     def set(self, *settings: str) -> None:
-        """Put lines into the server's entry by hand."""
+        """Add lines to the server's entry."""
         entry = f"[mcp_servers.{SERVER.key}]\n"
         text = self._config.read_text(encoding="utf-8")
         assert entry in text
@@ -84,14 +84,14 @@ enabled = false
         self._config.write_text(text.replace(entry, entry + lines), encoding="utf-8")
 
     async def add(self, *settings: str) -> None:
-        """Register the bridge as a user does; ``settings`` are lines put into its entry by hand."""
+        """Register the bridge as a user does; ``settings`` are lines that are added to its entry."""
         environ = [word for name, value in self._account.server_env.items() for word in ("--env", f"{name}={value}")]
         added = await self.run("mcp", "add", SERVER.key, *environ, "--", *COMMAND)
         assert added.code == 0, added
         self.set(REQUIRED, *settings)
 
     async def converse(self, *calls: ToolCall) -> tuple[list[dict[str, Any]], str]:
-        """A session in which the model makes these calls: the results that it was handed, and what the user saw."""
+        """Run a session in which the model makes these calls; return the results it received, and the user's view."""
         self.model.will_call(*calls)
         ran = await self.run("exec", "--skip-git-repo-check", "Go on.")
         assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
@@ -99,7 +99,7 @@ enabled = false
 
     @asynccontextmanager
     async def app_server(self) -> AsyncIterator["AppServer"]:
-        """Its app server, with a thread."""
+        """Start its app server with a thread."""
         async with self._account.started("codex", "app-server") as process:
             app = AppServer(process)
             await app.call("initialize", clientInfo={"name": "test", "version": "1"})
@@ -109,7 +109,7 @@ enabled = false
             yield app
 
     def seen(self, results: list[dict[str, Any]]) -> list[Any]:
-        """What its model was handed, to be read: JSON as what it says, ids by their names, no times."""
+        """Return what its model received in readable form: JSON parsed, ids replaced by names, without times."""
         return [self._output(result["output"]) for result in results]
 
     def _output(self, output: Any) -> Any:
@@ -120,11 +120,11 @@ enabled = false
 
 
 class AppServer:
-    """Codex spoken to as editors do: JSON-RPC in lines.
+    """Codex as editors use it: JSON-RPC in lines.
 
     Attributes:
         thread: the id of the conversation.
-        answers: what the user answers to the questions of MCP servers, in order.
+        answers: the user's answers to the questions of MCP servers, in order.
         asked: the questions.
     """
 
@@ -142,7 +142,7 @@ class AppServer:
         await self._stdin.send(json.dumps(message).encode() + b"\n")
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """A request and its result; it must succeed."""
+        """Send a request and return its result; it must succeed."""
         self._last += 1
         await self.send(id=self._last, method=method, params=params)
         while (message := await self._next()).get("id") != self._last or "method" in message:
@@ -152,18 +152,18 @@ class AppServer:
         return result
 
     async def tool(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """The result of a tool, called without a model."""
+        """Call a tool without a model and return its result."""
         return await self.call(
             "mcpServer/tool/call", threadId=self.thread, server=SERVER.key, tool=tool, arguments=arguments
         )
 
     async def start_turn(self, text: str) -> str:
-        """Give the model a prompt; the id of the turn."""
+        """Send a prompt to the model and return the id of the turn."""
         started = await self.call("turn/start", threadId=self.thread, input=[{"type": "text", "text": text}])
         return str(started["turn"]["id"])
 
     async def end_of_turn(self, turn: str) -> str:
-        """Wait for the end of a turn; its status."""
+        """Wait for the end of a turn and return its status."""
         while True:
             message = await self._next()
             if message.get("method") == "turn/completed" and message["params"]["turn"]["id"] == turn:

@@ -1,4 +1,4 @@
-"""An agent of Pydantic AI, for `fastresponses serve`. Runs in an environment that has both, not in ours."""
+"""An agent of Pydantic AI, for `fastresponses serve`. Runs in an environment of its own."""
 
 import os
 

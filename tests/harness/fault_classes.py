@@ -1,4 +1,4 @@
-"""The faults of a workspace, by class: what the server sends, and what of it is text that must not be lost."""
+"""The faults of a workspace, by class: what the server sends, and which text of it must not be lost."""
 
 import gzip
 import json
@@ -20,14 +20,14 @@ class FaultClass:
     """One class of faults.
 
     Attributes:
-        group: which kind of fault it is.
-        name: what happens.
-        answers: to the first, second … request of one call; the last one repeats.
-        arrived: text that was sent whole in readable events.
-        paid: whether usage was sent as well.
+        group: the kind of fault.
+        name: the description of the fault.
+        answers: the answers to the first, second … request of one call; the last one is repeated.
+        arrived: text that was sent completely in readable events.
+        paid: whether usage was sent too.
         tool: the tool that is called.
-        is_silent: whether the server falls silent, so that only a deadline ends the call.
-        is_retried: whether the class is one of those after which the API lets a request be sent again.
+        is_silent: whether the server stops sending, so that only a deadline ends the call.
+        is_retried: whether the API allows a request to be sent again after this fault.
     """
 
     group: str
@@ -41,13 +41,13 @@ class FaultClass:
 
 
 def http(body: bytes, *, status: str = "200 OK", content_type: str = "text/event-stream", more: str = "") -> bytes:
-    """A whole HTTP answer with its length."""
+    """Return a complete HTTP response with its length."""
     kind = f"Content-Type: {content_type}\r\n" if content_type else ""
     return f"HTTP/1.1 {status}\r\n{kind}Content-Length: {len(body)}\r\n{more}\r\n".encode() + body
 
 
 def chunked(body: bytes, *, content_type: str = "text/event-stream", last: bytes = b"0\r\n\r\n") -> bytes:
-    """An HTTP answer in chunks; ``last`` ends it."""
+    """Return an HTTP response in chunks; ``last`` ends it."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     return head + f"{len(body):x}\r\n".encode() + body + b"\r\n" + last
 
@@ -67,7 +67,7 @@ def completed(*output: Any, **fields: Any) -> dict[str, Any]:
 
 
 def events() -> list[dict[str, Any]]:
-    """A whole answer as the API streams it."""
+    """Return a complete answer as the API streams it."""
     where = {"output_index": 0, "content_index": 0, "item_id": "msg_1"}
     return [
         {"type": "response.created", "response": response(status="in_progress")},
@@ -80,7 +80,7 @@ def events() -> list[dict[str, Any]]:
 
 
 def sse(sent: Sequence[Any], *, newline: bytes = b"\n", name: bool = False) -> bytes:
-    """Server-sent events; bytes are sent as they are."""
+    """Return server-sent events; bytes are sent unchanged."""
     lines = b""
     for event in sent:
         data = event if isinstance(event, bytes) else json.dumps(event).encode()
@@ -96,7 +96,7 @@ def one(group: str, name: str, data: bytes, end: End = "keep", **more: Any) -> F
 
 
 def whole(group: str, name: str, data: bytes, end: End = "keep", **more: Any) -> FaultClass:
-    """A class in which the whole answer arrives."""
+    """Return a class in which the whole answer arrives."""
     return one(group, name, data, end, **{"arrived": TEXT, "paid": True, **more})
 
 
@@ -134,7 +134,7 @@ def statuses() -> Iterator[FaultClass]:
         code = status[:3]
         for name, body in BODIES.items():
             retried = code in ("401", "403", "429", "503")
-            # The API says when to come back: at once, so that the class takes no time.
+            # The response says to retry at once, so that the test takes no time.
             more = "Retry-After: 0\r\n" if code in ("429", "503") else ""
             more += "Location: https://login.example/\r\n" if code == "302" else ""
             kind = "text/html" if name == "a page" else "application/json"
@@ -150,7 +150,7 @@ def statuses() -> Iterator[FaultClass]:
             paid=True,
             is_retried=True,
         )
-        if code == "429":  # a 503 is waited out for a random time
+        if code == "429":  # a 503 is retried after a random time
             yield one("status", f"{code} without a time", http(b"{}", status=status), is_silent=True, is_retried=True)
         far = http(b"{}", status=status, more="Retry-After: 86400\r\n")
         yield one("status", f"{code} for a day", far, is_retried=True)
@@ -202,7 +202,7 @@ def framing() -> Iterator[FaultClass]:
 def connection() -> Iterator[FaultClass]:
     data = chunked(sse(events()))
     head = data.index(b"\r\n\r\n") + 4
-    # Where the chunk begins, and where the events with the words end in it.
+    # The start of the chunk, and the end of the events with text in it.
     first = data.index(b"data: ")
     ends = [first + len(sse(events()[: 3 + number])) for number in range(len(WORDS))]
     last = data.index(b"response.completed")
@@ -220,7 +220,7 @@ def connection() -> Iterator[FaultClass]:
     ]
     for end, how in (("close", "closed"), ("reset", "reset"), ("hang", "silent")):
         for where, at, arrived in places:
-            # A reset may take bytes with it that the other side has not read yet: so whether it was whole is chance.
+            # A reset may discard bytes that the other side has not read yet, so what arrives is not deterministic.
             if end == "reset" and where == "before the last chunk":
                 continue
             kept = "" if end == "reset" else arrived
@@ -381,6 +381,6 @@ def odd_types() -> Iterator[FaultClass]:
 
 
 def fault_classes() -> list[FaultClass]:
-    """All classes, in an order that stays."""
+    """Return all classes, in a stable order."""
     kinds = (statuses, framing, connection, content_types, streams, failures, odd_types)
     return [one for kind in kinds for one in kind()]

@@ -17,7 +17,7 @@ import anyio.abc
 from harness.raw_server import LISTING
 
 End = Literal["keep", "close", "reset", "hang"]
-"""What becomes of the connection after the bytes: kept for the next request, closed, reset, or left silent."""
+"""The state of the connection after the bytes: kept for the next request, closed, reset, or silent."""
 
 _NAMED = re.compile(rb"fault:(\d+):(\d+)")
 _PIECES = 6
@@ -25,13 +25,13 @@ _PIECES = 6
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request gets.
+    """The answer to a request.
 
     Attributes:
-        data: the bytes of the HTTP answer, as they are.
-        end: what follows them.
-        cut: whether the bytes go out in pieces, cut anywhere.
-        piece: the size of each piece; 0 for a few pieces of any size.
+        data: the bytes of the HTTP response.
+        end: the state of the connection after them.
+        cut: whether the bytes are sent in pieces, cut anywhere.
+        piece: the size of each piece; 0 for a few pieces of random size.
     """
 
     data: bytes
@@ -41,14 +41,14 @@ class Answer:
 
 
 class FaultServer:
-    """Answers ``fault:NUMBER:EXCHANGE`` in a request's body with the answer of that number; what names none, with 0.
+    """Answers a request whose body has ``fault:NUMBER:EXCHANGE`` with the answer of that number; others with 0.
 
     Args:
-        answers: for each number, the answers to the first, second … request of one exchange; the last one repeats.
-        seed: of where the bytes are cut.
+        answers: for each number, the answers to the first, second … request of an exchange; the last one is repeated.
+        seed: of the random positions at which the bytes are cut.
 
     Attributes:
-        requests: how many requests came, by exchange.
+        requests: the number of requests by exchange.
         bodies: the JSON of the requests, in order.
     """
 
@@ -79,8 +79,8 @@ class FaultServer:
                 return
 
     async def _answer(self, stream: anyio.abc.SocketStream, body: bytes) -> bool:
-        """Answer one request; returns whether the connection is kept."""
-        # The newest prompt names the fault; earlier ones are what was said before.
+        """Answer one request; return whether the connection is kept."""
+        # The newest prompt names the fault; the others are earlier messages of the conversation.
         number, exchange = map(int, ([(0, 0), *_NAMED.findall(body)])[-1])
         self.bodies.append(body)
         answers = self._answers[number]
@@ -89,7 +89,7 @@ class FaultServer:
         for piece in self._pieces(answer):
             await stream.send(piece)
         if answer.end == "hang":
-            await stream.receive()  # until the bridge gives up
+            await stream.receive()  # until the bridge closes the connection
         if answer.end == "reset":
             connection: socket.socket = stream.extra(anyio.abc.SocketAttribute.raw_socket)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -107,7 +107,7 @@ class FaultServer:
 
 @asynccontextmanager
 async def fault_server(answers: Sequence[Sequence[Answer]], seed: int) -> AsyncIterator[FaultServer]:
-    """The server on a free port of this machine, until the context ends."""
+    """Run the server on a free port of this machine until the context ends."""
     server = FaultServer(answers, seed)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     server.host = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
@@ -118,5 +118,5 @@ async def fault_server(answers: Sequence[Sequence[Answer]], seed: int) -> AsyncI
 
 
 def said_by_user(body: bytes) -> list[str]:
-    """What the user said in a request, turn by turn."""
+    """Return the user's messages in a request, turn by turn."""
     return [item["content"][0]["text"] for item in json.loads(body)["input"] if item.get("role") == "user"]

@@ -1,4 +1,4 @@
-"""A server that nobody here wrote, as a process on a loopback port of its own."""
+"""A server of another project, as a process on a loopback port."""
 
 import os
 import socket
@@ -14,20 +14,20 @@ from pathlib import Path
 from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 
 _GRACE_SECONDS = 10
-"""How long a server has to end by itself before it is killed."""
+"""The time for a server to end before it is killed, in seconds."""
 
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT")
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignServer:
-    """A server that runs.
+    """A running server.
 
     Attributes:
         origin: its address.
-        key: what it takes for a bearer token.
-        process: the server's own.
-        log: what it prints.
+        key: the bearer token that it accepts.
+        process: its process.
+        log: the file with its output.
     """
 
     origin: str
@@ -50,13 +50,13 @@ def foreign_server(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Iterator[ForeignServer]:
-    """Run ``command`` until the end, from when it answers.
+    """Run ``command`` until the context ends, which begins when it answers.
 
     Args:
-        port: where it was told to listen; of `free_port`.
-        ready: the path that it answers with success as soon as it can be used.
-        key: what it was told to take for a bearer token; sent with the question whether it is ready.
-        env: what it sees of the environment besides PATH and the like. Nothing else of this process's is passed on.
+        port: the port on which it listens, from `free_port`.
+        ready: a path that it answers with success as soon as it is ready.
+        key: the bearer token that it accepts; sent with the requests for ``ready``.
+        env: variables added to PATH and similar ones. No other variable of this process is inherited.
     """
     with tempfile.TemporaryDirectory(prefix="upstream-") as folder:
         log = Path(folder) / "log"
@@ -68,7 +68,7 @@ def foreign_server(
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                # Ctrl-C is for the tests, which then end the server themselves; and it may have children.
+                # In its own session: Ctrl-C reaches only the tests, which end the server and its children.
                 start_new_session=True,
             )
         try:
@@ -80,7 +80,7 @@ def foreign_server(
 
 
 def free_port() -> int:
-    """A port of loopback that the system has free."""
+    """Return a free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -90,7 +90,7 @@ def _wait_until_ready(server: ForeignServer, path: str) -> None:
     request = urllib.request.Request(server.origin + path, headers={"authorization": f"Bearer {server.key}"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(LONG_DEADLINE_SECONDS * 10):
-        with suppress(OSError):  # of which HTTP errors are some: not yet
+        with suppress(OSError):  # not ready yet; HTTP errors are subclasses
             opener.open(request, timeout=DEADLINE_SECONDS).close()
             return
         with suppress(subprocess.TimeoutExpired):
@@ -100,7 +100,7 @@ def _wait_until_ready(server: ForeignServer, path: str) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the server and what it has started, which is all in the session that it leads."""
+    """End the server and its children, which are all in its session."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, 15)
     with suppress(subprocess.TimeoutExpired):

@@ -32,12 +32,12 @@ class GeminiApi:
 
 
 def declarations(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The functions that a request declares."""
+    """Return the functions that a request declares."""
     return [one for tool in body.get("tools", []) for one in tool.get("functionDeclarations", [])]
 
 
 def tool_results(body: dict[str, Any]) -> list[list[dict[str, Any]]]:
-    """The messages with results of functions: all parts of each, since pictures come beside the result."""
+    """Return the messages with results of functions: all parts of each, since images are beside the result."""
     return [
         content["parts"]
         for content in body.get("contents", [])

@@ -17,11 +17,11 @@ PACKAGE = "@google/gemini-cli@0.61.0"
 
 
 class GeminiCli:
-    """Gemini CLI in an account, without any server to begin with.
+    """Gemini CLI in an account, initially without any server.
 
     Attributes:
         model: its model.
-        view: for what it writes and sends.
+        view: makes its output and requests readable.
     """
 
     def __init__(self, account: Account, emulator: RunningEmulator, model: StandIn) -> None:
@@ -39,11 +39,11 @@ class GeminiCli:
             "PATH": npm_path(PACKAGE),
             "GOOGLE_GEMINI_BASE_URL": model.url,
             "GEMINI_API_KEY": "key",
-            "COLORTERM": "truecolor",  # without it, it warns of the terminal
+            "COLORTERM": "truecolor",  # without it, it warns about the terminal
         }
 
     async def run(self, *arguments: str) -> Ran:
-        """One of its commands."""
+        """Run one of its commands."""
         ran = await self._account.run("gemini", *arguments)
         return Ran(self.view.masked(ran.out), self.view.masked(ran.err), ran.code)
 
@@ -54,24 +54,24 @@ class GeminiCli:
         assert added.code == 0, added
 
     async def install(self, *options: str) -> None:
-        """Have our own program register the bridge, or take it out."""
+        """Register or remove the bridge with its own `install` command."""
         ran = await self._account.run(*COMMAND, "install", "gemini-cli", *options)
         assert ran.code == 0, ran
 
     def servers(self) -> Any:
-        """The servers in its settings."""
+        """Return the servers in its settings."""
         return self.view.seen(json.loads(self._settings.read_text(encoding="utf-8"))["mcpServers"])
 
     async def converse(self, *calls: ToolCall, prompt: str = "Go on.") -> list[list[dict[str, Any]]]:
-        """A session in which the model makes these calls; the parts with which each was answered."""
+        """Run a session in which the model makes these calls; return the parts of each result."""
         self.model.will_call(*calls)
-        # The model is named: to choose one, it would ask a model.
+        # The model is named, because otherwise it asks a model to choose one.
         ran = await self.run("-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-p", prompt)
         assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
         return tool_results(self.model.requests[-1])
 
     def seen(self, told: list[list[dict[str, Any]]]) -> Any:
-        """What was told the model, to be read."""
+        """Return what the model received in readable form."""
         return [[self._part(part) for part in parts] for parts in told]
 
     def _part(self, part: dict[str, Any]) -> Any:

@@ -1,11 +1,11 @@
-"""What the generator ``scripts/manifests/`` makes, now or as it would after a release."""
+"""The output of the generator ``scripts/manifests/``, now or after a release."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# The module of the one setting, with the other value, before anything else imports it.
+# Changes the setting in its module before anything else imports it.
 _FLIP = """
 import types
 from pathlib import Path
@@ -19,7 +19,7 @@ assert module.RELEASED
 
 
 def generated(module: str, expression: str, *, released: bool = False) -> str:
-    """What an expression over a module of the generator prints; ``released`` as if the setting said so."""
+    """Return the output of an expression over a module of the generator, with that value of the setting."""
     lines = ["import sys", "sys.path.insert(0, 'scripts/manifests')", *([_FLIP] if released else [])]
     code = "\n".join([*lines, f"from generating.{module} import *", f"print({expression})"])
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""``serve --http`` as a process, reached with the entry for clients that it prints."""
+"""``serve --http`` as a process, used with the client entry that it prints."""
 
 import json
 import subprocess
@@ -31,9 +31,9 @@ class HttpServer:
     """The server's process.
 
     Attributes:
-        url: where it serves MCP.
-        headers: what the printed entry has a client send.
-        printed: what it printed when it started.
+        url: the URL of its MCP endpoint.
+        headers: the headers in the printed entry.
+        printed: its output at the start.
     """
 
     process: Process
@@ -43,7 +43,7 @@ class HttpServer:
 
     @asynccontextmanager
     async def transport(self) -> AsyncIterator[Any]:
-        """The SDK's own transport, for `mcp.Client`."""
+        """Return the SDK's own transport, for `mcp.Client`."""
         async with (
             create_mcp_http_client(headers=self.headers) as http,
             streamable_http_client(self.url, http_client=http) as streams,
@@ -51,7 +51,7 @@ class HttpServer:
             yield streams
 
     async def post(self, body: Any, path: str | None = None, **headers: str | None) -> httpx.Response:
-        """One POST; headers that are None are left out. Bytes are sent as they are."""
+        """Send one POST; headers that are None are left out, and bytes are sent unchanged."""
         sent: dict[str, str | None] = {"accept": ACCEPT, "content-type": "application/json"}
         sent |= {name.lower(): value for name, value in self.headers.items()}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -65,7 +65,7 @@ class HttpServer:
             return await http.send(request)
 
     async def open_session(self) -> str:
-        """Shake hands; the id of the session."""
+        """Initialize a session and return its id."""
         answer = await self.post(INITIALIZE)
         assert answer.status_code == 200, answer.text
         return answer.headers["mcp-session-id"]
@@ -73,7 +73,7 @@ class HttpServer:
 
 @asynccontextmanager
 async def http_server(env: dict[str, str], *arguments: str, address: str = "127.0.0.1:0") -> AsyncIterator[HttpServer]:
-    """The server's process on a free port; it is gone when the context ends."""
+    """Run the server's process on a free port; it has ended when the context ends."""
     command = [*COMMAND, "serve", "--http", address, *arguments]
     async with await anyio.open_process(command, env=env, stderr=subprocess.PIPE) as process:
         try:

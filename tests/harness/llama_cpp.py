@@ -1,7 +1,7 @@
-"""llama.cpp's own HTTP server with a small real model, outside of our emulator: what it says is all its own.
+"""llama.cpp's own HTTP server with a small real model, without the emulator.
 
-The engine and the weights are those of ``--engine local``, fetched and checked by the same code. The server gets a
-template that shows the model how functions are called: it was not trained to, and then does it reliably.
+The engine and the weights are those of ``--engine local``, downloaded and verified by the same code. The server gets a
+template with examples of function calls: the model was not trained for them, but follows the examples reliably.
 """
 
 import os
@@ -23,7 +23,7 @@ MODEL = "smollm2"
 
 @contextmanager
 def llama_cpp(prefix: str = "") -> Iterator[ForeignServer]:
-    """Run the server; its paths begin with ``prefix``. A machine that it is not built for skips the test."""
+    """Run the server; its paths begin with ``prefix``. The test is skipped on platforms without a build."""
     if (reason := supported()) is not None:
         pytest.skip(reason)
     folder = fetch(CACHE)

@@ -1,4 +1,4 @@
-"""Serves a model by llama.cpp's HTTP server: a program of its own, for a process of its own.
+"""Serves a model with llama.cpp's HTTP server, as a separate program.
 
 python llama_cpp_program.py PACKAGES MODEL ALIAS PORT PREFIX THREADS
 """
@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import Any
 
-# Two exchanges go before, in which functions are called, since so small a model does as it has seen done.
+# Two exchanges with function calls come first, because so small a model follows examples.
 TEMPLATE = """\
 {%- if tools %}
 {%- set name = tools[0].function.name %}<|im_start|>system
@@ -48,7 +48,7 @@ It said: {{ message.content }}<|im_end|>
 
 
 def start(packages: str, model: str, alias: str, port: int, prefix: str, threads: int, key: str) -> Any:
-    """Listen; the server goes on in threads of its own for as long as the value lives."""
+    """Listen; the server runs in its own threads until the returned value is deleted."""
     sys.path.insert(0, packages)
     llama: Any = importlib.import_module("xllamacpp")
     params = llama.CommonParams()

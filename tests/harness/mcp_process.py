@@ -1,4 +1,4 @@
-"""The server's process with many requests under way at once, over its pipes; every answer is counted."""
+"""The server's process with many concurrent requests over pipes; every answer is counted."""
 
 import json
 import os
@@ -17,15 +17,15 @@ from harness.fault_classes import TOKEN
 from harness.stdio_process import COMMAND
 
 HANDSHAKE, NO_HANDSHAKE = "2025-11-25", "2026-07-28"
-"""The two protocol revisions that the server speaks."""
+"""The two protocol revisions that the server supports."""
 _MOST_LINE_BYTES = 64_000_000
 
 
 def faults_environment(host: str, folder: Path, **more: str) -> dict[str, str]:
-    """What the server's process sees: the workspace at ``host``, and nothing of the developer's.
+    """Return the environment of the server's process: the workspace at ``host``, and no variable of the developer.
 
     Args:
-        more: settings by the names of ``RESPONSES_MCP_*`` in small letters.
+        more: settings by the names of ``RESPONSES_MCP_*`` in lower case.
     """
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
     settings = {
@@ -50,9 +50,9 @@ class McpProcess:
     """One process of the server.
 
     Attributes:
-        answers: how many messages answered a request, by its id.
-        strays: messages that answered no request of ours, such as errors without an id.
-        output: everything that came on stdout.
+        answers: the number of messages that answered a request, by its id.
+        strays: messages that answered no request, such as errors without an id.
+        output: all output on stdout.
     """
 
     def __init__(self, process: Process, revision: str) -> None:
@@ -68,7 +68,7 @@ class McpProcess:
         self._sending = anyio.Lock()
 
     async def write(self, line: bytes) -> None:
-        """Write one line as it is."""
+        """Write one line unchanged."""
         assert self.process.stdin is not None
         async with self._sending:
             await self.process.stdin.send(line + b"\n")
@@ -84,7 +84,7 @@ class McpProcess:
         return await self.answer_to(number, json.dumps(self.message(number, method, params)).encode())
 
     def message(self, number: Any, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """A request of this revision."""
+        """Return a request of this revision."""
         given = dict(params or {})
         if self.revision == NO_HANDSHAKE:
             meta = {
@@ -107,18 +107,18 @@ class McpProcess:
         return answer
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Call a tool; its result, or the whole message if that is an error of the protocol."""
+        """Call a tool; return its result, or the whole message if it is a protocol error."""
         message = await self.request("tools/call", {"name": tool, "arguments": arguments})
         result: dict[str, Any] = message.get("result", message)
         return result
 
     async def ping(self) -> None:
-        """Have the server answer something that needs nothing but itself."""
+        """Send a request that the server answers without a workspace."""
         message = await self.request("ping" if self.revision == HANDSHAKE else "tools/list")
         assert "result" in message, message
 
     async def read(self) -> None:
-        """Take messages until the process ends."""
+        """Receive messages until the process ends."""
         try:
             while True:
                 line = await self._lines.receive_until(b"\n", _MOST_LINE_BYTES)
@@ -148,10 +148,10 @@ class McpProcess:
 async def mcp_process(
     env: Mapping[str, str], log: Path, *, revision: str = HANDSHAKE, prefix: Sequence[str] = ()
 ) -> AsyncIterator[McpProcess]:
-    """The server, ready for requests; it is gone when the context ends.
+    """Run the server until it is ready for requests; it has ended when the context ends.
 
     Args:
-        log: where its stderr goes.
+        log: the file for its stderr.
         prefix: a command that starts it, such as one that sets limits.
     """
     with log.open("ab") as stderr:

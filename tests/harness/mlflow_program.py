@@ -1,4 +1,4 @@
-"""An agent by MLflow's own classes. Runs in an environment that has MLflow, not in ours.
+"""An agent of MLflow's own classes. Runs in an environment with MLflow, not in the project's.
 
 python mlflow_program.py serve PORT    an AgentServer: /responses and /invocations
 python mlflow_program.py save FOLDER   a saved model, for `mlflow models serve`
@@ -16,7 +16,7 @@ GREETING = "Hello from an agent, and a good day to you all."
 
 
 class Agent(ResponsesAgent):
-    """Greets; asks its own weather service, or calls a function of its caller if it is given any."""
+    """Greets; queries its own weather service, or calls a function of its caller if there is one."""
 
     def predict(self, request: ResponsesAgentRequest) -> ResponsesAgentResponse:
         done = [event.item for event in self.predict_stream(request) if event.type == "response.output_item.done"]
@@ -51,7 +51,7 @@ def _done(item: dict[str, Any]) -> ResponsesAgentStreamEvent:
 
 
 def serve(port: int) -> None:
-    """Answer until the process is ended."""
+    """Serve until the process is ended."""
     import uvicorn
     from mlflow.genai.agent_server import AgentServer, invoke, stream
 

@@ -1,4 +1,4 @@
-"""A host's own model, played on loopback: it calls the tools it was told to call, and keeps what the host sends it."""
+"""A simulated model of a host on loopback: it makes given tool calls, and records the host's requests."""
 
 import json
 import threading
@@ -11,36 +11,36 @@ from typing import Any, Protocol, Self
 from harness.deadlines import DEADLINE_SECONDS
 
 LAST_WORDS = "That was it."
-"""What the model says when it has called its tools."""
+"""The model's text after its tool calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call that the model makes: the tool by the name the host gave it, and its arguments."""
+    """A call that the model makes: the tool by the host's name for it, and its arguments."""
 
     tool: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Dialect(Protocol):
-    """The API that a host speaks to its model."""
+    """The API between a host and its model."""
 
     def read(self, path: str, body: dict[str, Any]) -> tuple[set[str], int]:
-        """The tools that a request declares, and how many results of tools it holds."""
+        """Return the tools that a request declares, and its number of tool results."""
         ...
 
     def write(self, path: str, answer: str | ToolCall, number: int) -> tuple[str, bytes]:
-        """The content type and the body of an answer; ``number`` tells one call from the next."""
+        """Return the content type and the body of an answer; ``number`` distinguishes the calls."""
         ...
 
 
 class StandIn:
-    """The model and the server it is on.
+    """The model and its server.
 
     Attributes:
         url: its address, ``http://127.0.0.1:PORT``.
-        requests: bodies of the requests that declare the tools to be called: what the host showed its model.
-        others: paths of all other requests, such as for the title of a session.
+        requests: the bodies of the requests that declare the tools to call.
+        others: the paths of all other requests, such as for the title of a session.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -77,7 +77,7 @@ class StandIn:
     @classmethod
     @contextmanager
     def running(cls, dialect: Dialect) -> Iterator[Self]:
-        """A model that answers while the context is open."""
+        """Run a model that answers while the context is open."""
         model = cls(dialect)
         model._thread.start()
         try:
@@ -88,7 +88,7 @@ class StandIn:
             model._thread.join(timeout=DEADLINE_SECONDS)
 
     def will_call(self, *calls: ToolCall) -> None:
-        """From now on every conversation is these calls, one after the other, and then the last words."""
+        """Let every conversation from now on consist of these calls in order, followed by the final text."""
         self._calls = list(calls)
         self.requests.clear()
 
@@ -103,5 +103,5 @@ class StandIn:
 
 
 def events(messages: Sequence[Mapping[str, Any]], end: str = "") -> bytes:
-    """Messages as a stream of server-sent events."""
+    """Return messages as a stream of server-sent events."""
     return ("".join(f"data: {json.dumps(message)}\n\n" for message in messages) + end).encode()

@@ -1,4 +1,4 @@
-"""What a host showed its model or its user, made fit to be read in a test."""
+"""A readable form of what a host showed its model or its user."""
 
 import base64
 import io
@@ -20,11 +20,11 @@ _WIDTH = 110
 
 
 class ModelView:
-    """Gives what differs from run to run a name.
+    """Replaces what differs between runs by names.
 
     Args:
-        account: where the host lives.
-        emulator: the workspace that the bridge in it reaches.
+        account: the account of the host.
+        emulator: the workspace of the bridge in it.
     """
 
     def __init__(self, account: Account, emulator: RunningEmulator) -> None:
@@ -38,14 +38,14 @@ class ModelView:
         self._pictures = Path(account.server_env["RESPONSES_MCP_IMAGE_DIR"])
 
     def masked(self, text: str) -> str:
-        """``text`` without colors, and with names for what differs."""
+        """Return ``text`` without colors, and with names for what differs."""
         text = _ANSI.sub("", text)
         for found, name in self._names.items():
             text = text.replace(found, name)
         return _REQUEST_ID.sub("REQUEST", text)
 
     def seen(self, value: Any) -> Any:
-        """A JSON value with every text in it masked, and its long lines folded."""
+        """Return a JSON value with every text in it masked, and its long lines folded."""
         if isinstance(value, str):
             return "\n".join(_folded(line) for line in self.masked(value).split("\n"))
         if isinstance(value, list):
@@ -55,7 +55,7 @@ class ModelView:
         return value
 
     def picture(self, data: str) -> str:
-        """A picture in base64, described; it must be the one that was saved, whole."""
+        """Return the description of a base64 image; it must be equal to the saved one."""
         received = base64.b64decode(data, validate=True)
         assert received in [path.read_bytes() for path in self._pictures.iterdir() if path.is_file()]
         with Image.open(io.BytesIO(received)) as image:

@@ -1,4 +1,4 @@
-"""Programs from npm, for tests that drive real hosts and official tools: installed once into the checkout's cache."""
+"""Programs from npm, for tests with real hosts and official tools: installed once into the checkout's cache."""
 
 import hashlib
 import os
@@ -15,13 +15,13 @@ from harness.deadlines import LONG_DEADLINE_SECONDS
 
 CACHE = Path(__file__).parents[2] / ".cache" / "npm"
 NODE = "node@24.21.0"
-"""What the tools run on: some need a newer Node than machines have."""
+"""The Node for the tools: some need a newer version than the machine's."""
 
 
 def npm_bin(*packages: str) -> Path:
-    """The folder of the commands of ``packages`` (``name@version``), installed when first asked for.
+    """Return the folder of the commands of ``packages`` (``name@version``), installed at the first use.
 
-    A machine without npm skips the test.
+    The test is skipped on a machine without npm.
     """
     if sys.platform == "win32" or shutil.which("npm") is None:
         pytest.skip("npm is needed")
@@ -45,13 +45,13 @@ def npm_bin(*packages: str) -> Path:
 
 
 def npm_path(*packages: str) -> str:
-    """A PATH with the commands of ``packages`` and a new Node before the machine's own."""
+    """Return a PATH with the commands of ``packages`` and a new Node before the machine's own."""
     return os.pathsep.join([str(npm_bin(*packages)), str(npm_bin(NODE)), os.environ["PATH"]])
 
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """One process at a time; the tests run in several."""
+    """Hold a lock against the other test processes."""
     import fcntl
 
     lock.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A store as version 0.1 made it: its schema word for word, with what two owners had in it."""
+"""A store of version 0.1: its exact schema, with data of two owners."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ _STATE = '{"endpoint":"gpt","parameters":{},"mcp_servers":[],"output_schema":nul
 
 
 def conversation(conversation_id: str, updated_at: float, owner: str = "") -> Sequence[str]:
-    """Statements by which version 0.1 wrote a conversation of one turn, of 1,000 bytes."""
+    """Return the statements with which version 0.1 wrote a conversation of one turn of 1,000 bytes."""
     this = f"'{owner}', '{conversation_id}'"
     named = f"'Old', '{conversation_id}', 'old', 'gpt', 'gpt-5'"
     said = f"""[{{"content":"{"x" * 978}"}}]"""
@@ -65,7 +65,7 @@ def conversation(conversation_id: str, updated_at: float, owner: str = "") -> Se
 
 
 def usage(created_at: float, day: str, owner: str = "") -> str:
-    """Return the statement by which version 0.1 wrote the usage of 15 tokens."""
+    """Return the statement with which version 0.1 wrote the usage of 15 tokens."""
     return f"INSERT INTO @usage VALUES ('{owner}', {created_at}, '{day}', 'ask', 'gpt', 'gpt-5', NULL, 10, 5, 0, 0)"
 
 
@@ -81,7 +81,7 @@ _ROWS = (
 
 
 def make_old_store(setting: str) -> None:
-    """Make the store that a setting names, as version 0.1 would have: two conversations and three rows of usage."""
+    """Create the store that a setting names as version 0.1 did, with two conversations and three rows of usage."""
     if "://" not in setting:
         Path(setting).parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(setting, isolation_level=None)) as connection:
@@ -101,7 +101,7 @@ def make_old_store(setting: str) -> None:
 
 
 def execute(setting: str, statements: Sequence[str]) -> None:
-    """Execute statements on a store, each committed by itself; tables are written ``@table``."""
+    """Execute statements on a store, each in its own transaction; tables are written ``@table``."""
     if "://" not in setting:
         with closing(sqlite3.connect(setting, isolation_level=None)) as connection:
             for sql in statements:

@@ -28,7 +28,7 @@ class OpenAiApi:
 
 
 def declarations(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The functions that a request declares; those of a namespace as ``namespace/name``."""
+    """Return the functions that a request declares; those of a namespace as ``namespace/name``."""
     found: dict[str, dict[str, Any]] = {}
     for tool in body.get("tools", []):
         if tool["type"] == "namespace":
@@ -39,7 +39,7 @@ def declarations(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def tool_results(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The outputs of functions in a request, in order."""
+    """Return the outputs of functions in a request, in order."""
     return [item for item in body.get("input", []) if item.get("type") == "function_call_output"]
 
 

@@ -1,4 +1,4 @@
-"""opencode, from npm, with a model on loopback and nothing outside."""
+"""opencode, from npm, with a model on loopback and no access to other machines."""
 
 import json
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ PACKAGE = "opencode-ai@1.18.33"
 
 
 class Opencode:
-    """opencode in an account, without any server to begin with.
+    """opencode in an account, initially without any server.
 
     Attributes:
         model: its model.
-        view: for what it writes and sends.
+        view: makes its output and requests readable.
     """
 
     def __init__(self, account: Account, emulator: RunningEmulator, model: StandIn) -> None:
@@ -62,16 +62,16 @@ class Opencode:
         }
 
     def blind(self) -> None:
-        """Its model takes no pictures. To be said before the server is registered."""
+        """Declare that its model accepts no images; must be called before the server is registered."""
         self._config.write_text(json.dumps(self._configuration(images=False)), encoding="utf-8")
 
     async def run(self, *arguments: str) -> Ran:
-        """One of its commands."""
+        """Run one of its commands."""
         ran = await self._account.run("opencode", *arguments)
         return Ran(self.view.masked(ran.out), self.view.masked(ran.err), ran.code)
 
     async def add(self, *, timeout_ms: int | None = None) -> None:
-        """Register the bridge as a user does; a time limit can only be written into the file."""
+        """Register the bridge as a user does; a timeout can only be set in the file."""
         environ = [word for name, value in self._account.server_env.items() for word in ("--env", f"{name}={value}")]
         added = await self.run("mcp", "add", SERVER.key, *environ, "--", *COMMAND)
         assert added.code == 0, added
@@ -81,23 +81,23 @@ class Opencode:
             self._config.write_text(json.dumps(config), encoding="utf-8")
 
     async def install(self, *options: str) -> None:
-        """Have our own program register the bridge, or take it out."""
+        """Register or remove the bridge with its own `install` command."""
         ran = await self._account.run(*COMMAND, "install", "opencode", *options)
         assert ran.code == 0, ran
 
     def servers(self) -> Any:
-        """The servers in its configuration."""
+        """Return the servers in its configuration."""
         return self.view.seen(json.loads(self._config.read_text(encoding="utf-8"))["mcp"])
 
     async def converse(self, *calls: ToolCall, prompt: Sequence[str] = ("Go on.",)) -> list[dict[str, Any]]:
-        """A session in which the model makes these calls; the messages with which they were answered."""
+        """Run a session in which the model makes these calls; return the messages with their results."""
         self.model.will_call(*calls)
         ran = await self.run("run", "--auto", *prompt)
         assert (ran.code, ran.out.strip()) == (0, LAST_WORDS), ran
         return tool_results(self.model.requests[-1])
 
     def seen(self, told: list[dict[str, Any]]) -> Any:
-        """What was told the model, to be read."""
+        """Return what the model received in readable form."""
         return [self._message(message) for message in told]
 
     def _message(self, message: dict[str, Any]) -> Any:

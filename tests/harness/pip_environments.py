@@ -1,4 +1,4 @@
-"""Environments of programs from PyPI that want more than one package: installed once into the checkout's cache."""
+"""Environments of programs from PyPI with several packages: installed once into the checkout's cache."""
 
 import hashlib
 import shutil
@@ -16,9 +16,9 @@ CACHE = Path(__file__).parents[2] / ".cache" / "pip"
 
 
 def pip_environment(*requirements: str) -> Path:
-    """The folder of the commands of ``requirements`` (pip's own words), its ``python`` among them.
+    """Return the folder of the commands of ``requirements`` (in pip's syntax), with its ``python``.
 
-    A machine without pip skips the test. Another list of requirements gets an environment of its own.
+    The test is skipped on a machine without pip. Each list of requirements has its own environment.
     """
     if shutil.which("python3") is None:
         pytest.skip("pip is needed")
@@ -42,8 +42,8 @@ def _run(*argv: str) -> None:
 
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
-    """One process at a time; the tests run in several."""
-    import fcntl  # not on every system, where these tests are skipped
+    """Hold a lock against the other test processes."""
+    import fcntl  # missing on some systems, where these tests are skipped
 
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:

@@ -1,4 +1,4 @@
-"""Programs from PyPI, for tests that drive official tools: installed once into the checkout's cache."""
+"""Programs from PyPI, for tests with official tools: installed once into the checkout's cache."""
 
 import fcntl
 import shutil
@@ -15,9 +15,9 @@ UV = "uv==0.13.9"
 
 
 def pip_bin(requirement: str) -> Path:
-    """The folder of the commands of ``requirement`` (``name==version``), installed when first asked for.
+    """Return the folder of the commands of ``requirement`` (``name==version``), installed at the first use.
 
-    A machine without pip skips the test.
+    The test is skipped on a machine without pip.
     """
     if shutil.which("python3") is None:
         pytest.skip("pip is needed")
@@ -34,7 +34,7 @@ def pip_bin(requirement: str) -> Path:
 
 
 def wheel_of(project: Path, folder: Path) -> Path:
-    """A project's wheel, built into ``folder``."""
+    """Build a project's wheel in ``folder`` and return it."""
     _run("python3", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(project))
     return next(folder.glob("*.whl"))
 

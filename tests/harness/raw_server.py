@@ -1,4 +1,4 @@
-"""Servers of a few lines, for answers that no emulator would give."""
+"""Minimal servers, for answers that the emulator does not give."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,15 +12,15 @@ LISTING = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:
 
 
 class RawServer:
-    """Answers every POST with the same bytes, keeps the requests and counts connections.
+    """Answers every POST with the same bytes, records the requests and counts connections.
 
     Args:
-        answer: what every request gets once ``first`` is used up.
-        each: how many requests a connection answers; the next one on it finds it closed.
+        answer: the answer to every request after those in ``first`` are used up.
+        each: the number of requests on a connection, which is closed then.
 
     Attributes:
-        listing: what every GET gets.
-        gets: how many there were.
+        listing: the answer to every GET.
+        gets: the number of GET requests.
     """
 
     def __init__(self, answer: bytes, each: int = 1000) -> None:
@@ -60,7 +60,7 @@ class RawServer:
 
 @asynccontextmanager
 async def raw_server(answer: bytes, each: int = 1000, **overrides: object) -> AsyncIterator[tuple[RawServer, Bridge]]:
-    """A server of a few lines, and the bridge to it; ``overrides`` are settings."""
+    """Run a minimal server, and the bridge with it as workspace; ``overrides`` are settings."""
     server = RawServer(answer, each)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     server.host = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
@@ -83,10 +83,10 @@ async def raw_server(answer: bytes, each: int = 1000, **overrides: object) -> As
 NO_LISTING = (
     b'HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 22\r\n\r\n{"detail":"Not Found"}'
 )
-"""What a server says to the question for endpoints that is no workspace."""
+"""The answer of a server that is not a workspace to a request for its endpoints."""
 
 
 def answer(body: bytes, content_type: str) -> bytes:
-    """A whole HTTP answer, in chunks."""
+    """Return a complete HTTP response in chunks."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     return head + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"

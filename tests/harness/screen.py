@@ -1,4 +1,4 @@
-"""A host's screen: its program on a terminal, as somebody who sits before it sees and types."""
+"""A host's program on a terminal, as its user sees and uses it."""
 
 import os
 import struct
@@ -16,7 +16,7 @@ _ROWS, _COLUMNS = 40, 120
 
 
 class Screen:
-    """What a program shows on its terminal."""
+    """The screen of a program on a terminal."""
 
     def __init__(self, terminal: int) -> None:
         self._terminal = terminal
@@ -29,7 +29,7 @@ class Screen:
         os.write(self._terminal, keys.encode())
 
     async def enter(self, line: str) -> None:
-        """Type a line, and when it is on the screen, Enter."""
+        """Type a line, and press Enter when it is on the screen."""
         await self.type(line)
         await self.until(line)
         await self.type("\r")
@@ -38,7 +38,7 @@ class Screen:
         """Wait until ``text`` is on the screen.
 
         Raises:
-            AssertionError: when it does not come.
+            AssertionError: it does not appear.
         """
         with anyio.move_on_after(DEADLINE_SECONDS):
             while text not in self.shown():
@@ -50,13 +50,13 @@ class Screen:
         assert text in self.shown(), self.shown()
 
     def shown(self) -> str:
-        """The screen as it is."""
+        """Return the current text of the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display)
 
 
 @asynccontextmanager
 async def on_screen(account: Account, *argv: str) -> AsyncIterator[Screen]:
-    """A program on a terminal; it is ended with the context."""
+    """Start a program on a terminal; it is ended with the context."""
     import pty
     import termios
     from fcntl import ioctl

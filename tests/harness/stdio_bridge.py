@@ -1,4 +1,4 @@
-"""The server's process before a server that nobody here wrote, as a host uses it: calls, progress, cancellation."""
+"""The server's process with a model server of another project, as a host uses it: calls, progress, cancellation."""
 
 import os
 import subprocess
@@ -16,11 +16,11 @@ CONTINUE = "continue_databricks_model"
 
 
 class StdioBridge:
-    """The process, initialized.
+    """The initialized process.
 
     Attributes:
-        raw: its lines.
-        progress: every message of progress so far.
+        raw: sends and receives its lines.
+        progress: all progress messages so far.
     """
 
     def __init__(self, raw: Raw) -> None:
@@ -29,19 +29,19 @@ class StdioBridge:
         self._number = 0
 
     async def begin(self, tool: str, **arguments: Any) -> int:
-        """Call a tool and do not wait; the number of the call."""
+        """Call a tool without waiting; return the number of the call."""
         self._number += 1
         call = {"name": tool, "arguments": arguments, "_meta": {"progressToken": self._number}}
         await self.raw.send({"jsonrpc": "2.0", "id": self._number, "method": "tools/call", "params": call})
         return self._number
 
     async def result(self, number: int) -> dict[str, Any]:
-        """The structured content of a call's result, ``isError`` among it."""
+        """Return the structured content of a call's result, with ``isError``."""
         while True:
             message = await self._receive()
             if message.get("id") == number:
                 result = message["result"]
-                assert result["content"][0]["text"]  # what hosts show that know no structure
+                assert result["content"][0]["text"]  # what hosts without structured content show
                 return {**result["structuredContent"], "isError": bool(result.get("isError"))}
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -49,17 +49,17 @@ class StdioBridge:
         return await self.result(await self.begin(tool, **arguments))
 
     async def ask(self, prompt: str, **arguments: Any) -> dict[str, Any]:
-        """Ask the model that the environment names."""
+        """Ask the model that is set in the environment."""
         return await self.call(ASK, prompt=prompt, **arguments)
 
     async def progress_with(self, text: str) -> str:
-        """The first message of progress that has ``text`` in it."""
+        """Return the first progress message that contains ``text``."""
         while not any(text in message for message in self.progress):
             await self._receive()
         return next(message for message in self.progress if text in message)
 
     async def cancel(self, number: int) -> None:
-        """What a host sends when its user has had enough."""
+        """Cancel a call as a host does."""
         params = {"requestId": number}
         await self.raw.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
 
@@ -72,10 +72,10 @@ class StdioBridge:
 
 @asynccontextmanager
 async def stdio_bridge(origin: str, key: str, tmp_path: Path, **settings: str) -> AsyncIterator[StdioBridge]:
-    """The process for as long as the context lasts.
+    """Run the process while the context is open.
 
     Args:
-        settings: what is set besides, by the names of ``RESPONSES_MCP_*`` in small letters.
+        settings: more settings, by the names of ``RESPONSES_MCP_*`` in lower case.
     """
     env = {
         **{name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP") if name in os.environ},

@@ -1,4 +1,4 @@
-"""The server as a process, spoken to over its pipes."""
+"""The server as a process that communicates over pipes."""
 
 import json
 import os
@@ -21,7 +21,7 @@ COMMAND = [sys.executable, "-m", "databricks_responses_mcp"]
 
 
 def environment(emulator: RunningEmulator, tmp_path: Path, **more: str) -> dict[str, str]:
-    """What the server's process sees: this test's workspace, and nothing of the developer's."""
+    """Return the environment of the server's process: this test's workspace, and no variable of the developer."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
     return {
         **kept,
@@ -35,7 +35,7 @@ def environment(emulator: RunningEmulator, tmp_path: Path, **more: str) -> dict[
 
 
 class Raw:
-    """The server's process, spoken to in lines of JSON."""
+    """The server's process, with JSON lines as input and output."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -51,11 +51,11 @@ class Raw:
         return json.loads(await self.receive_line())
 
     async def receive_line(self) -> bytes:
-        """One line as it was written, without its end."""
+        """Return one line unchanged, without its end."""
         return await self._lines.receive_until(b"\n", 10_000_000)
 
     async def ask(self, number: int, method: str, **params: Any) -> Any:
-        """One request and the answer to it; other messages are passed over."""
+        """Send one request and return the answer to it; other messages are ignored."""
         await self.send({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
         while True:
             message = await self.receive()
@@ -75,7 +75,7 @@ class Raw:
 
 @asynccontextmanager
 async def server(env: dict[str, str], *arguments: str) -> AsyncIterator[Raw]:
-    """The server's process; it is gone when the context ends."""
+    """Run the server's process; it has ended when the context ends."""
     process = await anyio.open_process([*COMMAND, *arguments], env=env, stderr=subprocess.PIPE)
     async with process:
         try:

@@ -1,6 +1,6 @@
-"""A process that writes to a store: ``store_child.py WHAT STORE …``, one line for each thing that is acknowledged.
+"""A process that writes to a store: ``store_child.py WHAT STORE …``; prints one line for each acknowledged write.
 
-Run by its path, and importing nothing of the other tests: what the other tests need takes a second to load.
+It is run by its path and imports no other test code, which would take a second.
 """
 
 import sys
@@ -16,7 +16,7 @@ STATE = ConversationState(endpoint="gpt")
 
 
 def a_turn(number: int, text: str = "") -> Turn:
-    """A turn with that text."""
+    """Return a turn with that text."""
     items = [{"text": text}]
     return Turn(
         number=number, endpoint="gpt", model="gpt-5", said=[], items=items, status="completed", created_at=float(number)
@@ -24,7 +24,7 @@ def a_turn(number: int, text: str = "") -> Turn:
 
 
 async def race(store: Store, turns: int) -> None:
-    """Try for every turn and every key; say which were got."""
+    """Try to get every turn and every key; print those that were obtained."""
     for number in range(1, turns + 1):
         with suppress(TurnConflictError):
             await store.add_turn("conv", a_turn(number), STATE, title="")
@@ -34,7 +34,7 @@ async def race(store: Store, turns: int) -> None:
 
 
 async def append(store: Store, turns: int) -> None:
-    """Go on with the conversation; say each turn once it is kept. Some are large, so that the log is written back."""
+    """Append turns; print each one once it is stored. Some are large, so that checkpoints happen."""
     read = await store.conversation("conv")
     for number in range(len(read.turns) + 1 if read else 1, turns + 1):
         text = "x" * (number * 7919 % 60_000)
@@ -43,7 +43,7 @@ async def append(store: Store, turns: int) -> None:
 
 
 async def main(what: str, setting: str, turns: int) -> None:
-    """Begin when a line comes in, so that several begin at once."""
+    """Begin when a line arrives on stdin, so that several processes begin at once."""
     store = open_store(setting)
     print("ready", flush=True)
     await anyio.to_thread.run_sync(sys.stdin.readline)

@@ -8,7 +8,7 @@ STATE = ConversationState(endpoint="gpt")
 
 
 def a_turn(number: int = 1, **changed: Any) -> Turn:
-    """A turn, made at the second of its number."""
+    """Return a turn that was created at the second of its number."""
     return Turn(
         **{
             "number": number,
@@ -24,7 +24,7 @@ def a_turn(number: int = 1, **changed: Any) -> Turn:
 
 
 def a_job(job_id: str = "job-1", **changed: Any) -> Job:
-    """A job that runs."""
+    """Return a running job."""
     return Job(
         **{
             "job_id": job_id,
@@ -38,7 +38,7 @@ def a_job(job_id: str = "job-1", **changed: Any) -> Job:
 
 
 def a_usage(created_at: float = 1.0, **changed: Any) -> Usage:
-    """What a request cost: 10 tokens in, 5 out."""
+    """Return the usage of a request: 10 input tokens, 5 output tokens."""
     return Usage(
         **{
             "created_at": created_at,

@@ -1,4 +1,4 @@
-"""A host that declares the tasks extension, on the SDK's client."""
+"""A host with the tasks extension, based on the SDK's client."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ OVER = ("completed", "failed", "cancelled")
 
 
 class CreatedTask(Result):
-    """``CreateTaskResult`` as the client takes it."""
+    """``CreateTaskResult`` for the client."""
 
     result_type: Literal["task"] = "task"
     task_id: str
@@ -36,7 +36,7 @@ class Answer(BaseModel, extra="allow"):
 
 
 class TaskRequest(Request[dict[str, Any], str]):
-    """A request about a task, whose id goes into a header as well."""
+    """A request about a task, whose id is also sent in a header."""
 
     name_param: ClassVar[str | None] = "taskId"
     method: str
@@ -44,7 +44,7 @@ class TaskRequest(Request[dict[str, Any], str]):
 
 
 class Tasks(ClientExtension):
-    """Waits for tasks, so that ``Client.call_tool`` gives the result of one."""
+    """Waits for tasks, so that ``Client.call_tool`` returns the result of one."""
 
     identifier = IDENTIFIER
 
@@ -57,35 +57,35 @@ class Tasks(ClientExtension):
 
 
 async def ask(session: ClientSession, method: str, **params: Any) -> dict[str, Any]:
-    """One request about a task; the answer without the server's name in it."""
+    """Send one request about a task; return the answer without the server's name."""
     answer = (await session.send_request(TaskRequest(method=method, params=params), Answer)).model_dump()
     answer.pop("_meta", None)
     return answer
 
 
 async def until(session: ClientSession, task_id: str, *statuses: str) -> dict[str, Any]:
-    """Look at a task, again and again as hosts do, until it has one of ``statuses``."""
+    """Poll a task, as hosts do, until it has one of ``statuses``."""
     while (task := await ask(session, "tasks/get", taskId=task_id))["status"] not in statuses:
         assert task["status"] not in OVER, task
-        await anyio.sleep(0.02)  # the protocol has nothing to wait for
+        await anyio.sleep(0.02)  # the protocol has no event to wait for
     return task
 
 
 @dataclass
 class TaskHost:
-    """A host that looks after tasks itself."""
+    """A host that manages tasks itself."""
 
     client: Client
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Call a tool: the result as it came over the wire, a task or not."""
+        """Call a tool; return the result as it was received, a task or not."""
         result = await self.client.session.call_tool(tool, arguments, allow_claimed=True, allow_input_required=True)
         dumped: dict[str, Any] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
         dumped.pop("_meta", None)
         return dumped
 
     async def start(self, tool: str, **arguments: Any) -> str:
-        """Call a tool that must become a task: the task's id."""
+        """Call a tool that must become a task; return the task's id."""
         created = await self.call(tool, **arguments)
         assert created["resultType"] == "task", created
         return str(created["taskId"])
@@ -103,7 +103,7 @@ class TaskHost:
         return await until(self.client.session, task_id, *statuses)
 
     async def result(self, task_id: str) -> dict[str, Any]:
-        """The result of a task that must complete."""
+        """Return the result of a task that must complete."""
         task = await self.until(task_id, "completed")
         result: dict[str, Any] = task["result"]
         return result
@@ -114,12 +114,12 @@ TaskHosts = Callable[..., AbstractAsyncContextManager[TaskHost]]
 
 
 def task_client(server: Any, **more: Any) -> Client:
-    """A client that declares tasks."""
+    """Return a client that declares tasks."""
     return Client(server, mode=LATEST_MODERN_VERSION, extensions=[Tasks()], **more)
 
 
 def shape(task: dict[str, Any]) -> dict[str, Any]:
-    """A task with what differs from run to run in words."""
+    """Return a task with names for what differs between runs."""
     patterns = {"taskId": r"job_[0-9a-f]{16}", **dict.fromkeys(("createdAt", "lastUpdatedAt"), r"[\d-]{10}T[\d:.]+Z")}
     for name, pattern in patterns.items():
         assert re.fullmatch(pattern, task[name]), task

@@ -1,4 +1,4 @@
-"""TLS in front of a PostgreSQL server that has none, as its protocol asks for it: a request, an S, then TLS."""
+"""A TLS proxy for a PostgreSQL server without TLS, following its protocol: a request, an S, then TLS."""
 
 import ssl
 import struct
@@ -21,10 +21,10 @@ _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 @dataclass(frozen=True, slots=True)
 class TlsFront:
-    """A front that listens on loopback.
+    """A proxy that listens on loopback.
 
     Attributes:
-        certificate: the file of the certificate that it shows.
+        certificate: the file of its certificate.
     """
 
     port: int
@@ -33,7 +33,7 @@ class TlsFront:
 
 @asynccontextmanager
 async def tls_front(name: str, port: int) -> AsyncIterator[TlsFront]:
-    """Listen with a certificate for ``name`` and pass on to ``port``, unencrypted."""
+    """Listen with a certificate for ``name`` and forward to ``port`` without TLS."""
 
     async def serve(plain: SocketStream) -> None:
         async with plain:
@@ -71,7 +71,7 @@ async def _pass_on(source: ByteStream, target: ByteStream, until: anyio.CancelSc
 
 
 def self_signed(name: str, certificate: Path) -> ssl.SSLContext:
-    """What a server needs to show a certificate for ``name``, which is written to that file, and nobody trusts."""
+    """Create a self-signed certificate for ``name`` in a file; return a server's TLS context with it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What translators make, held to OpenAI's own types and read as the bridge reads it."""
+"""Checking the output of translators with OpenAI's own types, and reading it as the bridge does."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -14,7 +14,7 @@ from oracle.openai_spec import schemas
 
 
 class Translator(Protocol):
-    """Makes stream events of what another API streams."""
+    """Translates the stream of another API into events of the Responses API."""
 
     def feed(self, chunk: Any) -> list[dict[str, Any]]: ...
 
@@ -22,7 +22,7 @@ class Translator(Protocol):
 
 
 def translated(translator: Translator, chunks: Iterable[Any], *, marked: bool = True) -> list[dict[str, Any]]:
-    """All events, to the end of the stream or the last event, as a caller stops there."""
+    """Return all events up to the end of the stream or the last event, where a caller stops."""
     events: list[dict[str, Any]] = []
     for chunk in chunks:
         events += translator.feed(chunk)
@@ -30,7 +30,7 @@ def translated(translator: Translator, chunks: Iterable[Any], *, marked: bool = 
 
 
 def assembled(events: Sequence[Mapping[str, Any]], *, marked: bool = True) -> tuple[str, list[Any], dict[str, Any]]:
-    """Status, output and fields of these events as the bridge puts them together; each must be one of OpenAI's."""
+    """Return status, output and fields of the response that the bridge makes of these events, which must be valid."""
     assembler = ResponseAssembler()
     for number, event in enumerate(events):
         check_event(event)
@@ -39,29 +39,29 @@ def assembled(events: Sequence[Mapping[str, Any]], *, marked: bool = True) -> tu
         assembler.feed(event)
     assembler.end_of_stream(marked=marked)
     result = assembler.result()
-    # What every response has and none of these servers says.
+    # Fields that every response must have, but that these servers do not send.
     ours = {"object", "parallel_tool_calls", "tool_choice", "tools", "status"}
     return result.status, result.output, {key: value for key, value in result.fields.items() if key not in ours}
 
 
 def check_event(event: Mapping[str, Any]) -> None:
-    """Raise unless OpenAI's client knows this event."""
+    """Raise an error unless OpenAI's client accepts this event."""
     try:
         _events()[event["type"]].model_validate(event)
     except ValidationError as error:
-        # It names every kind of item that this one is not.
+        # The message lists every kind of item that does not match.
         raise AssertionError(f"{event} is none of OpenAI's: {error.error_count()} reasons") from None
 
 
 def check_chat_request(body: Mapping[str, Any]) -> None:
-    """Raise unless OpenAI's client and document both know this body of a chat completions request."""
+    """Raise an error unless OpenAI's client and document both accept this body of a chat completions request."""
     _consume(_requests().validate_python(dict(body)))
     reference = {"components": {"schemas": schemas()}, "$ref": "#/components/schemas/CreateChatCompletionRequest"}
     Draft202012Validator(reference).validate(dict(body))
 
 
 def _consume(value: Any) -> None:
-    """Iterables are checked as they are read."""
+    """Read all iterables, which validates them."""
     if isinstance(value, Mapping):
         for part in value.values():
             _consume(part)

@@ -1,4 +1,4 @@
-"""What the bridge has to do with any server of models: the same questions to each, over stdio, through a wiretap."""
+"""Checks of the bridge with any model server: the same questions to each, over stdio, through a recording proxy."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -24,11 +24,11 @@ WEATHER = {
     "strict": True,
 }
 TEXT = rb"output_text\.delta"
-"""What an event with text has in it, as a pattern, on surfaces that speak the Responses API."""
+"""A pattern in events with text, on surfaces with the Responses API."""
 CHAT_TEXT = rb'"content": ?"[^"]'
-"""The same on chat completions."""
+"""A pattern in events with text, on chat completions."""
 CHAT_PATHS = {"/serving-endpoints/chat/completions": "/v1/chat/completions"}
-"""Where everybody but Databricks has them."""
+"""The usual paths of other servers than Databricks."""
 
 
 @asynccontextmanager
@@ -40,11 +40,11 @@ async def bridge_to(
     paths: Mapping[str, str] | None = None,
     **settings: str,
 ) -> AsyncIterator[tuple[StdioBridge, Wiretap]]:
-    """The bridge's process before a server, and what listens in between.
+    """Run the bridge's process with a server, and a recording proxy between them.
 
     Args:
-        paths: where the server has what Databricks has elsewhere.
-        settings: as `stdio_bridge` takes them.
+        paths: the server's paths that differ from those of Databricks.
+        settings: as for `stdio_bridge`.
     """
     async with (
         wiretap(server.port, paths) as tap,
@@ -52,7 +52,7 @@ async def bridge_to(
             tap.origin,
             server.key if key is None else key,
             tmp_path,
-            # So small a model may never end by itself.
+            # So small a model may never end its answer.
             **{"default_max_output_tokens": "64", **settings},
         ) as bridge,
     ):
@@ -60,7 +60,7 @@ async def bridge_to(
 
 
 async def answers(bridge: StdioBridge, prompt: str = "Say hello.", **arguments: Any) -> dict[str, Any]:
-    """A question is answered in words."""
+    """Check that a question is answered with text."""
     facts = await bridge.ask(prompt, **arguments)
     assert not facts["isError"], facts
     assert facts["text"].strip(), facts
@@ -69,7 +69,7 @@ async def answers(bridge: StdioBridge, prompt: str = "Say hello.", **arguments: 
 
 
 async def streams(bridge: StdioBridge, tap: Wiretap, *, text: bytes = TEXT, prompt: str = "Say hello.") -> str:
-    """A piece of the answer is shown while the server has not sent the rest; the message that shows it."""
+    """Check that progress shows a part of the answer before the server has sent the rest; return that message."""
     tap.hold = hold = Hold(text)
     bridge.progress.clear()
     number = await bridge.begin(ASK, prompt=prompt)
@@ -86,7 +86,7 @@ async def streams(bridge: StdioBridge, tap: Wiretap, *, text: bytes = TEXT, prom
 
 
 async def calls_a_function(bridge: StdioBridge, **arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The model calls a function of the caller, gets what it returned, and answers; the call and the answer."""
+    """Check that the model calls a function, gets its output and answers; return the call and the answer."""
     asked = await bridge.ask("What is the weather in Paris?", tools=[WEATHER], **arguments)
     assert not asked["isError"], asked
     (call,) = asked["pending_calls"]
@@ -101,7 +101,7 @@ async def calls_a_function(bridge: StdioBridge, **arguments: Any) -> tuple[dict[
 
 
 async def is_cancelled(bridge: StdioBridge, tap: Wiretap, *, text: bytes = TEXT, prompt: str = "Say hello.") -> None:
-    """A call that its host cancels leaves the server at once, and the next one is answered."""
+    """Check that cancelling a call closes its connection at once, and that the next call is answered."""
     tap.hold = hold = Hold(text)
     number = await bridge.begin(ASK, prompt=prompt)
     await hold.reached.wait()
@@ -114,7 +114,7 @@ async def is_cancelled(bridge: StdioBridge, tap: Wiretap, *, text: bytes = TEXT,
 async def loses_the_connection(
     bridge: StdioBridge, tap: Wiretap, *, text: bytes = TEXT, prompt: str = "Say hello."
 ) -> dict[str, Any]:
-    """A connection that ends in the middle is a failure that can be tried again, with what had come; and it can be."""
+    """Check that a lost connection gives a retryable error with the received text, and that a retry succeeds."""
     tap.cut_after = text
     facts = await bridge.ask(prompt)
     assert facts["isError"], facts
@@ -127,7 +127,7 @@ async def loses_the_connection(
 async def refuses_the_key(
     server: ForeignServer, tmp_path: Path, *, paths: Mapping[str, str] | None = None, **settings: str
 ) -> dict[str, Any]:
-    """A wrong key is told as one, and is in nothing that the host sees."""
+    """Check that a wrong key is reported as such, and does not appear in the host's output."""
     async with bridge_to(server, tmp_path, key="dapi-wrong-0123456789", paths=paths, **settings) as (bridge, _):
         facts = await bridge.ask("Say hello.")
     assert facts["isError"], facts

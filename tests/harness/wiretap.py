@@ -1,4 +1,4 @@
-"""What stands between the bridge and a server: it shows what was asked, and can hold or cut what is answered."""
+"""A proxy between the bridge and a server: it records the requests, and can hold or cut the answers."""
 
 import json
 import re
@@ -14,12 +14,12 @@ from anyio.abc import SocketAttribute
 
 @dataclass
 class Request:
-    """One request that passed.
+    """One forwarded request.
 
     Attributes:
         line: its first line.
         body: its JSON, or None.
-        gone: set when the bridge has closed the connection that it came on.
+        gone: set when the bridge has closed the connection of the request.
     """
 
     line: str
@@ -29,12 +29,12 @@ class Request:
 
 @dataclass
 class Hold:
-    """Where an answer stops.
+    """The place at which an answer is held.
 
     Attributes:
-        after: a pattern; the answer stops behind the first event that has it.
-        reached: set when it has.
-        go_on: set it to let the rest pass.
+        after: a pattern; the answer is held after the first event that contains it.
+        reached: set when the answer is held.
+        go_on: set it to forward the rest.
     """
 
     after: bytes
@@ -43,14 +43,14 @@ class Hold:
 
 
 class Wiretap:
-    """Passes requests and answers on. One request after the other on a connection.
+    """Forwards requests and answers, one request at a time on a connection.
 
     Attributes:
-        origin: where it listens.
-        requests: what was asked, in order.
-        hold: where an answer stops; once.
-        paths: which path is asked for instead of which, where a server has them elsewhere than Databricks.
-        cut_after: a pattern; the connection ends behind the first event that has it; once.
+        origin: its address.
+        requests: the requests, in order.
+        hold: the place at which the next answer is held; used once.
+        paths: the server's path for each path of Databricks that differs.
+        cut_after: a pattern; the connection is closed after the first event that contains it; used once.
     """
 
     def __init__(self, port: int, paths: Mapping[str, str]) -> None:
@@ -62,17 +62,17 @@ class Wiretap:
         self._port = port
 
     def posted(self) -> list[Request]:
-        """The requests that asked a model."""
+        """The requests to a model."""
         return [request for request in self.requests if request.line.startswith("POST")]
 
     async def serve(self, near: anyio.abc.SocketStream) -> None:
         gone = anyio.Event()
-        passed = bytearray()  # of the answer that is on its way
+        passed = bytearray()  # the forwarded part of the current answer
         async with near:
             try:
                 far = await anyio.connect_tcp("127.0.0.1", self._port)
             except OSError:
-                return  # The server is down: so is its front.
+                return  # the server is down
             async with far, anyio.create_task_group() as tasks:
                 tasks.start_soon(self._answers, far, near, passed, tasks.cancel_scope)
                 await self._questions(near, far, passed, gone)
@@ -111,7 +111,7 @@ class Wiretap:
                 chunk = await far.receive()
                 passed += chunk
                 if (hold := self.hold) is not None and (end := _end_of_event(passed, hold.after)):
-                    # The rest of it may have come already: what was asked for ends here all the same.
+                    # The rest may have arrived in the same chunk, but the answer ends here.
                     rest = bytes(passed[end:])
                     self.hold = None
                     await near.send(chunk[: len(chunk) - len(rest)])
@@ -130,13 +130,13 @@ class Wiretap:
 
 
 def _end_of_event(passed: bytearray, pattern: bytes) -> int:
-    """Where the event that has the pattern in it ends; 0 if it has not passed."""
+    """Return the end of the event that contains the pattern; 0 if it was not forwarded."""
     found = re.search(pattern + rb".*?\n\r?\n", passed, re.DOTALL)
     return found.end() if found else 0
 
 
 def _split(received: bytes) -> tuple[bytes, bytes, bytes] | None:
-    """The first request's head and body and what follows it, once it is whole."""
+    """Return the first request's head and body and the following bytes; None if it is incomplete."""
     head, separator, rest = received.partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
     return (head, rest[:length], rest[length:]) if separator and len(rest) >= length else None
@@ -144,7 +144,7 @@ def _split(received: bytes) -> tuple[bytes, bytes, bytes] | None:
 
 @asynccontextmanager
 async def wiretap(port: int, paths: Mapping[str, str] | None = None) -> AsyncIterator[Wiretap]:
-    """A wiretap before a server on loopback."""
+    """Run a wiretap in front of a server on loopback."""
     tap = Wiretap(port, paths or {})
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     tap.origin = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
