@@ -257,8 +257,7 @@ wrong order: hunk 2 (line 4 of the diff) does not fit: its context was not found
 above the end of the hunk before it (line 7): hunks must be in the order of the file and must not overlap.
 
 anchor above: hunk 2 (line 3 of the diff) does not fit: its anchor 'class A:' was not found below line 6.
-'class A:' stands at line 1, above the end of the hunk before it (line 6): hunks must be in the order of the
-file.
+'class A:' is at line 1, above the end of the hunk before it (line 6): hunks must be in the order of the file.
 
 done before: hunk 1 (line 1 of the diff) does not fit: its context was not found. The file already has the new
 lines at line 6: this change may have been made before.

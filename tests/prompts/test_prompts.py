@@ -177,7 +177,7 @@ def test_a_sentence_that_the_host_split_at_spaces_is_joined_again(name: str, wor
     text = written(name, words)
     assert text.split("\n\n")[2] == first
     assert "Leave out" in text
-    assert text.endswith("some hosts hand over only its first words, one to each argument.")
+    assert text.endswith("some hosts pass only its first words, one for each argument.")
 
 
 def test_words_that_match_their_arguments_are_used_as_arguments() -> None:
@@ -189,9 +189,9 @@ def test_words_that_match_their_arguments_are_used_as_arguments() -> None:
 def test_a_message_with_placeholders_is_correct_whether_they_are_filled_or_empty() -> None:
     text = written("review_diff", {"changes": "$1", "focus": "$2", "model": "$3"})
     assert "> $1\n\nGet them as one unified diff." in text
-    assert "If nothing stands in the quote above: The changes are the uncommitted ones of the project" in text
+    assert "If the quote above is empty: The changes are the uncommitted ones of the project" in text
     assert call_in(text)[1]["model"] == '"$3"'
-    assert "An empty one was not given: leave that argument out." in text
+    assert "An empty value was not given: leave that argument out." in text
     assert len(re.findall(r"\$\d", text)) == 3  # a host that looks for its marks finds no other
 
 

@@ -42,7 +42,7 @@ async def test_claude_code_truncates_a_sentence_but_its_model_sees_it_completely
     shown = await shown_by_claude_code(account, emulator, command)
     assert "<command-args>Is this lock really needed?</command-args>" in shown
     assert "> Is this\n\n1. " in shown
-    assert "go by that: some hosts hand over only its first words" in shown
+    assert "use that: some hosts hand over only its first words" in shown
     assert "Call the tool `ask_databricks_model`" in shown
 
 
@@ -63,7 +63,7 @@ async def test_opencode_replaces_placeholders_afterwards(account: Account, emula
         assert ran.code == 0, ran
         shown = words(model.requests[0]["messages"])
     assert "> main\n" in shown
-    assert "If nothing stands in the quote above: The changes are the uncommitted ones" in shown
+    assert "If the quote above is empty: The changes are the uncommitted ones" in shown
     assert 'above all at "security"' in shown
     assert '- `model`: ""\n' in shown
     assert "An empty one was not given: leave that argument out." in shown

@@ -37,7 +37,7 @@ def meta(*extensions: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def serving(emulator: RunningEmulator, tmp_path: Path, **more: str) -> AsyncIterator[str]:
-    """``serve --http``, as a process; yields its address."""
+    """Run ``serve --http`` as a process; yield its address."""
     with anyio.fail_after(DEADLINE_SECONDS):
         # The server of the conformance suite prints its address; its fixtures are not needed here.
         async with await anyio.open_process(

@@ -61,7 +61,7 @@ def _anchor_above(search: LineSearch, hunk: Hunk, cursor: int) -> str:
         above = search.find((anchor,), Match.PUNCTUATION, 0, cursor)
         if above >= 0:
             return (
-                f"{quote(anchor)} stands at line {above + 1}, above the end of the hunk before it (line {cursor}): "
+                f"{quote(anchor)} is at line {above + 1}, above the end of the hunk before it (line {cursor}): "
                 "hunks must be in the order of the file."
             )
     return ""

@@ -21,12 +21,12 @@ Values = Literal["text models", "image models", "changes"]
 _PLACEHOLDER = r"\$\d+"
 
 _CUT = (
-    "If you can see the command as the user typed it, go by that: some hosts hand over only its first words, one to "
-    "each argument."
+    "If you can see the command as the user typed it, use that: some hosts pass only its first words, one for each "
+    "argument."
 )
 _TO_BE_FILLED = (
-    "The host fills the values above in from the words of the command, one to each. An empty one was not given: leave "
-    "that argument out. Where they make no sense one by one, read them together, in order, as what the user wants."
+    "The host fills in the values above from the words of the command, one for each. An empty value was not given: "
+    "leave that argument out. If they make no sense individually, read them together, in order, as the user's request."
 )
 
 
@@ -135,11 +135,7 @@ def named(given: Given, name: str, words: str, otherwise: str) -> str:
         return otherwise
     text = words.format(quoted(given[name]))
     # The host may fill in an empty text later.
-    return (
-        f"{text}\n\nIf nothing stands in the quote above: {otherwise}"
-        if re.fullmatch(_PLACEHOLDER, given[name])
-        else text
-    )
+    return f"{text}\n\nIf the quote above is empty: {otherwise}" if re.fullmatch(_PLACEHOLDER, given[name]) else text
 
 
 def options(given: Given, *names: str) -> str:

@@ -32,8 +32,8 @@ _STYLES = (
 )
 
 _FROM_CONVERSATION = (
-    "The picture is to illustrate what this conversation is about: its latest subject. If there is none yet, ask the "
-    "user what to draw and stop."
+    "The picture must illustrate the latest subject of this conversation. If there is none yet, ask the user what to "
+    "draw and stop."
 )
 
 _STEPS = """\
