@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.cli.tables import Column, write_table
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import shown
@@ -51,7 +52,7 @@ def test_a_refused_file_is_named_with_what_its_name_hides() -> None:
 def test_a_message_of_several_lines_keeps_its_lines() -> None:
     error = BridgeError(ErrorCode.NOT_FOUND, f"There is no {HOSTILE}.\nNone at all.", "Look again.")
     assert str(error) == f"There is no {SEEN.replace(chr(92) + 'x0a', chr(10))}.\nNone at all. Look again."
-    assert error.as_dict()["message"] == str(error).removesuffix(" Look again.")
+    assert error.as_dict(mcp_words)["message"] == str(error).removesuffix(" Look again.")
 
 
 def test_a_table_shows_names_that_move_nothing(capsys: pytest.CaptureFixture[str]) -> None:

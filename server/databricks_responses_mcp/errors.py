@@ -1,10 +1,11 @@
 """The error contract: the exception of every part of the bridge for a call that fails.
 
-All other packages may import this module, so they all use the same closed set of codes.
+Every other package may import this module: media, workspace and tools describe failures with the same closed sets of
+codes, reasons and actions.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -17,10 +18,6 @@ logger = logging.getLogger(__name__)
 _QUOTED_CHARACTERS = 120
 _TOLD_CHARACTERS = 4000
 """The limit of a message and of a hint; a longer text is truncated."""
-
-SEE_DOCTOR = "`databricks-responses-mcp doctor` shows which check fails."
-"""The sentence of a hint that refers to ``doctor``; always the same, so that ``doctor`` itself can remove it."""
-
 
 _PAID_FIELDS = ("text", "output", "refusal", "pending_calls", "usage", "images", "operations", "diff")
 
@@ -55,6 +52,49 @@ class Reason(StrEnum):
     """The endpoint reported an internal error."""
     SIGN_IN_PAGE = "sign_in_page"
     """The response was a redirect to a sign-in page, or the page itself."""
+
+
+class Action(StrEnum):
+    """What a caller can do after a failure.
+
+    Each has its words at both edges: a host's model has tools and arguments, a person in a terminal commands and
+    options. The comment says what `Advice.subject` is.
+    """
+
+    LIST_MODELS = "list_models"
+    USE_NAME = "use_name"  # the names of models that were probably meant
+    USE_NEW_NAME = "use_new_name"  # the name that the model is served under now
+    USE_MODEL = "use_model"  # a model of the workspace that has the missing feature
+    LIST_CONVERSATIONS = "list_conversations"
+    CONTINUE_CONVERSATION = "continue_conversation"  # its id
+    START_CONVERSATION = "start_conversation"
+    COMPACT = "compact"  # the id of the conversation
+    CONTINUE_CALL = "continue_call"  # the id of the conversation whose calls wait for their outputs
+    ASK = "ask"  # what asking can do that the failed call cannot
+    EDIT_AGAIN = "edit_again"
+    LEAVE_OUT = "leave_out"  # the argument
+    RAISE = "raise"  # the argument
+    LOWER = "lower"  # the argument
+    UNSET_LIMITS = "unset_limits"
+    SIGN_IN = "sign_in"  # how the Databricks CLI is told the workspace, as in ``--profile dev``; may be empty
+    TRY_EMBEDDED = "try_embedded"
+    RUN_DOCTOR = "run_doctor"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing to do about a failure, without words.
+
+    Attributes:
+        subject: what is to be done it to, as the comments of `Action` say; empty for an action that has none.
+    """
+
+    action: Action
+    subject: str = ""
+
+
+AdviceWords = Callable[[Advice], str]
+"""Puts advice into words: those for MCP, or those for a terminal."""
 
 
 class Feature(StrEnum):
@@ -98,16 +138,17 @@ class BridgeError(Exception):
 
     Attributes:
         code: one of the closed set.
-        message: one sentence that says what happened; never a secret or upstream HTML.
-        hint: one sentence that says what to do.
+        message: one sentence of what happened. Never a secret, never upstream HTML.
+        hint: what to do about it, as far as it is the same for everybody: names no tool and no command.
         retryable: whether the same call may succeed later without a change.
-        retry_after_seconds: how long to wait before that, if known.
-        status: the HTTP status of the upstream response, if there was one.
-        request_id: the workspace's own id of the failed request, if there is one.
-        partial: what was received before the failure, with the field names of the tool's result
-            (``text``, ``response_id``, ``output``, ``images`` …); it may be billed.
-        reason: the exact reason, where code decides by it; not shown.
-        feature: the missing feature, with `Reason.FEATURE_MISSING`.
+        retry_after_seconds: how long to wait before that, when known.
+        status: the HTTP status of the upstream answer, when there was one.
+        request_id: the workspace's own id of the failed request, when it gave one.
+        partial: what was received before the failure, in the field names of the tool's result
+            (``text``, ``response_id``, ``output``, ``images`` …): it may have been paid for.
+        reason: what exactly failed, where the bridge has an answer to it; not shown.
+        feature: what is missing, with `Reason.FEATURE_MISSING`.
+        advice: what else to do about it, the most specific first.
     """
 
     code: ErrorCode
@@ -120,9 +161,21 @@ class BridgeError(Exception):
     partial: dict[str, Any] = field(default_factory=dict)
     reason: Reason | None = None
     feature: Feature | None = None
+    advice: tuple[Advice, ...] = ()
 
     def __str__(self) -> str:
-        return visible(f"{_short(self.message)} {_short(self.hint)}".strip(), keep=LINES)
+        return self._shown(self.hint)
+
+    def text(self, words: AdviceWords) -> str:
+        """Return what happened and all that can be done about it."""
+        return self._shown(self.full_hint(words))
+
+    def full_hint(self, words: AdviceWords) -> str:
+        """Return the hint and the advice, in these words."""
+        return " ".join(part for part in (self.hint, *map(words, self.advice)) if part)
+
+    def _shown(self, hint: str) -> str:
+        return visible(f"{_short(self.message)} {_short(hint)}".strip(), keep=LINES)
 
     @property
     def is_paid(self) -> bool:
@@ -139,21 +192,21 @@ class BridgeError(Exception):
         """Whether the request was refused before anything was billed, so that a corrected one may be sent."""
         return self.status in (400, 422, None) and not self.is_paid
 
-    def with_hint(self, hint: str) -> "BridgeError":
-        """Return the same failure with other advice."""
-        return replace(self, hint=hint)
+    def with_advice(self, *advice: Advice) -> "BridgeError":
+        """Return the same failure with more advice, before that which it has."""
+        return replace(self, advice=tuple(dict.fromkeys((*advice, *self.advice))))
 
     def with_partial(self, partial: Mapping[str, Any]) -> "BridgeError":
         """Return the same failure with other content that was received before it."""
         return replace(self, partial=dict(partial))
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the ``error`` object of a structured result; unknown fields are absent."""
+    def as_dict(self, words: AdviceWords) -> dict[str, Any]:
+        """Return the ``error`` object of a structured result; fields that are not known are absent."""
         error: dict[str, Any] = {
             "code": self.code.value,
             "message": visible(_short(self.message), keep=LINES),
             "retryable": self.retryable,
-            "hint": visible(_short(self.hint), keep=LINES),
+            "hint": visible(_short(self.full_hint(words)), keep=LINES),
         }
         if self.retry_after_seconds is not None:
             error["retry_after_seconds"] = self.retry_after_seconds

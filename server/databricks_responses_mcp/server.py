@@ -28,6 +28,7 @@ from mcp.types import (
 from mcp.types import Tool as ToolDefinition
 from pydantic import AnyUrl, ValidationError
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.calls.state import App, app_of, host_of
 from databricks_responses_mcp.calls.tasks import TasksExtension
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, coding, quoted
@@ -241,7 +242,7 @@ def _add_resources(server: BridgeServer) -> None:
         try:
             data, _ = await app.gallery.read(name)
         except BridgeError as error:
-            raise ResourceNotFoundError(str(error)) from error
+            raise ResourceNotFoundError(error.text(mcp_words)) from error
         return data
 
     @server.resource(
@@ -286,7 +287,7 @@ def _add_resources(server: BridgeServer) -> None:
         try:
             return await model_as_json(app_of(ctx).bridge, name)
         except BridgeError as error:
-            raise ResourceNotFoundError(str(error)) from error
+            raise ResourceNotFoundError(error.text(mcp_words)) from error
 
     @server.resource(
         "conversation://{id}",
@@ -302,7 +303,7 @@ def _add_resources(server: BridgeServer) -> None:
         try:
             return as_markdown(await conversation_queries.read(app_of(ctx).bridge, id))
         except BridgeError as error:
-            raise ResourceNotFoundError(str(error)) from error
+            raise ResourceNotFoundError(error.text(mcp_words)) from error
 
 
 def _long_text(ctx: Context[App, Any], number: str) -> str:

@@ -189,8 +189,8 @@ exceeded: ITPM limit of 200,000 tokens reached.
     "message": "The workspace has no serving endpoint gpt-99 (HTTP 404): The endpoint 'gpt-99' does
 not exist, or you have no permission to see it.",
     "retryable": false,
-    "hint": "Did you mean databricks-gpt-5 or databricks-gpt-5-5 or databricks-gpt-5-4? Call
-list_databricks_models for the names that exist here.",
+    "hint": "Did you mean databricks-gpt-5 or databricks-gpt-5-5 or databricks-gpt-5-4? Run
+`databricks-responses-mcp models` to see the models of this workspace and how each is reached.",
     "status": 404,
     "request_id": "REQUEST"
   }
@@ -200,7 +200,8 @@ list_databricks_models for the names that exist here.",
 model_not_found: The workspace has no serving endpoint gpt-99 (HTTP 404): The endpoint 'gpt-99' does
 not exist, or you have no permission to see it.
   Did you mean databricks-gpt-5 or databricks-gpt-5-5 or databricks-gpt-5-4? Run
-`databricks-responses-mcp models` for the names that exist here. Request id: REQUEST.
+`databricks-responses-mcp models` to see the models of this workspace and how each is reached.
+Request id: REQUEST.
 """,
                 code=5,
             ),
@@ -257,8 +258,8 @@ async def test_a_call_that_waits_is_shown_with_what_a_terminal_can_do_about_it(c
             err="""\
 [The model waits for the output of this call]
 - {"type": "function_call", "call_id": "CALL", "name": "get_weather", "arguments": "{}"}
-This command shows calls and carries none out. An MCP host hands outputs back with
-continue_databricks_model and conversation_id CONVERSATION.
+Commands do not answer calls: an MCP host does, with continue_databricks_model and conversation_id
+CONVERSATION.
 (embedded-rules as databricks-gpt-5, 10 tokens in, 2 tokens out, conversation CONVERSATION)
 """,
             code=0,

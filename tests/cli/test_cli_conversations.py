@@ -275,7 +275,7 @@ async def test_a_summary_stands_for_the_turns_so_far(cli: CommandLine, emulator:
 No model was asked: this is the embedded workspace's rule engine.
 You sent 274 characters in 51 words, beginning: “Sum this conversation up, so that it can be gone on
 with …”
-The conversation has 1 earlier answer(s).
+The conversation has 1 earlier answer.
 """,
             err="(embedded-rules as databricks-gpt-5, 87 tokens in, 58 tokens out, conversation CONVERSATION)\n",
             code=0,

@@ -95,8 +95,8 @@ async def test_without_configuration_it_says_how_to_make_one(bare: CommandLine) 
                 "failed",
                 """\
 Set DATABRICKS_HOST and DATABRICKS_TOKEN, or name a profile of ~/.databrickscfg in
-DATABRICKS_CONFIG_PROFILE, or run `databricks auth login`, or set DATABRICKS_CLIENT_ID and
-DATABRICKS_CLIENT_SECRET beside the host; to try it without a workspace, start with --embedded.
+DATABRICKS_CONFIG_PROFILE, or set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET beside the host.
+To sign in, run `databricks auth login`. To try it without a workspace, add --embedded.
 """,
             ),
             ("network", "skipped", ""),
@@ -274,7 +274,7 @@ async def test_who_may_not_list_endpoints_may_still_ask_one(examine: Examine, an
                 [
                     """\
 failed endpoints: The workspace does not allow it (HTTP 403): User may not list endpoints. -> Ask an
-administrator for access, e.g. CAN QUERY on the endpoint.\
+administrator for access, for example CAN QUERY on the endpoint.\
 """,
                     "skipped model: databricks-gpt-5: endpoints may not be listed, so the call will tell",
                     "skipped image model: none is set, and endpoints may not be listed: each picture needs a `model`",

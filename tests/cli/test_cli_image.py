@@ -79,10 +79,11 @@ async def test_of_several_pictures_one_may_fail(cli: CommandLine, emulator: Runn
     emulator.state.faults.add("500")
     ran = await cli.run("image", "a fox", "-n", "2")
     assert (len(ran.out.splitlines()), ran.code) == (1, 8)
-    assert ran.folded().err.splitlines()[-3:] == snapshot(
+    assert ran.folded().err.splitlines()[-4:] == snapshot(
         [
             "upstream_error: The workspace failed inside (HTTP 500): The embedded workspace was told to fail.",
-            "  Ask again; if it happens every time, the model may not be served on this path:",
-            "`databricks-responses-mcp models` shows which are. Request id: REQUEST.",
+            "  Ask again; if it happens every time, the model may not be served on this path. Run",
+            "`databricks-responses-mcp models` to see the models of this workspace and how each is reached.",
+            "Request id: REQUEST.",
         ]
     )

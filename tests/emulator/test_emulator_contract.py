@@ -444,7 +444,7 @@ async def test_long_ids_that_were_shortened_and_everything_else_can_be_sent_back
     assert [item["type"] for item in second.json()["output"]] == snapshot(["reasoning", "message"])
     assert second.json()["output"][-1]["content"][0]["text"] == snapshot("""\
 No model was asked: this is the embedded workspace's rule engine.
-You sent 2 characters in 1 words, beginning: “Hi”
+You sent 2 characters in 1 word, beginning: “Hi”
 [tool] f gave: 42
 [tool] run_code gave: ran
 [tool] apply_patch_call gave: applied

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.pictures import SavedPicture, decode_base64, save_picture, slug
 from harness.deadlines import DEADLINE_SECONDS
@@ -146,7 +147,7 @@ def test_a_path_through_a_file_is_told_with_the_setting(tmp_path: Path, picture:
     for directory in (tmp_path / "file", tmp_path / "file" / "sub"):
         with pytest.raises(BridgeError) as caught:
             save_picture(picture(), directory, "x")
-        assert caught.value.as_dict() == {
+        assert caught.value.as_dict(mcp_words) == {
             "code": "internal",
             "message": f"The picture could not be saved in {directory}: part of that path is a file, not a directory.",
             "retryable": False,

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.text_files import TextFile, read_text_file, read_text_files, render_files
 from harness.deadlines import DEADLINE_SECONDS
@@ -81,7 +82,7 @@ async def test_a_range_past_the_end_tells_the_number_of_lines(tmp_path: Path) ->
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     (tmp_path / "empty.txt").touch()
     error = await failure("a.txt:3-9", tmp_path)
-    assert error.as_dict() == {
+    assert error.as_dict(mcp_words) == {
         "code": "invalid_argument",
         "message": "“a.txt” has 2 lines, so it has no line 3.",
         "retryable": False,

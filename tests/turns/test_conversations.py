@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.sqlite import SqliteStore
@@ -278,8 +279,8 @@ async def test_a_conversation_that_became_too_long_says_what_helps() -> None:
         with pytest.raises(BridgeError) as raised:
             await say(bridge, "Two", first.conversation_id)
     assert raised.value.code is ErrorCode.TOO_LARGE
-    assert "action compact" in raised.value.hint
-    assert "context_management" in raised.value.hint
+    assert "action compact" in raised.value.full_hint(mcp_words)
+    assert "context_management" in raised.value.full_hint(mcp_words)
     assert len(server.requests) == 2
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.compaction import compact
@@ -65,7 +66,7 @@ async def test_a_limit_of_the_administrator_is_not_given_up(setting: str) -> Non
         with pytest.raises(BridgeError) as caught:
             await ask(bridge, Question(prompt="Hi", model="capless"))
         assert caps(server) == [1000]
-    assert f"RESPONSES_MCP_{setting.upper()}" in caught.value.hint
+    assert f"RESPONSES_MCP_{setting.upper()}" in caught.value.full_hint(mcp_words)
 
 
 @pytest.mark.parametrize(

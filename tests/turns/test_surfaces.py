@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.calls.advice import mcp_words
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_workspace_emulator.server import RunningEmulator, run_emulator
@@ -93,7 +94,7 @@ async def test_what_a_surface_lacks_is_told_with_a_model_that_has_it(bridge: Bri
         await ask(bridge, question)
     assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
     assert "web search" in caught.value.message or "web_search" in caught.value.message
-    assert "databricks-gpt-5" in caught.value.hint
+    assert "databricks-gpt-5" in caught.value.full_hint(mcp_words)
 
 
 async def test_a_conversation_goes_on_across_surfaces(bridge: Bridge, emulator: RunningEmulator) -> None:
@@ -140,7 +141,7 @@ async def test_pictures_for_a_model_that_sees_none_are_told_with_one_that_does(
             bridge, Question(prompt="What is it?", model="databricks-meta-llama-3-3-70b-instruct", images=[pixel])
         )
     assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
-    assert "databricks-gpt-5" in caught.value.hint
+    assert "databricks-gpt-5" in caught.value.full_hint(mcp_words)
 
 
 async def test_a_web_search_where_there_is_none_is_told_with_a_model_that_searches(bridge: Bridge) -> None:
@@ -148,7 +149,7 @@ async def test_a_web_search_where_there_is_none_is_told_with_a_model_that_search
     with pytest.raises(BridgeError) as caught:
         await ask(bridge, question)
     assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
-    assert "In this workspace databricks-gpt-5" in caught.value.hint
+    assert "In this workspace databricks-gpt-5" in caught.value.full_hint(mcp_words)
 
 
 async def test_a_service_tier_goes_where_it_is_known_and_is_told_elsewhere(bridge: Bridge) -> None:
@@ -156,7 +157,7 @@ async def test_a_service_tier_goes_where_it_is_known_and_is_told_elsewhere(bridg
     with pytest.raises(BridgeError) as caught:
         await ask(bridge, question)
     assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
-    assert "In this workspace databricks-gpt-5" in caught.value.hint
+    assert "In this workspace databricks-gpt-5" in caught.value.full_hint(mcp_words)
 
 
 async def test_an_app_is_asked_by_its_name_and_takes_oauth_only(emulator: RunningEmulator, tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ async def test_an_app_is_asked_by_its_name_and_takes_oauth_only(emulator: Runnin
     async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
         with pytest.raises(BridgeError) as caught:
             await ask(bridge, Question(prompt="Hi", model=f"apps/{name}"))
-    assert "OAuth tokens only" in caught.value.hint
+    assert "OAuth tokens only" in caught.value.full_hint(mcp_words)
     async with (
         run_emulator(credential="oauth") as running,
         open_bridge(settings_for(running, tmp_path), {}) as bridge,
@@ -292,7 +293,7 @@ async def test_what_the_gateway_says_after_a_move_is_told(bridge: Bridge, emulat
     with pytest.raises(BridgeError) as caught:
         await ask(bridge, Question(prompt="Hi", model="databricks-gpt-5"))
     assert caught.value.code is ErrorCode.PERMISSION_DENIED
-    assert "system.ai.gpt-5 was asked through Unity Gateway" in caught.value.hint
+    assert caught.value.advice == (Advice(Action.USE_NEW_NAME, "system.ai.gpt-5"),)
 
 
 async def test_a_picture_is_drawn_on_a_workspace_that_has_moved(connect: Connect, emulator: RunningEmulator) -> None:

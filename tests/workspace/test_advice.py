@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Feature, Reason
 from databricks_responses_mcp.workspace.api_error_rules import RULES, find_rule
 from databricks_responses_mcp.workspace.api_errors import event_error, matched_text, upstream_error
@@ -275,7 +276,7 @@ MARKS = {
 
 def told(error: BridgeError) -> list[str]:
     """The whole error as short lines, for the snapshots."""
-    known = error.as_dict()
+    known = error.as_dict(mcp_words)
     lines = [*textwrap.wrap(known.pop("message"), 90), *textwrap.wrap("-> " + known.pop("hint"), 90)]
     return [" ".join(f"{name}={value}" for name, value in known.items()), *lines]
 
@@ -347,8 +348,8 @@ def test_every_shape_of_error_body_is_read() -> None:
             "html with pre": [
                 "code=upstream_error retryable=True status=500",
                 "The workspace failed inside (HTTP 500): an HTML page instead of an answer.",
-                "-> Ask again; if it happens every time, the model may not be served on this path:",
-                "list_databricks_models shows which are.",
+                "-> Ask again; if it happens every time, the model may not be served on this path. Call",
+                "list_databricks_models to see the models of this workspace and how each is reached.",
             ],
             "html with title": [
                 "code=upstream_unavailable retryable=True status=502",
@@ -365,20 +366,20 @@ def test_every_shape_of_error_body_is_read() -> None:
             "html inside JSON": [
                 "code=upstream_error retryable=True status=500",
                 "The workspace failed inside (HTTP 500): an HTML page instead of an answer.",
-                "-> Ask again; if it happens every time, the model may not be served on this path:",
-                "list_databricks_models shows which are.",
+                "-> Ask again; if it happens every time, the model may not be served on this path. Call",
+                "list_databricks_models to see the models of this workspace and how each is reached.",
             ],
             "event stream": [
                 "code=upstream_error retryable=True status=500",
                 "The workspace failed inside (HTTP 500): mock failed.",
-                "-> Ask again; if it happens every time, the model may not be served on this path:",
-                "list_databricks_models shows which are.",
+                "-> Ask again; if it happens every time, the model may not be served on this path. Call",
+                "list_databricks_models to see the models of this workspace and how each is reached.",
             ],
             "event stream without error": [
                 "code=upstream_error retryable=True status=500",
                 "The workspace failed inside (HTTP 500): an event stream that names no error.",
-                "-> Ask again; if it happens every time, the model may not be served on this path:",
-                "list_databricks_models shows which are.",
+                "-> Ask again; if it happens every time, the model may not be served on this path. Call",
+                "list_databricks_models to see the models of this workspace and how each is reached.",
             ],
             "litellm": [
                 "code=invalid_argument retryable=False status=400",
@@ -398,8 +399,8 @@ def test_every_shape_of_error_body_is_read() -> None:
             "empty": [
                 "code=upstream_error retryable=True status=500",
                 "The workspace failed inside (HTTP 500): Internal Server Error.",
-                "-> Ask again; if it happens every time, the model may not be served on this path:",
-                "list_databricks_models shows which are.",
+                "-> Ask again; if it happens every time, the model may not be served on this path. Call",
+                "list_databricks_models to see the models of this workspace and how each is reached.",
             ],
             "empty object": [
                 "code=invalid_argument retryable=False status=400",
@@ -500,17 +501,17 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "code=unauthenticated retryable=False status=403",
                 "This workspace takes no personal access tokens (HTTP 403): API tokens are disabled for",
                 "user 1234567890123456.",
-                "-> Sign in with OAuth: run `databricks auth login`, unset DATABRICKS_TOKEN and set",
-                "DATABRICKS_CONFIG_PROFILE to the profile that it made; or set DATABRICKS_CLIENT_ID and",
-                "DATABRICKS_CLIENT_SECRET of a service principal.",
+                "-> Sign in with OAuth: unset DATABRICKS_TOKEN and set DATABRICKS_CONFIG_PROFILE to the",
+                "profile that signing in made; or set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET of",
+                "a service principal. To sign in, have the user run `databricks auth login`.",
             ],
             "tokens not allowed": [
                 "code=unauthenticated retryable=False status=401",
                 "This workspace takes no personal access tokens (HTTP 401): Personal access tokens are not",
                 "allowed in this workspace.",
-                "-> Sign in with OAuth: run `databricks auth login`, unset DATABRICKS_TOKEN and set",
-                "DATABRICKS_CONFIG_PROFILE to the profile that it made; or set DATABRICKS_CLIENT_ID and",
-                "DATABRICKS_CLIENT_SECRET of a service principal.",
+                "-> Sign in with OAuth: unset DATABRICKS_TOKEN and set DATABRICKS_CONFIG_PROFILE to the",
+                "profile that signing in made; or set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET of",
+                "a service principal. To sign in, have the user run `databricks auth login`.",
             ],
             "page of a proxy": [
                 "code=upstream_unavailable retryable=True status=502",
@@ -528,8 +529,8 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
             "page after words in JSON": [
                 "code=upstream_error retryable=True status=500",
                 "The workspace failed inside (HTTP 500): an HTML page instead of an answer.",
-                "-> Ask again; if it happens every time, the model may not be served on this path:",
-                "list_databricks_models shows which are.",
+                "-> Ask again; if it happens every time, the model may not be served on this path. Call",
+                "list_databricks_models to see the models of this workspace and how each is reached.",
             ],
             "wait in words": [
                 "code=rate_limited retryable=True retry_after_seconds=62.5 status=429",
@@ -587,20 +588,20 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "code=unauthenticated retryable=False status=401",
                 "The workspace did not accept the credentials (HTTP 401): Credential was not sent or was of",
                 "an unsupported type for this API.",
-                "-> Sign in again (`databricks auth login`), or give a valid DATABRICKS_TOKEN. `databricks-",
-                "responses-mcp doctor` shows which check fails.",
+                "-> Give a valid DATABRICKS_TOKEN, or sign in again. To sign in, have the user run",
+                "`databricks auth login`. `databricks-responses-mcp doctor` shows which check fails.",
             ],
             "401": [
                 "code=unauthenticated retryable=False status=401",
                 "The workspace did not accept the credentials (HTTP 401): Unauthorized.",
-                "-> Sign in again (`databricks auth login`), or give a valid DATABRICKS_TOKEN. `databricks-",
-                "responses-mcp doctor` shows which check fails.",
+                "-> Give a valid DATABRICKS_TOKEN, or sign in again. To sign in, have the user run",
+                "`databricks auth login`. `databricks-responses-mcp doctor` shows which check fails.",
             ],
             "403": [
                 "code=permission_denied retryable=False status=403",
                 "The workspace does not allow it (HTTP 403): no.",
-                "-> Ask an administrator for access, e.g. CAN QUERY on the endpoint. `databricks-responses-",
-                "mcp doctor` shows which check fails.",
+                "-> Ask an administrator for access, for example CAN QUERY on the endpoint. `databricks-",
+                "responses-mcp doctor` shows which check fails.",
             ],
             "can query": [
                 "code=permission_denied retryable=False status=403",
@@ -658,15 +659,15 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "The model databricks-gpt-5 is not served through this API (HTTP 400): API type",
                 "'openai/v1/responses' is not supported by 'm'. Supported API types:",
                 "[anthropic/v1/messages].",
-                "-> Leave RESPONSES_MCP_SURFACE at auto (list_databricks_models shows how each model is",
-                "reached), or choose an OpenAI model.",
+                "-> Leave RESPONSES_MCP_SURFACE at auto, or choose an OpenAI model. Call",
+                "list_databricks_models to see the models of this workspace and how each is reached.",
             ],
             "native api type": [
                 "code=unsupported_by_model retryable=False status=400",
                 "The model databricks-gpt-5 is not served through this API (HTTP 400):",
                 "Native_api_type=openai/v1/responses is not supported for provider Amazon Bedrock.",
-                "-> Leave RESPONSES_MCP_SURFACE at auto (list_databricks_models shows how each model is",
-                "reached), or choose an OpenAI model.",
+                "-> Leave RESPONSES_MCP_SURFACE at auto, or choose an OpenAI model. Call",
+                "list_databricks_models to see the models of this workspace and how each is reached.",
             ],
             "payload": [
                 "code=too_large retryable=False status=400",
@@ -716,13 +717,14 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "code=model_not_found retryable=False status=404",
                 "The workspace has no serving endpoint databricks-gpt-5 (HTTP 404): The given endpoint does",
                 "not exist, please retry.",
-                "-> Call list_databricks_models for the names that exist here.",
+                "-> Call list_databricks_models to see the models of this workspace and how each is",
+                "reached.",
             ],
             "403 without a word": [
                 "code=permission_denied retryable=False status=403",
                 "The workspace does not allow it (HTTP 403): Forbidden.",
-                "-> Ask an administrator for access, e.g. CAN QUERY on the endpoint. `databricks-responses-",
-                "mcp doctor` shows which check fails.",
+                "-> Ask an administrator for access, for example CAN QUERY on the endpoint. `databricks-",
+                "responses-mcp doctor` shows which check fails.",
             ],
             "no tool output": [
                 "code=invalid_argument retryable=False status=400",
@@ -739,16 +741,16 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
             "background": [
                 "code=unsupported_by_model retryable=False status=400",
                 "The endpoint does not take background (HTTP 400): background is not supported.",
-                "-> Leave background out: pay-per-token endpoints store nothing and run nothing in the",
-                "background. The bridge keeps conversations itself; an external-model endpoint (OpenAI,",
-                "Azure OpenAI) takes the parameter.",
+                "-> Pay-per-token endpoints store nothing and run nothing in the background. The bridge",
+                "keeps conversations itself; an external-model endpoint (OpenAI, Azure OpenAI) takes the",
+                "parameter. Leave out background.",
             ],
             "store": [
                 "code=unsupported_by_model retryable=False status=400",
                 "The endpoint does not take store (HTTP 400): Unsupported parameter: 'store'.",
-                "-> Leave store out: pay-per-token endpoints store nothing and run nothing in the",
-                "background. The bridge keeps conversations itself; an external-model endpoint (OpenAI,",
-                "Azure OpenAI) takes the parameter.",
+                "-> Pay-per-token endpoints store nothing and run nothing in the background. The bridge",
+                "keeps conversations itself; an external-model endpoint (OpenAI, Azure OpenAI) takes the",
+                "parameter. Leave out store.",
             ],
             "unknown previous response": [
                 "code=invalid_argument retryable=False status=404",
@@ -780,7 +782,8 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "code=model_not_found retryable=False status=404",
                 "The workspace has no serving endpoint databricks-gpt-5 (HTTP 404): Endpoint 'my-file' does",
                 "not exist.",
-                "-> Call list_databricks_models for the names that exist here.",
+                "-> Call list_databricks_models to see the models of this workspace and how each is",
+                "reached.",
             ],
             "no multimodal model": [
                 "code=unsupported_by_model retryable=False status=400",
@@ -797,7 +800,7 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
             "an error inside Python's form of one": [
                 "code=unsupported_by_model retryable=False status=400",
                 "The model databricks-gpt-5 does not take top_p (HTTP 400): Unsupported value: top_p.",
-                "-> Leave top_p out: reasoning models such as the GPT-5 series take none.",
+                "-> Reasoning models such as the GPT-5 series do not take it. Leave out top_p.",
             ],
             "pydantic's form": [
                 "code=invalid_argument retryable=False status=422",
@@ -814,27 +817,27 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "code=unsupported_by_model retryable=False status=400",
                 "The endpoint does not take previous_response_id (HTTP 400): previous_response_id: Extra",
                 "inputs are not permitted.",
-                "-> Leave previous_response_id out: pay-per-token endpoints store nothing and run nothing",
-                "in the background. The bridge keeps conversations itself; an external-model endpoint",
-                "(OpenAI, Azure OpenAI) takes the parameter.",
+                "-> Pay-per-token endpoints store nothing and run nothing in the background. The bridge",
+                "keeps conversations itself; an external-model endpoint (OpenAI, Azure OpenAI) takes the",
+                "parameter. Leave out previous_response_id.",
             ],
             "service_tier": [
                 "code=unsupported_by_model retryable=False status=400",
                 "The endpoint does not take service_tier (HTTP 400): Unsupported parameter.",
-                "-> Leave service_tier out, or use a model with priority pay-per-token.",
+                "-> Only models with priority pay-per-token take it. Leave out service_tier.",
             ],
             "effort": [
                 "code=invalid_argument retryable=False status=400",
                 "The model databricks-gpt-5 does not take that reasoning effort (HTTP 400): Unsupported",
                 "value: 'xhigh' is not supported with the 'gpt-5' model. Supported values are: 'low',",
                 "'high' (reasoning.effort).",
-                "-> Use one of the efforts that the message names, or leave reasoning_effort out.",
+                "-> Use one of the efforts that the message names, or leave the effort out.",
             ],
             "temperature": [
                 "code=unsupported_by_model retryable=False status=400",
                 "The model databricks-gpt-5 does not take temperature (HTTP 400): Unsupported parameter:",
                 "'temperature' is not supported with this model.",
-                "-> Leave temperature out: reasoning models such as the GPT-5 series take none.",
+                "-> Reasoning models such as the GPT-5 series do not take it. Leave out temperature.",
             ],
             "tool type": [
                 "code=unsupported_by_model retryable=False status=400",
@@ -848,7 +851,7 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "code=invalid_argument retryable=False status=400",
                 "max_output_tokens is too small for the model databricks-gpt-5 (HTTP 400): Integer below",
                 "minimum value. Expected >= 16.",
-                "-> Give at least 16 for max_output_tokens.",
+                "-> At least 16 are needed. Ask again with a larger max_output_tokens.",
             ],
             "unknown parameter": [
                 "code=invalid_argument retryable=False status=400",
@@ -865,8 +868,8 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
             "output tokens": [
                 "code=rate_limited retryable=True status=429",
                 "The endpoint's limit of output tokens per minute is reached (HTTP 429): Rate limit.",
-                "-> Wait, and ask for fewer max_output_tokens: they are reserved up front, so a smaller",
-                "number fits sooner.",
+                "-> Wait. Output tokens are reserved in advance, so a smaller maximum fits sooner. Lower",
+                "max_output_tokens.",
             ],
             "hourly": [
                 "code=rate_limited retryable=True retry_after_seconds=120.0 status=429",
@@ -887,24 +890,28 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "code=model_not_found retryable=False status=404",
                 "The workspace has no serving endpoint databricks-gpt-5 (HTTP 404): Endpoint 'databricks-",
                 "gpt-5' not found.",
-                "-> Call list_databricks_models for the names that exist here.",
+                "-> Call list_databricks_models to see the models of this workspace and how each is",
+                "reached.",
             ],
             "no resource": [
                 "code=model_not_found retryable=False status=404",
                 "The workspace has no serving endpoint databricks-gpt-5 (HTTP 404): gone.",
-                "-> Call list_databricks_models for the names that exist here.",
+                "-> Call list_databricks_models to see the models of this workspace and how each is",
+                "reached.",
             ],
             "no model": [
                 "code=model_not_found retryable=False status=404",
                 "The workspace has no model databricks-gpt-5 (HTTP 404): 'system.ai.gpt-5-3-codex' does not",
                 "exist.",
-                "-> Call list_databricks_models for the names that exist here.",
+                "-> Call list_databricks_models to see the models of this workspace and how each is",
+                "reached.",
             ],
             "404": [
                 "code=model_not_found retryable=False status=404",
                 "The workspace found neither the path nor the model databricks-gpt-5 (HTTP 404): Not Found.",
-                "-> Call list_databricks_models for the names that exist here; if that fails too,",
-                "DATABRICKS_HOST or RESPONSES_MCP_RESPONSES_PATH is wrong.",
+                "-> If no model can be listed either, DATABRICKS_HOST or RESPONSES_MCP_RESPONSES_PATH is",
+                "wrong. Call list_databricks_models to see the models of this workspace and how each is",
+                "reached.",
             ],
             "not ready": [
                 "code=upstream_unavailable retryable=True status=400",
@@ -927,8 +934,8 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
             "internal": [
                 "code=upstream_error retryable=True status=500",
                 "The workspace failed inside (HTTP 500): Oops.",
-                "-> Ask again; if it happens every time, the model may not be served on this path:",
-                "list_databricks_models shows which are.",
+                "-> Ask again; if it happens every time, the model may not be served on this path. Call",
+                "list_databricks_models to see the models of this workspace and how each is reached.",
             ],
         }
     )
@@ -1041,8 +1048,8 @@ def test_errors_inside_a_stream_are_read() -> None:
             "credentials": [
                 "code=unauthenticated retryable=False",
                 "The workspace did not accept the credentials: Incorrect key.",
-                "-> Sign in again (`databricks auth login`), or give a valid DATABRICKS_TOKEN. `databricks-",
-                "responses-mcp doctor` shows which check fails.",
+                "-> Give a valid DATABRICKS_TOKEN, or sign in again. To sign in, have the user run",
+                "`databricks auth login`. `databricks-responses-mcp doctor` shows which check fails.",
             ],
             "overloaded": [
                 "code=upstream_unavailable retryable=True",
@@ -1058,9 +1065,9 @@ def test_errors_inside_a_stream_are_read() -> None:
 def test_every_error_has_a_sentence_of_what_to_do_and_no_markup() -> None:
     for error in [*map(explain, [*SHAPES.values(), *MARKS.values()]), *map(event_error, EVENTS.values())]:
         assert error.message.endswith((".", "?", "…"))
-        assert error.hint.endswith(".")
+        assert error.full_hint(mcp_words).endswith((".", "?"))
         assert "<html" not in str(error).lower()
-        assert "{" not in error.hint
+        assert "{" not in error.full_hint(mcp_words)
 
 
 def test_every_row_of_the_table_is_reached() -> None:
@@ -1121,7 +1128,7 @@ def test_the_wait_that_is_told_in_words_alone_is_read(message: str, seconds: flo
 @pytest.mark.parametrize("answer", [answer for answer in MARKS.values() if "<html" in str(answer.body)])
 def test_a_page_is_called_a_page_and_nothing_of_it_is_shown(answer: Answer) -> None:
     error = explain(answer)
-    assert not re.search(r"10\.0\.0|corp|Gateway|Moved|Invalid access", f"{error} {error.as_dict()}")
+    assert not re.search(r"10\.0\.0|corp|Gateway|Moved|Invalid access", f"{error} {error.as_dict(mcp_words)}")
 
 
 def test_only_the_first_line_of_a_plain_text_is_shown() -> None:
@@ -1129,7 +1136,7 @@ def test_only_the_first_line_of_a_plain_text_is_shown() -> None:
     for told in (trace, trace.replace("\n", "\r\n"), trace.replace("\n", "\r"), f"\n\n{trace}"):
         error = explain(Answer(503, told))
         assert "upstream connect error or disconnect/reset before headers" in error.message
-        assert not re.search(r"10\.0\.0|corp|File", f"{error} {error.as_dict()}")
+        assert not re.search(r"10\.0\.0|corp|File", f"{error} {error.as_dict(mcp_words)}")
 
 
 @pytest.mark.parametrize("wait", [-1, True, "soon", None, 1e9, 10**400, "NaN"])
@@ -1139,7 +1146,7 @@ def test_a_senseless_wait_in_the_body_is_ignored(wait: object) -> None:
 
 
 def test_a_failure_that_waiting_does_not_cure_asks_for_no_wait() -> None:
-    assert explain(Answer(400, "", {"retry-after": "9"})).as_dict().get("retry_after_seconds") is None
+    assert explain(Answer(400, "", {"retry-after": "9"})).as_dict(mcp_words).get("retry_after_seconds") is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.stream import send_one_stream
@@ -127,7 +127,7 @@ async def test_a_host_where_nobody_listens_is_named_with_the_way_to_find_out_mor
             error = await failure(bridge)
     assert (error.code, error.retryable) == (ErrorCode.UPSTREAM_UNAVAILABLE, True)
     assert host in error.message
-    assert "doctor" in error.hint
+    assert error.advice == (Advice(Action.RUN_DOCTOR),)
 
 
 async def test_an_unknown_endpoint_is_model_not_found(bridge: Bridge) -> None:

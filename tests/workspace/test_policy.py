@@ -41,13 +41,13 @@ def test_a_pay_per_token_endpoint_is_never_sent_what_it_cannot_keep() -> None:
             ],
             "previous_response_id": [
                 "databricks-gpt-5 does not take previous_response_id: a pay-per-token endpoint remembers no",
-                "earlier response. Leave it out and pass the argument conversation_id with the value of the",
+                "earlier response. Leave it out and continue the conversation by the conversation_id of the",
                 "earlier result: the bridge keeps the conversation itself; an external-model endpoint",
                 "(OpenAI or Azure OpenAI) takes it.",
             ],
             "conversation": [
                 "databricks-gpt-5 does not take conversation: a pay-per-token endpoint keeps no",
-                "conversations. Leave it out and pass the argument conversation_id with the value of the",
+                "conversations. Leave it out and continue the conversation by the conversation_id of the",
                 "earlier result: the bridge keeps the conversation itself; an external-model endpoint",
                 "(OpenAI or Azure OpenAI) takes it.",
             ],

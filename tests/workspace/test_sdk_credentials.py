@@ -15,6 +15,7 @@ import anyio
 import pytest
 from inline_snapshot import snapshot
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_responses_mcp.workspace.credentials import Credentials, credentials_for
@@ -54,7 +55,7 @@ async def refusal(credentials: Credentials) -> BridgeError:
 
 def told(error: BridgeError) -> list[str]:
     """The error as short lines, for the snapshots."""
-    return [error.code.value, *textwrap.wrap(error.message, 90), *textwrap.wrap(f"-> {error.hint}", 90)]
+    return [error.code.value, *textwrap.wrap(error.message, 90), *textwrap.wrap(f"-> {error.full_hint(mcp_words)}", 90)]
 
 
 def principal(service: "TokenService") -> dict[str, str]:
@@ -198,9 +199,9 @@ async def test_nothing_configured_lists_the_ways(monkeypatch: pytest.MonkeyPatch
             "not_configured",
             "No Databricks workspace is configured.",
             "-> Set DATABRICKS_HOST and DATABRICKS_TOKEN, or name a profile of ~/.databrickscfg in",
-            "DATABRICKS_CONFIG_PROFILE, or run `databricks auth login`, or set DATABRICKS_CLIENT_ID and",
-            "DATABRICKS_CLIENT_SECRET beside the host; to try it without a workspace, start with",
-            "--embedded.",
+            "DATABRICKS_CONFIG_PROFILE, or set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET beside",
+            "the host. To sign in, have the user run `databricks auth login`. To try it without a",
+            "workspace, start the server with --embedded.",
         ]
     )
 
@@ -256,7 +257,8 @@ PROFILES = (
                 [
                     "not_configured",
                     "There is no profile prod in .databrickscfg; it has DEFAULT, dev.",
-                    "-> Correct DATABRICKS_CONFIG_PROFILE, or run `databricks auth login --profile prod`.",
+                    "-> Correct DATABRICKS_CONFIG_PROFILE, or create the profile. To sign in, have the user run",
+                    "`databricks auth login --profile prod`.",
                 ]
             ),
         ),
@@ -267,7 +269,8 @@ PROFILES = (
                 [
                     "not_configured",
                     "The profile prod is configured, but there is no file .databrickscfg to find it in.",
-                    "-> Run `databricks auth login --profile prod`, or unset DATABRICKS_CONFIG_PROFILE.",
+                    "-> Unset DATABRICKS_CONFIG_PROFILE, or create the profile. To sign in, have the user run",
+                    "`databricks auth login --profile prod`.",
                 ]
             ),
         ),
@@ -327,11 +330,11 @@ PROFILES = (
                     "not_configured",
                     "The profile dev of ~/.databrickscfg is wrong. accounts.cloud.databricks.com is the account",
                     "console, not a workspace: it serves no models.",
-                    "-> Correct `host` under [dev], or run `databricks auth login --profile dev`. It is the",
-                    "address in the browser's bar when the workspace is open:",
-                    "https://dbc-a1b2c3d4-e5f6.cloud.databricks.com (AWS),",
+                    "-> Correct `host` under [dev]: it is the address in the browser's bar when the workspace",
+                    "is open, such as https://dbc-a1b2c3d4-e5f6.cloud.databricks.com (AWS),",
                     "https://adb-1234567890123456.7.azuredatabricks.net (Azure) or",
-                    "https://1234567890123456.7.gcp.databricks.com (Google Cloud).",
+                    "https://1234567890123456.7.gcp.databricks.com (Google Cloud). To sign in, have the user",
+                    "run `databricks auth login --profile dev`.",
                 ]
             ),
         ),
@@ -416,7 +419,7 @@ async def test_an_expired_login_says_how_to_log_in(
             "unauthenticated",
             "The Databricks CLI has no valid sign-in: databricks-cli: cannot get access token: Error: a",
             "new access token could not be retrieved; see token-cache.json.",
-            "-> Run `databricks auth login --profile dev` and ask again.",
+            "-> To sign in, have the user run `databricks auth login --profile dev`.",
         ]
     )
 
@@ -578,5 +581,5 @@ async def test_a_token_of_a_profile_that_is_refused_blames_the_profile(
     error = caught.value
     assert error.code is ErrorCode.UNAUTHENTICATED
     assert f"profile {name or 'DEFAULT'} of ~/.databrickscfg" in error.hint
-    assert f"databricks auth login --profile {name or 'DEFAULT'}" in error.hint
-    assert "DATABRICKS_TOKEN" not in error.hint
+    assert f"databricks auth login --profile {name or 'DEFAULT'}" in error.full_hint(mcp_words)
+    assert "DATABRICKS_TOKEN" not in error.full_hint(mcp_words)

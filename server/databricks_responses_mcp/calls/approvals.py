@@ -21,7 +21,7 @@ from databricks_responses_mcp.calls.elicitation import (
     why_not_asked,
 )
 from databricks_responses_mcp.calls.jobs import ResultRecord
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.responses.answers import answer_problems, approved_calls, with_decisions
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome, keep_before
@@ -224,7 +224,8 @@ def _check_still_waiting(asked: AskedApprovals, calls: Sequence[Mapping[str, Any
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"These approvals of conversation {asked.conversation_id!r} were answered before.",
-            "Go on with it in words: ask_databricks_model with this conversation_id.",
+            "",
+            advice=(Advice(Action.CONTINUE_CONVERSATION, asked.conversation_id),),
         )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 import anyio
 import anyio.abc
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.records import Job
@@ -309,7 +310,7 @@ def _record(job: RunningJob) -> Job:
             facts=job.so_far(),
         )
     ended = job.ended
-    facts = ended.facts if ended.error is None else {**ended.facts, "error": ended.error.as_dict()}
+    facts = ended.facts if ended.error is None else {**ended.facts, "error": ended.error.as_dict(mcp_words)}
     return Job(
         job_id=job.job_id,
         tool=job.tool,

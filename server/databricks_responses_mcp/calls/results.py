@@ -9,10 +9,11 @@ from typing import Any
 from mcp.types import CallToolResult, ContentBlock, ErrorData, InputRequiredResult, TextContent
 from pydantic import PrivateAttr
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.calls.jobs import ResultRecord, RunningJob
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.calls.truncation import CHARACTERS_PER_TOKEN, JsonTexts, fitted
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, AdviceWords, BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.visible import visible
 
@@ -83,7 +84,7 @@ def answer_result(
     """
     facts = app.bridge.settings.secrets.remove_from(facts)
 
-    if step := _next_step(facts):
+    if step := _next_step(facts, mcp_words):
         facts = {**facts, "next_step": step}
     texts = JsonTexts()
 
@@ -106,7 +107,7 @@ def error_result(
         lead: what is said before the words that the model had sent.
     """
     error = app.bridge.settings.secrets.remove_from_error(error)
-    facts = {"status": "failed", **error.partial, "error": error.as_dict()}
+    facts = {"status": "failed", **error.partial, "error": error.as_dict(mcp_words)}
     if facts["status"] == "completed":  # what came before the failure may have been
         facts["status"] = "failed"
     head, texts = _error_words(error), JsonTexts()
@@ -140,7 +141,7 @@ def bare_error_result(app: App, host: HostLimits, error: BridgeError) -> Recorde
     texts = JsonTexts()
 
     def make(characters: int) -> CallToolResult:
-        capped = _cap_text(app, {**facts, "error": error.as_dict()}, characters, texts)
+        capped = _cap_text(app, {**facts, "error": error.as_dict(mcp_words)}, characters, texts)
         told = _error_words(error)
         if capped["text"]:
             told += f"\n\nReceived before that:\n{capped['text']}"
@@ -254,8 +255,8 @@ def _shortened(value: Any, most: int) -> Any:
     return [_shortened(item, most) for item in value] if isinstance(value, list) else value
 
 
-def words(facts: dict[str, Any], lead: str) -> str:
-    """All the facts that a reader needs, for hosts that show their model only text."""
+def words(facts: dict[str, Any], lead: str, advice_words: AdviceWords = mcp_words) -> str:
+    """Return all the facts that a reader needs, for hosts that show their model only text."""
     text = str(facts.get("text", ""))
     parts = [lead] if lead else []
     if text:
@@ -265,7 +266,7 @@ def words(facts: dict[str, Any], lead: str) -> str:
     parts += _citation_words(facts)
     parts += _pending_words(facts)
     parts += _item_words(facts)
-    if incomplete := _incomplete_words(facts):
+    if incomplete := _incomplete_words(facts, advice_words):
         parts.append(incomplete)
     parts += [f"[{note}]" for note in dict.fromkeys(facts.get("notes", []))]
     if not parts and facts.get("status") not in ("failed", "running"):
@@ -275,7 +276,7 @@ def words(facts: dict[str, Any], lead: str) -> str:
 
 def _error_words(error: BridgeError) -> str:
     """A failure in words, with all that its structure has and a reader needs."""
-    parts = [f"{error.code.value}: {error}"]
+    parts = [f"{error.code.value}: {error.text(mcp_words)}"]
     if error.retry_after_seconds is not None:
         parts.append(f"Retry after {error.retry_after_seconds:g} s.")
     if error.request_id:
@@ -283,7 +284,7 @@ def _error_words(error: BridgeError) -> str:
     return " ".join(parts)
 
 
-def _next_step(facts: dict[str, Any]) -> str:
+def _next_step(facts: dict[str, Any], advice_words: AdviceWords) -> str:
     """What the caller has to do, for hosts that show their model only the structure."""
     if facts.get("status") == "running":
         return str(facts.get("next_step", ""))
@@ -291,7 +292,7 @@ def _next_step(facts: dict[str, Any]) -> str:
         return _continue_step(calls, facts.get("conversation_id"))
     if facts.get("status") == "incomplete" and facts.get("incomplete_reason") == "max_output_tokens":
         # Where a limit of this server ended the answer, a larger maximum would change nothing.
-        return "" if facts.get("limited_by") else "Ask again with a larger max_output_tokens."
+        return "" if facts.get("limited_by") else advice_words(Advice(Action.RAISE, "max_output_tokens"))
     return ""
 
 
@@ -321,14 +322,14 @@ def _has_output(facts: dict[str, Any]) -> bool:
     return bool(facts.get("text") or facts.get("images")) or any(item.get("type") != "reasoning" for item in items)
 
 
-def _incomplete_words(facts: dict[str, Any]) -> str:
+def _incomplete_words(facts: dict[str, Any], advice_words: AdviceWords) -> str:
     if facts.get("status") != "incomplete":
         return ""
     reason = facts.get("incomplete_reason")
     if reason == "max_output_tokens":
         spent = "" if _has_output(facts) else " All of it went into reasoning."
         reached = facts.get("limited_by", "max_output_tokens")
-        step = _next_step(facts)
+        step = _next_step(facts, advice_words)
         return f"[Incomplete: the answer reached {reached}.{spent}{f' {step}' if step else ''}]"
     if reason == "content_filter":
         return "[Incomplete: the workspace's content filter stopped the answer.]"
@@ -353,7 +354,7 @@ def _pending_words(facts: dict[str, Any]) -> list[str]:
         f"- {_json({k: v for k, v in call.items() if k != 'answer_with'})}\n  answer with {_json(call['answer_with'])}"
         for call in calls
     ]
-    return [f"[The model waits for you] {_next_step(facts)}\n" + "\n".join(lines)]
+    return [f"[The model waits for you] {_next_step(facts, mcp_words)}\n" + "\n".join(lines)]
 
 
 def _item_words(facts: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from mcp.types import CallToolResult, InputResponse
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import TypeAdapter, ValidationError
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.calls.job_results import ended_of, ended_result, runs, stored_job
 from databricks_responses_mcp.calls.jobs import Ending, ResultRecord, RunningJob
 from databricks_responses_mcp.calls.results import PROTOCOL_ERROR, dumped
@@ -130,7 +131,7 @@ async def _stored(app: App, task_id: str) -> Job:
 
 def _as_protocol_error(error: BridgeError) -> MCPError:
     code = INVALID_PARAMS if error.code is ErrorCode.NOT_FOUND else INTERNAL_ERROR
-    return MCPError(code=code, message=str(error))
+    return MCPError(code=code, message=error.text(mcp_words))
 
 
 def _response(key: str, value: Any) -> InputResponse:

@@ -255,7 +255,7 @@ class ToolCall:
             raise BridgeError(
                 ErrorCode.INTERNAL,
                 f"The call was not begun, because it might be made twice: {problem}",
-                "Call again; if the store cannot be used, mend it or leave idempotency_key out.",
+                "Call again; if the store cannot be used, fix it (see RESPONSES_MCP_STORE), or omit idempotency_key.",
                 retryable=True,
             )
 

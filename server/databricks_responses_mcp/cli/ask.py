@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 import click
 
-from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json, for_people
+from databricks_responses_mcp.cli.advice import terminal_words
+from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import (
     ASKING,
@@ -31,7 +32,7 @@ from databricks_responses_mcp.cli.prompt import read_prompt
 from databricks_responses_mcp.cli.running import INTERRUPTED as INTERRUPTED_CODE
 from databricks_responses_mcp.cli.running import StoppedError, run_async
 from databricks_responses_mcp.cli.session import forget_what_is_old, open_session, settings_for_terminal
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.turns.outcome import INTERRUPTED
 from databricks_responses_mcp.workspace.settings import Settings
 
@@ -190,8 +191,8 @@ def _beside_the_text(facts: dict[str, Any]) -> list[str]:
     calls = facts.get("pending_calls", [])
     interrupted = facts.get("incomplete_reason") == INTERRUPTED
     hidden = ("pending_calls", *(("status",) if interrupted else ()))
-    rest = words({key: value for key, value in facts.items() if key not in hidden}, "")
-    parts = [] if calls and not text else [for_people(rest.removeprefix(text).strip("\n"))]
+    rest = words({key: value for key, value in facts.items() if key not in hidden}, "", terminal_words)
+    parts = [] if calls and not text else [rest.removeprefix(text).strip("\n")]
     if calls:
         parts.append(_calls_in_words(calls, facts))
     if interrupted:
@@ -202,9 +203,11 @@ def _beside_the_text(facts: dict[str, Any]) -> list[str]:
 def _calls_in_words(calls: list[dict[str, Any]], facts: dict[str, Any]) -> str:
     shown = [{key: value for key, value in call.items() if key != "answer_with"} for call in calls]
     waits = "this call" if len(calls) == 1 else f"these {len(calls)} calls"
+    conversation_id = facts.get("conversation_id")
     how = (
-        "This command shows calls and carries none out. An MCP host hands outputs back with "
-        f"continue_databricks_model and conversation_id {facts.get('conversation_id', '(not kept)')}."
+        terminal_words(Advice(Action.CONTINUE_CALL, conversation_id))
+        if conversation_id
+        else "Commands do not answer calls, and the conversation is not stored."
     )
     lines = [f"- {json.dumps(call, ensure_ascii=False)}" for call in shown]
     return "\n".join([f"[The model waits for the output of {waits}]", *lines, how])

@@ -11,11 +11,12 @@ from pathlib import Path
 import anyio.to_thread
 
 from databricks_responses_mcp import __version__
+from databricks_responses_mcp.cli.advice import doctor_words
 from databricks_responses_mcp.cli.errors import first_of
 from databricks_responses_mcp.cli.findings import Finding, NotApplicableError
 from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.cli.session import open_session, replaced_by_profile, settings_for_terminal
-from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode, Reason
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.catalog import catalog_name_of
 from databricks_responses_mcp.workspace.redaction import redact
@@ -115,7 +116,7 @@ class Examination:
             self._blocked.add(name)
             self.failure = self.failure or error.code
             wait = error.retry_after_seconds
-            hint = error.hint.replace(SEE_DOCTOR, "").strip()  # this is the doctor
+            hint = error.full_hint(doctor_words)
             hint = hint if wait is None else f"{hint} Retry after {wait:g} s."
             await self._tell(Finding(name, "failed", error.message, hint, error.code))
 

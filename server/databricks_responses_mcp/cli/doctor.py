@@ -12,6 +12,7 @@ from databricks_responses_mcp.cli.options import SessionOptions, session_options
 from databricks_responses_mcp.cli.phases import phases
 from databricks_responses_mcp.cli.printing import prepare_streams, write_json, write_out_aside
 from databricks_responses_mcp.cli.running import run_async
+from databricks_responses_mcp.cli.wrapping import wrapped
 from databricks_responses_mcp.errors import ErrorCode
 from databricks_responses_mcp.visible import LINES, visible
 
@@ -61,4 +62,5 @@ def _line(finding: Finding) -> str:
     except (UnicodeEncodeError, LookupError):
         mark = _PLAIN_MARKS[finding.status]
     hint = f"  {finding.hint}\n" if finding.hint else ""
-    return f"{mark} {finding.name}: {visible(finding.detail, keep=LINES)}\n{visible(hint, keep=LINES)}"
+    text = f"{mark} {finding.name}: {visible(finding.detail, keep=LINES)}\n{visible(hint, keep=LINES)}"
+    return wrapped(text, out)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json, for_people
+from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import (
     ASKING,
@@ -167,7 +167,7 @@ def _tell(facts: dict[str, Any], *, whole: bool) -> None:
         if problem := operation.get("error"):
             note(f"{operation.get('type')} {operation.get('path')}: {operation.get('status')}. {problem}", fg="red")
     for said in facts.get("notes", []):
-        note(f"[{for_people(str(said))}]")
+        note(f"[{said}]")
     if not diff:
         return
     if facts.get("applied"):

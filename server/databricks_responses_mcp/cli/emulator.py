@@ -10,6 +10,7 @@ from functools import partial
 import anyio
 import click
 
+from databricks_responses_mcp.cli.advice import terminal_words
 from databricks_responses_mcp.cli.help import OWN, SectionedCommand
 from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.options import engine_option
@@ -99,7 +100,7 @@ async def _start(engine: Startable) -> None:
     try:
         await engine.start()
     except BridgeError as error:
-        note(f"The engine does not start; calls will say so. {error}")
+        note(f"The engine does not start; calls will say so. {error.text(terminal_words)}")
 
 
 def _words(host: str, token: str) -> str:

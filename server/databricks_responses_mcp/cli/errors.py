@@ -1,12 +1,12 @@
 """From whatever ended a command to its exit code and to words on stderr."""
 
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
+from databricks_responses_mcp.cli.advice import terminal_words
 from databricks_responses_mcp.cli.printing import OutputClosedError, write_json
 from databricks_responses_mcp.cli.running import INTERRUPTED, TERMINATED, StoppedError, TerminatedError
 from databricks_responses_mcp.cli.wrapping import wrapped
@@ -34,29 +34,6 @@ EXIT_CODES = {
 """What a failed command exits with."""
 
 OUTPUT_CLOSED = 141
-_COMMANDS = {
-    "list_databricks_models": "models",
-    "manage_conversations": "conversations",
-    "ask_databricks_model": "ask",
-    "generate_image": "image",
-    "search_web": "search",
-    "edit_files": "edit",
-}
-_OPTIONS = {
-    "max_output_tokens": "--max-output-tokens",
-    "reasoning_effort": "--reasoning-effort",
-    "output_schema": "--schema",
-    "conversation_id": "--conversation",
-    "mcp_servers": "--mcp-server",
-    "allowed_domains": "--domain",
-    "save_to": "--save-to",
-    "output_format": "--output-format",
-    "top_p": "--top-p",
-}
-_TOOL = re.compile(
-    rf"([Cc]all )?`?\b({'|'.join(_COMMANDS)})\b`?(?: with action (\w+))?((?: with| and) this conversation_id)?"
-)
-_ARGUMENT = re.compile(rf"`?\b(?<!-)({'|'.join(_OPTIONS)})\b`?")
 
 
 def first_of(error: BaseException) -> BaseException:
@@ -90,7 +67,7 @@ def tell(error: BridgeError) -> None:
     head = wrapped(f"{error.code.value}: {visible(error.message, keep=LINES)}", sys.stderr)
     # Coloured when its lines are broken: escape sequences take no columns.
     click.echo(click.style(error.code.value, fg="red") + head.removeprefix(error.code.value), err=True)
-    more = [for_people(error.hint)]
+    more = [error.full_hint(terminal_words)]
     if error.retry_after_seconds is not None:
         more.append(f"Retry after {error.retry_after_seconds:g} s.")
     if error.request_id:
@@ -102,18 +79,6 @@ def tell(error: BridgeError) -> None:
         click.echo(f"  Kept from before that: {kept}", err=True)
 
 
-def for_people(text: str) -> str:
-    """Hints are written for a host's model, which has tools and arguments instead of commands and options."""
-
-    def command(match: re.Match[str]) -> str:
-        verb, tool, action, this = match.groups()
-        which = ("ID" if action else "--conversation ID") if this else ""
-        run = {"Call ": "Run ", "call ": "run "}.get(verb or "", "")
-        return f"{run}`{' '.join(filter(None, ('databricks-responses-mcp', _COMMANDS[tool], action, which)))}`"
-
-    return _ARGUMENT.sub(lambda match: f"`{_OPTIONS[match[1]]}`", _TOOL.sub(command, text))
-
-
 @contextmanager
 def failing_as_json(wanted: bool) -> Iterator[None]:
     """With ``wanted``, a failure inside is told on stdout as JSON as well, with what had arrived before it."""
@@ -122,5 +87,5 @@ def failing_as_json(wanted: bool) -> Iterator[None]:
     except Exception as raised:
         error = first_of(raised)
         if wanted and isinstance(error, BridgeError):
-            write_json({**error.partial, "status": "failed", "error": error.as_dict()})
+            write_json({**error.partial, "status": "failed", "error": error.as_dict(terminal_words)})
         raise

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 
 from databricks_responses_mcp import __version__
+from databricks_responses_mcp.cli.advice import doctor_words
 from databricks_responses_mcp.cli.findings import Finding
 from databricks_responses_mcp.cli.launch_command import installed_from, is_unreleased_name, own_command, profiles
 from databricks_responses_mcp.cli.registration import files_of, registrations
@@ -68,7 +69,7 @@ async def examine_hosts(machine: Machine, project: Path) -> list[Finding]:
                 tasks.start_soon(examine, host, places)
     result = [findings[host.key] for host, *_ in looked if host.key in findings]
     result += [
-        Finding(f"in {host.title}", "skipped", error.message, error.hint)
+        Finding(f"in {host.title}", "skipped", error.message, error.full_hint(doctor_words))
         for host, places, error in looked
         if error is not None and not places
     ]
@@ -114,7 +115,7 @@ async def _examine(host: Host, places: list[Place], machine: Machine, project: P
         except BridgeError as error:
             failure = failure or error
             details.append(f"{where}: {error.message.rstrip('.')}")
-            hints.append(error.hint)
+            hints.append(error.full_hint(doctor_words))
             continue
         details.append(f"{where}; {runs}")
         hints += [hint] if hint else []

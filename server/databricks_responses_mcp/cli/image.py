@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json, for_people, tell
+from databricks_responses_mcp.cli.advice import terminal_words
+from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json, tell
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import (
     DRAWING,
@@ -153,7 +154,7 @@ async def _image(
                 raise error.with_partial(partial) from error
         # Each picture that failed is told as an error of its own.
         notes = [said for outcome in drawn.outcomes for said in outcome.notes]
-        facts = {**conversation_queries.lasting(bridge, drawn.facts()), "notes": notes}
+        facts = {**conversation_queries.lasting(bridge, drawn.facts(terminal_words)), "notes": notes}
         if not notes:
             del facts["notes"]
         await forget_what_is_old(bridge)
@@ -237,7 +238,7 @@ def _tell(facts: dict[str, Any]) -> None:
         note(f"{shape}{picture.get('mime_type', '')}, {picture['bytes']} bytes{drawn}")
     for text in (facts.get("text"), *facts.get("notes", [])):
         if text:
-            note(for_people(str(text)))
+            note(str(text))
     usage = facts.get("usage") or {}
     # What a picture costs is what was written; the input is the prompt.
     sign({**facts, "usage": {key: usage[key] for key in ("output_tokens",) if key in usage}})

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from databricks_responses_mcp.cli.advice import terminal_words
 from databricks_responses_mcp.cli.errors import EXIT_CODES, tell
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.printing import note, prepare_streams, write_json, write_out
@@ -111,7 +112,7 @@ def _do(hosts: list[Host], machine: Machine, project: Path | None, *, as_json: b
             done = (uninstall if given["uninstall"] else install)(host, machine, order)
         except BridgeError as error:
             code = code or EXIT_CODES[error.code]
-            results.append({"host": host.key, "action": "failed", "error": error.as_dict()})
+            results.append({"host": host.key, "action": "failed", "error": error.as_dict(terminal_words)})
             if not as_json:
                 tell(error)
             continue
@@ -227,7 +228,7 @@ def _list(machine: Machine, project: Path, *, as_json: bool) -> None:
                     for server in registrations(host, file, within=project if shared else None)
                 ]
             except BridgeError as error:
-                facts["error"] = error.as_dict()
+                facts["error"] = error.as_dict(terminal_words)
         found.append({**facts, "registered": places})
     if as_json:
         write_json({"hosts": found})

@@ -16,7 +16,7 @@ from databricks_responses_mcp.cli.findings import NotApplicableError
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.credentials import SIGN_IN_VARIABLES
 from databricks_responses_mcp.workspace.profiles import check_profile, config_path, read_profile
-from databricks_responses_mcp.workspace.sdk_errors import WAYS_TO_SIGN_IN
+from databricks_responses_mcp.workspace.sdk_errors import no_workspace
 from databricks_responses_mcp.workspace.settings import Settings
 from databricks_responses_mcp.workspace.tls import trust_for
 
@@ -57,7 +57,7 @@ def configured_host(
             "A way to sign in is set, but not which workspace it is for.",
             "Set DATABRICKS_HOST to the workspace's address as well.",
         )
-    raise BridgeError(ErrorCode.NOT_CONFIGURED, "No Databricks workspace is configured.", WAYS_TO_SIGN_IN)
+    raise no_workspace()
 
 
 def examine_profile(settings: Settings, origin: str, *, environ: Mapping[str, str] = os.environ) -> None:

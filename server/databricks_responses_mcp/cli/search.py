@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json, for_people
+from databricks_responses_mcp.cli.advice import terminal_words
+from databricks_responses_mcp.cli.errors import EXIT_CODES, failing_as_json
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.options import ASKING, SessionOptions, json_option, session_options
 from databricks_responses_mcp.cli.phases import phases
@@ -104,9 +105,10 @@ def _tell(facts: dict[str, Any]) -> None:
     if answer:
         write_out(wrapped(f"{answer}\n", sys.stdout))
     hidden = ("citations", "output", "sources")
-    rest = words({key: value for key, value in facts.items() if key not in hidden}, "").removeprefix(text).strip("\n")
+    shown = {key: value for key, value in facts.items() if key not in hidden}
+    rest = words(shown, "", terminal_words).removeprefix(text).strip("\n")
     if rest:
-        note(for_people(rest))
+        note(rest)
 
 
 def _sources(facts: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import shown
 from databricks_responses_mcp.media.folders import FileStatus, Folder, Folders, missing_folders
 from databricks_responses_mcp.media.write_journal import Step, WriteJournal, copy_name, remove_copies, roll_back
@@ -214,6 +214,7 @@ def _changed(change: Change, what: str = "was changed by somebody else since it 
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT,
         f"{shown(change.name)} {what}; nothing was changed.",
-        "Call edit_files again to work from the files as they are now, or apply the diff yourself.",
+        "The diff can also be applied by hand.",
         retryable=True,
+        advice=(Advice(Action.EDIT_AGAIN),),
     )

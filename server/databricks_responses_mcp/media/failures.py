@@ -50,4 +50,5 @@ def together(errors: Sequence[BridgeError], total: int, kind: str) -> BridgeErro
         f"{len(errors)} of {total} {kind} cannot be used: {listed}",
         " ".join(list(dict.fromkeys(error.hint for error in errors))[:_MAX_LISTED]),
         retryable=all(error.retryable for error in errors),
+        advice=tuple(dict.fromkeys(advice for error in errors for advice in error.advice)),
     )

@@ -6,6 +6,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.calls.generated_images import GeneratedImages
 from databricks_responses_mcp.calls.inputs import image_urls
 from databricks_responses_mcp.calls.tool_call import ToolCall
@@ -74,7 +75,7 @@ async def generate_image(
         extra=extra or {},
     )
     drawn = await draw(app.bridge, drawing, context)
-    return call.result(drawn.facts())
+    return call.result(drawn.facts(mcp_words))
 
 
 def tool() -> Tool:

@@ -6,6 +6,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.arguments import Maybe, Optional
@@ -60,7 +61,7 @@ async def list_databricks_models(
         )
     except BridgeError as error:
         failed = call.failure(error)
-        return failed.model_copy(update={"structured_content": {"error": error.as_dict()}})
+        return failed.model_copy(update={"structured_content": {"error": error.as_dict(mcp_words)}})
     return CallToolResult(content=[TextContent(text=listing.words())], structured_content=listing.facts())
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.visible import visible
 from databricks_responses_mcp.workspace.endpoints import Endpoint
@@ -143,7 +143,8 @@ async def model_as_json(bridge: Bridge, name: str) -> str:
     raise BridgeError(
         ErrorCode.MODEL_NOT_FOUND,
         f"The workspace lists no model {quoted(name)}.",
-        "Call list_databricks_models for those it does.",
+        "",
+        advice=(Advice(Action.LIST_MODELS),),
     )
 
 

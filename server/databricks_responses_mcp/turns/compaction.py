@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -42,8 +42,9 @@ async def compact(bridge: Bridge, conversation_id: str, call: CallContext | None
         if conversation.replay_from == len(conversation.history) and not conversation.history[-1].items:
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
-                f"Conversation {quoted(conversation_id)} is nothing but a summary already.",
-                "Go on with it: ask_databricks_model with this conversation_id.",
+                f"Conversation {quoted(conversation_id)} already consists of a summary only.",
+                "",
+                advice=(Advice(Action.CONTINUE_CONVERSATION, conversation_id),),
             )
         parts = RequestParts(
             conversation=conversation,

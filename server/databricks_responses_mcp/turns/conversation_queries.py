@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.store.memory import MemoryStore
 from databricks_responses_mcp.store.records import ConversationSummary, Grouping, StoredConversation, UsageTotal
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -113,8 +113,9 @@ async def newest(bridge: Bridge) -> str:
     if not found:
         raise BridgeError(
             ErrorCode.NOT_FOUND,
-            "There is no conversation to go on with: none is kept.",
-            "Begin one, and see that RESPONSES_MCP_STORE is not off.",
+            "There is no conversation to continue: none is stored.",
+            "Check that RESPONSES_MCP_STORE is not off.",
+            advice=(Advice(Action.START_CONVERSATION),),
         )
     return found[0].conversation_id
 
@@ -131,7 +132,8 @@ def _not_found(conversation_id: str) -> BridgeError:
     return BridgeError(
         ErrorCode.NOT_FOUND,
         f"There is no conversation {quoted(conversation_id)}.",
-        "manage_conversations with action list gives those that are kept.",
+        "",
+        advice=(Advice(Action.LIST_CONVERSATIONS),),
     )
 
 
@@ -143,6 +145,6 @@ async def _asked(question: Awaitable[_T]) -> _T:
     return await result_of_store(
         question,
         "The store cannot be used",
-        "Fix it, or set RESPONSES_MCP_STORE to another place.",
+        "Fix it, or set RESPONSES_MCP_STORE to another location.",
         seconds=_SECONDS,
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.output import pending_calls_of
 from databricks_responses_mcp.responses.replay import from_last_compaction, replayable, without_reasoning
@@ -180,8 +180,8 @@ def check_nothing_waits(conversation: Conversation) -> None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"The conversation waits for the outputs of {waiting}.",
-            "Hand them back with continue_databricks_model first. To give a call up, hand back an output that says so, "
-            "or approve: false for an approval.",
+            "To give a call up, hand back an output that says so, or approve: false for an approval.",
+            advice=(Advice(Action.CONTINUE_CALL, conversation.conversation_id),),
         )
 
 
@@ -316,7 +316,7 @@ class Conversations:
             raise BridgeError(
                 ErrorCode.INTERNAL,
                 f"Conversation {quoted(conversation_id)} cannot be read: {error}",
-                "Fix the store (see RESPONSES_MCP_STORE), or begin a new conversation.",
+                "Fix the store (see RESPONSES_MCP_STORE), or start a new conversation.",
                 retryable=True,
             ) from error
         if stored is None and known and self._keep_anew(conversation):
@@ -326,7 +326,8 @@ class Conversations:
             raise BridgeError(
                 ErrorCode.NOT_FOUND,
                 f"There is no conversation {quoted(conversation_id)}.",
-                "manage_conversations lists those that are kept; begin a new one with ask_databricks_model.",
+                "",
+                advice=(Advice(Action.LIST_CONVERSATIONS), Advice(Action.START_CONVERSATION)),
             )
         conversation.replacements = self._store.replacements
         conversation.history += stored.turns

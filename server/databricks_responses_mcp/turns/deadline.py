@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 
 
 class Deadline:
@@ -40,6 +40,7 @@ class Deadline:
             raise BridgeError(
                 ErrorCode.TIMEOUT,
                 f"The {self._seconds:.0f} s of this call ran out while {doing}.",
-                f"Check that the workspace answers, or raise RESPONSES_MCP_TIMEOUT_SECONDS. {SEE_DOCTOR}",
+                "Check that the workspace answers, or raise RESPONSES_MCP_TIMEOUT_SECONDS.",
                 retryable=True,
+                advice=(Advice(Action.RUN_DOCTOR),),
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.errors import Action, Advice, AdviceWords, BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.output import pictures_of
 from databricks_responses_mcp.responses.request import Prompt, build_request
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -57,8 +57,12 @@ class Drawn:
     outcomes: list[Outcome]
     errors: list[BridgeError]
 
-    def facts(self) -> dict[str, Any]:
-        """The result contract's fields for all requests together; those that failed are in ``notes``."""
+    def facts(self, words: AdviceWords) -> dict[str, Any]:
+        """Return the result contract's fields for all requests together; those that failed are in ``notes``.
+
+        Args:
+            words: for the advice of their errors.
+        """
         facts = self.outcomes[0].as_dict()
         for outcome in self.outcomes[1:]:
             other = outcome.as_dict()
@@ -68,8 +72,11 @@ class Drawn:
         for error in self.errors:
             facts["usage"] = add_usage(facts.get("usage"), error.partial.get("usage"))
         if self.errors:
-            facts["notes"] = [*facts.get("notes", []), *(f"A picture failed: {error}" for error in self.errors)]
-            facts["errors"] = [error.as_dict() for error in self.errors]
+            facts["notes"] = [
+                *facts.get("notes", []),
+                *(f"A picture failed: {error.text(words)}" for error in self.errors),
+            ]
+            facts["errors"] = [error.as_dict(words) for error in self.errors]
         return {key: value for key, value in facts.items() if value or key == "text"}
 
 
@@ -85,7 +92,8 @@ async def draw(bridge: Bridge, drawing: Drawing, call: CallContext) -> Drawn:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"`extra` has the type {quoted(drawing.extra['type'])}: it takes fields of the {_TYPE} tool only.",
-            "Leave type out; ask_databricks_model takes other tools.",
+            "Leave type out.",
+            advice=(Advice(Action.ASK, "other tools"),),
         )
     if drawing.conversation_id is None:
         async with call.deadline.bounds("choosing a model"):
@@ -176,8 +184,9 @@ def _no_picture(outcome: Outcome) -> BridgeError:
     return BridgeError(
         ErrorCode.UNSUPPORTED_BY_MODEL,
         f"{outcome.endpoint} answered without drawing a picture.{said}",
-        "Use an OpenAI model of the workspace that has the image_generation tool; `list_databricks_models` names some.",
+        "Use an OpenAI model of the workspace that has the image_generation tool.",
         partial=partial,
+        advice=(Advice(Action.LIST_MODELS),),
     )
 
 

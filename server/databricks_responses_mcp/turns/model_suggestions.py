@@ -1,8 +1,9 @@
 """Suggestions of another model of the workspace, for the errors of requests that their model cannot serve."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, Feature
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, Feature
 from databricks_responses_mcp.responses.unsupported import UntranslatableError
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.model_profile import Capability
@@ -27,28 +28,32 @@ async def unsupported_by_surface(
 ) -> BridgeError:
     """Return the error for a feature that the model's surface does not have, naming a model that has it."""
     other = await _one_that_has(bridge, error.feature, but=model)
+    hint = "" if other else "Leave it out, or use a model that the native Responses API serves."
     return BridgeError(
         ErrorCode.UNSUPPORTED_BY_MODEL,
         f"{model} is reached by {surface.speaks}, which has no {error.feature}: {error}",
-        other or "Leave it out, or use a model that the native Responses API serves.",
+        hint,
+        advice=other,
     )
 
 
 async def with_model_suggestion(bridge: Bridge, model: str, error: BridgeError) -> BridgeError:
-    """Return ``error`` whose hint names a model with a similar name, or one that has the missing feature."""
+    """Return ``error`` with the models that have a similar name as advice, or one that has the missing feature."""
     if error.code is ErrorCode.MODEL_NOT_FOUND and bridge.endpoints.has_no_listing:
-        return error.with_hint(
-            "This server has no listing of models: take the name from its own documentation, and check "
-            "RESPONSES_MCP_RESPONSES_PATH."
+        return replace(
+            error,
+            hint="This server has no listing of models: take the name from its own documentation, and check "
+            "RESPONSES_MCP_RESPONSES_PATH.",
+            advice=(),
         )
     if error.code is ErrorCode.MODEL_NOT_FOUND and (similar := await bridge.endpoints.similar(model)):
-        return error.with_hint(f"Did you mean {' or '.join(similar)}? {error.hint}")
+        return error.with_advice(Advice(Action.USE_NAME, " or ".join(similar)))
     if error.feature is not None and (other := await _one_that_has(bridge, error.feature, but=model)):
-        return error.with_hint(f"{error.hint} {other}")
+        return error.with_advice(*other)
     return error
 
 
-async def _one_that_has(bridge: Bridge, feature: str, *, but: str) -> str:
+async def _one_that_has(bridge: Bridge, feature: str, *, but: str) -> tuple[Advice, ...]:
     capability = _CAPABILITIES.get(feature)
     name = await bridge.endpoints.one_that_can(capability, but=but) if capability is not None else None
-    return f"In this workspace {name} has it." if name else ""
+    return (Advice(Action.USE_MODEL, name),) if name else ()

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
-from databricks_responses_mcp.errors import BridgeError, Reason
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, Reason
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.strict_schema import without_strict
 from databricks_responses_mcp.responses.unsupported import UntranslatableError
@@ -27,7 +27,6 @@ from databricks_responses_mcp.turns.tool_secrets import tool_secrets
 from databricks_responses_mcp.turns.usage import TurnUsage, request_usage
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 from databricks_responses_mcp.workspace.routing import Route, has_moved, is_wrong_route
-from databricks_responses_mcp.workspace.surfaces.surface import Surface
 
 T = TypeVar("T")
 
@@ -40,10 +39,6 @@ Part = Literal["reasoning", "default_cap", "strict", "encrypted_reasoning"]
 _NATIVE = "responses"
 _ENCRYPTED = "reasoning.encrypted_content"
 _CAP = "max_output_tokens"
-_CAP_IS_NEEDED = (
-    "The bridge added max_output_tokens: without it RESPONSES_MCP_MAX_OUTPUT_TOKENS and "
-    "RESPONSES_MCP_DAILY_TOKEN_BUDGET could not be enforced."
-)
 _FROM_UPSTREAM = (
     "text",
     "model",
@@ -56,11 +51,6 @@ _FROM_UPSTREAM = (
     "extras",
     "items",
     "notes",
-)
-_UNAUTHENTICATED = (401, 403)
-_APPS_TAKE_OAUTH = (
-    "Databricks Apps take OAuth tokens only, no personal access tokens: sign in with `databricks auth login` and a "
-    "profile, or as a service principal that may use the App."
 )
 
 
@@ -110,11 +100,11 @@ class RequestParts:
         if "encrypted_reasoning" in self.left_out:
             bridge.without_encrypted_reasoning.add(self.conversation.endpoint)
 
-    def advice(self, error: BridgeError, bridge: Bridge) -> str:
-        """Return the hint of an error that ends the turn, with what is known of the request."""
+    def advice(self, error: BridgeError, bridge: Bridge) -> tuple[Advice, ...]:
+        """Return what is known of the request that helps with an error that ends the turn."""
         if error.is_refusal and error.reason is Reason.OUTPUT_CAP_REFUSED and self._default_cap(bridge):
-            return f"{error.hint} {_CAP_IS_NEEDED}"
-        return error.hint
+            return (Advice(Action.UNSET_LIMITS),)
+        return ()
 
     def _refused_part(self, error: BridgeError, bridge: Bridge, history: list[Item]) -> Part | None:
         if not error.is_refusal:
@@ -180,7 +170,7 @@ async def send_without_refused_parts(
             result = await send(history, parameters)
         except BridgeError as error:
             if not parts.leave_out_refused(error, bridge, history):
-                raise error.with_hint(parts.advice(error, bridge)) from error
+                raise error.with_advice(*parts.advice(error, bridge)) from error
         else:
             parts.remember_refusals(bridge)
             return result
@@ -283,7 +273,7 @@ async def send_with_surface_fallback(
             # Other failures, such as a rate limit or a broken connection, say nothing about the route.
             if route.confidence == "learned" and is_wrong_route(error, route):
                 bridge.router.unlearn(model)
-            raise await with_model_suggestion(bridge, model, _with_oauth_advice(error, surface)) from error
+            raise await with_model_suggestion(bridge, model, error) from error
         if route.confidence != "forced":
             bridge.router.learn(model, surface.key, route.model)
         return outcome if surface.key == _NATIVE else _with_route(outcome, route, model, left_out)
@@ -305,12 +295,7 @@ async def _send_after_move(
     try:
         return await send_with_surface_fallback(bridge, body, call, moved=moved)
     except BridgeError as error:
-        raise error.with_hint(f"{_moved(str(body['model']), moved[0])} {error.hint}") from error
-
-
-def _with_oauth_advice(error: BridgeError, surface: Surface) -> BridgeError:
-    refused = error.status in _UNAUTHENTICATED or error.reason is Reason.SIGN_IN_PAGE
-    return error.with_hint(_APPS_TAKE_OAUTH) if surface.key == "app" and refused else error
+        raise error.with_advice(Advice(Action.USE_NEW_NAME, str(moved[0].model))) from error
 
 
 def _moved(model: str, route: Route) -> str:

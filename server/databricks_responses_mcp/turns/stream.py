@@ -128,7 +128,12 @@ async def _read_answer(
     retries = 0
     while True:
         async with client.responses(
-            body, model=model, path=surface.path(model), is_gateway=surface.is_gateway, on_wait=on_wait
+            body,
+            model=model,
+            path=surface.path(model),
+            is_gateway=surface.is_gateway,
+            is_app=surface.key == "app",
+            on_wait=on_wait,
         ) as stream:
             if progress is not None:
                 await progress.opened()

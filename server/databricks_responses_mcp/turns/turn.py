@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.answers import answer_items, answer_problems
 from databricks_responses_mcp.responses.request import build_request
@@ -17,13 +17,9 @@ from databricks_responses_mcp.turns.pipeline import RequestParts, send_metered, 
 from databricks_responses_mcp.turns.tool_secrets import usable_tools
 from databricks_responses_mcp.turns.usage import TurnUsage
 
-_TOO_LONG = (
-    "Call manage_conversations with action compact and this conversation_id: a summary then stands for the earlier "
-    "turns. Or pass extra.context_management where the endpoint takes it, or begin a new conversation."
-)
 _LEFT_OUT = (
-    "The model was not given the MCP servers {labels}: what they are signed in to with is never kept, and this process "
-    "does not know it. Pass `tools` again to let it use them."
+    "The model was not given the MCP servers {labels}: their credentials are never stored, and this process does not "
+    "know them. Pass `tools` again to let it use them."
 )
 
 
@@ -72,7 +68,7 @@ async def take_turn(
             )
         except BridgeError as error:
             if error.reason is Reason.CONTEXT_TOO_LONG and conversation.history:
-                raise error.with_hint(_TOO_LONG) from error
+                raise error.with_advice(Advice(Action.COMPACT, conversation.conversation_id)) from error
             raise
         items = unique_calls(outcome.items, conversation.call_ids)
         if any(item is not received for item, received in zip(items, outcome.items, strict=True)):
@@ -108,7 +104,8 @@ async def answer_calls(
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
                 f"No call waits in conversation {quoted(conversation_id)}.",
-                "Go on with it in words: ask_databricks_model with this conversation_id.",
+                "",
+                advice=(Advice(Action.CONTINUE_CONVERSATION, conversation_id),),
             )
         if problems := answer_problems(conversation.pending, outputs):
             raise BridgeError(

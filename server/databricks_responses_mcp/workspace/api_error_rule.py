@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from databricks_responses_mcp.errors import ErrorCode, Feature, Reason
+from databricks_responses_mcp.errors import Action, Advice, ErrorCode, Feature, Reason
 from databricks_responses_mcp.workspace.error_bodies import ErrorBody
 
 
@@ -13,7 +13,8 @@ class Rule:
 
     Attributes:
         code: the error contract's code.
-        hint: what to do; ``{model}``, ``{param}`` and ``{host}`` are filled in.
+        hint: what to do; ``{model}``, ``{param}`` and ``{host}`` are filled in. It names no tool and no command.
+        advice: what else to do; ``{param}`` is filled in.
         says: what happened, as the start of a sentence that the upstream's own text follows.
         retryable: whether the same call may succeed later.
         reason: what exactly failed, where the row tells it; else `api_error_rules.find_reason` does.
@@ -26,6 +27,7 @@ class Rule:
 
     code: ErrorCode
     hint: str
+    advice: tuple[Advice, ...]
     says: str
     retryable: bool
     reason: Reason | None
@@ -66,11 +68,13 @@ def rule(
     retryable: bool = False,
     reason: Reason | None = None,
     feature: Feature | None = None,
+    advice: tuple[Action | Advice, ...] = (),
 ) -> Rule:
-    """A row; ``codes`` are separated by spaces."""
+    """Return a row; ``codes`` are separated by spaces."""
     return Rule(
         code=code,
         hint=hint,
+        advice=tuple(Advice(one) if isinstance(one, Action) else one for one in advice),
         says=says,
         retryable=retryable,
         reason=reason,

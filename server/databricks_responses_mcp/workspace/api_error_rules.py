@@ -5,9 +5,9 @@ Rows with more marks stand above rows with fewer.
 
 import re
 
-from databricks_responses_mcp.errors import ErrorCode, Feature, Reason
+from databricks_responses_mcp.errors import Action, Advice, ErrorCode, Feature, Reason
 from databricks_responses_mcp.workspace.api_error_rule import Rule, rule
-from databricks_responses_mcp.workspace.api_error_rules_access import ACCESS_RULES, DOCTOR, SIGN_IN
+from databricks_responses_mcp.workspace.api_error_rules_access import ACCESS_RULES, SIGN_IN, SIGN_IN_AGAIN
 from databricks_responses_mcp.workspace.error_bodies import ErrorBody
 
 _E = ErrorCode
@@ -18,8 +18,7 @@ _UNSUPPORTED = (
 _SEND_LESS = "Send less: fewer or smaller files and images, or start a new conversation."
 _SMALLER = "Send fewer or smaller images and files."
 _REPHRASE = "Rephrase the request; the same text will be refused again."
-_LIST = "Call list_databricks_models for the names that exist here."
-_ASK_ACCESS = "Ask an administrator for access, e.g. CAN QUERY on the endpoint. " + DOCTOR
+_ASK_ACCESS = "Ask an administrator for access, for example CAN QUERY on the endpoint."
 _CORRECT = "Correct what the message names and ask again."
 _NO_REASONING = (
     "Ask again without the earlier reasoning items: they can only be read by the model that made them "
@@ -139,16 +138,18 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Leave {param} out: pay-per-token endpoints store nothing and run nothing in the background. The bridge keeps "
-        "conversations itself; an external-model endpoint (OpenAI, Azure OpenAI) takes the parameter.",
+        "Pay-per-token endpoints store nothing and run nothing in the background. The bridge keeps conversations "
+        "itself; an external-model endpoint (OpenAI, Azure OpenAI) takes the parameter.",
         "The endpoint does not take {param}",
+        advice=(Advice(Action.LEAVE_OUT, "{param}"),),
         text=_UNSUPPORTED,
         params=("background", "store", "previous_response_id", "conversation"),
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Leave service_tier out, or use a model with priority pay-per-token.",
+        "Only models with priority pay-per-token take it.",
         "The endpoint does not take {param}",
+        advice=(Advice(Action.LEAVE_OUT, "service_tier"),),
         text=_UNSUPPORTED + r"|invalid",
         params=("service_tier",),
         reason=Reason.FEATURE_MISSING,
@@ -156,15 +157,16 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.INVALID_ARGUMENT,
-        "Use one of the efforts that the message names, or leave reasoning_effort out.",
+        "Use one of the efforts that the message names, or leave the effort out.",
         "The model {model} does not take that reasoning effort",
         text=_UNSUPPORTED + r"|invalid|supported values",
         params=("reasoning.effort", "reasoning_effort", "effort"),
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Leave {param} out: reasoning models such as the GPT-5 series take none.",
+        "Reasoning models such as the GPT-5 series do not take it.",
         "The model {model} does not take {param}",
+        advice=(Advice(Action.LEAVE_OUT, "{param}"),),
         text=_UNSUPPORTED + r"|only the default",
         params=("temperature", "top_p", "top_logprobs", "presence_penalty", "frequency_penalty"),
     ),
@@ -189,8 +191,9 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.INVALID_ARGUMENT,
-        "Give at least 16 for max_output_tokens.",
+        "At least 16 are needed.",
         "max_output_tokens is too small for the model {model}",
+        advice=(Advice(Action.RAISE, "max_output_tokens"),),
         text=r"below minimum|minimum value|greater than or equal|at least 16",
         params=("max_output_tokens", "max_tokens", "max_completion_tokens"),
     ),
@@ -210,8 +213,9 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.RATE_LIMITED,
-        "Wait, and ask for fewer max_output_tokens: they are reserved up front, so a smaller number fits sooner.",
+        "Wait. Output tokens are reserved in advance, so a smaller maximum fits sooner.",
         "The endpoint's limit of output tokens per minute is reached",
+        advice=(Advice(Action.LOWER, "max_output_tokens"),),
         status=429,
         text=r"OTPM|output[ _]tokens?[ _]per[ _]minute",
         retryable=True,
@@ -249,20 +253,23 @@ RULES: tuple[Rule, ...] = (
     # Does it exist, may I, is it up.
     rule(
         _E.MODEL_NOT_FOUND,
-        _LIST,
+        "",
         "The workspace has no serving endpoint {model}",
+        advice=(Action.LIST_MODELS,),
         codes="ENDPOINT_NOT_FOUND RESOURCE_DOES_NOT_EXIST MODEL_NOT_FOUND NOT_FOUND",
     ),
     rule(
         _E.MODEL_NOT_FOUND,
-        _LIST,
+        "",
         "The workspace has no serving endpoint {model}",
+        advice=(Action.LIST_MODELS,),
         text=r"(?:endpoint|model)\b.{0,120}(?:does not exist|not found|doesn't exist)",
     ),
     rule(
         _E.MODEL_NOT_FOUND,
-        _LIST,
+        "",
         "The workspace has no model {model}",
+        advice=(Action.LIST_MODELS,),
         status=404,
         text=r"system\.ai\.",
     ),
@@ -276,12 +283,14 @@ RULES: tuple[Rule, ...] = (
         _E.PERMISSION_DENIED,
         _ASK_ACCESS,
         "The workspace does not allow it",
+        advice=(Action.RUN_DOCTOR,),
         codes="PERMISSION_DENIED FORBIDDEN",
     ),
     rule(
         _E.UNAUTHENTICATED,
         SIGN_IN,
         "The workspace did not accept the credentials",
+        advice=SIGN_IN_AGAIN,
         codes="UNAUTHENTICATED INVALID_API_KEY AUTHENTICATION_ERROR",
     ),
     rule(
@@ -304,19 +313,21 @@ RULES: tuple[Rule, ...] = (
         _E.UNAUTHENTICATED,
         SIGN_IN,
         "The workspace did not accept the credentials",
+        advice=SIGN_IN_AGAIN,
         status=401,
     ),
     rule(
         _E.PERMISSION_DENIED,
         _ASK_ACCESS,
         "The workspace does not allow it",
+        advice=(Action.RUN_DOCTOR,),
         status=403,
     ),
     rule(
         _E.MODEL_NOT_FOUND,
-        "Call list_databricks_models for the names that exist here; if that fails too, DATABRICKS_HOST or "
-        "RESPONSES_MCP_RESPONSES_PATH is wrong.",
+        "If no model can be listed either, DATABRICKS_HOST or RESPONSES_MCP_RESPONSES_PATH is wrong.",
         "The workspace found neither the path nor the model {model}",
+        advice=(Action.LIST_MODELS,),
         status=404,
     ),
     rule(
@@ -362,9 +373,9 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.UPSTREAM_ERROR,
-        "Ask again; if it happens every time, the model may not be served on this path: list_databricks_models shows "
-        "which are.",
+        "Ask again; if it happens every time, the model may not be served on this path.",
         "The workspace failed inside",
+        advice=(Action.LIST_MODELS,),
         status=(500,),
         retryable=True,
     ),
@@ -377,8 +388,9 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.UPSTREAM_ERROR,
-        "Check that DATABRICKS_HOST is the workspace's own address. " + DOCTOR,
+        "Check that DATABRICKS_HOST is the workspace's own address.",
         "{host} answered with something that is not the API's answer",
+        advice=(Action.RUN_DOCTOR,),
         status=(200, 201, 202, 203, 204),
     ),
 )
@@ -439,7 +451,9 @@ def _named_feature(text: str) -> Feature | None:
     return next((feature for name, feature in names if re.search(name, text, re.IGNORECASE)), None)
 
 
-OTHER_STATUS = rule(_E.UPSTREAM_ERROR, "Ask again. " + DOCTOR, "The workspace failed", retryable=True)
+OTHER_STATUS = rule(
+    _E.UPSTREAM_ERROR, "Ask again.", "The workspace failed", retryable=True, advice=(Action.RUN_DOCTOR,)
+)
 """For a status that no row knows."""
 
 OTHER_EVENT = rule(_E.UPSTREAM_ERROR, "Ask again.", "The model stopped with an error", retryable=True)

@@ -3,23 +3,25 @@
 Rows with more marks stand above rows with fewer.
 """
 
-from databricks_responses_mcp.errors import SEE_DOCTOR, ErrorCode, Reason
+from databricks_responses_mcp.errors import Action, ErrorCode, Reason
 from databricks_responses_mcp.workspace.api_error_rule import Rule, rule
 
 _E = ErrorCode
-DOCTOR = SEE_DOCTOR
-_NEW_TOKEN = (
+_RENEW = (
     "The token has expired or belongs to another workspace: make a new one in the workspace that DATABRICKS_HOST "
-    "names, and check that no DATABRICKS_CONFIG_PROFILE points elsewhere. " + DOCTOR
+    "names, and check that no DATABRICKS_CONFIG_PROFILE points elsewhere."
 )
-SIGN_IN = "Sign in again (`databricks auth login`), or give a valid DATABRICKS_TOKEN. " + DOCTOR
+SIGN_IN = "Give a valid DATABRICKS_TOKEN, or sign in again."
+SIGN_IN_AGAIN = (Action.SIGN_IN, Action.RUN_DOCTOR)
+"""What else to do, where `SIGN_IN` is the hint."""
+
 OWN_ADDRESS = (
     "Use the workspace's own address as DATABRICKS_HOST, not a custom URL or a Databricks App: those sign in with a "
     "browser or OAuth and take no personal access token."
 )
 
 ACCESS_RULES: tuple[Rule, ...] = (
-    # The address and the way there.
+    # The address and the network.
     rule(
         _E.NOT_CONFIGURED,
         OWN_ADDRESS,
@@ -52,9 +54,10 @@ ACCESS_RULES: tuple[Rule, ...] = (
     # Who is asking.
     rule(
         _E.UNAUTHENTICATED,
-        "Sign in with OAuth: run `databricks auth login`, unset DATABRICKS_TOKEN and set DATABRICKS_CONFIG_PROFILE to "
-        "the profile that it made; or set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET of a service principal.",
+        "Sign in with OAuth: unset DATABRICKS_TOKEN and set DATABRICKS_CONFIG_PROFILE to the profile that signing in "
+        "made; or set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET of a service principal.",
         "This workspace takes no personal access tokens",
+        advice=(Action.SIGN_IN,),
         text=r"(?:api|personal access) tokens? (?:are|is|has been|have been|was|were) "
         r"(?:disabled|turned off|not (?:allowed|enabled|permitted|supported))|"
         r"(?:disabled|not allowed|not permitted).{0,40}personal access tokens?",
@@ -69,16 +72,18 @@ ACCESS_RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.UNAUTHENTICATED,
-        _NEW_TOKEN,
+        _RENEW,
         "The workspace does not know the token",
+        advice=(Action.RUN_DOCTOR,),
         text=r"invalid (?:access )?token|token (?:is|has) (?:expired|invalid|been revoked)|expired token|"
         r"token not valid for this workspace",
         status=(401, 403),
     ),
     rule(
         _E.UNAUTHENTICATED,
-        _NEW_TOKEN,
+        _RENEW,
         "The workspace does not know the token",
+        advice=(Action.RUN_DOCTOR,),
         # A 400 with these words alone; a longer text with them in it may be about the request's grammar or JSON.
         text=r"^(?:(?:http|error) )?(?:\d{3}[: ]+)?invalid (?:access )?token\.?(?: \[[^\]]{0,100}\])?$",
         status=400,
@@ -87,6 +92,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
         _E.UNAUTHENTICATED,
         SIGN_IN,
         "The workspace did not accept the credentials",
+        advice=SIGN_IN_AGAIN,
         text=r"credential was not sent|unsupported type of credential|authentication failed|invalid api key",
     ),
     # Which surface serves the model.
@@ -115,9 +121,9 @@ ACCESS_RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Leave RESPONSES_MCP_SURFACE at auto (list_databricks_models shows how each model is reached), or choose an "
-        "OpenAI model.",
+        "Leave RESPONSES_MCP_SURFACE at auto, or choose an OpenAI model.",
         "The model {model} is not served through this API",
+        advice=(Action.LIST_MODELS,),
         text=r"native_api_type|api type .{0,120}not supported|supported api types|"
         r"(?:responses api|api) (?:is )?(?:only compatible|not supported|only supported)|"
         r"doesn't match any known api type",

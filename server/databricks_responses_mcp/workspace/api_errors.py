@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
-from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode, Reason
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, Reason
 from databricks_responses_mcp.workspace.api_error_rule import Rule
 from databricks_responses_mcp.workspace.api_error_rules import OTHER_EVENT, OTHER_STATUS, find_reason, find_rule
 from databricks_responses_mcp.workspace.api_error_rules_access import OWN_ADDRESS
@@ -36,11 +36,17 @@ _WAIT_IN_WORDS = re.compile(
     re.IGNORECASE,
 )
 _SIGN_IN = re.compile(r"log-?in|sign-?in|oauth|oidc|authori[sz]e|saml|\bsso\b", re.IGNORECASE)
-PROFILE_SIGN_IN = (
-    "These credentials come from the profile {profile} of ~/.databrickscfg: sign in again with `databricks auth login "
-    "--profile {profile}`, or correct its token. " + SEE_DOCTOR
+_OF_PROFILE = (
+    "These credentials come from the profile {profile} of ~/.databrickscfg: sign in again, or correct its token."
+)
+_APPS_TAKE_OAUTH = (
+    "Databricks Apps take OAuth tokens only, no personal access tokens: sign in with a profile, or as a service "
+    "principal that may use the App."
 )
 _MATCHED = 4_000
+SOFT_LIMIT_BYTES = 4_000_000
+"""What the documentation names for foundation, external and agent endpoints; more is often taken."""
+
 _CATALOG = "system.ai."
 
 
@@ -52,6 +58,8 @@ def upstream_error(
     model: str | None,
     host: str | None,
     profile: str | None = None,
+    request_bytes: int = 0,
+    is_app: bool = False,
 ) -> BridgeError:
     """Explain a failed HTTP answer of the workspace.
 
@@ -62,20 +70,23 @@ def upstream_error(
         model: the serving endpoint that was asked, if any.
         host: the origin that was asked.
         profile: the profile that one is signed in with, if any.
+        request_bytes: how large the body of the request was.
+        is_app: whether an App was asked, which takes other credentials than the workspace.
     """
     parsed = parse_error_body(body)
     names = {name.lower(): value for name, value in headers.items()}
     if 300 <= status < 400:
         error = redirect_error(status, names.get("location", ""), host or "")
     else:
-        error = _error(parsed, status, model=model, host=host, other=OTHER_STATUS)
-    hint = error.hint
-    if profile and error.code is ErrorCode.UNAUTHENTICATED:
-        hint = PROFILE_SIGN_IN.format(profile=clean(profile, 100))
+        error = _error(parsed, status, model=model, host=host, other=OTHER_STATUS, profile=profile)
     waits = (parsed.retry_after, _retry_after(names), seconds_in_words(parsed.message)) if error.retryable else ()
+    hint, advice = _join(error.hint, _size_hint(status, request_bytes)), error.advice
+    if is_app and (status in (401, 403) or error.reason is Reason.SIGN_IN_PAGE):
+        hint, advice = _APPS_TAKE_OAUTH, (Advice(Action.SIGN_IN),)
     return replace(
         error,
         hint=hint,
+        advice=advice,
         status=status,
         request_id=_request_id(names),
         retry_after_seconds=next((wait for wait in waits if wait is not None), None),
@@ -157,7 +168,28 @@ def _seconds_of(unit: str) -> float:
     return {"s": 1.0, "m": 60.0, "h": 3600.0}[unit[0]]
 
 
-def _error(body: ErrorBody, status: int | None, *, model: str | None, host: str | None, other: Rule) -> BridgeError:
+def _size_hint(status: int, request_bytes: int) -> str:
+    if request_bytes <= SOFT_LIMIT_BYTES or status not in (400, 413, 500):
+        return ""
+    return (
+        f"The request was {request_bytes / 1e6:.1f} MB; foundation, external and agent endpoints may take no more than "
+        f"{SOFT_LIMIT_BYTES / 1e6:.0f}."
+    )
+
+
+def _join(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _error(
+    body: ErrorBody,
+    status: int | None,
+    *,
+    model: str | None,
+    host: str | None,
+    other: Rule,
+    profile: str | None = None,
+) -> BridgeError:
     if body.guardrail:
         return _guardrail(body)
     matched = matched_text(body, model)
@@ -177,13 +209,21 @@ def _error(body: ErrorBody, status: int | None, *, model: str | None, host: str 
     if body.param and body.param not in detail and body.param not in says:
         detail = f"{detail.rstrip('.')} ({clean(body.param, 100)})"
     reason, feature = find_reason(rule, body, matched)
+    hint = _tidy(rule.hint.format(**fill | {"model": fill["model"] or "the endpoint"}))
+    advice = tuple(Advice(one.action, one.subject.format(**fill)) for one in rule.advice)
+    if profile and rule.code is ErrorCode.UNAUTHENTICATED:
+        # The profile is to blame, not the environment.
+        named = clean(profile, 100)
+        hint = _OF_PROFILE.format(profile=named)
+        advice = (Advice(Action.SIGN_IN, f"--profile {named}"), Advice(Action.RUN_DOCTOR))
     return BridgeError(
         rule.code,
         _sentence(f"{says}: {detail}" if detail else says),
-        _tidy(rule.hint.format(**fill | {"model": fill["model"] or "the endpoint"})),
+        hint,
         retryable=rule.retryable,
         reason=reason,
         feature=feature,
+        advice=advice,
     )
 
 

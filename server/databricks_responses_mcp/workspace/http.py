@@ -11,7 +11,7 @@ import anyio.to_thread
 import httpx
 from pydantic_core import to_json
 
-from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.responses.payloads import parse_json
 from databricks_responses_mcp.workspace.access import Access
 from databricks_responses_mcp.workspace.api_errors import upstream_error
@@ -31,9 +31,6 @@ from databricks_responses_mcp.workspace.transport import (
 
 HARD_LIMIT_BYTES = 32 * 1024 * 1024
 """The most that the limit is in one request (``Limit(bytes): 33554432``)."""
-
-SOFT_LIMIT_BYTES = 4_000_000
-"""What the documentation names for foundation, external and agent endpoints; more is often taken."""
 
 MAX_LISTING_BYTES = 32 * 1024 * 1024
 """The most that is read of one page of a listing."""
@@ -60,6 +57,7 @@ class _Request:
 
     Attributes:
         target: a path of the workspace, or the whole address of an App.
+        is_app: whether it is that of an App.
     """
 
     method: str
@@ -68,6 +66,7 @@ class _Request:
     params: Mapping[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     model: str | None = None
+    is_app: bool = False
 
     @property
     def is_repeatable(self) -> bool:
@@ -135,8 +134,9 @@ class WorkspaceClient:
         raise BridgeError(
             ErrorCode.TIMEOUT,
             f"The workspace did not answer GET {path} within {_LIST_SECONDS} s.",
-            "Check the network and DATABRICKS_HOST. " + SEE_DOCTOR,
+            "Check the network and DATABRICKS_HOST.",
             retryable=True,
+            advice=(Advice(Action.RUN_DOCTOR),),
         )
 
     @asynccontextmanager
@@ -147,6 +147,7 @@ class WorkspaceClient:
         model: str = "",
         path: str = "",
         is_gateway: bool = False,
+        is_app: bool = False,
         on_wait: OnWait | None = None,
     ) -> AsyncIterator[EventStream]:
         """Send a model request and read its answer as it comes.
@@ -160,6 +161,7 @@ class WorkspaceClient:
             path: where it goes: a path of the workspace, or the whole address of an App that the workspace has
                 confirmed; the configured path of the Responses API, if not given.
             is_gateway: whether the gateway's tags go along.
+            is_app: whether ``path`` is the address of an App.
 
         Raises:
             BridgeError: for every failure, by the error contract.
@@ -187,17 +189,10 @@ class WorkspaceClient:
                 **extra,
             },
             model=model,
+            is_app=is_app,
         )
-        try:
-            async with self._exchange(request, on_wait=on_wait) as response:
-                yield EventStream(response, self._settings.max_answer_bytes)
-        except BridgeError as error:
-            if len(content) > SOFT_LIMIT_BYTES and error.status in (400, 413, 500) and not error.may_be_paid:
-                raise error.with_hint(
-                    f"{error.hint} The request was {len(content) / 1e6:.1f} MB; foundation, external and agent "
-                    f"endpoints may take no more than {SOFT_LIMIT_BYTES / 1e6:.0f}."
-                ) from error
-            raise
+        async with self._exchange(request, on_wait=on_wait) as response:
+            yield EventStream(response, self._settings.max_answer_bytes)
 
     def wait_after_stream_error(self, error: BridgeError, *, retries: int) -> float | None:
         """How many seconds to wait before a request is sent again that was refused in its stream; None for never.
@@ -260,7 +255,7 @@ class WorkspaceClient:
             return _refused(request, failure)
         encoding = unasked_encoding(response)
         if response.status_code != 200:
-            return await self._refusal(response, request.model, readable=encoding is None)
+            return await self._refusal(response, request, readable=encoding is None)
         if encoding is None:
             return response
         await _close(response)
@@ -271,7 +266,7 @@ class WorkspaceClient:
             status=response.status_code,
         )
 
-    async def _refusal(self, response: httpx.Response, model: str | None, *, readable: bool) -> _Refusal:
+    async def _refusal(self, response: httpx.Response, request: _Request, *, readable: bool) -> _Refusal:
         body = b""
         try:
             with anyio.move_on_after(_ERROR_BODY_SECONDS):
@@ -282,9 +277,11 @@ class WorkspaceClient:
             status=response.status_code,
             headers=response.headers,
             body=body,
-            model=model,
+            model=request.model,
             host=self._origin,
             profile=self.access.profile,
+            request_bytes=len(request.content or b""),
+            is_app=request.is_app,
         )
         wait: float | None = None
         if response.status_code == 429:

@@ -21,7 +21,7 @@ class _Refusal:
 
 _EXTERNAL = "an external-model endpoint (OpenAI or Azure OpenAI) takes it"
 _CONTINUE = (
-    "Leave it out and pass the argument conversation_id with the value of the earlier result: the bridge keeps the "
+    "Leave it out and continue the conversation by the conversation_id of the earlier result: the bridge keeps the "
     "conversation itself"
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.host import EXAMPLES, WorkspaceHost, normalise_host
 
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -14,6 +14,7 @@ _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BO
 SECRET_KEYS = ("token", "client_secret", "azure_client_secret", "password", "google_credentials")
 """What of a profile must not be shown."""
 
+_VARIABLE = "DATABRICKS_CONFIG_PROFILE"
 _SETTINGS_SECTION = "__settings__"
 # In the SDK a variable of the environment wins over the profile, attribute by attribute: a profile's own way to sign in
 # beside DATABRICKS_TOKEN becomes a mixture of two workspaces.
@@ -77,15 +78,24 @@ def read_profile(name: str, environ: Mapping[str, str]) -> dict[str, str]:
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
             f"The profile {name} is configured, but there is no file {path.name} to find it in.",
-            f"Run `databricks auth login --profile {name}`, or unset DATABRICKS_CONFIG_PROFILE.",
+            _choose_another(name, environ, "Unset"),
+            advice=(Advice(Action.SIGN_IN, f"--profile {name}"),),
         ) from None
     if name not in profiles:
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
             f"There is no profile {name} in {path.name}; it has {', '.join([*profiles][:20]) or 'none'}.",
-            f"Correct DATABRICKS_CONFIG_PROFILE, or run `databricks auth login --profile {name}`.",
+            _choose_another(name, environ, "Correct"),
+            advice=(Advice(Action.SIGN_IN, f"--profile {name}"),),
         )
     return dict(profiles[name])
+
+
+def _choose_another(name: str, environ: Mapping[str, str], verb: str) -> str:
+    """Return what to do about a profile that does not exist, where its name was given: in the environment, or not."""
+    if environ.get(_VARIABLE, "").strip() == name:
+        return f"{verb} {_VARIABLE}, or create the profile."
+    return "Name another profile, or create this one."
 
 
 def unreadable(error: Exception, environ: Mapping[str, str]) -> BridgeError:
@@ -111,8 +121,9 @@ def host_of_profile(name: str, host: str) -> WorkspaceHost:
         raise BridgeError(
             error.code,
             f"The profile {name} of ~/.databrickscfg is wrong. {error.message}",
-            f"Correct `host` under [{name}], or run `databricks auth login --profile {name}`. It is the address in the "
-            f"browser's bar when the workspace is open: {EXAMPLES}.",
+            f"Correct `host` under [{name}]: it is the address in the browser's bar when the workspace is open, such "
+            f"as {EXAMPLES}.",
+            advice=(Advice(Action.SIGN_IN, f"--profile {name}"),),
         ) from None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason, quoted
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, Reason, quoted
 from databricks_responses_mcp.workspace.apps import NAME_PREFIX
 from databricks_responses_mcp.workspace.catalog import catalog_name_of, is_catalog_name
 from databricks_responses_mcp.workspace.endpoints import Endpoint
@@ -185,5 +185,6 @@ def _check_name(model: str) -> None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"{model[:100]!r} cannot be the name of a model.",
-            "Name a serving endpoint (list_databricks_models shows them), or an App as apps/NAME.",
+            "Name a serving endpoint, or an App as apps/NAME.",
+            advice=(Advice(Action.LIST_MODELS),),
         )

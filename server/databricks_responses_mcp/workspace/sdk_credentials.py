@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from databricks_responses_mcp import __version__
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.credentials import SIGN_IN_VARIABLES, WORKSPACE_ID_HEADER, checked_token
 from databricks_responses_mcp.workspace.host import WorkspaceHost, normalise_host
 from databricks_responses_mcp.workspace.profiles import (
@@ -28,7 +28,7 @@ from databricks_responses_mcp.workspace.profiles import (
     read_config_file,
     read_profile,
 )
-from databricks_responses_mcp.workspace.sdk_errors import WAYS_TO_SIGN_IN, sign_in_error
+from databricks_responses_mcp.workspace.sdk_errors import no_workspace, sign_in_error
 from databricks_responses_mcp.workspace.settings import Settings
 from databricks_responses_mcp.workspace.single_flight import Flight
 
@@ -136,9 +136,9 @@ class SdkCredentials:
         raise BridgeError(
             ErrorCode.TIMEOUT,
             f"Signing in to the workspace did not finish within {self._timeout:g} s ({self.describe}).",
-            "Check DATABRICKS_HOST, the network and any proxy, or sign in on a terminal (`databricks auth login`); "
-            "RESPONSES_MCP_AUTH_TIMEOUT_SECONDS sets the limit.",
+            "Check DATABRICKS_HOST, the network and any proxy; RESPONSES_MCP_AUTH_TIMEOUT_SECONDS sets the limit.",
             retryable=True,
+            advice=(Advice(Action.SIGN_IN),),
         )
 
     def _forget(self) -> None:
@@ -187,7 +187,7 @@ class SdkCredentials:
                 "Set DATABRICKS_HOST to the workspace's address as well.",
             )
         if not config_path(self._environ).exists():
-            raise BridgeError(ErrorCode.NOT_CONFIGURED, "No Databricks workspace is configured.", WAYS_TO_SIGN_IN)
+            raise no_workspace()
 
     def _build(self) -> "Config":
         from databricks_responses_mcp.workspace.sdk_children import contain_children

@@ -4,17 +4,17 @@ import configparser
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.profiles import unreadable
 from databricks_responses_mcp.workspace.redaction import clean, looks_like_html
 
-WAYS_TO_SIGN_IN = (
+_WAYS_TO_SIGN_IN = (
     "Set DATABRICKS_HOST and DATABRICKS_TOKEN, or name a profile of ~/.databrickscfg in DATABRICKS_CONFIG_PROFILE, or "
-    "run `databricks auth login`, or set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET beside the host; to try it "
-    "without a workspace, start with --embedded."
+    "set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET beside the host."
 )
+_SIGN_IN_OR_TRY = (Action.SIGN_IN, Action.TRY_EMBEDDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class _Row:
     code: ErrorCode
     says: str
     hint: str
+    advice: tuple[Action, ...] = ()
     retryable: bool = False
     quoted: bool = True
 
@@ -33,7 +34,8 @@ _ROWS = (
         r"invalid url 'none'",
         ErrorCode.UPSTREAM_UNAVAILABLE,
         "The workspace did not say where to sign in: it cannot be reached, or the address is not a workspace's",
-        "Check {host}, the network and any proxy. " + SEE_DOCTOR,
+        "Check {host}, the network and any proxy.",
+        (Action.RUN_DOCTOR,),
         retryable=True,
         quoted=False,
     ),
@@ -49,7 +51,8 @@ _ROWS = (
         r"connectionerror",
         ErrorCode.UPSTREAM_UNAVAILABLE,
         "The workspace could not be reached to sign in",
-        "Check {host}, the network and any proxy. " + SEE_DOCTOR,
+        "Check {host}, the network and any proxy.",
+        (Action.RUN_DOCTOR,),
         retryable=True,
     ),
     _Row(
@@ -62,7 +65,8 @@ _ROWS = (
         r"databricks-cli:|databricks auth login|refresh token",
         ErrorCode.UNAUTHENTICATED,
         "The Databricks CLI has no valid sign-in",
-        "Run `databricks auth login {target}` and ask again.",
+        "",
+        (Action.SIGN_IN,),
     ),
     _Row(
         r"azure-cli:|az login|AADSTS",
@@ -80,13 +84,15 @@ _ROWS = (
         r"cannot configure default credentials",
         ErrorCode.NOT_CONFIGURED,
         "No way to sign in to the workspace is configured",
-        WAYS_TO_SIGN_IN,
+        _WAYS_TO_SIGN_IN,
+        _SIGN_IN_OR_TRY,
     ),
     _Row(
         r"cannot get access token|cannot unmarshal CLI result",
         ErrorCode.UNAUTHENTICATED,
         "The program that signs in gave no token",
-        "Run `databricks auth login {target}` (or `az login`) and ask again.",
+        "For an Azure sign-in, run `az login`.",
+        (Action.SIGN_IN,),
     ),
 )
 _PROGRAMS = {
@@ -115,21 +121,22 @@ def sign_in_error(
         missing_program: the program that ``kind`` needs is not installed.
     """
     if isinstance(error, BridgeError):
-        return BridgeError(error.code, error.message, error.hint, retryable=error.retryable)
+        return replace(error, partial={})
     if isinstance(error, configparser.Error):
         return unreadable(error, environ)
     if isinstance(error, ImportError):
         return BridgeError(
             ErrorCode.INTERNAL,
             "The package databricks-sdk, which this kind of sign-in needs, cannot be imported.",
-            "Install databricks-responses-mcp again; a host and a token in the environment work without it.",
+            "Install this program again; a host and a token in the environment work without that package.",
         )
     if isinstance(error, subprocess.TimeoutExpired):
         return BridgeError(
             ErrorCode.TIMEOUT,
             "The program that signs in (the Databricks or Azure CLI) did not end in time and was stopped.",
-            f"Run `databricks auth login {target}` or `az login` in a terminal and see what it asks.",
+            "Sign in on a terminal and see what it asks; for an Azure sign-in, run `az login`.",
             retryable=True,
+            advice=(Advice(Action.SIGN_IN, target),),
         )
     text = _telling_part(f"{error}") or type(error).__name__
     if missing_program and kind in _PROGRAMS and "cannot configure default credentials" in text:
@@ -147,11 +154,23 @@ def sign_in_error(
                 _join(row.says, text if row.quoted else ""),
                 row.hint.format(target=target, **_blamed(profile)).replace("  ", " "),
                 row.retryable,
+                advice=tuple(Advice(one, target if one is Action.SIGN_IN else "") for one in row.advice),
             )
     return BridgeError(
         ErrorCode.UNAUTHENTICATED,
         _join("Signing in to the workspace failed", text),
-        f"Sign in again, e.g. `databricks auth login {target}`. " + SEE_DOCTOR,
+        "",
+        advice=(Advice(Action.SIGN_IN, target), Advice(Action.RUN_DOCTOR)),
+    )
+
+
+def no_workspace() -> BridgeError:
+    """Return the error for a process that is told of no workspace at all."""
+    return BridgeError(
+        ErrorCode.NOT_CONFIGURED,
+        "No Databricks workspace is configured.",
+        _WAYS_TO_SIGN_IN,
+        advice=tuple(map(Advice, _SIGN_IN_OR_TRY)),
     )
 
 

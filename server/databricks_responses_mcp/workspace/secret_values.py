@@ -120,6 +120,7 @@ class SecretValues:
             error,
             message=self.remove(error.message),
             hint=self.remove(error.hint),
+            advice=tuple(replace(advice, subject=self.remove(advice.subject)) for advice in error.advice),
             partial=self.remove_from(error.partial),
         )
 

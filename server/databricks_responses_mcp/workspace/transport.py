@@ -17,7 +17,7 @@ import anyio
 import httpx
 
 from databricks_responses_mcp import __version__
-from databricks_responses_mcp.errors import SEE_DOCTOR, BridgeError, ErrorCode
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.host import is_loopback
 from databricks_responses_mcp.workspace.redaction import clean
 from databricks_responses_mcp.workspace.tls import Trust, trust_for
@@ -44,6 +44,7 @@ _PROXIED = frozenset({"https", "all"})
 _HTTP_IDLE_SECONDS = 4
 _HTTPS_IDLE_SECONDS = 50
 _TOLD_IDLE_SECONDS = re.compile(r"(?:^|[,;\s])timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+_MOST_CAUSES = 20
 
 
 class Delivery(Enum):
@@ -289,7 +290,28 @@ def _wrong_proxy(exc: Exception | None) -> BridgeError:
 
 def _unreachable(origin: str, exc: httpx.HTTPError) -> BridgeError:
     reason = clean(str(exc), 300) or type(exc).__name__
-    hint = "Check DATABRICKS_HOST, the network and any proxy. " + SEE_DOCTOR
-    if "CERTIFICATE" in reason.upper():
-        hint = "A proxy that inspects TLS may be in the way: point SSL_CERT_FILE at its certificate authority."
-    return BridgeError(ErrorCode.UPSTREAM_UNAVAILABLE, f"Cannot reach {origin}: {reason}.", hint, retryable=True)
+    message = f"Cannot reach {origin}: {reason}."
+    if _is_untrusted(exc):
+        return BridgeError(
+            ErrorCode.UPSTREAM_UNAVAILABLE,
+            message,
+            "A proxy that inspects TLS may be in the way: point SSL_CERT_FILE at its certificate authority.",
+            retryable=True,
+        )
+    return BridgeError(
+        ErrorCode.UPSTREAM_UNAVAILABLE,
+        message,
+        "Check DATABRICKS_HOST, the network and any proxy.",
+        retryable=True,
+        advice=(Advice(Action.RUN_DOCTOR),),
+    )
+
+
+def _is_untrusted(error: BaseException) -> bool:
+    """Return whether a connection failed because the certificate of the other side is not trusted."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None or isinstance(cause, ssl.SSLCertVerificationError):
+            break
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(cause, ssl.SSLCertVerificationError)

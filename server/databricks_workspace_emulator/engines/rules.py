@@ -107,15 +107,20 @@ def _describe(messages: Sequence[ChatMessage], prompt: str) -> str:
     if words:
         start = " ".join(words[:12])
         more = " …" if len(words) > 12 else ""
-        lines.append(f"You sent {len(prompt)} characters in {len(words)} words, beginning: “{start}{more}”")
+        length = f"{_counted(len(prompt), 'character')} in {_counted(len(words), 'word')}"
+        lines.append(f"You sent {length}, beginning: “{start}{more}”")
     pictures = re.findall(r"\[image(?: at|:) ([^\]]+)\]", prompt)
     files = re.findall(r"\[file ([^\]]+)\]", prompt)
     if pictures:
-        lines.append(f"With {len(pictures)} image(s): {'; '.join(pictures)}.")
+        lines.append(f"With {_counted(len(pictures), 'image')}: {'; '.join(pictures)}.")
     if files:
-        lines.append(f"With {len(files)} file(s): {'; '.join(files)}.")
+        lines.append(f"With {_counted(len(files), 'file')}: {'; '.join(files)}.")
     earlier = sum(said.role == "assistant" and not said.content.startswith(NOTE) for said in messages)
     if earlier:
-        lines.append(f"The conversation has {earlier} earlier answer(s).")
+        lines.append(f"The conversation has {_counted(earlier, 'earlier answer')}.")
     lines += [said.content for said in messages if said.role == "user" and said.content.startswith(NOTE)]
     return "\n".join(lines)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

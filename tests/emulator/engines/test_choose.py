@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_workspace_emulator.engines import choose
 from databricks_workspace_emulator.engines.choose import choose_engine
@@ -48,7 +49,7 @@ def test_rules_answer_elsewhere_and_the_note_says_why() -> None:
 def test_asking_for_the_local_model_where_it_cannot_run_is_an_error() -> None:
     with pytest.raises(BridgeError) as raised:
         choose_engine("local")
-    assert raised.value.as_dict() == snapshot(
+    assert raised.value.as_dict(mcp_words) == snapshot(
         {
             "code": "not_configured",
             "message": "The local model's engine is built for 64-bit Linux and macOS only.",

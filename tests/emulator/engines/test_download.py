@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_workspace_emulator.engines import pip_source
 from databricks_workspace_emulator.engines.artifacts import WITHOUT_IT, directory_name
@@ -112,7 +113,7 @@ def test_an_index_that_is_not_there_is_retryable(index: Any, tmp_path: Path, mon
     monkeypatch.setenv("PIP_RETRIES", "1")
     with pytest.raises(BridgeError) as failure:
         fetch(tmp_path / "cache", [wheel])
-    assert failure.value.as_dict() == snapshot(
+    assert failure.value.as_dict(mcp_words) == snapshot(
         {
             "code": "upstream_unavailable",
             "message": "pip could not reach the package index to fetch tiny-engine 1.0.",

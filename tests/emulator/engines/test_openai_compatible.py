@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_workspace_emulator.engines.base import ChatMessage, TextRequest
 from databricks_workspace_emulator.engines.openai_compatible import OpenAICompatibleEngine
@@ -273,7 +274,7 @@ async def test_a_server_that_is_not_there_is_told_with_the_fix() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     error = await failure(OpenAICompatibleEngine(f"http://127.0.0.1:{port}"))
-    assert error.as_dict() == {
+    assert error.as_dict(mcp_words) == {
         "code": "upstream_unavailable",
         "message": f"The engine at 127.0.0.1:{port} cannot be reached.",
         "retryable": True,
