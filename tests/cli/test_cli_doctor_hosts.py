@@ -130,8 +130,8 @@ async def test_a_profile_that_is_gone_is_a_failure(home: Path) -> None:
     (line,) = await findings(home, DATABRICKS_CONFIG_FILE=str(home / ".databrickscfg"))
     assert line == snapshot("""\
 failed in Claude Code: registered as databricks in ~/.claude.json: There is no profile old in
-.databrickscfg; it has dev -> Correct DATABRICKS_CONFIG_PROFILE, or run `databricks auth login
---profile old`.\
+.databrickscfg; it has dev -> Correct DATABRICKS_CONFIG_PROFILE, or create the profile. To sign in,
+run `databricks auth login --profile old`.\
 """)
 
 

@@ -103,12 +103,13 @@ class Done:
 
 @contextmanager
 def naming(file: Path) -> Iterator[None]:
-    """What goes wrong inside is told with the file's name."""
+    """Name the file in the errors of reading and editing a text, which know only where in the text the fault is.
+
+    Errors of the file itself name it: reading and writing it stands outside.
+    """
     try:
         yield
     except BridgeError as error:
-        if str(file) in error.message:
-            raise
         raise replace(error, message=f"{file}: {error.message}") from error
 
 
@@ -235,8 +236,9 @@ def registrations(host: Host, file: Path, *, within: Path | None = None) -> list
     Raises:
         BridgeError: the file cannot be read.
     """
+    text = read_config(file, within=within)
     with naming(file):
-        return [server for server in servers(host, read_config(file, within=within)) if server.is_ours]
+        return [server for server in servers(host, text) if server.is_ours]
 
 
 def _original(host: Host, backups: Sequence[Path]) -> str | None:

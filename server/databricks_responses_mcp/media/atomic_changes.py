@@ -60,9 +60,12 @@ def change_files(changes: Sequence[Change], policy: WritePolicy, journal: WriteJ
     """
     with journal.entry() as entry, Folders(policy.allowed) as folders:
         work = _Work(policy, folders)
-        for change in changes:
-            with _naming(change):
-                work.plan(change)
+        try:
+            for change in changes:
+                with _naming(change):
+                    work.plan(change)
+        except _ChangeError as error:
+            raise error.explained() from error.__cause__
         entry.begin_edit([planned.step for planned in work.planned], work.missing)
         try:
             for planned in work.planned:
@@ -73,12 +76,38 @@ def change_files(changes: Sequence[Change], policy: WritePolicy, journal: WriteJ
                     work.make(planned)
             entry.finish()
         except BaseException as error:
-            work.undo(error)
+            lost = work.undo()
+            if isinstance(error, _ChangeError):
+                raise error.explained(lost) from error.__cause__
             raise
         for planned in work.planned:
             if planned.folder is not None:
                 remove_copies(planned.step, planned.folder)
         return entry.problem
+
+
+@dataclass(eq=False)
+class _ChangeError(Exception):
+    """A change that cannot be made. What became of the others is known when they have been put back.
+
+    Attributes:
+        what: what happened, as a sentence without its end.
+    """
+
+    code: ErrorCode
+    what: str
+    hint: str
+    retryable: bool = False
+    advice: tuple[Advice, ...] = ()
+
+    def explained(self, lost: Sequence[str] = ()) -> BridgeError:
+        """Return the error for the caller.
+
+        Args:
+            lost: the names of the files that could not be put back.
+        """
+        state = f"these could not be put back: {', '.join(lost)}" if lost else "nothing was changed"
+        return BridgeError(self.code, f"{self.what}; {state}.", self.hint, retryable=self.retryable, advice=self.advice)
 
 
 class _Work:
@@ -145,8 +174,8 @@ class _Work:
             # Not `replace`: it would take the place of what somebody else has put there just now.
             folder.rename(step.new, step.name)
 
-    def undo(self, cause: BaseException) -> None:
-        """Put everything back; what cannot be is told in the error."""
+    def undo(self) -> list[str]:
+        """Put everything back; return the names of the files that could not be."""
         lost: list[str] = []
         for planned in reversed(self.planned):
             if planned.folder is None:
@@ -160,17 +189,14 @@ class _Work:
                 kept = f" (its content is in {planned.step.old} beside it)" if planned.step.old else ""
                 lost.append(f"{visible(planned.change.name)}{kept}")
         self._folders.remove(self._folders.made)
-        if lost and isinstance(cause, BridgeError):
-            cause.message = cause.message.replace(
-                "nothing was changed", f"these could not be put back: {', '.join(lost)}"
-            )
+        return lost
 
 
 def _unchanged(folder: Folder, name: str, change: Change) -> FileStatus | None:
     """The status of a file that is as it was read; None for one that is not there and should not be.
 
     Raises:
-        BridgeError: it is not.
+        _ChangeError: it is not.
     """
     status = folder.status(name)
     if change.digest is None:
@@ -182,9 +208,9 @@ def _unchanged(folder: Folder, name: str, change: Change) -> FileStatus | None:
     if not stat.S_ISREG(status.mode):
         raise _changed(change)
     if not status.mode & 0o222:
-        raise BridgeError(
+        raise _ChangeError(
             ErrorCode.PERMISSION_DENIED,
-            f"{shown(change.name)} is write-protected; nothing was changed.",
+            f"{shown(change.name)} is write-protected",
             "Allow writing to it first, if it is to be changed.",
         )
     if folder.digest(name) != change.digest:
@@ -201,19 +227,19 @@ def _naming(change: Change) -> Iterator[None]:
         raise _changed(change, "was made by somebody else meanwhile") from error
     except OSError as error:
         denied = isinstance(error, PermissionError)
-        raise BridgeError(
+        raise _ChangeError(
             ErrorCode.PERMISSION_DENIED if denied else ErrorCode.INTERNAL,
-            f"{shown(change.name)} could not be written ({error.strerror or error}); nothing was changed.",
+            f"{shown(change.name)} could not be written ({error.strerror or error})",
             "Change its permissions or those of its directory."
             if denied
             else "Check the disk and the path, or apply the diff yourself.",
         ) from error
 
 
-def _changed(change: Change, what: str = "was changed by somebody else since it was read") -> BridgeError:
-    return BridgeError(
+def _changed(change: Change, what: str = "was changed by somebody else since it was read") -> _ChangeError:
+    return _ChangeError(
         ErrorCode.INVALID_ARGUMENT,
-        f"{shown(change.name)} {what}; nothing was changed.",
+        f"{shown(change.name)} {what}",
         "The diff can also be applied by hand.",
         retryable=True,
         advice=(Advice(Action.EDIT_AGAIN),),

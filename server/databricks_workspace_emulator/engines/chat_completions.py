@@ -72,7 +72,7 @@ class ChatCompletions:
                     if chunk is None:
                         finish = "stop"
                         break
-                    piece, finish = _read_chunk(chunk, response.status_code, self.address)
+                    piece, finish = _read_chunk(chunk, response.status_code, self.address, said)
                     if piece:
                         said.append(piece)
                         yield piece
@@ -84,9 +84,6 @@ class ChatCompletions:
                 ) from error
             except (httpx.TransportError, EventTooLargeError) as error:
                 raise self._failure(ErrorCode.UPSTREAM_UNAVAILABLE, "broke off its answer", said) from error
-            except BridgeError as error:
-                error.partial = _partial(said)
-                raise
         if finish is None:
             raise self._failure(ErrorCode.UPSTREAM_UNAVAILABLE, "broke off its answer", said)
         limit_is_the_callers = request.max_output_tokens is not None and max_tokens == request.max_output_tokens
@@ -248,7 +245,15 @@ def _parse(data: bytes | bytearray) -> Any:
         return {}  # A server's comment or stray line is no reason to lose the answer.
 
 
-def _read_chunk(chunk: Any, status: int, address: str) -> tuple[str, str | None]:
+def _read_chunk(chunk: Any, status: int, address: str, said: list[str]) -> tuple[str, str | None]:
+    """Return the text of a chunk and why the answer ended, if it did.
+
+    Args:
+        said: the text until then, for the error.
+
+    Raises:
+        BridgeError: the chunk is an error.
+    """
     if not isinstance(chunk, dict):
         return "", None
     if chunk.get("error"):
@@ -259,6 +264,7 @@ def _read_chunk(chunk: Any, status: int, address: str) -> tuple[str, str | None]
             "Try again; if it stays, look at that server's log.",
             retryable=True,
             status=status,
+            partial=_partial(said),
         )
     choices = chunk.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
