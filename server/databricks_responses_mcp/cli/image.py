@@ -150,7 +150,7 @@ async def _image(
             try:
                 drawn = await _draw(app, drawing, taker, shown)
             except BridgeError as error:
-                partial = await _rescued(app, prompt, taker.extend(error.partial))
+                partial = await _rescued(app, taker, prompt, error.partial)
                 raise error.with_partial(partial) from error
         # Each picture that failed is told as an error of its own.
         notes = [said for outcome in drawn.outcomes for said in outcome.notes]
@@ -158,7 +158,7 @@ async def _image(
         if not notes:
             del facts["notes"]
         await forget_what_is_old(bridge)
-        return await _rescued(app, prompt, taker.extend(facts)), drawn.errors
+        return await _rescued(app, taker, prompt, facts), drawn.errors
 
 
 async def _draw(app: Any, drawing: Any, taker: "GeneratedImages", shown: Phases) -> "Drawn":
@@ -174,10 +174,15 @@ async def _draw(app: Any, drawing: Any, taker: "GeneratedImages", shown: Phases)
     )
 
 
-async def _rescued(app: Any, prompt: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Pictures that could not be saved where they should be are in memory, which ends with this command."""
+async def _rescued(app: Any, taker: "GeneratedImages", prompt: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return ``facts`` with the pictures; those that could not be saved are in memory, which ends with this command."""
+    facts = taker.extend(facts)
     if all("path" in picture for picture in facts.get("images", [])):
         return facts
+    # What is no picture keeps its note, which says so.
+    unsaved = (taken for taken in taker.taken if "path" not in taken.facts and taken.facts["mime_type"] != "text/plain")
+    outdated = {taken.problem for taken in unsaved}
+    facts = {**facts, "notes": [said for said in facts.get("notes", []) if said not in outdated]}
     import anyio.to_thread
 
     return await anyio.to_thread.run_sync(_save_elsewhere, app.unsaved, prompt, facts)
@@ -192,7 +197,7 @@ def _save_elsewhere(unsaved: "UnsavedPictures", prompt: str, facts: dict[str, An
     from databricks_responses_mcp.media.pictures import save_picture
 
     pictures: list[dict[str, Any]] = []
-    notes = [note for note in facts.get("notes", []) if "image://unsaved-" not in note]
+    notes = list(facts.get("notes", []))
     for picture in facts["images"]:
         if "path" in picture:
             pictures.append(picture)

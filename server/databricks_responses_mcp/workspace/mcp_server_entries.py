@@ -103,7 +103,7 @@ def _problems(name: str, entry: Any) -> Iterator[str]:
         if check is None:
             yield f".{key[:100]}: there is no such field; there are {', '.join(_CHECKS)}"
         elif value is not None and (problem := check(value)):
-            yield f".{key}{problem if problem.startswith(('.', '[')) else f': {problem}'}"
+            yield f".{key}{problem}"
 
 
 def _name_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
@@ -121,59 +121,60 @@ def _name_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
 
 def _check_url(value: Any) -> str:
     if not isinstance(value, str):
-        return "it takes a URL"
+        return ": it takes a URL"
     try:
         parts = urlsplit(value)
         host = parts.hostname or ""
         _ = parts.port
     except ValueError:
-        return "this is not a URL"
+        return ": this is not a URL"
     if not host or parts.scheme not in ("https", "http") or not re.fullmatch(r"[\x21-\x7e]+", value):
-        return "it takes an https:// URL"
+        return ": it takes an https:// URL"
     if "@" in parts.netloc or "${" in value:
-        return "secrets go into authorization or headers, not into the URL"
-    return "" if parts.scheme == "https" or is_loopback(host) else "it takes https://; plain http is not encrypted"
+        return ": secrets go into authorization or headers, not into the URL"
+    return "" if parts.scheme == "https" or is_loopback(host) else ": it takes https://; plain http is not encrypted"
 
 
 def _check_secret(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        return "it takes a text of one line, such as ${MY_TOKEN}"
-    return "${ is not followed by the NAME} of a variable" if "${" in re.sub(REFERENCE, "", value) else ""
+        return ": it takes a text of one line, such as ${MY_TOKEN}"
+    return ": ${ is not followed by the NAME} of a variable" if "${" in re.sub(REFERENCE, "", value) else ""
 
 
 def _check_headers(value: Any) -> str:
     if not isinstance(value, dict):
-        return "it takes an object of texts"
+        return ": it takes an object of texts"
     for key, text in value.items():
         if not re.fullmatch(_HEADER, key):
-            return f"{key[:100]!r} is no header's name"
+            return f": {key[:100]!r} is no header's name"
         if problem := _check_secret(text):
-            return f".{key}: {problem}"
+            return f".{key}{problem}"
     return ""
 
 
 def _check_names(value: Any) -> str:
     sound = isinstance(value, list) and value and all(isinstance(name, str) and name for name in value)
-    return "" if sound else "it takes a list of tools' names"
+    return "" if sound else ": it takes a list of tools' names"
 
 
 def _check_approval(value: Any) -> str:
     if value in ("always", "never"):
         return ""
     if not isinstance(value, dict) or not value or set(value) - {"always", "never"}:
-        return 'it takes "always", "never", or {"always": {"tool_names": […]}, "never": {"tool_names": […]}}'
+        return ': it takes "always", "never", or {"always": {"tool_names": […]}, "never": {"tool_names": […]}}'
     for key, rule in value.items():
         if not isinstance(rule, dict) or set(rule) != {"tool_names"}:
             return f'.{key}: it takes {{"tool_names": […]}}'
         if problem := _check_names(rule["tool_names"]):
-            return f".{key}.tool_names: {problem}"
+            return f".{key}.tool_names{problem}"
     return ""
 
 
 def _check_text(value: Any) -> str:
-    return "" if isinstance(value, str) else "it takes a text"
+    return "" if isinstance(value, str) else ": it takes a text"
 
 
+# Each returns what is wrong with a value, where in it and what, as in ``.name: it takes a text``; empty if it is right.
 _CHECKS: Mapping[str, Callable[[Any], str]] = {
     "url": _check_url,
     "authorization": _check_secret,
