@@ -382,8 +382,8 @@ async def test_what_makes_no_sense_is_refused(account: CommandLine, home: Path) 
                 "2: invalid_argument: --command cannot be read: No closing quotation. Check its quotes."
             ],
             "zed --profile prod": [
-                "3: not_configured: There is no profile prod in .databrickscfg; it has dev. Correct",
-                "DATABRICKS_CONFIG_PROFILE, or run `databricks auth login --profile prod`.",
+                "3: not_configured: There is no profile prod in .databrickscfg; it has dev. Name another profile, or",
+                "create this one. To sign in, run `databricks auth login --profile prod`.",
             ],
             "windsurf --project": [
                 "2: invalid_argument: Windsurf has no file for a project's servers. Leave --project out: its user's",

@@ -95,6 +95,45 @@ async def test_at_a_terminal_the_profile_is_made_only_if_its_user_says_so(
     assert (home / ".cursor" / "mcp.json").exists() == (answer == "y")
 
 
+async def test_a_profile_that_was_named_is_made_with_its_name_if_that_is_wanted(
+    account: CommandLine, home: Path
+) -> None:
+    refused = await account.run("install", "claude-code", "--profile", "work")
+    assert (folded(refused.err), refused.code, list(home.iterdir())) == (
+        """\
+not_configured: There is no profile work.
+  Name another profile, or add --yes to create this one from DATABRICKS_TOKEN.
+""",
+        3,
+        [],
+    )
+    shown = await account.run("install", "claude-code", "--profile", "work", "-y", "--print")
+    assert ('"DATABRICKS_CONFIG_PROFILE": "work"' in shown.out, shown.code, list(home.iterdir())) == (True, 0, [])
+    for _ in range(2):
+        made = await account.run("install", "claude-code", "cursor", "--profile", "work", "-y")
+        assert (made.err, made.code) == ("", 0)
+    assert (home / ".databrickscfg").read_text(encoding="utf-8") == f"[work]\nhost = {HOST}\ntoken = {TOKEN}\n"
+    for file in (home / ".claude.json", home / ".cursor" / "mcp.json"):
+        written = file.read_text(encoding="utf-8")
+        assert ('"DATABRICKS_CONFIG_PROFILE": "work"' in written, TOKEN in written) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["a]\n[b", "__settings__", " ", "[x", "x" * 200])
+async def test_a_name_that_no_profile_can_have_makes_none(account: CommandLine, home: Path, name: str) -> None:
+    ran = await account.run("install", "cursor", "--profile", name, "-y")
+    assert (ran.code, "cannot be the name of a profile" in folded(ran.err), list(home.iterdir())) == (2, True, [])
+
+
+async def test_a_profile_that_is_empty_is_not_made_a_second_time(account: CommandLine, home: Path) -> None:
+    (home / ".databrickscfg").write_text(f"[work]\n[{PROFILE}]\n", encoding="utf-8")
+    ran = await account.run("install", "cursor", "--profile", "work", "-y")
+    assert (ran.err, ran.code) == ("", 0)
+    assert (home / ".databrickscfg").read_text(encoding="utf-8") == f"[work]\n[{PROFILE}]\n"
+    ran = await account.run("install", "cursor", "-y")
+    assert (ran.err, ran.code) == ("", 0)
+    assert (home / ".databrickscfg").read_text(encoding="utf-8").count(f"[{PROFILE}]") == 1
+
+
 async def test_print_writes_no_profile(account: CommandLine, home: Path) -> None:
     ran = await account.run("install", "cursor", "--print", "--yes")
     assert (f'"DATABRICKS_CONFIG_PROFILE": "{PROFILE}"' in ran.out, ran.code) == (True, 0)

@@ -13,7 +13,7 @@ from databricks_responses_mcp.cli.errors import EXIT_CODES, tell
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.cli.printing import note, prepare_streams, write_json, write_out
 from databricks_responses_mcp.cli.tables import aligned
-from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registry import HOSTS, find_host
@@ -138,7 +138,7 @@ def _order(hosts: list[Host], machine: Machine, project: Path | None, **given: A
     elif given["token_in_file"]:
         sign_in = launch_command.sign_in_by_token(os.environ)
     elif given["profile"]:
-        sign_in = launch_command.sign_in_by_profile(given["profile"], os.environ)
+        sign_in = _named_profile(given["profile"], yes=given["yes"], printed=given["printed"])
     elif project is not None:
         sign_in = launch_command.shared_sign_in(os.environ)
     else:
@@ -181,13 +181,44 @@ def _prefer_profile(sign_in: Any, *, yes: bool, printed: bool) -> Any:
     name = new_profile.new_name(os.environ)
     if printed:
         return SignIn({"DATABRICKS_CONFIG_PROFILE": name}) if yes else sign_in
-    if not yes:
-        if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()):
-            return sign_in
-        note(f"{sign_in.forwarded[0]} is set in this shell only, where a host of the desktop does not find it.")
-        if not click.confirm(f"Make the profile {name} of it in ~/.databrickscfg, readable by you alone?", err=True):
-            return sign_in
+    why = f"{sign_in.forwarded[0]} is set in this shell only, where a host of the desktop does not find it."
+    if not yes and not _confirms(name, why):
+        return sign_in
     return new_profile.write_profile(name, values, os.environ)
+
+
+def _named_profile(name: str, *, yes: bool, printed: bool) -> Any:
+    """Return the sign-in by the profile that was named; if it does not exist, it is created if its owner agrees.
+
+    Raises:
+        BridgeError: ``not_configured``, if there is no such profile and nothing to create it from;
+            ``invalid_argument`` for a name that no profile can have.
+    """
+    from databricks_responses_mcp.cli import new_profile
+    from databricks_responses_mcp.cli.launch_command import SignIn, secret_variable, sign_in_by_profile
+
+    variable = secret_variable(os.environ)
+    if variable is None or name in new_profile.names_in_use(os.environ):
+        return sign_in_by_profile(name, os.environ)
+    new_profile.check_name(name)
+    values = new_profile.profile_values(variable, os.environ)
+    if printed and yes:
+        return SignIn({"DATABRICKS_CONFIG_PROFILE": name})
+    if printed or not (yes or _confirms(name, f"There is no profile {name}, and {variable} is set.")):
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            f"There is no profile {name}.",
+            f"Name another profile, or add --yes to create this one from {variable}.",
+        )
+    return new_profile.write_profile(name, values, os.environ)
+
+
+def _confirms(name: str, why: str) -> bool:
+    """Ask at the terminal whether to create a profile from the variables; without a terminal the answer is no."""
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()):
+        return False
+    note(why)
+    return click.confirm(f"Make the profile {name} of it in ~/.databrickscfg, readable by you alone?", err=True)
 
 
 def _told(done: Any, order: Any, *, here: bool) -> Iterator[str]:

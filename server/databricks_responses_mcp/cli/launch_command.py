@@ -204,6 +204,12 @@ def sign_in_by_token(environ: Mapping[str, str]) -> SignIn:
     return SignIn(values, words="with the token, which now stands in the file", secret=True)
 
 
+def secret_variable(environ: Mapping[str, str]) -> str | None:
+    """Return the variable that holds what the environment signs in with; None without a workspace or a secret."""
+    forwarded = _by_environment(environ).forwarded if _value(environ, "DATABRICKS_HOST") else ()
+    return forwarded[0] if forwarded else None
+
+
 def profiles(environ: Mapping[str, str]) -> list[str]:
     """The profiles of ``~/.databrickscfg`` that say something.
 

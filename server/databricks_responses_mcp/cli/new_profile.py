@@ -1,17 +1,19 @@
 """A profile made from variables of a shell: hosts that are started from the desktop do not have the variables."""
 
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 
 from databricks_responses_mcp.cli.launch_command import SignIn, profiles
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.hosts.config_file import read_config, write_config
 from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.workspace.credentials import checked_token
 from databricks_responses_mcp.workspace.host import normalise_host
-from databricks_responses_mcp.workspace.profiles import config_path, read_profile
+from databricks_responses_mcp.workspace.profiles import config_path, read_config_file, read_profile
 
+_NAME = re.compile(r"[\w.@-]{1,100}")
 _KEYS = {
     "DATABRICKS_TOKEN": {"token": "DATABRICKS_TOKEN"},
     "DATABRICKS_CLIENT_SECRET": {"client_id": "DATABRICKS_CLIENT_ID", "client_secret": "DATABRICKS_CLIENT_SECRET"},
@@ -50,9 +52,35 @@ def matching_profile(values: Mapping[str, str], environ: Mapping[str, str]) -> s
     return None
 
 
+def names_in_use(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the headings of the file of profiles; a second one of the same name would make it unreadable.
+
+    Raises:
+        BridgeError: ``not_configured``, if the file is there and cannot be read.
+    """
+    try:
+        return frozenset(read_config_file(environ).profiles)
+    except FileNotFoundError:
+        return frozenset()
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the heading of a profile.
+
+    Raises:
+        BridgeError: ``invalid_argument``.
+    """
+    if not _NAME.fullmatch(name) or name == "__settings__":
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{quoted(name)} cannot be the name of a profile.",
+            "Use letters, digits, and the characters . _ @ and -.",
+        )
+
+
 def new_name(environ: Mapping[str, str]) -> str:
     """Return a name that no profile has."""
-    taken = set(profiles(environ))
+    taken = names_in_use(environ)
     names = (SERVER.distribution if number == 1 else f"{SERVER.distribution}-{number}" for number in range(1, 1000))
     return next(name for name in names if name not in taken)
 
