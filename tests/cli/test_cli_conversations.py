@@ -273,11 +273,11 @@ async def test_a_summary_stands_for_the_turns_so_far(cli: CommandLine, emulator:
         Ran(
             out="""\
 No model was asked: this is the embedded workspace's rule engine.
-You sent 274 characters in 51 words, beginning: “Sum this conversation up, so that it can be gone on
-with …”
+You sent 271 characters in 49 words, beginning: “Sum this conversation up, so that it can be
+continued from your …”
 The conversation has 1 earlier answer.
 """,
-            err="(embedded-rules as databricks-gpt-5, 87 tokens in, 58 tokens out, conversation CONVERSATION)\n",
+            err="(embedded-rules as databricks-gpt-5, 86 tokens in, 56 tokens out, conversation CONVERSATION)\n",
             code=0,
         )
     )
@@ -292,8 +292,8 @@ The conversation has 1 earlier answer.
         Ran(
             out="",
             err="""\
-invalid_argument: Conversation 'CONVERSATION' is nothing but a summary already.
-  Go on with it: `databricks-responses-mcp ask --conversation ID`.
+invalid_argument: Conversation 'CONVERSATION' already consists of a summary only.
+  To continue it, run `databricks-responses-mcp ask --conversation CONVERSATION`.
 """,
             code=2,
         )

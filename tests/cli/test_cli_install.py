@@ -374,7 +374,7 @@ async def test_what_makes_no_sense_is_refused(account: CommandLine, home: Path) 
             "zed --name two words": [
                 "2: --name takes letters, digits, hyphens and underscores, which every host can show."
             ],
-            "zed --project nowhere": ["2: Invalid value for --project: 'nowhere' is no folder."],
+            "zed --project nowhere": ["2: Invalid value for --project: 'nowhere' is not a folder."],
             "zed --env 1=2": [
                 "2: invalid_argument: --env takes NAME=VALUE or NAME, not '1=2'. Start with a variable's name."
             ],

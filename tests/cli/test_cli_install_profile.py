@@ -33,7 +33,7 @@ async def test_a_host_of_the_desktop_is_not_told_to_fetch_what_only_the_shell_ha
             """\
 not_configured: Cursor is started from the desktop, and DATABRICKS_TOKEN is set in this shell only.
   Add --yes to have a profile made of it in ~/.databrickscfg, or name one with --profile; --env
-DATABRICKS_TOKEN writes the reference all the same, for a Cursor that is started from this shell.
+DATABRICKS_TOKEN still writes the reference, for a Cursor that is started from this shell.
 """,
             "",
             3,

@@ -69,7 +69,7 @@ No model was asked: this is the embedded workspace's rule engine.
 You sent 61 characters in 11 words, beginning: “Say hello File: app.py (3 lines) ``` import os
 print(1) ```”
 [tool] apply_patch_call gave: Done.
-Nothing is written yet: `git apply` in HERE writes just this; --apply asks the model anew, and
+Nothing is written yet: `git apply` in HERE writes just this; --apply asks the model again, and
 writes its answer.
 (embedded-rules as databricks-gpt-5, 359 tokens in, 83 tokens out, conversation CONVERSATION)
 """,

@@ -187,6 +187,17 @@ async def test_an_error_is_broken_at_words(cli: CommandLine, columns: int) -> No
     assert "`databricks-responses-mcp\n  models`" in said or "`databricks-responses-mcp models`" in said
 
 
+async def test_the_findings_of_the_doctor_are_broken_at_words(cli: CommandLine) -> None:
+    screen = Screen(columns=60)
+    async with cli.started("doctor", "--no-call", stdout=screen.theirs, TERM="dumb", COLUMNS="") as process:
+        os.close(screen.theirs)
+        said = await screen.rest()
+        await process.wait()
+    # A path is one word, and stays whole.
+    assert [line for line in said.splitlines() if len(line) >= 60 and " " in line.strip()] == []
+    assert "pictures:" in said
+
+
 async def test_piped_text_stays_as_it_is(cli: CommandLine) -> None:
     said = "word " * 100
     ran = await cli.run("ask", f"[[say {said}end]]", COLUMNS="60")

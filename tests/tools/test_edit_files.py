@@ -418,7 +418,7 @@ async def test_a_preview_of_files_that_have_changed_since_is_refused_as_failed(
     )
     assert [operation["status"] for operation in facts["operations"]] == ["not_written"]
     assert "completed" not in json.dumps(facts)
-    assert "was changed by somebody else since it was read; nothing was changed" in content[0].text
+    assert "was changed by another program since it was read; nothing was changed" in content[0].text
     assert source.read_text() == "by the user\n"
 
 

@@ -272,7 +272,7 @@ async def test_bytes_that_are_no_picture_are_not_written_but_stay_readable(
     facts = taker.extend({})
     assert "path" not in facts["images"][0]
     assert app.unsaved.get(facts["images"][0]["uri"].partition("://")[2]) == data
-    assert "is not written to the disk: it is no PNG, JPEG, WEBP or GIF" in facts["notes"][0]
+    assert "is not written to the disk: it is not a PNG, JPEG, WEBP or GIF" in facts["notes"][0]
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

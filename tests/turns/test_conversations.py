@@ -148,7 +148,7 @@ async def test_two_that_go_on_at_once_lose_nothing(bridge: Bridge, emulator: Run
         assert kept == {"Here": ["One", "Here"], "There": ["One", "There"]}
         apart = [outcome for outcome in outcomes.values() if outcome.conversation_id != first.conversation_id]
         assert len(apart) == 1
-        assert f"went on with {first.conversation_id} meanwhile" in apart[0].notes[0]
+        assert f"continued {first.conversation_id} at the same time" in apart[0].notes[0]
         # Both go on, in either process.
         for outcome in outcomes.values():
             again = await say(other, "On", outcome.conversation_id)
@@ -381,7 +381,7 @@ async def test_a_store_that_fails_costs_no_answer_and_gets_the_turns_when_it_wor
         store.mkdir()
     fourth = await say(bridge, "Four", first.conversation_id)
     assert fourth.conversation_id == first.conversation_id
-    assert "kept anew" in fourth.notes[-1]
+    assert "stored again" in fourth.notes[-1]
     async with another(emulator, tmp_path) as other:
         await say(other, "Five", fourth.conversation_id)
         assert said_by_user(sent(emulator)) == ["One", "Two", "Three", "Four", "Five"]
@@ -472,7 +472,7 @@ async def test_a_conversation_outlives_the_deletion_of_its_store_while_it_is_in_
         await say(bridge, "Something else")
     second = await say(bridge, "Two", first.conversation_id)
     assert second.conversation_id == first.conversation_id
-    assert "kept anew" in second.notes[-1]
+    assert "stored again" in second.notes[-1]
     assert said_by_user(sent(emulator)) == ["One", "Two"]
     assert not (await say(bridge, "Three", first.conversation_id)).notes
     async with another(emulator, tmp_path) as other:

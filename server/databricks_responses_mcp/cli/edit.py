@@ -174,7 +174,7 @@ def _tell(facts: dict[str, Any], *, whole: bool) -> None:
         note(f"Written; paths are relative to {facts['directory']}.", fg="green")
     elif whole:
         exactly = f"`git apply` in {facts['directory']} writes just this; "
-        note(f"Nothing is written yet: {exactly}--apply asks the model anew, and writes its answer.", fg="yellow")
+        note(f"Nothing is written yet: {exactly}--apply asks the model again, and writes its answer.", fg="yellow")
     else:
         note("Nothing was written: it is not finished, or not to be written like that.", fg="yellow")
 

@@ -35,7 +35,7 @@ def _path(output: str) -> Path:
         path = Path(output).expanduser().absolute()
         path.is_file()  # a null character would be found only now
     except (RuntimeError, OSError, ValueError) as error:
-        raise _refused(f"--output {output!r} is no path: {error}.", "Name a file.") from error
+        raise _refused(f"--output {output!r} is not a path: {error}.", "Name a file.") from error
     return path
 
 

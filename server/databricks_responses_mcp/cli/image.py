@@ -223,7 +223,7 @@ def _target(save_to: str) -> str:
         return str(Path(save_to).expanduser().absolute())
     except (RuntimeError, OSError, ValueError) as error:
         raise BridgeError(
-            ErrorCode.INVALID_ARGUMENT, f"--save-to {save_to!r} is no path: {error}.", "Give a folder or a file."
+            ErrorCode.INVALID_ARGUMENT, f"--save-to {save_to!r} is not a path: {error}.", "Give a folder or a file."
         ) from error
 
 

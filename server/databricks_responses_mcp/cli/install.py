@@ -241,7 +241,7 @@ def _told(done: Any, order: Any, *, here: bool) -> Iterator[str]:
     if done.next:
         yield f"  Next: {done.next}"
         if not here:
-            yield f"  {host.title} was not found on this machine; its file is made all the same."
+            yield f"  {host.title} was not found on this machine; its file was created anyway."
 
 
 def _list(machine: Machine, project: Path, *, as_json: bool) -> None:
@@ -295,7 +295,7 @@ def _known() -> str:
 def _folder(text: str) -> Path:
     folder = Path(text).absolute()
     if not folder.is_dir():
-        raise click.BadParameter(f"{text!r} is no folder.", param_hint="--project")
+        raise click.BadParameter(f"{text!r} is not a folder.", param_hint="--project")
     return folder
 
 

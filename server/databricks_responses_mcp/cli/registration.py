@@ -291,7 +291,7 @@ def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
             ErrorCode.NOT_CONFIGURED,
             f"{host.title} is started from the desktop, and {names} is set in this shell only.",
             f"Add --yes to have a profile made of it in ~/.databrickscfg, or name one with --profile; --env "
-            f"{shell_only[0]} writes the reference all the same, for a {host.title} that is started from this shell.",
+            f"{shell_only[0]} still writes the reference, for a {host.title} that is started from this shell.",
         )
     env = {**order.sign_in.env, **order.env}
     words = order.command if order.project is None else order.portable

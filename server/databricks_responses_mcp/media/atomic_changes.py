@@ -201,7 +201,7 @@ def _unchanged(folder: Folder, name: str, change: Change) -> FileStatus | None:
     status = folder.status(name)
     if change.digest is None:
         if status is not None:
-            raise _changed(change, "was made by somebody else meanwhile")
+            raise _changed(change, "was created by another program in the meantime")
         return None
     if status is None:
         raise _changed(change, "is gone")
@@ -224,7 +224,7 @@ def _naming(change: Change) -> Iterator[None]:
     try:
         yield
     except FileExistsError as error:
-        raise _changed(change, "was made by somebody else meanwhile") from error
+        raise _changed(change, "was created by another program in the meantime") from error
     except OSError as error:
         denied = isinstance(error, PermissionError)
         raise _ChangeError(
@@ -236,7 +236,7 @@ def _naming(change: Change) -> Iterator[None]:
         ) from error
 
 
-def _changed(change: Change, what: str = "was changed by somebody else since it was read") -> _ChangeError:
+def _changed(change: Change, what: str = "was changed by another program since it was read") -> _ChangeError:
     return _ChangeError(
         ErrorCode.INVALID_ARGUMENT,
         f"{shown(change.name)} {what}",

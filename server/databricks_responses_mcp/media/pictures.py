@@ -128,7 +128,7 @@ def save_picture(
     if policy is not None and (image_format not in ACCEPTED_FORMATS or size[0] is None):
         raise BridgeError(
             ErrorCode.UPSTREAM_ERROR,
-            "What the model sent is not written to the disk: it is no PNG, JPEG, WEBP or GIF.",
+            "What the model sent is not written to the disk: it is not a PNG, JPEG, WEBP or GIF.",
             "Ask for the picture again.",
             retryable=True,
         )

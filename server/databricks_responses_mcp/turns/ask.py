@@ -221,7 +221,7 @@ def _check_question(bridge: Bridge, question: Question) -> None:
         if argument is not None and value is not None and not isinstance(value, Mapping):
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
-                f"`extra` has a {name} that is no object, so the argument beside it cannot be put into it.",
+                f"`extra` has a {name} that is not an object, so the argument beside it cannot be put into it.",
                 f"Give {name} as an object, or leave one of the two out.",
             )
     if question.mcp_servers:
@@ -242,6 +242,6 @@ def _check_question(bridge: Bridge, question: Question) -> None:
     if question.tool_choice is not None and _tool_choice(bridge, question) is None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"tool_choice {quoted(question.tool_choice)} is no mode and no tool of this call.",
+            f"tool_choice {quoted(question.tool_choice)} is neither a mode nor a tool of this call.",
             "Use none, auto, required, or the name or type of one of `tools` or `mcp_servers`.",
         )

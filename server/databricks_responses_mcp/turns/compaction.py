@@ -15,7 +15,7 @@ from databricks_responses_mcp.turns.pipeline import SURFACE, RequestParts, send_
 from databricks_responses_mcp.turns.usage import TurnUsage
 
 _ASK = """\
-Sum this conversation up, so that it can be gone on with from your summary alone. Keep what was asked for and why, \
+Sum this conversation up, so that it can be continued from your summary alone. Keep what was asked for and why, \
 what was decided and found out, names, numbers, code and wording that still matter, and what is open. Leave out \
 small talk and detours. Write only the summary."""
 _MOST_SPLITS = 4

@@ -34,7 +34,7 @@ _LOAD_SECONDS = 15.0
 _TITLE_CHARACTERS = 80
 _TITLE_SOURCE_CHARACTERS = 2000
 _REPLACED = (
-    "The store was deleted or replaced while this server ran; the conversation was still in memory and was kept anew."
+    "The store was deleted or replaced while this server ran; the conversation was in memory and was stored again."
 )
 
 
@@ -300,7 +300,8 @@ class Conversations:
         self._let_go(old)
         conversation.conversation_id = _new_id()
         conversation.unkept = len(conversation.history)
-        return f"Somebody else went on with {old} meanwhile: this turn begins {conversation.conversation_id}, a copy."
+        new = conversation.conversation_id
+        return f"Another process continued {old} at the same time: this turn starts {new}, a copy."
 
     async def _bring_up_to_date(self, conversation: Conversation) -> None:
         if conversation.unkept:
@@ -398,4 +399,4 @@ def _new_id() -> str:
 
 
 def _unkept(reason: str) -> str:
-    return f"This turn could not be kept: {reason} The conversation can be gone on with until this process ends."
+    return f"This turn could not be kept: {reason} The conversation can be continued until this process ends."

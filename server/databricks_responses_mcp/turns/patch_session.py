@@ -143,7 +143,7 @@ class PatchSession:
                 result = await _applied(self.after[name], diff, "update")
                 text, notes = result.text, result.notes
         else:
-            raise PatchError(f"{quoted(kind)} is no operation. Use create_file, update_file or delete_file.")
+            raise PatchError(f"{quoted(kind)} is not an operation. Use create_file, update_file or delete_file.")
         await self._admit(name, text)
         if text is None:
             del self.after[name]

@@ -226,8 +226,8 @@ def _check_is_answer(received: Any, model: str) -> None:
         ErrorCode.UNSUPPORTED_BY_MODEL,
         f'{model} answered {{"predictions": …}}: it is a custom model with a schema of its own, which speaks neither '
         "the Responses API nor Chat Completions.",
-        "The same will come again. Ask it with its own schema (`databricks serving-endpoints query`), or log it anew "
-        "as a chat model or an agent (MLflow ChatModel, ResponsesAgent).",
+        "Asking again gives the same. Query it with its own schema (`databricks serving-endpoints query`), or log it "
+        "again as a chat model or an agent (MLflow ChatModel, ResponsesAgent).",
         partial={"text": text, "status": "failed", "model": model, "endpoint": model},
     )
 

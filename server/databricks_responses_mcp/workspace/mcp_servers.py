@@ -143,7 +143,7 @@ async def _workspace_access(name: str, access: Access) -> dict[str, Any]:
     if scheme.lower() != "bearer" or not token.strip():
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
-            "The workspace is signed in to without a token, so the model cannot be let into its MCP server "
+            "The workspace is signed in to without a token, so the model cannot be given access to its MCP server "
             f"{quoted(name)}.",
             "Sign in with OAuth or a personal access token.",
         )
