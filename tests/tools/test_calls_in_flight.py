@@ -13,6 +13,8 @@ import pytest
 from mcp.types import ElicitResult, InputRequiredResult
 
 from databricks_responses_mcp.calls import approvals, idempotency, jobs
+from databricks_responses_mcp.calls.tool_call import ToolCall
+from databricks_responses_mcp.errors import BridgeError
 from databricks_workspace_emulator.server import RunningEmulator
 from databricks_workspace_emulator.state import Hold
 from harness import Connect, Host
@@ -311,3 +313,21 @@ async def test_a_task_that_was_cancelled_before_the_model_began_frees_its_key_an
                 answer = await host.result(answer["taskId"])
             status = answer["structuredContent"]["status"]
             assert (requests(emulator) - before, status) == (count, "completed" if count == 2 else "cancelled")
+
+
+async def test_the_causes_of_a_failure_come_to_an_end(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors: list[BaseException | None] = []
+    failure = ToolCall.failure
+
+    def noted(call: ToolCall, error: BridgeError) -> Any:
+        errors.append(error)
+        return failure(call, error)
+
+    monkeypatch.setattr(ToolCall, "failure", noted)
+    async with connect() as host:
+        _, facts, failed = await host.call(ASK, prompt="Hi", conversation_id="conv_0")
+    assert (failed, facts["error"]["code"]) == (True, "not_found")
+    # Whoever looks for the first cause must not look for ever.
+    while (error := errors[-1]) is not None:
+        assert error not in errors[:-1]
+        errors.append(error.__cause__)

@@ -236,6 +236,8 @@ class ToolCall:
             failure = self.job.attach(error)
             if not failure.may_be_paid:
                 await self.release_key()
+            if failure is error:
+                raise
             raise failure from error
         except anyio.get_cancelled_exc_class():
             if self.task is not None and not self.job.partial.events:
