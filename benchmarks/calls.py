@@ -7,7 +7,7 @@ from benchmarks.measuring import Row, compare, percentile, rows_measured
 from benchmarks.processes import ASK, ASK_STREAMED, BRIDGE, FLOOR, LEGACY, McpServer, server_environ, upstream
 from benchmarks.running import Run
 
-CPU_TARGET = 2.0
+CPU_TARGET = 1.5
 IN_FLIGHT = 32
 PLAIN = "bare SDK server, one httpx call"
 STREAMED = "bare SDK server, the same stream by httpx-sse"

@@ -8,7 +8,8 @@ from benchmarks.measuring import Row, compare, rows_measured
 from benchmarks.processes import ASK, BRIDGE, FLOOR, LEGACY, MODERN, McpServer, server_environ, upstream
 from benchmarks.running import Run
 
-TARGET = 0.85
+TARGET = 0.75
+FIRST_ANSWER_TARGET = 1.0
 BARE = "bare SDK server"
 _ERAS = (LEGACY, MODERN)
 _ROUNDS = 21
@@ -52,7 +53,12 @@ def run(run: Run) -> list[Row]:
             if era == LEGACY:
                 # What was put off must not come back dearer: a first call that follows at once pays for it.
                 rows += [
-                    _row("time to a first answer", [s.answered for s in ours], [s.answered for s in floor]),
+                    _row(
+                        "time to a first answer",
+                        [s.answered for s in ours],
+                        [s.answered for s in floor],
+                        FIRST_ANSWER_TARGET,
+                    ),
                     _row("CPU to a first answer", [s.answered_cpu for s in ours], [s.answered_cpu for s in floor]),
                 ]
     return rows_measured(rows)
