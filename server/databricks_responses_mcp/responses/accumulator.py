@@ -187,6 +187,12 @@ class ResponseAssembler:
         counts = usage.values() if isinstance(usage, dict) else (usage,)
         return not (self._slots or self._final_output or self.partial_images or self.malformed or any(counts))
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether any item is an ``image_generation_call``, with or without a picture."""
+        items = [*(slot.item for slot in self._slots.values()), *(self._final_output or ())]
+        return any(item.get("type") == "image_generation_call" for item in items)
+
     def end_of_stream(self, *, marked: bool = False) -> None:
         """Tell that the stream ended in order without a terminal event, as agents' streams do.
 

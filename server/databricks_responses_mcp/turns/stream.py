@@ -147,7 +147,7 @@ async def _read_answer(
         if on_wait is not None:
             await on_wait(refusal.code.value.replace("_", " "), wait)
         await anyio.sleep(wait)
-    if call.take_image is not None:
+    if call.take_image is not None and assembler.has_pictures:
         for image in pictures_of(assembler.result().output):
             if picture_base64(image) is not None:
                 await call.take_image(image)
