@@ -75,9 +75,10 @@ _EXPONENTS = [n / 100 for n in range(5, 301)]
 def fitted_exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     """The k of the curve ``fixed + factor * size ** k`` that is nearest to the costs; 0 if they do not grow.
 
-    Errors are relative, and the fixed part is at least 0. Costs that grow by less than a tenth do not grow.
+    Errors are relative, and the fixed part is at least 0. Costs of which the last is less than a tenth more than the
+    first do not grow.
     """
-    if max(costs) < 1.1 * costs[0]:
+    if costs[-1] < 1.1 * costs[0]:
         return 0.0
     return min(_EXPONENTS, key=lambda k: _error(sizes, costs, k))
 
