@@ -192,7 +192,7 @@ async def test_the_next_sweep_completes_a_cancelled_one(stores: Callable[[], Sto
                 await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
 
-    assert await ids(store) == ["new"]
+    assert (await ids(store), await store.count_conversations()) == (["new"], 1)
     with pytest.raises(TurnConflictError):
         await store.add_turn("large", a_turn(13), STATE, title="")
     assert await store.sweep(now=1.0, keep_seconds=None, most_bytes=1000) <= 1
