@@ -63,4 +63,5 @@ def _instructions(command: tuple[str, ...], call: dict[str, Any], environ: Mappi
 
 
 def _control(what: str, pid: int) -> None:
-    subprocess.run(["callgrind_control", what, str(pid)], check=True, stdout=subprocess.DEVNULL, timeout=60)
+    command = ["callgrind_control", what, str(pid)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)

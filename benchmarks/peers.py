@@ -100,7 +100,9 @@ def _install(peer: _Peer, folder: Path) -> bool:
     command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     try:
         venv.create(folder, with_pip=True)
-        subprocess.run([*command, peer.package, *peer.besides], check=True, timeout=_INSTALL_SECONDS)
+        subprocess.run(
+            [*command, peer.package, *peer.besides], check=True, timeout=_INSTALL_SECONDS, stderr=subprocess.DEVNULL
+        )
     except (subprocess.SubprocessError, OSError) as error:
         print(f"{peer.package} cannot be installed: {error}", file=sys.stderr)
         return False
