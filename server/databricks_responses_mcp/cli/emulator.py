@@ -84,6 +84,7 @@ async def _serve(
             async with run_emulator(engine=chosen.engine, port=port, token=token, faults=queue) as running:
                 listening = True
                 running.state.switches.legacy_names = not moved
+                running.state.switches.supervisor = True  # a preview, for whoever wants to try it
                 write_out(_json_line(running.host, running.token) if as_json else _words(running.host, running.token))
                 note(f"{chosen.note} Ctrl-C ends the workspace.")
                 if isinstance(chosen.engine, Startable):
