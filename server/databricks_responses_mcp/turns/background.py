@@ -23,7 +23,7 @@ _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 10.0
 MOST_FAILED_POLLS = 5
 """Failures in a row after which a response is no longer asked for."""
-_CANCEL_SECONDS = 10.0
+_CANCEL_SECONDS = 5.0
 
 
 async def run_in_background(
