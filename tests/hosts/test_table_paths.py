@@ -179,7 +179,7 @@ def test_a_host_is_detected_by_its_files(key: str, tmp_path: Path) -> None:
         home = tmp_path / platform
         machine = Machine(platform, home, {"PATH": ""})
         assert not host(key).is_present(machine)
-        sign = host(key).signs(machine)[0]
+        sign = host(key).usage_paths(machine)[0]
         assert sign.is_relative_to(home)
         sign.mkdir(parents=True)
         assert host(key).is_used(machine)

@@ -52,7 +52,7 @@ def read_config(path: Path, *, within: Path | None = None) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise _failed("read", path, error) from None
+        raise _system_error("read", path, error) from None
     if data is None:
         raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"{path} is not a regular file.", "Move it away.")
     if len(data) > _LARGEST:
@@ -94,7 +94,7 @@ def write_config(path: Path, text: str, *, previous: str, within: Path | None = 
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target):
+        with _lock(target):
             temporary = _write_beside(target, data)
             _expect_unchanged(target, previous)
             if target.exists():
@@ -105,7 +105,7 @@ def write_config(path: Path, text: str, *, previous: str, within: Path | None = 
     except OSError as error:
         if backup is not None:
             backup.unlink(missing_ok=True)
-        raise _failed("write", path, error) from None
+        raise _system_error("write", path, error) from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -125,13 +125,13 @@ def delete_config(path: Path, *, previous: str, keep: Collection[Path], within: 
     """
     target = _resolve(path, within)
     try:
-        with _locked(target):
+        with _lock(target):
             _expect_unchanged(target, previous)
             _retry_while_open(partial(target.unlink, missing_ok=True))
             for backup in backups_of(target):
                 backup.unlink(missing_ok=True)
     except OSError as error:
-        raise _failed("write", path, error) from None
+        raise _system_error("write", path, error) from None
     kept = {_resolve(folder, None) for folder in keep}
     for folder in target.parents:
         if folder in kept:
@@ -146,13 +146,13 @@ def backups_of(path: Path) -> list[Path]:
     """Return the backups of a file, the oldest first."""
     target = _resolve(path, None)
     try:
-        found = [(_order(file, target.name), file) for file in target.parent.iterdir()]
+        found = [(_backup_order(file, target.name), file) for file in target.parent.iterdir()]
     except OSError:
         return []
     return [file for order, file in sorted(found) if order != _NO_BACKUP]
 
 
-def _order(file: Path, name: str) -> tuple[str, int]:
+def _backup_order(file: Path, name: str) -> tuple[str, int]:
     """Return the time and number in a backup's name; `_NO_BACKUP` if ``file`` is not a backup of ``name``."""
     found = _BACKUP.fullmatch(file.name.removeprefix(name)) if file.name.startswith(name) else None
     return (found[1], int(found[2] or 1)) if found is not None else _NO_BACKUP
@@ -163,7 +163,7 @@ def _resolve(path: Path, within: Path | None) -> Path:
     try:
         target = path.resolve()
     except (OSError, RuntimeError):  # a loop of links; RuntimeError before Python 3.13
-        raise _failed("read", path, OSError(errno.ELOOP, "")) from None
+        raise _system_error("read", path, OSError(errno.ELOOP, "")) from None
     if within is not None and not target.is_relative_to(within.resolve()):
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
@@ -227,7 +227,7 @@ def _back_up(target: Path, previous: str) -> Path:
     """Copy the file to a free backup name in the same folder."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     mode = stat.S_IMODE(target.stat().st_mode) & 0o666
-    earlier = [_order(backup, target.name) for backup in backups_of(target)]
+    earlier = [_backup_order(backup, target.name) for backup in backups_of(target)]
     # Always above the existing numbers, so that names sort by age.
     first = max((number for time_, number in earlier if time_ == moment), default=0) + 1
     for count in range(first, first + 1000):
@@ -273,7 +273,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(target: Path) -> Iterator[None]:
+def _lock(target: Path) -> Iterator[None]:
     """Hold a lock against other processes of this program, from the last read of the old file to its replacement.
 
     Runs without the lock if locks do not work, or if it is not free after `_LOCK_SECONDS`. The last holder deletes the
@@ -330,7 +330,7 @@ def _try_lock(handle: int) -> bool:
     return True
 
 
-def _failed(verb: str, path: Path, error: OSError) -> BridgeError:
+def _system_error(verb: str, path: Path, error: OSError) -> BridgeError:
     """Return the error for a failed system call, with advice."""
     whole = "; the file is unchanged" if verb == "write" else ""
     number = error.errno

@@ -16,7 +16,7 @@ Read = Callable[[Mapping[str, Any]], Launch | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class EntryFormat:
     """The format of a host's entries.
 
     Attributes:
@@ -44,7 +44,7 @@ def _launch(command: object, args: object, env: object) -> Launch | None:
 
 def plain(
     *, reference: str = "", before: Mapping[str, Any] | None = None, after: Mapping[str, Any] | None = None
-) -> Shape:
+) -> EntryFormat:
     """Return the format ``{command, args, env}``, which most hosts use.
 
     Args:
@@ -54,14 +54,14 @@ def plain(
     """
 
     def write(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
-        env = {**launch.env, **{variable: refer(reference, variable) for variable in forwarded if reference}}
+        env = {**launch.env, **{variable: reference_to(reference, variable) for variable in forwarded if reference}}
         entry = {**(before or {}), "command": launch.command, "args": list(launch.args)}
         return {**entry, **({"env": env} if env else {}), **(after or {})}
 
-    return Shape(write, _read_plain)
+    return EntryFormat(write, _read_plain)
 
 
-def refer(reference: str, variable: str) -> str:
+def reference_to(reference: str, variable: str) -> str:
     """Return a host's reference to a variable: of ``${NAME}``, ``${DATABRICKS_TOKEN}``."""
     return reference.replace("NAME", variable).replace("name", variable.lower())
 
@@ -90,7 +90,7 @@ def codex(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
 
 def opencode(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
     """Return an entry of opencode, whose command is one list."""
-    env = {**launch.env, **{variable: refer("{env:NAME}", variable) for variable in forwarded}}
+    env = {**launch.env, **{variable: reference_to("{env:NAME}", variable) for variable in forwarded}}
     return {
         "type": "local",
         "command": [launch.command, *launch.args],
@@ -130,24 +130,24 @@ def read_goose(entry: Mapping[str, Any]) -> Launch | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class RelatedItems:
     """Items that an entry needs elsewhere in the same file: VS Code prompts for secrets described in ``inputs``.
 
     Attributes:
         within: the keys that lead to the list.
-        by: the key of its items that identifies them.
+        key: the key of its items that identifies them.
         items: the items that the list must contain.
     """
 
     within: tuple[str, ...]
-    by: str
+    key: str
     items: tuple[Entry, ...] = field(default=())
 
 
-def inputs(forwarded: Sequence[str]) -> Beside:
+def inputs(forwarded: Sequence[str]) -> RelatedItems:
     """Return the inputs that VS Code prompts its user for; it stores the values encrypted."""
     described = {variable.name: variable for variable in SERVER.variables}
-    return Beside(
+    return RelatedItems(
         ("inputs",),
         "id",
         tuple(

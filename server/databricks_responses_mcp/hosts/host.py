@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from databricks_responses_mcp.hosts.entry_formats import Beside, Shape
+from databricks_responses_mcp.hosts.entry_formats import EntryFormat, RelatedItems
 from databricks_responses_mcp.hosts.links import Link, MakeLink
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.server_info import SERVER, Launch
@@ -27,13 +27,13 @@ class Host:
         format: of both files.
         within: the keys that lead to the object, or list, of servers.
         listed: whether the servers are a list of entries with names, not an object with a key for each.
-        shape: the format of an entry.
+        entry_format: the format of an entry.
         new_file: the initial text of a new file.
         refers: whether the host can fetch a variable's value itself, so that no file has to contain it.
         refers_to: where it fetches the value from: the environment of its own process, a question to its user, or its
             own store of secrets.
-        asks: returns the items that forwarded variables need elsewhere in the file.
-        signs: files or folders that exist if this user has used the host.
+        related_items: returns the items that forwarded variables need elsewhere in the file.
+        usage_paths: files or folders that exist if this user has used the host.
         apps: its application bundles on macOS.
         commands: its programs on the PATH.
         add_command: the host's own command that registers a server; "" if it has none.
@@ -51,12 +51,12 @@ class Host:
     format: Format = "json"
     within: tuple[str, ...] = ("mcpServers",)
     listed: bool = False
-    shape: Shape
+    entry_format: EntryFormat
     new_file: str = ""
     refers: bool = True
     refers_to: Literal["environment", "question", "secrets"] = "environment"
-    asks: Callable[[Sequence[str]], Beside] | None = None
-    signs: Paths
+    related_items: Callable[[Sequence[str]], RelatedItems] | None = None
+    usage_paths: Paths
     apps: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     add_command: str = ""
@@ -82,7 +82,7 @@ class Host:
 
     def is_used(self, machine: Machine) -> bool:
         """Return whether this user has used the host: its files or folders exist."""
-        return any(sign.exists() for sign in self.signs(machine))
+        return any(path.exists() for path in self.usage_paths(machine))
 
     def is_present(self, machine: Machine) -> bool:
         """Return whether the host seems to be installed for this user."""
@@ -99,11 +99,11 @@ class Host:
         Args:
             forwarded: variables whose values the host fetches itself; used only if it ``refers``.
         """
-        return self.shape.write(name, launch, forwarded)
+        return self.entry_format.write(name, launch, forwarded)
 
     def launch_of(self, entry: Mapping[str, Any]) -> Launch | None:
         """Return how an entry starts its server; None if it starts no process. References in ``env`` are kept."""
-        return self.shape.read(entry)
+        return self.entry_format.read(entry)
 
     def link(self, launch: Launch, *, name: str = SERVER.key, forwarded: Sequence[str] = ()) -> Link | None:
         """Return the one-click link that registers the server with the host; None if the host has none."""

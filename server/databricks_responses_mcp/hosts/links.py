@@ -35,8 +35,8 @@ def vscode(name: str, launch: Launch, forwarded: Sequence[str] = (), *, scheme: 
     entry: dict[str, Any] = {"name": name, **plain(reference="${input:name}").write(name, launch, forwarded)}
     if forwarded:
         entry["inputs"] = list(inputs(forwarded).items)
-    app = f"{scheme}:mcp/install?{_encoded(_json(entry))}"
-    return Link(app, f"https://insiders.vscode.dev/redirect?url={_encoded(app)}")
+    app = f"{scheme}:mcp/install?{_encode(_json(entry))}"
+    return Link(app, f"https://insiders.vscode.dev/redirect?url={_encode(app)}")
 
 
 def cursor(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
@@ -76,7 +76,7 @@ def goose(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
 
 
 def _named_config(name: str, config: str) -> str:
-    return f"name={_encoded(name)}&config={_encoded(config)}"
+    return f"name={_encode(name)}&config={_encode(config)}"
 
 
 def _json(entry: Mapping[str, Any]) -> str:
@@ -87,5 +87,5 @@ def _base64(entry: Mapping[str, Any]) -> str:
     return b64encode(_json(entry).encode()).decode()
 
 
-def _encoded(text: str) -> str:
+def _encode(text: str) -> str:
     return quote(text, safe="")

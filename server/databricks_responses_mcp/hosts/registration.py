@@ -60,10 +60,10 @@ def referred_variables(server: Registered) -> list[str]:
 def missing_questions(host: Host, text: str, server: Registered) -> list[str]:
     """Return the ids of inputs that an entry refers to and that its file does not define."""
     asked = dict.fromkeys(_ASKED.findall(str(server.entry)))
-    if host.asks is None:
+    if host.related_items is None:
         return list(asked)
-    beside = host.asks(())
-    return [one for one in asked if read_entry(text, host.format, (*beside.within, Named(beside.by, one))) is None]
+    related = host.related_items(())
+    return [one for one in asked if read_entry(text, host.format, (*related.within, Named(related.key, one))) is None]
 
 
 def _texts(value: object) -> list[str]:
@@ -110,10 +110,10 @@ def register(
 ) -> str:
     """Return the text with the entry added or replaced; everything else is unchanged."""
     text = set_entry(text, host.format, place_of(host, name), dict(entry))
-    if host.asks is not None and forwarded:
-        beside = host.asks(forwarded)
-        for item in beside.items:
-            place: Place = (*beside.within, Named(beside.by, item[beside.by]))
+    if host.related_items is not None and forwarded:
+        related = host.related_items(forwarded)
+        for item in related.items:
+            place: Place = (*related.within, Named(related.key, item[related.key]))
             if read_entry(text, host.format, place) is None:
                 text = set_entry(text, host.format, place, item)
     return text
@@ -129,14 +129,14 @@ def unregister(host: Host, text: str, *, name: str = SERVER.key, original: str |
     if removed is None:
         return text
     text = remove_entry(text, host.format, place_of(host, name))
-    if host.asks is not None:
-        beside = host.asks(())
+    if host.related_items is not None:
+        related = host.related_items(())
         remaining = str([server.entry for server in servers(host, text)])
         for asked in dict.fromkeys(_ASKED.findall(str(removed))):
             if f"${{input:{asked}}}" not in remaining:
-                text = remove_entry(text, host.format, (*beside.within, Named(beside.by, asked)))
-        text = _without_empty(host, text, beside.within, original)
-    return _without_empty(host, text, host.within, original)
+                text = remove_entry(text, host.format, (*related.within, Named(related.key, asked)))
+        text = _remove_empty(host, text, related.within, original)
+    return _remove_empty(host, text, host.within, original)
 
 
 def says_nothing(host: Host, text: str) -> bool:
@@ -144,7 +144,7 @@ def says_nothing(host: Host, text: str) -> bool:
     return text.removeprefix("\ufeff").strip() in ("", "{}", host.new_file.strip())
 
 
-def _without_empty(host: Host, text: str, within: Sequence[str], original: str | None) -> str:
+def _remove_empty(host: Host, text: str, within: Sequence[str], original: str | None) -> str:
     for depth in range(len(within), 0, -1):
         place: Place = tuple(within[:depth])
         if read_entry(text, host.format, place) not in ({}, []):

@@ -13,7 +13,7 @@ Timeouts shorter than 300 s are raised to 300 s: most answers are complete by th
 from pathlib import Path
 
 from databricks_responses_mcp.hosts import entry_formats, links
-from databricks_responses_mcp.hosts.entry_formats import Shape, plain
+from databricks_responses_mcp.hosts.entry_formats import EntryFormat, plain
 from databricks_responses_mcp.hosts.host import Host, Paths
 from databricks_responses_mcp.hosts.machine import Machine
 
@@ -33,7 +33,7 @@ def _under(variable: str, default: str, *parts: str) -> Paths:
     return lambda machine: ((machine.folder(variable) or machine.home / default).joinpath(*parts),)
 
 
-def _any(*several: Paths) -> Paths:
+def _concatenate(*several: Paths) -> Paths:
     return lambda machine: tuple(path for paths in several for path in paths(machine))
 
 
@@ -83,9 +83,9 @@ HOSTS: tuple[Host, ...] = (
         key="claude-desktop",
         title="Claude Desktop",
         user_files=_file(_claude_desktop, "claude_desktop_config.json"),
-        shape=plain(),
+        entry_format=plain(),
         refers=False,
-        signs=_claude_desktop,
+        usage_paths=_claude_desktop,
         apps=("Claude",),
         bare_path=True,
         after=_RESTART,
@@ -95,8 +95,8 @@ HOSTS: tuple[Host, ...] = (
         title="Claude Code",
         user_files=_claude_code,
         project_file=".mcp.json",
-        shape=plain(reference="${NAME}", before={"type": "stdio"}),
-        signs=_any(_claude_code, _under("CLAUDE_CONFIG_DIR", ".claude")),
+        entry_format=plain(reference="${NAME}", before={"type": "stdio"}),
+        usage_paths=_concatenate(_claude_code, _under("CLAUDE_CONFIG_DIR", ".claude")),
         commands=("claude",),
         add_command="claude mcp add",
         after="Start a new session, and type /mcp to see it.",
@@ -108,10 +108,10 @@ HOSTS: tuple[Host, ...] = (
         user_files=_application("Code", "User", "mcp.json"),
         project_file=".vscode/mcp.json",
         within=("servers",),
-        shape=plain(reference="${input:name}", before={"type": "stdio"}),
+        entry_format=plain(reference="${input:name}", before={"type": "stdio"}),
         refers_to="question",
-        asks=entry_formats.inputs,
-        signs=_application("Code", "User"),
+        related_items=entry_formats.inputs,
+        usage_paths=_application("Code", "User"),
         apps=("Visual Studio Code",),
         commands=("code",),
         add_command="code --add-mcp",
@@ -124,8 +124,8 @@ HOSTS: tuple[Host, ...] = (
         title="Cursor",
         user_files=_home(".cursor", "mcp.json"),
         project_file=".cursor/mcp.json",
-        shape=plain(reference="${env:NAME}"),
-        signs=_home(".cursor"),
+        entry_format=plain(reference="${env:NAME}"),
+        usage_paths=_home(".cursor"),
         apps=("Cursor",),
         commands=("cursor", "cursor-agent"),
         bare_path=True,
@@ -136,8 +136,8 @@ HOSTS: tuple[Host, ...] = (
         key="windsurf",
         title="Windsurf",
         user_files=_home(".codeium", "windsurf", "mcp_config.json"),
-        shape=plain(reference="${env:NAME}"),
-        signs=_home(".codeium", "windsurf"),
+        entry_format=plain(reference="${env:NAME}"),
+        usage_paths=_home(".codeium", "windsurf"),
         apps=("Windsurf",),
         commands=("windsurf",),
         bare_path=True,
@@ -149,9 +149,9 @@ HOSTS: tuple[Host, ...] = (
         user_files=_file(_zed, "settings.json"),
         project_file=".zed/settings.json",
         within=("context_servers",),
-        shape=plain(after={"timeout": 300}),  # seconds; 60 by default
+        entry_format=plain(after={"timeout": 300}),  # seconds; 60 by default
         refers=False,
-        signs=_zed,
+        usage_paths=_zed,
         apps=("Zed",),
         commands=("zed", "zeditor"),
         bare_path=True,
@@ -164,8 +164,8 @@ HOSTS: tuple[Host, ...] = (
         project_file=".codex/config.toml",
         format="toml",
         within=("mcp_servers",),
-        shape=Shape(entry_formats.codex, plain().read),
-        signs=_under("CODEX_HOME", ".codex"),
+        entry_format=EntryFormat(entry_formats.codex, plain().read),
+        usage_paths=_under("CODEX_HOME", ".codex"),
         commands=("codex",),
         add_command="codex mcp add",
         after="Start a new session, and type /mcp to see it.",
@@ -176,8 +176,8 @@ HOSTS: tuple[Host, ...] = (
         title="Gemini CLI",
         user_files=_home(".gemini", "settings.json"),
         project_file=".gemini/settings.json",
-        shape=plain(reference="$NAME"),  # 600 s for a call by default
-        signs=_home(".gemini", "settings.json"),
+        entry_format=plain(reference="$NAME"),  # 600 s for a call by default
+        usage_paths=_home(".gemini", "settings.json"),
         commands=("gemini",),
         add_command="gemini mcp add",
         after="Start a new session, and type /mcp to see it.",
@@ -189,8 +189,8 @@ HOSTS: tuple[Host, ...] = (
         user_files=_opencode,
         project_file="opencode.json",
         within=("mcp",),
-        shape=Shape(entry_formats.opencode, entry_formats.read_opencode),
-        signs=lambda machine: (machine.xdg_config / "opencode",),
+        entry_format=EntryFormat(entry_formats.opencode, entry_formats.read_opencode),
+        usage_paths=lambda machine: (machine.xdg_config / "opencode",),
         commands=("opencode",),
         after="Start a new session; `opencode mcp list` shows it.",
     ),
@@ -198,9 +198,9 @@ HOSTS: tuple[Host, ...] = (
         key="cline",
         title="Cline",
         user_files=_cline,
-        shape=plain(after={"disabled": False, "timeout": 300}),  # seconds; 60 by default
+        entry_format=plain(after={"disabled": False, "timeout": 300}),  # seconds; 60 by default
         refers=False,
-        signs=lambda machine: tuple(file.parents[1] for file in _cline(machine)),
+        usage_paths=lambda machine: tuple(file.parents[1] for file in _cline(machine)),
         commands=("cline",),
         bare_path=True,
         after="Open Cline's MCP servers; it is under `Installed`.",
@@ -212,10 +212,10 @@ HOSTS: tuple[Host, ...] = (
         project_file=".continue/mcpServers/databricks.yaml",
         format="yaml",
         listed=True,
-        shape=Shape(entry_formats.listed, plain().read),
+        entry_format=EntryFormat(entry_formats.listed, plain().read),
         refers_to="secrets",
         new_file="name: Local Config\nversion: 1.0.0\nschema: v1\n",
-        signs=_home(".continue"),
+        usage_paths=_home(".continue"),
         commands=("cn",),
         bare_path=True,
         after="Reload the window, and use agent mode.",
@@ -226,8 +226,8 @@ HOSTS: tuple[Host, ...] = (
         user_files=_file(_goose, "config.yaml"),
         format="yaml",
         within=("extensions",),
-        shape=Shape(entry_formats.goose, entry_formats.read_goose),
-        signs=_goose,
+        entry_format=EntryFormat(entry_formats.goose, entry_formats.read_goose),
+        usage_paths=_goose,
         apps=("Goose",),
         commands=("goose",),
         add_command="goose configure",
@@ -238,10 +238,10 @@ HOSTS: tuple[Host, ...] = (
         key="lm-studio",
         title="LM Studio",
         # Older installations use the second folder.
-        user_files=_any(_home(".lmstudio", "mcp.json"), _home(".cache", "lm-studio", "mcp.json")),
-        shape=plain(),
+        user_files=_concatenate(_home(".lmstudio", "mcp.json"), _home(".cache", "lm-studio", "mcp.json")),
+        entry_format=plain(),
         refers=False,
-        signs=_any(_home(".lmstudio"), _home(".cache", "lm-studio")),
+        usage_paths=_concatenate(_home(".lmstudio"), _home(".cache", "lm-studio")),
         apps=("LM Studio",),
         commands=("lms",),
         bare_path=True,
@@ -253,9 +253,9 @@ HOSTS: tuple[Host, ...] = (
         title="JetBrains (Junie)",
         user_files=_home(".junie", "mcp", "mcp.json"),
         project_file=".junie/mcp/mcp.json",
-        shape=plain(),
+        entry_format=plain(),
         refers=False,
-        signs=_any(_home(".junie"), _application("JetBrains")),
+        usage_paths=_concatenate(_home(".junie"), _application("JetBrains")),
         commands=("junie",),
         bare_path=True,
         after="Switch it on in Settings > Tools > Junie > MCP Settings; for AI Assistant, paste what `--print` shows "
@@ -267,8 +267,8 @@ HOSTS: tuple[Host, ...] = (
         user_files=_under("COPILOT_HOME", ".copilot", "mcp-config.json"),
         project_file=".mcp.json",
         # Claude Code, which reads the same project's file, also accepts `stdio`.
-        shape=plain(reference="${NAME}", before={"type": "stdio"}, after={"tools": ["*"], "timeout": 300_000}),
-        signs=_under("COPILOT_HOME", ".copilot"),
+        entry_format=plain(reference="${NAME}", before={"type": "stdio"}, after={"tools": ["*"], "timeout": 300_000}),
+        usage_paths=_under("COPILOT_HOME", ".copilot"),
         commands=("copilot",),
         after="Start a new session, and type /mcp to see it.",
     ),
@@ -277,8 +277,8 @@ HOSTS: tuple[Host, ...] = (
         title="Kiro",
         user_files=_home(".kiro", "settings", "mcp.json"),
         project_file=".kiro/settings/mcp.json",
-        shape=plain(reference="${NAME}", after={"disabled": False}),
-        signs=_home(".kiro"),
+        entry_format=plain(reference="${NAME}", after={"disabled": False}),
+        usage_paths=_home(".kiro"),
         apps=("Kiro",),
         commands=("kiro", "kiro-cli"),
         bare_path=True,

@@ -38,7 +38,7 @@ def check_size(text: str, language: str) -> None:
     """
     most = _MAX_CHARACTERS[language]
     if len(text) > most:
-        raise too_much(f"it has more than {most:,} characters")
+        raise limit_error(f"it has more than {most:,} characters")
 
 
 def check_values(root: Any, children: Callable[[Any], Iterable[Any]]) -> None:
@@ -56,11 +56,11 @@ def check_values(root: Any, children: Callable[[Any], Iterable[Any]]) -> None:
         for value in levels[-1]:
             count += 1
             if count > MAX_VALUES:
-                raise too_much(f"it has more than {MAX_VALUES:,} values")
+                raise limit_error(f"it has more than {MAX_VALUES:,} values")
             if len(levels) > MAX_DEPTH + 1:
-                raise too_much(f"it has more than {MAX_DEPTH} levels")
+                raise limit_error(f"it has more than {MAX_DEPTH} levels")
             if isinstance(value, int) and value.bit_length() > _MAX_NUMBER_BITS:
-                raise too_much("it has a number with more than a thousand digits")
+                raise limit_error("it has a number with more than a thousand digits")
             levels.append(iter(children(value)))
             break
         else:
@@ -74,7 +74,7 @@ def plain_children(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list | tuple | set) else ()
 
 
-def too_much(why: str) -> BridgeError:
+def limit_error(why: str) -> BridgeError:
     """Return the error for a text that exceeds a limit."""
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT,

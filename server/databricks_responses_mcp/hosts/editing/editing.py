@@ -3,8 +3,8 @@
 from typing import Any, Literal, Protocol
 
 from databricks_responses_mcp.hosts.editing.bounds import check_size, check_values, plain_children
-from databricks_responses_mcp.hosts.editing.failures import cannot_edit
-from databricks_responses_mcp.hosts.editing.paths import Named, Place, follow, is_named, nest
+from databricks_responses_mcp.hosts.editing.failures import edit_error
+from databricks_responses_mcp.hosts.editing.paths import Named, Place, is_named, look_up, nest
 
 Format = Literal["json", "toml", "yaml"]
 
@@ -30,7 +30,7 @@ def read_entry(text: str, format: Format, place: Place) -> Any | None:  # noqa: 
     Raises:
         BridgeError: invalid_argument, if the text is not of its format.
     """
-    return follow(_load(format, text.removeprefix(_BOM)), place)
+    return look_up(_load(format, text.removeprefix(_BOM)), place)
 
 
 def set_entry(text: str, format: Format, place: Place, entry: dict[str, Any]) -> str:  # noqa: A002
@@ -49,7 +49,7 @@ def set_entry(text: str, format: Format, place: Place, entry: dict[str, Any]) ->
     if isinstance(last, Named):
         entry = entry if is_named(entry, last) else {last.key: last.value, **entry, last.key: last.value}
     before = _load(format, body)
-    if _same(follow(before, place), entry):
+    if _same(look_up(before, place), entry):
         return text
     after = editor.put(body, place, entry)
     _check(format, after, _with(before, place, entry), place)
@@ -65,7 +65,7 @@ def remove_entry(text: str, format: Format, place: Place) -> str:  # noqa: A002
     bom, body = _split(text)
     editor = _editor(format)
     before = _load(format, body)
-    if follow(before, place) is None:
+    if look_up(before, place) is None:
         return text
     after = editor.drop(body, place)
     _check(format, after, _without(before, place), place)
@@ -102,7 +102,7 @@ def _check(language: Format, text: str, expected: Any, place: Place) -> None:
     """Refuse a text that does not parse to the expected data."""
     # A table that exists only because of the entry in it disappears with the entry.
     if not _same(_pruned(_load(language, text), place), _pruned(expected, place)):
-        raise cannot_edit(language, place, "it is written in a form that the editor does not support")
+        raise edit_error(language, place, "it is written in a form that the editor does not support")
 
 
 def _with(data: Any, place: Place, entry: Any) -> Any:

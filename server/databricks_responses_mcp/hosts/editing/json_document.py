@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.hosts.editing.bounds import MAX_DEPTH, MAX_VALUES, too_much
-from databricks_responses_mcp.hosts.editing.failures import cannot_parse, position
+from databricks_responses_mcp.hosts.editing.bounds import MAX_DEPTH, MAX_VALUES, limit_error
+from databricks_responses_mcp.hosts.editing.failures import parse_error, position
 
 _TRIVIA = re.compile(r"(?:\s+|//[^\r\n]*|/\*[\s\S]*?\*/)*+")
 _STRING = re.compile(r"""([\"'])(?:(?!\1)[^\\\r\n]|\\(?:\r\n|[\s\S]))*+\1""")
@@ -85,7 +85,7 @@ class _Reader:
         self.count = 0
 
     def failure(self, why: str) -> BridgeError:
-        return cannot_parse("json", *position(self.text, self.at), why)
+        return parse_error("json", *position(self.text, self.at), why)
 
     def skip(self) -> None:
         found = _TRIVIA.match(self.text, self.at)
@@ -104,7 +104,7 @@ class _Reader:
             raise self.failure(f"more than {MAX_DEPTH} levels")
         self.count += 1
         if self.count > MAX_VALUES:
-            raise too_much(f"it has more than {MAX_VALUES:,} values")
+            raise limit_error(f"it has more than {MAX_VALUES:,} values")
         start = self.at
         if self.take("{"):
             return self.container(Node("object", start), "}", depth)

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from databricks_responses_mcp.hosts.editing.bounds import MAX_DUPLICATES
-from databricks_responses_mcp.hosts.editing.failures import cannot_edit, position, wrong_kind
+from databricks_responses_mcp.hosts.editing.failures import edit_error, kind_error, position
 from databricks_responses_mcp.hosts.editing.json_document import Child, Node, parse
 from databricks_responses_mcp.hosts.editing.json_layout import Layout
 from databricks_responses_mcp.hosts.editing.paths import Named, Place, is_named, nest
@@ -63,7 +63,7 @@ def drop(text: str, place: Place) -> str:
         if (found := _locate(text, place)) is None:
             return text
         text = splice(text, _remove(text, *found))
-    raise cannot_edit("json", place, f"the file contains it more than {MAX_DUPLICATES} times")
+    raise edit_error("json", place, f"the file contains it more than {MAX_DUPLICATES} times")
 
 
 def _locate(text: str, place: Place) -> tuple[Node, int] | None:
@@ -89,7 +89,7 @@ def _find(node: Node, part: str | Named) -> Child | None:
 def _expect(text: str, node: Node, place: Place, part: str | Named) -> None:
     listed = isinstance(part, Named)
     if node.kind != ("array" if listed else "object"):
-        raise wrong_kind("json", place, *position(text, node.start), listed=listed)
+        raise kind_error("json", place, *position(text, node.start), listed=listed)
 
 
 def _write(text: str, layout: Layout, start: int, value: Any) -> str:

@@ -15,7 +15,7 @@ class Named:
 Place = tuple[str | Named, ...]
 
 
-def show(place: Place) -> str:
+def format_place(place: Place) -> str:
     """Return a place as text: ``mcpServers.databricks``, ``inputs[id=databricks_token]``."""
     text = ""
     for part in place:
@@ -33,7 +33,7 @@ def nest(place: Place, value: Any) -> Any:
     return value
 
 
-def follow(data: Any, place: Place) -> Any | None:
+def look_up(data: Any, place: Place) -> Any | None:
     """Return the value at a place of plain data; None if there is none. Of equal names the last one is used."""
     for part in place:
         if isinstance(part, Named):

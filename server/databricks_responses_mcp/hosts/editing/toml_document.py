@@ -9,8 +9,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from databricks_responses_mcp.hosts.editing.bounds import MAX_KEY_PARTS, too_much
-from databricks_responses_mcp.hosts.editing.failures import cannot_parse, position
+from databricks_responses_mcp.hosts.editing.bounds import MAX_KEY_PARTS, limit_error
+from databricks_responses_mcp.hosts.editing.failures import parse_error, position
 
 _KEY = re.compile(r"""[ \t]*([A-Za-z0-9_-]+|"(?:[^"\\\r\n]|\\.)*"|'[^'\r\n]*')[ \t]*(\.?)""")
 _TOKEN = re.compile(
@@ -55,7 +55,7 @@ def load(text: str) -> dict[str, Any]:
         BridgeError: invalid_argument, with the line and column.
     """
     if _LONG_KEY.search(text):
-        raise too_much(f"it has a key of more than {MAX_KEY_PARTS} parts")
+        raise limit_error(f"it has a key of more than {MAX_KEY_PARTS} parts")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -63,7 +63,7 @@ def load(text: str) -> dict[str, Any]:
         found = _WHERE.search(why)
         line, column = (int(found[1]), int(found[2])) if found else position(text, len(text))
         why = _WHERE.sub("", why).removesuffix(_AT_END)
-        raise cannot_parse("toml", line, column, why[:1].lower() + why[1:]) from None
+        raise parse_error("toml", line, column, why[:1].lower() + why[1:]) from None
 
 
 def statements(text: str) -> list[Statement]:

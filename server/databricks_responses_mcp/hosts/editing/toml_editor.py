@@ -8,7 +8,7 @@ from typing import Any
 
 import tomlkit
 
-from databricks_responses_mcp.hosts.editing.failures import cannot_edit, position, wrong_kind
+from databricks_responses_mcp.hosts.editing.failures import edit_error, kind_error, position
 from databricks_responses_mcp.hosts.editing.paths import Named, Place, nest
 from databricks_responses_mcp.hosts.editing.splices import Splice, line_end, line_start, newline_of, next_line, splice
 from databricks_responses_mcp.hosts.editing.toml_document import Path, Statement, load, statements
@@ -57,7 +57,7 @@ def drop(text: str, place: Place) -> str:
 def _path(place: Place) -> Path:
     path = tuple(part for part in place if not isinstance(part, Named))
     if len(path) < len(place):
-        raise cannot_edit("toml", place, "members of lists are not edited in TOML")
+        raise edit_error("toml", place, "members of lists are not edited in TOML")
     return path
 
 
@@ -69,7 +69,7 @@ def _expect_tables(text: str, found: list[Statement], path: Path) -> None:
             return
         if not isinstance(data, dict):
             where = next((one.start for one in found if one.path == path[:depth]), 0)
-            raise wrong_kind("toml", path[:depth], *position(text, where), listed=False)
+            raise kind_error("toml", path[:depth], *position(text, where), listed=False)
 
 
 def _holder(found: list[Statement], path: Path) -> Statement | None:

@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.hosts.editing.bounds import check_size, check_values
-from databricks_responses_mcp.hosts.editing.failures import cannot_parse, position
+from databricks_responses_mcp.hosts.editing.failures import parse_error, position
 
 # Errors that ruamel raises besides its own: a KeyError for a tag such as `!!bool x`, an IndexError for `!!int ""`.
 _MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -168,4 +168,4 @@ def _failure(text: str, error: Exception) -> BridgeError:
         why = known
     else:
         why = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
-    return cannot_parse("yaml", line, column, str(why).split("\n")[0].removeprefix("but "))
+    return parse_error("yaml", line, column, str(why).split("\n")[0].removeprefix("but "))

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from databricks_responses_mcp.hosts.editing.bounds import MAX_DUPLICATES
-from databricks_responses_mcp.hosts.editing.failures import cannot_edit, position, wrong_kind
+from databricks_responses_mcp.hosts.editing.failures import edit_error, kind_error, position
 from databricks_responses_mcp.hosts.editing.paths import Named, Place, nest
 from databricks_responses_mcp.hosts.editing.splices import (
     Splice,
@@ -34,7 +34,7 @@ def put(text: str, place: Place, entry: Any) -> str:
     node = document.root
     if node is None or _is_null(node):
         if node is not None and node.start_mark.index < node.end_mark.index:
-            raise cannot_edit("yaml", place, "its value is null")
+            raise edit_error("yaml", place, "its value is null")
         gap = "" if not text or text.endswith("\n") else layout.newline
         return text + gap + layout.block(nest(place, entry), 0) + layout.newline
     for depth, part in enumerate(place):
@@ -53,7 +53,7 @@ def put(text: str, place: Place, entry: Any) -> str:
             return splice(text, _insert(document, layout, node, value))
         child = _child(node, index)
         if child.start_mark.index < _start(document, node, index):
-            raise cannot_edit("yaml", place[: depth + 1], "it is an alias of another value")
+            raise edit_error("yaml", place[: depth + 1], "it is an alias of another value")
         last = depth == len(place) - 1
         value = entry if last else nest(place[depth + 1 :], entry)
         if last or _is_null(child) or _is_empty_flow(document, node, child):
@@ -78,7 +78,7 @@ def drop(text: str, place: Place) -> str:
             return text
         changes = _remove(document, holder, index)
         text = splice(text, changes)
-    raise cannot_edit("yaml", place, f"the file contains it more than {MAX_DUPLICATES} times")
+    raise edit_error("yaml", place, f"the file contains it more than {MAX_DUPLICATES} times")
 
 
 def _kind(node: "Node") -> str:
@@ -121,7 +121,7 @@ def _child(node: "Node", index: int) -> "Node":
 def _expect(text: str, node: "Node", place: Place, part: str | Named) -> None:
     listed = isinstance(part, Named)
     if _kind(node) != ("sequence" if listed else "mapping"):
-        raise wrong_kind("yaml", place, *position(text, node.start_mark.index), listed=listed)
+        raise kind_error("yaml", place, *position(text, node.start_mark.index), listed=listed)
 
 
 def _start(document: Document, node: "Node", index: int) -> int:
@@ -151,7 +151,7 @@ def _colon(document: Document, node: "Node", index: int) -> int:
     key, value = node.value[index]
     colon = document.before(max(value.start_mark.index, key.end_mark.index + 1), kind="ValueToken")
     if colon is None or colon.start < key.end_mark.index:
-        raise cannot_edit("yaml", (str(key.value),), "its key has no colon")
+        raise edit_error("yaml", (str(key.value),), "its key has no colon")
     return colon.end
 
 
