@@ -18,8 +18,15 @@ Chunk = dict[str, Any]
 _CUT = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
-async def chat_chunks(turn: Turn) -> AsyncGenerator[Chunk]:
-    """The chunks of the answer; the last one has no choice but the usage, whether or not it was asked for.
+async def chat_chunks(turn: Turn, *, wants_usage: bool = True) -> AsyncGenerator[Chunk]:
+    """Yield the chunks of the answer.
+
+    As recordings of real workspaces show them: with pay-per-token models every chunk has the usage so far, and the
+    chunk with ``finish_reason`` is the last. Claude counts only its input until then. External models stream as
+    OpenAI does: the usage comes after that, in a chunk without choices, if it was asked for.
+
+    Args:
+        wants_usage: whether the client asked an external model for the usage.
 
     Raises:
         ApiError: 500 if the engine fails.
@@ -34,11 +41,13 @@ async def chat_chunks(turn: Turn) -> AsyncGenerator[Chunk]:
                 yield translation.chunk({}, translation.finish(event["response"]))
             elif event["type"] == "response.failed":
                 raise workspace_error(500, "INTERNAL_ERROR", event["response"]["error"]["message"])
-    yield {**translation.base, "choices": [], "usage": _usage(turn)}
+    if wants_usage and not turn.request.endpoint.pay_per_token:
+        yield {**translation.base, "choices": [], "usage": _usage(turn)}
 
 
 class _Translation:
     def __init__(self, turn: Turn) -> None:
+        self._turn = turn
         self.base = {
             "id": f"chatcmpl_{secrets.token_hex(16)}",
             "object": "chat.completion.chunk",
@@ -51,7 +60,14 @@ class _Translation:
         self._calls: dict[int, int] = {}
 
     def chunk(self, delta: dict[str, Any], finish: str | None = None) -> Chunk:
-        return {**self.base, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        chunk = {**self.base, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        endpoint = self._turn.request.endpoint
+        if not endpoint.pay_per_token:
+            return chunk
+        usage = _usage(self._turn)
+        if endpoint.provider == "anthropic" and finish is None:
+            usage = {"prompt_tokens": usage["prompt_tokens"], "completion_tokens": None, "total_tokens": None}
+        return {**chunk, "usage": usage}
 
     def finish(self, response: dict[str, Any]) -> str:
         if details := response["incomplete_details"]:

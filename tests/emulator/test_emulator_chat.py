@@ -68,6 +68,31 @@ async def test_calls_come_in_pieces_that_add_up_to_what_comes_whole(official: As
     assert usage.total_tokens == whole["usage"]["total_tokens"]
 
 
+@pytest.mark.parametrize("model", [LLAMA, CLAUDE])
+async def test_every_chunk_of_a_pay_per_token_model_has_usage_and_the_last_has_the_finish_reason(
+    http: httpx.AsyncClient, model: str
+) -> None:
+    body = {"model": model, "messages": asked("[[words 20]]"), "stream": True}
+    chunks = [json.loads(line) for line in lines(await http.post(CHAT, json=body))[:-1]]
+    counts = [chunk["usage"]["completion_tokens"] for chunk in chunks]
+    assert [len(chunk["choices"]) for chunk in chunks] == [1] * len(chunks)
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [*[None] * (len(chunks) - 1), "stop"]
+    assert {chunk["usage"]["prompt_tokens"] for chunk in chunks} == {chunks[-1]["usage"]["prompt_tokens"]}
+    assert chunks[-1]["usage"]["total_tokens"] == chunks[-1]["usage"]["prompt_tokens"] + counts[-1]
+    # Claude's output is counted at its end; the others' as it comes.
+    assert set(counts[:-1]) == {None} if model == CLAUDE else counts == sorted(counts)
+
+
+@pytest.mark.parametrize(("options", "usages"), [({}, 0), ({"stream_options": {"include_usage": True}}, 1)])
+async def test_an_external_model_streams_as_openai_does(
+    http: httpx.AsyncClient, options: dict[str, Any], usages: int
+) -> None:
+    body = {"model": "my-openai-external", "messages": asked("[[say Hi]]"), "stream": True, **options}
+    chunks = [json.loads(line) for line in lines(await http.post(CHAT, json=body))[:-1]]
+    assert [chunk["choices"] for chunk in chunks if "usage" in chunk] == [[]] * usages
+    assert chunks[-1 - usages]["choices"][0]["finish_reason"] == "stop"
+
+
 async def test_a_call_is_answered_and_the_conversation_ends_in_text(official: AsyncOpenAI) -> None:
     messages = asked("Rome?")
     choice: Any = {"type": "function", "function": {"name": "news"}}

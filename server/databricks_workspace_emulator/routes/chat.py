@@ -40,7 +40,8 @@ async def complete(incoming: Incoming, endpoint: Endpoint, value: dict[str, Any]
     turn = await begin(request, state.engine)
     if state.current_hold is not None:
         await state.current_hold.wait(0)
-    chunks = chat_chunks(turn)
+    options = body.stream_options
+    chunks = chat_chunks(turn, wants_usage=not body.stream or (options is not None and options.include_usage is True))
     if body.stream:
         if endpoint.provider == _ENDLESS:
             chunks = _without_end(chunks)
