@@ -8,6 +8,7 @@ from databricks_workspace_emulator.exchange import Handler, Route
 from databricks_workspace_emulator.routes import (
     apps,
     chat,
+    completions,
     endpoints,
     gateway,
     invocations,
@@ -33,6 +34,7 @@ def create_app(state: EmulatorState) -> Starlette:
         path("POST", "/serving-endpoints/responses", responses.create_response),
         path("POST", "/serving-endpoints/open-responses", open_responses.create_open_response),
         path("POST", "/serving-endpoints/chat/completions", chat.create_completion),
+        path("POST", "/serving-endpoints/completions", completions.complete_prompt),
         path("POST", "/serving-endpoints/{name}/invocations", invocations.invoke),
     ]
     through = [

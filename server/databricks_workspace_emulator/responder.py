@@ -7,8 +7,8 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_workspace_emulator.contract.encrypted import check_reasoning
 from databricks_workspace_emulator.contract.request import ResponsesRequest
 from databricks_workspace_emulator.conversation import read_conversation
-from databricks_workspace_emulator.engines.base import Engine
 from databricks_workspace_emulator.engines.rules import RulesEngine, directive
+from databricks_workspace_emulator.state import EmulatorState
 from databricks_workspace_emulator.tokens import count_tokens
 from databricks_workspace_emulator.tool_handlers import message, reasoning
 from databricks_workspace_emulator.tool_selection import plan
@@ -18,7 +18,7 @@ from databricks_workspace_emulator.writer import Event, ResponseWriter
 _IMAGE_TOKENS = 765
 
 
-async def begin(request: ResponsesRequest, engine: Engine) -> Turn:
+async def begin(request: ResponsesRequest, state: EmulatorState) -> Turn:
     """Read the request's conversation.
 
     Raises:
@@ -26,7 +26,9 @@ async def begin(request: ResponsesRequest, engine: Engine) -> Turn:
     """
     check_reasoning(request.items, request.endpoint.model)
     conversation = await read_conversation(request.items, request.body.instructions)
-    writer = ResponseWriter(request, engine.label)
+    engine = state.engine
+    has_long_ids = request.endpoint.pay_per_token and state.switches.long_ids
+    writer = ResponseWriter(request, engine.label, has_long_ids=has_long_ids)
     text_tokens = sum(count_tokens(said.content) + 4 for said in conversation.messages)
     writer.input_tokens = text_tokens + _IMAGE_TOKENS * len(conversation.pictures)
     return Turn(request=request, conversation=conversation, engine=engine, writer=writer)

@@ -18,6 +18,9 @@ class Switches:
         mcp_services: the listing of MCP services in Unity Catalog; without it 404.
         legacy_names: whether model serving still knows ``databricks-…``; a workspace that has moved to model services
             answers 501 there. On the gateway ``databricks-X`` means ``system.ai.X`` all the same.
+        long_ids: whether items of pay-per-token models have ids as real ones: up to 416 characters, another in each
+            event. No id over 64 characters is taken back, so clients that return items as received fail. Otherwise an
+            item has one short id.
         open_responses: the path ``open-responses``; without it 404.
     """
 
@@ -27,6 +30,7 @@ class Switches:
     model_services: bool = True
     mcp_services: bool = True
     legacy_names: bool = True
+    long_ids: bool = True
     open_responses: bool = True
 
 

@@ -36,8 +36,9 @@ _TOKENS_PER_DELTA = 4
 class ResponseWriter:
     """Numbers events and keeps the response.
 
-    On pay-per-token endpoints ids are as awkward as the real ones: an item has another id in each of its events, and
-    those of parts, deltas and reasoning are far longer than the API takes back.
+    Args:
+        has_long_ids: ids are as pay-per-token endpoints give them: an item has another id in each of its events, and
+            those of calls, parts, deltas and reasoning are far longer than the API takes back.
 
     Attributes:
         response: the response so far; its ``output`` holds the items that are done.
@@ -46,12 +47,12 @@ class ResponseWriter:
         input_tokens: what the input counts as; set by whoever has read it.
     """
 
-    def __init__(self, request: ResponsesRequest, model: str) -> None:
+    def __init__(self, request: ResponsesRequest, model: str, *, has_long_ids: bool) -> None:
         self.response = _new_response(request, model)
         self.budget = TokenBudget(request.body.max_output_tokens)
         self.reasoning_tokens = 0
         self.input_tokens = 0
-        self._awkward_ids = request.endpoint.pay_per_token
+        self._has_long_ids = has_long_ids
         self._sequence = 0
         self._items: list[Item] = []
 
@@ -76,7 +77,7 @@ class ResponseWriter:
         """An event about the item at ``index``."""
         item = self._items[index]
         item_id = item["id"]
-        if self._awkward_ids:
+        if self._has_long_ids:
             item_id = _random_id(_PREFIXES[item["type"]], _REASONING_ID if item["type"] == "reasoning" else _PART_ID)
         return self.event(kind, item_id=item_id, output_index=index, **fields)
 
@@ -107,7 +108,7 @@ class ResponseWriter:
 
     def _new_id(self, kind: str) -> str:
         prefix = _PREFIXES[kind]
-        if not self._awkward_ids:
+        if not self._has_long_ids:
             return f"{prefix}_{secrets.token_hex(24)}"
         if kind == "reasoning":
             return _random_id(prefix, _REASONING_ID)
@@ -117,7 +118,7 @@ class ResponseWriter:
 
     def _shown(self, item: Item) -> Item:
         shown = copy.deepcopy(item)
-        if self._awkward_ids and item["type"] != "mcp_approval_request":
+        if self._has_long_ids and item["type"] != "mcp_approval_request":
             shown["id"] = self._new_id(item["type"])
         return shown
 

@@ -89,6 +89,7 @@ async def test_each_kind_answers_whole_in_its_dialect(http: httpx.AsyncClient) -
             },
             "my-chat-agent": {
                 "messages": [{"role": "assistant", "content": "Hi there", "id": "…"}],
+                "id": "…",
                 "finish_reason": "stop",
                 "custom_outputs": {"a": 1},
                 "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9},
@@ -160,9 +161,10 @@ async def test_each_kind_streams_in_its_dialect(http: httpx.AsyncClient) -> None
                 },
             ],
             "my-chat-agent": [
-                {"delta": {"role": "assistant", "content": "Hi", "id": "…"}},
-                {"delta": {"role": "assistant", "content": " there", "id": "…"}},
+                {"id": "…", "delta": {"role": "assistant", "content": "Hi", "id": "…"}},
+                {"id": "…", "delta": {"role": "assistant", "content": " there", "id": "…"}},
                 {
+                    "id": "…",
                     "delta": {"role": "assistant", "content": "", "id": "…"},
                     "finish_reason": "stop",
                     "custom_outputs": {"a": 1},

@@ -331,3 +331,42 @@ async def test_every_request_is_in_the_journal(official: AsyncOpenAI, emulator: 
     await official.chat.completions.create(model=CLAUDE, messages=asked("Hi"))
     (exchange,) = emulator.state.journal.exchanges
     assert (exchange.path, exchange.body["model"], exchange.status) == (CHAT, CLAUDE, 200)
+
+
+COMPLETIONS = "/serving-endpoints/completions"
+
+
+async def test_a_prompt_is_completed_whole_and_streamed(official: AsyncOpenAI) -> None:
+    whole = await official.completions.create(model=LLAMA, prompt="[[words 20]]", max_tokens=12)
+    stream = await official.completions.create(model=LLAMA, prompt="[[words 20]]", max_tokens=12, stream=True)
+    chunks = [chunk async for chunk in stream]
+    assert (whole.object, whole.choices[0].finish_reason) == ("text_completion", "length")
+    assert whole.choices[0].text.startswith("word1 word2")
+    assert "".join(chunk.choices[0].text for chunk in chunks) == whole.choices[0].text
+    assert chunks[-1].usage == whole.usage
+
+
+async def test_a_chat_agent_answers_messages_there(http: httpx.AsyncClient) -> None:
+    body = {"model": "my-chat-agent", "messages": asked("[[say Hi]]")}
+    whole = (await http.post(COMPLETIONS, json=body)).json()
+    chunks = [json.loads(line) for line in lines(await http.post(COMPLETIONS, json={**body, "stream": True}))[:-1]]
+    assert [message["content"] for message in whole["messages"]] == ["Hi"]
+    assert "".join(chunk["delta"]["content"] for chunk in chunks) == "Hi"
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert isinstance(whole["id"], str)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"model": CLAUDE, "prompt": "Hi"},
+        {"model": LLAMA},
+        {"model": LLAMA, "prompt": ""},
+        {"model": LLAMA, "prompt": ["Hi"]},
+        {"model": LLAMA, "messages": []},
+        {"model": "my-support-agent", "prompt": "Hi"},
+    ],
+)
+async def test_what_is_no_completion_is_refused(http: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    answer = await http.post(COMPLETIONS, json=body)
+    assert (answer.status_code, sorted(answer.json())) == (400, ["error_code", "message"])

@@ -10,6 +10,7 @@ from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
+from databricks_workspace_emulator.server import RunningEmulator
 from oracle import openai_spec
 
 pytestmark = pytest.mark.anyio
@@ -239,6 +240,28 @@ async def test_ids_come_out_longer_than_they_may_go_in_and_differ_between_events
         lengths[model] = {len(one) for one in ids}
         assert (len(ids) > 10) is (model == "databricks-gpt-5")
     assert lengths == snapshot({"databricks-gpt-5": {54, 192, 416}, "my-openai-external": {51, 52}})
+
+
+async def test_with_short_ids_items_can_be_sent_back_as_received(
+    official: AsyncOpenAI, emulator: RunningEmulator
+) -> None:
+    emulator.state.switches.long_ids = False
+    tools: Any = [{"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}]
+    said: list[Any] = [{"role": "user", "content": "Rome?"}]
+    ids: dict[int, set[str]] = {}
+    async for event in await official.responses.create(
+        model="databricks-gpt-5", input=said, tools=tools, reasoning={"summary": "auto"}, stream=True
+    ):
+        if event.type in ("response.output_item.added", "response.output_item.done"):
+            ids.setdefault(event.output_index, set()).add(event.item.id)
+        elif hasattr(event, "item_id"):
+            ids.setdefault(event.output_index, set()).add(event.item_id)
+        elif event.type == "response.completed":
+            said += [item.to_dict() for item in event.response.output]
+    output = {"type": "function_call_output", "call_id": said[-1]["call_id"], "output": "Sunny"}
+    answer = await official.responses.create(model="databricks-gpt-5", input=[*said, output], tools=tools)
+    assert [len(one) for one in ids.values()] == [1, 1]
+    assert "weather gave: Sunny" in answer.output_text
 
 
 async def test_usage_counts_what_was_read_and_written(official: AsyncOpenAI) -> None:

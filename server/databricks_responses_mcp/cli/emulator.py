@@ -18,6 +18,7 @@ from databricks_responses_mcp.cli.printing import note, prepare_streams, write_o
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.cli.session import Startable
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_workspace_emulator.switches import Switches
 
 _HELP = """\
 Run a simulated workspace on this machine until Ctrl-C, without an account or a key. It implements the Responses API.
@@ -49,21 +50,30 @@ header X-Emulator-Fault.
 @click.option("--token", metavar="TEXT", help="Token to accept. Default: a new one.")
 @click.option("--fault", "faults", multiple=True, metavar="FAULT", help="Fault of the next call; see above.")
 @click.option("--moved", is_flag=True, help="Answer 501 to the names databricks-…, as a moved workspace does.")
+@click.option("--short-ids", is_flag=True, help="Give items short ids, which clients can send back as received.")
 @engine_option(section=OWN)
 @click.option("--json", "as_json", is_flag=True, help="Print address, token and process id as one line of JSON.")
 def command(
-    port: int, token: str | None, faults: tuple[str, ...], moved: bool, engine: str | None, as_json: bool
+    port: int,
+    token: str | None,
+    faults: tuple[str, ...],
+    moved: bool,
+    short_ids: bool,
+    engine: str | None,
+    as_json: bool,
 ) -> None:
     """Serve until a signal comes."""
     prepare_streams()
     configure_logging("WARNING", "text")
     if token is not None and not (token.isascii() and token.isprintable() and token and " " not in token):
         raise click.BadParameter("it takes letters, digits and signs without spaces.", param_hint="--token")
-    run_async(partial(_serve, port, token, faults, moved, engine, as_json))
+    # The Supervisor API is a preview, for whoever wants to try it.
+    switches = Switches(legacy_names=not moved, supervisor=True, long_ids=not short_ids)
+    run_async(partial(_serve, port, token, faults, switches, engine, as_json))
 
 
 async def _serve(
-    port: int, token: str | None, faults: tuple[str, ...], moved: bool, engine: str | None, as_json: bool
+    port: int, token: str | None, faults: tuple[str, ...], switches: Switches, engine: str | None, as_json: bool
 ) -> None:
     # Imported here: a web server, which `--help` does not need.
     from databricks_workspace_emulator.engines.choose import choose_engine
@@ -83,8 +93,7 @@ async def _serve(
         try:
             async with run_emulator(engine=chosen.engine, port=port, token=token, faults=queue) as running:
                 listening = True
-                running.state.switches.legacy_names = not moved
-                running.state.switches.supervisor = True  # a preview, for whoever wants to try it
+                running.state.switches = switches
                 write_out(_json_line(running.host, running.token) if as_json else _words(running.host, running.token))
                 note(f"{chosen.note} Ctrl-C ends the workspace.")
                 if isinstance(chosen.engine, Startable):

@@ -9,18 +9,19 @@ from databricks_workspace_emulator.agents.asked import Asked, Chunk, new_id, tra
 
 
 async def chunks(asked: Asked) -> AsyncGenerator[Chunk]:
-    """``{"delta": …}`` chunks that share the message's id; the last one brings what belongs to the whole.
+    """Yield ``{"id": …, "delta": …}`` chunks of one message; the last one brings what belongs to the whole answer.
 
     Raises:
         ApiError: 500 if the engine fails.
     """
-    message_id = new_id()
+    completion_id, message_id = f"chatcmpl_{new_id()}", new_id()
     text = ""
     async with aclosing(words(asked)) as pieces:
         async for piece in pieces:
             text += piece
-            yield {"delta": {"role": "assistant", "content": piece, "id": message_id}}
-    last: Chunk = {"delta": {"role": "assistant", "content": "", "id": message_id}, "finish_reason": "stop"}
+            yield {"id": completion_id, "delta": {"role": "assistant", "content": piece, "id": message_id}}
+    delta = {"role": "assistant", "content": "", "id": message_id}
+    last: Chunk = {"id": completion_id, "delta": delta, "finish_reason": "stop"}
     yield last | _extras(asked) | {"usage": _usage(asked, text)}
 
 

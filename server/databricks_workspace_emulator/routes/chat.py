@@ -37,7 +37,7 @@ async def complete(incoming: Incoming, endpoint: Endpoint, value: dict[str, Any]
     """Answer a chat request for an endpoint that serves chat, streamed or whole."""
     state = incoming.state
     body, request = read_chat_request(value, endpoint)
-    turn = await begin(request, state.engine)
+    turn = await begin(request, state)
     if state.current_hold is not None:
         await state.current_hold.wait(0)
     options = body.stream_options

@@ -45,7 +45,7 @@ async def answer_by(
     request = await contract(incoming, parse_json(incoming.raw))
     if isinstance(request, Reply):
         return request
-    turn = await begin(request, state.engine)
+    turn = await begin(request, state)
     events = _remembering(turn, state)
     if request.body.stream:
         return Reply(play_in_stream(incoming, events), content_type=CONTENT_TYPE, headers=HEADERS)
