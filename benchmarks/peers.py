@@ -34,14 +34,14 @@ class _Peer:
         package: what is installed, with its version.
         besides: what must be installed with it.
         program: its command, in the environment's folder of programs.
-        environ: points it at the upstream of a port.
+        environ: points it at the upstream of a port, and at a folder that it may use.
         call: asks it what the bridge is asked.
     """
 
     package: str
     besides: tuple[str, ...] = ()
     program: str
-    environ: Callable[[int], dict[str, str]]
+    environ: Callable[[int, Path], dict[str, str]]
     call: Callable[[Path], dict[str, Any]]
 
 
@@ -50,18 +50,19 @@ _PEERS = (
         package="iflow-mcp-mcp-chatgpt-responses==0.1.0",
         besides=("mcp<2",),
         program="chatgpt-server",
-        environ=lambda port: {"OPENAI_API_KEY": _KEY, "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"},
+        environ=lambda port, _: {"OPENAI_API_KEY": _KEY, "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"},
         call=lambda _: {"name": "ask_chatgpt", "arguments": {"prompt": "What is in the lake?"}},
     ),
     _Peer(
         package="pal-mcp-server==11.8.2",
         program="pal-mcp-server",
-        environ=lambda port: {
+        environ=lambda port, workdir: {
             "CUSTOM_API_URL": f"http://127.0.0.1:{port}/v1",
             "CUSTOM_API_KEY": _KEY,
             "CUSTOM_MODEL_NAME": "local-llama",
             "DEFAULT_MODEL": "local-llama",
             "LOG_LEVEL": "WARNING",
+            "PAL_WORKSPACE_ROOT": str(workdir),
         },
         call=lambda workdir: {
             "name": "chat",
@@ -89,7 +90,7 @@ def run(run: Run) -> list[Row]:
             folder = run.workdir / peer.program
             if not run.quick and _install(peer, folder):
                 try:
-                    rows += _measured(peer, folder, {**environ, **peer.environ(port)}, run.workdir)
+                    rows += _measured(peer, folder, {**environ, **peer.environ(port, run.workdir)}, run.workdir)
                 except ServerDiedError as error:
                     print(f"{peer.package} does not answer: {str(error)[:500]}", file=sys.stderr)
             run.advance()
