@@ -146,7 +146,7 @@ class Settings(BaseModel):
         SecretStr | None,
         Doc(
             "Headers that requests to models on the workspace carry in addition; see models.md.",
-            'a JSON object of strings, such as {"Databricks-Model-Provider-Service": "main.ai.provider"}',
+            "a JSON object of strings by header name",
         ),
     ] = None
     check_parameters: Annotated[
