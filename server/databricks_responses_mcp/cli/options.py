@@ -58,6 +58,7 @@ LISTING = (
     "profile",
     "model",
     "image_model",
+    "model_schemas",
     "surface",
     "timeout_seconds",
     "max_retries",
@@ -68,6 +69,7 @@ LISTING = (
 ASKING = (
     *_CONNECTION,
     "model",
+    "check_parameters",
     "default_max_output_tokens",
     "max_output_tokens",
     "daily_token_budget",
@@ -101,7 +103,7 @@ def session_options(
         is_server: add the options of a server, too.
     """
     # A secret on a command line can be read by everybody on the machine: it comes from the environment alone.
-    hidden = {"token", "http_token", "engine_api_key", *without, *(() if is_server else _OF_A_SERVER)}
+    hidden = {"token", "http_token", "engine_api_key", "extra_headers", *without, *(() if is_server else _OF_A_SERVER)}
     return _options(
         {
             name: doc
