@@ -32,12 +32,21 @@ async def chat_chunks(turn: Turn, *, wants_usage: bool = True) -> AsyncGenerator
         ApiError: 500 if the engine fails.
     """
     translation = _Translation(turn)
-    yield translation.chunk({"role": "assistant", "content": ""})
+    begun = False
     async with aclosing(answer(turn)) as events:
         async for event in events:
+            is_end = event["type"] in ("response.completed", "response.incomplete")
             for delta in translation.deltas(event):
-                yield translation.chunk(delta)
-            if event["type"] in ("response.completed", "response.incomplete"):
+                # A first delta with a call has the role itself, and no content that clients would send back as empty.
+                role = {"role": "assistant"} if not begun else {}
+                if role and "tool_calls" not in delta:
+                    yield translation.chunk(role | {"content": ""})
+                    role = {}
+                begun = True
+                yield translation.chunk(role | delta)
+            if is_end:
+                if not begun:
+                    yield translation.chunk({"role": "assistant", "content": ""})
                 yield translation.chunk({}, translation.finish(event["response"]))
             elif event["type"] == "response.failed":
                 raise workspace_error(500, "INTERNAL_ERROR", event["response"]["error"]["message"])

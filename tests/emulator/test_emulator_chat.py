@@ -370,3 +370,16 @@ async def test_a_chat_agent_answers_messages_there(http: httpx.AsyncClient) -> N
 async def test_what_is_no_completion_is_refused(http: httpx.AsyncClient, body: dict[str, Any]) -> None:
     answer = await http.post(COMPLETIONS, json=body)
     assert (answer.status_code, sorted(answer.json())) == (400, ["error_code", "message"])
+
+
+async def test_a_streamed_answer_that_only_calls_has_no_content(http: httpx.AsyncClient) -> None:
+    body = {"model": CLAUDE, "messages": asked("Rome?"), "tools": [TOOL], "stream": True}
+    chunks = [json.loads(line) for line in lines(await http.post(CHAT, json=body))[:-1]]
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    call = deltas[0]["tool_calls"][0]
+    assert (deltas[0]["role"], deltas[0]["content"], call["function"]) == (
+        "assistant",
+        None,
+        {"name": "weather", "arguments": ""},
+    )
+    assert [delta for delta in deltas if delta.get("content") is not None] == []
