@@ -199,6 +199,8 @@ def _file_words(part: Item, talk: Conversation, where: str) -> str:
     if not data:
         return f"[file at {part['file_url']}]"
     raw = _data_url(data, where) if data.startswith("data:") else _decode(data, where)
+    if raw.startswith(b"%PDF-"):
+        return f"[file {name}: PDF, {len(raw)} bytes]"
     try:
         text = raw.decode()
     except UnicodeDecodeError:

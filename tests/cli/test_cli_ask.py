@@ -15,6 +15,7 @@ from databricks_responses_mcp.cli.main import run
 from databricks_responses_mcp.cli.prompt import read_prompt
 from databricks_responses_mcp.errors import BridgeError
 from databricks_workspace_emulator.server import RunningEmulator
+from harness.documents import pdf
 from harness.terminal import CommandLine, Ran, interrupt, without_ids
 
 pytestmark = pytest.mark.anyio
@@ -305,6 +306,7 @@ def test_wrong_arguments_end_before_anything_is_asked(
         (None, "na\u00efve".encode("utf-16"), "na\u00efve"),
         (None, b" \n", "invalid_argument"),
         ("Sum up", b"\x89PNG\xff", "invalid_argument"),
+        ("Sum up", pdf("All bytes of it are text."), "invalid_argument"),
     ],
 )
 def test_a_prompt_comes_from_the_argument_and_from_stdin(

@@ -9,9 +9,9 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.images_in import load_image
+from databricks_responses_mcp.media.input_files import FileLimits, read_file
 from databricks_responses_mcp.media.path_policy import AllowedPaths
 from databricks_responses_mcp.media.staging import Staging
-from databricks_responses_mcp.media.text_files import read_text_file
 from databricks_responses_mcp.media.write_journal import WriteJournal
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +34,7 @@ async def test_a_name_that_macos_writes_otherwise_is_found(tmp_path: Path, on_di
     (tmp_path / on_disk).write_text("one\ntwo\n")
     allowed = AllowedPaths([tmp_path])
     for reference in (typed, f"{typed}:1-2", str(tmp_path / typed)):
-        assert (await read_text_file(reference, max_bytes=99, base=tmp_path, allowed=allowed)).text == "one\ntwo\n"
+        assert (await read_file(reference, FileLimits(99), base=tmp_path, allowed=allowed)).text == "one\ntwo\n"
     staging = await Staging.read(
         [str(tmp_path / typed)],
         allowed=allowed,
@@ -61,11 +61,11 @@ async def test_a_name_that_fits_two_files_is_not_guessed_and_both_are_named_so_t
         (tmp_path / name).write_text(f"{name}\n")
     allowed = AllowedPaths([tmp_path])
     with pytest.raises(BridgeError) as caught:
-        await read_text_file("at 9.txt", max_bytes=99, base=tmp_path, allowed=allowed)
+        await read_file("at 9.txt", FileLimits(99), base=tmp_path, allowed=allowed)
     assert caught.value.code is ErrorCode.NOT_FOUND
     for name in names:
         assert name in caught.value.hint
-        assert (await read_text_file(name, max_bytes=99, base=tmp_path, allowed=allowed)).text == f"{name}\n"
+        assert (await read_file(name, FileLimits(99), base=tmp_path, allowed=allowed)).text == f"{name}\n"
 
 
 async def test_names_are_not_looked_for_outside_of_what_is_allowed(tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ async def test_names_are_not_looked_for_outside_of_what_is_allowed(tmp_path: Pat
     (tmp_path / "a\u00a0b.txt").write_text("secret\n")
     for name in ("a b.txt", "a\u00a0b.txt"):
         with pytest.raises(BridgeError) as caught:
-            await read_text_file(
-                str(tmp_path / name), max_bytes=99, base=tmp_path, allowed=AllowedPaths([tmp_path / "in"])
+            await read_file(
+                str(tmp_path / name), FileLimits(99), base=tmp_path, allowed=AllowedPaths([tmp_path / "in"])
             )
         assert caught.value.code is ErrorCode.PERMISSION_DENIED
 
@@ -86,7 +86,7 @@ async def test_a_found_name_that_is_a_secret_or_leads_out_is_refused(tmp_path: P
     (tmp_path / "in" / "a\u00a0b.pem").write_text("secret\n")
     for name in ("a b.txt", "a b.pem"):
         with pytest.raises(BridgeError) as caught:
-            await read_text_file(name, max_bytes=99, base=tmp_path / "in", allowed=AllowedPaths([tmp_path / "in"]))
+            await read_file(name, FileLimits(99), base=tmp_path / "in", allowed=AllowedPaths([tmp_path / "in"]))
         assert caught.value.code is ErrorCode.PERMISSION_DENIED
 
 
@@ -96,7 +96,7 @@ async def test_a_found_name_that_is_a_secret_or_leads_out_is_refused(tmp_path: P
 )
 async def test_a_path_of_the_hosts_own_sandbox_is_explained(tmp_path: Path, reference: str) -> None:
     with pytest.raises(BridgeError) as caught:
-        await read_text_file(reference, max_bytes=99, base=tmp_path, allowed=AllowedPaths([tmp_path]))
+        await read_file(reference, FileLimits(99), base=tmp_path, allowed=AllowedPaths([tmp_path]))
     assert caught.value.code is ErrorCode.NOT_FOUND
     assert str(caught.value).replace(reference, "PATH") == snapshot(
         "“PATH” is a path in the host's own sandbox, which is another machine: this server cannot read or write "
@@ -107,6 +107,6 @@ async def test_a_path_of_the_hosts_own_sandbox_is_explained(tmp_path: Path, refe
 @pytest.mark.parametrize("reference", ["x" * 5000, "y/" * 3000, "é" * 200, "\udc80.txt\ud800"])
 async def test_a_name_that_no_file_system_takes_is_an_error_of_the_argument(tmp_path: Path, reference: str) -> None:
     with pytest.raises(BridgeError) as caught:
-        await read_text_file(reference, max_bytes=99, base=tmp_path, allowed=AllowedPaths([tmp_path]))
+        await read_file(reference, FileLimits(99), base=tmp_path, allowed=AllowedPaths([tmp_path]))
     assert caught.value.code is ErrorCode.INVALID_ARGUMENT
     assert len(caught.value.message) < 300

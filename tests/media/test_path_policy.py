@@ -11,8 +11,8 @@ from inline_snapshot import snapshot
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media import local_files
 from databricks_responses_mcp.media.images_in import load_image
+from databricks_responses_mcp.media.input_files import FileLimits, read_file, read_files
 from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths, default_roots
-from databricks_responses_mcp.media.text_files import read_text_file, read_text_files
 
 pytestmark = pytest.mark.anyio
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
 
 async def refusal(root: Path, reference: str) -> str:
     with pytest.raises(BridgeError) as caught:
-        await read_text_file(reference, max_bytes=1000, base=root, allowed=AllowedPaths([root]))
+        await read_file(reference, FileLimits(1000), base=root, allowed=AllowedPaths([root]))
     assert caught.value.code is ErrorCode.PERMISSION_DENIED
     assert caught.value.__cause__ is None
     return str(caught.value).replace(str(root.parent), "…")
@@ -49,9 +49,9 @@ async def test_what_is_under_an_allowed_directory_is_read_by_every_name_it_has(p
     ]
     allowed = AllowedPaths([project])
     for name in names:
-        assert (await read_text_file(name, max_bytes=1000, base=project, allowed=allowed)).text == "inside\n"
+        assert (await read_file(name, FileLimits(1000), base=project, allowed=allowed)).text == "inside\n"
     # Together they are one file, and a range of it.
-    files = await read_text_files(names, max_bytes=1000, base=project, allowed=allowed)
+    files = await read_files(names, FileLimits(1000), base=project, allowed=allowed)
     assert [(file.name, file.first_line) for file in files] == [("src/a.txt", None), ("src/a.txt", 1)]
 
 
@@ -89,7 +89,7 @@ async def test_a_refusal_does_not_tell_whether_the_file_exists(project: Path, su
 
 async def test_a_missing_file_inside_is_still_told_with_advice(project: Path) -> None:
     with pytest.raises(BridgeError, match=r"Did you mean a\.txt") as caught:
-        await read_text_file("src/b.txt", max_bytes=9, base=project, allowed=AllowedPaths([project]))
+        await read_file("src/b.txt", FileLimits(9), base=project, allowed=AllowedPaths([project]))
     assert caught.value.code is ErrorCode.NOT_FOUND
 
 
@@ -100,7 +100,7 @@ async def test_links_that_stay_inside_are_followed_and_links_that_leave_are_not(
     (project / "up").symlink_to("..")
     (project / "dangling").symlink_to(project.parent / "absent.txt")
     allowed = AllowedPaths([project])
-    assert (await read_text_file("inward", max_bytes=99, base=project, allowed=allowed)).text == "inside\n"
+    assert (await read_file("inward", FileLimits(99), base=project, allowed=allowed)).text == "inside\n"
     for name in ("outward", "up/secret.txt", "dangling", "up/project/../secret.txt", "outward:1-1"):
         assert "it is not under" in await refusal(project, name)
 
@@ -110,7 +110,7 @@ async def test_an_allowed_directory_may_itself_be_a_link(project: Path) -> None:
     alias = project.parent / "alias"
     alias.symlink_to(project)
     for root, path in ((alias, project / "src/a.txt"), (project, alias / "src/a.txt"), (alias, alias / "src/a.txt")):
-        file = await read_text_file(str(path), max_bytes=99, allowed=AllowedPaths([root]))
+        file = await read_file(str(path), FileLimits(99), allowed=AllowedPaths([root]))
         assert file.text == "inside\n"
 
 
@@ -119,7 +119,7 @@ async def test_a_circle_of_links_is_an_error_and_not_the_end(project: Path) -> N
     (project / "a").symlink_to("b")
     (project / "b").symlink_to("a")
     with pytest.raises(BridgeError, match="cannot be opened"):
-        await read_text_file("a", max_bytes=99, base=project, allowed=AllowedPaths([project]))
+        await read_file("a", FileLimits(99), base=project, allowed=AllowedPaths([project]))
 
 
 @posix
@@ -164,9 +164,9 @@ def test_where_there_are_no_directory_handles_what_was_opened_is_compared(
 
 async def test_an_allowed_file_may_be_named_alone(project: Path) -> None:
     only = AllowedPaths([project / "src" / "a.txt"])
-    assert (await read_text_file("src/a.txt", max_bytes=99, base=project, allowed=only)).text == "inside\n"
+    assert (await read_file("src/a.txt", FileLimits(99), base=project, allowed=only)).text == "inside\n"
     with pytest.raises(BridgeError, match="it is not under"):
-        await read_text_file("src", max_bytes=99, base=project, allowed=only)
+        await read_file("src", FileLimits(99), base=project, allowed=only)
 
 
 async def test_pictures_keep_to_it_and_data_urls_have_nothing_to_do_with_it(
@@ -185,7 +185,7 @@ async def test_pictures_keep_to_it_and_data_urls_have_nothing_to_do_with_it(
 
 async def test_without_any_allowed_directory_the_advice_is_to_name_one(project: Path) -> None:
     with pytest.raises(BridgeError) as caught:
-        await read_text_file("src/a.txt", max_bytes=99, base=project, allowed=AllowedPaths([]))
+        await read_file("src/a.txt", FileLimits(99), base=project, allowed=AllowedPaths([]))
     assert str(caught.value) == snapshot(
         "“src/a.txt” may not be used: this server may use no local files where it was started. Set "
         "RESPONSES_MCP_ALLOWED_DIRS to the directories that it may use, or start it in a project's directory."
@@ -193,7 +193,7 @@ async def test_without_any_allowed_directory_the_advice_is_to_name_one(project: 
 
 
 async def test_everything_means_everything(project: Path) -> None:
-    file = await read_text_file(str(project.parent / "secret.txt"), max_bytes=99, allowed=EVERYTHING)
+    file = await read_file(str(project.parent / "secret.txt"), FileLimits(99), allowed=EVERYTHING)
     assert (file.text, EVERYTHING.also(project)) == ("outside\n", EVERYTHING)
 
 

@@ -9,10 +9,10 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.images_in import load_images
+from databricks_responses_mcp.media.input_files import FileLimits, read_files
 from databricks_responses_mcp.media.path_policy import AllowedPaths
 from databricks_responses_mcp.media.secret_files import is_secret_file
 from databricks_responses_mcp.media.staging import Staging
-from databricks_responses_mcp.media.text_files import read_text_files
 from databricks_responses_mcp.media.write_journal import WriteJournal
 
 pytestmark = pytest.mark.anyio
@@ -99,7 +99,7 @@ def test_what_the_system_tells_of_processes_is_secret() -> None:
 
 async def refusal(root: Path, name: str) -> tuple[str, str]:
     with pytest.raises(BridgeError) as caught:
-        await read_text_files(["app.py", name], max_bytes=1000, base=root, allowed=AllowedPaths([root]))
+        await read_files(["app.py", name], FileLimits(1000), base=root, allowed=AllowedPaths([root]))
     assert caught.value.code is ErrorCode.PERMISSION_DENIED
     return caught.value.message, caught.value.hint
 
@@ -132,7 +132,7 @@ async def test_a_directory_that_is_allowed_does_not_open_the_secrets_in_it_and_n
     (tmp_path / "id_rsa").write_bytes(picture())
     for roots in ([tmp_path], None):
         for read in (
-            read_text_files([".env"], max_bytes=1000, base=tmp_path, allowed=AllowedPaths(roots)),
+            read_files([".env"], FileLimits(1000), base=tmp_path, allowed=AllowedPaths(roots)),
             load_images(["id_rsa"], max_bytes=1000, base=tmp_path, allowed=AllowedPaths(roots).also(tmp_path)),
             Staging.read(
                 [str(tmp_path / ".env")],
@@ -145,5 +145,5 @@ async def test_a_directory_that_is_allowed_does_not_open_the_secrets_in_it_and_n
             with pytest.raises(BridgeError, match="RESPONSES_MCP_ALLOW_SECRET_FILES"):
                 await read
         opened = AllowedPaths(roots, secrets=True)
-        (file,) = await read_text_files([".env"], max_bytes=1000, base=tmp_path, allowed=opened)
+        (file,) = await read_files([".env"], FileLimits(1000), base=tmp_path, allowed=opened)
         assert file.text == "TOKEN=secret\n"

@@ -152,6 +152,31 @@ MARKS = {
         400, {"message": "Model x only supports the Responses API. Please use /serving-endpoints/responses instead."}
     ),
     "sees no pictures": Answer(400, {"error_code": "BAD_REQUEST", "message": "Model m does not support image input."}),
+    "hears nothing": Answer(400, {"error_code": "BAD_REQUEST", "message": "Model m does not support audio input."}),
+    "no part for videos": Answer(
+        400,
+        {
+            "error": {
+                "message": "Invalid value: 'video_url'. Supported values are: 'input_text', 'input_image'.",
+                "type": "invalid_request_error",
+                "param": "input[0].content[1].type",
+                "code": "invalid_value",
+            }
+        },
+    ),
+    "reads no files": Answer(400, {"error_code": "BAD_REQUEST", "message": "Model m does not support file input."}),
+    "reads no such file": Answer(
+        400,
+        {
+            "error": {
+                "message": "Invalid file data: 'input[0].content[1].file_data'. Expected a base64-encoded data URL "
+                "with an application/pdf MIME type, but got unsupported MIME type 'application/zip'.",
+                "type": "invalid_request_error",
+                "param": "input[0].content[1].file_data",
+                "code": "invalid_value",
+            }
+        },
+    ),
     "chat only": Answer(
         400, {"message": "Model x only supports the Chat Completions API. Please use /v1/chat/completions instead."}
     ),
@@ -640,6 +665,35 @@ def test_every_known_mark_gets_its_code_and_advice() -> None:
                 "The model databricks-gpt-5 sees no pictures (HTTP 400): Model m does not support image",
                 "input.",
                 "-> Leave the pictures out, or use a model that sees them.",
+            ],
+            "hears nothing": [
+                "code=unsupported_by_model retryable=False status=400",
+                "The model databricks-gpt-5 takes no audio (HTTP 400): Model m does not support audio",
+                "input.",
+                "-> Ask a model that takes audio: Gemini models of the workspace do; list_databricks_models",
+                "shows them.",
+            ],
+            "no part for videos": [
+                "code=unsupported_by_model retryable=False status=400",
+                "The model databricks-gpt-5 takes no video (HTTP 400): Invalid value: 'video_url'.",
+                "Supported values are: 'input_text', 'input_image' (input[0].content[1].type).",
+                "-> Ask a model that takes video: Gemini models of the workspace do; list_databricks_models",
+                "shows them.",
+            ],
+            "reads no files": [
+                "code=unsupported_by_model retryable=False status=400",
+                "The model databricks-gpt-5 does not take this document (HTTP 400): Model m does not",
+                "support file input.",
+                "-> Give its text instead, for instance of pdftotext in.pdf out.txt, or use an OpenAI model",
+                "of the workspace.",
+            ],
+            "reads no such file": [
+                "code=unsupported_by_model retryable=False status=400",
+                "The model databricks-gpt-5 does not take this document (HTTP 400): Invalid file data:",
+                "'input[0].content[1].file_data'. Expected a base64-encoded data URL with an",
+                "application/pdf MIME type, but got unsupported MIME type 'application/zip'.",
+                "-> Give its text instead, for instance of pdftotext in.pdf out.txt, or use an OpenAI model",
+                "of the workspace.",
             ],
             "chat only": [
                 "code=unsupported_by_model retryable=False status=400",
@@ -1255,6 +1309,8 @@ def test_a_refusal_has_the_reason_that_the_bridge_decides_by() -> None:
             "Tool 'custom' is not supported by customer-support-llama.",
             "Tool type 'file_search' is not supported.",
             "This model does not support image input.",
+            "This model does not support file input.",
+            "input_file is not supported for this model.",
             "Something is off.",
         )
     } == snapshot(
@@ -1286,6 +1342,8 @@ def test_a_refusal_has_the_reason_that_the_bridge_decides_by() -> None:
             "Tool 'custom' is not supported by customer-support-llama.": (Reason.FEATURE_MISSING, Feature.CUSTOM_TOOLS),
             "Tool type 'file_search' is not supported.": (Reason.FEATURE_MISSING, None),
             "This model does not support image input.": (Reason.FEATURE_MISSING, Feature.IMAGES),
+            "This model does not support file input.": (Reason.FEATURE_MISSING, Feature.FILES),
+            "input_file is not supported for this model.": (Reason.FEATURE_MISSING, Feature.FILES),
             "Something is off.": (None, None),
         }
     )

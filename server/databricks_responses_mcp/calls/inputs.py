@@ -1,4 +1,4 @@
-"""Files and images that a caller names, read into the text and the URLs that a request has."""
+"""Files and images that a caller names, read into the text, the files and the URLs that a request has."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,15 @@ import anyio.to_thread
 
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.media.images_in import load_images
+from databricks_responses_mcp.media.input_files import Attachment, FileLimits, read_files
 from databricks_responses_mcp.media.path_policy import AllowedPaths, default_roots
-from databricks_responses_mcp.media.text_files import read_text_files, render_files
+from databricks_responses_mcp.media.text_files import TextFile, render_files
+from databricks_responses_mcp.responses.request import FileInput
 
 # Model serving takes 32 MiB in one request, and base64 makes four bytes of three.
 _MOST_TEXT_BYTES = 16_000_000
 _MOST_IMAGE_BYTES = 24_000_000
+_MOST_DOCUMENT_BYTES = 24_000_000
 
 
 async def allowed_paths(app: App) -> AllowedPaths:
@@ -23,21 +26,27 @@ async def allowed_paths(app: App) -> AllowedPaths:
     return AllowedPaths(None if roots == "*" else roots, secrets=settings.allow_secret_files)
 
 
-async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> str:
-    """Return the prompt with the content of ``files`` after it.
+async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> tuple[str, list[FileInput]]:
+    """Return the prompt with the content of text files after it, and the files that are sent beside it.
 
     Raises:
-        BridgeError: naming every file that cannot be read.
+        BridgeError: naming every file that cannot be sent.
     """
     if not files:
-        return prompt
-    read = await read_text_files(
+        return prompt, []
+    settings = app.bridge.settings
+    read = await read_files(
         files,
-        max_bytes=app.bridge.settings.max_file_bytes,
-        max_total_bytes=_MOST_TEXT_BYTES,
+        FileLimits(text=settings.max_file_bytes, attachment=settings.max_document_bytes),
+        max_text_bytes=_MOST_TEXT_BYTES,
+        max_attachment_bytes=_MOST_DOCUMENT_BYTES,
+        allow_private=settings.allow_private_urls,
         allowed=await allowed_paths(app),
     )
-    return f"{prompt}\n\n{render_files(read)}"
+    texts = [file for file in read if isinstance(file, TextFile)]
+    attachments = [file for file in read if isinstance(file, Attachment)]
+    sent = [FileInput(name=file.name, mime_type=file.mime_type, url=file.url) for file in attachments]
+    return (f"{prompt}\n\n{render_files(texts)}" if texts else prompt), sent
 
 
 async def image_urls(app: App, images: Sequence[str]) -> list[str]:

@@ -79,7 +79,8 @@ _LAST_WORDS_SECONDS = 2.0
     multiple=True,
     shell_complete=complete_files,
     metavar="PATH[:FROM-TO]",
-    help="Text file to add to the prompt, or some of its lines; may be given several times.",
+    help="File to give to the model: text, or some of its lines; PDF, office document, recording, video. May be given "
+    "several times.",
 )
 @click.option(
     "--reasoning-effort",
@@ -169,8 +170,10 @@ async def _ask(
         if go_on:
             conversation_id = await conversation_queries.newest(bridge)
         taker = GeneratedImages(app, prompt, is_free=True)
+        text, attachments = await prompt_with_files(app, prompt, files)
         question = Question(
-            prompt=await prompt_with_files(app, prompt, files),
+            prompt=text,
+            files=attachments,
             images=await image_urls(app, images),
             extra=extra or {},
             conversation_id=conversation_id,

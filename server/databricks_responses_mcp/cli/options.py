@@ -77,7 +77,7 @@ ASKING = (
 )
 """The settings of a command that asks a model."""
 
-READING = ("max_file_bytes", "max_image_bytes", "allow_private_urls")
+READING = ("max_file_bytes", "max_document_bytes", "max_image_bytes", "allow_private_urls")
 """The settings of a command that shows a model files and pictures."""
 
 DRAWING = (

@@ -3,10 +3,12 @@
 import codecs
 import sys
 import threading
+from contextlib import suppress
 from typing import BinaryIO
 
 from databricks_responses_mcp.cli.printing import note
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.file_kinds import kind_of
 
 _MOST_BYTES = 32 * 1024 * 1024
 _PATIENCE_SECONDS = 3.0
@@ -58,14 +60,15 @@ def _read(source: BinaryIO, *, waits: bool) -> bytes:
 
 def _text(data: bytes) -> str:
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text = "\0"
+    text = "\0"
+    # A PDF, for one, may be valid UTF-8 and is no text all the same.
+    if kind_of(data) is None:
+        with suppress(UnicodeDecodeError):
+            text = data.decode(encoding)
     if "\0" in text:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             "What was piped in is not text in UTF-8.",
-            "Give a picture with --image and a file with --file, or convert the text.",
+            "Give a picture with --image and any other file with --file, or convert the text.",
         )
     return text

@@ -1,4 +1,4 @@
-"""Web images fetched without becoming a way into the private network (SSRF).
+"""Files of the web, fetched without becoming a way into the private network (SSRF).
 
 Imported on first need: it brings httpx.
 """
@@ -28,7 +28,7 @@ MAX_REDIRECTS = 3
 DEADLINE_SECONDS = 30.0
 _CONNECT_SECONDS = 8.0
 _MOST_ADDRESSES = 4
-_ELSEWHERE = "Download the image and give its path."
+_ELSEWHERE = "Download it and give its path."
 
 _SPECIAL_V4 = tuple(
     ipaddress.IPv4Network(network)
@@ -81,6 +81,7 @@ async def fetch(
     url: str,
     *,
     max_bytes: int,
+    accept: str = "*/*",
     allow_private: bool = False,
     resolver: Resolver = resolve,
     deadline_seconds: float = DEADLINE_SECONDS,
@@ -100,7 +101,7 @@ async def fetch(
             for _ in range(MAX_REDIRECTS + 1):
                 _check_scheme(current, url, allow_private)
                 addresses = await _checked_addresses(current, url, allow_private, resolver)
-                answer = await _get(current, addresses, url, max_bytes)
+                answer = await _get(current, addresses, url, max_bytes, accept)
                 if isinstance(answer, bytes):
                     return Fetched(answer, _file_name(current))
                 current = _parsed(answer, url, current)
@@ -127,7 +128,7 @@ def _parsed(text: str, asked: str, relative_to: httpx.URL | None = None) -> http
     if url.userinfo:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"{shown(asked)} has a user name or password in it, and images are fetched without credentials.",
+            f"{shown(asked)} has a user name or password in it, and files are fetched without credentials.",
             _ELSEWHERE,
         )
     return url
@@ -139,7 +140,7 @@ def _check_scheme(url: httpx.URL, asked: str, allow_private: bool) -> None:
     what = "is" if str(url) == asked else "redirects to"
     raise BridgeError(
         ErrorCode.INVALID_ARGUMENT,
-        f"{shown(asked)} {what} {visible(url.scheme[:20])}; images are fetched over https only.",
+        f"{shown(asked)} {what} {visible(url.scheme[:20])}; files are fetched over https only.",
         f"Use its https address. {_ELSEWHERE}",
     )
 
@@ -166,14 +167,14 @@ async def _checked_addresses(url: httpx.URL, asked: str, allow_private: bool, re
     return addresses[:_MOST_ADDRESSES]
 
 
-async def _get(url: httpx.URL, addresses: list[str], asked: str, max_bytes: int) -> bytes | str:
+async def _get(url: httpx.URL, addresses: list[str], asked: str, max_bytes: int, accept: str) -> bytes | str:
     """The body, or where it redirects to."""
     tls = await anyio.to_thread.run_sync(_tls, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     # The bare transport, not a client: no cookies, no environment, no redirects of its own.
     async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=httpx.Limits(max_connections=1)) as http:
         for address in addresses:
             try:
-                response = await http.handle_async_request(_request(url, address))
+                response = await http.handle_async_request(_request(url, address, accept))
             except httpx.ConnectError as error:
                 if _is_about_certificate(error):
                     raise BridgeError(
@@ -201,10 +202,10 @@ async def _get(url: httpx.URL, addresses: list[str], asked: str, max_bytes: int)
     )
 
 
-def _request(url: httpx.URL, address: str) -> httpx.Request:
+def _request(url: httpx.URL, address: str, accept: str) -> httpx.Request:
     headers = {
         "Host": url.netloc.decode("ascii"),
-        "Accept": "image/png,image/jpeg,image/webp,image/gif;q=0.9,*/*;q=0.1",
+        "Accept": accept,
         "Accept-Encoding": "identity",
         "User-Agent": "databricks-responses-mcp",
     }
@@ -287,6 +288,6 @@ def _too_large(asked: str, max_bytes: int, size: int | None) -> BridgeError:
     has = f"has {in_units(size)}" if size is not None else "is too large"
     return BridgeError(
         ErrorCode.TOO_LARGE,
-        f"{shown(asked)} {has}; an image may have {in_units(max_bytes)}.",
-        f"Scale it down or save it as JPEG or WEBP. {_ELSEWHERE}",
+        f"{shown(asked)} {has}; {in_units(max_bytes)} can be fetched.",
+        f"Use a smaller version of it, or the part that matters. {_ELSEWHERE}",
     )

@@ -6,15 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 import anyio
 import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.media import base64_data
+from databricks_responses_mcp.media.data_urls import read_data_url
 from databricks_responses_mcp.media.failures import in_units, shown
 from databricks_responses_mcp.media.fetching import fetch
+from databricks_responses_mcp.media.file_kinds import kind_of
 from databricks_responses_mcp.media.formats import (
     ACCEPTED_FORMATS,
     GIF,
@@ -29,6 +29,7 @@ from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
 from databricks_responses_mcp.media.several import Sum, read_all
 
 _ACCEPTED_NAMES = "PNG, JPEG, WEBP or a GIF that is not animated"
+_ACCEPT = "image/png,image/jpeg,image/webp,image/gif;q=0.9,*/*;q=0.1"
 _LONGEST_FILE_NAME = 255
 # How PNG, JPEG, GIF and RIFF begin in base64.
 _BASE64_OF_IMAGE = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
@@ -83,7 +84,7 @@ async def load_image(
     if scheme.startswith("data:") or _is_bare_base64(reference):
         return await anyio.to_thread.run_sync(_from_data_url, reference, max_bytes)
     if scheme.startswith(("https:", "http:")):
-        fetched = await fetch(reference, max_bytes=max_bytes, allow_private=allow_private)
+        fetched = await fetch(reference, max_bytes=max_bytes, accept=_ACCEPT, allow_private=allow_private)
         return await anyio.to_thread.run_sync(_inlined, fetched.data, fetched.name, reference)
     other = re.match(r"([a-z][a-z0-9+.-]+)://", reference, re.IGNORECASE)
     if other and other[1].lower() != "file":
@@ -154,22 +155,7 @@ def _from_file(reference: str, max_bytes: int, base: Path | None, allowed: Allow
 def _from_data_url(reference: str, max_bytes: int) -> InputImage:
     if reference[:5].lower() != "data:":
         reference = f"data:;base64,{reference}"
-    head, _, payload = reference.partition(",")
-    bad = BridgeError(
-        ErrorCode.INVALID_ARGUMENT,
-        f"{shown(reference)} is not base64 data.",
-        "Write data URLs as data:image/png;base64,… or give the path of the file.",
-    )
-    if not re.search(r";\s*base64\s*$", head, re.IGNORECASE):
-        raise bad
-    if len(payload) * 3 // 4 > 2 * max_bytes + 4096:  # white space and %xx may inflate it, but not without end
-        raise too_large(reference, len(payload) * 3 // 4, max_bytes)
-    try:
-        data = base64_data.decode(unquote_to_bytes(payload) if "%" in payload else payload)
-    except ValueError as error:
-        raise bad from error
-    if len(data) > max_bytes:
-        raise too_large(reference, len(data), max_bytes)
+    data = read_data_url(reference, max_bytes, too_large)
     image_format = sniff(data)
     name = f"image{image_format.extension}" if image_format else "image"
     return _inlined(data, name, reference)
@@ -201,8 +187,8 @@ def _not_accepted(data: bytes | bytearray, found: ImageFormat | None, reference:
         what = f"is {found.name}"
     elif not data:
         what = "is empty"
-    elif data[:5] == b"%PDF-":
-        what = "is a PDF"
+    elif kind := kind_of(data):
+        what = f"is {kind.name}"
     elif re.match(rb"(?i)\s*<(!doctype )?html", data[:200]):
         what = "is a web page"
     else:
@@ -212,7 +198,7 @@ def _not_accepted(data: bytes | bytearray, found: ImageFormat | None, reference:
     example = (
         "rsvg-convert in.svg -o out.png" if found and found.name == "SVG" else f"magick in{_suffix(found)} out.png"
     )
-    hint = f"Convert it first, for instance: {example}." if found else "Text goes into `files`, not `images`."
+    hint = f"Convert it first, for instance: {example}." if found else "What is no image goes into `files`."
     return BridgeError(ErrorCode.INVALID_ARGUMENT, f"{shown(reference)} {what}; models take {_ACCEPTED_NAMES}.", hint)
 
 

@@ -26,7 +26,7 @@ class Sum(Generic[T]):
 
     Attributes:
         max_bytes: the most that all results may have together; None for no limit.
-        size: bytes of one result.
+        size: bytes of one result; 0 for a result that does not count.
         hint: what to do when there is more.
         counts_repeats: whether a result counts each time it is named, because it is sent each time.
     """
@@ -41,23 +41,22 @@ async def read_all(
     references: Sequence[str],
     read: Callable[[str], Awaitable[T]],
     kind: str,
-    limit: Sum[T],
-    *,
+    *limits: Sum[T],
     base: Path | None = None,
 ) -> dict[str, T]:
     """Read what each reference means; references to the same file are read once and share one result.
 
     Args:
         kind: what they are, in the plural, for errors.
-        limit: reading ends as soon as the results have more.
+        limits: reading ends as soon as the results have more than one of them.
         base: what relative paths are relative to; the working directory if None.
 
     Returns:
         the results by reference, in the order of their first mention.
 
     Raises:
-        BridgeError: what is wrong with all of them, in one error; ``too_large`` above ``limit``; ``invalid_argument``
-            for more than `MAX_REFERENCES`.
+        BridgeError: what is wrong with all of them, in one error; ``too_large`` above one of ``limits``;
+            ``invalid_argument`` for more than `MAX_REFERENCES`.
     """
     if len(references) > MAX_REFERENCES:
         raise BridgeError(
@@ -68,21 +67,23 @@ async def read_all(
     keys = await anyio.to_thread.run_sync(_keys, references, base, abandon_on_cancel=True)
     results: dict[str, T] = {}
     errors: dict[str, BridgeError] = {}
-    total = 0
+    totals = [0] * len(limits)
+    exceeded: list[Sum[T]] = []
     free = anyio.Semaphore(_AT_ONCE)
 
     async def one(key: str, named: Sequence[str]) -> None:
-        nonlocal total
         async with free:
             try:
                 result = await read(named[0])
             except BridgeError as error:
                 errors[key] = error
                 return
-            total += limit.size(result) * (len(named) if limit.counts_repeats else 1)
-            if limit.max_bytes is not None and total > limit.max_bytes:
-                group.cancel_scope.cancel()
-                return
+            for number, limit in enumerate(limits):
+                totals[number] += limit.size(result) * (len(named) if limit.counts_repeats else 1)
+                if limit.max_bytes is not None and totals[number] > limit.max_bytes:
+                    exceeded.append(limit)
+                    group.cancel_scope.cancel()
+                    return
             results[key] = result
 
     by_key: dict[str, list[str]] = {}
@@ -91,13 +92,13 @@ async def read_all(
     async with anyio.create_task_group() as group:
         for key, named in by_key.items():
             group.start_soon(one, key, named)
-    if limit.max_bytes is not None and total > limit.max_bytes:
+    if exceeded:
         results.clear()
+        most = in_units(exceeded[0].max_bytes or 0)
         raise BridgeError(
             ErrorCode.TOO_LARGE,
-            f"The {len(references)} {kind} have more than {in_units(limit.max_bytes)} together, which is all that can "
-            "be sent.",
-            limit.hint,
+            f"The {len(references)} {kind} have more than {most} together, which is all that can be sent.",
+            exceeded[0].hint,
         )
     if errors:
         raise together([errors[key] for key in by_key if key in errors], len(references), kind)

@@ -13,6 +13,7 @@ import anyio.to_thread
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.atomic_changes import Change, change_files
 from databricks_responses_mcp.media.failures import in_units, shown, together
+from databricks_responses_mcp.media.file_kinds import kind_of
 from databricks_responses_mcp.media.local_files import read_bounded, resolve
 from databricks_responses_mcp.media.path_policy import SETTING, AllowedPaths
 from databricks_responses_mcp.media.several import MAX_REFERENCES
@@ -269,6 +270,13 @@ def _resolved(reference: str) -> Path:
 
 
 def _decoded(data: bytes, reference: str) -> tuple[str, str]:
+    # Before any decoding: a short PDF, for one, is valid in some encodings.
+    if (kind := kind_of(data)) is not None:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{shown(reference)} is {kind.name}, not a text file.",
+            "Name text files only to be edited.",
+        )
     marked = next((encoding for mark, encoding in _MARKED if data.startswith(mark)), None)
     for encoding in (marked,) if marked else ("utf-8", "cp1252"):
         try:

@@ -1,24 +1,16 @@
-"""Text files that a caller names, read whole or by a range of lines, and put into a prompt."""
+"""Text of files, whole or a range of lines, and how it is put into a prompt."""
 
 import codecs
 import io
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
-import anyio
 import anyio.from_thread
-import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import in_units, shown
-from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, sniff
-from databricks_responses_mcp.media.local_files import resolve
-from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
-from databricks_responses_mcp.media.several import Sum, read_all
 from databricks_responses_mcp.visible import visible
 
 _COUNTED_BYTES = 64 * 1024 * 1024
@@ -68,56 +60,6 @@ class TextFile:
     encoding: str
 
 
-async def read_text_file(
-    reference: str, *, max_bytes: int, base: Path | None = None, allowed: AllowedPaths = EVERYTHING
-) -> TextFile:
-    """Read a text file, or the lines of it that the reference asks for.
-
-    ``path:10-20``, ``path:10``, ``path:10-``, ``path#L10`` and ``path#L10-L20`` are ranges, unless a file of that
-    very name exists. A range may come from a file of any size and ends at the last line if it reaches further.
-    Without a byte order mark the text is UTF-8, or Windows-1252 if it is not valid UTF-8 and has no control codes.
-
-    Args:
-        reference: path (absolute, ``~`` or relative to ``base``) or ``file://`` URL, with or without a range.
-        max_bytes: the most text taken, in bytes of the file.
-        base: what relative paths are relative to; the working directory if None.
-        allowed: where files may be read.
-
-    Raises:
-        BridgeError: ``invalid_argument`` (a directory, a binary file, a range outside the file), ``not_found``,
-            ``permission_denied`` or ``too_large``.
-    """
-    return await anyio.to_thread.run_sync(_read, reference.strip(), max_bytes, base, allowed, abandon_on_cancel=True)
-
-
-async def read_text_files(
-    references: Sequence[str],
-    *,
-    max_bytes: int,
-    max_total_bytes: int | None = None,
-    base: Path | None = None,
-    allowed: AllowedPaths = EVERYTHING,
-) -> list[TextFile]:
-    """Read several files at once, as ``read_text_file`` does, in the order of ``references``; each of them once.
-
-    Raises:
-        BridgeError: what is wrong with all of them, in one error; ``too_large`` if together they have more than
-            ``max_total_bytes`` bytes of UTF-8.
-    """
-
-    async def read(reference: str) -> TextFile:
-        return await read_text_file(reference, max_bytes=max_bytes, base=base, allowed=allowed)
-
-    limit = Sum[TextFile](
-        max_bytes=max_total_bytes,
-        size=lambda file: len(file.text.encode("utf-8", "surrogatepass")),
-        hint="Send fewer files, or the lines that matter, as in notes.txt:1-200.",
-        counts_repeats=False,
-    )
-    files = await read_all(references, read, "files", limit, base=base)
-    return list({id(file): file for file in files.values()}.values())
-
-
 def render_files(files: Sequence[TextFile]) -> str:
     """The files as a part of a prompt: each with its name and lines, in a fence that its own text cannot close."""
     return "\n\n".join(_rendered(file) for file in files)
@@ -140,34 +82,18 @@ def _rendered(file: TextFile) -> str:
     return f"File: {visible(file.name)}{about}\n{fence}\n{text}{fence}"
 
 
-def _read(reference: str, max_bytes: int, base: Path | None, allowed: AllowedPaths) -> TextFile:
-    name, span = reference, None
-    path = resolve(reference, base)
-    # Before anything is looked at: how a path is refused must not tell whether there is such a file.
-    path = allowed.locate(path, reference)
+def split_range(reference: str) -> tuple[str, re.Match[str]] | None:
+    """The path and the range of lines that a reference may consist of; `span_of` reads the range."""
     wanted = _RANGE.fullmatch(reference)
-    # A file of that very name wins; "C:10" is a file of drive C on Windows.
-    if wanted and not os.path.lexists(path) and not (os.name == "nt" and len(wanted["path"]) == 1):
-        name = wanted["path"]
-        path = allowed.locate(resolve(name, base), reference)
-        span = _span(wanted, reference)
-    file, size = allowed.open(path, reference if span is None else name)
-    try:
-        with file:
-            if span is None:
-                if size > max_bytes:
-                    raise _too_large(name, size, max_bytes)
-                return _whole(file, name, max_bytes)
-            return _lines(file, name, size, span, max_bytes)
-    except OSError as error:
-        raise BridgeError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"{shown(reference)} cannot be read: {error.strerror}.",
-            "Check the disk or copy the file elsewhere.",
-        ) from error
+    return None if wanted is None else (wanted["path"], wanted)
 
 
-def _span(wanted: re.Match[str], reference: str) -> tuple[int, int | None]:
+def span_of(wanted: re.Match[str], reference: str) -> tuple[int, int | None]:
+    """The first and the last line of a range, counting from 1; None for a range that ends with the file.
+
+    Raises:
+        BridgeError: ``invalid_argument``.
+    """
     first = int(wanted["a"] or wanted["c"])
     end = wanted["b"] or wanted["d"]
     last = int(end) if end else None if (wanted["dash1"] or wanted["dash2"]) else first
@@ -180,18 +106,30 @@ def _span(wanted: re.Match[str], reference: str) -> tuple[int, int | None]:
     return first, last
 
 
-def _whole(file: BinaryIO, name: str, max_bytes: int) -> TextFile:
-    data = bytearray()
-    while len(data) <= max_bytes and (chunk := file.read(max_bytes + 1 - len(data))):
-        data += chunk
-    if len(data) > max_bytes:  # it grew after its size was taken
-        raise _too_large(name, len(data), max_bytes)
-    text, encoding = _decoded(bytes(data), _mark(data), name)
+def whole_text(data: bytes, name: str) -> TextFile:
+    """A text file of which all bytes are known to be no other kind of file.
+
+    Without a byte order mark the text is UTF-8, or Windows-1252 if it is not valid UTF-8 and has no control codes.
+
+    Raises:
+        BridgeError: ``invalid_argument`` if it is no text.
+    """
+    text, encoding = _decoded(data, _mark(data), name)
     total = text.count("\n") + (0 if not text or text.endswith("\n") else 1)
     return TextFile(name, text, None, None, total, encoding)
 
 
-def _lines(file: BinaryIO, name: str, size: int, span: tuple[int, int | None], max_bytes: int) -> TextFile:
+def lines_of(file: BinaryIO, name: str, size: int, span: tuple[int, int | None], max_bytes: int) -> TextFile:
+    """A range of the lines of an open text file; it ends at the last line if it reaches further.
+
+    Args:
+        size: of the file, in bytes, which may be any.
+        span: as `span_of` gives it.
+        max_bytes: the most text taken, in bytes of the file.
+
+    Raises:
+        BridgeError: ``invalid_argument`` for what is no text and for lines that it does not have; ``too_large``.
+    """
     head = file.read(_PIECE)
     file.seek(0)
     mark = _mark(head)
@@ -223,7 +161,7 @@ def _lines(file: BinaryIO, name: str, size: int, span: tuple[int, int | None], m
             elif last is not None and number > last and size > _COUNTED_BYTES:
                 break
     except UnicodeDecodeError as error:
-        raise _binary(head, name) from error
+        raise _binary(name) from error
     if not kept:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
@@ -235,7 +173,7 @@ def _lines(file: BinaryIO, name: str, size: int, span: tuple[int, int | None], m
     if mark is None:
         text, encoding = _decoded(text.encode("latin-1"), None, name)
     elif _NOT_IN_TEXT[encoding].search(text):
-        raise _binary(head, name)
+        raise _binary(name)
     read_to = last if last is not None and (total is None or last <= total) else total
     return TextFile(name, text, first, read_to, total, encoding)
 
@@ -266,37 +204,18 @@ def _decoded(data: bytes, mark: str | None, name: str, *, is_cut: bool = False) 
             text, encoding = codecs.getincrementaldecoder("utf-8")().decode(data, final=not is_cut), "utf-8"
     except UnicodeDecodeError as not_unicode:
         if mark is not None:
-            raise _binary(data, name) from not_unicode
+            raise _binary(name) from not_unicode
         try:
             text, encoding = data.decode("cp1252"), "windows-1252"
         except UnicodeDecodeError as error:
-            raise _binary(data, name) from error
+            raise _binary(name) from error
     if _NOT_IN_TEXT[encoding].search(text):
-        raise _binary(data, name)
+        raise _binary(name)
     return text, encoding
 
 
-def _binary(data: bytes, name: str) -> BridgeError:
-    image_format = sniff(data)
-    if image_format and image_format.name != "SVG":
-        what, hint = f"is a picture ({image_format.name}), not text", "Give it in `images` instead of `files`."
-        if image_format not in ACCEPTED_FORMATS:
-            hint = "Convert it to PNG and give it in `images` instead of `files`."
-    elif data.startswith(b"%PDF-"):
-        what, hint = "is a PDF, not a text file", "Extract its text first, for instance: pdftotext in.pdf out.txt."
-    elif data.startswith(b"PK\x03\x04"):
-        what, hint = "is a ZIP archive or an office document, not a text file", "Extract its text first."
-    else:
-        what, hint = "is not a text file", "Save it as UTF-8 text."
-    return BridgeError(ErrorCode.INVALID_ARGUMENT, f"{shown(name)} {what}.", hint)
-
-
-def _too_large(name: str, size: int, max_bytes: int) -> BridgeError:
-    return BridgeError(
-        ErrorCode.TOO_LARGE,
-        f"{shown(name)} has {in_units(size)}; {in_units(max_bytes)} of a file can be sent.",
-        f"Ask for the lines that matter, as in {visible(name)[-100:]}:1-200.",
-    )
+def _binary(name: str) -> BridgeError:
+    return BridgeError(ErrorCode.INVALID_ARGUMENT, f"{shown(name)} is not a text file.", "Save it as UTF-8 text.")
 
 
 def _range_too_large(name: str, span: tuple[int, int | None], reached: int, max_bytes: int) -> BridgeError:

@@ -182,6 +182,8 @@ def _part(part: Any) -> Part | None:
         return _image(part)
     if kind == "input_file":
         return _file(part)
+    if kind in ("audio_url", "video_url") and isinstance(part.get(kind), Mapping):
+        return {"type": kind, kind: dict(part[kind])}
     if kind == "input_audio" and isinstance(part.get("input_audio"), Mapping):
         return dict(part)
     raise UntranslatableError(f"{kind} content", f"Chat completions have no content of type {quoted(kind)}.")

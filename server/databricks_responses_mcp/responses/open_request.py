@@ -11,6 +11,7 @@ from typing import Any
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.surface_parameters import NATIVE_ONLY, left_out_note, take_parameters
+from databricks_responses_mcp.responses.unsupported import UntranslatableError
 
 _SURFACE = "Open Responses"
 # Taken, by its documentation, and for other models than OpenAI's ignored: what is ignored need not be sent.
@@ -69,6 +70,9 @@ def _item(item: Item) -> Item:
 
 def _part(part: Any) -> Any:
     kind = part.get("type") if isinstance(part, Mapping) else None
+    if kind in ("audio_url", "video_url"):
+        medium = str(kind).removesuffix("_url")
+        raise UntranslatableError(medium, f"{_SURFACE} has no {medium} content.")
     if kind == "output_text":
         return {"type": "input_text", "text": part["text"]} if part.get("text") else None
     if kind == "refusal":

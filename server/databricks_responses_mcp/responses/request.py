@@ -12,21 +12,48 @@ from databricks_responses_mcp.responses.unique_ids import unique_items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileInput:
+    """A file that the model is sent as it is.
+
+    Attributes:
+        name: a file name with the extension of its kind.
+        mime_type: decides which part of a message it becomes: audio, video, or a document.
+        url: ``data:`` or ``https:``.
+    """
+
+    name: str
+    mime_type: str
+    url: str
+
+    def part(self) -> dict[str, Any]:
+        """The part of a message. Recordings and videos have the form of the chat API, as no other takes them."""
+        for medium in ("audio", "video"):
+            if self.mime_type.startswith(f"{medium}/"):
+                return {"type": f"{medium}_url", f"{medium}_url": {"url": self.url}}
+        if self.url.startswith("data:"):
+            return {"type": "input_file", "filename": self.name, "file_data": self.url}
+        return {"type": "input_file", "file_url": self.url}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """What one turn says to the model.
 
     Attributes:
-        text: the words.
+        text: the words, text files in them.
         images: image URLs (``data:`` or ``https:``), shown to the model in this order.
+        files: documents, recordings and videos.
     """
 
     text: str
     images: Sequence[str] = ()
+    files: Sequence[FileInput] = ()
 
     def items(self) -> list[dict[str, Any]]:
         """The input items: one user message."""
         content: list[dict[str, Any]] = [{"type": "input_text", "text": self.text}]
         content += [{"type": "input_image", "image_url": url, "detail": "auto"} for url in self.images]
+        content += [file.part() for file in self.files]
         return [{"type": "message", "role": "user", "content": content}]
 
 

@@ -16,17 +16,15 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from databricks_responses_mcp.bounded_process import limit_this_process
 from databricks_responses_mcp.schemas.verdict import CPU_SECONDS, MEMORY_BYTES, Checked, Verdict
-
-if sys.platform != "win32":
-    import resource
 
 _MAX_CHARACTERS = 300
 
 
 def main() -> None:
     """Process one request."""
-    _limit_this_process()
+    limit_this_process(cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES)
     request = json.load(sys.stdin)
     try:
         checked = _check(request)
@@ -71,15 +69,6 @@ def _validator(schema: dict[str, Any]) -> Any:
 
 def _pass(*_: Any) -> None:
     """Accept every value."""
-
-
-def _limit_this_process() -> None:
-    if sys.platform == "win32":
-        return  # on Windows only the parent's deadline ends it
-    for kind, most in ((resource.RLIMIT_CPU, CPU_SECONDS), (resource.RLIMIT_AS, MEMORY_BYTES)):
-        _, hard = resource.getrlimit(kind)
-        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (limit, hard))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ async def ask_databricks_model(
         Names, Field(description="Images to show to the model: file paths, https URLs or data URLs.")
     ] = (),
     files: Annotated[
-        Names, Field(description="Paths of text files to add to the prompt; path:10-20 adds only those lines.")
+        Names, Field(description="Paths or URLs: text (path:10-20 for lines), PDF, Office, audio, video.")
     ] = (),
     reasoning_effort: Annotated[
         Optional[str],
@@ -93,8 +93,10 @@ async def ask_databricks_model(
         return await resume(call, GeneratedImages(app, prompt))
     context = await call.begin(GeneratedImages(app, prompt))
     check_mcp_tools(app.bridge.settings, tools, extra or {})
+    text, attachments = await prompt_with_files(app, prompt, files)
     question = Question(
-        prompt=await prompt_with_files(app, prompt, files),
+        prompt=text,
+        files=attachments,
         model=model,
         instructions=instructions,
         images=await image_urls(app, images),

@@ -7,7 +7,7 @@ from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.native_tools import size_problems, tool_choice, tool_problems
-from databricks_responses_mcp.responses.request import RESERVED, Prompt, RequestOptions, build_parameters
+from databricks_responses_mcp.responses.request import RESERVED, FileInput, Prompt, RequestOptions, build_parameters
 from databricks_responses_mcp.responses.tool_shapes import responses_choice, responses_tools
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
@@ -24,9 +24,10 @@ class Question:
     """What a caller asks of a model. None means not given.
 
     Attributes:
-        prompt: the words, the content of files already in them.
+        prompt: the words, the content of text files already in them.
         model: the serving endpoint; None takes the conversation's, else the default.
         images: image URLs, ``data:`` or ``https:``.
+        files: documents, recordings and videos.
         tools: tool definitions of the Responses API; functions in the shapes of other APIs are translated.
         mcp_servers: names of MCP servers that the model may use besides, as `McpServers` has them.
         tool_choice: ``none``, ``auto``, ``required``, or the name or type of one of the tools or MCP servers.
@@ -41,6 +42,7 @@ class Question:
     model: str | None = None
     instructions: str | None = None
     images: Sequence[str] = ()
+    files: Sequence[FileInput] = ()
     reasoning_effort: str | None = None
     verbosity: str | None = None
     max_output_tokens: int | None = None
@@ -86,7 +88,7 @@ async def ask(bridge: Bridge, question: Question, call: CallContext | None = Non
         async with call.deadline.bounds("checking output_schema"):
             await check_output_schema(bridge, question.output_schema)
     async with _conversation_of(bridge, question, call) as (conversation, named):
-        said = Prompt(text=question.prompt, images=question.images).items()
+        said = Prompt(text=question.prompt, images=question.images, files=question.files).items()
         outcome = await take_turn(bridge, conversation, said, call, once=named if question.once else {})
         if question.output_schema is None or outcome.incomplete_reason == INTERRUPTED:
             return outcome

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from databricks_responses_mcp.store.interface import Store
     from databricks_responses_mcp.turns.conversations import Conversations
+    from databricks_responses_mcp.turns.document_text import DocumentTexts
     from databricks_responses_mcp.turns.usage import Spending
     from databricks_responses_mcp.workspace.catalog import Catalog
     from databricks_responses_mcp.workspace.credentials import Credentials
@@ -34,6 +35,7 @@ class Bridge:
         background: where what nobody waits for is done; None where there is no server.
         without_encrypted_reasoning: endpoints that turned out not to give reasoning that can be sent again.
         without_default_cap: endpoints that turned out not to take the `max_output_tokens` that the bridge adds.
+        without_documents: endpoints that turned out to take no documents, such as PDFs.
         schema_checks: bounds how many processes check answers at once.
     """
 
@@ -50,8 +52,10 @@ class Bridge:
         self._store: Store | None = None
         self._conversations: Conversations | None = None
         self._spending: Spending | None = None
+        self._document_texts: DocumentTexts | None = None
         self.without_encrypted_reasoning: set[str] = set()
         self.without_default_cap: set[str] = set()
+        self.without_documents: set[str] = set()
         self.background: TaskGroup | None = None
         self.schema_checks = anyio.CapacityLimiter(_MOST_SCHEMA_CHECKS)
 
@@ -152,6 +156,15 @@ class Bridge:
                 app_url=self.client.apps.request_url,
             )
         return self._router
+
+    @property
+    def document_texts(self) -> "DocumentTexts":
+        """The texts of documents, for models that take no documents."""
+        if self._document_texts is None:
+            from databricks_responses_mcp.turns.document_text import DocumentTexts
+
+            self._document_texts = DocumentTexts()
+        return self._document_texts
 
     @property
     def mcp_servers(self) -> "McpServers":

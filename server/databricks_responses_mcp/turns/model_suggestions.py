@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, Feature
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, Feature, Reason
 from databricks_responses_mcp.responses.unsupported import UntranslatableError
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.model_profile import Capability
@@ -34,6 +34,8 @@ async def unsupported_by_surface(
         f"{model} is reached by {surface.speaks}, which has no {error.feature}: {error}",
         hint,
         advice=other,
+        reason=Reason.FEATURE_MISSING,
+        feature=next((feature for feature in Feature if feature.value == error.feature), None),
     )
 
 

@@ -4,21 +4,23 @@ Each step adds one thing and calls the next:
 
 1. `send_without_refused_parts`: the conversation's history; a retry without a part that the endpoint refuses.
 2. `send_metered`: token limits before the request, usage recorded after it, secrets removed from what came back.
-3. `send_with_surface_fallback`: the surface that serves the model; another one if the first was the wrong one.
-4. `stream.send_one_stream`: one HTTP request and its streamed answer.
+3. `send_with_readable_documents`, if there are documents: a retry with their text if the model takes none.
+4. `send_with_surface_fallback`: the surface that serves the model; another one if the first was the wrong one.
+5. `stream.send_one_stream`: one HTTP request and its streamed answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
-from databricks_responses_mcp.errors import Action, Advice, BridgeError, Reason
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, Feature, Reason
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.strict_schema import without_strict
 from databricks_responses_mcp.responses.unsupported import UntranslatableError
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation
+from databricks_responses_mcp.turns.document_text import has_documents
 from databricks_responses_mcp.turns.history import input_of
 from databricks_responses_mcp.turns.model_suggestions import unsupported_by_surface, with_model_suggestion
 from databricks_responses_mcp.turns.outcome import Outcome
@@ -27,6 +29,7 @@ from databricks_responses_mcp.turns.tool_secrets import tool_secrets
 from databricks_responses_mcp.turns.usage import TurnUsage, request_usage
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 from databricks_responses_mcp.workspace.routing import Route, has_moved, is_wrong_route
+from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey
 
 T = TypeVar("T")
 
@@ -52,6 +55,7 @@ _FROM_UPSTREAM = (
     "items",
     "notes",
 )
+_MOST_PROBLEMS = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -192,7 +196,7 @@ async def send_metered(
         turn_usage: takes what the request cost, if its answer alone becomes the conversation's next turn.
 
     Raises:
-        BridgeError: ``budget_exceeded`` before anything is sent, and every failure of `send_with_surface_fallback`.
+        BridgeError: ``budget_exceeded`` before anything is sent, and every failure of `send_with_readable_documents`.
     """
     usage: Any = None
     outcome: Outcome | None = None
@@ -202,7 +206,8 @@ async def send_metered(
     call.partial.hide(of_tools)
     async with bridge.spending.within_limits(body) as lowered:
         try:
-            outcome = await send_with_surface_fallback(bridge, body, call)
+            send = send_with_readable_documents if has_documents(body["input"]) else send_with_surface_fallback
+            outcome = await send(bridge, body, call)
             fields = {name: getattr(outcome, name) for name in _FROM_UPSTREAM}
             outcome = replace(outcome, **secrets.remove_from(fields))
             usage, model = outcome.usage, outcome.model
@@ -226,11 +231,38 @@ async def send_metered(
         return replace(outcome, limited_by="RESPONSES_MCP_MAX_OUTPUT_TOKENS") if is_limit else outcome
 
 
+async def send_with_readable_documents(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> Outcome:
+    """Send a request; once more with the text of its documents if the model refuses documents.
+
+    Raises:
+        BridgeError: every failure of `send_with_surface_fallback`; for a refused document whose text cannot be had, the
+            refusal with the reason.
+    """
+    model = str(body["model"])
+    refusal: BridgeError | None = None
+    if model not in bridge.without_documents:
+        try:
+            return await send_with_surface_fallback(bridge, body, call)
+        except BridgeError as error:
+            if error.feature is not Feature.FILES or not error.is_refusal:
+                raise
+            refusal = error
+    async with call.deadline.bounds("reading the text of the documents"):
+        converted = await bridge.document_texts.convert(body["input"])
+    if converted.problems and refusal is not None:
+        hint = f"{' '.join(converted.problems[:_MOST_PROBLEMS])} {refusal.hint}"
+        raise replace(refusal, hint=hint) from refusal
+    outcome = await send_with_surface_fallback(bridge, {**body, "input": converted.items}, call)
+    bridge.without_documents.add(model)
+    return replace(outcome, notes=(*outcome.notes, *converted.notes))
+
+
 async def send_with_surface_fallback(
     bridge: Bridge, body: Mapping[str, Any], call: CallContext, *, moved: Sequence[Route] = ()
 ) -> Outcome:
     """Send a request on the surface that serves its model, once more on another if the first was the wrong one.
 
+    A surface that cannot express what the request asks for is passed over if another one can.
     A legacy name that model serving no longer knows is asked for by its name in the catalog, through the gateway.
 
     Args:
@@ -242,19 +274,24 @@ async def send_with_surface_fallback(
     """
     model = str(body["model"])
     wanted = {key: value for key, value in body.items() if key != SURFACE}
-    routes = moved
-    if not moved:
-        async with call.deadline.bounds("finding out how the model is reached"):
-            routes = await bridge.router.routes(model, forced=body.get(SURFACE))
     first: BridgeError | None = None
-    for route in routes:
+    unsaid: tuple[Surface, UntranslatableError] | None = None
+    tried: set[SurfaceKey] = set()
+    left = list(moved or await _routes_to(bridge, body, call))
+    while left:
+        route = left.pop(0)
         surface = route.surface
         asked = wanted if route.model is None else {**wanted, "model": route.model}
+        tried.add(surface.key)
         try:
             sent, left_out = (dict(asked), []) if surface.translate is None else surface.translate(asked)
             outcome = await send_one_stream(bridge.client, sent, call, surface=surface, model=model)
         except UntranslatableError as error:
-            raise first or await unsupported_by_surface(bridge, model, surface, error) from error
+            unsaid = unsaid or (surface, error)
+            if route.confidence == "learned":
+                # What was learned of other requests: this one may need what only another surface has.
+                left = await bridge.router.other_routes(model, route, tried)
+            continue
         except BridgeError as error:
             if first is not None:
                 # A second surface that had begun to answer is paid for: its text and usage must not be lost.
@@ -267,18 +304,31 @@ async def send_with_surface_fallback(
                 if not moved:
                     raise
                 return await _send_after_move(bridge, body, call, moved)
-            if route is not routes[-1] and is_wrong_route(error, route):
+            if left and is_wrong_route(error, route):
                 first = error
                 continue
             # Other failures, such as a rate limit or a broken connection, say nothing about the route.
             if route.confidence == "learned" and is_wrong_route(error, route):
                 bridge.router.unlearn(model)
             raise await with_model_suggestion(bridge, model, error) from error
-        if route.confidence != "forced":
+        if route.confidence != "forced" and unsaid is None:
             bridge.router.learn(model, surface.key, route.model)
         return outcome if surface.key == _NATIVE else _with_route(outcome, route, model, left_out)
-    assert first is not None
-    raise first
+    raise first or await _inexpressible(bridge, model, unsaid)
+
+
+async def _routes_to(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> list[Route]:
+    async with call.deadline.bounds("finding out how the model is reached"):
+        return await bridge.router.routes(str(body["model"]), forced=body.get(SURFACE))
+
+
+async def _inexpressible(bridge: Bridge, model: str, unsaid: tuple[Surface, UntranslatableError] | None) -> BridgeError:
+    """Return the error for what none of the model's surfaces has words for."""
+    assert unsaid is not None
+    surface, untranslatable = unsaid
+    error = await unsupported_by_surface(bridge, model, surface, untranslatable)
+    error.__cause__ = untranslatable
+    return error
 
 
 def _with_route(outcome: Outcome, route: Route, model: str, left_out: Sequence[str]) -> Outcome:

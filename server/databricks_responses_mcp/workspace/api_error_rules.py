@@ -170,6 +170,28 @@ RULES: tuple[Rule, ...] = (
         text=_UNSUPPORTED + r"|only the default",
         params=("temperature", "top_p", "top_logprobs", "presence_penalty", "frequency_penalty"),
     ),
+    *(
+        rule(
+            _E.UNSUPPORTED_BY_MODEL,
+            f"Ask a model that takes {medium}: Gemini models of the workspace do; list_databricks_models shows them.",
+            f"The model {{model}} takes no {medium}",
+            text=rf"{medium}_url.{{0,60}}(?:{_UNSUPPORTED})|(?:invalid value|{_UNSUPPORTED}).{{0,60}}{medium}",
+            reason=Reason.FEATURE_MISSING,
+            feature=feature,
+        )
+        for medium, feature in (("audio", Feature.AUDIO), ("video", Feature.VIDEO))
+    ),
+    rule(
+        _E.UNSUPPORTED_BY_MODEL,
+        "Give its text instead, for instance of pdftotext in.pdf out.txt, or use an OpenAI model of the workspace.",
+        "The model {model} does not take this document",
+        text=r"unsupported mime type|(?:invalid value|expected)\W.{0,20}input_file|"
+        rf"(?:input_file|file_data|file_url)\b.{{0,80}}(?:{_UNSUPPORTED})|"
+        r"(?:does(?: not|n't) support|no support for|unsupported).{0,30}(?:\bfiles?\b|documents?\b|pdfs?\b)|"
+        r"(?:file|document|pdf) (?:input|content|part)s? (?:is|are) not supported",
+        reason=Reason.FEATURE_MISSING,
+        feature=Feature.FILES,
+    ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
         "Leave the pictures out, or use a model that sees them.",

@@ -1,7 +1,7 @@
 """Which surface reaches a model: the one asked for, learned in this process, listed by the workspace, or guessed."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -76,8 +76,10 @@ class Router:
         self._app_url = app_url or _no_apps
         self._learned: dict[str, tuple[SurfaceKey, str | None]] = {}
 
-    async def routes(self, model: str, *, forced: str | None = None) -> list[Route]:
-        """Return one route or two, the better first.
+    async def routes(
+        self, model: str, *, forced: str | None = None, but: Collection[SurfaceKey] = frozenset()
+    ) -> list[Route]:
+        """Return one route or two, the better first; those that are left without the surfaces in ``but``.
 
         Raises:
             BridgeError: ``invalid_argument`` for a name that no model can have, and for an address that is not that of
@@ -90,7 +92,7 @@ class Router:
         wanted = forced or self._setting
         if wanted != AUTO:
             return [Route(self._surface(_key(wanted)), "it was asked for", "forced")]
-        if (learned := self._learned.get(model)) is not None:
+        if (learned := self._learned.get(model)) is not None and learned[0] not in but:
             key, name = learned
             return [Route(self._surface(key), "it answered there before", "learned", name)]
         profile = profile_of_name(model)
@@ -101,13 +103,23 @@ class Router:
             if endpoint is None and self._responses_path is not None and is_catalog_name(model):
                 # Another server's name that only looks like one of the catalog, such as ``qwen2.5-7b.q4.gguf``.
                 return [Route(self._surface("responses"), "a path is configured", "guessed")]
-        routes = [Route(self._surface(key), profile.reason, profile.confidence) for key in profile.surfaces[:2]]
+        routes = [
+            Route(self._surface(key), profile.reason, profile.confidence)
+            for key in profile.surfaces[:2]
+            if key not in but
+        ]
         # Whoever sets a path means it.
         return (
             routes[:1]
-            if self._responses_path is not None and routes[0].surface.key in ("responses", "agent")
+            if routes and self._responses_path is not None and routes[0].surface.key in ("responses", "agent")
             else routes
         )
+
+    async def other_routes(self, model: str, learned: Route, but: Collection[SurfaceKey]) -> list[Route]:
+        """Return the routes beside a learned one, for a request that the learned surface cannot express."""
+        if learned.model is None:
+            return await self.routes(model, but=but)
+        return [route for route in await self.routes_after_move(model) if route.surface.key not in but]
 
     async def routes_after_move(self, model: str) -> list[Route]:
         """Return the routes through the gateway to what a legacy name (``databricks-X``) means in the catalog.

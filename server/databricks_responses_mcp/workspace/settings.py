@@ -233,6 +233,11 @@ class Settings(BaseModel):
         Field(ge=1, le=1_000_000_000),
         Doc("The largest text file that is added to a prompt, in bytes.", "a whole number, 1 or more"),
     ] = 1_000_000
+    max_document_bytes: Annotated[
+        int,
+        Field(ge=1, le=1_000_000_000),
+        Doc("The largest document, recording or video that is sent to a model, in bytes.", "a whole number, 1 or more"),
+    ] = 20_000_000
 
     allowed_dirs: Annotated[
         tuple[Path, ...] | Literal["*"] | None,
@@ -276,7 +281,7 @@ class Settings(BaseModel):
     allow_private_urls: Annotated[
         bool,
         Doc(
-            "Whether image URLs may point to loopback and private networks.",
+            "Whether URLs of images and files may point to loopback and private networks.",
             "true or false",
             default="false",
         ),

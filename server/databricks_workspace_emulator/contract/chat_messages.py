@@ -44,7 +44,7 @@ def read_messages(messages: list[dict[str, Any]], endpoint: Endpoint) -> list[It
         if endpoint.provider == "anthropic":
             _refuse_empty(checked, index)
         if checked.role == "tool":
-            items.append(_output(checked, where))
+            items.append(_output(checked, where, endpoint))
         else:
             items += _spoken(checked, where, endpoint)
     return items
@@ -61,7 +61,7 @@ def _spoken(message: _Message, where: str, endpoint: Endpoint) -> list[Item]:
     items: list[Item] = []
     content = message.content or ""
     if isinstance(content, list):
-        said = [_part(part, f"{where}.content[{at}]", message.role) for at, part in enumerate(content)]
+        said = [_part(part, f"{where}.content[{at}]", message.role, endpoint) for at, part in enumerate(content)]
         content = [part for part in said if part is not None]
     if content or not message.tool_calls:
         items.append({"type": "message", "role": message.role, "content": content})
@@ -70,16 +70,35 @@ def _spoken(message: _Message, where: str, endpoint: Endpoint) -> list[Item]:
     return items
 
 
-def _part(part: dict[str, Any], where: str, role: str) -> dict[str, Any] | None:
+def _part(part: dict[str, Any], where: str, role: str, endpoint: Endpoint) -> dict[str, Any] | None:
     match part:
         case {"type": "text", "text": str(text)}:
             return {"type": "output_text" if role == "assistant" else "input_text", "text": text}
         case {"type": "image_url", "image_url": {"url": str(url)}} if role == "user":
             return {"type": "input_image", "image_url": url}
+        case {"type": "file", "file": {"file_data": str(data), **rest}} if role == "user":
+            if not data.startswith("data:application/pdf;base64,"):
+                raise bad_request(f"{where}.file.file_data: only PDF files are supported.")
+            return {"type": "input_file", "file_data": data, "filename": rest.get("filename") or "file.pdf"}
+        case {"type": "audio_url" | "video_url" as kind, **named} if role == "user":
+            return _recording(kind.removesuffix("_url"), named.get(kind), endpoint)
         case {"type": "reasoning", "summary": list()} if role == "assistant":
             return None  # as the model gave it; it may come back and says nothing new
         case _:
             raise invalid(where, "Expected a part of type text or image_url.")
+
+
+def _recording(medium: str, value: Any, endpoint: Endpoint) -> dict[str, Any]:
+    """A recording or a video in words: the model is told that it is there, and nothing of what it holds."""
+    if endpoint.provider != "google":
+        raise bad_request(f"Model {endpoint.name} does not support {medium} input.")
+    url = value.get("url") if isinstance(value, dict) else None
+    if not isinstance(url, str) or not url.startswith(("data:", "https://")):
+        raise bad_request(f"{medium}_url.url: Expected a data URL or an https URL.")
+    head, _, payload = url.partition(",")
+    size = len(payload) * 3 // 4 - payload[-2:].count("=")
+    words = f"{head[5:].removesuffix(';base64')}, {size} bytes" if head.startswith("data:") else url
+    return {"type": "input_text", "text": f"[{medium}: {words}]"}
 
 
 def _call(call: dict[str, Any], where: str, endpoint: Endpoint) -> Item:
@@ -93,11 +112,11 @@ def _call(call: dict[str, Any], where: str, endpoint: Endpoint) -> Item:
     return {"type": "function_call", "call_id": checked.id, "name": name, "arguments": arguments}
 
 
-def _output(message: _Message, where: str) -> Item:
+def _output(message: _Message, where: str, endpoint: Endpoint) -> Item:
     if not message.tool_call_id:
         raise invalid(f"{where}.tool_call_id", f"Missing required parameter: '{where}.tool_call_id'.")
     content = message.content or ""
     if isinstance(content, list):
-        said = [_part(part, f"{where}.content[{at}]", "tool") for at, part in enumerate(content)]
+        said = [_part(part, f"{where}.content[{at}]", "tool", endpoint) for at, part in enumerate(content)]
         content = "\n".join(part["text"] for part in said if part is not None)
     return {"type": "function_call_output", "call_id": message.tool_call_id, "output": content}

@@ -290,6 +290,31 @@ def _check_content(
             raise invalid(f"{path}.image_url", f"Missing required parameter: '{path}.image_url'.")
         if isinstance(checked, _InputFile) and not (checked.file_url or checked.file_data):
             raise invalid(f"{path}.file_data", f"Missing required parameter: '{path}.file_data' or 'file_url'.")
+        if isinstance(checked, _InputFile) and (checked.file_data or "").startswith("data:"):
+            _check_file_type(str(checked.file_data), path)
+
+
+_FILE_TYPES = (
+    "text/",
+    "application/pdf",
+    "application/rtf",
+    "application/msword",
+    "application/vnd.ms-",
+    "application/vnd.oasis.opendocument.",
+    "application/vnd.openxmlformats-officedocument.",
+    "application/json",
+)
+
+
+def _check_file_type(data_url: str, path: str) -> None:
+    mime_type = data_url[5:].partition(",")[0].partition(";")[0]
+    if not mime_type.startswith(_FILE_TYPES):
+        raise model_error(
+            f"Invalid file data: '{path}.file_data'. Expected a base64-encoded data URL with a supported MIME type "
+            f"(such as application/pdf), but got unsupported MIME type '{mime_type}'.",
+            param=f"{path}.file_data",
+            code="invalid_value",
+        )
 
 
 _PAIRS = {

@@ -12,12 +12,14 @@ SIGNATURE = "thought_signature"
 
 
 def refuse_pictures(items: list[Item], endpoint: Endpoint) -> None:
-    """Refuse pictures for a model that sees none, and remote ones for Claude.
+    """Refuse pictures and documents for a model that sees none, and remote pictures for Claude.
 
     Raises:
         ApiError: 400.
     """
     for part in _parts(items):
+        if part.get("type") == "input_file" and not endpoint.sees:
+            raise bad_request(f"Model {endpoint.name} does not support file input.")
         if part.get("type") != "input_image":
             continue
         if not endpoint.sees:

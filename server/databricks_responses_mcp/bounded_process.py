@@ -1,0 +1,59 @@
+"""Work on what somebody else wrote, in a process of its own that has limits and can be ended.
+
+In a thread such work could neither be ended nor leave the interpreter to others.
+"""
+
+import os
+import subprocess
+import sys
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
+
+import anyio
+
+if sys.platform == "win32":
+    _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW
+else:
+    _CREATION_FLAGS = 0
+_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
+
+
+async def run_bounded(
+    module: str, content: bytes, *, wall_seconds: float, limiter: anyio.CapacityLimiter | None = None
+) -> bytes | None:
+    """Run a module of this project as a program; returns what it wrote to stdout, or None if it came to no end.
+
+    Args:
+        module: a program that limits itself with `limit_this_process` before it reads.
+        content: what it reads from stdin.
+        wall_seconds: how long it may take on a machine that is busy with other things.
+        limiter: bounds how many such processes run at once.
+    """
+    waiting: AbstractAsyncContextManager[Any] = limiter if limiter is not None else nullcontext()
+    try:
+        async with waiting:
+            with anyio.fail_after(wall_seconds):
+                done = await anyio.run_process(
+                    # -P: what lies in the working directory is not imported.
+                    [sys.executable, "-P", "-m", module],
+                    input=content,
+                    stderr=subprocess.DEVNULL,
+                    check=False,
+                    env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+                    creationflags=_CREATION_FLAGS,
+                )
+    except (TimeoutError, OSError):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def limit_this_process(*, cpu_seconds: int, memory_bytes: int) -> None:
+    """Limit the processor time and the memory of this process. Windows has no such limits: `run_bounded` ends it."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    for kind, most in ((resource.RLIMIT_CPU, cpu_seconds), (resource.RLIMIT_AS, memory_bytes)):
+        _, hard = resource.getrlimit(kind)
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (limit, hard))

@@ -1,0 +1,55 @@
+"""The text of PDFs, read in a process of its own."""
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from databricks_responses_mcp.bounded_process import run_bounded
+from databricks_responses_mcp.documents.pdf_text import PdfText, read_pdf
+from harness.documents import pdf
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_the_text_of_each_page_is_read_under_its_number() -> None:
+    assert await read_pdf(pdf("First words", "Second words")) == PdfText(
+        text="[page 1]\nFirst words\n\n[page 2]\nSecond words", pages=2, read=2
+    )
+
+
+async def test_a_pdf_without_text_says_so() -> None:
+    assert await read_pdf(pdf("", "")) == PdfText(pages=2, problem="it contains no text, only pictures of pages")
+
+
+@pytest.mark.parametrize("data", [b"", b"%PDF-1.4", b"%PDF-1.4\n" + b"\xff" * 1000, pdf("Hello")[:-200]])
+async def test_a_damaged_pdf_has_a_problem_or_a_text_and_raises_nothing(data: bytes) -> None:
+    read = await read_pdf(data)
+    assert bool(read.problem) != bool(read.text)
+
+
+async def test_text_ends_at_the_limit() -> None:
+    read = await read_pdf(pdf(*(["x" * 300_000] * 5)))
+    assert (read.pages, read.read, read.cut) == (5, 4, True)
+    assert len(read.text) < 1_000_100
+
+
+async def test_a_reader_that_takes_too_long_is_ended() -> None:
+    with anyio.CancelScope():
+        assert await run_bounded("http.server", b"", wall_seconds=0.5) is None
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_pdf_with_any_bytes_changed_raises_nothing(data: st.DataObject) -> None:
+    whole = bytearray(pdf("Hello", "World"))
+    for _ in range(8):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    read = anyio.run(read_pdf, bytes(whole))
+    assert bool(read.problem) != bool(read.text)
