@@ -116,6 +116,8 @@ def _item_text(item: Item, talk: Conversation, where: str, names: dict[str, str]
         return f"{NOTE}{names.get(item['call_id'], kind)} gave: {output_text(item)}"
     if kind == "image_generation_call" and item.get("result"):
         data = _decode(item["result"], f"{where}.result")
+        if data[:4] == b"<svg" or _is_animated(data):
+            return ""  # not painted on: an edit of it begins anew
         _describe_picture(data, f"{where}.result")
         talk.pictures.append(data)
     return ""
@@ -170,6 +172,16 @@ async def read_picture(url: str | None, where: str) -> bytes | None:
     data = _data_url(url, where)
     await anyio.to_thread.run_sync(_describe_picture, data, where)
     return data
+
+
+def _is_animated(data: bytes) -> bool:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(BytesIO(data)) as image:
+            return bool(getattr(image, "is_animated", False))
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def _describe_picture(data: bytes, where: str) -> str:

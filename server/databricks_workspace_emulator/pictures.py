@@ -4,6 +4,7 @@ import hashlib
 import random
 import re
 from dataclasses import dataclass
+from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from databricks_workspace_emulator.drawing.scene import Scene
 
 _DEFAULT_SIZE = (1024, 1024)
-_DETAIL = {"low": 0.5, "medium": 1.0, "high": 1.5, "auto": 1.0}
+_DETAIL = {"low": 0.5, "medium": 1.0, "high": 1.5, "xhigh": 2.0, "max": 2.5, "auto": 1.0}
+_FRAMES = 9
+_FRAME_MS = 200
 _ADDING = frozenset({"add", "with", "put", "draw", "place", "include", "insert"})
 _JPEG_QUALITY = 90
 
@@ -30,12 +33,15 @@ class Drawing:
     Attributes:
         prompt: decides the scene, and is written small in a corner.
         size: ``WIDTHxHEIGHT`` in pixels, or ``auto``.
-        quality: ``low``, ``medium``, ``high`` or ``auto``: more of it, more details and smoother edges.
+        quality: ``low`` to ``max``, or ``auto``: more of it, more details and smoother edges.
         background: ``transparent`` leaves sky and land out.
-        output_format: ``png``, ``jpeg`` or ``webp``.
+        output_format: ``png``, ``jpeg``, ``webp``, ``gif`` (frames that become sharper) or ``svg``.
         output_compression: 0 to 100, for jpeg and webp.
         sources: pictures to edit, encoded; the last is the one that is changed: its light and its weather become those
             of the prompt.
+        complexity: of an ``svg``: how many shapes it has.
+        frame_count: of a ``gif``; None for 9.
+        frame_duration_ms: of each of them; None for 200.
         mask: encoded; where it is transparent the prompt's scene takes the place of the source.
     """
 
@@ -45,6 +51,9 @@ class Drawing:
     background: str = "auto"
     output_format: str = "png"
     output_compression: int | None = None
+    complexity: str = "medium"
+    frame_count: int | None = None
+    frame_duration_ms: int | None = None
     sources: tuple[bytes, ...] = ()
     mask: bytes | None = None
 
@@ -189,7 +198,15 @@ def _unfinished(picture: "Picture", share: float) -> "Picture":
 
 
 def _encode(picture: "Picture", drawing: Drawing) -> bytes:
+    if drawing.output_format == "svg":
+        return _as_svg(picture, drawing)
     out = BytesIO()
+    if drawing.output_format == "gif":
+        frames = drawing.frame_count or _FRAMES
+        first, *others = [_unfinished(picture, (number + 1) / frames).convert("RGB") for number in range(frames)]
+        duration = (drawing.frame_duration_ms or _FRAME_MS) // 10 * 10
+        first.save(out, "GIF", save_all=True, append_images=others, duration=duration, loop=0)
+        return out.getvalue()
     options: dict[str, Any] = {}
     if drawing.output_format != "png":
         options["quality"] = _JPEG_QUALITY if drawing.output_compression is None else drawing.output_compression
@@ -197,3 +214,23 @@ def _encode(picture: "Picture", drawing: Drawing) -> bytes:
     image = picture if keep_alpha else picture.convert("RGB")
     image.save(out, {"jpeg": "JPEG", "webp": "WEBP"}.get(drawing.output_format, "PNG"), **options)
     return out.getvalue()
+
+
+def _as_svg(picture: "Picture", drawing: Drawing) -> bytes:
+    """The picture as a mosaic of coloured tiles, with the prompt as its title."""
+    from PIL import Image
+
+    across = {"low": 12, "medium": 24, "high": 48}[drawing.complexity]
+    side = max(1, round(picture.width / across))
+    columns, rows = max(1, picture.width // side), max(1, picture.height // side)
+    small = picture.convert("RGB").resize((columns, rows), Image.Resampling.BOX)
+    colours = small.tobytes()
+    tiles = "".join(
+        f'<rect x="{column * side}" y="{row * side}" width="{side}" height="{side}" '
+        f'fill="#{colours[3 * (row * columns + column) :][:3].hex()}"/>'
+        for row in range(rows)
+        for column in range(columns)
+    )
+    size = f'width="{picture.width}" height="{picture.height}" viewBox="0 0 {columns * side} {rows * side}"'
+    title = escape(" ".join(drawing.prompt.split())[:90])
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><title>{title}</title>{tiles}</svg>'.encode()

@@ -84,6 +84,10 @@ REFUSED: dict[str, dict[str, Any]] = {
     "custom tool for a mini": {"model": "databricks-gpt-5-mini", "tools": [{"type": "custom", "name": "c"}]},
     "custom tool for codex": {"model": "databricks-gpt-5-3-codex", "tools": [{"type": "custom", "name": "c"}]},
     "grammar without definition": {"tools": [{"type": "custom", "name": "c", "format": {"type": "grammar"}}]},
+    "frames of a png": {"tools": [{"type": "image_generation", "frame_count": 3}]},
+    "previews of a gif": {"tools": [{"type": "image_generation", "output_format": "gif", "partial_images": 1}]},
+    "author of a png": {"tools": [{"type": "image_generation", "svg": {"model": "gpt-6"}}]},
+    "too many pixels": {"tools": [{"type": "image_generation", "size": "3840x3840"}]},
     "transparent jpeg": {"tools": [{"type": "image_generation", "background": "transparent", "output_format": "jpeg"}]},
     "odd size": {"tools": [{"type": "image_generation", "size": "1000x1001"}]},
     "mcp without url": {"tools": [{"type": "mcp", "server_label": "docs"}]},
@@ -306,13 +310,25 @@ async def test_each_broken_rule_is_refused_by_name(http: httpx.AsyncClient) -> N
                 "400 INVALID_PARAMETER_VALUE Invalid parameter 'tools[0].format': A grammar needs 'syntax'",
                 "and 'definition'.",
             ],
+            "frames of a png": [
+                "400 BAD_REQUEST [tools[0].frame_count, None] 'frame_count' requires output_format 'gif'."
+            ],
+            "previews of a gif": [
+                "400 BAD_REQUEST [tools[0].partial_images, None] 'partial_images' is not supported for",
+                "output_format 'gif'.",
+            ],
+            "author of a png": ["400 BAD_REQUEST [tools[0].svg, None] 'svg' requires output_format 'svg'."],
+            "too many pixels": [
+                "400 BAD_REQUEST [tools[0].size, None] Invalid value: '3840x3840'. Supported are 'auto' and",
+                "WIDTHxHEIGHT, both multiples of 16 up to 3840x2160, at most 3 to 1.",
+            ],
             "transparent jpeg": [
                 "400 BAD_REQUEST [tools[0].background, None] Transparent background needs output_format png",
                 "or webp.",
             ],
             "odd size": [
                 "400 BAD_REQUEST [tools[0].size, None] Invalid value: '1000x1001'. Supported are 'auto' and",
-                "WIDTHxHEIGHT, both multiples of 16 up to 3840, at most 3 to 1.",
+                "WIDTHxHEIGHT, both multiples of 16 up to 3840x2160, at most 3 to 1.",
             ],
             "mcp without url": [
                 "400 INVALID_PARAMETER_VALUE Invalid parameter 'tools[0].server_url': Missing required",

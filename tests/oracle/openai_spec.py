@@ -110,6 +110,7 @@ def schemas() -> dict[str, Any]:
             wanted[name] = every[name]
             pending += _references(every[name])
     _correct(wanted)
+    _update(wanted)
     return {name: _any_of(schema) for name, schema in wanted.items()}
 
 
@@ -123,6 +124,13 @@ def _correct(found: dict[str, Any]) -> None:
     for field in ("safety_identifier", "prompt_cache_key"):
         properties = found["ModelResponseProperties"]["properties"]
         properties[field] = {"anyOf": [properties[field], {"type": "null"}]}
+
+
+def _update(found: dict[str, Any]) -> None:
+    """Add what the document's edition is older than; each value as openai 3.57 has it."""
+    fields = found["ImageGenTool"]["properties"]
+    fields["output_format"]["enum"] += ["gif", "svg"]
+    fields["quality"]["enum"] += ["xhigh", "max"]
 
 
 def _references(value: Any) -> Iterator[str]:

@@ -272,8 +272,65 @@ async def test_bytes_that_are_no_picture_are_not_written_but_stay_readable(
     facts = taker.extend({})
     assert "path" not in facts["images"][0]
     assert app.unsaved.get(facts["images"][0]["uri"].partition("://")[2]) == data
-    assert "is not written to the disk: it is not a PNG, JPEG, WEBP or GIF" in facts["notes"][0]
+    assert facts["images"][0]["mime_type"] != "image/svg+xml"
+    assert "is not written to the disk: it is " in facts["notes"][0]
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_an_svg_is_saved_shown_by_a_thumbnail_and_read_as_a_resource(connect: Connect) -> None:
+    async with connect() as host:
+        extra = {"complexity": "low", "svg": {"reasoning": {"effort": "low"}}}
+        content, facts, failed = await host.call(DRAW, prompt="A lake", output_format="svg", extra=extra)
+        (image,) = facts["images"]
+        resource = (await host.client.read_resource(image["uri"])).contents[0]
+    assert not failed, facts
+    data = Path(image["path"]).read_bytes()
+    assert data.startswith(b"<svg ")
+    assert (image["mime_type"], image["width"], image["height"]) == ("image/svg+xml", 1024, 1024)
+    assert image["path"].endswith(".svg")
+    assert (resource.mime_type, base64.b64decode(resource.blob)) == ("image/svg+xml", data)
+    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    assert picture(content[1]).size == (1568, 1568)
+    assert "notes" not in facts
+
+
+async def test_without_a_renderer_the_result_says_why_an_svg_has_no_thumbnail(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generated_images, "can_render_svg", lambda: False)
+    monkeypatch.setattr("databricks_responses_mcp.media.svg_picture.can_render_svg", lambda: False)
+    async with connect() as host:
+        content, facts, failed = await host.call(DRAW, prompt="A lake", output_format="svg")
+    assert not failed
+    assert [block.type for block in content] == ["text", "resource_link"]
+    assert "databricks-responses-mcp[svg]" in facts["notes"][0]
+
+
+async def test_scripts_of_an_svg_are_neither_on_disk_nor_shown_and_the_result_says_so(
+    tmp_path: Path, bridge: Bridge
+) -> None:
+    app = App(bridge)
+    taker = PictureTaker(app, "x")
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script><rect/></svg>'
+    await taker({"type": "image_generation_call", "result": base64.b64encode(svg).decode()})
+    facts = taker.extend({})
+    assert b"alert" not in Path(facts["images"][0]["path"]).read_bytes()
+    assert facts["notes"] == ["Left out of the SVG, as it does more than draw: scripts."]
+
+
+async def test_a_gif_has_frames_and_no_previews(connect: Connect, emulator: RunningEmulator) -> None:
+    async with connect() as host:
+        extra = {"frame_count": 4, "frame_duration_ms": 90, "action": "generate"}
+        asked = {"prompt": "A cat", "size": "256x256", "quality": "max", "output_format": "gif", "extra": extra}
+        content, facts, failed = await host.call(DRAW, **asked)
+        resource = (await host.client.read_resource(facts["images"][0]["uri"])).contents[0]
+    assert not failed, facts
+    with Image.open(facts["images"][0]["path"]) as drawn:
+        assert (drawn.format, drawn.n_frames, drawn.info["duration"]) == ("GIF", 4, 90)
+    assert resource.mime_type == "image/gif"
+    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    (request,) = emulator.state.journal.to("/responses")
+    assert "partial_images" not in request.body["tools"][0]
 
 
 async def test_one_thumbnail_is_made_at_a_time(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,13 @@ from mcp.types import ContentBlock, ImageContent, ResourceLink
 from databricks_responses_mcp.calls.inputs import allowed_paths
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.media.formats import dimensions, sniff
+from databricks_responses_mcp.media.formats import SVG, dimensions, sniff
 from databricks_responses_mcp.media.local_files import resolve
 from databricks_responses_mcp.media.memory import return_large_blocks
 from databricks_responses_mcp.media.path_policy import AllowedPaths
 from databricks_responses_mcp.media.pictures import decode_base64, names_a_picture, save_picture
+from databricks_responses_mcp.media.svg import SvgError, clean_svg
+from databricks_responses_mcp.media.svg_picture import can_render_svg, pixels_of
 from databricks_responses_mcp.media.thumbnails import Thumbnail, make_thumbnail
 from databricks_responses_mcp.media.write_policy import WritePolicy
 from databricks_responses_mcp.responses.accumulator import Item, picture_base64
@@ -27,6 +29,12 @@ from databricks_responses_mcp.responses.payloads import Payload
 from databricks_responses_mcp.responses.sanitize import sanitize_text
 
 logger = logging.getLogger(__name__)
+
+_NO_BASE64 = "The model sent a picture that is not valid base64."
+_NO_RENDERER = (
+    "An SVG has a thumbnail only with the optional renderer: `pip install databricks-responses-mcp[svg]`. "
+    "The picture itself is whole."
+)
 
 
 @dataclass(slots=True)
@@ -99,7 +107,12 @@ class GeneratedImages:
         item["picture"] = taken.facts.get("path") or taken.facts.get("uri")
         self.taken.append(taken)
         # Not shielded, and one at a time in the whole server: a small file may unfold to hundreds of megabytes.
-        thumbnail = await anyio.to_thread.run_sync(self._thumbnail, taken.source, limiter=self._app.thumbnails)
+        source, is_svg = taken.source, taken.facts.get("mime_type") == SVG.mime_type
+        if is_svg and source is not None:
+            source = await pixels_of(source, self._app.thumbnails) if self._budget else None
+        thumbnail = await anyio.to_thread.run_sync(self._thumbnail, source, limiter=self._app.thumbnails)
+        if thumbnail is None and self._budget and is_svg and not can_render_svg():
+            taken.problem = f"{taken.problem} {_NO_RENDERER}".strip()
         taken.source = None
         taken.thumbnail = None if thumbnail is None else _image(thumbnail)
 
@@ -151,11 +164,20 @@ class GeneratedImages:
             **_shape(saved.mime_type, (saved.width, saved.height), saved.bytes, saved.sha256),
             **extra,
         }
-        problem = f"{saved.requested_path} was asked for; the picture is {saved.path}." if saved.requested_path else ""
-        return Taken(facts, _link(facts, saved.path.name), saved.path, problem)
+        problems = []
+        if saved.requested_path:
+            problems.append(f"{saved.requested_path} was asked for; the picture is {saved.path}.")
+        if saved.removed:
+            problems.append(f"Left out of the SVG, as it does more than draw: {', '.join(saved.removed)}.")
+        return Taken(facts, _link(facts, saved.path.name), saved.path, " ".join(problems))
 
     def _unsaved(self, data: bytes, reason: str, extra: dict[str, Any]) -> Taken:
         image_format = sniff(data)
+        if image_format is SVG:
+            try:
+                data = clean_svg(data).data
+            except SvgError:
+                return self._unreadable(data, extra, reason)
         digest = hashlib.sha256(data).hexdigest()
         name = f"unsaved-{digest[:10]}{image_format.extension if image_format else '.bin'}"
         mime_type = image_format.mime_type if image_format else "application/octet-stream"
@@ -176,10 +198,10 @@ class GeneratedImages:
             logger.exception("shrinking a picture failed")
             return None
 
-    def _unreadable(self, raw: bytes, extra: dict[str, Any]) -> Taken:
+    def _unreadable(self, raw: bytes, extra: dict[str, Any], reason: str = _NO_BASE64) -> Taken:
         name = f"unreadable-{hashlib.sha256(raw).hexdigest()[:10]}.txt"
         facts = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
-        problem = f"The model sent a picture that is not valid base64; what it sent is kept as {facts['uri']}."
+        problem = f"{reason} What it sent is kept as text: {facts['uri']}."
         return Taken(facts, _link(facts, name), None, problem)
 
 
@@ -187,12 +209,12 @@ async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) 
     """Return thumbnails and links of images that an earlier call saved, as far as their files are there."""
     budget = app.bridge.settings.inline_image_bytes
 
-    def make(facts: Mapping[str, Any]) -> list[ContentBlock]:
+    def make(facts: Mapping[str, Any], pixels: bytes | None) -> list[ContentBlock]:
         path = Path(str(facts["path"]))
         if not path.is_file():
             return []
         try:
-            thumbnail = make_thumbnail(path, budget_bytes=budget)
+            thumbnail = make_thumbnail(path if pixels is None else pixels, budget_bytes=budget)
         except Exception:  # a picture without a thumbnail is better than none
             logger.exception("shrinking a picture failed")
             thumbnail = None
@@ -202,7 +224,9 @@ async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) 
     blocks: list[ContentBlock] = []
     for facts in images:
         if "path" in facts:
-            blocks += await anyio.to_thread.run_sync(make, facts, limiter=app.thumbnails)
+            is_svg = bool(budget) and facts.get("mime_type") == SVG.mime_type
+            pixels = await pixels_of(Path(str(facts["path"])), app.thumbnails) if is_svg else None
+            blocks += await anyio.to_thread.run_sync(make, facts, pixels, limiter=app.thumbnails)
     return blocks
 
 

@@ -59,9 +59,9 @@ _BY_RULE = "The embedded workspace draws images with fixed rules, not with a mod
     "--conversation", "conversation_id", metavar="ID", help="Continue this conversation; the model sees its images."
 )
 @click.option("--size", metavar="WxH", help="Such as 1024x1536, or auto. Default: the model's.")
-@click.option("--quality", metavar="LEVEL", help="low, medium, high or auto. Default: the model's.")
+@click.option("--quality", metavar="LEVEL", help="low, medium, high, xhigh, max or auto. Default: the model's.")
 @click.option("--background", metavar="KIND", help="transparent, opaque or auto. Default: the model's.")
-@click.option("--output-format", metavar="FORMAT", help="png, jpeg or webp. Default: png.")
+@click.option("--output-format", metavar="FORMAT", help="png, jpeg, webp, gif or svg. Default: png.")
 @click.option("--output-compression", type=click.IntRange(0, 100), metavar="N", help="0 to 100, for jpeg and webp.")
 @click.option(
     "-n", "count", type=click.IntRange(1, 10), default=1, metavar="N", help="Number of images, 1 to 10. Default: 1."
@@ -88,7 +88,10 @@ _BY_RULE = "The embedded workspace draws images with fixed rules, not with a mod
     help="Folder or file to save to. Default: $RESPONSES_MCP_IMAGE_DIR.",
 )
 @click.option(
-    "--extra", callback=json_object, metavar="JSON", help="Other fields of the image_generation tool, as JSON."
+    "--extra",
+    callback=json_object,
+    metavar="JSON",
+    help="Other fields of the image_generation tool, as JSON: action, complexity, frame_count, svg, model.",
 )
 @click.option("--preview/--no-preview", default=True, help="Show the image if the terminal can. Default: --preview.")
 @json_option

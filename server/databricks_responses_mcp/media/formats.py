@@ -34,6 +34,8 @@ BMP = ImageFormat("BMP", "image/bmp", ".bmp")
 TIFF = ImageFormat("TIFF", "image/tiff", ".tiff")
 
 ACCEPTED_FORMATS = (PNG, JPEG, WEBP, GIF)
+DRAWN_FORMATS = (*ACCEPTED_FORMATS, SVG)
+"""What models draw, and what is saved."""
 IMAGE_SUFFIXES = frozenset(
     {f.extension for f in (*ACCEPTED_FORMATS, AVIF, HEIC, SVG, BMP, TIFF)} | {".jpeg", ".jpe", ".jfif", ".tif", ".heif"}
 )

@@ -9,9 +9,10 @@ import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import in_units, shown
-from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, sniff
+from databricks_responses_mcp.media.formats import DRAWN_FORMATS, SVG, sniff
 from databricks_responses_mcp.media.local_files import open_regular
 from databricks_responses_mcp.media.pictures import slug
+from databricks_responses_mcp.media.svg import SvgError, clean_svg
 
 SCHEME = "image"
 MAX_BYTES = 64 * 1024 * 1024
@@ -74,8 +75,11 @@ class PictureGallery:
         except OSError as error:
             raise _not_found(name) from error
         image_format = sniff(data)
-        if image_format not in ACCEPTED_FORMATS:
+        if image_format not in DRAWN_FORMATS:
             raise _not_found(name)
+        if image_format is SVG:
+            # Also one that somebody else has put there: what is read here is shown.
+            data = _clean(data, name)
         return data, image_format.mime_type
 
     def _in_directory(self, name: str) -> Path:
@@ -98,6 +102,17 @@ class PictureGallery:
                 "Open the file that it points to directly.",
             )
         return real
+
+
+def _clean(data: bytes, name: str) -> bytes:
+    try:
+        return clean_svg(data).data
+    except SvgError as error:
+        raise BridgeError(
+            ErrorCode.PERMISSION_DENIED,
+            f"The picture {shown(name)} is an SVG that cannot be shown safely, as {error}.",
+            "Look at the file itself with a text editor.",
+        ) from error
 
 
 def _is_name(name: str) -> bool:

@@ -19,6 +19,7 @@ import anyio.to_thread
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.data_urls import read_data_url
 from databricks_responses_mcp.media.failures import in_units, shown
+from databricks_responses_mcp.media.fetching import fetch
 from databricks_responses_mcp.media.file_kinds import HEAD_BYTES, MP4, PDF, FileKind, Medium, kind_of, table_kind
 from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS
 from databricks_responses_mcp.media.local_files import read_bounded, resolve
@@ -189,8 +190,6 @@ async def _from_web(reference: str, limits: FileLimits, *, allow_private: bool) 
     host, name = _host_and_name(reference)
     if host in _VIDEO_HOSTS:
         return Attachment("video", Medium.VIDEO, MP4.mime_type, reference, 0)
-    from databricks_responses_mcp.media.fetching import fetch
-
     most = max(limits.text, limits.attachment)
     try:
         fetched = await fetch(reference, max_bytes=most, allow_private=allow_private)

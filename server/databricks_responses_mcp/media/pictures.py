@@ -13,7 +13,8 @@ from pathlib import Path
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media import base64_data
 from databricks_responses_mcp.media.folders import Folder, Folders
-from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS, IMAGE_SUFFIXES, Buffer, dimensions, sniff
+from databricks_responses_mcp.media.formats import DRAWN_FORMATS, IMAGE_SUFFIXES, SVG, Buffer, dimensions, sniff
+from databricks_responses_mcp.media.svg import CleanSvg, SvgError, clean_svg
 from databricks_responses_mcp.media.write_journal import Entry, WriteJournal, copy_name
 from databricks_responses_mcp.media.write_policy import WritePolicy
 from databricks_responses_mcp.visible import visible
@@ -51,6 +52,7 @@ class SavedPicture:
         sha256: hexadecimal digest of the file.
         requested_path: the file that was asked for, when ``path`` is another one: the picture is of another
             format than that name says, or the name was taken by another picture.
+        removed: what was left out of an SVG because it does more than draw.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class SavedPicture:
     bytes: int
     sha256: str
     requested_path: Path | None = None
+    removed: tuple[str, ...] = ()
 
 
 def decode_base64(data: Buffer | str) -> bytes:
@@ -110,7 +113,8 @@ def save_picture(
     ``directory`` is created if need be. It may also name a file (anything with a picture's suffix that is not an
     existing directory): then that name is used, but for its extension, which always follows the bytes.
     The file appears whole or not at all. An existing file is never overwritten: if it has the same content it is the
-    result, else the new one gets a number. ``data`` is hashed and written in place, without a copy.
+    result, else the new one gets a number. ``data`` is hashed and written in place, without a copy. An SVG is written
+    as `svg.clean_svg` makes it: whoever opens the file may use a browser.
 
     Args:
         policy: where files may be created; what is no picture that a model takes is refused then. None is for a
@@ -123,15 +127,11 @@ def save_picture(
     """
     image_format = sniff(data)
     extension = image_format.extension if image_format else ".bin"
-    view = memoryview(data).cast("B")
-    size = dimensions(view) or (None, None)
-    if policy is not None and (image_format not in ACCEPTED_FORMATS or size[0] is None):
-        raise BridgeError(
-            ErrorCode.UPSTREAM_ERROR,
-            "What the model sent is not written to the disk: it is not a PNG, JPEG, WEBP or GIF.",
-            "Ask for the picture again.",
-            retryable=True,
-        )
+    svg = _clean(data) if image_format is SVG else None
+    view = memoryview(data if svg is None else svg.data).cast("B")
+    size = (dimensions(view) if svg is None else svg.size) or (None, None)
+    if policy is not None and (image_format not in DRAWN_FORMATS or (size[0] is None and svg is None)):
+        raise _not_written("it is not a PNG, JPEG, WEBP, GIF or SVG")
     digest = hashlib.sha256(view).hexdigest()
 
     requested: Path | None = None
@@ -167,6 +167,23 @@ def save_picture(
         bytes=len(view),
         sha256=digest,
         requested_path=requested if requested != path else None,
+        removed=() if svg is None else svg.removed,
+    )
+
+
+def _clean(data: Buffer) -> CleanSvg:
+    try:
+        return clean_svg(data)
+    except SvgError as error:
+        raise _not_written(f"it is an SVG that cannot be shown safely, as {error}") from error
+
+
+def _not_written(why: str) -> BridgeError:
+    return BridgeError(
+        ErrorCode.UPSTREAM_ERROR,
+        f"What the model sent is not written to the disk: {why}.",
+        "Ask for the picture again.",
+        retryable=True,
     )
 
 

@@ -13,7 +13,7 @@ from databricks_responses_mcp.prompts.definition import (
 )
 
 _SIZES = ("auto", "1024x1024", "1536x1024", "1024x1536", "2048x2048", "3840x2160")
-_QUALITIES = ("auto", "low", "medium", "high")
+_QUALITIES = ("auto", "low", "medium", "high", "xhigh", "max")
 _STYLES = (
     "photograph",
     "watercolor",
@@ -78,10 +78,10 @@ PROMPT = Definition(
         ),
         Argument(
             name="quality",
-            description="low, medium, high or auto. Default: the model's.",
+            description="low, medium, high, xhigh, max or auto. Default: the model's.",
             suggest=_QUALITIES,
             pattern="|".join(_QUALITIES),
-            expected="low, medium, high or auto",
+            expected="low, medium, high, xhigh, max or auto",
         ),
         Argument(
             name="style",

@@ -26,9 +26,7 @@ async def ask_databricks_model(
     prompt: Annotated[str, Field(min_length=1, description="The question or task, with all context needed.")],
     model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
     instructions: Annotated[Optional[str], Field(description="System instructions.")] = None,
-    images: Annotated[
-        Names, Field(description="Images to show to the model: file paths, https URLs or data URLs.")
-    ] = (),
+    images: Annotated[Names, Field(description="Images to show to the model: paths, https URLs or data URLs.")] = (),
     files: Annotated[
         Names, Field(description="Paths or URLs: text (path:10-20 for lines), PDF, Office, audio, video.")
     ] = (),

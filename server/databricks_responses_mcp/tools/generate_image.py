@@ -26,31 +26,33 @@ async def generate_image(
     size: Annotated[
         Optional[str], Field(description="WIDTHxHEIGHT, for example 1024x1536, or auto. Default: the model's.")
     ] = None,
-    quality: Annotated[Optional[str], Field(description="low, medium, high or auto. Default: the model's.")] = None,
+    quality: Annotated[
+        Optional[str], Field(description="low, medium, high, xhigh, max or auto. Default: the model's.")
+    ] = None,
     background: Annotated[
         Optional[str], Field(description="transparent, opaque or auto. Default: the model's.")
     ] = None,
-    output_format: Annotated[Optional[str], Field(description="png, jpeg or webp. Default: png.")] = None,
+    output_format: Annotated[Optional[str], Field(description="png, jpeg, webp, gif or svg. Default: png.")] = None,
     output_compression: Annotated[
         Optional[Annotated[int, Field(ge=0, le=100)]], Field(description="Compression of jpeg and webp, 0 to 100.")
     ] = None,
     n: Annotated[
         Optional[Annotated[int, Field(ge=1, le=10)]], Field(description="Number of images, 1 to 10. Default: 1.")
     ] = None,
-    images: Annotated[Names, Field(description="Reference images to edit: file paths, https URLs or data URLs.")] = (),
+    images: Annotated[Names, Field(description="Images to edit: paths, https URLs or data URLs.")] = (),
     mask: Annotated[
         Optional[str], Field(description="Path or URL of a mask whose transparent parts are edited.")
     ] = None,
     save_to: Annotated[
         Optional[str],
-        Field(description="Folder or file to save to, inside an allowed directory. Default: the configured folder."),
+        Field(description="Folder or file to save to, in an allowed directory. Default: the configured folder."),
     ] = None,
     conversation_id: Annotated[
         Optional[str], Field(description="Conversation to continue. Default: a new one.")
     ] = None,
     extra: Annotated[
         Optional[dict[str, Any]],
-        Field(description="Other fields of the image_generation tool, for example input_fidelity."),
+        Field(description="Other fields of image_generation: action, complexity, frame_count, svg, model."),
     ] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, DrawingFacts]:

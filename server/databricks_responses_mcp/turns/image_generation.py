@@ -165,9 +165,11 @@ def _tool(drawing: Drawing, *, previews: int) -> dict[str, Any]:
             tool[name] = value
     if drawing.mask is not None:
         tool["input_image_mask"] = {"image_url": drawing.mask}
-    if previews:
-        tool["partial_images"] = previews
-    return {**tool, **drawing.extra}
+    tool |= drawing.extra
+    # A GIF has no previews: asking for them is refused.
+    if previews and tool.get("output_format") != "gif":
+        tool.setdefault("partial_images", previews)
+    return tool
 
 
 def _no_picture(outcome: Outcome) -> BridgeError:

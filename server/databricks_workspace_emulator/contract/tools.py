@@ -55,16 +55,29 @@ class _Mask(Shape):
     file_id: str | None = None
 
 
+class _SvgReasoning(Shape):
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+
+
+class _Svg(Shape):
+    model: str | None = None
+    reasoning: _SvgReasoning | None = None
+
+
 class _ImageGeneration(Shape):
     type: Literal["image_generation"]
     model: str | None = None
     size: str | None = None
-    quality: Literal["low", "medium", "high", "auto"] | None = None
+    quality: Literal["low", "medium", "high", "xhigh", "max", "auto"] | None = None
     background: Literal["transparent", "opaque", "auto"] | None = None
-    output_format: Literal["png", "webp", "jpeg"] | None = None
+    output_format: Literal["png", "webp", "jpeg", "gif", "svg"] | None = None
     output_compression: int | None = Field(default=None, ge=0, le=100)
     partial_images: int | None = Field(default=None, ge=0, le=3)
     action: Literal["generate", "edit", "auto"] | None = None
+    complexity: Literal["low", "medium", "high"] | None = None
+    frame_count: int | None = Field(default=None, ge=2, le=60)
+    frame_duration_ms: int | None = Field(default=None, ge=10, le=10_000)
+    svg: _Svg | None = None
     input_fidelity: Literal["high", "low"] | None = None
     moderation: Literal["auto", "low"] | None = None
     input_image_mask: _Mask | None = None
@@ -194,21 +207,41 @@ def _check_custom(tool: Tool, where: str) -> ApiError | None:
 
 
 def _check_picture(tool: Tool, where: str) -> ApiError | None:
+    if problem := _format_problem(tool, where):
+        return problem
     if tool.get("background") == "transparent" and tool.get("output_format") == "jpeg":
         return model_error("Transparent background needs output_format png or webp.", param=f"{where}.background")
     size = tool.get("size") or "auto"
     match = _SIZE.fullmatch(size)
     if size != "auto" and not (match and _possible_size(int(match[1]), int(match[2]))):
         return model_error(
-            f"Invalid value: '{size}'. Supported are 'auto' and WIDTHxHEIGHT, both multiples of 16 up to 3840, "
-            "at most 3 to 1.",
+            f"Invalid value: '{size}'. Supported are 'auto' and WIDTHxHEIGHT, both multiples of 16 up to "
+            "3840x2160, at most 3 to 1.",
             param=f"{where}.size",
         )
     return None
 
 
+_ONLY_OF = {"frame_count": "gif", "frame_duration_ms": "gif", "svg": "svg"}
+_NOT_OF_GIF = ("input_image_mask", "output_compression", "partial_images")
+
+
+def _format_problem(tool: Tool, where: str) -> ApiError | None:
+    """Why fields do not go with ``output_format``, if they do not."""
+    written_as = tool.get("output_format") or "png"
+    for field, needed in _ONLY_OF.items():
+        if tool.get(field) is not None and written_as != needed:
+            return model_error(f"'{field}' requires output_format '{needed}'.", param=f"{where}.{field}")
+    for field in _NOT_OF_GIF if written_as == "gif" else ():
+        if tool.get(field):
+            return model_error(f"'{field}' is not supported for output_format 'gif'.", param=f"{where}.{field}")
+    return None
+
+
 def _possible_size(width: int, height: int) -> bool:
     sides = (width, height)
+    if width * height > 3840 * 2160:
+        return False
     return all(16 <= side <= 3840 and side % 16 == 0 for side in sides) and max(sides) <= 3 * min(sides)
 
 

@@ -25,6 +25,9 @@ async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
         background=tool.get("background") or "auto",
         output_format=tool.get("output_format") or "png",
         output_compression=tool.get("output_compression"),
+        complexity=tool.get("complexity") or "medium",
+        frame_count=tool.get("frame_count"),
+        frame_duration_ms=tool.get("frame_duration_ms"),
         sources=sources,
         mask=mask,
     )
