@@ -11,6 +11,7 @@ RESPONSES_API = "openai/v1/responses"
 OPEN_API = "mlflow/v1/responses"
 CHAT_API = "mlflow/v1/chat/completions"
 NATIVE_CHAT_API = "openai/v1/chat/completions"
+GEMINI_API = "gemini/v1/generateContent"
 
 _CREATED = 1_757_000_000_000  # milliseconds, as the listing has it
 

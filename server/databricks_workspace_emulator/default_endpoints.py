@@ -2,6 +2,7 @@
 
 from databricks_workspace_emulator.catalogue import (
     CHAT_API,
+    GEMINI_API,
     NATIVE_CHAT_API,
     OPEN_API,
     RESPONSES_API,
@@ -10,7 +11,7 @@ from databricks_workspace_emulator.catalogue import (
 )
 
 _CURSOR_API = "cursor/v1/chat/completions"
-_VENDOR_APIS = {"anthropic": ("anthropic/v1/messages",), "google": ("gemini/v1/generateContent",)}
+_VENDOR_APIS = {"anthropic": ("anthropic/v1/messages",), "google": (GEMINI_API,)}
 
 
 def _gpt(version: str, title: str, *, custom: bool = False, chat: bool = True) -> Endpoint:
@@ -94,6 +95,7 @@ _AGENTS = (
 )
 _MORE_MODELS = (
     _open("gemini-3-1-pro", "google", "Gemini 3.1 Pro", sees=True),
+    _open("gemini-3-1-flash-image", "google", "Gemini 3.1 Flash Image", sees=True, reasons=False, chat_only=True),
     _open("qwen3-next-80b-a3b-instruct", "alibaba", "Qwen3 Next 80B A3B Instruct", reasons=False),
     _open("meta-llama-3-1-8b-instruct", "meta", "Meta Llama 3.1 8B Instruct", reasons=False, chat_only=True),
     # Its maker is not OpenAI, and yet it answers the native path.

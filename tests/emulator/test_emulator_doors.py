@@ -92,6 +92,7 @@ async def test_the_catalogue_has_one_of_each_kind(http: httpx.AsyncClient) -> No
             "my-anthropic-external": ["llm/v1/chat", "READY"],
             "my-support-agent": ["agent/v1/responses", "READY"],
             "databricks-gemini-3-1-pro": ["llm/v1/chat", "READY"],
+            "databricks-gemini-3-1-flash-image": ["llm/v1/chat", "READY"],
             "databricks-qwen3-next-80b-a3b-instruct": ["llm/v1/chat", "READY"],
             "databricks-meta-llama-3-1-8b-instruct": ["llm/v1/chat", "READY"],
             "databricks-grok-4-7": ["llm/v1/chat", "READY"],

@@ -310,7 +310,7 @@ async def test_scripts_of_an_svg_are_neither_on_disk_nor_shown_and_the_result_sa
     tmp_path: Path, bridge: Bridge
 ) -> None:
     app = App(bridge)
-    taker = PictureTaker(app, "x")
+    taker = GeneratedImages(app, "x")
     svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script><rect/></svg>'
     await taker({"type": "image_generation_call", "result": base64.b64encode(svg).decode()})
     facts = taker.extend({})

@@ -15,7 +15,7 @@ from databricks_responses_mcp.tools.schema import DrawingFacts, define_tool
 from databricks_responses_mcp.turns.image_generation import Drawing, draw
 
 DESCRIPTION = """\
-Generate images from a prompt, or edit reference images, with an OpenAI model of the workspace.
+Generate images from a prompt, or edit images, with an OpenAI or Gemini model of the workspace.
 Use when an image is wanted. Saves each image as a file and returns its path and a thumbnail. Costs tokens."""
 
 

@@ -186,7 +186,7 @@ def _no_picture(outcome: Outcome) -> BridgeError:
     return BridgeError(
         ErrorCode.UNSUPPORTED_BY_MODEL,
         f"{outcome.endpoint} answered without drawing a picture.{said}",
-        "Use an OpenAI model of the workspace that has the image_generation tool.",
+        "Use a model of the workspace that draws.",
         partial=partial,
         advice=(Advice(Action.LIST_MODELS),),
     )

@@ -34,6 +34,8 @@ _NOT_TEXT = re.compile(r"embedding|rerank|audio|llm/v1/completions|llm/v1/image"
 # gpt-5, gpt-5-1-codex, gpt-6-1-sol; not gpt-oss-120b, which is an open model.
 _GPT = re.compile(r"(?:^|[-._/])gpt-(\d{1,2})(?:[-.](\d{1,2})(?![\dkb]))?(?![\dkb])", re.IGNORECASE)
 _SEES = re.compile(r"(?:^|[-._/])(?:claude|gemini|llama-?4|gemma-?3|qwen\d*-?vl|pixtral|grok)", re.IGNORECASE)
+# The models of the Gemini family that draw: gemini-3-pro-image, gemini-3-1-flash-image.
+_DRAWS = re.compile(r"(?:^|[-._/ ])gemini-[\w.-]*image", re.IGNORECASE)
 _SMALL = re.compile(r"-(?:mini|nano|codex|oss)\b", re.IGNORECASE)
 
 
@@ -92,6 +94,8 @@ def profile_of(facts: EndpointFacts) -> ModelProfile:
     """Return how an endpoint is reached and what it can do, by what is known of it."""
     model_class, surfaces, reason, confidence = _reach_by_gateway(facts) if facts.is_only_in_catalog else _reach(facts)
     can, cannot = _abilities(facts, model_class)
+    if model_class == "open" and _DRAWS.search(facts.names):
+        surfaces, can, cannot = ("gemini", *surfaces), can | {"image_generation"}, cannot - {"image_generation"}
     return ModelProfile(
         model_class=model_class, surfaces=surfaces, reason=reason, confidence=confidence, can=can, cannot=cannot
     )

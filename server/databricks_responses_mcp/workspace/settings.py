@@ -32,6 +32,7 @@ SURFACE_NAMES = (
     "agent-chat",
     "gateway",
     "gateway-chat",
+    "gemini",
     "supervisor",
 )
 """What ``surface`` takes: ``auto`` and the keys of ``workspace/surfaces`` that need no address."""

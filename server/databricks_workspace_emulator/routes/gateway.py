@@ -128,11 +128,11 @@ async def _chat(incoming: Incoming, api_type: str) -> Reply:
     if instead is not None:
         return instead
     value = parse_json(incoming.raw)
-    return await chat.complete(incoming, _find(value, incoming.state, api_type), value)
+    return await chat.complete(incoming, find_service(value, incoming.state, api_type), value)
 
 
 async def _native(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
-    return read_request(value, _find(value, incoming.state, RESPONSES_API), incoming.state)
+    return read_request(value, find_service(value, incoming.state, RESPONSES_API), incoming.state)
 
 
 async def _codex(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
@@ -142,10 +142,10 @@ async def _codex(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
 
 
 async def _supervisor(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
-    return read_supervisor_request(value, _find(value, incoming.state, None))
+    return read_supervisor_request(value, find_service(value, incoming.state, None))
 
 
-def _find(value: dict[str, Any], state: EmulatorState, api_type: str | None) -> Endpoint:
+def find_service(value: dict[str, Any], state: EmulatorState, api_type: str | None) -> Endpoint:
     """The model behind the model service that the body names, if the service has this API."""
     name = named_model(value)
     if (made := state.services.get(name)) is not None:

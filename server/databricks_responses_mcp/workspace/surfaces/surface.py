@@ -16,6 +16,7 @@ SurfaceKey = Literal[
     "app",
     "gateway",
     "gateway-chat",
+    "gemini",
     "supervisor",
 ]
 

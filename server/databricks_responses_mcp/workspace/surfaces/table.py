@@ -3,6 +3,7 @@
 from databricks_responses_mcp.workspace.surfaces.agents import AGENT, AGENT_CHAT, AGENT_INVOCATIONS, APP
 from databricks_responses_mcp.workspace.surfaces.chat import CHAT, INVOCATIONS
 from databricks_responses_mcp.workspace.surfaces.gateway import GATEWAY, GATEWAY_CHAT, SUPERVISOR
+from databricks_responses_mcp.workspace.surfaces.gemini import GEMINI
 from databricks_responses_mcp.workspace.surfaces.native import RESPONSES
 from databricks_responses_mcp.workspace.surfaces.open_responses import OPEN_RESPONSES
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey
@@ -20,6 +21,7 @@ SURFACES: dict[SurfaceKey, Surface] = {
         APP,
         GATEWAY,
         GATEWAY_CHAT,
+        GEMINI,
         SUPERVISOR,
     )
 }
