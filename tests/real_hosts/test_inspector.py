@@ -88,7 +88,8 @@ async def test_a_picture_comes_inline_as_a_file_and_as_a_resource(inspector: Ins
     assert hashlib.sha256(file.read_bytes()).hexdigest() == facts["sha256"]
     with Image.open(io.BytesIO(base64.b64decode(inline["data"]))) as picture:
         assert picture.get_format_mimetype() == inline["mimeType"]
-    assert (link["type"], link["uri"], link["size"]) == ("resource_link", facts["uri"], facts["bytes"])
+    assert link["type"] == "text"
+    assert link["text"].startswith(f"MCP resource {facts['uri']} (image/png, {facts['bytes']} bytes)")
 
     templates = await inspector.result("resources/templates/list")
     assert [template["uriTemplate"] for template in templates["resourceTemplates"]] == [

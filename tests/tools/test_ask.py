@@ -202,7 +202,7 @@ async def test_a_picture_drawn_in_passing_is_saved_and_shown(connect: Connect, t
         content, facts, _ = await host.call(ASK, prompt="Draw a cat", extra={"tools": [{"type": "image_generation"}]})
     (image,) = facts["images"]
     assert Path(image["path"]).parent == tmp_path / "pictures"
-    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    assert [block.type for block in content] == ["text", "image", "text"]
     assert "result" not in json.dumps(facts["output"])
 
 

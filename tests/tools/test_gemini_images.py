@@ -33,7 +33,7 @@ async def test_a_gemini_draws_and_goes_on_with_its_picture(
     (image,) = facts["images"]
     with Image.open(image["path"]) as drawn:
         assert drawn.size == (1360, 768)
-    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    assert [block.type for block in content] == ["text", "image", "text"]
     assert (facts["surface"], facts["usage"]["output_tokens"] > 0) == ("gemini", True)
     assert any("image_generation.quality" in note for note in facts["notes"])
     (path, first), (_, second) = asked(emulator)

@@ -56,11 +56,31 @@ async def test_a_picture_is_on_disk_exact_shown_small_and_readable_as_a_resource
     }
     assert Image.open(io.BytesIO(data)).size == (640, 512)
     assert (resource.mime_type, base64.b64decode(resource.blob)) == ("image/png", data)
-    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    assert [block.type for block in content] == ["text", "image", "text"]
     assert content[0].text.startswith(f"Picture (640x512 image/png, {len(data)} bytes) saved to {image['path']}")
-    assert (content[2].uri, content[2].size) == (image["uri"], len(data))
+    assert content[2].text == (
+        f"MCP resource {image['uri']} (image/png, {len(data)} bytes): The whole picture, as the model drew it."
+    )
     assert facts["output"][0]["type"] == "image_generation_call"
     assert base64.b64encode(data).decode()[:100] not in json.dumps(facts)
+
+
+@pytest.mark.parametrize(
+    ("client_name", "kind"),
+    [
+        ("visual-studio-code", "resource_link"),
+        ("claude-code", "resource_link"),
+        ("opencode", "resource_link"),
+        ("mcp", "text"),
+    ],
+)
+async def test_a_link_is_text_for_whoever_is_not_known_to_take_links(
+    connect: Connect, client_name: str, kind: str
+) -> None:
+    async with connect(client_name=client_name) as host:
+        content, facts, _ = await host.call(DRAW, prompt="A cat", size="256x256")
+    assert content[-1].type == kind
+    assert facts["images"][0]["uri"] in content[-1].model_dump_json()
 
 
 async def test_what_is_asked_of_the_picture_reaches_the_request_and_nothing_else_does(
@@ -121,7 +141,7 @@ async def test_a_thumbnail_keeps_to_the_budget_of_the_encoded_result(connect: Co
 async def test_a_budget_of_nothing_leaves_the_link(connect: Connect) -> None:
     async with connect(inline_image_bytes=0) as host:
         content, facts, _ = await host.call(DRAW, prompt="A cat", size="256x256")
-    assert [block.type for block in content] == ["text", "resource_link"]
+    assert [block.type for block in content] == ["text", "text"]
     assert Path(facts["images"][0]["path"]).exists()
 
 
@@ -142,7 +162,7 @@ async def test_several_pictures_are_asked_for_at_once_and_share_the_budget(
     ((content, facts, failed),) = results
     assert not failed
     assert len(facts["images"]) == 3
-    assert [block.type for block in content] == ["text", *["image", "resource_link"] * 3]
+    assert [block.type for block in content] == ["text", *["image", "text"] * 3]
     assert sum(len(block.model_dump_json()) for block in content if block.type == "image") <= 60_000
     one = emulator.state.journal.to("/responses")[0]
     assert one.body["tools"][0]["partial_images"] == 2
@@ -289,7 +309,7 @@ async def test_an_svg_is_saved_shown_by_a_thumbnail_and_read_as_a_resource(conne
     assert (image["mime_type"], image["width"], image["height"]) == ("image/svg+xml", 1024, 1024)
     assert image["path"].endswith(".svg")
     assert (resource.mime_type, base64.b64decode(resource.blob)) == ("image/svg+xml", data)
-    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    assert [block.type for block in content] == ["text", "image", "text"]
     assert picture(content[1]).size == (1568, 1568)
     assert "notes" not in facts
 
@@ -302,7 +322,7 @@ async def test_without_a_renderer_the_result_says_why_an_svg_has_no_thumbnail(
     async with connect() as host:
         content, facts, failed = await host.call(DRAW, prompt="A lake", output_format="svg")
     assert not failed
-    assert [block.type for block in content] == ["text", "resource_link"]
+    assert [block.type for block in content] == ["text", "text"]
     assert "databricks-responses-mcp[svg]" in facts["notes"][0]
 
 
@@ -328,7 +348,7 @@ async def test_a_gif_has_frames_and_no_previews(connect: Connect, emulator: Runn
     with Image.open(facts["images"][0]["path"]) as drawn:
         assert (drawn.format, drawn.n_frames, drawn.info["duration"]) == ("GIF", 4, 90)
     assert resource.mime_type == "image/gif"
-    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    assert [block.type for block in content] == ["text", "image", "text"]
     (request,) = emulator.state.journal.to("/responses")
     assert "partial_images" not in request.body["tools"][0]
 
@@ -365,7 +385,7 @@ async def test_a_disk_that_takes_nothing_does_not_lose_a_picture_that_was_paid_f
     assert "path" not in image
     data = base64.b64decode(resource.blob)
     assert hashlib.sha256(data).hexdigest() == image["sha256"]
-    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    assert [block.type for block in content] == ["text", "image", "text"]
     assert "paid for" in facts["notes"][0]
     assert "RESPONSES_MCP_IMAGE_DIR" in facts["notes"][0]
     assert facts["notes"][0] in content[0].text
@@ -384,7 +404,7 @@ async def test_a_stream_that_breaks_after_the_picture_still_gives_the_picture(
     assert broke
     assert broken["error"]["code"] == "upstream_unavailable"
     assert Path(broken["images"][0]["path"]).exists()
-    assert [block.type for block in content] == ["text", "image", "resource_link"]
+    assert [block.type for block in content] == ["text", "image", "text"]
 
 
 async def test_an_endpoint_that_answers_without_drawing_is_told_as_such(

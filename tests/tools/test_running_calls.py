@@ -189,7 +189,7 @@ async def test_pictures_come_with_their_thumbnails(connect: Connect, emulator: R
     async with connect() as host:
         later, same, _ = await host.call(GET, response_id=running["response_id"])
     assert not failed
-    assert [block.type for block in blocks] == ["text", "image", "resource_link"]
+    assert [block.type for block in blocks] == ["text", "image", "text"]
     assert Path(facts["images"][0]["path"]).exists()
     assert facts["images"][0]["path"] in blocks[0].text
     assert same == facts
@@ -210,7 +210,7 @@ async def test_a_picture_that_was_saved_is_told_of_when_the_rest_is_cancelled(
             blocks, facts, _ = await host.call(GET, response_id=running["response_id"], cancel=True)
     assert facts["status"] == "cancelled"
     assert Path(facts["images"][0]["path"]).exists()
-    assert [block.type for block in blocks] == ["text", "image", "resource_link"]
+    assert [block.type for block in blocks] == ["text", "image", "text"]
 
 
 async def test_an_edit_comes_with_its_diff_and_is_applied_once(

@@ -119,7 +119,7 @@ async def test_every_tool_that_asks_a_model_can_be_a_task_that_the_sdk_s_client_
     result = results[0]
     assert (result.is_error, result.structured_content["status"]) == (False, "completed"), result.content[0]
     kinds = {block.type for block in result.content}
-    assert kinds == ({"text", "image", "resource_link"} if tool == "generate_image" else {"text"})
+    assert kinds == ({"text", "image"} if tool == "generate_image" else {"text"})
 
 
 async def test_continuing_and_compacting_can_be_tasks(task_hosts: TaskHosts, emulator: RunningEmulator) -> None:

@@ -1,11 +1,11 @@
-"""Results cut to what a host accepts, and to what it shows its model."""
+"""Results cut to what a host accepts, and to what it shows its model; links in the form that the host takes."""
 
 import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mcp.types import CallToolResult, ImageContent, TextContent
+from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 
 from databricks_responses_mcp.hosts.limits import HostLimits
 
@@ -124,7 +124,16 @@ def fitted(
     if limits.result_bytes is not None and measured.all_bytes > limits.result_bytes:
         kept = [block for block in result.content if not isinstance(block, ImageContent)]
         result = result.model_copy(update={"content": kept})
+    if not limits.takes_links and any(isinstance(block, ResourceLink) for block in result.content):
+        told = [_in_words(block) if isinstance(block, ResourceLink) else block for block in result.content]
+        result = result.model_copy(update={"content": told})
     return result
+
+
+def _in_words(link: ResourceLink) -> TextContent:
+    """Return a link as text, which every client hands to its model unchanged."""
+    facts = ", ".join(fact for fact in (link.mime_type, None if link.size is None else f"{link.size} bytes") if fact)
+    return TextContent(text=f"MCP resource {link.uri}{f' ({facts})' if facts else ''}: {link.description or link.name}")
 
 
 def page_characters(limits: HostLimits, most_characters: int) -> int:

@@ -25,6 +25,8 @@ class HostLimits:
         shown_bytes: the same in bytes of UTF-8.
         shown_lines: the same in lines.
         shows_errors_whole: whether its model sees both ``content`` and ``structuredContent`` of a failed result.
+        takes_links: whether a `resource_link` in a result does no harm. Agent frameworks pass one to their model as the
+            address of a picture, or fail the call.
         shows: which part of a result with ``structuredContent`` its model sees.
         evidence: the source of these figures.
     """
@@ -38,11 +40,12 @@ class HostLimits:
     shown_bytes: int | None = None
     shown_lines: int | None = None
     shows_errors_whole: bool = False
+    takes_links: bool = True
     shows: Shows = "content"
     evidence: str = "no figures known; the usual ones"
 
 
-UNKNOWN = HostLimits(key="", client_names=())
+UNKNOWN = HostLimits(key="", client_names=(), takes_links=False)
 
 KNOWN = (
     HostLimits(

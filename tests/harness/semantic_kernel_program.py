@@ -1,0 +1,37 @@
+"""An agent of Semantic Kernel with the bridge as an MCP plugin; runs in an environment of its own.
+
+It reads what to do as JSON from its argument, and writes what it saw as JSON to stdout.
+"""
+
+import asyncio
+import json
+import sys
+
+from openai import AsyncOpenAI
+from semantic_kernel import Kernel
+from semantic_kernel.connectors.ai.function_choice_behavior import FunctionChoiceBehavior
+from semantic_kernel.connectors.ai.open_ai import OpenAIChatCompletion, OpenAIChatPromptExecutionSettings
+from semantic_kernel.connectors.mcp import MCPStdioPlugin
+from semantic_kernel.contents import ChatHistory
+
+
+async def main() -> None:
+    """List and converse."""
+    given = json.loads(sys.argv[1])
+    kernel = Kernel()
+    model = AsyncOpenAI(base_url=f"{given['model_url']}/v1", api_key="x")
+    service = OpenAIChatCompletion(ai_model_id="stand-in", async_client=model)
+    async with MCPStdioPlugin(name="bridge", **given["server"]) as plugin:
+        kernel.add_plugin(plugin)
+        history = ChatHistory()
+        history.add_user_message(given["prompt"])
+        choice = FunctionChoiceBehavior.Auto()
+        settings = OpenAIChatPromptExecutionSettings(function_choice_behavior=choice)
+        answer = ""
+        async for [message] in service.get_streaming_chat_message_contents(history, settings, kernel=kernel):
+            answer += str(message)
+        listed = list(kernel.plugins["bridge"].functions)
+        print(json.dumps({"tools": listed, "answer": answer}))
+
+
+asyncio.run(main())
