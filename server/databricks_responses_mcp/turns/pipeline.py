@@ -310,7 +310,7 @@ async def send_with_surface_fallback(
             # Other failures, such as a rate limit or a broken connection, say nothing about the route.
             if route.confidence == "learned" and is_wrong_route(error, route):
                 bridge.router.unlearn(model)
-            raise await with_model_suggestion(bridge, model, error) from error
+            raise await _last_error(bridge, model, error, unsaid) from error
         if route.confidence != "forced" and unsaid is None:
             bridge.router.learn(model, surface.key, route.model)
         return outcome if surface.key == _NATIVE else _with_route(outcome, route, model, left_out)
@@ -320,6 +320,19 @@ async def send_with_surface_fallback(
 async def _routes_to(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> list[Route]:
     async with call.deadline.bounds("finding out how the model is reached"):
         return await bridge.router.routes(str(body["model"]), forced=body.get(SURFACE))
+
+
+async def _last_error(
+    bridge: Bridge,
+    model: str,
+    error: BridgeError,
+    unsaid: tuple[Surface, UntranslatableError] | None,
+) -> BridgeError:
+    """Return the error of a request that no other surface is left for."""
+    if unsaid is not None and error.is_refusal and error.feature is None:
+        # Why the better surface was passed over says more than that the other one refuses the request, too.
+        return await _inexpressible(bridge, model, unsaid)
+    return await with_model_suggestion(bridge, model, error)
 
 
 async def _inexpressible(bridge: Bridge, model: str, unsaid: tuple[Surface, UntranslatableError] | None) -> BridgeError:
