@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
 HARNESS = Path(__file__).parents[1] / "harness"
 LANGCHAIN = ("langchain-mcp-adapters==0.3.2", "langchain", "langgraph==1.2.24", "langchain-openai==1.7.4")
+PYDANTIC_AI = ("pydantic-ai-slim[openai,mcp]==2.68.0",)
 SEMANTIC_KERNEL = ("semantic-kernel[mcp]==1.45.0",)
 
 
@@ -78,3 +79,16 @@ async def test_semantic_kernel_s_agent_draws_and_goes_on(account: Account, model
     # A link of ours failed the call.
     assert "Error" not in drawn["content"]
     assert "MCP resource image://a-red-fox-" in drawn["content"]
+
+
+async def test_pydantic_ai_s_agent_draws_and_its_model_gets_the_picture(account: Account, model: StandIn) -> None:
+    model.will_call(*calls())
+    seen = await ran(PYDANTIC_AI, "pydantic_ai_program.py", account, model)
+    assert seen["tools"] == list(NAMES)
+    assert seen["answer"] == LAST_WORDS
+    assert seen["resource"][0] == "image/png"
+    asked, drawn, *after = tool_results(model.requests[-1])
+    assert json.loads(asked["content"])["text"] == "Four."
+    assert "MCP resource image://a-red-fox-" in drawn["content"]
+    shown = [part["image_url"]["url"] for message in after for part in message["content"] if "image_url" in part]
+    assert [url.partition(";")[0] for url in shown] == ["data:image/png"]
