@@ -63,7 +63,7 @@ async def generate(incoming: Incoming) -> Reply:
     if first(incoming.faults, "cut", "no_terminal", "close"):
         raise Aborted
     last: Event = {}
-    async for event in answer(await begin(request, incoming.state.engine)):
+    async for event in answer(await begin(request, incoming.state)):
         last = event
     return json_reply(_written(last["response"]))
 
