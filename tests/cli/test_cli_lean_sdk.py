@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from harness.deadlines import DEADLINE_SECONDS
+
 CODE = """
 import sys
 from databricks_responses_mcp.cli import sdk_patches
@@ -65,6 +67,11 @@ def test_a_host_s_session_over_stdio_never_imports_a_web_server(arguments: tuple
         "print(*{'httpx2', 'sse_starlette', 'starlette', 'uvicorn'} & set(sys.modules))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], input="", capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code, *arguments],
+        input="",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=DEADLINE_SECONDS,
     )
     assert done.stdout == "\n"

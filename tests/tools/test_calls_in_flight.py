@@ -212,7 +212,7 @@ async def test_a_picture_of_the_turn_before_an_approval_is_in_the_result(
     assert requests(emulator) == 2
     assert {"image_generation_call", "mcp_call"} <= {item["type"] for item in facts["output"]}
     assert [Path(image["path"]).exists() for image in facts["images"]] == [True]
-    assert [block.type for block in blocks] == ["text", "image", "resource_link"]
+    assert [block.type for block in blocks] == ["text", "image", "text"]  # of which the last is the link
     assert facts["images"][0]["path"] in blocks[0].text
 
 

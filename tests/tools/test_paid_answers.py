@@ -71,7 +71,7 @@ async def failing(*_: Any, **__: Any) -> Any:
 
 
 STAGES: dict[str, tuple[Any, str, Any, str, dict[str, Any]]] = {
-    "reading the stream": (stream, "pictures_of", defect, ASK, {"prompt": "Hi"}),
+    "reading the stream": (stream, "_refusal_of", defect, ASK, {"prompt": "Hi"}),
     "telling the listener": (stream.EventStream, "drain", failing, ASK, {"prompt": "Hi"}),
     "reading an answer": (stream, "_failure_of", defect, ASK, {"prompt": "Hi"}),
     "adding a turn": (conversations.Conversation, "add", defect, ASK, {"prompt": "Hi"}),

@@ -173,8 +173,9 @@ RULES: tuple[Rule, ...] = (
     *(
         rule(
             _E.UNSUPPORTED_BY_MODEL,
-            f"Ask a model that takes {medium}: Gemini models of the workspace do; list_databricks_models shows them.",
+            f"Ask a model that takes {medium}: Gemini models of the workspace do.",
             f"The model {{model}} takes no {medium}",
+            advice=(Action.LIST_MODELS,),
             text=rf"{medium}_url.{{0,60}}(?:{_UNSUPPORTED})|(?:invalid value|{_UNSUPPORTED}).{{0,60}}{medium}",
             reason=Reason.FEATURE_MISSING,
             feature=feature,

@@ -79,7 +79,7 @@ new file mode 100644
         (("create_file", "src/a.py", "+x\n"), "src/a.py exists already"),
         (("create_file", "new.py", "x\n"), "line 1"),
         (("delete_file", "src/x.py"), "there is no file"),
-        (("rename_file", "src/a.py"), "'rename_file' is no operation"),
+        (("rename_file", "src/a.py"), "'rename_file' is not an operation"),
         (("create_file", "../x", "+x\n"), "leaves the directory"),
         (("create_file", "a/../../x", "+x\n"), "leaves the directory"),
         (("create_file", "..\\x", "+x\n"), "leaves the directory"),
