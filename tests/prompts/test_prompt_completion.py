@@ -63,7 +63,7 @@ async def test_only_models_that_generate_images_are_suggested_for_images(connect
 async def test_constant_values_are_suggested_without_a_workspace(connect: Connect, emulator: RunningEmulator) -> None:
     async with connect() as host:
         assert await values(host, "illustrate", "size", "1024") == ["1024x1024", "1024x1536", "1536x1024"]
-        assert await values(host, "illustrate", "quality") == ["auto", "low", "medium", "high"]
+        assert await values(host, "illustrate", "quality") == ["auto", "low", "medium", "high", "xhigh", "max"]
         assert await values(host, "illustrate", "style", "draw") == ["line drawing"]
         assert await values(host, "review_diff", "focus", "sec") == ["security"]
     assert emulator.state.journal.to(LISTING) == []
