@@ -377,20 +377,30 @@ async def test_a_server_that_does_nothing_is_waited_for_as_long_as_it_may_take(
             await transport.handle_async_request(request)
 
 
-async def test_a_large_body_arrives_whole() -> None:
+@pytest.mark.parametrize("is_encrypted", [False, True])
+async def test_a_large_body_arrives_whole_and_its_connection_is_used_again(is_encrypted: bool, tmp_path: Path) -> None:
     body = bytes(range(256)) * 80_000
-    got = b""
+    got: list[bytes] = []
+    connections = 0
+    certificate = tmp_path / "certificate.pem"
+    served = self_signed("localhost", certificate) if is_encrypted else None
+    trust = ssl.create_default_context(cafile=certificate) if is_encrypted else None
 
     async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal got
-        got = await request_of(reader)
-        writer.write(OK + ABC)
+        nonlocal connections
+        connections += 1
+        while True:
+            got.append(await request_of(reader))
+            writer.write(OK + ABC)
 
     with anyio.fail_after(DEADLINE_SECONDS):
-        async with serving(keep) as port, DirectTransport(None, LIMITS) as transport:
-            request = httpx.Request("POST", f"http://127.0.0.1:{port}/", content=body)
-            assert (await transport.handle_async_request(request)).status_code == 200
-    assert got == body
+        async with serving(keep, served) as port, DirectTransport(trust, LIMITS) as transport:
+            address = f"{'https' if is_encrypted else 'http'}://localhost:{port}/"
+            for content in (body, b"{}"):
+                response = await transport.handle_async_request(httpx.Request("POST", address, content=content))
+                assert await response.aread() == b"abc"
+                await response.aclose()
+    assert (got == [body, b"{}"], connections) == (True, 1)
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\rb", "a\0b"])

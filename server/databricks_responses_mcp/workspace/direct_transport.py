@@ -347,8 +347,9 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        # Writing is then told to have ended when all has left.
-        transport.set_write_buffer_limits(high=0)
+        # Writing is paused until everything has left. Not 0: the event loop pauses TLS from `high` bytes on, which
+        # would be always.
+        transport.set_write_buffer_limits(high=1, low=0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._received
