@@ -249,6 +249,58 @@ async def test_what_comes_after_an_answer_is_never_taken_for_the_next_one() -> N
             assert server.connections == number
 
 
+async def test_a_server_that_sends_without_being_asked_is_not_read_for_ever() -> None:
+    gone = asyncio.Event()
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(OK + ABC)
+        await kept.wait()
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * 65536)
+                await writer.drain()
+        gone.set()
+
+    kept = asyncio.Event()
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with serving(flood) as port, DirectTransport(None, LIMITS) as transport:
+            await (await ask(transport, port)).aread()
+            kept.set()
+            await gone.wait()
+
+
+@pytest.mark.parametrize("closes", [False, True])
+async def test_an_answer_that_comes_with_the_handshake_is_read(closes: bool, tmp_path: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 503 Busy\r\n" + ABC)
+        await writer.drain()
+        if not closes:
+            await reader.read()
+
+    certificate = tmp_path / "certificate.pem"
+    served = self_signed("localhost", certificate)
+    # There the server is the last to speak in the handshake.
+    served.maximum_version = ssl.TLSVersion.TLSv1_2
+    trust = ssl.create_default_context(cafile=certificate)
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with serving(refuse, served) as port, DirectTransport(trust, LIMITS) as transport:
+            request = httpx.Request("POST", f"https://localhost:{port}/", content=b"{}")
+            response = await transport.handle_async_request(request)
+            assert (response.status_code, await response.aread()) == (503, b"abc")
+
+
+async def test_a_connection_that_was_kept_too_long_is_closed_when_another_is_kept() -> None:
+    old, new = Keeping(), Keeping()
+    short = httpx.Limits(max_connections=4, max_keepalive_connections=4, keepalive_expiry=1e-9)
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with serving(old.serve) as first, serving(new.serve) as second, DirectTransport(None, short) as transport:
+            await (await ask(transport, first)).aread()
+            await (await ask(transport, second)).aread()
+            while not old.closed:
+                await anyio.lowlevel.checkpoint()
+
+
 async def test_an_answer_that_is_given_up_closes_its_connection_at_once() -> None:
     gone = asyncio.Event()
 

@@ -90,10 +90,11 @@ class DirectTransport(httpx.AsyncBaseTransport):
         if not self._most_idle or not connection.finish(self._idle_seconds):
             self._close(connection)
             return
+        self._drop_unusable()
         self._idle.setdefault(connection.origin, []).append(connection)
         self._idle_count += 1
         if self._idle_count > self._most_idle:
-            self._drop_oldest()
+            self._drop_first(min(self._idle, key=lambda origin: self._idle[origin][0].expires_at))
 
     async def _slot(self, seconds: float | None) -> None:
         try:
@@ -104,10 +105,11 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
     def _take(self, origin: _Origin) -> "_Connection | None":
         """The connection that was used last, if there is one that is open and not too old."""
-        connections = self._idle.get(origin)
-        while connections:
+        while connections := self._idle.get(origin):
             connection = connections.pop()
             self._idle_count -= 1
+            if not connections:
+                del self._idle[origin]
             if connection.is_usable():
                 return connection
             self._close(connection)
@@ -137,10 +139,19 @@ class DirectTransport(httpx.AsyncBaseTransport):
         self._open.discard(connection)
         connection.abort()
 
-    def _drop_oldest(self) -> None:
-        oldest = min((kept for kept in self._idle.values() if kept), key=lambda kept: kept[0].expires_at)
-        self._close(oldest.pop(0))
+    def _drop_unusable(self) -> None:
+        """Close connections that were kept for too long, or that their server has closed."""
+        for origin in tuple(self._idle):
+            while (connections := self._idle.get(origin)) and not connections[0].is_usable():
+                self._drop_first(origin)
+
+    def _drop_first(self, origin: _Origin) -> None:
+        """Close the connection to an origin that was kept first."""
+        connections = self._idle[origin]
+        self._close(connections.pop(0))
         self._idle_count -= 1
+        if not connections:
+            del self._idle[origin]
 
 
 class _Body(httpx.AsyncByteStream):
@@ -205,14 +216,18 @@ class _Connection(asyncio.BufferedProtocol):
     async def send(self, head: bytes, body: bytes, *, write_seconds: float | None, read_seconds: float | None) -> None:
         """Write a request and wait for the head of its answer.
 
+        A new connection may bring an answer, such as a refusal, before anything is written; nothing is then.
+
         Raises:
-            httpx.ConnectError: if the connection was closed before anything could be written.
+            httpx.ConnectError: if the connection was closed, or failed, before anything could be written.
             httpx.TransportError: if the connection fails or a time is over.
         """
-        if self._is_lost or self._transport is None or self._transport.is_closing():
-            raise httpx.ConnectError("the server closed the connection before the request was sent")
-        self._begin()
-        await self._write(head, body, write_seconds)
+        if self._parser is None:
+            self._begin()
+        if not self._has_head:
+            if self._error is not None or self._is_lost or self._transport is None or self._transport.is_closing():
+                raise httpx.ConnectError("the server closed the connection before the request was sent")
+            await self._write(head, body, write_seconds)
         while not self._has_head:
             if self._error is not None:
                 raise self._error
@@ -350,6 +365,8 @@ class _Connection(asyncio.BufferedProtocol):
         # Writing is paused until everything has left. Not 0: the event loop pauses TLS from `high` bytes on, which
         # would be always.
         transport.set_write_buffer_limits(high=1, low=0)
+        # What arrives before the request is written is the answer to it: over TLS it may come with the handshake.
+        self._begin()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._received
@@ -357,8 +374,10 @@ class _Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         parser = self._parser
         if parser is None or self._is_complete:
-            # Nobody asked for it: whose answer it would be is not known.
+            # Nobody asked for it: whose answer it would be is not known. An idle connection would go on reading it.
             self._is_clean = False
+            if self._transport is not None:
+                self._transport.abort()
             return
         self._overhead += nbytes
         try:
