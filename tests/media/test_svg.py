@@ -50,6 +50,7 @@ HOSTILE = {
     "animated address": '<animate attributeName="xlink:href" to="javascript:alert(1)"/>',
     "animated handler": '<animate attributeName="onclick" to="alert(1)"/>',
     "set": '<set attributeName="href" to="javascript:alert(1)"/>',
+    "animated base": '<animate attributeName="xml:base" to="http://evil/"/>',
     "base": '<g xml:base="http://evil/"/>',
     "stylesheet": '<?xml-stylesheet href="http://evil/x.css"?>',
     "handler element": '<handler type="application/ecmascript">alert(1)</handler>',
@@ -82,6 +83,31 @@ def test_what_does_more_than_draw_goes_and_the_rest_stays(name: str) -> None:
     ET.fromstring(cleaned.data)
     # What was made is safe by its own rules, and stays as it is.
     assert clean_svg(cleaned.data).data == cleaned.data
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<!--><script>alert(1)</script>-->",
+        "<!---><img src=x onerror=alert(1)>-->",
+        "<title><![CDATA[><img src=x onerror=alert(1)>]]></title>",
+        "<desc><style><![CDATA[</style><img src=x onerror=alert(1)>]]></style></desc>",
+    ],
+)
+def test_what_only_a_page_of_html_reads_as_elements_is_none_there_either(body: str) -> None:
+    assert re.search(rb"<!|<script|<img", clean_svg(svg(body)).data) is None
+
+
+def test_comments_and_cdata_that_every_reader_takes_alike_stay() -> None:
+    source = svg("<!-- > a -> b --><style><![CDATA[g>rect{fill:red}]]></style><text><![CDATA[a & b]]></text>")
+    assert clean_svg(source).data == source
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "hz", "utf-16-le"])
+def test_an_svg_whose_encoding_not_every_reader_sees_is_written_in_utf_8(encoding: str) -> None:
+    declared = "" if encoding == "utf-16-le" else f'{" " * 300}encoding="{encoding}"'
+    source = f'<?xml version="1.0"{declared}?><svg {NS}><rect/></svg>'.encode(encoding)
+    assert clean_svg(source).data == f"<svg {NS}><rect></rect></svg>".encode()
 
 
 def test_what_was_left_out_is_named() -> None:

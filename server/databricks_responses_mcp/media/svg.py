@@ -84,19 +84,19 @@ def clean_svg(data: Buffer) -> CleanSvg:
         raise SvgError(f"it has more than {MAX_BYTES} bytes")
     cleaner = _Cleaner()
     cleaner.read(source)
-    is_whole = not cleaner.removed and not cleaner.is_rewritten and _is_utf8(source)
+    is_whole = not cleaner.removed and not cleaner.is_rewritten and _is_utf8(source, cleaner.encoding)
     written = source if is_whole else "".join(cleaner.out).encode("utf-8")
     return CleanSvg(written, cleaner.size, tuple(sorted(cleaner.removed)))
 
 
-def _is_utf8(source: bytes) -> bool:
+def _is_utf8(source: bytes, declared: str | None) -> bool:
     """Whether every program that reads the bytes reads the same text."""
-    declared = re.match(rb"(?:\xef\xbb\xbf)?<\?xml[^>]{0,200}encoding\s*=\s*['\"]([\w-]*)", source)
     try:
         source.decode("utf-8")
     except UnicodeDecodeError:
         return False
-    return declared is None or declared[1].lower() in (b"utf-8", b"us-ascii")
+    # UTF-16 without a mark is valid UTF-8 with NULs.
+    return b"\0" not in source and (declared is None or declared.lower() in ("utf-8", "us-ascii"))
 
 
 @dataclass(slots=True)
@@ -115,9 +115,11 @@ class _Cleaner:
         removed: what was left out.
         is_rewritten: whether something was left out that nobody need be told of.
         size: of the root, in pixels.
+        encoding: as declared; None if it is not.
     """
 
     def __init__(self) -> None:
+        self.encoding: str | None = None
         self.out: list[str] = []
         self.removed: set[str] = set()
         self.is_rewritten = False
@@ -126,6 +128,7 @@ class _Cleaner:
         self._skipping = 0
         self._elements = 0
         self._style: list[str] | None = None
+        self._is_in_cdata = False
         self._root = _Part()
         self._inside = [self._root]
         self._parts: dict[str, _Part] = {}
@@ -137,6 +140,10 @@ class _Cleaner:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
+        parser.XmlDeclHandler = self._declaration
+        parser.CommentHandler = self._comment
+        parser.StartCdataSectionHandler = self._start_cdata
+        parser.EndCdataSectionHandler = self._end_cdata
         parser.ProcessingInstructionHandler = self._instruction
         parser.StartDoctypeDeclHandler = self._doctype
         parser.EntityDeclHandler = self._entity
@@ -219,12 +226,29 @@ class _Cleaner:
         self.out.append(f"</{local}>")
 
     def _text(self, text: str) -> None:
+        if self._is_in_cdata and ("<" in text or ">" in text) and (self._style is None or "<" in text):
+            self.is_rewritten = True
         if self._skipping:
             return
         if self._style is not None:
             self._style.append(text)
         elif self._open:
             self.out.append(escape(text, quote=False))
+
+    def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        self.encoding = encoding
+
+    # A viewer that puts the SVG into a page of HTML reads two things otherwise than XML: a comment ends at once if it
+    # begins with > or ->, and CDATA in a title or a description is none, so that elements begin inside.
+
+    def _comment(self, text: str) -> None:
+        self.is_rewritten = self.is_rewritten or text.startswith((">", "->"))
+
+    def _start_cdata(self) -> None:
+        self._is_in_cdata = True
+
+    def _end_cdata(self) -> None:
+        self._is_in_cdata = False
 
     def _instruction(self, *_: str) -> None:
         self.removed.add("processing instructions")
@@ -249,7 +273,7 @@ class _Cleaner:
 
     def _animates_an_address(self, local: str, attributes: Mapping[str, str]) -> bool:
         target = attributes.get("attributeName", "").rpartition(":")[2].strip().lower()
-        return local in _ANIMATIONS and (target in ("href", "style", "src") or target.startswith("on"))
+        return local in _ANIMATIONS and (target in ("href", "style", "src", "base") or target.startswith("on"))
 
     def _attributes(self, attributes: Mapping[str, str]) -> list[str]:
         kept: list[str] = []
