@@ -43,6 +43,7 @@ def create_app(state: EmulatorState) -> Starlette:
         through_gateway("POST", "/openai/v1/chat/completions", gateway.native_chat),
         through_gateway("GET", "/openai/v1/models", gateway.no_listing),
         through_gateway("POST", "/codex/v1/responses", gateway.codex_response),
+        through_gateway("GET", "/codex/v1/models", gateway.no_codex_listing),
         through_gateway("POST", "/gemini/v1beta/models/{call}", gemini.generate),
         through_gateway("POST", "/mlflow/v1/responses", gateway.supervisor_response),
         through_gateway("POST", "/mlflow/v1/chat/completions", gateway.unified_chat),

@@ -7,7 +7,7 @@ that is what shows a tool at work. Hosted tools come first; calls that the clien
 import re
 from typing import Any
 
-from databricks_workspace_emulator.contract.tools import Tool, chosen
+from databricks_workspace_emulator.contract.tools import NAMESPACE, Tool, chosen
 from databricks_workspace_emulator.tool_handlers import (
     apply_patch,
     custom,
@@ -38,7 +38,7 @@ def plan(turn: Turn) -> list[tuple[Play, Tool]]:
     choice = turn.request.tool_choice
     if choice == "none":
         return []
-    tools, demanded = _candidates(turn.request.tools, choice)
+    tools, demanded = _candidates(_ungrouped(turn.request.tools), choice)
     if not demanded:
         tools = _named_in(turn.conversation.prompt, [tool for tool in tools if not _had_its_turn(turn, tool)])
     hosted = [(play, tool) for tool in tools if (play := _HOSTED.get(tool["type"]))]
@@ -49,6 +49,17 @@ def plan(turn: Turn) -> list[tuple[Play, Tool]]:
     limit = turn.request.body.max_tool_calls
     parallel = turn.request.body.parallel_tool_calls is not False
     return [*hosted[:limit], *(calls if parallel else calls[:1])]
+
+
+def _ungrouped(tools: list[Tool]) -> list[Tool]:
+    """The tools, those of a namespace with its name."""
+    found: list[Tool] = []
+    for tool in tools:
+        if tool["type"] == NAMESPACE:
+            found += [{**inner, NAMESPACE: tool["name"]} for inner in tool["tools"]]
+        else:
+            found.append(tool)
+    return found
 
 
 def _candidates(tools: list[Tool], choice: str | dict[str, Any]) -> tuple[list[Tool], bool]:

@@ -58,6 +58,54 @@ async def test_only_the_codex_path_takes_store_false(http: httpx.AsyncClient) ->
     assert [(await http.post(f"{base}/responses", json=body)).status_code for base in (CODEX, NATIVE)] == [200, 400]
 
 
+INNER: Any = {"type": "function", "name": "wait", "parameters": {"type": "object", "properties": {}}}
+GROUP: Any = {"type": "namespace", "name": "agents", "description": "Agents.", "tools": [INNER]}
+
+
+async def test_the_codex_path_takes_metadata_and_calls_tools_of_a_namespace(http: httpx.AsyncClient) -> None:
+    plain = {**INNER, "name": "other"}
+    body: dict[str, Any] = {
+        "model": "system.ai.gpt-5",
+        "input": [{"role": "user", "content": "Do wait."}],
+        "client_metadata": {"session_id": "1"},
+        "tools": [plain, GROUP],
+    }
+    first = (await http.post(f"{CODEX}/responses", json=body)).json()
+    [call] = first["output"]
+    assert (call["type"], call["name"], call["namespace"]) == ("function_call", "wait", "agents")
+    assert [tool["type"] for tool in first["tools"]] == ["function", "namespace"]
+    said = [*body["input"], call]
+    said.append({"type": "function_call_output", "call_id": call["call_id"], "output": "Done"})
+    second = (await http.post(f"{CODEX}/responses", json={**body, "input": said})).json()
+    assert "wait gave: Done" in second["output"][0]["content"][0]["text"]
+    # On the other paths both are refused.
+    for extra in ({"client_metadata": {}}, {"tools": [GROUP]}):
+        refused = await http.post(f"{NATIVE}/responses", json={"model": "system.ai.gpt-5", "input": "Hi", **extra})
+        assert refused.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"client_metadata": "x"},
+        {"client_metadata": {"a": 1}},
+        {"store": True},
+        {"tools": "namespace"},
+        {"tools": ["namespace"]},
+        {"tools": [{"type": "namespace"}]},
+        {"tools": [{**GROUP, "tools": []}]},
+        {"tools": [{**GROUP, "tools": [GROUP]}]},
+        {"tools": [{**GROUP, "tools": [INNER, INNER]}]},
+        {"tools": [{**GROUP, "tools": [{**INNER, "name": ""}]}]},
+        {"tools": [{**GROUP, "name": "a b"}]},
+        {"tools": [{"type": None}]},
+    ],
+)
+async def test_what_codex_would_not_send_is_refused(http: httpx.AsyncClient, extra: dict[str, Any]) -> None:
+    answer = await http.post(f"{CODEX}/responses", json={"model": "system.ai.gpt-5", "input": "Hi", **extra})
+    assert (answer.status_code, sorted(answer.json())) == (400, ["error_code", "message"])
+
+
 async def test_unified_chat_serves_every_maker_and_native_chat_openai_alone(at: At) -> None:
     async with at(UNIFIED) as unified, at(NATIVE) as native:
         for model in ("system.ai.claude-sonnet-4-5", "databricks-gpt-5", "system.ai.meta-llama-3-1-8b-instruct"):
@@ -86,6 +134,7 @@ async def test_the_gateway_refuses_in_its_own_words(http: httpx.AsyncClient) -> 
         field = "messages" if "chat" in path else "input"
         answers[name] = await http.post(path, json={"model": model, field: question[field]})
     answers["a listing"] = await http.get(f"{NATIVE}/models")
+    answers["a listing for Codex"] = await http.get(f"{CODEX}/models")
     assert {
         name: textwrap.wrap(f"{answer.status_code} {' '.join(answer.json().values())}", 96)
         for name, answer in answers.items()
@@ -115,6 +164,7 @@ async def test_the_gateway_refuses_in_its_own_words(http: httpx.AsyncClient) -> 
             "a listing": [
                 "400 BAD_REQUEST Request path /ai-gateway/openai/v1/models doesn't match any known API type."
             ],
+            "a listing for Codex": ["404 ENDPOINT_NOT_FOUND codex/v1/models is not enabled for this workspace."],
         }
     )
 

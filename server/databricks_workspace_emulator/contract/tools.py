@@ -14,6 +14,8 @@ from databricks_workspace_emulator.replies import ApiError, invalid, model_error
 Tool = dict[str, Any]
 
 PAY_PER_TOKEN_TOOLS = ("function", "custom", "apply_patch", "shell", "image_generation", "mcp", "web_search")
+NAMESPACE = "namespace"
+"""The type of a group of tools, which the gateway of Codex takes."""
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 

@@ -10,6 +10,7 @@ from databricks_workspace_emulator.catalogue import (
     Endpoint,
     ModelService,
 )
+from databricks_workspace_emulator.contract.codex_request import read_codex_request
 from databricks_workspace_emulator.contract.open_request import read_supervisor_request
 from databricks_workspace_emulator.contract.request import (
     ResponsesRequest,
@@ -52,7 +53,7 @@ async def native_response(incoming: Incoming) -> Reply:
 
 
 async def codex_response(incoming: Incoming) -> Reply:
-    """``/ai-gateway/codex/v1/responses``: the same, and ``store: false`` may be said."""
+    """``/ai-gateway/codex/v1/responses``: the same, with what Codex adds to each request."""
     return await answer_by(incoming, _codex)
 
 
@@ -116,6 +117,11 @@ async def no_listing(incoming: Incoming) -> Reply:
     raise bad_request(f"Request path {incoming.exchange.path} doesn't match any known API type.")
 
 
+async def no_codex_listing(incoming: Incoming) -> Reply:
+    """``GET /ai-gateway/codex/v1/models``, which Codex asks for and workspaces were seen not to have."""
+    raise workspace_error(404, "ENDPOINT_NOT_FOUND", "codex/v1/models is not enabled for this workspace.")
+
+
 async def list_gateway_endpoints(incoming: Incoming) -> Reply:
     """``GET /api/ai-gateway/v2/endpoints``, by which clients find out whether there is a gateway."""
     if not incoming.state.switches.gateway:
@@ -136,9 +142,7 @@ async def _native(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest
 
 
 async def _codex(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
-    if value.get("store") is False:
-        value = {key: field for key, field in value.items() if key != "store"}
-    return await _native(incoming, value)
+    return read_codex_request(value, find_service(value, incoming.state, RESPONSES_API), incoming.state)
 
 
 async def _supervisor(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from databricks_workspace_emulator.contract.tools import NAMESPACE
 from databricks_workspace_emulator.grammar_filling import fill_lark, fill_regex
 from databricks_workspace_emulator.tool_handlers.calls import call_in_deltas, new_call_id
 from databricks_workspace_emulator.tool_handlers.patches import envelope, write_patch
@@ -21,6 +22,8 @@ print(answer())
 async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
     """Call the tool."""
     item = {"type": "custom_tool_call", "call_id": new_call_id(), "name": tool["name"], "input": ""}
+    if NAMESPACE in tool:
+        item[NAMESPACE] = tool[NAMESPACE]
     for event in call_in_deltas(turn, item, "input", _input(turn, tool), "response.custom_tool_call_input"):
         yield event
 

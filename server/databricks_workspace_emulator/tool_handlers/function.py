@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from databricks_workspace_emulator.contract.model_limits import SIGNATURE
+from databricks_workspace_emulator.contract.tools import NAMESPACE
 from databricks_workspace_emulator.schema_filling import fill
 from databricks_workspace_emulator.tool_handlers.calls import call_in_deltas, new_call_id
 from databricks_workspace_emulator.turn import Turn
@@ -22,6 +23,8 @@ async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
         "name": tool["name"],
         "arguments": "",
     }
+    if NAMESPACE in tool:
+        item[NAMESPACE] = tool[NAMESPACE]
     if turn.request.endpoint.provider == "google":
         item[SIGNATURE] = secrets.token_urlsafe(48)
     name = "response.function_call_arguments"
