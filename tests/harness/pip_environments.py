@@ -4,13 +4,14 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from harness.deadlines import LONG_DEADLINE_SECONDS
+from harness.pip_programs import UV, pip_bin
 
 CACHE = Path(__file__).parents[2] / ".cache" / "pip"
 
@@ -31,6 +32,31 @@ def pip_environment(*requirements: str) -> Path:
             _run(
                 *("python3", "-m", "pip", "--python", str(folder), "install"),
                 *("--quiet", "--disable-pip-version-check", "--no-input", *requirements),
+            )
+            (folder / "installed").write_text("\n".join(requirements), encoding="utf-8")
+    return folder / "bin"
+
+
+def uv_environment(*requirements: str, without: Sequence[str] = ()) -> Path:
+    """Return the folder of the commands of ``requirements``, resolved and installed by uv.
+
+    Faster than `pip_environment`, and for large dependencies that the tests never import.
+
+    Args:
+        without: names of packages that are not installed, although something depends on them.
+    """
+    uv = pip_bin(UV) / "uv"
+    digest = hashlib.sha256(" ".join((*requirements, "-", *without)).encode()).hexdigest()[:8]
+    folder = CACHE / f"{requirements[0].partition('=')[0].partition('[')[0]}-{digest}"
+    with alone(CACHE / f"{folder.name}.lock"):
+        if not (folder / "installed").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+            overrides = folder / "overrides.txt"
+            overrides.write_text("".join(f"{name} ; sys_platform == 'none'\n" for name in without), encoding="utf-8")
+            _run(
+                *(str(uv), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")),
+                *("--override", str(overrides), *requirements),
             )
             (folder / "installed").write_text("\n".join(requirements), encoding="utf-8")
     return folder / "bin"
