@@ -62,6 +62,9 @@ _MODELS = (
     _gpt("5-4-mini", "GPT-5.4 mini"),
     _gpt("5-5", "GPT-5.5", custom=True),
     _gpt("5-5-pro", "GPT-5.5 Pro", custom=True, chat=False),
+    *(_gpt(f"5-6-{size}", f"GPT-5.6 {size.capitalize()}", custom=True) for size in ("sol", "terra", "luna")),
+    *(_gpt(f"6-{size}", f"GPT-6 {size.capitalize()}", custom=True) for size in ("astra", "sol", "luna")),
+    _gpt("6-1-sol", "GPT-6.1 Sol", custom=True),
     _open("claude-sonnet-4-5", "anthropic", "Claude Sonnet 4.5", sees=True),
     _open("meta-llama-3-3-70b-instruct", "meta", "Meta Llama 3.3 70B Instruct", reasons=False),
     _open("gpt-oss-120b", "openai-oss", "GPT OSS 120B"),
@@ -94,7 +97,12 @@ _AGENTS = (
     ),
 )
 _MORE_MODELS = (
+    _open("claude-opus-5", "anthropic", "Claude Opus 5", sees=True),
+    _open("claude-fable-5-1", "anthropic", "Claude Fable 5.1", sees=True),
     _open("gemini-3-1-pro", "google", "Gemini 3.1 Pro", sees=True),
+    _open("gemini-3-8-flash", "google", "Gemini 3.8 Flash", sees=True),
+    _open("glm-5-3", "zai", "GLM 5.3"),
+    _open("kimi-k3", "moonshot", "Kimi K3"),
     _open("gemini-3-1-flash-image", "google", "Gemini 3.1 Flash Image", sees=True, reasons=False, chat_only=True),
     _open("qwen3-next-80b-a3b-instruct", "alibaba", "Qwen3 Next 80B A3B Instruct", reasons=False),
     _open("meta-llama-3-1-8b-instruct", "meta", "Meta Llama 3.1 8B Instruct", reasons=False, chat_only=True),
@@ -183,6 +191,20 @@ def default_services() -> dict[str, ModelService]:
         ),
     )
     return {service.name: service for service in services}
+
+
+def retired_models() -> set[str]:
+    """Names of pay-per-token models that Databricks has retired."""
+    return {
+        "databricks-claude-3-7-sonnet",
+        "databricks-claude-sonnet-4",
+        "databricks-gemini-2-5-flash",
+        "databricks-gemini-2-5-pro",
+        "databricks-gemini-3-pro",
+        "databricks-gpt-5-1-codex-max",
+        "databricks-gpt-5-1-codex-mini",
+        "databricks-gpt-5-2-codex",
+    }
 
 
 def default_mcp_services() -> dict[str, str]:

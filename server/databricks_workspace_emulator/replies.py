@@ -43,6 +43,12 @@ def unknown_endpoint(name: str) -> ApiError:
     )
 
 
+def retired_model() -> ApiError:
+    """What a query to a model gets that Databricks has retired."""
+    hint = "Please see Databricks documentation for supported Foundation Models."
+    return workspace_error(404, "NOT_FOUND", f"Pay-per-token for this model is disabled. {hint}")
+
+
 def bad_request(message: str) -> ApiError:
     """A refusal in the platform's most general code, which most of those of single models have."""
     return workspace_error(400, "BAD_REQUEST", message)

@@ -15,6 +15,7 @@ from databricks_workspace_emulator.default_endpoints import (
     default_catalogue,
     default_mcp_services,
     default_services,
+    retired_models,
 )
 from databricks_workspace_emulator.engines.base import Engine
 from databricks_workspace_emulator.faults import Faults
@@ -86,6 +87,7 @@ class EmulatorState:
         token: the only credential that is accepted.
         faults: what is to go wrong, in order.
         endpoints: serving endpoints by name; may be changed while it runs.
+        retired: names of models that were retired; no endpoint has them.
         services: model services of Unity Catalog that somebody made, by name; each model has one besides.
         mcp_services: MCP services of Unity Catalog, with their comments, by name.
         mcp_faults: methods of MCP services whose next requests fail, one for each entry.
@@ -105,6 +107,7 @@ class EmulatorState:
     token: str = field(default_factory=new_token, repr=False)
     faults: Faults = field(default_factory=Faults)
     endpoints: dict[str, Endpoint] = field(default_factory=default_catalogue)
+    retired: set[str] = field(default_factory=retired_models)
     services: dict[str, ModelService] = field(default_factory=default_services)
     mcp_services: dict[str, str] = field(default_factory=default_mcp_services)
     mcp_faults: list[str] = field(default_factory=list)

@@ -471,7 +471,7 @@ async def test_embedded_needs_nothing_and_says_what_answers(bare: CommandLine) -
             out="hello\n",
             err="""\
 databricks-responses-mcp: Answers come from fixed rules, not from a model, as asked for.
-(embedded-rules as databricks-gpt-5-5, 10 tokens in, 1 token out, conversation CONVERSATION)
+(embedded-rules as databricks-gpt-6-1-sol, 10 tokens in, 1 token out, conversation CONVERSATION)
 """,
             code=0,
         )

@@ -70,9 +70,9 @@ async def test_a_workspace_where_all_is_well_passes_every_check(cli: CommandLine
 ✓ host: http://HOST from DATABRICKS_HOST
 ✓ network: 127.0.0.1 takes connections
 ✓ sign-in: token from DATABRICKS_TOKEN; accepted
-✓ endpoints: 27 may be listed, 26 of them answer with text
+✓ endpoints: 39 may be listed, 38 of them answer with text
 ✓ model: databricks-gpt-5, from RESPONSES_MCP_MODEL, is READY
-✓ image model: databricks-gpt-5-5, the default here, is READY
+✓ image model: databricks-gpt-6-1-sol, the default here, is READY
 ✓ call: embedded-rules answered, 16 tokens out
 ✓ pictures: TMP/pictures will be made when it is needed
 """,

@@ -27,7 +27,7 @@ async def test_the_path_alone_is_on_stdout(cli: CommandLine, tmp_path: Path) -> 
 No model was asked: this is the embedded workspace's rule engine.
 You sent 9 characters in 3 words, beginning: “a red fox”
 [tool] image_generation drew a picture of 1024x1536 pixels.
-(embedded-rules as databricks-gpt-5-5, 1105 tokens out, conversation CONVERSATION)
+(embedded-rules as databricks-gpt-6-1-sol, 1105 tokens out, conversation CONVERSATION)
 """,
             0,
         )

@@ -43,7 +43,7 @@ async def test_json_names_endpoints_and_defaults(cli: CommandLine) -> None:
                     }
                 ],
                 "default_model": "databricks-gpt-5",
-                "default_image_model": "databricks-gpt-5-5",
+                "default_image_model": "databricks-gpt-6-1-sol",
                 "hidden": 0,
                 "mcp_servers": [
                     {"name": "system.ai.dbsql", "description": "Runs SQL on a warehouse"},

@@ -466,3 +466,10 @@ You sent 2 characters in 1 word, beginning: “Hi”
 [tool] apply_patch_call gave: applied
 [tool] shell_call gave: ok\
 """)
+
+
+async def test_a_retired_model_is_told_from_one_that_never_was(post: Any) -> None:
+    retired, unknown = [await post(model=f"databricks-{name}") for name in ("gpt-5-2-codex", "gpt-5-99")]
+    assert (retired.status_code, unknown.status_code) == (404, 404)
+    assert (retired.json()["error_code"], unknown.json()["error_code"]) == ("NOT_FOUND", "ENDPOINT_NOT_FOUND")
+    assert retired.json()["message"].startswith("Pay-per-token for this model is disabled.")

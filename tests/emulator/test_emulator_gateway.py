@@ -334,7 +334,7 @@ async def test_model_services_are_listed_page_by_page(http: httpx.AsyncClient, e
         names += [service["name"] for service in page["model_services"]]
         token, pages = page.get("next_page_token"), pages + 1
     models = [endpoint for endpoint in emulator.state.endpoints.values() if endpoint.kind == "foundation"]
-    assert (names, pages) == ([f"model-services/{model.service_name}" for model in models], 3)
+    assert (names, pages) == ([f"model-services/{model.service_name}" for model in models], 5)
     first = (await http.get(SERVICES, params=parent)).json()
     assert "next_page_token" in first
     assert (

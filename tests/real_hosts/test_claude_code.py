@@ -189,7 +189,7 @@ You sent 9 characters in 3 words, beginning: “a red fox”
 """,
                             "status": "completed",
                             "model": "embedded-rules",
-                            "endpoint": "databricks-gpt-5-5",
+                            "endpoint": "databricks-gpt-6-1-sol",
                             "conversation_id": "CONV",
                             "response_id": "RESP",
                             "output": [

@@ -231,7 +231,7 @@ async def test_without_a_setting_the_newest_gpt_of_the_workspace_answers(
 ) -> None:
     async with open_bridge(settings_for(emulator, tmp_path, model=None), {}) as bridge:
         outcome = await ask(bridge, Question(prompt="Hi"))
-    assert outcome.endpoint == "databricks-gpt-5-5"
+    assert outcome.endpoint == "databricks-gpt-6-1-sol"
 
 
 async def test_a_response_that_the_workspace_cancelled_is_told_as_cancelled() -> None:

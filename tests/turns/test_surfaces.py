@@ -94,7 +94,7 @@ async def test_what_a_surface_lacks_is_told_with_a_model_that_has_it(bridge: Bri
         await ask(bridge, question)
     assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
     assert "web search" in caught.value.message or "web_search" in caught.value.message
-    assert "databricks-gpt-5" in caught.value.full_hint(mcp_words)
+    assert "databricks-gpt-6-1-sol" in caught.value.full_hint(mcp_words)
 
 
 async def test_a_conversation_goes_on_across_surfaces(bridge: Bridge, emulator: RunningEmulator) -> None:
@@ -141,7 +141,7 @@ async def test_pictures_for_a_model_that_sees_none_are_told_with_one_that_does(
             bridge, Question(prompt="What is it?", model="databricks-meta-llama-3-3-70b-instruct", images=[pixel])
         )
     assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
-    assert "databricks-gpt-5" in caught.value.full_hint(mcp_words)
+    assert "databricks-gpt-6-1-sol" in caught.value.full_hint(mcp_words)
 
 
 async def test_a_web_search_where_there_is_none_is_told_with_a_model_that_searches(bridge: Bridge) -> None:
@@ -149,7 +149,7 @@ async def test_a_web_search_where_there_is_none_is_told_with_a_model_that_search
     with pytest.raises(BridgeError) as caught:
         await ask(bridge, question)
     assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
-    assert "In this workspace databricks-gpt-5" in caught.value.full_hint(mcp_words)
+    assert "In this workspace databricks-gpt-6-1-sol" in caught.value.full_hint(mcp_words)
 
 
 async def test_a_service_tier_goes_where_it_is_known_and_is_told_elsewhere(bridge: Bridge) -> None:
@@ -157,7 +157,7 @@ async def test_a_service_tier_goes_where_it_is_known_and_is_told_elsewhere(bridg
     with pytest.raises(BridgeError) as caught:
         await ask(bridge, question)
     assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
-    assert "In this workspace databricks-gpt-5" in caught.value.full_hint(mcp_words)
+    assert "In this workspace databricks-gpt-6-1-sol" in caught.value.full_hint(mcp_words)
 
 
 async def test_an_app_is_asked_by_its_name_and_takes_oauth_only(emulator: RunningEmulator, tmp_path: Path) -> None:

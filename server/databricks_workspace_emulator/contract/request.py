@@ -18,6 +18,7 @@ from databricks_workspace_emulator.replies import (
     ApiError,
     invalid,
     model_error,
+    retired_model,
     retired_name,
     unknown_endpoint,
     workspace_error,
@@ -102,7 +103,7 @@ def find_endpoint(value: dict[str, Any], state: EmulatorState) -> Endpoint:
     name = named_model(value)
     endpoint = state.endpoints.get(name)
     if endpoint is None:
-        raise unknown_endpoint(name)
+        raise retired_model() if name in state.retired else unknown_endpoint(name)
     if endpoint.kind == "foundation" and not state.switches.legacy_names:
         raise retired_name(name)
     return require_ready(endpoint)
