@@ -1,0 +1,31 @@
+"""Google's ADK: an agent on Gemini asks and draws with the bridge's tools and goes on."""
+
+import asyncio
+import json
+import os
+
+from google.adk.agents import LlmAgent
+from google.adk.runners import InMemoryRunner
+from google.adk.tools.mcp_tool.mcp_session_manager import StdioConnectionParams
+from google.adk.tools.mcp_tool.mcp_toolset import McpToolset
+from google.genai import types
+from mcp import StdioServerParameters
+
+
+async def main() -> None:
+    parameters = StdioServerParameters(**json.loads(os.environ["SERVER"]))
+    toolset = McpToolset(connection_params=StdioConnectionParams(server_params=parameters, timeout=60))
+    tools = await toolset.get_tools()
+    agent = LlmAgent(name="agent", model="gemini-3-8-flash", instruction="Be brief.", tools=[toolset])
+    runner = InMemoryRunner(agent=agent, app_name="test")
+    session = await runner.session_service.create_session(app_name="test", user_id="user")
+    content = types.Content(role="user", parts=[types.Part(text="Ask, then draw a fox.")])
+    texts = []
+    async for event in runner.run_async(user_id="user", session_id=session.id, new_message=content):
+        parts = event.content.parts if event.content and event.content.parts else []
+        texts += [part.text for part in parts if part.text]
+    await toolset.close()
+    print(json.dumps({"tools": [tool.name for tool in tools], "answer": texts[-1]}))
+
+
+asyncio.run(main())
