@@ -10,9 +10,9 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns import conversation_queries
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.turns.call_outputs import answer_calls
 from databricks_responses_mcp.turns.compaction import compact
 from databricks_responses_mcp.turns.transcript import as_markdown
-from databricks_responses_mcp.turns.turn import answer_calls
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
 from harness.deadlines import DEADLINE_SECONDS

@@ -18,9 +18,9 @@ from databricks_responses_mcp.turns import conversation_queries, conversations
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.call_context import CallContext
+from databricks_responses_mcp.turns.call_outputs import answer_calls
 from databricks_responses_mcp.turns.image_generation import Drawing, draw
 from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.turn import answer_calls
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
 from harness.deadlines import DEADLINE_SECONDS

@@ -8,7 +8,7 @@ import pytest
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.store.records import ConversationState, Turn
 from databricks_responses_mcp.turns.ask import Question, ask
-from databricks_responses_mcp.turns.turn import answer_calls
+from databricks_responses_mcp.turns.call_outputs import answer_calls
 from harness.raw_server import answer, raw_server
 
 pytestmark = pytest.mark.anyio

@@ -18,7 +18,7 @@ from databricks_responses_mcp.responses.replay import short_id
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
-from databricks_responses_mcp.turns.turn import answer_calls
+from databricks_responses_mcp.turns.call_outputs import answer_calls
 from databricks_workspace_emulator import writer
 from databricks_workspace_emulator.server import RunningEmulator
 from databricks_workspace_emulator.tool_handlers import calls

@@ -47,7 +47,7 @@ async def test_chat_completions_are_spoken_where_they_are_asked_for(bridge: Brid
 
 
 async def test_a_tool_is_called_and_answered_over_chat_completions(bridge: Bridge, emulator: RunningEmulator) -> None:
-    from databricks_responses_mcp.turns.turn import answer_calls
+    from databricks_responses_mcp.turns.call_outputs import answer_calls
 
     question = Question(prompt="Weather in Paris?", model=CLAUDE, surface="chat", tools=[WEATHER])
     outcome = await ask(bridge, question)

@@ -24,8 +24,8 @@ from databricks_responses_mcp.calls.jobs import ResultRecord
 from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode
 from databricks_responses_mcp.responses.answers import answer_problems, approved_calls, with_decisions
 from databricks_responses_mcp.turns.call_context import CallContext
+from databricks_responses_mcp.turns.call_outputs import answer_calls
 from databricks_responses_mcp.turns.outcome import Outcome, keep_before
-from databricks_responses_mcp.turns.turn import answer_calls
 from databricks_responses_mcp.visible import visible
 
 if TYPE_CHECKING:

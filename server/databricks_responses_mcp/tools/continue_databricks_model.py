@@ -12,7 +12,7 @@ from databricks_responses_mcp.calls.generated_images import GeneratedImages
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Key, Objects
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
-from databricks_responses_mcp.turns.turn import answer_calls
+from databricks_responses_mcp.turns.call_outputs import answer_calls
 
 DESCRIPTION = """\
 Return the outputs of a model's pending_calls to it and get its next answer.

@@ -9,9 +9,9 @@ from databricks_responses_mcp.errors import BridgeError, coding
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
+from databricks_responses_mcp.turns.call_outputs import answer_calls
 from databricks_responses_mcp.turns.outcome import Outcome, add_usage
 from databricks_responses_mcp.turns.patch_session import Admit, Operation, PatchSession
-from databricks_responses_mcp.turns.turn import answer_calls
 
 MOST_STEPS = 8
 """How often the model is asked in one edit."""

@@ -15,8 +15,8 @@ from databricks_responses_mcp.responses.tool_shapes import domain_of
 from databricks_responses_mcp.turns.ask import Question, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
+from databricks_responses_mcp.turns.call_outputs import answer_calls
 from databricks_responses_mcp.turns.outcome import Outcome
-from databricks_responses_mcp.turns.turn import answer_calls
 from databricks_responses_mcp.workspace.model_profile import profile_of_name
 
 SEARCH_SERVICE = "system.ai.web_search"

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCode, Reason, quoted
+from databricks_responses_mcp.errors import Action, Advice, BridgeError, Reason
 from databricks_responses_mcp.responses.accumulator import Item
-from databricks_responses_mcp.responses.answers import answer_items, answer_problems
 from databricks_responses_mcp.responses.request import build_request
 from databricks_responses_mcp.responses.unique_ids import unique_calls
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -79,46 +78,3 @@ async def take_turn(
     if left_out:
         notes = (*notes, _LEFT_OUT.format(labels=", ".join(left_out)))
     return replace(outcome, conversation_id=conversation.conversation_id, notes=(*outcome.notes, *notes))
-
-
-async def answer_calls(
-    bridge: Bridge,
-    conversation_id: str,
-    outputs: Sequence[Any],
-    call: CallContext | None = None,
-    *,
-    once: Mapping[str, Any] | None = None,
-) -> Outcome:
-    """Send the outputs of a conversation's pending calls, and return the model's next answer.
-
-    Args:
-        call: the call in flight; without it a call of its own, under the time limit of the settings.
-        once: parameters for this turn alone.
-
-    Raises:
-        BridgeError: ``not_found`` for the conversation, ``invalid_argument`` naming each call that is missing, answered
-            twice or not waiting (nothing is sent then), and every failure of a turn.
-    """
-    async with bridge.conversations.turn_of(conversation_id) as conversation:
-        if not conversation.pending:
-            raise BridgeError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"No call waits in conversation {quoted(conversation_id)}.",
-                "",
-                advice=(Advice(Action.CONTINUE_CONVERSATION, conversation_id),),
-            )
-        if problems := answer_problems(conversation.pending, outputs):
-            raise BridgeError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"Nothing was sent: {'; '.join(problems[:10])}.",
-                "Give one output for each pending call, in the shape that its answer_with shows.",
-            )
-        call = call or CallContext.start(bridge.settings)
-        said = answer_items(conversation.pending, outputs)
-        outcome = await take_turn(bridge, conversation, said, call, once=once)
-        if conversation.output_schema is None:
-            return outcome
-        # Here, not above: fitting an answer takes turns itself.
-        from databricks_responses_mcp.turns.structured_output import fit_to_schema
-
-        return await fit_to_schema(bridge, conversation, outcome, conversation.output_schema, call)
