@@ -14,6 +14,8 @@ import anyio
 if sys.platform == "win32":
     _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW
 else:
+    import resource
+
     _CREATION_FLAGS = 0
 _PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
 
@@ -51,8 +53,6 @@ def limit_this_process(*, cpu_seconds: int, memory_bytes: int) -> None:
     """Limit the processor time and the memory of this process. Windows has no such limits: `run_bounded` ends it."""
     if sys.platform == "win32":
         return
-    import resource
-
     for kind, most in ((resource.RLIMIT_CPU, cpu_seconds), (resource.RLIMIT_AS, memory_bytes)):
         _, hard = resource.getrlimit(kind)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)

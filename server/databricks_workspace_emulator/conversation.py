@@ -116,7 +116,7 @@ def _item_text(item: Item, talk: Conversation, where: str, names: dict[str, str]
         return f"{NOTE}{names.get(item['call_id'], kind)} gave: {output_text(item)}"
     if kind == "image_generation_call" and item.get("result"):
         data = _decode(item["result"], f"{where}.result")
-        if data[:4] == b"<svg" or _is_animated(data):
+        if data[:4] == b"<svg" or _format_and_size(data)[3]:
             return ""  # not painted on: an edit of it begins anew
         _describe_picture(data, f"{where}.result")
         talk.pictures.append(data)
@@ -174,25 +174,20 @@ async def read_picture(url: str | None, where: str) -> bytes | None:
     return data
 
 
-def _is_animated(data: bytes) -> bool:
+def _format_and_size(data: bytes) -> tuple[str | None, int, int, bool]:
+    """Return a picture's format, width, height and whether it is animated. The format of anything else is None."""
+    # Imported here: Pillow is not needed before the first picture.
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(BytesIO(data)) as image:
-            return bool(getattr(image, "is_animated", False))
+            return image.format, image.width, image.height, bool(getattr(image, "is_animated", False))
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
-        return False
+        return None, 0, 0, False
 
 
 def _describe_picture(data: bytes, where: str) -> str:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(BytesIO(data)) as image:
-            kind, width, height = image.format, image.width, image.height
-            animated = getattr(image, "is_animated", False)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
-        kind, width, height, animated = None, 0, 0, False
+    kind, width, height, animated = _format_and_size(data)
     if width * height > _MAX_PIXELS:
         raise model_error("The image has too many pixels.", param=where, code="image_too_large")
     if kind not in ("PNG", "JPEG", "WEBP", "GIF") or animated:

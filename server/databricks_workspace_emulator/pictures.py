@@ -6,17 +6,16 @@ import re
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio.to_thread
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont
+from PIL.Image import Image as Picture
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-
-if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
-
-    from databricks_workspace_emulator.drawing.canvas import Canvas
-    from databricks_workspace_emulator.drawing.scene import Scene
+from databricks_workspace_emulator.drawing.canvas import Canvas
+from databricks_workspace_emulator.drawing.landscape import paint, paint_figures, paint_weather
+from databricks_workspace_emulator.drawing.scene import Scene, read_scene, tint_of
 
 _DEFAULT_SIZE = (1024, 1024)
 _DETAIL = {"low": 0.5, "medium": 1.0, "high": 1.5, "xhigh": 2.0, "max": 2.5, "auto": 1.0}
@@ -94,18 +93,12 @@ def _draw(drawing: Drawing, partials: int) -> Drawn:
     return Drawn(_encode(picture, drawing), unfinished, f"{picture.width}x{picture.height}")
 
 
-def _decoded(data: bytes) -> "Picture":
-    from PIL import Image
-
+def _decoded(data: bytes) -> Picture:
     with Image.open(BytesIO(data)) as picture:
         return picture.convert("RGBA")
 
 
-def _paint(drawing: Drawing, sources: "list[Picture]", mask: "Picture | None") -> "Picture":
-    from databricks_workspace_emulator.drawing.canvas import Canvas
-    from databricks_workspace_emulator.drawing.landscape import paint, paint_figures
-    from databricks_workspace_emulator.drawing.scene import read_scene
-
+def _paint(drawing: Drawing, sources: list[Picture], mask: Picture | None) -> Picture:
     digest = hashlib.sha256(drawing.prompt.encode(errors="surrogatepass")).digest()
     chance = random.Random(digest)  # noqa: S311 - repeatable, not secret
     size = _size(drawing.size, sources)
@@ -127,21 +120,14 @@ def _paint(drawing: Drawing, sources: "list[Picture]", mask: "Picture | None") -
     return picture
 
 
-def _size(size: str, sources: "list[Picture]") -> tuple[int, int]:
+def _size(size: str, sources: list[Picture]) -> tuple[int, int]:
     if match := re.fullmatch(r"(\d+)x(\d+)", size):
         return int(match[1]), int(match[2])
     return sources[-1].size if sources else _DEFAULT_SIZE
 
 
-def _retouched(
-    sources: "list[Picture]", scene: "Scene", prompt: str, canvas: "Canvas", chance: random.Random
-) -> "Picture":
+def _retouched(sources: list[Picture], scene: Scene, prompt: str, canvas: Canvas, chance: random.Random) -> Picture:
     """The last source in the light and the weather of the prompt, with what the prompt wants added."""
-    from PIL import Image, ImageEnhance
-
-    from databricks_workspace_emulator.drawing.landscape import paint_figures, paint_weather
-    from databricks_workspace_emulator.drawing.scene import tint_of
-
     colour, share = tint_of(prompt, scene, chance)
     picture = sources[-1].resize(canvas.size)
     if scene.land == "snow":
@@ -155,23 +141,19 @@ def _retouched(
     return tinted
 
 
-def _painted_in(source: "Picture", paint: "Picture", mask: "Picture") -> "Picture":
+def _painted_in(source: Picture, paint: Picture, mask: Picture) -> Picture:
     """The source, painted over where the mask, a channel of opacity, is transparent."""
-    from PIL import Image
-
     return Image.composite(source.resize(paint.size), paint, mask.resize(paint.size))
 
 
-def _add_insets(picture: "Picture", sources: "list[Picture]") -> None:
+def _add_insets(picture: Picture, sources: list[Picture]) -> None:
     """Show the other sources small, along the upper edge."""
     side = max(1, min(picture.size) // 6)
     for number, source in enumerate(sources[:6]):
         picture.paste(source.resize((side, side)), (number * side, 0))
 
 
-def _sign(picture: "Picture", prompt: str) -> None:
-    from PIL import Image, ImageDraw, ImageFont
-
+def _sign(picture: Picture, prompt: str) -> None:
     if min(picture.size) < 128:
         return
     side = min(picture.size)
@@ -189,15 +171,13 @@ def _sign(picture: "Picture", prompt: str) -> None:
     picture.alpha_composite(layer)
 
 
-def _unfinished(picture: "Picture", share: float) -> "Picture":
-    from PIL import Image
-
+def _unfinished(picture: Picture, share: float) -> Picture:
     cells = max(2, round(min(picture.size) * share / 12))
     small = picture.resize((cells, max(2, cells * picture.height // picture.width)), Image.Resampling.BOX)
     return small.resize(picture.size, Image.Resampling.NEAREST)
 
 
-def _encode(picture: "Picture", drawing: Drawing) -> bytes:
+def _encode(picture: Picture, drawing: Drawing) -> bytes:
     if drawing.output_format == "svg":
         return _as_svg(picture, drawing)
     out = BytesIO()
@@ -216,10 +196,8 @@ def _encode(picture: "Picture", drawing: Drawing) -> bytes:
     return out.getvalue()
 
 
-def _as_svg(picture: "Picture", drawing: Drawing) -> bytes:
+def _as_svg(picture: Picture, drawing: Drawing) -> bytes:
     """The picture as a mosaic of coloured tiles, with the prompt as its title."""
-    from PIL import Image
-
     across = {"low": 12, "medium": 24, "high": 48}[drawing.complexity]
     side = max(1, round(picture.width / across))
     columns, rows = max(1, picture.width // side), max(1, picture.height // side)

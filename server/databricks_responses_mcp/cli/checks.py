@@ -3,7 +3,6 @@
 import os
 import platform
 from collections.abc import Awaitable, Callable
-from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,11 +13,20 @@ from databricks_responses_mcp import __version__
 from databricks_responses_mcp.cli.advice import doctor_words
 from databricks_responses_mcp.cli.errors import first_of
 from databricks_responses_mcp.cli.findings import Finding, NotApplicableError
+from databricks_responses_mcp.cli.host_checks import examine_hosts
+from databricks_responses_mcp.cli.network import configured_host, examine_folder, examine_profile, reach
 from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.cli.session import open_session, replaced_by_profile, settings_for_terminal
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason
+from databricks_responses_mcp.hosts.machine import Machine
+from databricks_responses_mcp.responses.request import Prompt, build_request
+from databricks_responses_mcp.spelling import similar_names
 from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
+from databricks_responses_mcp.turns.pipeline import send_metered
 from databricks_responses_mcp.workspace.catalog import catalog_name_of
+from databricks_responses_mcp.workspace.host import normalise_host
+from databricks_responses_mcp.workspace.profiles import host_of_profile
 from databricks_responses_mcp.workspace.redaction import redact
 from databricks_responses_mcp.workspace.settings import Settings, settings_help
 
@@ -78,16 +86,11 @@ class Examination:
         await self._look_at_hosts()
 
     async def _look_at_hosts(self) -> None:
-        from databricks_responses_mcp.cli.host_checks import examine_hosts
-        from databricks_responses_mcp.hosts.machine import Machine
-
         for finding in await examine_hosts(Machine.this(), Path.cwd()):
             self.failure = self.failure or finding.code
             await self._tell(finding)
 
     async def _look_at_workspace(self) -> None:
-        from databricks_responses_mcp.cli.network import reach
-
         await self._check("host", self._find_host, "settings")
         await self._check("network", lambda: reach(self._origin), "host")
         await self._check("sign-in", self._sign_in, "host", "network")
@@ -140,8 +143,6 @@ class Examination:
         return f"valid; set are {', '.join(sorted(given))}" if given else "valid, all defaults"
 
     async def _find_host(self) -> str:
-        from databricks_responses_mcp.cli.network import configured_host, examine_profile
-
         assert self._bridge is not None
         option = bool(self._options.overrides.get("host"))
         raw, source = await anyio.to_thread.run_sync(partial(configured_host, self._bridge.settings, option=option))
@@ -149,9 +150,6 @@ class Examination:
             source = "the embedded workspace"
         if raw is None:
             raise NotApplicableError(source)
-        from databricks_responses_mcp.workspace.host import normalise_host
-        from databricks_responses_mcp.workspace.profiles import host_of_profile
-
         profile = None if self._bridge.settings.host else self._bridge.settings.profile or "DEFAULT"
         host = normalise_host(raw) if profile is None else host_of_profile(profile, raw)
         self._origin = host.origin
@@ -242,7 +240,7 @@ class Examination:
                 raise NotApplicableError(
                     f"{name}, {source}: another path is configured, which names models its own way"
                 )
-            near = get_close_matches(name, [endpoint.name for endpoint in endpoints], n=1)
+            near = similar_names(name, [endpoint.name for endpoint in endpoints])
             raise BridgeError(
                 ErrorCode.MODEL_NOT_FOUND,
                 f"There is no endpoint {name} ({source}), or you may not see it.",
@@ -267,10 +265,6 @@ class Examination:
     async def _ask(self) -> str:
         if not self._call:
             raise NotApplicableError("not made, as asked for")
-        from databricks_responses_mcp.responses.request import Prompt, build_request
-        from databricks_responses_mcp.turns.call_context import CallContext
-        from databricks_responses_mcp.turns.pipeline import send_metered
-
         bridge = self._of_bridge()
         # A request of its own, not a turn: a conversation would be the one that `ask --continue` continues.
         items = Prompt(text="Reply with: OK").items()
@@ -284,8 +278,6 @@ class Examination:
         return f"{outcome.model} answered{cost}"
 
     async def _find_folder(self) -> str:
-        from databricks_responses_mcp.cli.network import examine_folder
-
         assert self._settings is not None
         return await anyio.to_thread.run_sync(examine_folder, self._settings.image_dir)
 

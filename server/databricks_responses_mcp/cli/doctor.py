@@ -4,7 +4,6 @@ import sys
 
 import click
 
-from databricks_responses_mcp.cli.checks import Examination
 from databricks_responses_mcp.cli.errors import EXIT_CODES
 from databricks_responses_mcp.cli.findings import Finding
 from databricks_responses_mcp.cli.help import SectionedCommand
@@ -32,6 +31,8 @@ _PLAIN_MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "-   "}
 @session_options()
 def command(session: SessionOptions, call: bool, as_json: bool) -> int:
     """Check; the exit code is that of the first failure."""
+    from databricks_responses_mcp.cli.checks import Examination
+
     prepare_streams()
     findings: list[Finding] = []
 

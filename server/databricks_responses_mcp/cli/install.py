@@ -18,6 +18,7 @@ from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registry import HOSTS, find_host
 from databricks_responses_mcp.hosts.server_info import PORTABLE, RELEASED, SERVER
+from databricks_responses_mcp.spelling import similar_names
 from databricks_responses_mcp.visible import visible
 
 _KEYS = [host.key for host in HOSTS]
@@ -274,13 +275,11 @@ def _list(machine: Machine, project: Path, *, as_json: bool) -> None:
 
 
 def _chosen(keys: tuple[str, ...]) -> list[Host]:
-    from difflib import get_close_matches
-
     chosen: list[Host] = []
     for key in dict.fromkeys(keys):
         host = find_host(key.lower())
         if host is None:
-            near = get_close_matches(key.lower(), _KEYS, n=1)
+            near = similar_names(key.lower(), _KEYS)
             raise click.UsageError(
                 f"There is no host {key!r} here. " + (f"Did you mean {near[0]}? " if near else "") + _known()
             )

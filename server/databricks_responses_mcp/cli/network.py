@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
+import httpx
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from databricks_responses_mcp.cli.findings import NotApplicableError
@@ -161,8 +162,6 @@ async def _encrypt(stream: anyio.abc.SocketStream, name: str, context: ssl.SSLCo
 
 
 async def _through(proxy: str, origin: str, context: ssl.SSLContext | bool) -> str:
-    import httpx
-
     shown = _without_credentials(proxy)
     try:
         async with httpx.AsyncClient(verify=context, timeout=_SECONDS, trust_env=False, proxy=proxy) as client:

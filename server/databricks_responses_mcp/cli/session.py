@@ -94,6 +94,7 @@ async def forget_what_is_old(bridge: Bridge) -> None:
     does not wait for more than two seconds of it; the next one, or a server, deletes the rest.
     """
     if bridge.settings.model_fields_set & {"store_days", "store_max_bytes"}:
+        # Imported here: a server that starts over stdio needs no store yet.
         from databricks_responses_mcp.turns.retention import sweep_store
 
         with anyio.move_on_after(_SWEEP_SECONDS):

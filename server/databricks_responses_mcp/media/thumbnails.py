@@ -91,7 +91,8 @@ def _original(source: Buffer | Path, budget: int, max_side: int) -> Thumbnail | 
 
 
 def _smaller(source: Buffer | Path, budget: int, max_side: int) -> Thumbnail | None:
-    from PIL import Image
+    # Imported here, once for all: Pillow is not needed to answer `tools/list`.
+    from PIL import Image, ImageOps
 
     if not _is_drawable(source):
         return None
@@ -107,7 +108,11 @@ def _smaller(source: Buffer | Path, budget: int, max_side: int) -> Thumbnail | N
             small.thumbnail((max_side, max_side), Image.Resampling.HAMMING, reducing_gap=2.0)
             if small.mode == "RGBA" and small.getchannel("A").getextrema() == (255, 255):
                 small = small.convert("RGB")
-            return _encoded(_upright(small), budget)
+            try:
+                small = ImageOps.exif_transpose(small)
+            except (*_DAMAGED, Warning):
+                pass  # its metadata is damaged, its pixels are not
+            return _encoded(small, budget, Image.Resampling.LANCZOS)
     except Image.DecompressionBombError:
         return None
 
@@ -132,20 +137,11 @@ def _resizable(picture: "Image") -> "Image":
     return picture.convert("L" if picture.mode == "1" else "RGB")
 
 
-def _upright(picture: "Image") -> "Image":
-    from PIL import ImageOps
-
-    try:
-        return ImageOps.exif_transpose(picture)
-    except (*_DAMAGED, Warning):
-        return picture  # its metadata is damaged, its pixels are not
-
-
-def _encoded(picture: "Image", budget: int) -> Thumbnail | None:
+def _encoded(picture: "Image", budget: int, resampling: "Resampling") -> Thumbnail | None:
     encoder, mime_type = ("WEBP", "image/webp") if picture.mode == "RGBA" else ("JPEG", "image/jpeg")
 
     def encode(size: tuple[int, int], quality: int) -> tuple[int, Thumbnail | None]:
-        sized = picture if size == picture.size else picture.resize(size, _lanczos(), reducing_gap=2.0)
+        sized = picture if size == picture.size else picture.resize(size, resampling, reducing_gap=2.0)
         buffer = io.BytesIO()
         sized.save(buffer, encoder, quality=quality)
         used = buffer.tell()
@@ -188,9 +184,3 @@ def _shrunk(
         if scale != before and used != last:
             slope = min(2.0, max(0.4, log(used / last) / (2 * log(scale / before))))
     return best
-
-
-def _lanczos() -> "Resampling":
-    from PIL import Image
-
-    return Image.Resampling.LANCZOS

@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from databricks_responses_mcp.workspace.profiles import (
     read_config_file,
     read_profile,
 )
+from databricks_responses_mcp.workspace.sdk_children import contain_children
 from databricks_responses_mcp.workspace.sdk_errors import no_workspace, sign_in_error
 from databricks_responses_mcp.workspace.settings import Settings
 from databricks_responses_mcp.workspace.single_flight import Flight
@@ -190,8 +191,6 @@ class SdkCredentials:
             raise no_workspace()
 
     def _build(self) -> "Config":
-        from databricks_responses_mcp.workspace.sdk_children import contain_children
-
         contain_children(self._timeout)
         if not self._verbose:
             # It warns of every guess that it makes; what matters comes back as an error.
@@ -199,7 +198,7 @@ class SdkCredentials:
         from databricks.sdk.core import Config
 
         return Config(
-            **self._sources(),
+            **self._sources({attribute.name for attribute in Config.attributes()}),
             product="databricks-responses-mcp",
             product_version=__version__,
             # Both are for the question, asked before anything else, what kind of host this is. It may go unanswered.
@@ -207,10 +206,13 @@ class SdkCredentials:
             retry_timeout_seconds=max(1, min(3, int(self._timeout / 20))),
         )
 
-    def _sources(self) -> dict[str, Any]:
-        """What the SDK is told of host, token and profile.
+    def _sources(self, known: Collection[str]) -> dict[str, Any]:
+        """Return what the SDK is told of host, token and profile.
 
         It reads the file of profiles as plain UTF-8 alone: from one that is not, what the profile says is handed over.
+
+        Args:
+            known: the names that the SDK reads in a profile.
         """
         given: dict[str, Any] = {"host": self._given_host.origin if self._given_host else None, "token": self._token}
         name = self._profile or (None if self._given_host else _DEFAULT)
@@ -221,9 +223,6 @@ class SdkCredentials:
             return {**given, "profile": self._profile}
         if file.is_plain or name is None or name not in file.profiles:
             return {**given, "profile": self._profile}
-        from databricks.sdk.core import Config
-
-        known = {attribute.name for attribute in Config.attributes()}
         told = {key: value for key, value in file.profiles[name].items() if key in known and value.strip()}
         # DATABRICKS_CONFIG_PROFILE would make it read the file all the same: it is shown a place without one.
         told["config_file"] = str(Path(os.devnull) / "none")

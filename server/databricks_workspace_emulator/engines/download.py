@@ -11,11 +11,16 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_workspace_emulator.engines.artifacts import LOCAL_ENGINE, WITHOUT_IT, Artifact, directory_name
 from databricks_workspace_emulator.engines.index_source import fetch_from_index
 from databricks_workspace_emulator.engines.pip_source import FetchStoppedError, fetch_with_pip, find_pip
 from databricks_workspace_emulator.engines.progress import Progress
+
+if sys.platform != "win32":
+    import fcntl
 
 _MARKER = "manifest.json"
 _CHUNK = 1024 * 1024
@@ -24,8 +29,6 @@ _LOCK_POLL_SECONDS = 0.2
 
 def default_root() -> Path:
     """Where engines are kept for this user."""
-    from platformdirs import user_cache_path
-
     return user_cache_path("databricks-responses-mcp", appauthor=False) / "engine"
 
 
@@ -187,8 +190,6 @@ def _check_stop(stop: threading.Event) -> None:
 def _lock(path: Path, stop: threading.Event) -> Iterator[None]:
     with path.open("a") as file:
         if sys.platform != "win32":
-            import fcntl
-
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,16 +12,15 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urldefrag, urljoin
+
+import httpx
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_workspace_emulator.engines.artifacts import WITHOUT_IT, Artifact
 from databricks_workspace_emulator.engines.pip_source import FetchStoppedError
 from databricks_workspace_emulator.engines.progress import Progress
-
-if TYPE_CHECKING:
-    import httpx
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _TRIES = 3
@@ -36,8 +35,6 @@ def fetch_from_index(artifact: Artifact, directory: Path, progress: Progress | N
         BridgeError: no index could be reached, or none has the file.
         FetchStoppedError: ``stop`` was set.
     """
-    import httpx
-
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     settings = pip_settings(os.environ)

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from databricks_workspace_emulator.conversation import read_picture
-from databricks_workspace_emulator.pictures import Drawing, draw
 from databricks_workspace_emulator.turn import Turn
 from databricks_workspace_emulator.writer import Event
 
@@ -14,6 +13,9 @@ _IMAGE_TOKENS = 1056
 
 async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
     """Draw the prompt, or paint on the pictures of the conversation."""
+    # Imported here: Pillow is not needed before the first picture.
+    from databricks_workspace_emulator.pictures import Drawing, draw
+
     writer, talk = turn.writer, turn.conversation
     wanted = tool.get("action") or "auto"
     sources = tuple(talk.pictures) if wanted != "generate" else ()
