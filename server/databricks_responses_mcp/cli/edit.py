@@ -37,7 +37,6 @@ files are created beside them; --apply creates only new files that --new names.
   databricks-responses-mcp edit "Test it." app.py --new test_app.py --apply
   pytest | databricks-responses-mcp edit "Make this pass." app.py test_app.py
 """
-_MOST_TEXT_BYTES = 8_000_000
 _UNFINISHED = 1
 
 
@@ -96,64 +95,39 @@ async def _edit(
         BridgeError: for every failure; ``partial`` holds the diff as far as it came.
     """
     # Imported here: what a turn needs takes a while to import, and `--help` does not.
+    from databricks_responses_mcp.calls.file_edits import add_note, edit_on_disk, keep_unwritten, write_edit
     from databricks_responses_mcp.calls.state import write_journal_of
     from databricks_responses_mcp.media.path_policy import EVERYTHING
-    from databricks_responses_mcp.media.staging import Staging
-    from databricks_responses_mcp.patching import PatchError
     from databricks_responses_mcp.turns import conversation_queries
     from databricks_responses_mcp.turns.call_context import CallContext
-    from databricks_responses_mcp.turns.edit import Edit, edit
     from databricks_responses_mcp.turns.patch_session import conclude
 
     async with open_session(settings, session) as bridge:
-        # Any file may be named: a person does so, not a model.
-        staging = await Staging.read(
-            files,
-            new=new,
-            allowed=EVERYTHING,
-            journal=write_journal_of(settings),
-            max_bytes=settings.max_file_bytes,
-            max_total_bytes=_MOST_TEXT_BYTES,
-        )
-        facts: dict[str, Any] = {"directory": str(staging.root), "applied": False}
-
-        async def admit(name: str, text: str | None) -> None:
-            try:
-                await staging.admit(name, text)
-            except BridgeError as error:
-                raise PatchError(str(error)) from error
-
-        wanted = Edit(
-            instruction=instruction,
-            files=staging.texts,
-            new_files=staging.wanted,
-            root=staging.root.as_posix(),
-            model=model,
-            conversation_id=conversation_id,
-        )
-        try:
+        facts: dict[str, Any] = {}
+        with keep_unwritten(facts):
             with phases() as shown:
-                call = CallContext.start(settings, "edit", reporter=shown.reporter())
-                edited = await edit(bridge, wanted, call, admit=admit)
-            facts = conversation_queries.lasting(bridge, {**facts, **edited.facts()})
+                staging, edited = await edit_on_disk(
+                    bridge,
+                    CallContext.start(settings, "edit", reporter=shown.reporter()),
+                    facts,
+                    instruction=instruction,
+                    paths=files,
+                    new_paths=new,
+                    allowed=EVERYTHING,  # a person names them, not a model
+                    journal=write_journal_of(settings),
+                    model=model,
+                    conversation_id=conversation_id,
+                )
+            for name in facts.keys() - conversation_queries.lasting(bridge, facts).keys():
+                del facts[name]
             unasked = staging.unasked(edited.created) if apply else []
             if unasked:
-                unnamed = f"Nothing was written: --new does not name these new files: {', '.join(unasked)}."
-                facts["notes"] = [*facts.get("notes", []), unnamed]
+                add_note(facts, f"Nothing was written: --new does not name these new files: {', '.join(unasked)}.")
                 conclude(facts, "not_written")
             elif apply and edited.changed and edited.is_whole:
-                problem = await staging.write(edited.after)
-                conclude(facts, "written")
-                if problem:
-                    facts["notes"] = [*facts.get("notes", []), problem]
+                await write_edit(staging, edited.after, facts)
             elif apply:
                 conclude(facts, "not_written")
-        except BridgeError as error:
-            if not error.partial and "diff" not in facts:
-                raise
-            partial = {**facts, **error.partial, "status": "failed"}
-            conclude(partial, "not_written")
-            raise error.with_partial(partial) from error
         await forget_what_is_old(bridge)
         return facts, edited.is_whole and not unasked
 

@@ -8,23 +8,21 @@ from pydantic import Field
 
 from databricks_responses_mcp.calls.edit_previews import MAX_PREVIEWS, EditPreview
 from databricks_responses_mcp.calls.edit_text import render_edit
+from databricks_responses_mcp.calls.file_edits import add_note, edit_on_disk, keep_unwritten, write_edit
 from databricks_responses_mcp.calls.inputs import allowed_paths
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.staging import Staging
-from databricks_responses_mcp.patching import PatchError
 from databricks_responses_mcp.tools.arguments import Key, Names, Optional
 from databricks_responses_mcp.tools.schema import EditFacts, define_tool
-from databricks_responses_mcp.turns.edit import Edit, Edited, edit
+from databricks_responses_mcp.turns.edit import Edited
 from databricks_responses_mcp.turns.patch_session import conclude
 
 DESCRIPTION = """\
 Let a model of the workspace edit text files; returns a unified diff.
 Use when another model should work out a change. Files are written only with apply=true, all or none. To write a diff \
 that an earlier call returned, call again with apply=true and its preview_id: no model is called. Costs tokens."""
-
-_MOST_TEXT_BYTES = 8_000_000
 
 
 async def edit_files(
@@ -64,40 +62,20 @@ async def edit_files(
     if preview_id is not None:
         return call.result(await _from_preview(app, preview_id, apply=apply), lead=render_edit)
     facts: dict[str, Any] = {}
-    try:
-        staging = await Staging.read(
-            paths,
-            new=new_paths,
+    with keep_unwritten(facts):
+        staging, edited = await edit_on_disk(
+            app.bridge,
+            context,
+            facts,
+            instruction=instruction or "",
+            paths=paths,
+            new_paths=new_paths,
             allowed=await allowed_paths(app),
             journal=app.write_journal,
-            max_bytes=app.bridge.settings.max_file_bytes,
-            max_total_bytes=_MOST_TEXT_BYTES,
-        )
-        facts = {"directory": str(staging.root), "applied": False}
-
-        async def admit(name: str, text: str | None) -> None:
-            try:
-                await staging.admit(name, text)
-            except BridgeError as error:
-                raise PatchError(str(error)) from error
-
-        wanted = Edit(
-            instruction=instruction or "",
-            files=staging.texts,
-            new_files=staging.wanted,
-            root=staging.root.as_posix(),
             model=model,
             conversation_id=conversation_id,
         )
-        edited = await edit(app.bridge, wanted, context, admit=admit)
-        facts |= edited.facts()
         await _settle(app, staging, edited, facts, apply=apply)
-    except BridgeError as error:
-        if not error.partial and "diff" not in facts:
-            raise
-        partial = {**facts, **error.partial, "status": "failed"}
-        conclude(partial, "not_written")
-        raise error.with_partial(partial) from error
     return call.result(facts, lead=render_edit)
 
 
@@ -112,7 +90,9 @@ async def _settle(app: App, staging: "Staging", edited: "Edited", facts: dict[st
     if not edited.is_whole:
         conclude(facts, "not_written" if apply else "previewed")
         if apply:
-            _note(facts, "Nothing was written, because the model did not finish its work or left an operation failed.")
+            add_note(
+                facts, "Nothing was written: the model did not finish its work, or left an operation failed."
+            )
         return
     unasked = staging.unasked(edited.created)
     preview = EditPreview(staging, edited.after, facts)
@@ -122,7 +102,7 @@ async def _settle(app: App, staging: "Staging", edited: "Edited", facts: dict[st
     facts["preview_id"] = app.previews.keep(preview)
     if apply:
         facts |= {"status": "incomplete", "incomplete_reason": "new_files_to_confirm"}
-        _note(facts, f"Nothing was written yet: new_paths does not name these new files: {', '.join(unasked)}.")
+        add_note(facts, f"Nothing was written yet: new_paths does not name these new files: {', '.join(unasked)}.")
 
 
 async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, Any]:
@@ -148,7 +128,7 @@ async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, 
     async with preview.lock:
         if preview.is_written:
             conclude(facts, "written")
-            _note(facts, "It had been written before; nothing was done now.")
+            add_note(facts, "It had been written before; nothing was done now.")
         else:
             try:
                 await _write(preview, facts)
@@ -161,15 +141,8 @@ async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, 
 
 async def _write(preview: EditPreview, facts: dict[str, Any]) -> None:
     """Write an edit, and say so in its facts."""
-    problem = await preview.staging.write(preview.after)
+    await write_edit(preview.staging, preview.after, facts)
     preview.is_written = True
-    conclude(facts, "written")
-    if problem:
-        _note(facts, problem)
-
-
-def _note(facts: dict[str, Any], note: str) -> None:
-    facts["notes"] = [*facts.get("notes", []), note]
 
 
 def tool() -> Tool:

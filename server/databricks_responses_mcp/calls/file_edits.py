@@ -1,0 +1,102 @@
+"""Editing files with a model, for the tool and for the command: reading, asking, writing, and what is said of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.media.path_policy import AllowedPaths
+from databricks_responses_mcp.media.staging import Staging
+from databricks_responses_mcp.media.write_journal import WriteJournal
+from databricks_responses_mcp.patching import PatchError
+from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.call_context import CallContext
+from databricks_responses_mcp.turns.edit import Edit, Edited, edit
+from databricks_responses_mcp.turns.patch_session import conclude
+
+_MAX_TOTAL_BYTES = 8_000_000
+
+
+async def edit_on_disk(
+    bridge: Bridge,
+    call: CallContext,
+    facts: dict[str, Any],
+    *,
+    instruction: str,
+    paths: Sequence[str],
+    new_paths: Sequence[str],
+    allowed: AllowedPaths,
+    journal: WriteJournal,
+    model: str | None,
+    conversation_id: str | None,
+) -> tuple[Staging, Edited]:
+    """Have a model edit files of this machine; nothing is written.
+
+    Args:
+        facts: gets the fields of the result contract, also where the edit fails.
+        paths: as `Staging.read` takes them.
+        new_paths: files that the model may create.
+        allowed: where files may be read and written.
+        journal: where a later write is recorded.
+
+    Raises:
+        BridgeError: as `Staging.read` and `edit` do.
+    """
+    settings = bridge.settings
+    staging = await Staging.read(
+        paths,
+        new=new_paths,
+        allowed=allowed,
+        journal=journal,
+        max_bytes=settings.max_file_bytes,
+        max_total_bytes=_MAX_TOTAL_BYTES,
+    )
+    facts |= {"directory": str(staging.root), "applied": False}
+
+    async def admit(name: str, text: str | None) -> None:
+        try:
+            await staging.admit(name, text)
+        except BridgeError as error:
+            raise PatchError(str(error)) from error
+
+    wanted = Edit(
+        instruction=instruction,
+        files=staging.texts,
+        new_files=staging.wanted,
+        root=staging.root.as_posix(),
+        model=model,
+        conversation_id=conversation_id,
+    )
+    edited = await edit(bridge, wanted, call, admit=admit)
+    facts |= edited.facts()
+    return staging, edited
+
+
+async def write_edit(staging: Staging, texts: Mapping[str, str], facts: dict[str, Any]) -> None:
+    """Write an edit, and say so in its facts.
+
+    Raises:
+        BridgeError: as `change_files` does; nothing was changed then.
+    """
+    problem = await staging.write(texts)
+    conclude(facts, "written")
+    if problem:
+        add_note(facts, problem)
+
+
+def add_note(facts: dict[str, Any], note: str) -> None:
+    """Add a sentence for the reader of a result."""
+    facts["notes"] = [*facts.get("notes", []), note]
+
+
+@contextmanager
+def keep_unwritten(facts: Mapping[str, Any]) -> Iterator[None]:
+    """Give an error of an edit what the model had already done, as `BridgeError.partial`; none of it was written."""
+    try:
+        yield
+    except BridgeError as error:
+        if not error.partial and "diff" not in facts:
+            raise
+        partial = {**facts, **error.partial, "status": "failed"}
+        conclude(partial, "not_written")
+        raise error.with_partial(partial) from error
