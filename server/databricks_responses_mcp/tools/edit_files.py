@@ -90,9 +90,7 @@ async def _settle(app: App, staging: "Staging", edited: "Edited", facts: dict[st
     if not edited.is_whole:
         conclude(facts, "not_written" if apply else "previewed")
         if apply:
-            add_note(
-                facts, "Nothing was written: the model did not finish its work, or left an operation failed."
-            )
+            add_note(facts, "Nothing was written: the model did not finish its work, or left an operation failed.")
         return
     unasked = staging.unasked(edited.created)
     preview = EditPreview(staging, edited.after, facts)
