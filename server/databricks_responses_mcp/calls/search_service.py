@@ -79,7 +79,7 @@ class SearchService:
         """
         try:
             given = json.loads(arguments or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             given = None
         if not isinstance(given, dict):
             raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"The arguments of {quoted(name)} are no JSON object.", "")
@@ -88,9 +88,9 @@ class SearchService:
             result = await client.call_tool(name, given)
             parts = [part.text for part in result.content if isinstance(part, TextContent)]
             text = "\n".join(parts) or json.dumps(result.structured_content or {}, ensure_ascii=False)
+            text = self._bridge.settings.secrets.remove(text)
             if result.is_error:
                 raise BridgeError(ErrorCode.UPSTREAM_ERROR, f"The search failed: {text[:500]}", "")
-            text = self._bridge.settings.secrets.remove(text)
             cut = f"\n[{len(text) - MAX_RESULT_CHARACTERS} more characters are left out]"
             return text if len(text) <= MAX_RESULT_CHARACTERS else text[:MAX_RESULT_CHARACTERS] + cut
 
@@ -106,7 +106,8 @@ class SearchService:
         try:
             async with (
                 httpx2.AsyncClient(
-                    headers=dict(headers),
+                    # A few kilobytes of a compressed answer can unpack to gigabytes.
+                    headers={**headers, "accept-encoding": "identity"},
                     timeout=_SECONDS,
                     verify=trust.context,
                     trust_env=not trust.loopback,
@@ -142,6 +143,8 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 async def _bound(response: httpx2.Response) -> None:
+    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise httpx2.DecodingError("the answer is compressed, which was not asked for")
     if isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Bounded(response.stream)
 
