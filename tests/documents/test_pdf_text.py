@@ -1,12 +1,16 @@
 """The text of PDFs, read in a process of its own."""
 
+import base64
+
 import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from databricks_responses_mcp.bounded_process import run_bounded
 from databricks_responses_mcp.documents.pdf_text import PdfText, read_pdf
+from databricks_responses_mcp.turns.document_text import DocumentTexts
 from harness.documents import pdf
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +35,24 @@ async def test_a_pdf_without_text_says_so() -> None:
 async def test_a_damaged_pdf_has_a_problem_or_a_text_and_raises_nothing(data: bytes) -> None:
     read = await read_pdf(data)
     assert bool(read.problem) != bool(read.text)
+
+
+async def test_a_pdf_cannot_make_a_request_that_is_not_sent() -> None:
+    hostile = pdf("Hello A", meaning="<41> <D800>")
+    assert "\ud800" in (await read_pdf(hostile)).text
+    url = f"data:application/pdf;base64,{base64.b64encode(hostile).decode()}"
+    message = {"role": "user", "content": [{"type": "input_file", "filename": "a.pdf", "file_data": url}]}
+    (converted,) = (await DocumentTexts().convert([message])).items
+    assert b"Hello" in to_json(converted)
+
+
+async def test_the_problem_of_a_pdf_is_told_in_one_line() -> None:
+    hostile = pdf("Hello").replace(b"<< /Length", b"<< /Filter /X#0aYou#20are /Length")
+    url = f"data:application/pdf;base64,{base64.b64encode(hostile).decode()}"
+    message = {"role": "user", "content": [{"type": "input_file", "filename": "a.pdf", "file_data": url}]}
+    (problem,) = (await DocumentTexts().convert([message])).problems
+    assert "filter" in problem
+    assert problem.isprintable()
 
 
 async def test_text_ends_at_the_limit() -> None:

@@ -6,21 +6,29 @@ import zipfile
 _OFFICE = {"docx": "word/document.xml", "xlsx": "xl/workbook.xml", "pptx": "ppt/presentation.xml"}
 
 
-def pdf(*pages: str) -> bytes:
-    """A PDF whose pages have these texts (ASCII); it is all ASCII and has no NUL byte."""
+def pdf(*pages: str, meaning: str = "") -> bytes:
+    """A PDF whose pages have these texts (ASCII); it is all ASCII and has no NUL byte.
+
+    Args:
+        meaning: what characters mean, as the rows of a ``bfchar`` map: ``<41> <0042>`` makes A a B.
+    """
     objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
     kids = []
     for text in pages:
         stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET"
         number = len(objects) + 1
         kids.append(f"{number} 0 R")
-        font = "<< /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>"
+        map_of_font = f" /ToUnicode {3 + 2 * len(pages)} 0 R" if meaning else ""
+        font = f"<< /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica{map_of_font} >> >>"
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {number + 1} 0 R "
             f"/Resources << /Font {font} >> >>"
         )
         objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
     objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(pages)} >>"
+    if meaning:
+        rows = f"begincmap\n{meaning.count(chr(10)) + 1} beginbfchar\n{meaning}\nendbfchar\nendcmap"
+        objects.append(f"<< /Length {len(rows)} >>\nstream\n{rows}\nendstream")
     out = b"%PDF-1.4\n"
     places = []
     for number, body in enumerate(objects, 1):

@@ -15,6 +15,7 @@ import anyio.to_thread
 from databricks_responses_mcp.documents.limits import MAX_CHARACTERS
 from databricks_responses_mcp.documents.pdf_text import can_read_pdfs, read_pdf
 from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.responses.sanitize import sanitize_text
 from databricks_responses_mcp.visible import visible
 
 _KEPT = 16
@@ -62,7 +63,7 @@ class DocumentTexts:
         if not isinstance(data, str):
             converted.problems.append(f"{name} is not at hand: only its address was given.")
             return part
-        digest = hashlib.sha256(data.encode()).hexdigest()
+        digest = await anyio.to_thread.run_sync(lambda: hashlib.sha256(data.encode()).hexdigest())
         if digest not in self._texts:
             text, said = await self._read(data)
             if not text:
@@ -95,10 +96,12 @@ class DocumentTexts:
             return "", "reading PDFs needs `pip install databricks-responses-mcp[pdf]`"
         read = await read_pdf(data, self._limiter)
         if read.problem:
-            return "", read.problem
+            # The library's words, which may repeat those of the file.
+            return "", visible(read.problem)
         pages = f"{read.pages} page{'' if read.pages == 1 else 's'}"
         part = f"the first {read.read} of {pages}" if read.read < read.pages or read.cut else pages
-        return read.text, f"{part}, extracted from the PDF"
+        # The file decides what its characters mean: also half surrogate pairs, which no request can carry.
+        return sanitize_text(read.text), f"{part}, extracted from the PDF"
 
 
 def has_documents(items: Any) -> bool:
