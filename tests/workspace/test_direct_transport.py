@@ -346,6 +346,58 @@ async def test_a_request_that_is_cancelled_frees_its_place_and_closes_its_connec
             assert await (await ask(transport, port)).aread() == b"abc"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:0/",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:1/",
+        "https://[::1]:1/",
+        "http://a..b/",
+        f"http://{'a' * 64}/",
+    ],
+)
+async def test_a_place_that_cannot_be_reached_was_sent_nothing_and_takes_no_place(address: str) -> None:
+    one = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
+    async with DirectTransport(ssl.create_default_context(), one) as transport:
+        for _ in range(2):
+            with pytest.raises(httpx.ConnectError):
+                await transport.handle_async_request(
+                    httpx.Request("POST", address, content=b"{}", extensions={"timeout": {"pool": DEADLINE_SECONDS}})
+                )
+
+
+@pytest.mark.parametrize("is_encrypted", [False, True])
+async def test_a_request_that_is_cancelled_at_any_step_leaves_nothing_behind(
+    is_encrypted: bool, tmp_path: Path
+) -> None:
+    server = Keeping()
+    certificate = tmp_path / "certificate.pem"
+    served = self_signed("localhost", certificate) if is_encrypted else None
+    trust = ssl.create_default_context(cafile=certificate) if is_encrypted else None
+    if trust is not None:
+        trust.check_hostname = False
+    one = httpx.Limits(max_connections=1, max_keepalive_connections=0)
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with serving(server.serve, served) as port, DirectTransport(trust, one) as transport:
+            address = f"{'https' if is_encrypted else 'http'}://127.0.0.1:{port}/"
+
+            async def whole() -> bytes:
+                response = await transport.handle_async_request(httpx.Request("POST", address, content=b"x" * 300_000))
+                return await response.aread()
+
+            for steps in range(60):
+                task = asyncio.ensure_future(whole())
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            assert await whole() == b"abc"
+            while server.closed < server.connections:
+                await anyio.lowlevel.checkpoint()
+
+
 async def test_a_request_waits_for_a_place_as_long_as_it_may() -> None:
     server = Keeping()
     one = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)

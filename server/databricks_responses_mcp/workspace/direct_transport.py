@@ -118,6 +118,8 @@ class DirectTransport(httpx.AsyncBaseTransport):
     async def _connect(self, url: httpx.URL, timeouts: dict[str, float | None]) -> "_Connection":
         loop = asyncio.get_running_loop()
         scheme, host, port = origin = _origin_of(url)
+        if not 0 < port < 65536:
+            raise httpx.ConnectError(f"there is no port {port}")
         try:
             async with asyncio.timeout(timeouts.get("connect")):
                 _, connection = await loop.create_connection(
@@ -125,7 +127,9 @@ class DirectTransport(httpx.AsyncBaseTransport):
                     host,
                     port,
                     ssl=self._tls if scheme == "https" else None,
-                    happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS,
+                    # An address has no other to race with. A race that is cancelled as it ends loses its socket to
+                    # the garbage collector (asyncio of Python 3.11).
+                    happy_eyeballs_delay=None if _is_address(host) else _HAPPY_EYEBALLS_SECONDS,
                 )
         except TimeoutError as exc:
             raise httpx.ConnectTimeout("no connection within the time allowed") from exc
@@ -466,7 +470,12 @@ class _Connection(asyncio.BufferedProtocol):
 
 
 def _origin_of(url: httpx.URL) -> _Origin:
-    return url.scheme, url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
+    port = url.port if url.port is not None else 443 if url.scheme == "https" else 80
+    return url.scheme, url.raw_host.decode("ascii"), port
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
 
 
 def _head_of(request: httpx.Request) -> bytes:
