@@ -8,6 +8,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_workspace_emulator.server import RunningEmulator
+from harness.codex import PACKAGE as CODEX_PACKAGE
 from harness.foreign_client import installed, run_client, run_node_client, run_python_client
 from harness.npm import NODE, npm_bin, npm_path
 from harness.pip_environments import uv_environment
@@ -16,7 +17,6 @@ pytestmark = pytest.mark.anyio
 
 PROGRAMS = Path(__file__).parent / "programs"
 AI_SDK = ("@databricks/ai-sdk-provider@0.5.1", "@ai-sdk/openai@4.0.118", "ai@7.0.173", "openai@7.59.0")
-CODEX = "@openai/codex@0.171.0"
 FRAMEWORKS = ("openai-agents==0.24.0", "pydantic-ai-slim[openai]==2.68.0", "litellm==1.110.2")
 DATABRICKS = ("databricks-openai==0.18.0", "databricks-langchain==0.22.0")
 NEVER_IMPORTED = (
@@ -210,7 +210,7 @@ async def test_litellm_streams_with_usage_and_loops(clients: Clients) -> None:
 async def test_codex_runs_its_tools_through_the_gateway(
     emulator: RunningEmulator, env: dict[str, str], tmp_path: Path
 ) -> None:
-    installed(npm_bin, CODEX)
+    installed(npm_bin, CODEX_PACKAGE)
     installed(npm_bin, NODE)
     config = tmp_path / ".codex" / "config.toml"
     config.parent.mkdir()
@@ -232,7 +232,7 @@ enabled = false
         encoding="utf-8",
     )
     command = ["codex", "exec", "--json", "--skip-git-repo-check", "Use get_goal and wait_agent"]
-    environ = {**env, "HOME": str(tmp_path), "PATH": npm_path(CODEX)}
+    environ = {**env, "HOME": str(tmp_path), "PATH": npm_path(CODEX_PACKAGE)}
     events = [json.loads(line) for line in (await run_client(command, env=environ, cwd=tmp_path)).splitlines()]
     said = [event["item"]["text"] for event in events if event.get("item", {}).get("type") == "agent_message"]
     first, second = (exchange.body for exchange in emulator.state.journal.to("/ai-gateway/codex/v1/responses"))

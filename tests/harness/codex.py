@@ -20,7 +20,7 @@ from harness.openai_api import tool_results
 from harness.stdio_process import COMMAND
 from harness.terminal import Ran
 
-PACKAGE = "@openai/codex@0.169.0"
+PACKAGE = "@openai/codex@0.171.0"
 NAMESPACE = f"mcp__{SERVER.key}"
 WALL_TIME = re.compile(r"^Wall time: [\d.]+ seconds\nOutput:\n?")
 """The text that Codex adds before every result."""

@@ -217,7 +217,7 @@ The workspace has no serving endpoint no-such-model (HTTP 404): The endpoint 'no
 or you have no permission to see it.\
 """,
                     "retryable": False,
-                    "hint": "Call list_databricks_models for the names that exist here.",
+                    "hint": "Call list_databricks_models to see the models of this workspace and how each is reached.",
                     "status": 404,
                     "request_id": "REQUEST",
                 },
@@ -311,7 +311,7 @@ The workspace has no serving endpoint no-such-model (HTTP 404): The endpoint 'no
 or you have no permission to see it.\
 """,
                     "retryable": False,
-                    "hint": "Call list_databricks_models for the names that exist here.",
+                    "hint": "Call list_databricks_models to see the models of this workspace and how each is reached.",
                     "status": 404,
                     "request_id": "REQUEST",
                 },
