@@ -6,10 +6,12 @@ import socket
 import sys
 from typing import Any
 
+import httpx
 import pytest
 from anyio.abc import Process
 from inline_snapshot import snapshot
 
+from harness.deadlines import DEADLINE_SECONDS
 from harness.terminal import CommandLine, folded, interrupt
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +52,23 @@ invalid_argument: The workspace cannot listen on port PORT of 127.0.0.1: another
     )
     with socket.socket() as free:
         assert free.connect_ex(("127.0.0.1", int(port))) != 0
+
+
+@posix
+@pytest.mark.parametrize(("options", "longest"), [((), 192), (("--short-ids",), 51)])
+async def test_ids_are_as_long_as_real_ones_unless_short_ones_are_asked_for(
+    bare: CommandLine, options: tuple[str, ...], longest: int
+) -> None:
+    tool = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
+    body = {"model": "databricks-gpt-5", "input": "Rome?", "tools": [tool]}
+    async with bare.started("emulator", "--engine", "rules", "--json", *options) as process:
+        announced = await line_of(process)
+        headers = {"authorization": f"Bearer {announced['token']}"}
+        async with httpx.AsyncClient(base_url=announced["host"], headers=headers, timeout=DEADLINE_SECONDS) as http:
+            answer = await http.post("/serving-endpoints/responses", json=body)
+        process.terminate()
+        await process.wait()
+    assert [len(item["id"]) for item in answer.json()["output"]] == [longest]
 
 
 @posix
