@@ -22,7 +22,7 @@ from databricks_responses_mcp.media.failures import in_units, shown
 from databricks_responses_mcp.media.fetching import fetch
 from databricks_responses_mcp.media.file_kinds import HEAD_BYTES, MP4, PDF, FileKind, Medium, kind_of, table_kind
 from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS
-from databricks_responses_mcp.media.local_files import read_bounded, resolve
+from databricks_responses_mcp.media.local_files import cannot_read, read_bounded, resolve
 from databricks_responses_mcp.media.path_policy import EVERYTHING, AllowedPaths
 from databricks_responses_mcp.media.several import Sum, read_all
 from databricks_responses_mcp.media.text_files import TextFile, lines_of, span_of, split_range, whole_text
@@ -160,11 +160,7 @@ def _from_path(reference: str, limits: FileLimits, base: Path | None, allowed: A
         with file:
             return _read(file, name, path.name, size, span, limits)
     except OSError as error:
-        raise BridgeError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"{shown(reference)} cannot be read: {error.strerror}.",
-            "Check the disk or copy the file elsewhere.",
-        ) from error
+        raise cannot_read(reference, error) from error
 
 
 def _read(

@@ -116,12 +116,17 @@ def read_bounded(file: BinaryIO, max_bytes: int, reference: str) -> bytes:
         while len(data) <= max_bytes and (chunk := file.read(max_bytes + 1 - len(data))):
             data += chunk
     except OSError as error:
-        raise BridgeError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"{shown(reference)} cannot be read: {error.strerror}.",
-            "Check the disk or copy the file elsewhere.",
-        ) from error
+        raise cannot_read(reference, error) from error
     return bytes(data)
+
+
+def cannot_read(reference: str, error: OSError) -> BridgeError:
+    """Return the error for a file that was opened and that the disk does not give."""
+    return BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{shown(reference)} cannot be read: {error.strerror}.",
+        "Check the disk or copy the file elsewhere.",
+    )
 
 
 def _cannot_open(error: Exception, path: Path, reference: str) -> BridgeError:

@@ -10,25 +10,18 @@ from databricks_responses_mcp.responses.agent_items import output_item
 from databricks_responses_mcp.responses.chat_calls import CallPieces
 from databricks_responses_mcp.responses.chat_events import incomplete_reason
 from databricks_responses_mcp.responses.event_items import MessageItem
-from databricks_responses_mcp.responses.event_writer import Event, EventWriter
+from databricks_responses_mcp.responses.event_writer import ChunkReader, Event
 
 _FIELDS = ("custom_outputs", "databricks_output", "trace_id")
 
 
-class AgentChatEvents:
-    """Translates what one such agent says, streamed or whole; arguments as for ``ChatEvents``."""
+class AgentChatEvents(ChunkReader):
+    """Translates what one such agent says, streamed or whole."""
 
     def __init__(self, model: str, *, nonce: str | None = None) -> None:
-        self._writer = EventWriter(model, nonce)
+        super().__init__(model, nonce=nonce)
         self._message: MessageItem | None = None
         self._message_id: Any = None
-        self._finish: str | None = None
-
-    def feed(self, chunk: Any) -> list[Event]:
-        """The events that this chunk's JSON makes. Never raises."""
-        if isinstance(chunk, dict) and not self._writer.ended:
-            self._take(chunk)
-        return self._writer.take()
 
     def finish(self, *, marked: bool = False) -> list[Event]:
         """The events at the end of the stream; ``marked`` if that was ``[DONE]``."""
@@ -38,15 +31,7 @@ class AgentChatEvents:
         return self._writer.take()
 
     def _take(self, chunk: dict[str, Any]) -> None:
-        writer = self._writer
-        if error := chunk.get("error") or (chunk if chunk.get("error_code") else None):
-            writer.fail(error)
-            return
-        writer.identify(chunk.get("id"), chunk.get("model"), chunk.get("created"))
-        writer.fields |= {name: chunk[name] for name in _FIELDS if chunk.get(name) is not None}
-        writer.start()
-        if isinstance(usage := chunk.get("usage"), dict):
-            writer.usage = usage
+        self._start(chunk, _FIELDS)
         if isinstance(reason := chunk.get("finish_reason"), str) and reason:
             self._finish = reason
         messages = chunk.get("messages")

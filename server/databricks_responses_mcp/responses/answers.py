@@ -12,6 +12,18 @@ from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.replay import short_id
 from databricks_responses_mcp.responses.tool_content import output_content, output_text
 
+ANSWERED_TYPES = frozenset(
+    {
+        "function_call",
+        "custom_tool_call",
+        "apply_patch_call",
+        "shell_call",
+        "computer_call",
+        "mcp_approval_request",
+    }
+)
+"""Types of the output items that wait for an answer of the caller."""
+
 _SCREENSHOT = "computer_screenshot"
 
 

@@ -4,12 +4,12 @@ The API says it by ``index``. Servers leave that out, give every call the same o
 piece, tell the name last, or give the arguments as an object.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from databricks_responses_mcp.responses.event_items import CallItem
 from databricks_responses_mcp.responses.event_writer import EventWriter
+from databricks_responses_mcp.responses.json_in_text import is_json
 from databricks_responses_mcp.responses.plain_items import as_text
 
 _KNOWN = frozenset({"index", "id", "type", "function"})
@@ -55,7 +55,7 @@ class CallPieces:
             cut: the answer was cut short: a call whose arguments are no JSON yet is not one to be answered.
         """
         for call in self._calls:
-            whole = not cut or _is_json(call.arguments_so_far)
+            whole = not cut or is_json(call.arguments_so_far)
             call.close("completed" if whole else "incomplete")
 
     def _call(self, index: Any, given_id: str, name: str) -> CallItem:
@@ -97,7 +97,7 @@ class CallPieces:
     def _unfinished(self) -> CallItem | None:
         """The last call, if its arguments are not whole."""
         last = self._calls[-1] if self._calls else None
-        return last if last is not None and last.name and not _is_json(last.arguments_so_far) else None
+        return last if last is not None and last.name and not is_json(last.arguments_so_far) else None
 
     def _has_own_id(self, call: CallItem) -> bool:
         return not call.call_id.startswith(f"call_{self._writer.nonce}_")
@@ -116,11 +116,3 @@ def _name(call: CallItem, name: str, *, goes_on: bool) -> None:
         call.name = name
     elif goes_on and not call.has_arguments:
         call.name += name
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True

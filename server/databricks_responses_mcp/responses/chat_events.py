@@ -10,7 +10,7 @@ from databricks_responses_mcp.responses.chat_calls import CallPieces
 from databricks_responses_mcp.responses.chat_content import read_content
 from databricks_responses_mcp.responses.chat_usage import is_final_usage
 from databricks_responses_mcp.responses.event_items import MessageItem, ReasoningItem
-from databricks_responses_mcp.responses.event_writer import Event, EventWriter
+from databricks_responses_mcp.responses.event_writer import ChunkReader, Event
 from databricks_responses_mcp.responses.received import flat_annotation
 
 _FIELDS = ("service_tier", "custom_outputs", "databricks_output", "trace_id", "citations")
@@ -51,26 +51,14 @@ _REASONS = {
 }
 
 
-class ChatEvents:
-    """Translates the chunks of one answer, streamed or whole.
-
-    Args:
-        model: what answers, as long as the server does not say it.
-        nonce: what tells this answer's ids from all others'; random if not given.
-    """
+class ChatEvents(ChunkReader):
+    """Translates the chunks of one answer, streamed or whole."""
 
     def __init__(self, model: str, *, nonce: str | None = None) -> None:
-        self._writer = EventWriter(model, nonce)
+        super().__init__(model, nonce=nonce)
         self._message: MessageItem | None = None
         self._reasoning: ReasoningItem | None = None
         self._calls = CallPieces(self._writer)
-        self._finish: str | None = None
-
-    def feed(self, chunk: Any) -> list[Event]:
-        """The events that this chunk's JSON makes. Never raises."""
-        if isinstance(chunk, dict) and not self._writer.ended:
-            self._take(chunk)
-        return self._writer.take()
 
     def finish(self, *, marked: bool = False) -> list[Event]:
         """The events at the end of the stream.
@@ -85,21 +73,13 @@ class ChatEvents:
         return self._writer.take()
 
     def _take(self, chunk: dict[str, Any]) -> None:
-        writer = self._writer
-        if error := chunk.get("error") or (chunk if chunk.get("error_code") else None):
-            writer.fail(error)
+        choices, usage = chunk.get("choices"), chunk.get("usage")
+        if not isinstance(choices, list) and not isinstance(usage, dict):
             return
-        choices = chunk.get("choices")
-        if not isinstance(choices, list) and not isinstance(chunk.get("usage"), dict):
-            return
-        writer.identify(chunk.get("id"), chunk.get("model"), chunk.get("created"))
-        writer.fields |= {name: chunk[name] for name in _FIELDS if chunk.get(name) is not None}
-        writer.start()
-        if isinstance(usage := chunk.get("usage"), dict):
-            writer.usage = usage
+        self._start(chunk, _FIELDS)
         choice = _first(choices)
         whole = choice is not None and self._take_choice(choice, chunk.get("object") == "chat.completion.chunk")
-        if not writer.ended and (whole or (self._finish is not None and is_final_usage(usage))):
+        if not self._writer.ended and (whole or (self._finish is not None and is_final_usage(usage))):
             self._end()
 
     def _take_choice(self, choice: dict[str, Any], is_chunk: bool) -> bool:

@@ -5,6 +5,8 @@ One shape, whoever answered: created, then each item added and done, then comple
 
 import secrets
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 from databricks_responses_mcp.responses.accumulator import Item
@@ -141,3 +143,39 @@ class EventWriter:
 
     def _response(self, status: str) -> dict[str, Any]:
         return {**self.fields, "status": status, "output": [self._items[index] for index in sorted(self._done)]}
+
+
+class ChunkReader(ABC):
+    """Translates the chunks of one answer, streamed or whole, of an API of the chat kind.
+
+    Args:
+        model: what answers, as long as the server does not say it.
+        nonce: what tells this answer's ids from all others'; random if not given.
+    """
+
+    def __init__(self, model: str, *, nonce: str | None = None) -> None:
+        self._writer = EventWriter(model, nonce)
+        self._finish: str | None = None
+        """Why the answer ended, in the words of the server; None until it says so."""
+
+    def feed(self, chunk: Any) -> list[Event]:
+        """Return the events that this chunk's JSON makes. Never raises."""
+        if isinstance(chunk, dict) and not self._writer.ended:
+            if error := chunk.get("error") or (chunk if chunk.get("error_code") else None):
+                self._writer.fail(error)
+            else:
+                self._take(chunk)
+        return self._writer.take()
+
+    @abstractmethod
+    def _take(self, chunk: dict[str, Any]) -> None:
+        """Write the events of a chunk that is no error."""
+
+    def _start(self, chunk: dict[str, Any], fields: Iterable[str]) -> None:
+        """Take what a chunk says of the response as a whole; ``fields`` are kept as they are."""
+        writer = self._writer
+        writer.identify(chunk.get("id"), chunk.get("model"), chunk.get("created"))
+        writer.fields |= {name: chunk[name] for name in fields if chunk.get(name) is not None}
+        writer.start()
+        if isinstance(usage := chunk.get("usage"), dict):
+            writer.usage = usage

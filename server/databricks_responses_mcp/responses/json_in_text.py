@@ -29,6 +29,15 @@ def parse(text: str) -> Any:
         raise ValueError(f"it is not JSON ({error})") from error
 
 
+def is_json(text: str) -> bool:
+    """Return whether a text is JSON, or what Python's reader takes for it: ``NaN`` as well."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def values_in(text: str) -> Iterator[Any]:
     """The JSON values in a text that is not JSON itself, the likeliest first; some may come twice."""
     bare = _without_thoughts(text).strip()

@@ -8,21 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from databricks_responses_mcp.responses.accumulator import COMMENTARY, Item, part_text
-from databricks_responses_mcp.responses.answers import answer_shape
+from databricks_responses_mcp.responses.answers import ANSWERED_TYPES, answer_shape
 from databricks_responses_mcp.responses.chat_usage import token_count
 from databricks_responses_mcp.responses.citations import cited_span, without_links
 from databricks_responses_mcp.responses.replay import MAX_ID
 
-_WAITING = frozenset(
-    {
-        "function_call",
-        "custom_tool_call",
-        "apply_patch_call",
-        "shell_call",
-        "computer_call",
-        "mcp_approval_request",
-    }
-)
 _OF_CALLS = (
     "type",
     "call_id",
@@ -181,7 +171,7 @@ def _waiting(output: list[Item]) -> list[Item]:
     return [
         item
         for item in output
-        if str(item.get("type")) in _WAITING
+        if str(item.get("type")) in ANSWERED_TYPES
         and item.get("output") is None
         and item.get("status") != "incomplete"
         and (item.get("call_id") is None or str(item["call_id"]) not in answered)

@@ -10,22 +10,14 @@ from typing import Any
 from pydantic_core import from_json
 
 from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.responses.answers import ANSWERED_TYPES
 from databricks_responses_mcp.responses.citation_markers import without_markers
 from databricks_responses_mcp.responses.edited_text import EditedText
+from databricks_responses_mcp.responses.json_in_text import is_json
 from databricks_responses_mcp.responses.plain_items import as_text
 from databricks_responses_mcp.responses.unique_ids import unique_calls
 
 _WITH_ARGUMENTS = frozenset({"function_call", "mcp_call", "mcp_approval_request"})
-_CALLS = frozenset(
-    {
-        "function_call",
-        "custom_tool_call",
-        "apply_patch_call",
-        "shell_call",
-        "computer_call",
-        "mcp_approval_request",
-    }
-)
 
 
 def received_items(output: list[Item], status: str) -> list[Item]:
@@ -41,7 +33,7 @@ def received_items(output: list[Item], status: str) -> list[Item]:
 
 def is_cut_call(item: Item) -> bool:
     """Whether the item is a call that its server did not finish."""
-    return str(item.get("type")) in _CALLS and item.get("status") == "incomplete"
+    return str(item.get("type")) in ANSWERED_TYPES and item.get("status") == "incomplete"
 
 
 def _item(item: Item, status: str, *, is_last: bool) -> Item:
@@ -50,7 +42,7 @@ def _item(item: Item, status: str, *, is_last: bool) -> Item:
         return _message(item)
     if kind in _WITH_ARGUMENTS:
         item = {**item, "arguments": _arguments(item.get("arguments"))}
-    if kind in _CALLS and _is_cut(item, status, is_last=is_last):
+    if kind in ANSWERED_TYPES and _is_cut(item, status, is_last=is_last):
         return {**item, "status": "incomplete"}
     return item
 
@@ -68,18 +60,10 @@ def _is_cut(item: Item, status: str, *, is_last: bool) -> bool:
         # Arguments that are JSON are whole. Those that are not are the model's own in a whole response (the caller may
         # still read them), unless they just stop.
         text = item["arguments"]
-        return not _is_json(text) and (status != "completed" or _is_beginning(text))
+        return not is_json(text) and (status != "completed" or _is_beginning(text))
     return status != "completed" and (
         item.get("status") == "in_progress" or (is_last and item.get("status") != "completed")
     )
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _is_beginning(text: str) -> bool:
