@@ -20,8 +20,8 @@ from databricks_responses_mcp.turns.progress import TurnProgress
 from databricks_responses_mcp.workspace.api_errors import event_error
 from databricks_responses_mcp.workspace.event_stream import EventStream
 from databricks_responses_mcp.workspace.http import OnWait, WorkspaceClient
-from databricks_responses_mcp.workspace.surfaces.native import RESPONSES
 from databricks_responses_mcp.workspace.surfaces.surface import Surface
+from databricks_responses_mcp.workspace.surfaces.table import RESPONSES
 
 _OF_ANSWERS = frozenset({"type", "object", "output", "choices"})
 """What an answer of a language model, or a piece of one, has at least one of."""

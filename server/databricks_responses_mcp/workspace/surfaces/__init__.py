@@ -1,1 +1,1 @@
-"""The paths on which a workspace serves models, one file each: where requests go, in what words, what comes back."""
+"""The surfaces: what one is, the table of all, and what each takes."""
