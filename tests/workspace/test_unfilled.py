@@ -1,4 +1,4 @@
-from databricks_responses_mcp.workspace.unfilled import forget_unfilled
+from databricks_responses_mcp.workspace.settings import forget_unfilled
 
 
 def test_a_field_that_was_left_empty_in_a_hosts_form_counts_as_unset() -> None:

@@ -1,10 +1,13 @@
 """Generated images: saved to disk, added to the result, and not lost once they were paid for."""
 
+import ctypes
 import hashlib
 import logging
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,6 @@ from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.media.formats import SVG, dimensions, sniff
 from databricks_responses_mcp.media.local_files import resolve
-from databricks_responses_mcp.media.memory import return_large_blocks
 from databricks_responses_mcp.media.path_policy import AllowedPaths
 from databricks_responses_mcp.media.pictures import decode_base64, names_a_picture, save_picture
 from databricks_responses_mcp.media.svg import SvgError, clean_svg
@@ -30,6 +32,8 @@ from databricks_responses_mcp.responses.sanitize import sanitize_text
 
 logger = logging.getLogger(__name__)
 
+_M_MMAP_THRESHOLD = -3
+_LARGE_BYTES = 1 << 20
 _NO_BASE64 = "The model sent a picture that is not valid base64."
 _NO_RENDERER = (
     "An SVG has a thumbnail only with the optional renderer: `pip install databricks-responses-mcp[svg]`. "
@@ -98,7 +102,7 @@ class GeneratedImages:
         if base64 is None:
             return
         # Not before a picture has come: large prompts and answers are handled faster with the memory kept.
-        return_large_blocks()
+        _return_large_blocks()
         holder: list[Payload | str] = [base64]
         item["result"] = base64 = None
         # Shielded: a deadline that strikes now must not lose what is here and paid for.
@@ -285,3 +289,19 @@ def _words(facts: dict[str, Any]) -> str:
     words = f"Picture ({shape}{facts.get('mime_type', 'unknown format')}, {facts['bytes']} bytes) {where}"
     revised = facts.get("revised_prompt")
     return f"{words}\nRevised prompt: {revised}" if revised else words
+
+
+@cache
+def _return_large_blocks() -> None:
+    """Have the C library give every block of a megabyte and more back to the system when it is freed.
+
+    glibc raises its own threshold to the size of the large blocks that have been freed, and keeps later ones. Does
+    nothing elsewhere.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # not glibc
+        return
+    mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

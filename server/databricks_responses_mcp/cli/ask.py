@@ -20,6 +20,7 @@ from databricks_responses_mcp.cli.options import (
     FiniteRange,
     SessionOptions,
     complete_files,
+    images_option,
     json_object,
     json_option,
     schema_value,
@@ -63,15 +64,7 @@ _LAST_WORDS_SECONDS = 2.0
 @click.option("--conversation", "conversation_id", metavar="ID", help="Continue this conversation.")
 @click.option("--continue", "go_on", is_flag=True, help="Continue the newest conversation.")
 @click.option("--instructions", metavar="TEXT", help="System instructions.")
-@click.option(
-    "-i",
-    "--image",
-    "images",
-    multiple=True,
-    shell_complete=complete_files,
-    metavar="PATH|URL",
-    help="Image to show to the model; may be given several times.",
-)
+@images_option("Image to show to the model")
 @click.option(
     "-f",
     "--file",

@@ -14,6 +14,7 @@ from databricks_responses_mcp.cli.options import (
     DRAWING,
     SessionOptions,
     complete_files,
+    images_option,
     json_object,
     json_option,
     session_options,
@@ -66,15 +67,7 @@ _BY_RULE = "The embedded workspace draws images with fixed rules, not with a mod
 @click.option(
     "-n", "count", type=click.IntRange(1, 10), default=1, metavar="N", help="Number of images, 1 to 10. Default: 1."
 )
-@click.option(
-    "-i",
-    "--image",
-    "images",
-    multiple=True,
-    shell_complete=complete_files,
-    metavar="PATH|URL",
-    help="Image to edit; may be given several times.",
-)
+@images_option("Image to edit")
 @click.option(
     "--mask",
     shell_complete=complete_files,

@@ -189,6 +189,19 @@ def json_option(function: _F) -> _F:
     return click.option("--json", "as_json", is_flag=True, help="Print the complete result as JSON.")(function)
 
 
+def images_option(text: str) -> Callable[[_F], _F]:
+    """``--image``, which may be given several times, as ``images``."""
+    return click.option(
+        "-i",
+        "--image",
+        "images",
+        multiple=True,
+        shell_complete=complete_files,
+        metavar="PATH|URL",
+        help=f"{text}; may be given several times.",
+    )
+
+
 def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """An option's shell completion: names of files."""
     return [CompletionItem(incomplete, type="file")]

@@ -14,8 +14,7 @@ from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.cli.printing import prepare_streams
 from databricks_responses_mcp.cli.wrapping import wrapped
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
-from databricks_responses_mcp.workspace.settings import Settings, load_settings
-from databricks_responses_mcp.workspace.unfilled import forget_unfilled
+from databricks_responses_mcp.workspace.settings import Settings, forget_unfilled, load_settings
 
 _SWEEP_SECONDS = 2.0
 

@@ -1,7 +1,12 @@
-"""Base64 as it comes from models and people: decoded with as few copies as its damage allows."""
+"""Base64 as it comes from models and people, bare or in a data URL: decoded with as few copies as its damage allows."""
 
 import binascii
+import re
+from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
 
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.media.failures import shown
 from databricks_responses_mcp.media.formats import Buffer
 
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -30,6 +35,35 @@ def decode(data: Buffer | str) -> bytes:
     except ValueError:
         pass
     return binascii.a2b_base64(_normalized(source), strict_mode=True)
+
+
+def read_data_url(reference: str, max_bytes: int, too_large: Callable[[str, int, int], BridgeError]) -> bytes:
+    """Return the bytes of a data URL, whatever type it declares. Takes CPU: call it in a worker thread.
+
+    Args:
+        max_bytes: the most that is taken.
+        too_large: makes the error for more, of the reference, its size in bytes and ``max_bytes``.
+
+    Raises:
+        BridgeError: ``invalid_argument`` for what is not base64, and what ``too_large`` makes.
+    """
+    head, _, payload = reference.partition(",")
+    bad = BridgeError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{shown(reference)} is not base64 data.",
+        "Write data URLs as data:image/png;base64,… or give the path of the file.",
+    )
+    if not re.search(r";\s*base64\s*$", head, re.IGNORECASE):
+        raise bad
+    if len(payload) * 3 // 4 > 2 * max_bytes + 4096:  # white space and %xx may inflate it, but not without end
+        raise too_large(reference, len(payload) * 3 // 4, max_bytes)
+    try:
+        data = decode(unquote_to_bytes(payload) if "%" in payload else payload)
+    except ValueError as error:
+        raise bad from error
+    if len(data) > max_bytes:
+        raise too_large(reference, len(data), max_bytes)
+    return data
 
 
 def _prefix_length(head: str) -> int:

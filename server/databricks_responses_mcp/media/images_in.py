@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.media.data_urls import read_data_url
+from databricks_responses_mcp.media.base64_data import read_data_url
 from databricks_responses_mcp.media.failures import in_units, shown
 from databricks_responses_mcp.media.fetching import fetch
 from databricks_responses_mcp.media.file_kinds import kind_of

@@ -540,10 +540,10 @@ def load_settings(
 
 
 def forget_unfilled(environ: MutableMapping[str, str]) -> None:
-    """Take out what a host's form left as it was: ``${user_config.token}`` stands there when its field is empty.
+    """Remove each variable whose value is the name of a form's field: ``${user_config.token}``.
 
-    Hosts of MCPB bundles do so with optional fields. The Databricks SDK and child processes read the environment
-    themselves, so the variable itself must go.
+    Hosts of MCPB bundles and Claude Code plugins leave that where an optional field was not filled in. The Databricks
+    SDK and child processes read the environment themselves, so the variable itself must go.
     """
     for name in [name for name, value in environ.items() if _UNFILLED.fullmatch(value.strip())]:
         del environ[name]
