@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.bridge import open_bridge
+from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_workspace_emulator.server import RunningEmulator
-from harness import Connect
+from harness import Connect, settings_for
 from harness.raw_server import answer, raw_server
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +63,26 @@ async def test_a_secret_that_a_caller_gave_for_an_mcp_server_is_in_no_result_and
     assert secret not in f"{content} {facts} {resource} {host.progress}"
     kept = b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir())
     assert secret.encode() not in kept
+
+
+async def test_a_secret_that_a_caller_gave_is_not_shown_of_an_answer_in_flight(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    """What has arrived is shown, and stored, while the call still runs."""
+    secret = "odd+shaped/secret"
+    tool = {
+        "type": "mcp",
+        "server_label": "own",
+        "server_url": "https://mcp.example.com",
+        "headers": {"X-Key": secret},
+    }
+    async with raw_server(stream(secret)) as (server, _):
+        settings = settings_for(emulator, tmp_path, host=server.host)
+        async with open_bridge(settings, {}) as bridge:
+            call = CallContext.start(settings)
+            await ask(bridge, Question(prompt="hi", model="databricks-gpt-5", surface="responses", tools=[tool]), call)
+    assert call.partial.facts()["text"] == "Your token is [redacted]."
+    assert secret not in json.dumps(call.partial.facts())
 
 
 async def test_a_caller_s_secrets_do_not_crowd_out_the_workspace_s(connect: Connect, emulator: RunningEmulator) -> None:

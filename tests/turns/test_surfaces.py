@@ -46,6 +46,15 @@ async def test_chat_completions_are_spoken_where_they_are_asked_for(bridge: Brid
     assert any("metadata" in note for note in outcome.notes)
 
 
+async def test_a_surface_that_one_call_asked_for_is_not_used_for_the_next(
+    bridge: Bridge, emulator: RunningEmulator
+) -> None:
+    await ask(bridge, Question(prompt="[[say one]]", model="databricks-gpt-5", surface="chat"))
+    outcome = await ask(bridge, Question(prompt="[[say two]]", model="databricks-gpt-5"))
+    assert (outcome.text, outcome.surface) == ("two", None)
+    assert paths(emulator) == ["/serving-endpoints/chat/completions", "/serving-endpoints/responses"]
+
+
 async def test_a_tool_is_called_and_answered_over_chat_completions(bridge: Bridge, emulator: RunningEmulator) -> None:
     from databricks_responses_mcp.turns.call_outputs import answer_calls
 
