@@ -1,6 +1,7 @@
 """MCP over stdin and stdout, instead of the SDK's own transport: every request is answered, in one line."""
 
 import os
+import select
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -10,6 +11,7 @@ import anyio
 import anyio.to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
+from mcp_types.jsonrpc import JSONRPCNotification, JSONRPCResponse
 
 from databricks_responses_mcp.transport.messages import (
     MAX_MESSAGE_BYTES,
@@ -26,6 +28,7 @@ else:
 
 _PIECE_BYTES = 1024 * 1024
 _TAIL_BYTES = 2048
+_SHORT_CHARACTERS = 4096
 
 Outgoing = SessionMessage | dict[str, Any]
 """A message to write: one of the server, or the refusal of a client's message."""
@@ -57,7 +60,12 @@ async def stdio_streams() -> AsyncIterator[
                 async with to_client:
                     async for message in to_client:
                         try:
-                            await anyio.to_thread.run_sync(_write_line, stdout, message)
+                            line = _line(message) if _is_short(message) else None
+                            if line is not None and _takes_at_once(stdout, line):
+                                # A thread would cost more instructions than a short message itself.
+                                _write_line(stdout, line)
+                            else:
+                                await anyio.to_thread.run_sync(_write_message, stdout, message)
                         except OSError:
                             tasks.cancel_scope.cancel()  # the host has closed the pipe
 
@@ -86,10 +94,52 @@ def _read_line(stdin: BinaryIO) -> Received | None:
     return refuse_oversized(line[:_PIECE_BYTES], tail)
 
 
-def _write_line(stdout: BinaryIO, message: Outgoing) -> None:
-    content = message.message if isinstance(message, SessionMessage) else message
-    stdout.write(json_line(content).encode() + b"\n")
+def _write_message(stdout: BinaryIO, message: Outgoing) -> None:
+    _write_line(stdout, _line(message))
+
+
+def _write_line(stdout: BinaryIO, line: bytes) -> None:
+    stdout.write(line)
     stdout.flush()
+
+
+def _line(message: Outgoing) -> bytes:
+    content = message.message if isinstance(message, SessionMessage) else message
+    return json_line(content).encode() + b"\n"
+
+
+def _is_short(message: Outgoing) -> bool:
+    """Return whether a message can be encoded in no time. Of a long one no more is looked at than tells."""
+    content = message.message if isinstance(message, SessionMessage) else message
+    if isinstance(content, JSONRPCResponse):
+        left: list[Any] = [content.result]
+    elif isinstance(content, JSONRPCNotification):
+        left = [content.params]
+    else:
+        return False
+    room = _SHORT_CHARACTERS
+    while left and room >= 0:
+        value = left.pop()
+        if isinstance(value, str):
+            room -= len(value)
+        elif isinstance(value, dict | list):
+            room -= len(value)
+            # Not before it is known that there is room: a list may have millions of members.
+            if room >= 0:
+                left += value.values() if isinstance(value, dict) else value
+        else:
+            room -= 1
+    return room >= 0
+
+
+def _takes_at_once(stdout: BinaryIO, line: bytes) -> bool:
+    """Return whether a line can be written without waiting for the host to read."""
+    if sys.platform == "win32" or len(line) > select.PIPE_BUF:
+        return False
+    # Of a pipe that is ready, POSIX promises that it takes PIPE_BUF bytes.
+    poll = select.poll()
+    poll.register(stdout, select.POLLOUT)
+    return any(event & select.POLLOUT for _, event in poll.poll(0))
 
 
 @contextmanager
