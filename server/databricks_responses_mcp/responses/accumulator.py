@@ -161,6 +161,8 @@ class ResponseAssembler:
 
         Messages are separated by a blank line, as in the whole text. Commentary is not part of it.
         """
+        if not self._news:
+            return ""
         text, self._news = "".join(self._news), []
         return text
 
@@ -227,7 +229,9 @@ class ResponseAssembler:
         slot, part = self._slot(event), _index(event, "content_index")
         slot.parts.setdefault(part, []).append(delta)
         self.phase = "writing"
-        self._filter = slot.filters.setdefault(part, MarkerFilter())
+        if (markers := slot.filters.get(part)) is None:
+            markers = slot.filters[part] = MarkerFilter()
+        self._filter = markers
         self._show(slot, self._filter.feed(delta))
 
     def _show(self, slot: _Slot, text: str) -> None:

@@ -47,7 +47,8 @@ class MarkerFilter:
         """The next piece of the text without markers."""
         text = self._held + delta
         self._held = _unfinished(text)
-        return _MARKER.sub(_label, text[: len(text) - len(self._held)])
+        shown = text[: len(text) - len(self._held)]
+        return shown if shown.isascii() else _MARKER.sub(_label, shown)
 
     def finish(self) -> str:
         """The end of the text."""

@@ -182,7 +182,7 @@ def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
         notes=_notes(response, output),
     )
     read = _with_items(read, output, reading)
-    return replace(read, notes=(*read.notes, *reading.notes))
+    return replace(read, notes=(*read.notes, *reading.notes)) if reading.notes else read
 
 
 def with_items(outcome: Outcome, items: list[Item]) -> Outcome:

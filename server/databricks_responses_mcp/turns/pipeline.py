@@ -209,7 +209,9 @@ async def send_metered(
             send = send_with_readable_documents if has_documents(body["input"]) else send_with_surface_fallback
             outcome = await send(bridge, body, call)
             fields = {name: getattr(outcome, name) for name in _FROM_UPSTREAM}
-            outcome = replace(outcome, **secrets.remove_from(fields))
+            cleaned_fields = secrets.remove_from(fields)
+            if cleaned_fields is not fields:
+                outcome = replace(outcome, **cleaned_fields)
             usage, model = outcome.usage, outcome.model
         except BridgeError as error:
             cleaned = secrets.remove_from_error(error)

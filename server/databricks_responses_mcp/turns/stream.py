@@ -1,7 +1,7 @@
 """One request and its streamed answer, under a deadline, with progress, and with nothing thrown away when it fails."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ from databricks_responses_mcp.turns.progress import TurnProgress
 from databricks_responses_mcp.workspace.api_errors import event_error
 from databricks_responses_mcp.workspace.event_stream import EventStream
 from databricks_responses_mcp.workspace.http import OnWait, WorkspaceClient
-from databricks_responses_mcp.workspace.surfaces.surface import Surface
+from databricks_responses_mcp.workspace.surfaces.surface import Reader, Surface
 from databricks_responses_mcp.workspace.surfaces.table import RESPONSES
 
 _OF_ANSWERS = frozenset({"type", "object", "output", "choices"})
@@ -162,16 +162,19 @@ async def _feed(
     progress: TurnProgress | None,
 ) -> None:
     """Read the events of an opened stream into ``assembler``, and report what they bring."""
-    async with aclosing(_events(stream, surface, model)) as events:
-        async for event in events:
-            previews = assembler.partial_images
-            item = assembler.feed(event)
-            if (text := assembler.take_text()) and call.on_text is not None:
-                call.on_text(text)
-            if progress is not None and assembler.partial_images != previews:
-                progress.preview()
-            if item is not None and call.take_image is not None and picture_base64(item) is not None:
-                await call.take_image(item)
+    async with aclosing(_arrivals(stream, surface, model)) as arrivals:
+        async for events in arrivals:
+            for event in events:
+                previews = assembler.partial_images
+                item = assembler.feed(event)
+                if (text := assembler.take_text()) and call.on_text is not None:
+                    call.on_text(text)
+                if progress is not None and assembler.partial_images != previews:
+                    progress.preview()
+                if item is not None and call.take_image is not None and picture_base64(item) is not None:
+                    await call.take_image(item)
+                if assembler.finished:
+                    break
             if assembler.finished:
                 await stream.drain()
                 break
@@ -192,21 +195,23 @@ def _refusal_of(assembler: ResponseAssembler) -> BridgeError | None:
     return event_error(result.fields) if result.status == "failed" else None
 
 
-async def _events(stream: EventStream, surface: Surface, model: str) -> AsyncGenerator[Any, None]:
-    """Yield the events of an answer, translated to those of the Responses API."""
-    async with aclosing(stream.events()) as received:
-        if surface.reader is None:
-            async for event in received:
-                _check_is_answer(event, model)
-                yield event
-            return
-        reader = surface.reader(model)
-        async for chunk in received:
-            _check_is_answer(chunk, model)
-            for event in reader.feed(chunk):
-                yield event
-        for event in reader.finish(marked=stream.marked_end):
+async def _arrivals(stream: EventStream, surface: Surface, model: str) -> AsyncGenerator[Iterable[Any], None]:
+    """Yield the events of an answer as they arrive, translated to those of the Responses API."""
+    reader = None if surface.reader is None else surface.reader(model)
+    async with aclosing(stream.arrivals()) as arrivals:
+        async for received in arrivals:
+            yield _translated(received, reader, model)
+        if reader is not None:
+            yield reader.finish(marked=stream.marked_end)
+
+
+def _translated(received: Iterable[Any], reader: Reader | None, model: str) -> Iterator[Any]:
+    for event in received:
+        _check_is_answer(event, model)
+        if reader is None:
             yield event
+        else:
+            yield from reader.feed(event)
 
 
 def _check_is_answer(received: Any, model: str) -> None:

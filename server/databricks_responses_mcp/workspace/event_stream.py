@@ -1,6 +1,6 @@
 """The body of a Responses answer as parsed events, whatever the server made of it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -47,6 +47,19 @@ class EventStream:
         """Each event's JSON, in order, to the end of the body or ``[DONE]``.
 
         Raises:
+            BridgeError: as `arrivals`.
+        """
+        async with aclosing(self.arrivals()) as arrivals:
+            async for events in arrivals:
+                for event in events:
+                    yield event
+
+    async def arrivals(self) -> AsyncGenerator[Iterable[Any], None]:
+        """The events of each piece of the body as it arrives, to be read to their end before the next piece.
+
+        Each event is parsed when it is its turn. An asynchronous generator of single events costs twice as much.
+
+        Raises:
             BridgeError: ``upstream_unavailable`` if the connection breaks, ``timeout`` if it falls silent,
                 ``upstream_error`` if the body is neither events nor JSON, ``too_large`` if an event is beyond reason.
         """
@@ -57,11 +70,16 @@ class EventStream:
                 if head.lstrip(_SPACE):
                     break
             if self._is_event_stream(head):
-                async with aclosing(self._server_sent(head, chunks)) as events:
-                    async for event in events:
-                        yield event
+                decoder = SSEDecoder(MAX_EVENT_BYTES)
+                yield self._parsed(decoder.feed(head))
+                if not self.marked_end:
+                    async for chunk in chunks:
+                        yield self._parsed(decoder.feed(chunk))
+                        if self.marked_end:
+                            break
+                yield self._parsed(decoder.finish())
             else:
-                yield await self._whole(head, chunks)
+                yield (await self._whole(head, chunks),)
 
     async def drain(self) -> None:
         """Read the few bytes after the last event, if they are there, so that the connection can be used again."""
@@ -107,21 +125,13 @@ class EventStream:
                 retryable=True,
             ) from exc
 
-    async def _server_sent(self, head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
-        decoder = SSEDecoder(MAX_EVENT_BYTES)
+    def _parsed(self, received: Iterator[ServerSentEvent]) -> Iterator[Any]:
         try:
-            for sse in decoder.feed(head):
+            for sse in received:
                 if (event := self._parse(sse)) is not None:
                     yield event
-            while not self.marked_end and (chunk := await anext(chunks, None)) is not None:
-                for sse in decoder.feed(chunk):
-                    if (event := self._parse(sse)) is not None:
-                        yield event
         except EventTooLargeError as exc:
             raise _too_large(str(exc)) from exc
-        for sse in decoder.finish():
-            if (event := self._parse(sse)) is not None:
-                yield event
 
     def _parse(self, sse: ServerSentEvent) -> Any:
         # Taken out, because the loops above hold on to the event while the caller works on a picture of megabytes.
