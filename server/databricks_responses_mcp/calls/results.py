@@ -88,10 +88,10 @@ def answer_result(
         facts = {**facts, "next_step": step}
     texts = JsonTexts()
 
-    def make(characters: int) -> CallToolResult:
+    def make(characters: int) -> RecordedResult:
         capped = _cap_text(app, facts, characters, texts)
         text = words(capped, lead if isinstance(lead, str) else lead(capped))
-        return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped)
+        return RecordedResult(content=[TextContent(text=text), *blocks], structured_content=capped)
 
     record = ResultRecord({key: facts[key] for key in facts if key != "next_step"}, _stored(lead))
     return _recorded(app, host, make, record, texts)
@@ -112,12 +112,12 @@ def error_result(
         facts["status"] = "failed"
     head, texts = _error_words(error), JsonTexts()
 
-    def make(characters: int) -> CallToolResult:
+    def make(characters: int) -> RecordedResult:
         capped = _cap_text(app, facts, characters, texts)
         before = lead if isinstance(lead, str) else lead(capped)
         received = words({**capped, "status": "failed"}, before) if error.partial else ""
         text = f"{head}\n\nReceived before that:\n{received}" if received else head
-        return CallToolResult(content=[TextContent(text=text), *blocks], structured_content=capped, is_error=True)
+        return RecordedResult(content=[TextContent(text=text), *blocks], structured_content=capped, is_error=True)
 
     return _recorded(app, host, make, ResultRecord(error.partial, _stored(lead), error), texts)
 
@@ -140,12 +140,12 @@ def bare_error_result(app: App, host: HostLimits, error: BridgeError) -> Recorde
     facts |= {"usage": usage} if isinstance(usage, dict) else {}
     texts = JsonTexts()
 
-    def make(characters: int) -> CallToolResult:
+    def make(characters: int) -> RecordedResult:
         capped = _cap_text(app, {**facts, "error": error.as_dict(mcp_words)}, characters, texts)
         told = _error_words(error)
         if capped["text"]:
             told += f"\n\nReceived before that:\n{capped['text']}"
-        return CallToolResult(content=[TextContent(text=told)], structured_content=capped, is_error=True)
+        return RecordedResult(content=[TextContent(text=told)], structured_content=capped, is_error=True)
 
     return _recorded(app, host, make, ResultRecord(facts, error=error), texts)
 
@@ -202,10 +202,9 @@ def running_result(
 
 
 def _recorded(
-    app: App, host: HostLimits, make: Callable[[int], CallToolResult], record: ResultRecord, texts: JsonTexts
+    app: App, host: HostLimits, make: Callable[[int], RecordedResult], record: ResultRecord, texts: JsonTexts
 ) -> RecordedResult:
-    fit = fitted(host, app.bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN, make, texts)
-    result = RecordedResult(content=fit.content, structured_content=fit.structured_content, is_error=fit.is_error)
+    result = fitted(host, app.bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN, make, texts)
     result._record = record
     return result
 

@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 
 from databricks_responses_mcp.hosts.limits import HostLimits
+
+CallResult = TypeVar("CallResult", bound=CallToolResult)
 
 CHARACTERS_PER_TOKEN = 4
 _LEAST_CHARACTERS = 400
@@ -94,9 +96,7 @@ class _Measured:
         return max(ratios)
 
 
-def fitted(
-    limits: HostLimits, most_characters: int, make: Callable[[int], CallToolResult], texts: JsonTexts
-) -> CallToolResult:
+def fitted(limits: HostLimits, most_characters: int, make: Callable[[int], CallResult], texts: JsonTexts) -> CallResult:
     """Return the result with as much text as is configured and as the host accepts.
 
     Args:
