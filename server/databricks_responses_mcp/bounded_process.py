@@ -46,14 +46,26 @@ async def run_bounded(
                 )
     except (TimeoutError, OSError):
         return None
+    except ExceptionGroup as errors:
+        # It ended, or was ended, before it had read everything.
+        if errors.split(anyio.BrokenResourceError)[1] is not None:
+            raise
+        return None
     return done.stdout if done.returncode == 0 else None
 
 
 def limit_this_process(*, cpu_seconds: int, memory_bytes: int) -> None:
-    """Limit the processor time and the memory of this process. Windows has no such limits: `run_bounded` ends it."""
+    """Limit the processor time and the memory of this process. Windows has no such limits: `run_bounded` ends it.
+
+    A process that reaches a limit leaves no core dump, which would put what it read into the working directory.
+    """
     if sys.platform == "win32":
         return
-    for kind, most in ((resource.RLIMIT_CPU, cpu_seconds), (resource.RLIMIT_AS, memory_bytes)):
+    for kind, most in (
+        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_CORE, 0),
+    ):
         _, hard = resource.getrlimit(kind)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (limit, hard))

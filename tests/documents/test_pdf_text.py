@@ -1,6 +1,7 @@
 """The text of PDFs, read in a process of its own."""
 
 import base64
+import sys
 
 import anyio
 import pytest
@@ -11,6 +12,7 @@ from pydantic_core import to_json
 from databricks_responses_mcp.bounded_process import run_bounded
 from databricks_responses_mcp.documents.pdf_text import PdfText, read_pdf
 from databricks_responses_mcp.turns.document_text import DocumentTexts
+from harness.deadlines import DEADLINE_SECONDS
 from harness.documents import pdf
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +66,21 @@ async def test_text_ends_at_the_limit() -> None:
 async def test_a_reader_that_takes_too_long_is_ended() -> None:
     with anyio.CancelScope():
         assert await run_bounded("http.server", b"", wall_seconds=0.5) is None
+
+
+@pytest.mark.parametrize("module", ["this", "no_module_of_this_name"])
+async def test_a_reader_that_ends_before_it_has_read_everything_came_to_no_end(module: str) -> None:
+    assert await run_bounded(module, b"x" * 2_000_000, wall_seconds=DEADLINE_SECONDS) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+async def test_a_reader_that_reaches_its_limit_leaves_no_core_dump() -> None:
+    program = "import resource, databricks_responses_mcp.bounded_process as b\n"
+    program += (
+        "b.limit_this_process(cpu_seconds=9, memory_bytes=10**9); print(resource.getrlimit(resource.RLIMIT_CORE)[0])"
+    )
+    done = await anyio.run_process([sys.executable, "-c", program])
+    assert done.stdout == b"0\n"
 
 
 @pytest.mark.slow
