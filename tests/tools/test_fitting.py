@@ -5,7 +5,7 @@ from collections.abc import ItemsView
 from typing import Any
 
 import pytest
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
 from databricks_responses_mcp.calls.truncation import JsonTexts, estimated_tokens, fitted
 from databricks_responses_mcp.hosts.limits import KNOWN, UNKNOWN, limits_of
@@ -140,3 +140,18 @@ def test_what_is_never_cut_is_written_as_json_once_however_often_a_result_is_cut
     assert result.structured_content is not None
     assert result.structured_content["pending_calls"] == [call]
     assert call.times == 1
+
+
+@pytest.mark.parametrize(("characters", "is_shown"), [(400_000, True), (600_000, False)])
+def test_thumbnails_are_left_out_of_a_result_that_is_larger_than_its_host_accepts(
+    characters: int, is_shown: bool
+) -> None:
+    words = TextContent(text="Saved to /p/a.png.")
+    thumbnail = ImageContent(data="A" * characters, mime_type="image/webp")
+
+    def make(_: int) -> CallToolResult:
+        content: list[ContentBlock] = [words, thumbnail, thumbnail]
+        return CallToolResult(content=content)
+
+    content = fitted(UNKNOWN, 80_000, make, JsonTexts()).content
+    assert content == ([words, thumbnail, thumbnail] if is_shown else [words])
