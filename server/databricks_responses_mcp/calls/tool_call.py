@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
@@ -105,7 +106,9 @@ class ToolCall:
         # A host that calls again with its user's answers continues the call that claimed the key.
         if not isinstance(key, str) or not key or self.request.request_state is not None:
             return None
-        self._key = IdempotencyKey(key, fingerprint_of(self.tool, arguments), self.app.jobs)
+        # In a thread, because a prompt may be megabytes.
+        fingerprint = await anyio.to_thread.run_sync(fingerprint_of, self.tool, arguments)
+        self._key = IdempotencyKey(key, fingerprint, self.app.jobs)
         self._is_keyed = True
         return await self._key.claim(self.job.job_id)
 
