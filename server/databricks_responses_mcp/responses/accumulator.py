@@ -225,7 +225,9 @@ class ResponseAssembler:
         return slot
 
     def _text_delta(self, event: dict[str, Any]) -> None:
-        delta = text_delta(event)
+        delta = event.get("delta")
+        if not isinstance(delta, str):
+            delta = ""
         slot, part = self._slot(event), _index(event, "content_index")
         slot.parts.setdefault(part, []).append(delta)
         self.phase = "writing"

@@ -62,7 +62,8 @@ class SSEDecoder:
             first = -1
         if first < last:
             for whole in chunk[first + 1 : last].split(b"\n"):
-                event = self._line(whole)
+                # Every third line is empty and ends an event: `_line` would only say so.
+                event = self._line(whole) if whole else self._dispatch()
                 if event is not None:
                     yield event
         self._buffer += chunk[last + 1 :]
