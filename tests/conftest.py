@@ -47,7 +47,7 @@ async def emulator() -> AsyncIterator[RunningEmulator]:
     async with run_emulator() as running:
         yield running
     agents = {name for name, endpoint in running.state.endpoints.items() if endpoint.kind == "agent"}
-    for exchange in running.state.journal.to("/serving-endpoints/responses"):
+    for exchange in running.state.request_log.to("/serving-endpoints/responses"):
         # Agents speak a dialect of their own on the same path.
         if isinstance(exchange.body, dict) and exchange.body.get("model") not in agents:
             validate_request(exchange.body)

@@ -65,7 +65,7 @@ def test_the_list_of_models_shows_names_that_move_nothing_and_keeps_them_in_data
     listing = Listing(endpoints, 0, HOSTILE, "b", is_whole=True)
     words = listing.words()
     assert (words.count("\n"), "\u202e" in words, SEEN in words) == (1, False, True)
-    assert listing.facts()["models"][0]["name"] == f"a{HOSTILE}b"
+    assert listing.structured()["models"][0]["name"] == f"a{HOSTILE}b"
 
 
 def test_a_transcript_shows_names_that_move_nothing_and_what_was_said_as_it_was() -> None:

@@ -220,9 +220,9 @@ class BridgeError(Exception):
         return error
 
 
-def is_paid(facts: Mapping[str, Any]) -> bool:
+def is_paid(structured: Mapping[str, Any]) -> bool:
     """Return whether received content, with the result's field names, shows that a model has produced something."""
-    return any(facts.get(name) for name in _PAID_FIELDS)
+    return any(structured.get(name) for name in _PAID_FIELDS)
 
 
 @contextmanager

@@ -89,7 +89,7 @@ class Route:
         headers = Headers(scope=scope)
         kept = {name: value for name, value in headers.items() if name not in _SECRET_HEADERS}
         query = scope.get("query_string", b"").decode("latin-1")
-        exchange = self._state.journal.record(scope["method"], scope["path"], query, kept)
+        exchange = self._state.request_log.record(scope["method"], scope["path"], query, kept)
         try:
             async with anyio.create_task_group() as tasks:
                 raw = await _read_body(receive, self._state.max_request_bytes)

@@ -52,7 +52,7 @@ class Exchange:
         return None if header is None else json.loads(header)
 
 
-class Journal:
+class RequestLog:
     """The last exchanges, oldest first.
 
     Args:

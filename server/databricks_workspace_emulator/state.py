@@ -19,7 +19,7 @@ from databricks_workspace_emulator.default_endpoints import (
 )
 from databricks_workspace_emulator.engines.base import Engine
 from databricks_workspace_emulator.faults import Faults
-from databricks_workspace_emulator.request_log import Journal
+from databricks_workspace_emulator.request_log import RequestLog
 from databricks_workspace_emulator.switches import Switches, TokenKind
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
@@ -93,7 +93,7 @@ class EmulatorState:
         mcp_faults: methods of MCP services whose next requests fail, one for each entry.
         routed: how many requests each of them has had.
         apps: Databricks Apps that are agents, by name.
-        journal: what was received.
+        request_log: what was received.
         max_request_bytes: a larger body is refused, as the platform does at 32 MiB; 4 MB is its documented limit.
         switches: what the workspace has turned on.
         closing: set when the workspace shuts down; open streams end then.
@@ -113,7 +113,7 @@ class EmulatorState:
     mcp_faults: list[str] = field(default_factory=list)
     routed: Counter[str] = field(default_factory=Counter)
     apps: dict[str, Endpoint] = field(default_factory=default_apps)
-    journal: Journal = field(default_factory=Journal)
+    request_log: RequestLog = field(default_factory=RequestLog)
     max_request_bytes: int = MAX_REQUEST_BYTES
     switches: Switches = field(default_factory=Switches)
     closing: anyio.Event = field(default_factory=anyio.Event)

@@ -48,7 +48,7 @@ async def test_what_is_piped_in_and_files_come_after_the_argument(cli: CommandLi
         stdin="\ufeffpiped in\n".encode(),
     )  # fmt: skip
     assert (ran.out, ran.code) == ("ok\n", 0)
-    assert emulator.state.journal.to("/responses")[0].body == snapshot(
+    assert emulator.state.request_log.to("/responses")[0].body == snapshot(
         {
             "model": "databricks-gpt-5",
             "input": [
@@ -245,7 +245,7 @@ async def test_a_schema_tools_and_mcp_servers_are_options(cli: CommandLine, emul
         RESPONSES_MCP_MCP_SERVERS=servers,
     )
     assert with_server.code == 0, with_server.err
-    first, second = (exchange.body for exchange in emulator.state.journal.to("/responses"))
+    first, second = (exchange.body for exchange in emulator.state.request_log.to("/responses"))
     assert [tool["type"] for tool in first["tools"]] == ["web_search", "function"]
     assert first["text"]["format"]["schema"] == schema
     assert [tool.get("server_label", tool.get("name")) for tool in second["tools"]] == ["get_weather", "tickets"]
@@ -373,7 +373,7 @@ async def interrupted(
             err = b"".join([chunk async for chunk in process.stderr])
             out += b"".join([chunk async for chunk in process.stdout])
             code = await process.wait()
-            await emulator.state.journal.to("/responses")[-1].disconnected.wait()
+            await emulator.state.request_log.to("/responses")[-1].disconnected.wait()
     return Ran(without_ids(out.decode()), without_ids(err.decode()), code)
 
 
@@ -395,7 +395,7 @@ that at the end of an answer; about 4 tokens of the answer came.
     )
     again = await cli.run("ask", "--continue", "[[say And on.]]")
     assert (again.out, again.code) == ("And on.\n", 0)
-    sent = emulator.state.journal.to("/responses")[-1].body["input"]
+    sent = emulator.state.request_log.to("/responses")[-1].body["input"]
     assert [(item["role"], item["content"][0]["text"]) for item in sent] == [
         ("user", "[[words 50]]"),
         ("assistant", "word1 word2 word3"),

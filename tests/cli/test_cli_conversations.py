@@ -37,7 +37,7 @@ async def kept(bare: CommandLine) -> CommandLine:
 
 def words_sent(emulator: RunningEmulator, request: int) -> list[str]:
     """What the request to a model had in it: types of parts, or texts."""
-    body = emulator.state.journal.to("/responses")[request].body
+    body = emulator.state.request_log.to("/responses")[request].body
     assert isinstance(body, dict)
     said = []
     for item in body["input"]:
@@ -57,7 +57,7 @@ async def test_another_process_goes_on_with_a_conversation(cli: CommandLine, emu
     )
     assert first.conversations == second.conversations == newest.conversations != other.conversations
     assert words_sent(emulator, 3) == ["[[say one]]", "one", "[[say two]]", "two", "[[say three]]"]
-    bodies = [exchange.body for exchange in emulator.state.journal.to("/responses")]
+    bodies = [exchange.body for exchange in emulator.state.request_log.to("/responses")]
     assert [isinstance(body, dict) and body.get("instructions") for body in bodies] == [
         "Be brief.",
         None,
@@ -74,7 +74,7 @@ async def test_pictures_and_words_share_a_conversation(cli: CommandLine, emulato
     assert words_sent(emulator, 1) == ["A fox, please, but [[say wait]].", "wait", "now draw it"]
     changed = await cli.run("image", "--conversation", conversation, "the same in winter", "--size", "1024x1024")
     assert changed.code == 0
-    picture = emulator.state.journal.to("/responses")[2].body
+    picture = emulator.state.request_log.to("/responses")[2].body
     assert isinstance(picture, dict)
     shown = next(item for item in picture["input"] if item.get("type") == "image_generation_call")
     assert len(shown["result"]) > 1000
@@ -341,7 +341,7 @@ not_found: There is no conversation 'conv_x'.
 """,
         }
     )
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
     both = await cli.run("ask", "--conversation", "conv_x", "--continue", "hi")
     assert (both.out, both.code) == ("", 2)
 

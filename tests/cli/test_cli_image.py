@@ -45,7 +45,7 @@ async def test_an_edit_sends_the_images_and_the_mask_and_json_has_the_facts(
     )  # fmt: skip
     facts = json.loads(ran.out)
     assert [picture["path"] for picture in facts["images"]] == [str(tmp_path / "night.png")]
-    body = emulator.state.journal.to("/responses")[0].body
+    body = emulator.state.request_log.to("/responses")[0].body
     tool = body["tools"][0]
     assert tool.pop("input_image_mask")["image_url"].startswith("data:image/png;base64,")
     assert (body["model"], tool) == snapshot(

@@ -31,7 +31,7 @@ Sources:
             code=0,
         )
     )
-    body = emulator.state.journal.to("/responses")[0].body
+    body = emulator.state.request_log.to("/responses")[0].body
     assert body["tools"] == snapshot(
         [{"type": "web_search", "filters": {"allowed_domains": ["docs.databricks.com"]}, "search_context_size": "low"}]
     )
@@ -116,7 +116,7 @@ async def test_what_is_piped_in_belongs_to_the_instruction(
 ) -> None:
     (tmp_path / "app.py").write_text("import os\n", encoding="utf-8")
     await cli.run("edit", "Fix this", "app.py", stdin=b"NameError: x\n")
-    prompt = emulator.state.journal.to("/responses")[0].body["input"][0]["content"][0]["text"]
+    prompt = emulator.state.request_log.to("/responses")[0].body["input"][0]["content"][0]["text"]
     assert prompt.startswith("Fix this\n\nNameError: x\n\nFile: app.py")
 
 

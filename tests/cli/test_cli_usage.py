@@ -204,7 +204,7 @@ answer.]
         ]
     )
     bodies: list[Mapping[str, object]] = [
-        exchange.body for exchange in emulator.state.journal.to("/responses") if isinstance(exchange.body, dict)
+        exchange.body for exchange in emulator.state.request_log.to("/responses") if isinstance(exchange.body, dict)
     ]
     assert [body["max_output_tokens"] for body in bodies] == [40]
 
@@ -225,10 +225,10 @@ budget_exceeded: max_output_tokens 51 is over this server's limit of 50.
         )
     )
     refused = await cli.run("ask", "hi", "--extra", '{"max_output_tokens": 51}', **limit)
-    assert (refused.code, emulator.state.journal.to("/responses")) == (7, [])
+    assert (refused.code, emulator.state.request_log.to("/responses")) == (7, [])
     allowed = await cli.run("ask", "[[say hi]]", **limit)
     assert (allowed.out, allowed.code) == ("hi\n", 0)
-    body = emulator.state.journal.to("/responses")[0].body
+    body = emulator.state.request_log.to("/responses")[0].body
     assert isinstance(body, dict)
     assert body["max_output_tokens"] == 50
 
@@ -236,6 +236,6 @@ budget_exceeded: max_output_tokens 51 is over this server's limit of 50.
 async def test_a_budget_that_cannot_be_looked_up_refuses(cli: CommandLine, emulator: RunningEmulator) -> None:
     Path(cli.environ["RESPONSES_MCP_STORE"]).write_bytes(b"no database at all")
     ran = await cli.run("ask", "hi", RESPONSES_MCP_DAILY_TOKEN_BUDGET="1000")
-    assert (ran.out, ran.code, emulator.state.journal.to("/responses")) == ("", 7, [])
+    assert (ran.out, ran.code, emulator.state.request_log.to("/responses")) == ("", 7, [])
     assert "What was spent today cannot be read, so nothing more is spent" in ran.err
     assert (await cli.run("usage")).code == 1

@@ -235,7 +235,7 @@ enabled = false
     environ = {**env, "HOME": str(tmp_path), "PATH": npm_path(CODEX_PACKAGE)}
     events = [json.loads(line) for line in (await run_client(command, env=environ, cwd=tmp_path)).splitlines()]
     said = [event["item"]["text"] for event in events if event.get("item", {}).get("type") == "agent_message"]
-    first, second = (exchange.body for exchange in emulator.state.journal.to("/ai-gateway/codex/v1/responses"))
+    first, second = (exchange.body for exchange in emulator.state.request_log.to("/ai-gateway/codex/v1/responses"))
     called = [item for item in second["input"] if item["type"] == "function_call"]
     assert "get_goal gave: " in said[-1]
     assert {call["name"]: call.get("namespace") for call in called} == snapshot(

@@ -325,7 +325,7 @@ async def test_an_app_is_found_by_name_and_answers_under_its_own_address(
     assert answer.output_text == "Hi"
     streamed = await client.post(app["url"] + "/invocations", json=said("[[say Hi]]") | {"stream": True})
     assert chunks(streamed)[-1]["type"] == "response.output_item.done"
-    assert [exchange.path for exchange in running.state.journal.to("responses")] == ["/apps/my-agent/responses"]
+    assert [exchange.path for exchange in running.state.request_log.to("responses")] == ["/apps/my-agent/responses"]
 
 
 async def test_an_app_sends_personal_tokens_to_the_sign_in_page(

@@ -329,7 +329,7 @@ async def test_an_engine_that_fails_says_so_in_the_stream_and_as_a_status(http: 
 
 async def test_every_request_is_in_the_journal(official: AsyncOpenAI, emulator: RunningEmulator) -> None:
     await official.chat.completions.create(model=CLAUDE, messages=asked("Hi"))
-    (exchange,) = emulator.state.journal.exchanges
+    (exchange,) = emulator.state.request_log.exchanges
     assert (exchange.path, exchange.body["model"], exchange.status) == (CHAT, CLAUDE, 200)
 
 

@@ -58,7 +58,7 @@ async def test_requests_made_up_from_the_document_are_answered_or_refused_by_it(
     command += ["--phases", "fuzzing", "--checks", ",".join(CHECKS), "--suppress-health-check", "all"]
     result = await anyio.run_process(command, check=False, stdin=subprocess.DEVNULL, cwd=tmp_path)
     assert result.returncode == 0, result.stdout.decode()
-    statuses = {exchange.status for exchange in emulator.state.journal.exchanges}
+    statuses = {exchange.status for exchange in emulator.state.request_log.exchanges}
     assert {200, 400} <= statuses <= {200, 400, 404}
 
 

@@ -50,7 +50,7 @@ async def test_native_responses_know_models_by_both_names(
         last = [event async for event in stream][-1]
     openai_spec.validate_response(whole.to_dict(mode="json"))
     assert (whole.output_text, last.type) == ("Hi", "response.completed")
-    assert {exchange.path for exchange in emulator.state.journal.exchanges} == {f"{base}/responses"}
+    assert {exchange.path for exchange in emulator.state.request_log.exchanges} == {f"{base}/responses"}
 
 
 async def test_only_the_codex_path_takes_store_false(http: httpx.AsyncClient) -> None:
@@ -174,9 +174,9 @@ async def test_tags_are_in_the_journal_and_have_to_be_json(http: httpx.AsyncClie
     tags = [json.dumps({"team": "search"}), "team=search", '["team"]', '{"team": 1}']
     statuses = [(await http.post(f"{NATIVE}/responses", json=body, headers={name: tag})).status_code for tag in tags]
     assert statuses == [200, 400, 400, 400]
-    assert emulator.state.journal.exchanges[0].request_tags == {"team": "search"}
+    assert emulator.state.request_log.exchanges[0].request_tags == {"team": "search"}
     await http.post(f"{NATIVE}/responses", json=body)
-    assert emulator.state.journal.exchanges[-1].request_tags is None
+    assert emulator.state.request_log.exchanges[-1].request_tags is None
 
 
 async def test_a_workspace_without_a_gateway_answers_501_on_all_its_paths(

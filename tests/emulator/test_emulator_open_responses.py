@@ -58,7 +58,7 @@ async def test_the_official_client_is_answered_by_every_maker_whole_and_streamed
     for event in events:
         openai_spec.validate_event(event.to_dict(mode="json"))
     assert (whole.output_text, events[-1].type) == ("Hello", "response.completed")
-    assert [exchange.path for exchange in emulator.state.journal.exchanges] == [OPEN, OPEN]
+    assert [exchange.path for exchange in emulator.state.request_log.exchanges] == [OPEN, OPEN]
 
 
 REFUSED: dict[str, dict[str, Any]] = {

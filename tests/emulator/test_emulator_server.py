@@ -67,7 +67,7 @@ def client_of(emulator: RunningEmulator) -> httpx.AsyncClient:
 async def test_the_journal_keeps_what_was_received_without_credentials(emulator: RunningEmulator) -> None:
     async with client_of(emulator) as client:
         await client.post(f"{RESPONSES}?o=1", json={**BODY, "stream": False}, headers={"x-mine": "1", "cookie": "c"})
-    (exchange,) = emulator.state.journal.exchanges
+    (exchange,) = emulator.state.request_log.exchanges
     assert (exchange.number, exchange.method, exchange.path, exchange.query) == (1, "POST", RESPONSES, "o=1")
     assert (exchange.body, exchange.status, exchange.complete) == ({**BODY, "stream": False}, 200, True)
     assert exchange.headers["x-mine"] == "1"
@@ -85,7 +85,7 @@ async def test_a_client_that_leaves_in_the_stream_is_noticed_and_the_engine_let_
                 async for line in response.aiter_lines():
                     if "output_text.delta" in line:
                         break
-            (exchange,) = emulator.state.journal.to("/responses")
+            (exchange,) = emulator.state.request_log.to("/responses")
             await exchange.disconnected.wait()
             await engine.left.wait()
             await exchange.finished.wait()
@@ -99,7 +99,7 @@ async def test_a_client_that_leaves_before_the_answer_is_noticed(emulator: Runni
         async with client_of(emulator) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: client.post(RESPONSES, json={**BODY, "stream": stream}))
             with anyio.fail_after(DEADLINE_SECONDS):
-                exchange = await emulator.state.journal.wait_for()
+                exchange = await emulator.state.request_log.wait_for()
             tasks.cancel_scope.cancel()
         with anyio.fail_after(DEADLINE_SECONDS):
             await exchange.disconnected.wait()
@@ -110,7 +110,7 @@ async def test_an_answer_is_held_at_the_event_asked_for_until_it_is_released(emu
         with emulator.state.hold(after_events=3) as hold, anyio.fail_after(DEADLINE_SECONDS):
             async with client.stream("POST", RESPONSES, json=BODY) as response:
                 await hold.reached.wait()
-                (exchange,) = emulator.state.journal.to("/responses")
+                (exchange,) = emulator.state.request_log.to("/responses")
                 assert exchange.events_sent == 3
                 hold.release()
                 text = "".join([part async for part in response.aiter_text()])
@@ -122,7 +122,7 @@ async def test_the_nth_request_can_be_awaited(emulator: RunningEmulator) -> None
         tasks.start_soon(lambda: client.post(RESPONSES, json={**BODY, "input": "one"}))
         tasks.start_soon(lambda: client.post(RESPONSES, json={**BODY, "input": "two"}))
         with anyio.fail_after(DEADLINE_SECONDS):
-            second = await emulator.state.journal.wait_for(2)
+            second = await emulator.state.request_log.wait_for(2)
     assert second.number == 2
 
 
@@ -140,7 +140,7 @@ async def test_it_leaves_with_streams_open() -> None:
             client = client_of(emulator)
             tasks.start_soon(read, client)
             with anyio.fail_after(DEADLINE_SECONDS):
-                await emulator.state.journal.wait_for()
+                await emulator.state.request_log.wait_for()
         with anyio.fail_after(DEADLINE_SECONDS):
             await ended.wait()
         await client.aclose()

@@ -198,7 +198,7 @@ async def test_secrets_of_an_mcp_tool_are_neither_answered_nor_journalled_as_hea
     tool = {**DOCS, "authorization": "s3cret", "headers": {"x-key": "s3cret"}}
     response = await post(tools=[tool])
     assert "s3cret" not in response.text
-    (exchange,) = emulator.state.journal.to("/responses")
+    (exchange,) = emulator.state.request_log.to("/responses")
     assert exchange.body["tools"] == [tool]
     assert emulator.token not in str(exchange.headers)
 

@@ -49,7 +49,7 @@ async def test_models_are_completed_from_one_request_for_the_list_of_endpoints(
     serving = {"databricks-gpt-5", "databricks-gpt-5-5-pro", "my-openai-external"}
     assert serving <= set(every) < set(emulator.state.endpoints)
     assert not [name for name in every if "embedding" in name or "bge" in name]
-    assert len(emulator.state.journal.to(LISTING)) == 1
+    assert len(emulator.state.request_log.to(LISTING)) == 1
 
 
 async def test_only_models_that_generate_images_are_suggested_for_images(connect: Connect, era: str) -> None:
@@ -66,7 +66,7 @@ async def test_constant_values_are_suggested_without_a_workspace(connect: Connec
         assert await values(host, "illustrate", "quality") == ["auto", "low", "medium", "high", "xhigh", "max"]
         assert await values(host, "illustrate", "style", "draw") == ["line drawing"]
         assert await values(host, "review_diff", "focus", "sec") == ["security"]
-    assert emulator.state.journal.to(LISTING) == []
+    assert emulator.state.request_log.to(LISTING) == []
 
 
 def test_values_that_begin_with_the_typed_text_come_before_values_that_contain_it() -> None:
@@ -101,7 +101,7 @@ async def test_a_failing_workspace_gives_no_error_and_no_request_for_each_keystr
     async with connect(era, environ={"DATABRICKS_HOST": emulator.host, "DATABRICKS_TOKEN": "wrong"}) as host:
         for typed in ("", "d", "da"):
             assert await values(host, "second_opinion", "model", typed) == []
-    assert len(emulator.state.journal.to(LISTING)) == 1
+    assert len(emulator.state.request_log.to(LISTING)) == 1
 
 
 async def test_a_malformed_list_of_endpoints_gives_no_error() -> None:
@@ -134,7 +134,7 @@ async def test_the_endpoints_of_a_slow_workspace_are_suggested_at_the_next_keyst
             assert asked.is_set()
             released.set()
         assert "databricks-gpt-5" in await _models(bridge)
-    assert len(emulator.state.journal.to(LISTING)) == 1
+    assert len(emulator.state.request_log.to(LISTING)) == 1
 
 
 async def test_a_source_that_hangs_or_fails_gives_no_suggestion(

@@ -354,7 +354,7 @@ async def test_an_interruption_in_claude_code_cancels_the_request_to_the_workspa
             await session.prompt("Ask.")
             await hold.reached.wait()
             await session.interrupt()
-            await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+            await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
         await session.until("result")
         await session.prompt("Ask again.")
         assert (await session.until("result"))["result"] == LAST_WORDS
@@ -378,8 +378,8 @@ async def test_claude_code_cancels_the_request_to_the_workspace_when_its_time_fo
     with anyio.fail_after(DEADLINE_SECONDS), emulator.state.hold(after_events=3) as hold:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(converse)
-            first = await emulator.state.journal.wait_for(1)
-            await emulator.state.journal.wait_for(2)
+            first = await emulator.state.request_log.wait_for(1)
+            await emulator.state.request_log.wait_for(2)
             # The second call is running, on the same server: it was not its end that cut the first.
             await first.disconnected.wait()
             hold.release()

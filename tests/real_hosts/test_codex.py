@@ -142,7 +142,7 @@ async def test_codex_exec_refuses_tools_that_write_or_cost_until_they_are_approv
     results, _ = await codex.converse(ToolCall(ASK, {"prompt": "Hello."}), ToolCall(LIST))
     assert codex.seen(results)[0] == snapshot(["MCP tool call requires approval, but approval policy is never"])
     assert codex.seen(results)[1]["models"]
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
 
 
 async def test_codex_hands_its_model_answers_the_paths_of_pictures_and_failures(codex: Codex) -> None:
@@ -340,7 +340,7 @@ async def test_an_interruption_in_codex_cancels_the_request_to_the_workspace_and
             turn = await app.start_turn("Ask.")
             await hold.reached.wait()
             await app.call("turn/interrupt", threadId=app.thread, turnId=turn)
-            await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+            await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
         again = await app.start_turn("Ask again.")
         assert await app.end_of_turn(again) == "completed"
     stopped, answer = codex.seen(tool_results(codex.model.requests[-1]))
@@ -354,7 +354,7 @@ async def test_codex_cancels_the_request_to_the_workspace_when_its_time_for_a_ca
     await codex.add(APPROVED, "tool_timeout_sec = 2")
     with emulator.state.hold(after_events=3):
         [result], _ = await codex.converse(ToolCall(ASK, {"prompt": "Hi"}))
-        await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+        await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
     assert codex.seen([result]) == snapshot(
         [
             [

@@ -324,8 +324,8 @@ async def test_opencode_cancels_the_request_to_the_workspace_when_it_gives_a_cal
     with anyio.fail_after(DEADLINE_SECONDS), emulator.state.hold(after_events=3) as hold:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(converse)
-            first = await emulator.state.journal.wait_for(1)
-            await emulator.state.journal.wait_for(2)
+            first = await emulator.state.request_log.wait_for(1)
+            await emulator.state.request_log.wait_for(2)
             # The second call is running, on the same server: it was not its end that cut the first.
             await first.disconnected.wait()
             hold.release()

@@ -195,7 +195,7 @@ def assembled(events: list[Any], reader: Reader | None) -> Outcome:
     assert assembler.tail is not None
     partial = PartialResponse()
     partial.add(assembler, "m")
-    to_json(partial.facts())
+    to_json(partial.structured())
     return outcome
 
 
@@ -205,7 +205,7 @@ def usable(outcome: Outcome) -> None:
     to_json(outcome.as_dict(), inf_nan_mode="constants")
     json.dumps(outcome.as_dict(), allow_nan=False).encode()
     to_json(outcome.merge(outcome).as_dict())
-    to_json(read(outcome).facts())
+    to_json(read(outcome).structured())
     again = replayable(outcome.items)
     json.dumps(again, allow_nan=False)
     assert all(isinstance(item.get("id", ""), str) for item in again)

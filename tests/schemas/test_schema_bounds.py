@@ -109,4 +109,4 @@ async def test_a_tool_whose_schema_is_too_large_is_refused_before_a_request(
         _, facts, failed = await host.call("ask_databricks_model", prompt="Hello", **arguments)
     assert (failed, facts["error"]["code"]) == (True, "invalid_argument")
     assert f"{'extra.' if argument == 'extra' else ''}tools[0]: it " in facts["error"]["message"]
-    assert not list(emulator.state.journal.to("/responses"))
+    assert not list(emulator.state.request_log.to("/responses"))

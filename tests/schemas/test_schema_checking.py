@@ -93,7 +93,7 @@ async def test_an_unusable_schema_is_refused_before_a_billed_request(
         content, facts, failed = await host.call(ASK, prompt="x", output_schema=schema)
     assert (failed, facts["error"]["code"]) == (True, "invalid_argument")
     assert told in content[0].text
-    assert not list(emulator.state.journal.to("/responses"))
+    assert not list(emulator.state.request_log.to("/responses"))
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def env(emulator: RunningEmulator, tmp_path: Path, **more: str) -> dict[str, str
 
 def user_messages(emulator: RunningEmulator) -> list[str]:
     """Return the user's messages in the newest request."""
-    body = emulator.state.journal.to("/responses")[-1].body
+    body = emulator.state.request_log.to("/responses")[-1].body
     return [item["content"][0]["text"] for item in body["input"] if item.get("role") == "user"]
 
 
@@ -95,7 +95,7 @@ async def test_a_conversation_is_continued_by_another_process_after_the_first_ha
         second = await host.call(ASK, prompt="Two", conversation_id=first["conversation_id"])
     assert second["conversation_id"] == first["conversation_id"]
     assert user_messages(emulator) == ["One", "Two"]
-    kinds = [item["type"] for item in emulator.state.journal.to("/responses")[-1].body["input"]]
+    kinds = [item["type"] for item in emulator.state.request_log.to("/responses")[-1].body["input"]]
     assert kinds == ["message", "reasoning", "message", "message"]
 
 
@@ -117,7 +117,7 @@ async def test_a_running_call_whose_process_ended_is_interrupted_and_not_repeate
                     await (await start_host(other)).wait_for_text(running["response_id"])
             await host.end(how)
             with anyio.fail_after(DEADLINE_SECONDS):
-                await emulator.state.journal.to("/responses")[0].disconnected.wait()
+                await emulator.state.request_log.to("/responses")[0].disconnected.wait()
     if how == "SIGKILL":
         _let_time_pass(tmp_path)
     async with server(env(emulator, tmp_path)) as raw:
@@ -127,7 +127,7 @@ async def test_a_running_call_whose_process_ended_is_interrupted_and_not_repeate
     assert found["status"] == again["status"] == "interrupted"
     assert found["text"].startswith("word1")
     assert again["text"] == found["text"]
-    assert len(emulator.state.journal.to("/responses")) == 1
+    assert len(emulator.state.request_log.to("/responses")) == 1
 
 
 def _let_time_pass(tmp_path: Path) -> None:
@@ -205,17 +205,17 @@ async def test_a_killed_server_loses_no_answered_turn_and_no_call_is_billed_twic
                     except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, OSError):
                         pass
             _let_time_pass(tmp_path)
-            before = len(emulator.state.journal.to("/responses"))
+            before = len(emulator.state.request_log.to("/responses"))
             async with server(env(emulator, tmp_path)) as raw:
                 host = await start_host(raw)
                 named = {"conversation_id": conversation_id} if answered and conversation_id else {}
                 facts = await host.call(
                     ASK, prompt=f"Turn {asked} [[say yes]]", idempotency_key=f"key {asked}", **named
                 )
-                bodies = [exchange.body for exchange in emulator.state.journal.to("/responses")[:before]]
+                bodies = [exchange.body for exchange in emulator.state.request_log.to("/responses")[:before]]
                 if any(body is not None and f"Turn {asked} " in str(body["input"][-1]) for body in bodies):
                     # A request that was sent is not sent again.
-                    assert len(emulator.state.journal.to("/responses")) == before
+                    assert len(emulator.state.request_log.to("/responses")) == before
                 conversation_id = facts.get("conversation_id", conversation_id)
     async with server(env(emulator, tmp_path)) as raw:
         host = await start_host(raw)

@@ -72,7 +72,7 @@ async def test_nobody_is_answered_without_the_token(emulator: RunningEmulator, t
     assert right.status_code == 200
     assert TOKEN not in serving.printed
     assert "RESPONSES_MCP_HTTP_TOKEN" in serving.printed
-    assert not list(emulator.state.journal.to("/responses"))
+    assert not list(emulator.state.request_log.to("/responses"))
 
 
 async def test_each_start_has_a_token_of_its_own(emulator: RunningEmulator, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_a_page_that_rebinds_its_name_is_refused_on_every_address(
         "page without origin": 403,
         "modern foreign host": 421,
     }
-    assert not list(emulator.state.journal.to("/responses"))
+    assert not list(emulator.state.request_log.to("/responses"))
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:8000", "example.com:80", "127.0.0.1", "127.0.0.1:99999", "[::]:80"])

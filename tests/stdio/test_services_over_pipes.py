@@ -78,7 +78,7 @@ async def test_an_mcp_service_is_found_in_the_list_and_used(
     assert [item["server_label"] for item in facts["output"] if item["type"] == "mcp_call"] == [
         "mcp-services__system__ai__dbsql"
     ]
-    (tool,) = emulator.state.journal.to("/responses")[0].body["tools"]
+    (tool,) = emulator.state.request_log.to("/responses")[0].body["tools"]
     assert tool["server_url"] == f"{emulator.host}/ai-gateway/mcp-services/system.ai.dbsql"
 
 
@@ -94,7 +94,8 @@ async def test_a_model_without_web_search_searches_by_the_service(
     assert facts["sources"] == ["https://example.com/1?q=Who+won%3F", "https://example.com/2?q=Who+won%3F"]
     assert "Searched by system.ai.web_search" in content[0].text
     assert "pending_calls" not in facts
-    called = [exchange.body for exchange in emulator.state.journal.to("/ai-gateway/mcp-services/system.ai.web_search")]
+    path = "/ai-gateway/mcp-services/system.ai.web_search"
+    called = [exchange.body for exchange in emulator.state.request_log.to(path)]
     assert [body["params"]["name"] for body in called if body["method"] == "tools/call"] == ["web_search"]
 
 

@@ -65,7 +65,7 @@ async def test_cancelling_a_call_closes_the_upstream_connection_and_the_server_k
             await raw.send({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call})
             await hold.reached.wait()
             await raw.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}})
-            await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+            await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
         answer = await raw.ask(8, "tools/call", name=ASK, arguments={"prompt": "[[say still here]]"})
     assert answer["result"]["structuredContent"]["text"] == "still here"
 
@@ -85,7 +85,7 @@ async def test_the_end_of_stdin_ends_the_process_and_its_running_call(
             await raw.process.stdin.aclose()
             assert await raw.process.wait() == 0
             if busy:
-                await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+                await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without asking")
@@ -101,7 +101,7 @@ async def test_a_signal_ends_the_process_during_a_call(
             await hold.reached.wait()
             raw.process.send_signal(number)
             assert await raw.process.wait() == 128 + number
-            await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+            await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
         assert "Traceback" not in await stderr_of(raw)
 
 

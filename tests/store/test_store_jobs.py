@@ -13,7 +13,11 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_job_is_read_as_it_was_written(store: Store) -> None:
     ended = a_job(
-        status="failed", updated_at=9.5, conversation_id="conv-1", facts={"text": "so far \ud800\0"}, lead="It failed."
+        status="failed",
+        updated_at=9.5,
+        conversation_id="conv-1",
+        structured={"text": "so far \ud800\0"},
+        preamble="It failed.",
     )
     await store.put_job(a_job())
     assert await store.job("job-1") == a_job()
@@ -40,12 +44,12 @@ async def test_a_new_job_may_be_stored_with_a_cancellation_request(store: Store)
 
 
 async def test_a_heartbeat_updates_the_time_and_the_facts_of_a_job(store: Store) -> None:
-    await store.put_job(a_job(facts={"text": "a"}))
+    await store.put_job(a_job(structured={"text": "a"}))
 
     assert not await store.beat_job("job-1", 2.0, None)
-    assert await store.job("job-1") == a_job(updated_at=2.0, facts={"text": "a"})
+    assert await store.job("job-1") == a_job(updated_at=2.0, structured={"text": "a"})
     assert not await store.beat_job("job-1", 3.0, {"text": "ab"})
-    assert await store.job("job-1") == a_job(updated_at=3.0, facts={"text": "ab"})
+    assert await store.job("job-1") == a_job(updated_at=3.0, structured={"text": "ab"})
 
 
 async def test_a_heartbeat_returns_whether_cancellation_was_requested(store: Store) -> None:
@@ -61,7 +65,7 @@ async def test_a_heartbeat_returns_whether_cancellation_was_requested(store: Sto
 
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
 async def test_a_heartbeat_does_not_change_an_ended_job(store: Store, status: str) -> None:
-    ended = a_job(status=status, updated_at=5.0, facts={"text": "all"})
+    ended = a_job(status=status, updated_at=5.0, structured={"text": "all"})
     await store.put_job(ended)
 
     await store.beat_job("job-1", 6.0, {"text": "late"})

@@ -60,7 +60,7 @@ async def test_a_file_of_secrets_is_not_sent_and_the_refusal_names_the_setting_t
             _, facts, failed = await host.call(tool, **words, **{argument: [str(secret)]})
         assert (failed, facts["error"]["code"]) == (True, "permission_denied")
         assert "RESPONSES_MCP_ALLOW_SECRET_FILES" in facts["error"]["hint"]
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
     async with connect(allow_secret_files=True) as host:
         _, facts, failed = await host.call(tool, **words, **{argument: [str(secret)]})
     assert not failed, facts

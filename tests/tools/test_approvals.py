@@ -31,7 +31,7 @@ CONTINUE = "continue_databricks_model"
 
 
 def requests(emulator: RunningEmulator) -> list[Any]:
-    return [exchange.body for exchange in emulator.state.journal.to("/responses")]
+    return [exchange.body for exchange in emulator.state.request_log.to("/responses")]
 
 
 def decisions(body: Any) -> list[bool]:

@@ -56,7 +56,7 @@ async def test_no_optional_argument_takes_the_word_null_for_a_value(
         _, other, _ = await host.call(ASK, prompt="[[say another]]", **optional)
         _, plain, _ = await host.call(ASK, prompt="[[say plain]]")
     assert (failed, facts["text"], other["text"]) == (False, "plain", "another")
-    first, _, last = (exchange.body for exchange in emulator.state.journal.to("/responses"))
+    first, _, last = (exchange.body for exchange in emulator.state.request_log.to("/responses"))
     assert first == last
     assert facts.keys() == plain.keys()
 
@@ -68,7 +68,7 @@ async def test_a_text_that_looks_like_json_is_sent_as_it_was_written(
     async with connect(era) as host:
         _, facts, failed = await host.call(ASK, prompt=text, instructions=text)
     assert (failed, facts["status"]) == (False, "completed")
-    (sent,) = (exchange.body for exchange in emulator.state.journal.exchanges)
+    (sent,) = (exchange.body for exchange in emulator.state.request_log.exchanges)
     assert sent["instructions"] == text
     assert sent["input"] == [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}]
 
@@ -79,6 +79,6 @@ async def test_an_object_or_an_array_may_come_as_json_in_a_text(connect: Connect
             ASK, prompt="[[say x]]", extra='{"metadata": {"a": "b"}}', images=json.dumps([PIXEL, PIXEL])
         )
     assert (failed, facts["status"]) == (False, "completed")
-    (sent,) = (exchange.body for exchange in emulator.state.journal.to("/responses"))
+    (sent,) = (exchange.body for exchange in emulator.state.request_log.to("/responses"))
     assert sent["metadata"] == {"a": "b"}
     assert [part["type"] for part in sent["input"][0]["content"]] == ["input_text", "input_image", "input_image"]

@@ -61,7 +61,7 @@ async def test_every_argument_reaches_the_request(connect: Connect, emulator: Ru
             top_p=0.5,
             extra={"metadata": {"team": "x"}, "reasoning": {"summary": "auto"}},
         )
-    assert emulator.state.journal.to("/responses")[0].body == snapshot(
+    assert emulator.state.request_log.to("/responses")[0].body == snapshot(
         {
             "model": "databricks-gpt-5-1",
             "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
@@ -84,7 +84,7 @@ async def test_files_stand_in_the_prompt_with_their_names_and_lines(
     (tmp_path / "a.py").write_text("one\ntwo\nthree\nfour\n", encoding="utf-8")
     async with connect() as host:
         await host.call(ASK, prompt="Explain.", files=[f"{tmp_path}/a.py:2-3"])
-    sent = emulator.state.journal.to("/responses")[0].body["input"][0]["content"]
+    sent = emulator.state.request_log.to("/responses")[0].body["input"][0]["content"]
     assert len(sent) == 1
     text = sent[0]["text"]
     assert text.startswith("Explain.")
@@ -103,7 +103,7 @@ async def test_images_are_sent_inline_in_their_order(
             ASK, prompt="What is this?", images=[str(tmp_path / "red.png"), str(tmp_path / "blue.jpg")]
         )
     assert not failed
-    content = emulator.state.journal.to("/responses")[0].body["input"][0]["content"]
+    content = emulator.state.request_log.to("/responses")[0].body["input"][0]["content"]
     assert [part["type"] for part in content] == ["input_text", "input_image", "input_image"]
     assert [part["image_url"].partition(";")[0] for part in content[1:]] == ["data:image/png", "data:image/jpeg"]
 
@@ -233,7 +233,7 @@ async def test_a_host_that_cancels_closes_the_upstream_connection(
                 tasks.start_soon(lambda: host.call(ASK, prompt="Hi"))
                 await hold.reached.wait()
                 tasks.cancel_scope.cancel()
-            await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+            await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
             hold.release()
             _, facts, failed = await host.call(ASK, prompt="[[say still here]]")
     assert (failed, facts["text"]) == (False, "still here")

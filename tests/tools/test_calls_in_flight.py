@@ -59,7 +59,7 @@ class HoldingUser(User):
 
 
 def requests(emulator: RunningEmulator) -> int:
-    return len(emulator.state.journal.to("/responses"))
+    return len(emulator.state.request_log.to("/responses"))
 
 
 async def cancelled_when(reached: anyio.Event, host: Host, tool: str, **arguments: Any) -> None:
@@ -265,7 +265,7 @@ async def test_a_call_that_its_host_cancelled_after_the_model_began_is_kept_unde
         if received == "images":
             arguments = {**WORDS, "prompt": "Draw a cat.", "tools": [{"type": "image_generation"}]}
             await host.call(ASK, **{**arguments, "idempotency_key": "other"})
-            after_events = emulator.state.journal.to("/responses")[0].events_sent - 2
+            after_events = emulator.state.request_log.to("/responses")[0].events_sent - 2
         before = requests(emulator)
         with emulator.state.hold(after_events):
             has_come = anyio.Event()
@@ -273,7 +273,7 @@ async def test_a_call_that_its_host_cancelled_after_the_model_began_is_kept_unde
                 watching.start_soon(set_when_stored, tmp_path, received, has_come)
                 await cancelled_when(has_come, host, ASK, **arguments)
             with anyio.fail_after(DEADLINE_SECONDS):
-                await emulator.state.journal.to("/responses")[before].disconnected.wait()
+                await emulator.state.request_log.to("/responses")[before].disconnected.wait()
         facts = await ended(host, ASK, **arguments)
     assert facts["status"] == "cancelled"
     assert facts[received]
@@ -302,7 +302,7 @@ async def test_a_task_that_was_cancelled_before_the_model_began_frees_its_key_an
             arguments = {**WORDS, "idempotency_key": f"after {after_events}"}
             with emulator.state.hold(after_events):
                 task_id = await host.start(ASK, **arguments)
-                await emulator.state.journal.wait_for(before + 1)
+                await emulator.state.request_log.wait_for(before + 1)
                 if after_events:
                     while "word" not in (await host.get(task_id)).get("statusMessage", ""):
                         pass

@@ -77,7 +77,7 @@ async def test_the_whole_conversation_goes_along_with_each_turn(connect: Connect
             CONTINUE, conversation_id=conversation, outputs=[{"call_id": pending["call_id"], "output": "22 degrees"}]
         )
         await host.call(ASK, prompt="And in words?", conversation_id=conversation)
-    first, second, third = (exchange.body for exchange in emulator.state.journal.to("/responses"))
+    first, second, third = (exchange.body for exchange in emulator.state.request_log.to("/responses"))
     assert second["input"][: len(first["input"])] == first["input"]
     assert third["input"][: len(second["input"])] == second["input"]
     assert [item["type"] for item in third["input"]] == [
@@ -119,7 +119,7 @@ async def test_wrong_outputs_are_refused_by_name_and_nothing_is_sent(
     assert facts["error"]["code"] == "invalid_argument"
     assert "no call 'call_foreign' is waiting" in content[0].text
     assert f"call {pending['call_id']!r}" in content[0].text
-    assert len(emulator.state.journal.to("/responses")) == 2
+    assert len(emulator.state.request_log.to("/responses")) == 2
     assert not worked
     assert "22" in later["text"]
 
@@ -184,7 +184,7 @@ async def test_wrong_tools_are_told_by_their_place_before_anything_is_sent(
     assert failed
     assert facts["error"]["code"] == code
     assert words in content[0].text
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
 
 
 async def test_a_tool_type_that_a_model_refuses_is_sent_and_the_refusal_explained(
@@ -201,7 +201,7 @@ async def test_a_tool_type_that_a_model_refuses_is_sent_and_the_refusal_explaine
             assert (facts["error"]["code"], facts["error"]["status"]) == ("unsupported_by_model", 400)
             assert "file_search" in content[0].text
             assert "function, custom" in facts["error"]["hint"]
-            assert emulator.state.journal.to(path)[-1].body["tools"] == [tool]
+            assert emulator.state.request_log.to(path)[-1].body["tools"] == [tool]
 
 
 async def test_what_is_documented_as_refused_is_sent_where_a_setting_says_so(
@@ -211,7 +211,7 @@ async def test_what_is_documented_as_refused_is_sent_where_a_setting_says_so(
         async with connect(check_parameters=checked) as host:
             _, facts, failed = await host.call(ASK, prompt="Hi", extra={"store": True})
         assert (failed, facts["error"]["code"]) == (True, "unsupported_by_model")
-        bodies = [exchange.body for exchange in emulator.state.journal.to("/responses")]
+        bodies = [exchange.body for exchange in emulator.state.request_log.to("/responses")]
         assert [body["store"] for body in bodies] == [True] * sent
 
 
@@ -220,7 +220,7 @@ async def test_an_unknown_tool_type_passes_to_an_external_model(connect: Connect
     tool = {"type": "code_interpreter", "container": {"type": "auto"}}
     async with connect() as host:
         await host.call(ASK, prompt="[[no tools]] Hi", model=external, tools=[tool])
-    assert emulator.state.journal.to("/responses")[0].body["tools"] == [tool]
+    assert emulator.state.request_log.to("/responses")[0].body["tools"] == [tool]
 
 
 async def test_tool_parameters_reach_the_request(connect: Connect, emulator: RunningEmulator) -> None:
@@ -233,7 +233,7 @@ async def test_tool_parameters_reach_the_request(connect: Connect, emulator: Run
             parallel_tool_calls=False,
             max_tool_calls=3,
         )
-    body = emulator.state.journal.to("/responses")[0].body
+    body = emulator.state.request_log.to("/responses")[0].body
     assert {key: body[key] for key in ("tools", "tool_choice", "parallel_tool_calls", "max_tool_calls")} == {
         "tools": [WEATHER],
         "tool_choice": {"type": "function", "name": "get_weather"},
@@ -256,7 +256,7 @@ async def test_an_answer_that_fits_a_schema_is_a_value(connect: Connect, emulato
     assert not failed
     assert facts["parsed"] == json.loads(facts["text"])
     assert content[0].text == facts["text"]
-    assert emulator.state.journal.to("/responses")[0].body["text"] == snapshot(
+    assert emulator.state.request_log.to("/responses")[0].body["text"] == snapshot(
         {
             "format": {
                 "type": "json_schema",
@@ -291,7 +291,7 @@ async def test_a_choice_of_tool_holds_for_the_turn_that_made_it(connect: Connect
         outputs = [{"call_id": facts["pending_calls"][0]["call_id"], "output": "22"}]
         _, answered, _ = await host.call(CONTINUE, conversation_id=facts["conversation_id"], outputs=outputs)
     assert "pending_calls" not in answered
-    first, second = emulator.state.journal.to("/responses")
+    first, second = emulator.state.request_log.to("/responses")
     assert (first.body["tool_choice"], second.body.get("tool_choice")) == ("required", None)
 
 

@@ -40,7 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def asked(emulator: RunningEmulator) -> list[tuple[str, Any]]:
     """Path and body of the requests to models."""
-    return [(e.path, e.body) for e in emulator.state.journal.exchanges if e.method == "POST"]
+    return [(e.path, e.body) for e in emulator.state.request_log.exchanges if e.method == "POST"]
 
 
 def shape(part: dict[str, Any]) -> Any:

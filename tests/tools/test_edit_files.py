@@ -271,7 +271,7 @@ async def test_what_cannot_be_edited_is_refused_before_anything_is_sent(
     async with connect(max_file_bytes=1000) as host:
         _, facts, failed = await host.call(EDIT, instruction="x", paths=[str(tmp_path / "file")])
     assert (failed, facts["error"]["code"]) == (True, code)
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
 
 
 async def test_a_diff_that_is_too_long_for_a_host_is_whole_as_a_resource(connect: Connect, source: Path) -> None:
@@ -295,7 +295,7 @@ async def test_an_edit_goes_on_with_what_was_said_before(
             EDIT, instruction="Say more.", paths=[str(source)], conversation_id=asked["conversation_id"]
         )
     assert (failed, edited["conversation_id"]) == (False, asked["conversation_id"])
-    sent = emulator.state.journal.to("/serving-endpoints/responses")[1].body
+    sent = emulator.state.request_log.to("/serving-endpoints/responses")[1].body
     assert [item.get("role") for item in sent["input"]] == ["user", "assistant", "user"]
     assert sent["instructions"] == "Rhyme."
 

@@ -164,7 +164,7 @@ async def test_too_large_is_told_before_anything_is_sent(
     (tmp_path / "big.txt").write_text("x" * 2000, encoding="utf-8")
     error = await error_of(connect, settings={"max_file_bytes": 1000}, prompt="Hi", files=[str(tmp_path / "big.txt")])
     assert error["code"] == "too_large"
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
 
 
 async def test_a_missing_file_is_not_found_by_its_name(connect: Connect, tmp_path: Path) -> None:

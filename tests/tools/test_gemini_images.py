@@ -18,7 +18,7 @@ PATH = "/ai-gateway/gemini/v1beta/models/{}:generateContent"
 
 def asked(emulator: RunningEmulator) -> list[tuple[str, Any]]:
     """Path and body of the requests to models."""
-    return [(e.path, e.body) for e in emulator.state.journal.exchanges if e.method == "POST"]
+    return [(e.path, e.body) for e in emulator.state.request_log.exchanges if e.method == "POST"]
 
 
 @pytest.mark.parametrize("model", [GEMINI, "system.ai.gemini-3-1-flash-image"])

@@ -98,7 +98,7 @@ async def test_what_is_asked_of_the_picture_reaches_the_request_and_nothing_else
             output_compression=50,
             extra={"moderation": "low"},
         )
-    plain, full = (exchange.body for exchange in emulator.state.journal.to("/responses"))
+    plain, full = (exchange.body for exchange in emulator.state.request_log.to("/responses"))
     plain["tools"][0].pop("partial_images", None)
     full["tools"][0].pop("partial_images", None)
     assert plain == {
@@ -157,14 +157,14 @@ async def test_several_pictures_are_asked_for_at_once_and_share_the_budget(
 
             tasks.start_soon(draw)
             # All three have arrived before the first one may go on.
-            await emulator.state.journal.wait_for(3)
+            await emulator.state.request_log.wait_for(3)
             hold.release()
     ((content, facts, failed),) = results
     assert not failed
     assert len(facts["images"]) == 3
     assert [block.type for block in content] == ["text", *["image", "text"] * 3]
     assert sum(len(block.model_dump_json()) for block in content if block.type == "image") <= 60_000
-    one = emulator.state.journal.to("/responses")[0]
+    one = emulator.state.request_log.to("/responses")[0]
     assert one.body["tools"][0]["partial_images"] == 2
     assert {message.partition(":")[0] for _, message in host.progress} == {f"picture {n} of 3" for n in (1, 2, 3)}
 
@@ -199,7 +199,7 @@ async def test_reference_images_and_a_mask_go_along_for_an_edit(
             DRAW, prompt="Make it blue", images=[str(tmp_path / "base.png")], mask=str(tmp_path / "mask.png")
         )
     assert not failed
-    body = emulator.state.journal.to("/responses")[0].body
+    body = emulator.state.request_log.to("/responses")[0].body
     assert [part["type"] for part in body["input"][0]["content"]] == ["input_text", "input_image"]
     mask = body["tools"][0]["input_image_mask"]["image_url"]
     assert base64.b64decode(mask.partition(",")[2]) == (tmp_path / "mask.png").read_bytes()
@@ -253,7 +253,7 @@ async def test_save_to_leads_nowhere_else_and_that_is_told_before_anything_is_pa
         True,
         "invalid_argument" if save_to.startswith("x") else "permission_denied",
     )
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
     assert [p.name for p in tmp_path.rglob("*.png")] == []
     assert not (project / ".git").exists()
 
@@ -349,7 +349,7 @@ async def test_a_gif_has_frames_and_no_previews(connect: Connect, emulator: Runn
         assert (drawn.format, drawn.n_frames, drawn.info["duration"]) == ("GIF", 4, 90)
     assert resource.mime_type == "image/gif"
     assert [block.type for block in content] == ["text", "image", "text"]
-    (request,) = emulator.state.journal.to("/responses")
+    (request,) = emulator.state.request_log.to("/responses")
     assert "partial_images" not in request.body["tools"][0]
 
 

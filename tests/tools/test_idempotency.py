@@ -29,7 +29,7 @@ SOON = 0.05
 
 
 def requests(emulator: RunningEmulator) -> int:
-    return len(emulator.state.journal.to("/responses"))
+    return len(emulator.state.request_log.to("/responses"))
 
 
 async def ended(host: Host, **arguments: Any) -> tuple[list[Any], dict[str, Any], bool]:
@@ -189,7 +189,7 @@ async def test_a_call_that_the_workspace_refused_frees_its_key_also_after_a_hand
         with settable_clock() as clock:
             _, running, _ = await host.call(ASK, **late)
             assert running["status"] == "running"
-            await emulator.state.journal.wait_for(3)
+            await emulator.state.request_log.wait_for(3)
             clock.advance(DEADLINE_SECONDS)
             # Under the clock set forward: outside of it the delay would last as long as it says.
             with anyio.fail_after(DEADLINE_SECONDS):
@@ -218,7 +218,7 @@ async def test_a_call_that_its_host_cancelled_before_the_model_began_frees_its_k
                     await hold.reached.wait()
                 tasks.cancel_scope.cancel()
             with anyio.fail_after(DEADLINE_SECONDS):
-                await emulator.state.journal.to("/responses")[0].disconnected.wait()
+                await emulator.state.request_log.to("/responses")[0].disconnected.wait()
         _, facts, failed = await ended(host, **KEYED)
     assert not failed
     assert facts["text"].endswith("word20")

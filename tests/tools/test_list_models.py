@@ -73,4 +73,4 @@ async def test_the_listing_is_asked_for_once_in_a_while_not_on_every_call(
     async with connect() as host:
         await host.call(LIST)
         await host.call(LIST)
-    assert len(emulator.state.journal.to("/api/2.0/serving-endpoints")) == 1
+    assert len(emulator.state.request_log.to("/api/2.0/serving-endpoints")) == 1

@@ -170,7 +170,7 @@ async def test_pictures_of_a_conversation_go_along_only_where_they_may_be_edited
         Path(cat["images"][0]["path"]).unlink()
         _, _, failed = await host.call("generate_image", prompt="And a scarf", conversation_id=conversation_id)
         assert not failed
-    first, second, third, fourth = (exchange.body for exchange in emulator.state.journal.to("/responses"))
+    first, second, third, fourth = (exchange.body for exchange in emulator.state.request_log.to("/responses"))
 
     def pictures(body: Any) -> list[int]:
         return [len(item["result"]) for item in body["input"] if item["type"] == "image_generation_call"]

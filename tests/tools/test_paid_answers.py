@@ -20,7 +20,7 @@ from databricks_responses_mcp.turns import (
     structured_output,
     usage,
 )
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.progress import Reporter
 from harness import Connect, Host
@@ -84,7 +84,7 @@ STAGES: dict[str, tuple[Any, str, Any, str, dict[str, Any]]] = {
         ASK,
         {"prompt": "Hi", "output_schema": {"type": "object"}},
     ),
-    "making words": (results, "words", defect, ASK, {"prompt": "Hi"}),
+    "making words": (results, "render_text", defect, ASK, {"prompt": "Hi"}),
     "reading citations": (search, "read", defect, "search_web", {"question": "Hi"}),
     "planning an edit": (patch_session.PatchSession, "carry_out", failing, EDIT, {"instruction": "Hi"}),
     "rendering a diff": (patch_session, "unified_diff", defect, EDIT, {"instruction": "Hi"}),
@@ -144,7 +144,7 @@ async def test_progress_that_nobody_takes_costs_no_answer(tmp_path: Path) -> Non
 
     async with raw_server(response(message("Here it is."))) as (_, bridge):
         got = await ask(
-            bridge, Question(prompt="Hi", model="m"), CallContext.start(bridge.settings, reporter=Reporter(refuse))
+            bridge, AskRequest(prompt="Hi", model="m"), CallContext.start(bridge.settings, reporter=Reporter(refuse))
         )
     assert got.text == "Here it is."
 

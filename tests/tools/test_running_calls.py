@@ -91,7 +91,7 @@ async def test_a_long_call_comes_back_running_with_what_it_has_and_how_to_go_on(
     assert blocks[0].text == whole["text"]
     assert whole["conversation_id"].startswith("conv_")
     assert whole["usage"]["output_tokens"] > 0
-    assert len(emulator.state.journal.to("/responses")) == 1
+    assert len(emulator.state.request_log.to("/responses")) == 1
 
 
 async def test_the_result_is_that_of_the_same_call_answered_at_once(
@@ -146,7 +146,7 @@ async def test_cancelling_closes_the_connection_and_gives_what_had_come(
             await words_of(host, running["response_id"])
             blocks, facts, failed = await host.call(GET, response_id=running["response_id"], cancel=True)
             with anyio.fail_after(DEADLINE_SECONDS):
-                await emulator.state.journal.to("/responses")[0].disconnected.wait()
+                await emulator.state.request_log.to("/responses")[0].disconnected.wait()
         _, again, _ = await host.call(GET, response_id=running["response_id"])
         _, listed, _ = await host.call("manage_conversations", action="list")
     assert not failed
@@ -202,7 +202,7 @@ async def test_a_picture_that_was_saved_is_told_of_when_the_rest_is_cancelled(
     asked: dict[str, Any] = {"prompt": "Draw a cat.", "tools": [{"type": "image_generation"}]}
     async with connect() as host:
         await host.call(ASK, **asked)
-    events = emulator.state.journal.to("/responses")[0].events_sent
+    events = emulator.state.request_log.to("/responses")[0].events_sent
     async with connect(hand_over_seconds=SOON) as host:
         with emulator.state.hold(events - 2):
             running = await handed_over(host, **asked)
@@ -297,7 +297,7 @@ async def test_what_an_mcp_server_is_signed_in_to_with_is_not_told_on_the_way_no
             here = await words_of(host, running["response_id"])
             there = await words_of(other, running["response_id"])
         _, whole, _ = await result_of(host, running["response_id"])
-    assert emulator.state.journal.to("/responses")[0].body["tools"][0]["authorization"] == secret
+    assert emulator.state.request_log.to("/responses")[0].body["tools"][0]["authorization"] == secret
     assert secret not in str((here, there, whole))
     assert there["text"].startswith("[redacted] and more")
     with closing(sqlite3.connect(tmp_path / "store" / "conversations.db")) as connection:
@@ -324,7 +324,7 @@ async def test_another_server_on_the_store_waits_for_a_call_and_cancels_it(
             await words_of(host, second["response_id"])
             _, facts, _ = await other.call(GET, response_id=second["response_id"], cancel=True)
             with anyio.fail_after(DEADLINE_SECONDS):
-                await emulator.state.journal.to("/responses")[1].disconnected.wait()
+                await emulator.state.request_log.to("/responses")[1].disconnected.wait()
     assert facts["status"] == "cancelled"
     assert facts["text"].startswith("word1")
 
@@ -337,14 +337,14 @@ async def test_a_call_whose_server_ended_says_interrupted_with_what_had_come(
             running = await handed_over(host)
             await words_of(host, running["response_id"])
         with anyio.fail_after(DEADLINE_SECONDS):
-            await emulator.state.journal.to("/responses")[0].disconnected.wait()
+            await emulator.state.request_log.to("/responses")[0].disconnected.wait()
     async with connect() as host:
         blocks, facts, failed = await host.call(GET, response_id=running["response_id"])
     assert not failed
     assert facts["status"] == "interrupted"
     assert facts["text"].startswith("word1")
     assert "ended before it did" in blocks[0].text
-    assert len(emulator.state.journal.to("/responses")) == 1
+    assert len(emulator.state.request_log.to("/responses")) == 1
 
 
 async def test_a_call_that_nobody_says_runs_any_more_was_interrupted(connect: Connect, tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ async def test_a_call_that_nobody_says_runs_any_more_was_interrupted(connect: Co
     long_ago = time.time() - jobs.STALE_SECONDS - 1
     facts = {"text": "So far", "status": "cut", "model": "gpt"}
     await store.put_job(
-        Job(job_id="job_killed", tool=ASK, status="running", created_at=long_ago, updated_at=long_ago, facts=facts)
+        Job(job_id="job_killed", tool=ASK, status="running", created_at=long_ago, updated_at=long_ago, structured=facts)
     )
     await store.aclose()
     async with connect() as host:
@@ -375,7 +375,7 @@ async def test_a_host_that_cancels_before_the_hand_over_closes_the_connection_an
                     await hold.reached.wait()
                     tasks.cancel_scope.cancel()
             with anyio.fail_after(DEADLINE_SECONDS):
-                await emulator.state.journal.to("/responses")[0].disconnected.wait()
+                await emulator.state.request_log.to("/responses")[0].disconnected.wait()
             _, listed, _ = await host.call("manage_conversations", action="list")
             assert listed["total"] == 0
 

@@ -36,7 +36,7 @@ async def test_what_was_asked_for_reaches_the_request(connect: Connect, emulator
             search_context_size="low",
             user_location={"city": "Bern", "country": "CH"},
         )
-    body = emulator.state.journal.to("/responses")[0].body
+    body = emulator.state.request_log.to("/responses")[0].body
     assert body["tools"] == [
         {
             "type": "web_search",

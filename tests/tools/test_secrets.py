@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_workspace_emulator.server import RunningEmulator
@@ -80,9 +80,11 @@ async def test_a_secret_that_a_caller_gave_is_not_shown_of_an_answer_in_flight(
         settings = settings_for(emulator, tmp_path, host=server.host)
         async with open_bridge(settings, {}) as bridge:
             call = CallContext.start(settings)
-            await ask(bridge, Question(prompt="hi", model="databricks-gpt-5", surface="responses", tools=[tool]), call)
-    assert call.partial.facts()["text"] == "Your token is [redacted]."
-    assert secret not in json.dumps(call.partial.facts())
+            await ask(
+                bridge, AskRequest(prompt="hi", model="databricks-gpt-5", surface="responses", tools=[tool]), call
+            )
+    assert call.partial.structured()["text"] == "Your token is [redacted]."
+    assert secret not in json.dumps(call.partial.structured())
 
 
 async def test_a_caller_s_secrets_do_not_crowd_out_the_workspace_s(connect: Connect, emulator: RunningEmulator) -> None:

@@ -153,7 +153,7 @@ async def test_a_cancelled_task_closes_the_connection_and_keeps_what_had_come(
             task_id = await host.start(ASK, prompt="[[words 30]]")
             await hold.reached.wait()
             assert await host.cancel(task_id) == {"resultType": "complete"}
-            await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+            await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
         cancelled = await host.until(task_id, "cancelled")
         assert await host.cancel(task_id) == {"resultType": "complete"}
         kept = await host.call("get_response", response_id=task_id)
@@ -191,7 +191,7 @@ async def test_a_call_that_its_host_gives_up_before_it_is_a_task_ends(
                 calling.start_soon(lambda: host.call(ASK, prompt="Hi"))
                 await hold.reached.wait()
                 calling.cancel_scope.cancel()
-            await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+            await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
         after = await host.call(ASK, prompt="[[say still here]]")
     assert after["structuredContent"]["text"] == "still here"
 
@@ -238,4 +238,4 @@ async def test_a_tool_that_takes_a_task_is_refused_to_a_host_without(
         with pytest.raises(MCPError) as refused:
             await client.call_tool(ASK, {"prompt": "Hi"})
     assert refused.value.error.code == -32021
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []

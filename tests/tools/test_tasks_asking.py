@@ -68,7 +68,7 @@ async def test_a_task_asks_the_user_and_goes_on_with_the_answer(
     assert facts["notes"][0].startswith("The user approved" if approve else "The user declined")
     decided = [
         item["approve"]
-        for exchange in emulator.state.journal.to("/responses")
+        for exchange in emulator.state.request_log.to("/responses")
         for item in exchange.body["input"]
         if item["type"] == "mcp_approval_response"
     ]
@@ -89,7 +89,7 @@ async def test_a_question_that_nobody_answers_approves_nothing_and_the_calls_wai
     assert facts["notes"] == [
         "The question was dismissed, or nobody could be asked: nothing was approved, the calls wait in pending_calls."
     ]
-    assert len(emulator.state.journal.to("/responses")) == 1
+    assert len(emulator.state.request_log.to("/responses")) == 1
 
 
 async def test_an_answer_that_is_none_is_refused_and_the_question_stays(

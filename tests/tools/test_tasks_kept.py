@@ -65,7 +65,8 @@ async def test_a_task_whose_server_was_killed_is_seen_to_have_been_interrupted(
 ) -> None:
     async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
         facts = {"status": "in_progress", "text": "Once upon"}
-        killed = Job(job_id="job_0123456789abcdef", tool=ASK, status="running", created_at=1, updated_at=2, facts=facts)
+        times = {"created_at": 1, "updated_at": 2}
+        killed = Job(job_id="job_0123456789abcdef", tool=ASK, status="running", structured=facts, **times)
         await bridge.store.put_job(killed)
     async with task_hosts() as host:
         task = await host.get(killed.job_id)
@@ -114,7 +115,7 @@ async def test_the_same_key_is_the_same_call_task_or_not(task_hosts: TaskHosts, 
     assert first != second
     texts = [result["structuredContent"]["text"] for result in (*results, third)]
     assert texts == ["once"] * 3
-    assert len(emulator.state.journal.to("/responses")) == 1
+    assert len(emulator.state.request_log.to("/responses")) == 1
 
 
 async def test_a_task_that_failed_for_nothing_gives_its_key_back(

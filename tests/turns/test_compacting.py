@@ -8,7 +8,7 @@ import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns import conversation_queries
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.call_outputs import answer_calls
 from databricks_responses_mcp.turns.compaction import compact
@@ -24,7 +24,7 @@ WEATHER = {"type": "function", "name": "get_weather", "parameters": {"type": "ob
 
 
 def sent(emulator: RunningEmulator) -> Any:
-    return emulator.state.journal.to("/responses")[-1].body
+    return emulator.state.request_log.to("/responses")[-1].body
 
 
 def words(items: list[Any]) -> list[str]:
@@ -33,10 +33,11 @@ def words(items: list[Any]) -> list[str]:
 
 async def talk(bridge: Bridge, emulator: RunningEmulator) -> str:
     """A conversation with reasoning and a call."""
-    first = await ask(bridge, Question(prompt="Weather?", tools=[WEATHER], reasoning_effort="low", instructions="Hm."))
+    request = AskRequest(prompt="Weather?", tools=[WEATHER], reasoning_effort="low", instructions="Hm.")
+    first = await ask(bridge, request)
     outputs = [{"call_id": first.pending_calls[0]["call_id"], "output": "22 degrees"}]
     await answer_calls(bridge, str(first.conversation_id), outputs)
-    await ask(bridge, Question(prompt="Bye [[no tools]]", conversation_id=first.conversation_id))
+    await ask(bridge, AskRequest(prompt="Bye [[no tools]]", conversation_id=first.conversation_id))
     return str(first.conversation_id)
 
 
@@ -56,7 +57,7 @@ async def test_a_summary_stands_for_the_earlier_turns_which_stay_readable(
     assert "tools" not in body
     assert body["instructions"] == "Hm."
     async with open_bridge(settings_for(emulator, tmp_path), {}) as other:
-        await ask(other, Question(prompt="And now? [[no tools]]", conversation_id=conversation_id))
+        await ask(other, AskRequest(prompt="And now? [[no tools]]", conversation_id=conversation_id))
         stored = await conversation_queries.read(other, conversation_id)
     body = sent(emulator)
     assert [item["type"] for item in body["input"]] == ["message", "message"]
@@ -75,19 +76,19 @@ async def test_a_summary_can_be_summed_up_again_but_not_alone(bridge: Bridge, em
     with pytest.raises(BridgeError) as raised:
         await compact(bridge, conversation_id)
     assert raised.value.code is ErrorCode.INVALID_ARGUMENT
-    await ask(bridge, Question(prompt="On [[no tools]]", conversation_id=conversation_id))
+    await ask(bridge, AskRequest(prompt="On [[no tools]]", conversation_id=conversation_id))
     second = await compact(bridge, conversation_id)
-    await ask(bridge, Question(prompt="And on [[no tools]]", conversation_id=conversation_id))
+    await ask(bridge, AskRequest(prompt="And on [[no tools]]", conversation_id=conversation_id))
     assert len(sent(emulator)["input"]) == 2
     assert second.text in words(sent(emulator)["input"])[0]
 
 
 async def test_calls_that_wait_are_answered_first(bridge: Bridge, emulator: RunningEmulator) -> None:
-    first = await ask(bridge, Question(prompt="Weather?", tools=[WEATHER]))
+    first = await ask(bridge, AskRequest(prompt="Weather?", tools=[WEATHER]))
     with pytest.raises(BridgeError) as raised:
         await compact(bridge, str(first.conversation_id))
     assert raised.value.code is ErrorCode.INVALID_ARGUMENT
-    assert len(emulator.state.journal.to("/responses")) == 1
+    assert len(emulator.state.request_log.to("/responses")) == 1
 
 
 async def test_a_summary_that_was_not_finished_changes_nothing(bridge: Bridge, emulator: RunningEmulator) -> None:
@@ -101,7 +102,7 @@ async def test_a_summary_that_was_not_finished_changes_nothing(bridge: Bridge, e
             with anyio.fail_after(DEADLINE_SECONDS):
                 await hold.reached.wait()
             tasks.cancel_scope.cancel()
-    await ask(bridge, Question(prompt="And now? [[no tools]]", conversation_id=conversation_id))
+    await ask(bridge, AskRequest(prompt="And now? [[no tools]]", conversation_id=conversation_id))
     assert "function_call" in [item["type"] for item in sent(emulator)["input"]]
 
 
@@ -124,9 +125,9 @@ def requests(server: RawServer) -> list[list[str]]:
 
 async def test_what_is_too_long_even_to_be_summed_up_is_summed_up_in_parts() -> None:
     async with raw_server(said("Hi")) as (server, bridge):
-        first = await ask(bridge, Question(prompt="One", model="gpt"))
+        first = await ask(bridge, AskRequest(prompt="One", model="gpt"))
         for prompt in ("Two", "Three", "Four"):
-            await ask(bridge, Question(prompt=prompt, conversation_id=first.conversation_id))
+            await ask(bridge, AskRequest(prompt=prompt, conversation_id=first.conversation_id))
         server.requests.clear()
         server.first = [REFUSED + TOO_LONG, said("earlier"), said("all")]
         summary = await compact(bridge, str(first.conversation_id))
@@ -141,9 +142,9 @@ async def test_what_is_too_long_even_to_be_summed_up_is_summed_up_in_parts() -> 
 
 async def test_what_cannot_be_summed_up_at_all_is_tried_a_few_times_only() -> None:
     async with raw_server(said("Hi")) as (server, bridge):
-        first = await ask(bridge, Question(prompt="One", model="gpt"))
+        first = await ask(bridge, AskRequest(prompt="One", model="gpt"))
         for prompt in map(str, range(40)):
-            await ask(bridge, Question(prompt=prompt, conversation_id=first.conversation_id))
+            await ask(bridge, AskRequest(prompt=prompt, conversation_id=first.conversation_id))
         server.requests.clear()
         server.answer = REFUSED + TOO_LONG
         with pytest.raises(BridgeError) as raised:

@@ -15,7 +15,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.sqlite import SqliteStore
 from databricks_responses_mcp.turns import conversation_queries, conversations
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.call_outputs import answer_calls
@@ -48,12 +48,12 @@ async def another(emulator: RunningEmulator, tmp_path: Path, **settings: object)
 
 
 async def say(bridge: Bridge, prompt: str, conversation_id: str | None = None, **more: Any) -> Outcome:
-    return await ask(bridge, Question(prompt=prompt, conversation_id=conversation_id, **more))
+    return await ask(bridge, AskRequest(prompt=prompt, conversation_id=conversation_id, **more))
 
 
 def sent(emulator: RunningEmulator) -> Any:
     """The newest request's body."""
-    return emulator.state.journal.to("/responses")[-1].body
+    return emulator.state.request_log.to("/responses")[-1].body
 
 
 def said_by_user(body: Any) -> list[str]:
@@ -138,7 +138,7 @@ async def test_two_that_go_on_at_once_lose_nothing(bridge: Bridge, emulator: Run
                 tasks.start_soon(go_on, bridge, "Here")
                 tasks.start_soon(go_on, other, "There")
                 with anyio.fail_after(DEADLINE_SECONDS):
-                    await emulator.state.journal.wait_for(3)
+                    await emulator.state.request_log.wait_for(3)
                 tasks.start_soon(_release, emulator)
         kept = {
             words: said_by_user({"input": [item for turn in stored.turns for item in turn.said]})
@@ -457,7 +457,7 @@ async def test_a_conversation_that_nobody_has_is_not_found(bridge: Bridge, emula
     with pytest.raises(BridgeError) as raised:
         await say(bridge, "Hi", "conv_nobody")
     assert raised.value.code is ErrorCode.NOT_FOUND
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
     assert bridge.conversations.in_memory("conv_nobody") is None
 
 

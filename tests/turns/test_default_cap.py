@@ -7,7 +7,7 @@ import pytest
 
 from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.compaction import compact
 from harness.raw_server import RawServer, answer, raw_server
 
@@ -37,26 +37,26 @@ def caps(server: RawServer) -> list[Any]:
 async def test_a_default_that_is_refused_is_left_out_and_that_is_remembered() -> None:
     async with raw_server(FINE) as (server, bridge):
         server.first = [NO_CAP]
-        first = await ask(bridge, Question(prompt="Hi", model="capless"))
-        await ask(bridge, Question(prompt="On", conversation_id=first.conversation_id))
-        await ask(bridge, Question(prompt="Hi", model="capless"))
-        await ask(bridge, Question(prompt="Hi", model="another"))
+        first = await ask(bridge, AskRequest(prompt="Hi", model="capless"))
+        await ask(bridge, AskRequest(prompt="On", conversation_id=first.conversation_id))
+        await ask(bridge, AskRequest(prompt="Hi", model="capless"))
+        await ask(bridge, AskRequest(prompt="Hi", model="another"))
         assert (first.text, caps(server)) == ("fine", [16384, None, None, None, 16384])
 
 
 async def test_a_summary_leaves_a_refused_default_out_as_a_turn_does() -> None:
     async with raw_server(FINE) as (server, bridge):
-        first = await ask(bridge, Question(prompt="Hi", model="capless"))
+        first = await ask(bridge, AskRequest(prompt="Hi", model="capless"))
         server.first = [NO_CAP]
         summary = await compact(bridge, str(first.conversation_id))
-        await ask(bridge, Question(prompt="On", conversation_id=first.conversation_id))
+        await ask(bridge, AskRequest(prompt="On", conversation_id=first.conversation_id))
         assert (summary.text, caps(server)) == ("fine", [16384, 16384, None, None])
 
 
 async def test_a_maximum_that_the_caller_gave_is_never_left_out() -> None:
     async with raw_server(NO_CAP) as (server, bridge):
         with pytest.raises(BridgeError):
-            await ask(bridge, Question(prompt="Hi", model="capless", max_output_tokens=16384))
+            await ask(bridge, AskRequest(prompt="Hi", model="capless", max_output_tokens=16384))
         assert caps(server) == [16384]
 
 
@@ -64,7 +64,7 @@ async def test_a_maximum_that_the_caller_gave_is_never_left_out() -> None:
 async def test_a_limit_of_the_administrator_is_not_given_up(setting: str) -> None:
     async with raw_server(NO_CAP, **{setting: 1000}) as (server, bridge):
         with pytest.raises(BridgeError) as caught:
-            await ask(bridge, Question(prompt="Hi", model="capless"))
+            await ask(bridge, AskRequest(prompt="Hi", model="capless"))
         assert caps(server) == [1000]
     assert f"RESPONSES_MCP_{setting.upper()}" in caught.value.full_hint(mcp_words)
 
@@ -75,7 +75,7 @@ async def test_a_limit_of_the_administrator_is_not_given_up(setting: str) -> Non
 async def test_another_failure_is_no_reason_to_leave_it_out(other: bytes) -> None:
     async with raw_server(other) as (server, bridge):
         with pytest.raises(BridgeError):
-            await ask(bridge, Question(prompt="Hi", model="capless"))
+            await ask(bridge, AskRequest(prompt="Hi", model="capless"))
         assert set(caps(server)) == {16384}
 
 
@@ -90,7 +90,7 @@ async def test_a_custom_model_that_predicts_is_told_as_one_with_what_it_predicte
     body = answer(json.dumps({"predictions": predictions}).encode(), "application/json")
     async with raw_server(body) as (server, bridge):
         with pytest.raises(BridgeError) as caught:
-            await ask(bridge, Question(prompt="Hi", model="my-pyfunc", surface=surface))
+            await ask(bridge, AskRequest(prompt="Hi", model="my-pyfunc", surface=surface))
         assert len(caps(server)) == 1
     error = caught.value
     assert (error.code, error.retryable, error.partial["text"]) == (ErrorCode.UNSUPPORTED_BY_MODEL, False, text)

@@ -108,7 +108,7 @@ async def test_a_diff_that_does_not_fit_goes_back_as_failed_with_the_reason_unti
             ("c1", "completed", "Done."),
         ]
     )
-    facts = edited.facts()
+    facts = edited.structured()
     assert facts.pop("conversation_id").startswith("conv_")
     assert facts["operations"][0].pop("error") in outputs[0]["output"]
     assert facts == snapshot(
@@ -156,7 +156,7 @@ async def test_several_operations_of_one_turn_each_have_their_answer() -> None:
 async def test_a_model_that_never_calls_has_proposed_no_change() -> None:
     async with raw_server(response(said("It is fine as it is."))) as (server, bridge):
         edited = await run(server, bridge)
-    facts = edited.facts()
+    facts = edited.structured()
     assert (facts["text"], facts["diff"], facts["operations"], facts["notes"], edited.changed) == (
         "It is fine as it is.",
         "",
@@ -170,7 +170,7 @@ async def test_a_model_that_never_ends_is_stopped_with_what_it_did() -> None:
     async with raw_server(response(call(9, "update_file", "a.txt", "@@\n one\n+more\n"))) as (server, bridge):
         edited = await run(server, bridge)
     assert len(sent(server)) == MOST_STEPS
-    facts = edited.facts()
+    facts = edited.structured()
     assert (facts["status"], facts["incomplete_reason"], len(facts["operations"])) == ("incomplete", "max_steps", 8)
     assert facts["diff"].count("+more") == MOST_STEPS
     assert facts["usage"]["input_tokens"] == 10 * MOST_STEPS
@@ -182,7 +182,7 @@ async def test_an_answer_that_was_cut_by_its_limit_is_not_whole() -> None:
     cut = response(said("I chan"), status="incomplete", incomplete_details={"reason": "max_output_tokens"})
     async with raw_server(cut) as (server, bridge):
         edited = await run(server, bridge, response(FITS))
-    assert (edited.facts()["status"], edited.is_whole, edited.changed) == ("incomplete", False, ["a.txt"])
+    assert (edited.structured()["status"], edited.is_whole, edited.changed) == ("incomplete", False, ["a.txt"])
 
 
 async def test_the_deadline_keeps_what_was_worked_out_so_far() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from databricks_responses_mcp.store import conversation_queries
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace import http
 
@@ -37,6 +37,6 @@ async def test_a_large_prompt_is_written_as_json_once_for_each_use_and_beside_th
     for module in (http, conversation_queries):
         recording(written, monkeypatch, module)
 
-    await ask(bridge, Question(prompt="x" * LARGE))
+    await ask(bridge, AskRequest(prompt="x" * LARGE))
 
     assert written == [("http", False), ("conversation_queries", False)]

@@ -11,7 +11,7 @@ from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns import progress as progress_module
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.outcome import Outcome
@@ -116,7 +116,7 @@ async def test_the_deadline_ends_a_call_with_what_has_arrived_and_closes_the_con
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(clock.advance_once, words.is_set, seconds)
             error = await failure(bridge, seconds=seconds, reporter=Reporter(report))
-        await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+        await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
     assert (error.code, error.retryable, error.partial["text"]) == (ErrorCode.TIMEOUT, True, "one two")
     assert "RESPONSES_MCP_TIMEOUT_SECONDS" in error.hint
 
@@ -127,7 +127,7 @@ async def test_cancelling_a_call_closes_the_upstream_connection(bridge: Bridge, 
             tasks.start_soon(run, bridge)
             await hold.reached.wait()
             tasks.cancel_scope.cancel()
-        await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+        await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
 
 
 async def test_progress_begins_with_the_stream_goes_on_in_silence_and_only_grows(
@@ -176,34 +176,34 @@ async def test_a_stateful_parameter_on_pay_per_token_is_refused_before_anything_
 ) -> None:
     value: Any = True if name in ("background", "store") else "resp_1"
     with pytest.raises(BridgeError) as caught:
-        await ask(bridge, Question(prompt="Hi", extra={name: value}))
+        await ask(bridge, AskRequest(prompt="Hi", extra={name: value}))
     assert caught.value.code == ErrorCode.UNSUPPORTED_BY_MODEL
     assert name in caught.value.message
     assert "external" in caught.value.hint
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
 
 
 async def test_an_external_model_takes_every_parameter(bridge: Bridge, emulator: RunningEmulator) -> None:
     external = next(name for name, e in emulator.state.endpoints.items() if "external" in name)
-    outcome = await ask(bridge, Question(prompt="Hi", model=external, extra={"store": True, "metadata": {"a": "b"}}))
+    outcome = await ask(bridge, AskRequest(prompt="Hi", model=external, extra={"store": True, "metadata": {"a": "b"}}))
     assert outcome.status == "completed"
-    sent = emulator.state.journal.to("/responses")[0].body
+    sent = emulator.state.request_log.to("/responses")[0].body
     assert (sent["store"], sent["metadata"]) == (True, {"a": "b"})
 
 
 async def test_a_service_tier_passes(bridge: Bridge, emulator: RunningEmulator) -> None:
-    await ask(bridge, Question(prompt="Hi", extra={"service_tier": "priority"}))
-    assert emulator.state.journal.to("/responses")[0].body["service_tier"] == "priority"
+    await ask(bridge, AskRequest(prompt="Hi", extra={"service_tier": "priority"}))
+    assert emulator.state.request_log.to("/responses")[0].body["service_tier"] == "priority"
 
 
 @pytest.mark.parametrize(
     ("question", "words"),
     [
-        (Question(prompt="Hi", extra={"input": "x", "stream": False}), "`input`, `stream`"),
-        (Question(prompt="Hi", temperature=1, extra={"temperature": 0}), "`temperature`"),
+        (AskRequest(prompt="Hi", extra={"input": "x", "stream": False}), "`input`, `stream`"),
+        (AskRequest(prompt="Hi", temperature=1, extra={"temperature": 0}), "`temperature`"),
     ],
 )
-async def test_extra_may_not_say_what_arguments_say(bridge: Bridge, question: Question, words: str) -> None:
+async def test_extra_may_not_say_what_arguments_say(bridge: Bridge, question: AskRequest, words: str) -> None:
     with pytest.raises(BridgeError) as caught:
         await ask(bridge, question)
     assert caught.value.code == ErrorCode.INVALID_ARGUMENT
@@ -215,14 +215,14 @@ async def test_output_tokens_are_limited_unless_the_setting_says_otherwise(
 ) -> None:
     sent: list[Any] = []
     for overrides, question in (
-        ({}, Question(prompt="Hi")),
-        ({"default_max_output_tokens": 0}, Question(prompt="Hi")),
-        ({}, Question(prompt="Hi", max_output_tokens=50)),
-        ({}, Question(prompt="Hi", extra={"max_output_tokens": 60})),
+        ({}, AskRequest(prompt="Hi")),
+        ({"default_max_output_tokens": 0}, AskRequest(prompt="Hi")),
+        ({}, AskRequest(prompt="Hi", max_output_tokens=50)),
+        ({}, AskRequest(prompt="Hi", extra={"max_output_tokens": 60})),
     ):
         async with open_bridge(settings_for(emulator, tmp_path, **overrides), {}) as bridge:
             await ask(bridge, question)
-        sent.append(emulator.state.journal.to("/responses")[-1].body.get("max_output_tokens"))
+        sent.append(emulator.state.request_log.to("/responses")[-1].body.get("max_output_tokens"))
     assert sent == [16384, None, 50, 60]
 
 
@@ -230,7 +230,7 @@ async def test_without_a_setting_the_newest_gpt_of_the_workspace_answers(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     async with open_bridge(settings_for(emulator, tmp_path, model=None), {}) as bridge:
-        outcome = await ask(bridge, Question(prompt="Hi"))
+        outcome = await ask(bridge, AskRequest(prompt="Hi"))
     assert outcome.endpoint == "databricks-gpt-6-1-sol"
 
 
@@ -256,7 +256,7 @@ async def test_a_call_ends_at_its_deadline_even_before_the_model_is_known(
         async with listener, anyio.create_task_group() as tasks, open_bridge(settings, {}) as bridge:
             tasks.start_soon(listener.serve, hang)
             with pytest.raises(BridgeError) as caught:
-                await ask(bridge, Question(prompt="Hi"))
+                await ask(bridge, AskRequest(prompt="Hi"))
             tasks.cancel_scope.cancel()
     assert caught.value.code == ErrorCode.TIMEOUT
     assert "looking up the model" in caught.value.message
@@ -278,8 +278,8 @@ async def test_cancelling_works_at_every_stage(bridge: Bridge, emulator: Running
             await (hold.reached if when == "before the answer begins" else waiting).wait()
             tasks.cancel_scope.cancel()
         if when == "before the answer begins":
-            await (await emulator.state.journal.wait_for(1)).disconnected.wait()
-    assert len(emulator.state.journal.to("/responses")) == 1
+            await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
+    assert len(emulator.state.request_log.to("/responses")) == 1
 
 
 def streamed(*events: dict[str, Any]) -> bytes:

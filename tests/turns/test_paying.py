@@ -11,7 +11,7 @@ from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.sqlite import SqliteStore, SqliteWork
 from databricks_responses_mcp.turns import conversation_queries
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.compaction import compact
@@ -27,7 +27,7 @@ ASK = "ask_databricks_model"
 
 
 def sent(emulator: RunningEmulator) -> list[Any]:
-    return [exchange.body for exchange in emulator.state.journal.to("/responses")]
+    return [exchange.body for exchange in emulator.state.request_log.to("/responses")]
 
 
 def cost(usage: dict[str, Any]) -> int:
@@ -94,9 +94,9 @@ async def test_what_is_left_of_the_budget_is_all_that_an_answer_may_use(
 async def test_what_other_processes_spend_counts(emulator: RunningEmulator, tmp_path: Path) -> None:
     settings = settings_for(emulator, tmp_path, daily_token_budget=300)
     async with open_bridge(settings, {}) as one, open_bridge(settings, {}) as other:
-        await ask(one, Question(prompt="[[words 1000]]"))
+        await ask(one, AskRequest(prompt="[[words 1000]]"))
         with pytest.raises(BridgeError) as raised:
-            await ask(other, Question(prompt="Hi"))
+            await ask(other, AskRequest(prompt="Hi"))
     assert raised.value.code is ErrorCode.BUDGET_EXCEEDED
     assert len(sent(emulator)) == 1
 
@@ -111,7 +111,7 @@ async def test_calls_at_once_share_what_is_left(emulator: RunningEmulator, tmp_p
 
                 async def call() -> None:
                     try:
-                        await ask(bridge, Question(prompt="Hi", max_output_tokens=400))
+                        await ask(bridge, AskRequest(prompt="Hi", max_output_tokens=400))
                     except BridgeError as error:
                         refused.append(error)
                         one_was_refused.set()
@@ -119,7 +119,7 @@ async def test_calls_at_once_share_what_is_left(emulator: RunningEmulator, tmp_p
                 for _ in range(4):
                     tasks.start_soon(call)
                 with anyio.fail_after(DEADLINE_SECONDS):
-                    await emulator.state.journal.wait_for(3)
+                    await emulator.state.request_log.wait_for(3)
                     await one_was_refused.wait()
                 hold = emulator.state.current_hold
                 assert hold is not None
@@ -135,14 +135,14 @@ async def test_what_was_reserved_is_free_again_when_a_call_ends_however(
     async with open_bridge(settings, {}) as bridge:
         emulator.state.faults.add("400")
         with pytest.raises(BridgeError):
-            await ask(bridge, Question(prompt="Hi"))
+            await ask(bridge, AskRequest(prompt="Hi"))
         with emulator.state.hold(2) as hold:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(ask, bridge, Question(prompt="Hi"))
+                tasks.start_soon(ask, bridge, AskRequest(prompt="Hi"))
                 with anyio.fail_after(DEADLINE_SECONDS):
                     await hold.reached.wait()
                 tasks.cancel_scope.cancel()
-        await ask(bridge, Question(prompt="Hi", max_output_tokens=90_000))
+        await ask(bridge, AskRequest(prompt="Hi", max_output_tokens=90_000))
     assert sent(emulator)[-1]["max_output_tokens"] == 90_000
 
 
@@ -155,7 +155,7 @@ async def test_a_store_that_cannot_tell_what_was_spent_lets_nothing_more_be_spen
     monkeypatch.setattr(SqliteStore, "tokens_on_day", broken)
     async with open_bridge(settings_for(emulator, tmp_path, daily_token_budget=1000), {}) as bridge:
         with pytest.raises(BridgeError) as raised:
-            await ask(bridge, Question(prompt="Hi"))
+            await ask(bridge, AskRequest(prompt="Hi"))
     assert raised.value.code is ErrorCode.BUDGET_EXCEEDED
     assert "disk is gone" in raised.value.message
     assert sent(emulator) == []
@@ -198,7 +198,7 @@ async def test_a_store_that_cannot_keep_what_was_spent_costs_no_answer(
 
     monkeypatch.setattr(SqliteStore, "add_usage", broken)
     async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
-        outcome = await ask(bridge, Question(prompt="Hi"))
+        outcome = await ask(bridge, AskRequest(prompt="Hi"))
     assert outcome.text
 
 
@@ -225,7 +225,7 @@ async def picture_of(bridge: Bridge, drawing: Drawing) -> Outcome:
 
 
 async def test_a_turn_and_what_it_cost_are_one_transaction(bridge: Bridge, transactions: list[str]) -> None:
-    asked = await ask(bridge, Question(prompt="Hi"))
+    asked = await ask(bridge, AskRequest(prompt="Hi"))
     assert transactions == ["BEGIN IMMEDIATE"]
     drawn = await picture_of(bridge, Drawing(prompt="A cat"))
     assert transactions == ["BEGIN IMMEDIATE"] * 2
@@ -248,7 +248,7 @@ async def test_what_a_request_cost_is_counted_although_no_turn_comes_of_it(
         spent = cost(raised.value.partial["usage"])
         assert await conversation_queries.tokens_today(bridge) == spent
         # It is in the total, and no longer reserved beside it.
-        await ask(bridge, Question(prompt="Hi", max_output_tokens=100_000))
+        await ask(bridge, AskRequest(prompt="Hi", max_output_tokens=100_000))
     assert sent(emulator)[-1]["max_output_tokens"] == 100_000 - spent
 
 
@@ -266,8 +266,8 @@ async def test_what_a_turn_cost_is_counted_once_when_its_turn_seems_not_to_be_st
     async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
         with monkeypatch.context() as patched:
             patched.setattr(SqliteStore, "add_turn", failing)
-            first = await ask(bridge, Question(prompt="Hi"))
-        second = await ask(bridge, Question(prompt="On", conversation_id=first.conversation_id))
+            first = await ask(bridge, AskRequest(prompt="Hi"))
+        second = await ask(bridge, AskRequest(prompt="On", conversation_id=first.conversation_id))
         (total,) = await conversation_queries.usage(bridge, "conversation")
     assert first.notes
     assert (total.key, total.requests) == (first.conversation_id, 2)

@@ -7,7 +7,7 @@ import pytest
 
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.store.records import ConversationState, Turn
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.call_outputs import answer_calls
 from harness.raw_server import answer, raw_server
 
@@ -29,7 +29,7 @@ def sent(body: bytes) -> list[tuple[Any, ...]]:
 
 async def test_calls_with_one_id_are_answered_each_by_itself_in_one_answer_and_in_later_turns() -> None:
     async with raw_server(called("[1]", "[2]")) as (server, bridge):
-        outcome = await ask(bridge, Question(prompt="Go", model="m", tools=[TOOL]))
+        outcome = await ask(bridge, AskRequest(prompt="Go", model="m", tools=[TOOL]))
         assert [call["call_id"] for call in outcome.pending_calls] == ["call_0", "call_0_2"]
         first = [{"call_id": "call_0_2", "output": "two"}, {"call_id": "call_0", "output": "one"}]
         outcome = await answer_calls(bridge, str(outcome.conversation_id), first)
@@ -55,7 +55,7 @@ async def test_items_of_one_id_in_later_turns_are_told_apart() -> None:
     async with raw_server(answer(f"data: {json.dumps(event)}\n\n".encode(), "text/event-stream")) as (server, bridge):
         conversation: str | None = None
         for _ in range(3):
-            outcome = await ask(bridge, Question(prompt="Go", model="m", conversation_id=conversation))
+            outcome = await ask(bridge, AskRequest(prompt="Go", model="m", conversation_id=conversation))
             conversation = outcome.conversation_id
     items = json.loads(server.requests[-1])["input"]
     assert [item["id"] for item in items if "id" in item] == ["msg_0", "msg_0_2"]
@@ -74,7 +74,7 @@ async def test_pending_calls_of_one_id_that_an_earlier_version_kept_can_be_answe
         for turn in turns:
             await bridge.store.add_turn("conv_old", turn, ConversationState(endpoint="m", pending=waiting), title="Go")
         with pytest.raises(BridgeError) as caught:
-            await ask(bridge, Question(prompt="And?", conversation_id="conv_old"))
+            await ask(bridge, AskRequest(prompt="And?", conversation_id="conv_old"))
         assert "waits for the outputs of c_2, c_3" in caught.value.message
         outputs = [{"call_id": "c_3", "output": "two"}, {"call_id": "c_2", "output": "one"}]
         await answer_calls(bridge, "conv_old", outputs)

@@ -15,7 +15,7 @@ import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from databricks_responses_mcp.responses.replay import short_id
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.call_outputs import answer_calls
@@ -143,8 +143,8 @@ def number_ids(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bodies(emulator: RunningEmulator) -> list[Any]:
-    found = [exchange.body for exchange in emulator.state.journal.to("/responses")]
-    emulator.state.journal.exchanges.clear()
+    found = [exchange.body for exchange in emulator.state.request_log.to("/responses")]
+    emulator.state.request_log.exchanges.clear()
     return found
 
 
@@ -205,7 +205,7 @@ async def by_the_bridge(emulator: RunningEmulator, bridge: Bridge, steps: list[S
 
     for step in steps:
         if step.prompt:
-            question = Question(
+            question = AskRequest(
                 prompt=step.prompt,
                 tools=step.tools,
                 reasoning_effort=step.effort,
@@ -227,7 +227,7 @@ async def test_the_bridge_sends_what_the_official_client_sends(
 ) -> None:
     steps = CONVERSATIONS[name]
     await bridge.endpoints.get(MODEL)
-    emulator.state.journal.exchanges.clear()
+    emulator.state.request_log.exchanges.clear()
     number_ids(monkeypatch)
     official = await by_the_official_client(emulator, steps)
     number_ids(monkeypatch)

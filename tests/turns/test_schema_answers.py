@@ -9,7 +9,7 @@ from inline_snapshot import snapshot
 from jsonschema import Draft202012Validator
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.structured_output import text_format
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import answer, raw_server
@@ -26,7 +26,7 @@ def said(text: str) -> bytes:
     return answer(f"data: {json.dumps(event)}\n\n".encode(), "text/event-stream")
 
 
-QUESTION = Question(prompt="Weather?", model="some-model", output_schema=SCHEMA)
+QUESTION = AskRequest(prompt="Weather?", model="some-model", output_schema=SCHEMA)
 
 
 @pytest.mark.parametrize("text", ['{"degrees": 22}', '```json\n{"degrees": 22}\n```', ' {"degrees":22}\n'])
@@ -80,7 +80,7 @@ async def test_a_schema_whose_root_is_no_plain_object_is_wrapped_and_its_answer_
     schema: dict[str, Any], value: Any
 ) -> None:
     async with raw_server(said(json.dumps({"answer": value}))) as (server, bridge):
-        outcome = await ask(bridge, Question(prompt="Hi", model="m", output_schema=schema))
+        outcome = await ask(bridge, AskRequest(prompt="Hi", model="m", output_schema=schema))
     assert (outcome.parsed, json.loads(outcome.text)) == ((value,), value)
     (request,) = server.requests
     sent = json.loads(request)["text"]["format"]["schema"]
@@ -91,7 +91,7 @@ async def test_a_schema_whose_root_is_no_plain_object_is_wrapped_and_its_answer_
 
 async def test_the_bare_value_is_taken_as_well_where_a_model_leaves_the_object_out() -> None:
     async with raw_server(said('["a"]')) as (_, bridge):
-        outcome = await ask(bridge, Question(prompt="Hi", model="m", output_schema=WRAPPED[0][0]))
+        outcome = await ask(bridge, AskRequest(prompt="Hi", model="m", output_schema=WRAPPED[0][0]))
     assert (outcome.parsed, outcome.text) == ((["a"],), '["a"]')
 
 
@@ -134,8 +134,8 @@ STRICT_SCHEMA = {**SCHEMA, "additionalProperties": False}
 async def test_a_schema_that_strict_refuses_all_the_same_is_asked_for_once_without_strict() -> None:
     async with raw_server(said('{"degrees": 22}')) as (server, bridge):
         server.first = [refused("Invalid schema: 'format' is not permitted.")]
-        outcome = await ask(bridge, Question(prompt="Hi", model="m", output_schema=STRICT_SCHEMA))
-        await ask(bridge, Question(prompt="And now?", conversation_id=outcome.conversation_id))
+        outcome = await ask(bridge, AskRequest(prompt="Hi", model="m", output_schema=STRICT_SCHEMA))
+        await ask(bridge, AskRequest(prompt="And now?", conversation_id=outcome.conversation_id))
     assert outcome.parsed == ({"degrees": 22},)
     formats = [json.loads(request)["text"]["format"] for request in server.requests]
     assert [one["strict"] for one in formats] == [True, False, False]
@@ -144,7 +144,7 @@ async def test_a_schema_that_strict_refuses_all_the_same_is_asked_for_once_witho
 async def test_a_schema_that_is_refused_without_strict_too_is_an_error() -> None:
     async with raw_server(refused("Invalid schema: no.")) as (server, bridge):
         with pytest.raises(BridgeError) as caught:
-            await ask(bridge, Question(prompt="Hi", model="m", output_schema=STRICT_SCHEMA))
+            await ask(bridge, AskRequest(prompt="Hi", model="m", output_schema=STRICT_SCHEMA))
     assert (caught.value.code, len(server.requests)) == (ErrorCode.INVALID_ARGUMENT, 2)
 
 
@@ -198,7 +198,7 @@ async def test_strict_is_asked_for_only_of_schemas_that_it_takes(schema: dict[st
 async def test_a_schema_that_refers_outside_itself_is_refused_and_nothing_is_fetched(target: str) -> None:
     async with raw_server(said("{}")) as (server, bridge):
         with pytest.raises(BridgeError) as caught:
-            await ask(bridge, Question(prompt="Hi", model="m", output_schema={"anyOf": [{"$ref": target}]}))
+            await ask(bridge, AskRequest(prompt="Hi", model="m", output_schema={"anyOf": [{"$ref": target}]}))
     assert caught.value.code == ErrorCode.INVALID_ARGUMENT
     assert target in caught.value.message
     assert server.requests == []
@@ -208,7 +208,7 @@ async def test_a_schema_that_refers_outside_itself_is_refused_and_nothing_is_fet
 async def test_a_schema_that_leads_nowhere_is_told_and_the_answer_kept(target: str) -> None:
     async with raw_server(said('{"degrees": 22}')) as (_, bridge):
         with pytest.raises(BridgeError) as caught:
-            await ask(bridge, Question(prompt="Hi", model="m", output_schema={"$ref": target}))
+            await ask(bridge, AskRequest(prompt="Hi", model="m", output_schema={"$ref": target}))
     assert (caught.value.code, caught.value.partial["text"]) == (ErrorCode.INVALID_ARGUMENT, '{"degrees": 22}')
 
 
@@ -216,7 +216,7 @@ async def test_a_schema_that_leads_nowhere_is_told_and_the_answer_kept(target: s
 async def test_what_only_looks_like_json_is_no_answer(text: str) -> None:
     async with raw_server(said(text)) as (_, bridge):
         with pytest.raises(BridgeError) as caught:
-            await ask(bridge, Question(prompt="Hi", model="m", output_schema={}))
+            await ask(bridge, AskRequest(prompt="Hi", model="m", output_schema={}))
     assert caught.value.code == ErrorCode.UPSTREAM_ERROR
 
 
@@ -224,7 +224,7 @@ async def test_a_pattern_made_to_take_for_ever_stops_nobody() -> None:
     schema = {"type": "string", "pattern": "^(a+)+$"}
     with anyio.fail_after(DEADLINE_SECONDS):
         async with raw_server(said('"' + "a" * 40 + '!"')) as (_, bridge):
-            outcome = await ask(bridge, Question(prompt="Hi", model="m", output_schema=schema))
+            outcome = await ask(bridge, AskRequest(prompt="Hi", model="m", output_schema=schema))
     assert outcome.parsed == ("a" * 40 + "!",)
 
 

@@ -74,7 +74,7 @@ def test_a_citation_whose_place_is_impossible_is_kept_without_a_mark() -> None:
 
 
 def test_an_answer_without_a_search_says_that_nothing_backs_it() -> None:
-    assert found("I guess.").facts()["notes"] == ["The model answered without searching: nothing backs this."]
+    assert found("I guess.").structured()["notes"] == ["The model answered without searching: nothing backs this."]
 
 
 @pytest.mark.anyio

@@ -7,7 +7,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
@@ -33,14 +33,14 @@ def _supervisor(emulator: RunningEmulator) -> None:
 
 
 async def test_hosted_tools_go_through_and_a_conversation_goes_on(bridge: Bridge, emulator: RunningEmulator) -> None:
-    question = Question(prompt="[[say one]]", model=CLAUDE, surface="supervisor", tools=HOSTED)
+    question = AskRequest(prompt="[[say one]]", model=CLAUDE, surface="supervisor", tools=HOSTED)
     first = await ask(bridge, question)
-    second = await ask(bridge, Question(prompt="[[say two]]", conversation_id=first.conversation_id))
+    second = await ask(bridge, AskRequest(prompt="[[say two]]", conversation_id=first.conversation_id))
     assert [(one.text, one.surface, one.notes) for one in (first, second)] == [
         ("one", "supervisor", ()),
         ("two", "supervisor", ()),
     ]
-    bodies = [exchange.body for exchange in emulator.state.journal.to(PATH)]
+    bodies = [exchange.body for exchange in emulator.state.request_log.to(PATH)]
     assert [body["tools"] for body in bodies] == [HOSTED, HOSTED]
     # The Supervisor repeats the conversation in its output; it is sent once all the same.
     assert [item["role"] for item in bodies[1]["input"]] == ["user", "assistant", "user"]
@@ -51,13 +51,13 @@ async def test_a_response_in_the_background_is_asked_for_until_it_is_done(
     bridge: Bridge, emulator: RunningEmulator, polls: int
 ) -> None:
     emulator.state.background_polls = polls
-    question = Question(prompt="[[say done]]", model=CLAUDE, surface="supervisor", extra={"background": True})
+    question = AskRequest(prompt="[[say done]]", model=CLAUDE, surface="supervisor", extra={"background": True})
     outcome = await ask(bridge, question)
     assert (outcome.text, outcome.status) == ("done", "completed")
     assert (outcome.usage or {})["output_tokens"] > 0
-    (sent,) = emulator.state.journal.to(PATH)
+    (sent,) = emulator.state.request_log.to(PATH)
     assert (sent.body["background"], "stream" in sent.body) == (True, False)
-    asked = [one for one in emulator.state.journal.exchanges if one.path.startswith(f"{PATH}/")]
+    asked = [one for one in emulator.state.request_log.exchanges if one.path.startswith(f"{PATH}/")]
     assert len(asked) == polls + 1
 
 
@@ -65,16 +65,16 @@ async def test_elsewhere_background_is_refused_by_the_rules_of_that_surface(
     bridge: Bridge, emulator: RunningEmulator
 ) -> None:
     with pytest.raises(BridgeError) as caught:
-        await ask(bridge, Question(prompt="Hi", model="databricks-gpt-5", extra={"background": True}))
+        await ask(bridge, AskRequest(prompt="Hi", model="databricks-gpt-5", extra={"background": True}))
     assert caught.value.code is ErrorCode.UNSUPPORTED_BY_MODEL
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
 
 
 async def test_sampling_beside_tools_is_refused_before_it_is_sent(bridge: Bridge, emulator: RunningEmulator) -> None:
-    question = Question(prompt="Hi", model=CLAUDE, surface="supervisor", tools=HOSTED, temperature=0.5)
+    question = AskRequest(prompt="Hi", model=CLAUDE, surface="supervisor", tools=HOSTED, temperature=0.5)
     with pytest.raises(BridgeError, match="does not take temperature together with tools"):
         await ask(bridge, question)
-    assert emulator.state.journal.to(PATH) == []
+    assert emulator.state.request_log.to(PATH) == []
 
 
 async def test_an_id_that_leads_elsewhere_is_not_asked_for(bridge: Bridge, emulator: RunningEmulator) -> None:

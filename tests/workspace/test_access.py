@@ -12,7 +12,7 @@ import pytest
 
 import databricks_responses_mcp
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_responses_mcp.workspace.access import Access
 from databricks_responses_mcp.workspace.apps import Apps
@@ -110,7 +110,7 @@ async def test_a_model_cannot_call_other_apis_of_the_workspace(connect: Connect,
             _, facts, failed = await host.call("ask_databricks_model", prompt="Hi", model=f"{emulator.host}{path}")
             assert failed, path
             assert facts["error"]["code"] == "invalid_argument"
-    assert [exchange for exchange in emulator.state.journal.exchanges if exchange.method == "POST"] == []
+    assert [exchange for exchange in emulator.state.request_log.exchanges if exchange.method == "POST"] == []
 
 
 async def test_an_app_of_the_workspace_is_asked_by_its_address(tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ async def test_an_app_of_the_workspace_is_asked_by_its_address(tmp_path: Path) -
         open_bridge(settings_for(running, tmp_path), {}) as bridge,
     ):
         for model in ("apps/my-agent", f"{running.host}/apps/my-agent", f"{running.host}/apps/my-agent/invocations"):
-            outcome = await ask(bridge, Question(prompt="[[say hello]]", model=model))
+            outcome = await ask(bridge, AskRequest(prompt="[[say hello]]", model=model))
             assert (outcome.text, outcome.surface) == ("hello", "app")
-    asked = [exchange.path for exchange in running.state.journal.exchanges if exchange.method == "POST"]
+    asked = [exchange.path for exchange in running.state.request_log.exchanges if exchange.method == "POST"]
     assert asked == ["/apps/my-agent/responses", "/apps/my-agent/responses", "/apps/my-agent/invocations"]
 
 

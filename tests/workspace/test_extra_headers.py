@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_responses_mcp.workspace.settings import load_settings
 from databricks_workspace_emulator.server import RunningEmulator, run_emulator
@@ -23,10 +23,10 @@ async def test_headers_go_to_models_of_the_workspace_and_nowhere_else(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     async with open_bridge(settings_for(emulator, tmp_path, extra_headers=GIVEN), {}) as bridge:
-        await ask(bridge, Question(prompt="Hi", model="databricks-gpt-5"))
-        await ask(bridge, Question(prompt="Hi", model="system.ai.gpt-5"))
+        await ask(bridge, AskRequest(prompt="Hi", model="databricks-gpt-5"))
+        await ask(bridge, AskRequest(prompt="Hi", model="system.ai.gpt-5"))
         await bridge.endpoints.list(refresh=True)
-    for exchange in emulator.state.journal.exchanges:
+    for exchange in emulator.state.request_log.exchanges:
         given = [exchange.headers.get(name) for name in ("databricks-model-provider-service", "x-provider-key")]
         assert given == (["main.ai.provider", SECRET] if exchange.method == "POST" else [None, None])
 
@@ -36,8 +36,8 @@ async def test_an_app_is_told_none_of_them(tmp_path: Path) -> None:
         run_emulator(credential="oauth") as running,
         open_bridge(settings_for(running, tmp_path, extra_headers=GIVEN), {}) as bridge,
     ):
-        await ask(bridge, Question(prompt="Hi", model="apps/my-agent"))
-        asked = running.state.journal.to("/apps/my-agent/responses")
+        await ask(bridge, AskRequest(prompt="Hi", model="apps/my-agent"))
+        asked = running.state.request_log.to("/apps/my-agent/responses")
     assert [exchange.headers.get("x-provider-key") for exchange in asked] == [None]
 
 
@@ -49,7 +49,7 @@ async def test_a_secret_among_them_is_taken_out_of_what_is_shown_and_a_name_is_n
     assert told == "The provider main.ai.provider refused [redacted]."
     assert SECRET not in repr(settings) + str(settings.model_dump(mode="json"))
     async with open_bridge(settings, {}) as bridge:
-        outcome = await ask(bridge, Question(prompt=f"[[say {SECRET}]]", model="databricks-gpt-5"))
+        outcome = await ask(bridge, AskRequest(prompt=f"[[say {SECRET}]]", model="databricks-gpt-5"))
     assert SECRET not in outcome.text
 
 

@@ -57,7 +57,7 @@ async def test_a_rate_limit_is_waited_out_as_long_as_the_api_says(bridge: Bridge
 
     assert (await types(bridge, on_wait=on_wait))[-1] == "response.completed"
     assert waits == ["rate limited", "rate limited"]
-    assert len(emulator.state.journal.to("/responses")) == 3
+    assert len(emulator.state.request_log.to("/responses")) == 3
 
 
 async def test_a_rate_limit_in_the_header_alone_is_obeyed_too(bridge: Bridge, emulator: RunningEmulator) -> None:
@@ -73,7 +73,7 @@ async def test_a_wait_that_the_callers_deadline_does_not_allow_is_not_begun(
     with anyio.fail_after(DEADLINE_SECONDS):
         error = await failure(bridge)
     assert (error.code, error.retryable, error.status) == (ErrorCode.RATE_LIMITED, True, 429)
-    assert len(emulator.state.journal.to("/responses")) == 1
+    assert len(emulator.state.request_log.to("/responses")) == 1
 
 
 async def test_retries_end(emulator: RunningEmulator, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ async def test_retries_end(emulator: RunningEmulator, tmp_path: Path) -> None:
     async with open_bridge(settings_for(emulator, tmp_path, max_retries=2), {}) as bridge:
         error = await failure(bridge)
     assert (error.code, error.retry_after_seconds) == (ErrorCode.RATE_LIMITED, 0.01)
-    assert len(emulator.state.journal.to("/responses")) == 3
+    assert len(emulator.state.request_log.to("/responses")) == 3
 
 
 async def test_an_unavailable_workspace_is_asked_again(bridge: Bridge, emulator: RunningEmulator) -> None:
@@ -107,7 +107,7 @@ async def test_what_may_have_been_billed_is_never_sent_twice(
     assert error.message
     assert error.hint
     assert "<" not in str(error)
-    assert len(emulator.state.journal.to("/responses")) == 1
+    assert len(emulator.state.request_log.to("/responses")) == 1
 
 
 async def test_a_wrong_token_says_so_without_showing_it(emulator: RunningEmulator) -> None:
@@ -141,7 +141,7 @@ async def test_a_request_over_the_hard_limit_is_refused_before_it_is_sent(
 ) -> None:
     error = await failure(bridge, {**BODY, "instructions": "x" * 34_000_000})
     assert error.code == ErrorCode.TOO_LARGE
-    assert emulator.state.journal.to("/responses") == []
+    assert emulator.state.request_log.to("/responses") == []
 
 
 async def test_leaving_the_stream_closes_the_connection_at_once(bridge: Bridge, emulator: RunningEmulator) -> None:
@@ -150,7 +150,7 @@ async def test_leaving_the_stream_closes_the_connection_at_once(bridge: Bridge, 
             tasks.start_soon(types, bridge)
             await hold.reached.wait()
             tasks.cancel_scope.cancel()
-        await (await emulator.state.journal.wait_for(1)).disconnected.wait()
+        await (await emulator.state.request_log.wait_for(1)).disconnected.wait()
 
 
 COMPLETED = b'{"type":"response.completed","response":{"output":[]}}'

@@ -23,14 +23,14 @@ class EditPreview:
     Attributes:
         staging: the files as they were read.
         after: texts by name, of all files that there would be.
-        facts: the result that showed it.
+        structured: the result that showed it.
         is_written: whether it was written.
         lock: acquired while it is written.
     """
 
     staging: "Staging"
     after: Mapping[str, str]
-    facts: Mapping[str, Any]
+    structured: Mapping[str, Any]
     is_written: bool = False
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 

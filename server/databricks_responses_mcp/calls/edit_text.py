@@ -12,20 +12,21 @@ def lead_of(tool: str, stored: str) -> str | Callable[[dict[str, Any]], str]:
     return render_edit if tool == "edit_files" else stored
 
 
-def render_edit(facts: dict[str, Any]) -> str:
+def render_edit(structured: dict[str, Any]) -> str:
     """Return what became of the files, as the text before the model's own words."""
-    lines = [_line(operation) for operation in facts.get("operations", [])]
-    if new := facts.get("new_files"):
-        created = "Created" if facts.get("applied") else "Would be created"
+    lines = [_line(operation) for operation in structured.get("operations", [])]
+    if new := structured.get("new_files"):
+        created = "Created" if structured.get("applied") else "Would be created"
         lines.append(f"{created}: {', '.join(new)}")
-    if diff := facts.get("diff"):
-        state = "These changes were written" if facts.get("applied") else "Nothing was written; the changes would be"
+    if diff := structured.get("diff"):
+        applied = structured.get("applied")
+        state = "These changes were written" if applied else "Nothing was written; the changes would be"
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", diff)), default=0))
-        lines.append(f"{state} (paths are relative to {facts.get('directory', '')}):\n{fence}diff\n{diff}{fence}")
-    if "preview_id" in facts and "error" not in facts:
+        lines.append(f"{state} (paths are relative to {structured.get('directory', '')}):\n{fence}diff\n{diff}{fence}")
+    if "preview_id" in structured and "error" not in structured:
         lines.append(
             "To write exactly this, once the user agrees, call edit_files with apply=true and "
-            f'preview_id "{facts["preview_id"]}". No model is asked again.'
+            f'preview_id "{structured["preview_id"]}". No model is asked again.'
         )
     return "\n".join(lines)
 

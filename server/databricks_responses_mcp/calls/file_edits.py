@@ -20,7 +20,7 @@ _MAX_TOTAL_BYTES = 8_000_000
 async def edit_on_disk(
     bridge: Bridge,
     call: CallContext,
-    facts: dict[str, Any],
+    structured: dict[str, Any],
     *,
     instruction: str,
     paths: Sequence[str],
@@ -33,7 +33,7 @@ async def edit_on_disk(
     """Have a model edit files of this machine; nothing is written.
 
     Args:
-        facts: gets the fields of the result contract, also where the edit fails.
+        structured: gets the fields of the result contract, also where the edit fails.
         paths: as `Staging.read` takes them.
         new_paths: files that the model may create.
         allowed: where files may be read and written.
@@ -51,7 +51,7 @@ async def edit_on_disk(
         max_bytes=settings.max_file_bytes,
         max_total_bytes=_MAX_TOTAL_BYTES,
     )
-    facts |= {"directory": str(staging.root), "applied": False}
+    structured |= {"directory": str(staging.root), "applied": False}
 
     async def admit(name: str, text: str | None) -> None:
         try:
@@ -68,35 +68,35 @@ async def edit_on_disk(
         conversation_id=conversation_id,
     )
     edited = await edit(bridge, wanted, call, admit=admit)
-    facts |= edited.facts()
+    structured |= edited.structured()
     return staging, edited
 
 
-async def write_edit(staging: Staging, texts: Mapping[str, str], facts: dict[str, Any]) -> None:
+async def write_edit(staging: Staging, texts: Mapping[str, str], structured: dict[str, Any]) -> None:
     """Write an edit, and say so in its facts.
 
     Raises:
         BridgeError: as `change_files` does; nothing was changed then.
     """
     problem = await staging.write(texts)
-    conclude(facts, "written")
+    conclude(structured, "written")
     if problem:
-        add_note(facts, problem)
+        add_note(structured, problem)
 
 
-def add_note(facts: dict[str, Any], note: str) -> None:
+def add_note(structured: dict[str, Any], note: str) -> None:
     """Add a sentence for the reader of a result."""
-    facts["notes"] = [*facts.get("notes", []), note]
+    structured["notes"] = [*structured.get("notes", []), note]
 
 
 @contextmanager
-def keep_unwritten(facts: Mapping[str, Any]) -> Iterator[None]:
+def keep_unwritten(structured: Mapping[str, Any]) -> Iterator[None]:
     """Give an error of an edit what the model had already done, as `BridgeError.partial`; none of it was written."""
     try:
         yield
     except BridgeError as error:
-        if not error.partial and "diff" not in facts:
+        if not error.partial and "diff" not in structured:
             raise
-        partial = {**facts, **error.partial, "status": "failed"}
+        partial = {**structured, **error.partial, "status": "failed"}
         conclude(partial, "not_written")
         raise error.with_partial(partial) from error

@@ -46,14 +46,14 @@ class Taken:
     """One image that has been saved, or is kept in memory because it could not be.
 
     Attributes:
-        facts: what the result says of it, in the result contract's fields.
+        structured: what the result says of it, in the result contract's fields.
         link: the resource that has it whole.
         source: what its thumbnail is made of; None if there is none to make, or it has been made.
         problem: what the caller must know of it.
         thumbnail: shown inline.
     """
 
-    facts: dict[str, Any]
+    structured: dict[str, Any]
     link: ResourceLink
     source: bytes | Path | None = None
     problem: str = ""
@@ -108,10 +108,10 @@ class GeneratedImages:
         # Shielded: a deadline that strikes now must not lose what is here and paid for.
         with anyio.CancelScope(shield=True):
             taken = await anyio.to_thread.run_sync(self._take, holder, item)
-        item["picture"] = taken.facts.get("path") or taken.facts.get("uri")
+        item["picture"] = taken.structured.get("path") or taken.structured.get("uri")
         self.taken.append(taken)
         # Not shielded, and one at a time in the whole server: a small file may unfold to hundreds of megabytes.
-        source, is_svg = taken.source, taken.facts.get("mime_type") == SVG.mime_type
+        source, is_svg = taken.source, taken.structured.get("mime_type") == SVG.mime_type
         if is_svg and source is not None:
             source = await pixels_of(source, self._app.thumbnails) if self._budget else None
         thumbnail = await anyio.to_thread.run_sync(self._thumbnail, source, limiter=self._app.thumbnails)
@@ -129,21 +129,21 @@ class GeneratedImages:
             blocks.append(taken.link)
         return blocks
 
-    def extend(self, facts: dict[str, Any]) -> dict[str, Any]:
-        """Return ``facts`` with the images in it."""
+    def extend(self, structured: dict[str, Any]) -> dict[str, Any]:
+        """Return ``structured`` with the images in it."""
         if not self.taken:
-            return facts
-        notes = [*facts.get("notes", []), *(taken.problem for taken in self.taken if taken.problem)]
-        extended = {**facts, "images": [taken.facts for taken in self.taken]}
+            return structured
+        notes = [*structured.get("notes", []), *(taken.problem for taken in self.taken if taken.problem)]
+        extended = {**structured, "images": [taken.structured for taken in self.taken]}
         return {**extended, "notes": notes} if notes else extended
 
     def attach(self, error: BridgeError) -> BridgeError:
         """Return ``error`` with the images in what was received before it."""
         return replace(error, partial=self.extend(error.partial)) if self.taken else error
 
-    def lead(self) -> str:
+    def preamble(self) -> str:
         """Return where the images are, in words."""
-        return "\n".join(_words(taken.facts) for taken in self.taken)
+        return "\n".join(_words(taken.structured) for taken in self.taken)
 
     def _take(self, holder: list[Payload | str], item: Item) -> Taken:
         source = holder.pop()
@@ -162,7 +162,7 @@ class GeneratedImages:
         except Exception as error:
             logger.exception("saving a picture failed")
             return self._unsaved(data, f"{type(error).__name__}.", extra)
-        facts = {
+        structured = {
             "path": str(saved.path),
             "uri": self._app.gallery.uri_for(saved.path),
             **_shape(saved.mime_type, (saved.width, saved.height), saved.bytes, saved.sha256),
@@ -173,7 +173,7 @@ class GeneratedImages:
             problems.append(f"{saved.requested_path} was asked for; the picture is {saved.path}.")
         if saved.removed:
             problems.append(f"Left out of the SVG, as it does more than draw: {', '.join(saved.removed)}.")
-        return Taken(facts, _link(facts, saved.path.name), saved.path, " ".join(problems))
+        return Taken(structured, _link(structured, saved.path.name), saved.path, " ".join(problems))
 
     def _unsaved(self, data: bytes, reason: str, extra: dict[str, Any]) -> Taken:
         image_format = sniff(data)
@@ -186,12 +186,12 @@ class GeneratedImages:
         name = f"unsaved-{digest[:10]}{image_format.extension if image_format else '.bin'}"
         mime_type = image_format.mime_type if image_format else "application/octet-stream"
         shape = _shape(mime_type, dimensions(data) or (None, None), len(data), digest)
-        facts = {"uri": self._app.unsaved.keep(name, data), **shape, **extra}
+        structured = {"uri": self._app.unsaved.keep(name, data), **shape, **extra}
         problem = (
             f"The picture was drawn and paid for, but could not be saved: {reason} "
-            f"It stays readable as {facts['uri']} while this server runs."
+            f"It stays readable as {structured['uri']} while this server runs."
         )
-        return Taken(facts, _link(facts, name), data, problem)
+        return Taken(structured, _link(structured, name), data, problem)
 
     def _thumbnail(self, source: bytes | Path | None) -> Thumbnail | None:
         if source is None:
@@ -204,17 +204,17 @@ class GeneratedImages:
 
     def _unreadable(self, raw: bytes, extra: dict[str, Any], reason: str = _NO_BASE64) -> Taken:
         name = f"unreadable-{hashlib.sha256(raw).hexdigest()[:10]}.txt"
-        facts = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
-        problem = f"{reason} What it sent is kept as text: {facts['uri']}."
-        return Taken(facts, _link(facts, name), None, problem)
+        structured = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
+        problem = f"{reason} What it sent is kept as text: {structured['uri']}."
+        return Taken(structured, _link(structured, name), None, problem)
 
 
 async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) -> list[ContentBlock]:
     """Return thumbnails and links of images that an earlier call saved, as far as their files are there."""
     budget = app.bridge.settings.inline_image_bytes
 
-    def make(facts: Mapping[str, Any], pixels: bytes | None) -> list[ContentBlock]:
-        path = Path(str(facts["path"]))
+    def make(structured: Mapping[str, Any], pixels: bytes | None) -> list[ContentBlock]:
+        path = Path(str(structured["path"]))
         if not path.is_file():
             return []
         try:
@@ -223,14 +223,14 @@ async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) 
             logger.exception("shrinking a picture failed")
             thumbnail = None
         blocks: list[ContentBlock] = [] if thumbnail is None else [_image(thumbnail)]
-        return [*blocks, _link(dict(facts), path.name)]
+        return [*blocks, _link(dict(structured), path.name)]
 
     blocks: list[ContentBlock] = []
-    for facts in images:
-        if "path" in facts:
-            is_svg = bool(budget) and facts.get("mime_type") == SVG.mime_type
-            pixels = await pixels_of(Path(str(facts["path"])), app.thumbnails) if is_svg else None
-            blocks += await anyio.to_thread.run_sync(make, facts, pixels, limiter=app.thumbnails)
+    for structured in images:
+        if "path" in structured:
+            is_svg = bool(budget) and structured.get("mime_type") == SVG.mime_type
+            pixels = await pixels_of(Path(str(structured["path"])), app.thumbnails) if is_svg else None
+            blocks += await anyio.to_thread.run_sync(make, structured, pixels, limiter=app.thumbnails)
     return blocks
 
 
@@ -265,29 +265,29 @@ def _decoded(source: Payload | str) -> bytes | None:
 
 
 def _shape(mime_type: str, size: tuple[int | None, int | None], count: int, digest: str) -> dict[str, Any]:
-    facts = {"mime_type": mime_type, "width": size[0], "height": size[1], "bytes": count, "sha256": digest}
-    return {key: value for key, value in facts.items() if value is not None}
+    structured = {"mime_type": mime_type, "width": size[0], "height": size[1], "bytes": count, "sha256": digest}
+    return {key: value for key, value in structured.items() if value is not None}
 
 
 def _image(thumbnail: Thumbnail) -> ImageContent:
     return ImageContent(data=thumbnail.base64, mime_type=thumbnail.mime_type)
 
 
-def _link(facts: dict[str, Any], name: str) -> ResourceLink:
+def _link(structured: dict[str, Any], name: str) -> ResourceLink:
     return ResourceLink(
         name=name,
-        uri=facts["uri"],
-        mime_type=facts.get("mime_type"),
-        size=facts.get("bytes"),
+        uri=structured["uri"],
+        mime_type=structured.get("mime_type"),
+        size=structured.get("bytes"),
         description="The whole picture, as the model drew it.",
     )
 
 
-def _words(facts: dict[str, Any]) -> str:
-    where = f"saved to {facts['path']}" if "path" in facts else f"not saved; readable as {facts['uri']}"
-    shape = f"{facts['width']}x{facts['height']} " if "width" in facts else ""
-    words = f"Picture ({shape}{facts.get('mime_type', 'unknown format')}, {facts['bytes']} bytes) {where}"
-    revised = facts.get("revised_prompt")
+def _words(structured: dict[str, Any]) -> str:
+    where = f"saved to {structured['path']}" if "path" in structured else f"not saved; readable as {structured['uri']}"
+    shape = f"{structured['width']}x{structured['height']} " if "width" in structured else ""
+    words = f"Picture ({shape}{structured.get('mime_type', 'unknown format')}, {structured['bytes']} bytes) {where}"
+    revised = structured.get("revised_prompt")
     return f"{words}\nRevised prompt: {revised}" if revised else words
 
 

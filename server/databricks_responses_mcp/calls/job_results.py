@@ -55,8 +55,8 @@ async def result_of_job(call: "ToolCall", job_id: str, seconds: float, *, cancel
         return await job.wait(_NEWS_SECONDS)
 
     async def tail() -> str:
-        facts, _ = await app.jobs.shown(job)
-        return str(facts.get("text", ""))
+        structured, _ = await app.jobs.shown(job)
+        return str(structured.get("text", ""))
 
     await _watch(call, look, seconds, tail)
     if job.ending is None or not job.done.is_set():
@@ -79,12 +79,12 @@ async def _result_of_stored_job(call: "ToolCall", job_id: str, seconds: float, *
         return not runs(stored)
 
     async def tail() -> str:
-        return str(stored.facts.get("text", ""))
+        return str(stored.structured.get("text", ""))
 
     await _watch(call, look, seconds, tail)
     if runs(stored):
         elapsed = time.time() - stored.created_at
-        return running_result(app, call.host, job_id, dict(stored.facts), seconds=elapsed)
+        return running_result(app, call.host, job_id, dict(stored.structured), seconds=elapsed)
     return await _ended_result_of_any_tool(call, stored.tool, *ended_of(stored))
 
 
@@ -104,26 +104,26 @@ async def _watch(
 
 async def _ended_result_of_any_tool(call: "ToolCall", tool: str, ending: Ending, ended: ResultRecord) -> CallToolResult:
     result = await ended_result(call.app, call.host, tool, ending, ended)
-    if WHOLE_RESULT in ended.facts:
+    if WHOLE_RESULT in ended.structured:
         # Its structure follows another contract than that of the tool which is answering.
-        facts = {"status": "failed" if result.is_error else "completed"}
-        result = result.model_copy(update={"structured_content": facts})
+        structured = {"status": "failed" if result.is_error else "completed"}
+        result = result.model_copy(update={"structured_content": structured})
     return result
 
 
 async def ended_result(app: App, host: HostLimits, tool: str, ending: Ending, ended: ResultRecord) -> CallToolResult:
     """Return the result of a call that has ended, in the contract of its tool, cut to what ``host`` accepts."""
-    if WHOLE_RESULT in ended.facts:
-        return CallToolResult.model_validate(ended.facts[WHOLE_RESULT])
-    lead = lead_of(tool, ended.lead)
-    blocks = await blocks_of_saved_images(app, ended.facts.get("images", ()))
+    if WHOLE_RESULT in ended.structured:
+        return CallToolResult.model_validate(ended.structured[WHOLE_RESULT])
+    preamble = lead_of(tool, ended.preamble)
+    blocks = await blocks_of_saved_images(app, ended.structured.get("images", ()))
     if ended.error is not None:
-        return error_result(app, host, ended.error, blocks, lead=lead)
-    facts = ended.facts
+        return error_result(app, host, ended.error, blocks, preamble=preamble)
+    structured = ended.structured
     if ending in ("interrupted", "cancelled"):
         note = _INTERRUPTED if ending == "interrupted" else _CANCELLED
-        facts = {**facts, "status": ending, "notes": [*facts.get("notes", []), note]}
-    return answer_result(app, host, facts, blocks, lead=lead)
+        structured = {**structured, "status": ending, "notes": [*structured.get("notes", []), note]}
+    return answer_result(app, host, structured, blocks, preamble=preamble)
 
 
 async def stored_job(app: App, job_id: str) -> Job:
@@ -144,10 +144,10 @@ async def stored_job(app: App, job_id: str) -> Job:
 
 def ended_of(stored: Job) -> tuple[Ending, ResultRecord]:
     """Return how a job of another process ended, and its result."""
-    facts = dict(stored.facts)
-    error = _error_of(facts.pop("error", None), facts)
+    structured = dict(stored.structured)
+    error = _error_of(structured.pop("error", None), structured)
     ending: Ending = "interrupted" if stored.status == "running" else stored.status
-    return ending, ResultRecord(facts, stored.lead, error)
+    return ending, ResultRecord(structured, stored.preamble, error)
 
 
 def runs(job: Job) -> bool:

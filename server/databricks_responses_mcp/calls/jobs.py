@@ -48,26 +48,26 @@ class ResultRecord:
     """The result of a call in a form that can be stored, before it is cut to what a host accepts.
 
     Attributes:
-        facts: the result contract's fields; of a failure, of what was received before it.
-        lead: what is said before the model's own words.
+        structured: the result contract's fields; of a failure, of what was received before it.
+        preamble: what is said before the model's own words.
         error: why the call failed.
     """
 
-    facts: dict[str, Any] = field(default_factory=dict)
-    lead: str = ""
+    structured: dict[str, Any] = field(default_factory=dict)
+    preamble: str = ""
     error: BridgeError | None = None
 
 
 class ReceivedImages(Protocol):
     """The images that a call has received, as `calls.generated_images.GeneratedImages` saves them."""
 
-    def extend(self, facts: dict[str, Any]) -> dict[str, Any]:
-        """Return ``facts`` with the images in it."""
+    def extend(self, structured: dict[str, Any]) -> dict[str, Any]:
+        """Return ``structured`` with the images in it."""
 
     def attach(self, error: BridgeError) -> BridgeError:
         """Return ``error`` with the images in what was received before it."""
 
-    def lead(self) -> str:
+    def preamble(self) -> str:
         """Return where the images are, in words."""
 
 
@@ -111,7 +111,7 @@ class RunningJob:
     def ended(self) -> ResultRecord:
         """The result as it is stored; the job must have ended."""
         if self.error is not None:
-            return ResultRecord(self.error.partial, self.images.lead() if self.images else "", self.error)
+            return ResultRecord(self.error.partial, self.images.preamble() if self.images else "", self.error)
         return ResultRecord(self.so_far()) if self.record is None else self.record
 
     def returned(self) -> Any:
@@ -128,8 +128,8 @@ class RunningJob:
 
     def so_far(self) -> dict[str, Any]:
         """Return what has arrived, in the result contract's fields, images that were saved included."""
-        facts = self.partial.facts()
-        return facts if self.images is None else self.images.extend(facts)
+        structured = self.partial.structured()
+        return structured if self.images is None else self.images.extend(structured)
 
     def attach(self, error: BridgeError) -> BridgeError:
         """Return ``error`` with what the call has received."""
@@ -228,8 +228,8 @@ class Jobs:
 
         Whatever was shown of a call can so be found again after this process was killed.
         """
-        facts = job.so_far()
-        return facts, await self._mark_alive(job, facts)
+        structured = job.so_far()
+        return structured, await self._mark_alive(job, structured)
 
     def forget(self, job_id: str) -> None:
         """Let a job not be asked for any more."""
@@ -262,11 +262,11 @@ class Jobs:
             if not await self._mark_alive(job, job.so_far() if events != seen else None):
                 seen = events
 
-    async def _mark_alive(self, job: RunningJob, facts: Mapping[str, Any] | None) -> str:
+    async def _mark_alive(self, job: RunningJob, structured: Mapping[str, Any] | None) -> str:
         """Write that a job runs, and what has come; returns what the caller must be told if that cannot be done."""
 
         async def beat() -> None:
-            if await self.store.beat_job(job.job_id, time.time(), facts):
+            if await self.store.beat_job(job.job_id, time.time(), structured):
                 job.scope.cancel()
 
         return await _problem_of_storing(beat())
@@ -307,17 +307,19 @@ def _record(job: RunningJob) -> Job:
             created_at=job.started_at,
             updated_at=time.time(),
             conversation_id=job.partial.conversation_id,
-            facts=job.so_far(),
+            structured=job.so_far(),
         )
     ended = job.ended
-    facts = ended.facts if ended.error is None else {**ended.facts, "error": ended.error.as_dict(mcp_words)}
+    structured = ended.structured
+    if ended.error is not None:
+        structured = {**structured, "error": ended.error.as_dict(mcp_words)}
     return Job(
         job_id=job.job_id,
         tool=job.tool,
         status=job.ending,
         created_at=job.started_at,
         updated_at=job.ended_at or time.time(),
-        conversation_id=job.partial.conversation_id or facts.get("conversation_id"),
-        facts=facts,
-        lead=ended.lead,
+        conversation_id=job.partial.conversation_id or structured.get("conversation_id"),
+        structured=structured,
+        preamble=ended.preamble,
     )

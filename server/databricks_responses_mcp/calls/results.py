@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _ITEM_CHARACTERS = 2000
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
-Lead = str | Callable[[dict[str, Any]], str]
+Preamble = str | Callable[[dict[str, Any]], str]
 """What is said before the model's own words, such as where an image is; or how to say it of the facts as cut."""
 
 
@@ -73,61 +73,66 @@ def dumped(result: CallToolResult) -> dict[str, Any]:
 
 
 def answer_result(
-    app: App, host: HostLimits, facts: dict[str, Any], blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
+    app: App,
+    host: HostLimits,
+    structured: dict[str, Any],
+    blocks: Sequence[ContentBlock] = (),
+    *,
+    preamble: Preamble = "",
 ) -> RecordedResult:
     """Return the result of a successful call, cut to what the host accepts.
 
     Args:
-        facts: the result contract's fields.
+        structured: the result contract's fields.
         blocks: images and links, put after the text.
-        lead: what is said before the model's own words.
+        preamble: what is said before the model's own words.
     """
-    facts = app.bridge.settings.secrets.remove_from(facts)
+    structured = app.bridge.settings.secrets.remove_from(structured)
 
-    if step := _next_step(facts, mcp_words):
-        facts = {**facts, "next_step": step}
+    if step := _next_step(structured, mcp_words):
+        structured = {**structured, "next_step": step}
     texts = JsonTexts()
 
     def make(characters: int) -> RecordedResult:
-        capped = _cap_text(app, facts, characters, texts)
-        text = words(capped, lead if isinstance(lead, str) else lead(capped))
+        capped = _cap_text(app, structured, characters, texts)
+        text = render_text(capped, preamble if isinstance(preamble, str) else preamble(capped))
         return RecordedResult(content=[TextContent(text=text), *blocks], structured_content=capped)
 
-    record = ResultRecord({key: facts[key] for key in facts if key != "next_step"}, _stored(lead))
+    record = ResultRecord({key: structured[key] for key in structured if key != "next_step"}, _stored(preamble))
     return _recorded(app, host, make, record, texts)
 
 
 def error_result(
-    app: App, host: HostLimits, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
+    app: App, host: HostLimits, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, preamble: Preamble = ""
 ) -> RecordedResult:
     """Return the result of a failed call, with what had been received before the failure.
 
     Args:
         blocks: images and links, put after the text.
-        lead: what is said before the words that the model had sent.
+        preamble: what is said before the words that the model had sent.
     """
     error = app.bridge.settings.secrets.remove_from_error(error)
-    facts = {"status": "failed", **error.partial, "error": error.as_dict(mcp_words)}
-    if facts["status"] == "completed":  # what came before the failure may have been
-        facts["status"] = "failed"
+    structured = {"status": "failed", **error.partial, "error": error.as_dict(mcp_words)}
+    if structured["status"] == "completed":  # what came before the failure may have been
+        structured["status"] = "failed"
     head, texts = _error_words(error), JsonTexts()
 
     def make(characters: int) -> RecordedResult:
-        capped = _cap_text(app, facts, characters, texts)
-        before = lead if isinstance(lead, str) else lead(capped)
-        received = words({**capped, "status": "failed"}, before) if error.partial else ""
+        capped = _cap_text(app, structured, characters, texts)
+        before = preamble if isinstance(preamble, str) else preamble(capped)
+        received = render_text({**capped, "status": "failed"}, before) if error.partial else ""
         text = f"{head}\n\nReceived before that:\n{received}" if received else head
         return RecordedResult(content=[TextContent(text=text), *blocks], structured_content=capped, is_error=True)
 
-    return _recorded(app, host, make, ResultRecord(error.partial, _stored(lead), error), texts)
+    return _recorded(app, host, make, ResultRecord(error.partial, _stored(preamble), error), texts)
 
 
 def failure_result(
-    app: App, host: HostLimits, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, lead: Lead = ""
+    app: App, host: HostLimits, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, preamble: Preamble = ""
 ) -> RecordedResult:
     """Return what `error_result` does; with text and usage alone if that fails on what had been received."""
     try:
-        return error_result(app, host, error, blocks, lead=lead)
+        return error_result(app, host, error, blocks, preamble=preamble)
     except Exception:
         logger.exception("an error could not be told with all that was received before it")
         return bare_error_result(app, host, error)
@@ -136,18 +141,18 @@ def failure_result(
 def bare_error_result(app: App, host: HostLimits, error: BridgeError) -> RecordedResult:
     """Return a failed call with nothing of what had been received but text and usage, for facts that cannot be told."""
     text, usage = error.partial.get("text"), error.partial.get("usage")
-    facts: dict[str, Any] = {"status": "failed", "text": text if isinstance(text, str) else ""}
-    facts |= {"usage": usage} if isinstance(usage, dict) else {}
+    structured: dict[str, Any] = {"status": "failed", "text": text if isinstance(text, str) else ""}
+    structured |= {"usage": usage} if isinstance(usage, dict) else {}
     texts = JsonTexts()
 
     def make(characters: int) -> RecordedResult:
-        capped = _cap_text(app, {**facts, "error": error.as_dict(mcp_words)}, characters, texts)
+        capped = _cap_text(app, {**structured, "error": error.as_dict(mcp_words)}, characters, texts)
         told = _error_words(error)
         if capped["text"]:
             told += f"\n\nReceived before that:\n{capped['text']}"
         return RecordedResult(content=[TextContent(text=told)], structured_content=capped, is_error=True)
 
-    return _recorded(app, host, make, ResultRecord(facts, error=error), texts)
+    return _recorded(app, host, make, ResultRecord(structured, error=error), texts)
 
 
 async def running_job_result(app: App, host: HostLimits, job: RunningJob, problem: str = "") -> CallToolResult:
@@ -157,9 +162,9 @@ async def running_job_result(app: App, host: HostLimits, job: RunningJob, proble
         problem: what else the caller must know.
     """
     tail = job.partial.tail  # before the rest is stored, so that all of it is
-    facts, unstored = await app.jobs.shown(job)
+    structured, unstored = await app.jobs.shown(job)
     seconds = time.time() - job.started_at
-    return running_result(app, host, job.job_id, facts, seconds=seconds, tail=tail, problem=problem or unstored)
+    return running_result(app, host, job.job_id, structured, seconds=seconds, tail=tail, problem=problem or unstored)
 
 
 def running_result(
@@ -181,7 +186,7 @@ def running_result(
         problem: what else the caller must know.
     """
     step = f'Call get_response with response_id "{job_id}" to wait for the rest, or with cancel true to stop it.'
-    facts = {
+    structured = {
         **so_far,
         "status": "running",
         "response_id": job_id,
@@ -191,14 +196,14 @@ def running_result(
         "next_step": step,
         "notes": [*so_far.get("notes", []), *([problem] if problem else [])],
     }
-    facts.pop("incomplete_reason", None)
+    structured.pop("incomplete_reason", None)
     for name in ("tail", "notes"):
-        if not facts[name]:
-            del facts[name]
-    shown = f" Newest: …{' '.join(tail.split())}" if tail and tail not in facts["text"] else ""
-    before = " So far:" if facts["text"] else ""
-    lead = f"[Still running after {seconds:.0f} s] The work goes on in the server. {step}{shown}{before}"
-    return answer_result(app, host, facts, lead=lead)
+        if not structured[name]:
+            del structured[name]
+    shown = f" Newest: …{' '.join(tail.split())}" if tail and tail not in structured["text"] else ""
+    before = " So far:" if structured["text"] else ""
+    preamble = f"[Still running after {seconds:.0f} s] The work goes on in the server. {step}{shown}{before}"
+    return answer_result(app, host, structured, preamble=preamble)
 
 
 def _recorded(
@@ -209,19 +214,19 @@ def _recorded(
     return result
 
 
-def _stored(lead: Lead) -> str:
+def _stored(preamble: Preamble) -> str:
     # One that is made of the facts can be made again.
-    return lead if isinstance(lead, str) else ""
+    return preamble if isinstance(preamble, str) else ""
 
 
-def _cap_text(app: App, facts: dict[str, Any], limit: int, texts: JsonTexts) -> dict[str, Any]:
+def _cap_text(app: App, structured: dict[str, Any], limit: int, texts: JsonTexts) -> dict[str, Any]:
     """Cut what is longer than ``limit`` characters; the whole of it stays readable as a resource.
 
     Pending calls are never cut: the host must carry them out as they are.
     """
-    capped = dict(facts)
+    capped = dict(structured)
     for name in ("text", "refusal", "diff"):
-        text = facts.get(name)
+        text = structured.get(name)
         if isinstance(text, str) and len(text) > limit:
             uri = app.long_texts.keep(text)
             capped[name] = text[:limit]
@@ -232,12 +237,12 @@ def _cap_text(app: App, facts: dict[str, Any], limit: int, texts: JsonTexts) -> 
                 f"{uri}/{limit} goes on from here."
             )
             capped["notes"] = [*capped.get("notes", []), note]
-    if facts.get("output") and len(whole := texts.of(facts["output"])) > limit:
+    if structured.get("output") and len(whole := texts.of(structured["output"])) > limit:
         uri = app.long_texts.keep(whole)
-        capped["output"] = [_shortened(item, min(_ITEM_CHARACTERS, limit)) for item in facts["output"]]
+        capped["output"] = [_shortened(item, min(_ITEM_CHARACTERS, limit)) for item in structured["output"]]
         note = f"The output items are {len(whole)} characters of JSON; they are cut here and whole as resource {uri}."
         capped["notes"] = [*capped.get("notes", []), note]
-    if "parsed" in facts and len(whole := texts.of(facts["parsed"])) > limit:
+    if "parsed" in structured and len(whole := texts.of(structured["parsed"])) > limit:
         uri = app.long_texts.keep(whole)
         del capped["parsed"]
         note = f"`parsed` is {len(whole)} characters of JSON; it is the resource {uri}."
@@ -254,21 +259,21 @@ def _shortened(value: Any, most: int) -> Any:
     return [_shortened(item, most) for item in value] if isinstance(value, list) else value
 
 
-def words(facts: dict[str, Any], lead: str, advice_words: AdviceWords = mcp_words) -> str:
+def render_text(structured: dict[str, Any], preamble: str, advice_words: AdviceWords = mcp_words) -> str:
     """Return all the facts that a reader needs, for hosts that show their model only text."""
-    text = str(facts.get("text", ""))
-    parts = [lead] if lead else []
+    text = str(structured.get("text", ""))
+    parts = [preamble] if preamble else []
     if text:
         parts.append(text)
-    if refusal := facts.get("refusal"):
+    if refusal := structured.get("refusal"):
         parts.append(f"[The model refused] {refusal}")
-    parts += _citation_words(facts)
-    parts += _pending_words(facts)
-    parts += _item_words(facts)
-    if incomplete := _incomplete_words(facts, advice_words):
+    parts += _citation_words(structured)
+    parts += _pending_words(structured)
+    parts += _item_words(structured)
+    if incomplete := _incomplete_words(structured, advice_words):
         parts.append(incomplete)
-    parts += [f"[{note}]" for note in dict.fromkeys(facts.get("notes", []))]
-    if not parts and facts.get("status") not in ("failed", "running"):
+    parts += [f"[{note}]" for note in dict.fromkeys(structured.get("notes", []))]
+    if not parts and structured.get("status") not in ("failed", "running"):
         parts.append("[The model answered without any text.]")
     return "\n\n".join(parts)
 
@@ -283,15 +288,15 @@ def _error_words(error: BridgeError) -> str:
     return " ".join(parts)
 
 
-def _next_step(facts: dict[str, Any], advice_words: AdviceWords) -> str:
+def _next_step(structured: dict[str, Any], advice_words: AdviceWords) -> str:
     """What the caller has to do, for hosts that show their model only the structure."""
-    if facts.get("status") == "running":
-        return str(facts.get("next_step", ""))
-    if calls := facts.get("pending_calls"):
-        return _continue_step(calls, facts.get("conversation_id"))
-    if facts.get("status") == "incomplete" and facts.get("incomplete_reason") == "max_output_tokens":
+    if structured.get("status") == "running":
+        return str(structured.get("next_step", ""))
+    if calls := structured.get("pending_calls"):
+        return _continue_step(calls, structured.get("conversation_id"))
+    if structured.get("status") == "incomplete" and structured.get("incomplete_reason") == "max_output_tokens":
         # Where a limit of this server ended the answer, a larger maximum would change nothing.
-        return "" if facts.get("limited_by") else advice_words(Advice(Action.RAISE, "max_output_tokens"))
+        return "" if structured.get("limited_by") else advice_words(Advice(Action.RAISE, "max_output_tokens"))
     return ""
 
 
@@ -315,29 +320,31 @@ def _continue_step(calls: Sequence[dict[str, Any]], conversation_id: str | None)
     )
 
 
-def _has_output(facts: dict[str, Any]) -> bool:
+def _has_output(structured: dict[str, Any]) -> bool:
     """Whether anything but reasoning was written, be it a call that is not whole."""
-    items = facts.get("output") or ()
-    return bool(facts.get("text") or facts.get("images")) or any(item.get("type") != "reasoning" for item in items)
+    items = structured.get("output") or ()
+    if structured.get("text") or structured.get("images"):
+        return True
+    return any(item.get("type") != "reasoning" for item in items)
 
 
-def _incomplete_words(facts: dict[str, Any], advice_words: AdviceWords) -> str:
-    if facts.get("status") != "incomplete":
+def _incomplete_words(structured: dict[str, Any], advice_words: AdviceWords) -> str:
+    if structured.get("status") != "incomplete":
         return ""
-    reason = facts.get("incomplete_reason")
+    reason = structured.get("incomplete_reason")
     if reason == "max_output_tokens":
-        spent = "" if _has_output(facts) else " All of it went into reasoning."
-        reached = facts.get("limited_by", "max_output_tokens")
-        step = _next_step(facts, advice_words)
+        spent = "" if _has_output(structured) else " All of it went into reasoning."
+        reached = structured.get("limited_by", "max_output_tokens")
+        step = _next_step(structured, advice_words)
         return f"[Incomplete: the answer reached {reached}.{spent}{f' {step}' if step else ''}]"
     if reason == "content_filter":
         return "[Incomplete: the workspace's content filter stopped the answer.]"
     return f"[Incomplete: {reason or 'the workspace did not say why'}.]"
 
 
-def _citation_words(facts: dict[str, Any]) -> list[str]:
+def _citation_words(structured: dict[str, Any]) -> list[str]:
     lines: dict[str, None] = {}
-    for citation in facts.get("citations", []):
+    for citation in structured.get("citations", []):
         url = citation.get("url") or citation.get("filename") or citation.get("file_id")
         mark = f"[{citation['number']}]" if "number" in citation else "-"
         if url:
@@ -345,28 +352,28 @@ def _citation_words(facts: dict[str, Any]) -> list[str]:
     return ["Sources:\n" + "\n".join(lines)] if lines else []
 
 
-def _pending_words(facts: dict[str, Any]) -> list[str]:
-    calls = facts.get("pending_calls", [])
+def _pending_words(structured: dict[str, Any]) -> list[str]:
+    calls = structured.get("pending_calls", [])
     if not calls:
         return []
     lines = [
         f"- {_json({k: v for k, v in call.items() if k != 'answer_with'})}\n  answer with {_json(call['answer_with'])}"
         for call in calls
     ]
-    return [f"[The model waits for you] {_next_step(facts, mcp_words)}\n" + "\n".join(lines)]
+    return [f"[The model waits for you] {_next_step(structured, mcp_words)}\n" + "\n".join(lines)]
 
 
-def _item_words(facts: dict[str, Any]) -> list[str]:
-    waiting = {_id_of(call) for call in facts.get("pending_calls", [])}
+def _item_words(structured: dict[str, Any]) -> list[str]:
+    waiting = {_id_of(call) for call in structured.get("pending_calls", [])}
     lines: list[str] = []
-    for item in facts.get("output", []):
+    for item in structured.get("output", []):
         kind = item.get("type")
-        if kind == "message" and not facts.get("text"):
+        if kind == "message" and not structured.get("text"):
             # Commentary stands for an answer as long as there is none.
             lines += [f"[Commentary] {part['text']}" for part in item.get("content") or () if _has_text(part)]
         if kind in ("message", "image_generation_call") or _id_of(item) in waiting:
             continue
-        if kind == "web_search_call" and facts.get("citations"):
+        if kind == "web_search_call" and structured.get("citations"):
             continue  # what it found is in the text and its sources
         if kind == "reasoning":
             parts = item.get("summary")

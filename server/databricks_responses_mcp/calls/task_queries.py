@@ -89,15 +89,15 @@ async def _unfinished(app: App, job: RunningJob, task: RunningTask | None) -> di
         }
         message = "Waiting for the user."
         return {**fields, "status": "input_required", "statusMessage": message, "inputRequests": asked}
-    facts, _ = await app.jobs.shown(job)
-    return {**fields, "status": "working", "statusMessage": _progress(job.tool, str(facts.get("text", "")))}
+    structured, _ = await app.jobs.shown(job)
+    return {**fields, "status": "working", "statusMessage": _progress(job.tool, str(structured.get("text", "")))}
 
 
 async def _of_stored_job(app: App, host: HostLimits, stored: Job) -> dict[str, Any]:
     settings = app.bridge.settings
     if runs(stored):
         fields = task_fields(stored.job_id, stored.created_at, stored.updated_at, settings, is_over=False)
-        message = _progress(stored.tool, str(stored.facts.get("text", "")))
+        message = _progress(stored.tool, str(stored.structured.get("text", "")))
         return {**fields, "status": "working", "statusMessage": message}
     fields = task_fields(stored.job_id, stored.created_at, stored.updated_at, settings, is_over=True)
     return {**fields, **await _over(app, host, stored.job_id, stored.tool, *ended_of(stored))}
@@ -111,7 +111,7 @@ async def _over(
     ``failed`` is for JSON-RPC errors alone: a tool's failure is a result, with what it had received. So is the
     interruption of a call, whose partial text no error could carry.
     """
-    if (error := ended.facts.get(PROTOCOL_ERROR)) is not None:
+    if (error := ended.structured.get(PROTOCOL_ERROR)) is not None:
         return {"status": "failed", "statusMessage": str(ended.error), "error": error}
     if ending == "cancelled":
         message = f'Cancelled. get_response with response_id "{task_id}" gives what had arrived.'

@@ -22,7 +22,7 @@ from databricks_responses_mcp.calls.generated_images import GeneratedImages
 from databricks_responses_mcp.calls.idempotency import IdempotencyKey, fingerprint_of
 from databricks_responses_mcp.calls.jobs import Jobs, ResultRecord, RunningJob, first_of
 from databricks_responses_mcp.calls.results import (
-    Lead,
+    Preamble,
     RecordedResult,
     answer_result,
     failure_result,
@@ -180,24 +180,25 @@ class ToolCall:
         """Make images part of the result."""
         self.images = self.job.images = images
 
-    def result(self, facts: dict[str, Any], *, lead: Lead = "") -> RecordedResult:
+    def result(self, structured: dict[str, Any], *, preamble: Preamble = "") -> RecordedResult:
         """Return the result of a call that succeeded, with its images.
 
         Args:
-            facts: the result contract's fields.
-            lead: what is said before the model's own words; where the images are, if it is empty.
+            structured: the result contract's fields.
+            preamble: what is said before the model's own words; where the images are, if it is empty.
         """
         if self.images is None:
-            return answer_result(self.app, self.host, facts, lead=lead)
+            return answer_result(self.app, self.host, structured, preamble=preamble)
         images = self.images
-        return answer_result(self.app, self.host, images.extend(facts), images.blocks(), lead=lead or images.lead())
+        structured = images.extend(structured)
+        return answer_result(self.app, self.host, structured, images.blocks(), preamble=preamble or images.preamble())
 
     def failure(self, error: BridgeError) -> CallToolResult:
         """Return the result of a call that failed, with what it had received."""
         if not error.partial:
             error = self.job.attach(error)
-        blocks, lead = ((), "") if self.images is None else (self.images.blocks(), self.images.lead())
-        return failure_result(self.app, self.host, error, blocks, lead=lead_of(self.tool, lead))
+        blocks, preamble = ((), "") if self.images is None else (self.images.blocks(), self.images.preamble())
+        return failure_result(self.app, self.host, error, blocks, preamble=lead_of(self.tool, preamble))
 
     def open_question(self, record: ResultRecord | None) -> None:
         """Do not hand the call over while its user is asked: a question ends by itself within `seconds_left`.

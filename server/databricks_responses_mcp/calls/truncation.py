@@ -132,8 +132,10 @@ def fitted(limits: HostLimits, most_characters: int, make: Callable[[int], CallR
 
 def _in_words(link: ResourceLink) -> TextContent:
     """Return a link as text, which every client hands to its model unchanged."""
-    facts = ", ".join(fact for fact in (link.mime_type, None if link.size is None else f"{link.size} bytes") if fact)
-    return TextContent(text=f"MCP resource {link.uri}{f' ({facts})' if facts else ''}: {link.description or link.name}")
+    size = None if link.size is None else f"{link.size} bytes"
+    details = ", ".join(detail for detail in (link.mime_type, size) if detail)
+    named = f"{link.uri} ({details})" if details else str(link.uri)
+    return TextContent(text=f"MCP resource {named}: {link.description or link.name}")
 
 
 def page_characters(limits: HostLimits, most_characters: int) -> int:

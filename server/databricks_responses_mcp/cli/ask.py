@@ -123,15 +123,15 @@ def command(session: SessionOptions, prompt: str | None, as_json: bool, **given:
         raise click.UsageError("--continue means the newest conversation, --conversation another: give one.")
     with failing_as_json(as_json):
         settings = settings_for_terminal(session)
-        facts, extras = run_async(partial(_ask, settings, session, read_prompt(prompt), as_json, **given))
+        structured, extras = run_async(partial(_ask, settings, session, read_prompt(prompt), as_json, **given))
     if as_json:
-        write_json(facts)
+        write_json(structured)
     if extras:
         note(extras)
-    sign(facts)
-    if facts.get("incomplete_reason") == INTERRUPTED:
+    sign(structured)
+    if structured.get("incomplete_reason") == INTERRUPTED:
         return INTERRUPTED_CODE
-    declined = facts.get("refusal") or facts.get("incomplete_reason") == "content_filter"
+    declined = structured.get("refusal") or structured.get("incomplete_reason") == "content_filter"
     return EXIT_CODES[ErrorCode.CONTENT_FILTERED] if declined else 0
 
 
@@ -154,7 +154,7 @@ async def _ask(
     from databricks_responses_mcp.calls.inputs import image_urls, prompt_with_files
     from databricks_responses_mcp.calls.state import App
     from databricks_responses_mcp.turns import conversation_queries
-    from databricks_responses_mcp.turns.ask import Question
+    from databricks_responses_mcp.turns.ask import AskRequest
 
     # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
     settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*", "allow_secret_files": True})
@@ -164,7 +164,7 @@ async def _ask(
             conversation_id = await conversation_queries.newest(bridge)
         taker = GeneratedImages(app, prompt, is_free=True)
         text, attachments = await prompt_with_files(app, prompt, files)
-        question = Question(
+        question = AskRequest(
             prompt=text,
             files=attachments,
             images=await image_urls(app, images),
@@ -173,33 +173,33 @@ async def _ask(
             **given,
         )
         with phases() as shown:
-            facts = await _interruptible(partial(_answer, app, question, taker, shown, as_json=as_json))
-        facts = conversation_queries.lasting(bridge, facts)
+            structured = await _interruptible(partial(_answer, app, question, taker, shown, as_json=as_json))
+        structured = conversation_queries.lasting(bridge, structured)
         await forget_what_is_old(bridge)
-        return facts, "\n\n".join(part for part in (taker.lead(), *_beside_the_text(facts)) if part)
+        return structured, "\n\n".join(part for part in (taker.preamble(), *_beside_the_text(structured)) if part)
 
 
-def _beside_the_text(facts: dict[str, Any]) -> list[str]:
+def _beside_the_text(structured: dict[str, Any]) -> list[str]:
     """What a reader of the text alone would miss, in the words of a terminal."""
-    from databricks_responses_mcp.calls.results import words
+    from databricks_responses_mcp.calls.results import render_text
 
-    text = str(facts.get("text", ""))
-    calls = facts.get("pending_calls", [])
-    interrupted = facts.get("incomplete_reason") == INTERRUPTED
+    text = str(structured.get("text", ""))
+    calls = structured.get("pending_calls", [])
+    interrupted = structured.get("incomplete_reason") == INTERRUPTED
     hidden = ("pending_calls", *(("status",) if interrupted else ()))
-    rest = words({key: value for key, value in facts.items() if key not in hidden}, "", terminal_words)
+    rest = render_text({key: value for key, value in structured.items() if key not in hidden}, "", terminal_words)
     parts = [] if calls and not text else [rest.removeprefix(text).strip("\n")]
     if calls:
-        parts.append(_calls_in_words(calls, facts))
+        parts.append(_calls_in_words(calls, structured))
     if interrupted:
-        parts.append(_interruption_in_words(facts))
+        parts.append(_interruption_in_words(structured))
     return parts
 
 
-def _calls_in_words(calls: list[dict[str, Any]], facts: dict[str, Any]) -> str:
+def _calls_in_words(calls: list[dict[str, Any]], structured: dict[str, Any]) -> str:
     shown = [{key: value for key, value in call.items() if key != "answer_with"} for call in calls]
     waits = "this call" if len(calls) == 1 else f"these {len(calls)} calls"
-    conversation_id = facts.get("conversation_id")
+    conversation_id = structured.get("conversation_id")
     how = (
         terminal_words(Advice(Action.CONTINUE_CALL, conversation_id))
         if conversation_id
@@ -209,12 +209,13 @@ def _calls_in_words(calls: list[dict[str, Any]], facts: dict[str, Any]) -> str:
     return "\n".join([f"[The model waits for the output of {waits}]", *lines, how])
 
 
-def _interruption_in_words(facts: dict[str, Any]) -> str:
-    kept = "--continue goes on from here." if "conversation_id" in facts else "The turn is not kept: the store is off."
-    if "usage" in facts:
+def _interruption_in_words(structured: dict[str, Any]) -> str:
+    is_kept = "conversation_id" in structured
+    kept = "--continue goes on from here." if is_kept else "The turn is not kept: the store is off."
+    if "usage" in structured:
         return f"[Interrupted] {kept}"
     # The API's own estimate: four characters a token.
-    received = max(1, len(str(facts.get("text", ""))) // 4)
+    received = max(1, len(str(structured.get("text", ""))) // 4)
     return (
         f"[Interrupted] {kept} What it cost is not known, because the workspace tells that at the end of an answer; "
         f"about {counted(received, 'token')} of the answer came."
@@ -275,7 +276,7 @@ async def _answer(
             printer.take(piece)
 
     failure: BridgeError | None = None
-    facts: dict[str, Any] = {}
+    structured: dict[str, Any] = {}
     same = True
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(printer.run)
@@ -284,21 +285,21 @@ async def _answer(
                 app.bridge.settings, "ask", reporter=reporter, on_text=take, take_image=taker, stop=stop
             )
             outcome = await ask(app.bridge, question, call)
-            facts = taker.extend(outcome.as_dict())
+            structured = taker.extend(outcome.as_dict())
         except BridgeError as error:
             failure = taker.attach(error)
-            facts = failure.partial
+            structured = failure.partial
         if not as_json:
             # After Ctrl-C nobody may be there any more who reads.
             with anyio.move_on_after(_LAST_WORDS_SECONDS if stop.is_set() else None) as scope:
-                same = await printer.finish(str(facts.get("text", "")))
+                same = await printer.finish(str(structured.get("text", "")))
             if scope.cancelled_caught:
                 raise StoppedError
         tasks.cancel_scope.cancel()
     shown.clear()
     if not same:
         told = "The final text differs from what was streamed here; --json has the final one."
-        facts["notes"] = [*facts.get("notes", []), told]
+        structured["notes"] = [*structured.get("notes", []), told]
     if failure is not None:
         raise failure
-    return facts
+    return structured

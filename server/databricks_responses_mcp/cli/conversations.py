@@ -144,14 +144,14 @@ def export(session: SessionOptions, conversation_id: str, format_: str, output: 
 def compact(session: SessionOptions, conversation_id: str, as_json: bool) -> None:
     """Compact."""
     with failing_as_json(as_json):
-        facts = run_async(partial(_compact, session, conversation_id))
+        structured = run_async(partial(_compact, session, conversation_id))
     if as_json:
-        write_json(facts)
+        write_json(structured)
         return
-    write_out(wrapped(f"{facts['text']}\n", sys.stdout))
-    for said in facts.get("notes", []):
+    write_out(wrapped(f"{structured['text']}\n", sys.stdout))
+    for said in structured.get("notes", []):
         note(said)
-    sign(facts)
+    sign(structured)
 
 
 @command.command(

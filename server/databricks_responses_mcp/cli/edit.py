@@ -63,17 +63,17 @@ def command(session: SessionOptions, instruction: str, as_json: bool, **given: A
     try:
         with failing_as_json(as_json):
             settings = settings_for_terminal(session)
-            facts, whole = run_async(partial(_edit, settings, session, read_prompt(instruction), **given))
+            structured, whole = run_async(partial(_edit, settings, session, read_prompt(instruction), **given))
     except BridgeError as error:
         if not as_json:
             _tell(error.partial, whole=False)
         raise
     if as_json:
-        write_json(facts)
+        write_json(structured)
     else:
-        _tell(facts, whole=whole)
-    sign(facts)
-    if facts.get("refusal") or facts.get("incomplete_reason") == "content_filter":
+        _tell(structured, whole=whole)
+    sign(structured)
+    if structured.get("refusal") or structured.get("incomplete_reason") == "content_filter":
         return EXIT_CODES[ErrorCode.CONTENT_FILTERED]
     return 0 if whole else _UNFINISHED
 
@@ -103,13 +103,13 @@ async def _edit(
     from databricks_responses_mcp.turns.patch_session import conclude
 
     async with open_session(settings, session) as bridge:
-        facts: dict[str, Any] = {}
-        with keep_unwritten(facts):
+        structured: dict[str, Any] = {}
+        with keep_unwritten(structured):
             with phases() as shown:
                 staging, edited = await edit_on_disk(
                     bridge,
                     CallContext.start(settings, "edit", reporter=shown.reporter()),
-                    facts,
+                    structured,
                     instruction=instruction,
                     paths=files,
                     new_paths=new,
@@ -118,36 +118,36 @@ async def _edit(
                     model=model,
                     conversation_id=conversation_id,
                 )
-            for name in facts.keys() - conversation_queries.lasting(bridge, facts).keys():
-                del facts[name]
+            for name in structured.keys() - conversation_queries.lasting(bridge, structured).keys():
+                del structured[name]
             unasked = staging.unasked(edited.created) if apply else []
             if unasked:
-                add_note(facts, f"Nothing was written: --new does not name these new files: {', '.join(unasked)}.")
-                conclude(facts, "not_written")
+                add_note(structured, f"Nothing was written: --new does not name these new files: {', '.join(unasked)}.")
+                conclude(structured, "not_written")
             elif apply and edited.changed and edited.is_whole:
-                await write_edit(staging, edited.after, facts)
+                await write_edit(staging, edited.after, structured)
             elif apply:
-                conclude(facts, "not_written")
+                conclude(structured, "not_written")
         await forget_what_is_old(bridge)
-        return facts, edited.is_whole and not unasked
+        return structured, edited.is_whole and not unasked
 
 
-def _tell(facts: dict[str, Any], *, whole: bool) -> None:
-    if diff := facts.get("diff"):
+def _tell(structured: dict[str, Any], *, whole: bool) -> None:
+    if diff := structured.get("diff"):
         write_out(_coloured(harmless(diff)) if _in_colour() else diff)
-    if text := facts.get("text"):
+    if text := structured.get("text"):
         note(str(text))
-    for operation in facts.get("operations", []):
+    for operation in structured.get("operations", []):
         if problem := operation.get("error"):
             note(f"{operation.get('type')} {operation.get('path')}: {operation.get('status')}. {problem}", fg="red")
-    for said in facts.get("notes", []):
+    for said in structured.get("notes", []):
         note(f"[{said}]")
     if not diff:
         return
-    if facts.get("applied"):
-        note(f"Written; paths are relative to {facts['directory']}.", fg="green")
+    if structured.get("applied"):
+        note(f"Written; paths are relative to {structured['directory']}.", fg="green")
     elif whole:
-        exactly = f"`git apply` in {facts['directory']} writes just this; "
+        exactly = f"`git apply` in {structured['directory']} writes just this; "
         note(f"Nothing is written yet: {exactly}--apply asks the model again, and writes its answer.", fg="yellow")
     else:
         note("Nothing was written: it is not finished, or not to be written like that.", fg="yellow")

@@ -93,15 +93,15 @@ def command(session: SessionOptions, prompt: str | None, as_json: bool, preview:
     """Draw; the exit code says how it went."""
     with failing_as_json(as_json):
         settings = settings_for_terminal(session)
-        facts, errors = run_async(partial(_image, settings, session, read_prompt(prompt), **given))
-    paths = [picture["path"] for picture in facts.get("images", []) if "path" in picture]
+        structured, errors = run_async(partial(_image, settings, session, read_prompt(prompt), **given))
+    paths = [picture["path"] for picture in structured.get("images", []) if "path" in picture]
     if as_json:
-        write_json(facts)
+        write_json(structured)
     elif preview:
         _show(paths)
     if not as_json:
         write_out("".join(f"{path}\n" for path in paths))
-    _tell(facts)
+    _tell(structured)
     for error in errors:
         tell(error)
     return EXIT_CODES[errors[0].code] if errors else 0
@@ -150,11 +150,11 @@ async def _image(
                 raise error.with_partial(partial) from error
         # Each picture that failed is told as an error of its own.
         notes = [said for outcome in drawn.outcomes for said in outcome.notes]
-        facts = {**conversation_queries.lasting(bridge, drawn.facts(terminal_words)), "notes": notes}
+        structured = {**conversation_queries.lasting(bridge, drawn.structured(terminal_words)), "notes": notes}
         if not notes:
-            del facts["notes"]
+            del structured["notes"]
         await forget_what_is_old(bridge)
-        return await _rescued(app, taker, prompt, facts), drawn.errors
+        return await _rescued(app, taker, prompt, structured), drawn.errors
 
 
 async def _draw(app: Any, drawing: Any, taker: "GeneratedImages", shown: Phases) -> "Drawn":
@@ -170,22 +170,26 @@ async def _draw(app: Any, drawing: Any, taker: "GeneratedImages", shown: Phases)
     )
 
 
-async def _rescued(app: Any, taker: "GeneratedImages", prompt: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Return ``facts`` with the pictures; those that could not be saved are in memory, which ends with this command."""
-    facts = taker.extend(facts)
-    if all("path" in picture for picture in facts.get("images", [])):
-        return facts
+async def _rescued(app: Any, taker: "GeneratedImages", prompt: str, structured: dict[str, Any]) -> dict[str, Any]:
+    """Return ``structured`` with the pictures; what could not be saved is in memory, which ends with this command."""
+    structured = taker.extend(structured)
+    if all("path" in picture for picture in structured.get("images", [])):
+        return structured
     # What is no picture keeps its note, which says so.
-    unsaved = (taken for taken in taker.taken if "path" not in taken.facts and taken.facts["mime_type"] != "text/plain")
+    unsaved = (
+        taken
+        for taken in taker.taken
+        if "path" not in taken.structured and taken.structured["mime_type"] != "text/plain"
+    )
     outdated = {taken.problem for taken in unsaved}
-    facts = {**facts, "notes": [said for said in facts.get("notes", []) if said not in outdated]}
+    structured = {**structured, "notes": [said for said in structured.get("notes", []) if said not in outdated]}
     import anyio.to_thread
 
-    return await anyio.to_thread.run_sync(_save_elsewhere, app.unsaved, prompt, facts)
+    return await anyio.to_thread.run_sync(_save_elsewhere, app.unsaved, prompt, structured)
 
 
-def _save_elsewhere(unsaved: "UnsavedPictures", prompt: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Save the pictures that are only in memory to the temporary directory; return ``facts`` with their paths.
+def _save_elsewhere(unsaved: "UnsavedPictures", prompt: str, structured: dict[str, Any]) -> dict[str, Any]:
+    """Save the pictures that are only in memory to the temporary directory; return ``structured`` with their paths.
 
     Raises:
         BridgeError: ``internal``, if they cannot be saved there either.
@@ -193,8 +197,8 @@ def _save_elsewhere(unsaved: "UnsavedPictures", prompt: str, facts: dict[str, An
     from databricks_responses_mcp.media.pictures import save_picture
 
     pictures: list[dict[str, Any]] = []
-    notes = list(facts.get("notes", []))
-    for picture in facts["images"]:
+    notes = list(structured.get("notes", []))
+    for picture in structured["images"]:
         if "path" in picture:
             pictures.append(picture)
             continue
@@ -211,7 +215,7 @@ def _save_elsewhere(unsaved: "UnsavedPictures", prompt: str, facts: dict[str, An
             ) from error
         pictures.append({**{key: value for key, value in picture.items() if key != "uri"}, "path": str(saved.path)})
         notes.append(f"It could not be saved where it was to go, and is in the temporary directory: {saved.path}")
-    return {**facts, "images": pictures, "notes": notes}
+    return {**structured, "images": pictures, "notes": notes}
 
 
 def _target(save_to: str) -> str:
@@ -231,15 +235,15 @@ def _show(paths: list[str]) -> None:
         note(f"No preview: {reason}.")
 
 
-def _tell(facts: dict[str, Any]) -> None:
-    for picture in facts.get("images", []):
+def _tell(structured: dict[str, Any]) -> None:
+    for picture in structured.get("images", []):
         shape = f"{picture['width']}x{picture['height']} " if "width" in picture else ""
         revised = picture.get("revised_prompt")
         drawn = f"; drawn from: {revised}" if revised else ""
         note(f"{shape}{picture.get('mime_type', '')}, {picture['bytes']} bytes{drawn}")
-    for text in (facts.get("text"), *facts.get("notes", [])):
+    for text in (structured.get("text"), *structured.get("notes", [])):
         if text:
             note(str(text))
-    usage = facts.get("usage") or {}
+    usage = structured.get("usage") or {}
     # What a picture costs is what was written; the input is the prompt.
-    sign({**facts, "usage": {key: usage[key] for key in ("output_tokens",) if key in usage}})
+    sign({**structured, "usage": {key: usage[key] for key in ("output_tokens",) if key in usage}})

@@ -46,7 +46,7 @@ def command(session: SessionOptions, name_contains: str, everything: bool, can: 
         settings = settings_for_terminal(session)
         listing = run_async(partial(_list, settings, session, name_contains, can, everything))
     if as_json:
-        write_json(listing.facts())
+        write_json(listing.structured())
         return
     rows = _rows(listing)
     if not rows:

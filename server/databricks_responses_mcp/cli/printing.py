@@ -95,12 +95,12 @@ def note(text: str, **style: Any) -> None:
     click.echo(click.style(wrapped(visible(text, keep=LINES), sys.stderr), **(style or {"dim": True})), err=True)
 
 
-def sign(facts: dict[str, Any], *more: str) -> None:
+def sign(structured: dict[str, Any], *more: str) -> None:
     """Say on stderr who answered, what it cost, and in which conversation."""
-    model, endpoint = facts.get("model", ""), facts.get("endpoint", "")
+    model, endpoint = structured.get("model", ""), structured.get("endpoint", "")
     who = [model if model == endpoint else f"{model} as {endpoint}"] if model else []
-    conversation = [f"conversation {facts['conversation_id']}"] if "conversation_id" in facts else []
-    note(f"({', '.join([*who, *_tokens(facts.get('usage') or {}), *conversation, *more])})")
+    conversation = [f"conversation {structured['conversation_id']}"] if "conversation_id" in structured else []
+    note(f"({', '.join([*who, *_tokens(structured.get('usage') or {}), *conversation, *more])})")
 
 
 def counted(count: int, word: str) -> str:

@@ -52,13 +52,13 @@ def command(session: SessionOptions, question: str | None, as_json: bool, **give
     """Search once; the exit code says how it went."""
     with failing_as_json(as_json):
         settings = settings_for_terminal(session)
-        facts = run_async(partial(_search, settings, session, read_prompt(question), **given))
+        structured = run_async(partial(_search, settings, session, read_prompt(question), **given))
     if as_json:
-        write_json(facts)
+        write_json(structured)
     else:
-        _tell(facts)
-    sign(facts)
-    declined = facts.get("refusal") or facts.get("incomplete_reason") == "content_filter"
+        _tell(structured)
+    sign(structured)
+    declined = structured.get("refusal") or structured.get("incomplete_reason") == "content_filter"
     return EXIT_CODES[ErrorCode.CONTENT_FILTERED] if declined else 0
 
 
@@ -91,30 +91,30 @@ async def _search(
         with phases() as shown:
             call = CallContext.start(settings, "search", reporter=shown.reporter())
             found = await search(bridge, wanted, call, server=SearchService(bridge))
-        facts = conversation_queries.lasting(bridge, found.facts())
+        structured = conversation_queries.lasting(bridge, found.structured())
         await forget_what_is_old(bridge)
-        return facts
+        return structured
 
 
-def _tell(facts: dict[str, Any]) -> None:
-    from databricks_responses_mcp.calls.results import words
+def _tell(structured: dict[str, Any]) -> None:
+    from databricks_responses_mcp.calls.results import render_text
 
-    text = str(facts.get("text", ""))
-    sources = _sources(facts)
+    text = str(structured.get("text", ""))
+    sources = _sources(structured)
     answer = "\n\n".join(part for part in (text, sources) if part)
     if answer:
         write_out(wrapped(f"{answer}\n", sys.stdout))
     hidden = ("citations", "output", "sources")
-    shown = {key: value for key, value in facts.items() if key not in hidden}
-    rest = words(shown, "", terminal_words).removeprefix(text).strip("\n")
+    shown = {key: value for key, value in structured.items() if key not in hidden}
+    rest = render_text(shown, "", terminal_words).removeprefix(text).strip("\n")
     if rest:
         note(rest)
 
 
-def _sources(facts: dict[str, Any]) -> str:
+def _sources(structured: dict[str, Any]) -> str:
     """The sources that the answer's marks name, a line each."""
     lines: dict[str, None] = {}
-    for citation in facts.get("citations", []):
+    for citation in structured.get("citations", []):
         title = f"{citation['title']}: " if citation.get("title") else ""
         lines[f"[{citation['number']}] {title}{citation['url']}"] = None
     return "\n".join(["Sources:", *lines]) if lines else ""

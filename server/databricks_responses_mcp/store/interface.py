@@ -92,11 +92,11 @@ class Store(Protocol):
         """Insert a job, or replace the one with that id except its ``cancel_requested``."""
         ...
 
-    async def beat_job(self, job_id: str, now: float, facts: Mapping[str, Any] | None) -> bool:
+    async def beat_job(self, job_id: str, now: float, structured: Mapping[str, Any] | None) -> bool:
         """Record that a job still runs and what it has received; return whether its cancellation was requested.
 
         Args:
-            facts: None leaves those of the job unchanged.
+            structured: None leaves those of the job unchanged.
         """
         ...
 

@@ -36,8 +36,8 @@ def put_job(owner: str, job: Job) -> Transaction[None]:
         "conversation_id": optional_name(job.conversation_id),
         "created_at": job.created_at,
         "updated_at": job.updated_at,
-        "facts": to_json(job.facts),
-        "lead": name(job.lead),
+        "facts": to_json(job.structured),
+        "lead": name(job.preamble),
     }
     replaced = ", ".join(f"{column} = excluded.{column}" for column in new)
     yield insert(
@@ -47,13 +47,13 @@ def put_job(owner: str, job: Job) -> Transaction[None]:
     )
 
 
-def beat_job(owner: str, job_id: str, now: float, facts: Mapping[str, Any] | None) -> Transaction[bool]:
+def beat_job(owner: str, job_id: str, now: float, structured: Mapping[str, Any] | None) -> Transaction[bool]:
     """See `Store.beat_job`. An ended job is not changed."""
     this = (owner, name(job_id))
-    if facts is None:
+    if structured is None:
         yield _BEAT, (now, *this)
     else:
-        yield _BEAT_WITH_FACTS, (to_json(facts), now, *this)
+        yield _BEAT_WITH_FACTS, (to_json(structured), now, *this)
     found = yield _CANCEL_REQUESTED, this
     return bool(found.rows and found.rows[0][0])
 
@@ -63,7 +63,17 @@ def job(owner: str, job_id: str) -> Transaction[Job | None]:
     found = yield _JOB, (owner, name(job_id))
     if not found.rows:
         return None
-    stored_id, tool, status, conversation_id, created_at, updated_at, facts, lead, cancel_requested = found.rows[0]
+    (
+        stored_id,
+        tool,
+        status,
+        conversation_id,
+        created_at,
+        updated_at,
+        structured,
+        preamble,
+        cancel_requested,
+    ) = found.rows[0]
     return Job(
         job_id=stored_id,
         tool=tool,
@@ -71,8 +81,8 @@ def job(owner: str, job_id: str) -> Transaction[Job | None]:
         conversation_id=conversation_id,
         created_at=created_at,
         updated_at=updated_at,
-        facts=from_json(facts),
-        lead=lead,
+        structured=from_json(structured),
+        preamble=preamble,
         cancel_requested=bool(cancel_requested),
     )
 

@@ -102,8 +102,8 @@ class Job:
         status: ``running`` until its process records another one; a running job with an old ``updated_at`` was
             interrupted without a record.
         conversation_id: the conversation of its turn, once known.
-        facts: what was received until ``updated_at``; of an ended job, those of the whole result.
-        lead: of an ended job, the text before the model's own text.
+        structured: what was received until ``updated_at``; of an ended job, those of the whole result.
+        preamble: of an ended job, the text before the model's own text.
         cancel_requested: whether its cancellation was requested.
     """
 
@@ -113,8 +113,8 @@ class Job:
     created_at: float
     updated_at: float
     conversation_id: str | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    lead: str = ""
+    structured: Mapping[str, Any] = field(default_factory=dict)
+    preamble: str = ""
     cancel_requested: bool = False
 
 

@@ -137,9 +137,9 @@ class SqlStore(ABC):
         """See `Store.put_job`."""
         await self._write(job_queries.put_job(self._owner, job))
 
-    async def beat_job(self, job_id: str, now: float, facts: Mapping[str, Any] | None) -> bool:
+    async def beat_job(self, job_id: str, now: float, structured: Mapping[str, Any] | None) -> bool:
         """See `Store.beat_job`."""
-        return await self._write(job_queries.beat_job(self._owner, job_id, now, facts))
+        return await self._write(job_queries.beat_job(self._owner, job_id, now, structured))
 
     async def job(self, job_id: str) -> Job | None:
         """See `Store.job`."""

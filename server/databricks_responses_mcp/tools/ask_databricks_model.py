@@ -13,7 +13,7 @@ from databricks_responses_mcp.calls.mcp_tools import check_mcp_tools
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.tools.arguments import Key, Names, Objects, Optional
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 
 DESCRIPTION = """\
 Ask a model of the Databricks workspace and get its answer.
@@ -92,7 +92,7 @@ async def ask_databricks_model(
     context = await call.begin(GeneratedImages(app, prompt))
     check_mcp_tools(app.bridge.settings, tools, extra or {})
     text, attachments = await prompt_with_files(app, prompt, files)
-    question = Question(
+    question = AskRequest(
         prompt=text,
         files=attachments,
         model=model,

@@ -60,13 +60,13 @@ async def edit_files(
     app = call.app
     context = await call.begin()
     if preview_id is not None:
-        return call.result(await _from_preview(app, preview_id, apply=apply), lead=render_edit)
-    facts: dict[str, Any] = {}
-    with keep_unwritten(facts):
+        return call.result(await _from_preview(app, preview_id, apply=apply), preamble=render_edit)
+    structured: dict[str, Any] = {}
+    with keep_unwritten(structured):
         staging, edited = await edit_on_disk(
             app.bridge,
             context,
-            facts,
+            structured,
             instruction=instruction or "",
             paths=paths,
             new_paths=new_paths,
@@ -75,12 +75,12 @@ async def edit_files(
             model=model,
             conversation_id=conversation_id,
         )
-        await _settle(app, staging, edited, facts, apply=apply)
-    return call.result(facts, lead=render_edit)
+        await _settle(app, staging, edited, structured, apply=apply)
+    return call.result(structured, preamble=render_edit)
 
 
-async def _settle(app: App, staging: "Staging", edited: "Edited", facts: dict[str, Any], *, apply: bool) -> None:
-    """Write what a model made of the files, or keep it as a preview; ``facts`` say which.
+async def _settle(app: App, staging: "Staging", edited: "Edited", structured: dict[str, Any], *, apply: bool) -> None:
+    """Write what a model made of the files, or keep it as a preview; ``structured`` say which.
 
     Raises:
         BridgeError: as `change_files` does if it cannot be written.
@@ -88,19 +88,19 @@ async def _settle(app: App, staging: "Staging", edited: "Edited", facts: dict[st
     if not edited.changed:
         return
     if not edited.is_whole:
-        conclude(facts, "not_written" if apply else "previewed")
+        conclude(structured, "not_written" if apply else "previewed")
         if apply:
-            add_note(facts, "Nothing was written: the model did not finish its work, or left an operation failed.")
+            add_note(structured, "Nothing was written: the model did not finish its work, or left an operation failed.")
         return
     unasked = staging.unasked(edited.created)
-    preview = EditPreview(staging, edited.after, facts)
+    preview = EditPreview(staging, edited.after, structured)
     if apply and not unasked:
-        await _write(preview, facts)
+        await _write(preview, structured)
         return
-    facts["preview_id"] = app.previews.keep(preview)
+    structured["preview_id"] = app.previews.keep(preview)
     if apply:
-        facts |= {"status": "incomplete", "incomplete_reason": "new_files_to_confirm"}
-        add_note(facts, f"Nothing was written yet: new_paths does not name these new files: {', '.join(unasked)}.")
+        structured |= {"status": "incomplete", "incomplete_reason": "new_files_to_confirm"}
+        add_note(structured, f"Nothing was written yet: new_paths does not name these new files: {', '.join(unasked)}.")
 
 
 async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, Any]:
@@ -118,28 +118,29 @@ async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, 
             "Call edit_files again with instruction and paths.",
         )
     # What that call said and cost was told in its result.
-    facts = {key: value for key, value in preview.facts.items() if key not in ("text", "usage", "output", "notes")}
-    facts |= {"status": "completed", "applied": False, "preview_id": preview_id}
-    facts.pop("incomplete_reason", None)
+    told = ("text", "usage", "output", "notes")
+    structured = {key: value for key, value in preview.structured.items() if key not in told}
+    structured |= {"status": "completed", "applied": False, "preview_id": preview_id}
+    structured.pop("incomplete_reason", None)
     if not apply:
-        return facts
+        return structured
     async with preview.lock:
         if preview.is_written:
-            conclude(facts, "written")
-            add_note(facts, "It had been written before; nothing was done now.")
+            conclude(structured, "written")
+            add_note(structured, "It had been written before; nothing was done now.")
         else:
             try:
-                await _write(preview, facts)
+                await _write(preview, structured)
             except BridgeError as error:
-                conclude(facts, "not_written")
-                raise error.with_partial({**facts, "status": "failed"}) from error
-    del facts["preview_id"]
-    return facts
+                conclude(structured, "not_written")
+                raise error.with_partial({**structured, "status": "failed"}) from error
+    del structured["preview_id"]
+    return structured
 
 
-async def _write(preview: EditPreview, facts: dict[str, Any]) -> None:
+async def _write(preview: EditPreview, structured: dict[str, Any]) -> None:
     """Write an edit, and say so in its facts."""
-    await write_edit(preview.staging, preview.after, facts)
+    await write_edit(preview.staging, preview.after, structured)
     preview.is_written = True
 
 

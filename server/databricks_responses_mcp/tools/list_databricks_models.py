@@ -62,7 +62,7 @@ async def list_databricks_models(
     except BridgeError as error:
         failed = call.failure(error)
         return failed.model_copy(update={"structured_content": {"error": error.as_dict(mcp_words)}})
-    return CallToolResult(content=[TextContent(text=listing.words())], structured_content=listing.facts())
+    return CallToolResult(content=[TextContent(text=listing.words())], structured_content=listing.structured())
 
 
 def tool() -> Tool:

@@ -35,9 +35,9 @@ class Listing:
     notes: tuple[str, ...] = ()
     mcp_servers: Mapping[str, str] = field(default_factory=dict)
 
-    def facts(self) -> dict[str, Any]:
+    def structured(self) -> dict[str, Any]:
         """The structured result."""
-        facts = {
+        structured = {
             "models": [_facts(endpoint, whole=self.is_whole) for endpoint in self.endpoints],
             "hidden": self.hidden,
             "default_model": self.default_model,
@@ -46,7 +46,7 @@ class Listing:
             or None,
             "notes": list(self.notes) or None,
         }
-        return {key: value for key, value in facts.items() if value is not None}
+        return {key: value for key, value in structured.items() if value is not None}
 
     def words(self) -> str:
         """The same, a line an endpoint."""
@@ -150,14 +150,14 @@ async def model_as_json(bridge: Bridge, name: str) -> str:
 
 def _facts(endpoint: Endpoint, *, whole: bool) -> dict[str, Any]:
     profile = endpoint.profile
-    facts: dict[str, Any] = {
+    structured: dict[str, Any] = {
         "name": endpoint.name,
         "class": profile.model_class,
         "surface": profile.surfaces[0],
         "can": [capability for capability in CAPABILITIES if capability in profile.can],
     }
     if whole:
-        facts |= {
+        structured |= {
             "state": endpoint.state,
             "task": endpoint.task,
             "provider": endpoint.provider,
@@ -165,7 +165,7 @@ def _facts(endpoint: Endpoint, *, whole: bool) -> dict[str, Any]:
             "reason": profile.reason,
             "confidence": profile.confidence,
         }
-    return {key: value for key, value in facts.items() if value is not None and value != ""}
+    return {key: value for key, value in structured.items() if value is not None and value != ""}
 
 
 def _line(endpoint: Endpoint, *, whole: bool) -> str:

@@ -52,23 +52,23 @@ async def manage(
         raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"There is no format {quoted(format_)}.", "Use markdown or json.")
     stored = await conversation_queries.read(call.app.bridge, conversation_id)
     as_text = as_json if action == "export" and format_ == "json" else as_markdown
-    facts = {"status": "completed", "text": as_text(stored), "conversation_id": conversation_id}
-    return call.result(facts)
+    structured = {"status": "completed", "text": as_text(stored), "conversation_id": conversation_id}
+    return call.result(structured)
 
 
 async def _list(call: ToolCall, contains: str, older_than_days: float | None) -> CallToolResult:
     found, total = await conversation_queries.find(
         call.app.bridge, contains=contains, older_than_days=older_than_days, limit=_SHOWN
     )
-    facts = {
+    structured = {
         "status": "completed",
         "text": _lines(found) or "No conversations.",
         "conversations": [facts_of(summary) for summary in found],
         "total": total,
     }
     if total > len(found):
-        facts["notes"] = [f"These are the newest {len(found)} of {total}; `contains` narrows them down."]
-    return call.result(facts)
+        structured["notes"] = [f"These are the newest {len(found)} of {total}; `contains` narrows them down."]
+    return call.result(structured)
 
 
 async def _delete(
@@ -81,7 +81,7 @@ async def _delete(
         gone = set(await conversation_queries.delete(call.app.bridge, found))
         found = [summary for summary in found if summary.conversation_id in gone]
     head = "Deleted:" if confirm else "These would go; call again with confirm true to delete them:"
-    facts: dict[str, Any] = {
+    structured: dict[str, Any] = {
         "status": "completed",
         "text": f"{head}\n{_lines(found)}" if found else "Nothing to delete.",
         "conversations": [facts_of(summary) for summary in found],
@@ -89,13 +89,14 @@ async def _delete(
         "deleted": confirm,
     }
     if len(meant) > len(found):
-        facts["notes"] = [f"At most {_MOST_DELETED} go at once; call again for the other {len(meant) - _MOST_DELETED}."]
-    return call.result(facts)
+        others = len(meant) - _MOST_DELETED
+        structured["notes"] = [f"At most {_MOST_DELETED} go at once; call again for the other {others}."]
+    return call.result(structured)
 
 
 async def _compact(call: ToolCall, conversation_id: str) -> CallToolResult:
     outcome = await compact(call.app.bridge, conversation_id, await call.begin())
-    return call.result(outcome.as_dict(), lead=_COMPACTED)
+    return call.result(outcome.as_dict(), preamble=_COMPACTED)
 
 
 def _lines(summaries: Sequence[ConversationSummary]) -> str:

@@ -45,7 +45,7 @@ async def search_web(
     )
     bridge = call.app.bridge
     searched = await search(bridge, wanted, await call.begin(), server=SearchService(bridge))
-    return call.result(searched.facts())
+    return call.result(searched.structured())
 
 
 def tool() -> Tool:

@@ -20,7 +20,7 @@ from databricks_responses_mcp.workspace.parameter_policy import check_parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class AskRequest:
     """What a caller asks of a model. None means not given.
 
     Attributes:
@@ -72,7 +72,7 @@ _NAMED = (
 )
 
 
-async def ask(bridge: Bridge, question: Question, call: CallContext | None = None) -> Outcome:
+async def ask(bridge: Bridge, question: AskRequest, call: CallContext | None = None) -> Outcome:
     """Ask, and read the whole answer; ``outcome.conversation_id`` names the conversation that it is part of.
 
     Args:
@@ -97,7 +97,7 @@ async def ask(bridge: Bridge, question: Question, call: CallContext | None = Non
 
 @asynccontextmanager
 async def _conversation_of(
-    bridge: Bridge, question: Question, call: CallContext
+    bridge: Bridge, question: AskRequest, call: CallContext
 ) -> AsyncIterator[tuple[Conversation, Mapping[str, Any]]]:
     """Open the conversation of a question, new or continued, with its lock held; and the parameters of this turn."""
     if question.conversation_id is None:
@@ -115,7 +115,7 @@ async def _conversation_of(
         yield conversation, named
 
 
-def _in_own_shapes(question: Question) -> Question:
+def _in_own_shapes(question: AskRequest) -> AskRequest:
     """The question with tools that were given in another API's shape as the Responses API has them."""
     extra = dict(question.extra)
     if isinstance(extra.get("tools"), list):
@@ -125,7 +125,7 @@ def _in_own_shapes(question: Question) -> Question:
     return replace(question, tools=tuple(responses_tools(question.tools)), extra=extra)
 
 
-async def _new_conversation(bridge: Bridge, question: Question) -> tuple[Conversation, Mapping[str, Any]]:
+async def _new_conversation(bridge: Bridge, question: AskRequest) -> tuple[Conversation, Mapping[str, Any]]:
     model = question.model or bridge.settings.model or await bridge.endpoints.default_text_model()
     named = await _parameters(bridge, model, question)
     _check_labels(bridge, named, question.mcp_servers)
@@ -135,7 +135,7 @@ async def _new_conversation(bridge: Bridge, question: Question) -> tuple[Convers
     return conversation, named
 
 
-async def _go_on_with(bridge: Bridge, earlier: Conversation, question: Question) -> Mapping[str, Any]:
+async def _go_on_with(bridge: Bridge, earlier: Conversation, question: AskRequest) -> Mapping[str, Any]:
     """Let a conversation take over what this turn names; returns it. The caller holds its turn."""
     check_nothing_waits(earlier)
     endpoint = question.model or earlier.endpoint
@@ -154,7 +154,7 @@ async def _go_on_with(bridge: Bridge, earlier: Conversation, question: Question)
 
 
 async def _parameters(
-    bridge: Bridge, model: str, question: Question, *, used_surface: str | None = None
+    bridge: Bridge, model: str, question: AskRequest, *, used_surface: str | None = None
 ) -> dict[str, Any]:
     """The parameters of a turn; ``used_surface`` is the one that its conversation was asked to use."""
     choice = _tool_choice(bridge, question)
@@ -182,7 +182,7 @@ async def _parameters(
     return forced | parameters
 
 
-def _tool_choice(bridge: Bridge, question: Question) -> str | dict[str, Any] | None:
+def _tool_choice(bridge: Bridge, question: AskRequest) -> str | dict[str, Any] | None:
     if question.tool_choice is None:
         return None
     labels = bridge.mcp_servers.labels(question.mcp_servers) if question.mcp_servers else {}
@@ -204,7 +204,7 @@ def _check_labels(bridge: Bridge, parameters: Mapping[str, Any], servers: Sequen
         )
 
 
-def _check_question(bridge: Bridge, question: Question) -> None:
+def _check_question(bridge: Bridge, question: AskRequest) -> None:
     if reserved := sorted(RESERVED & question.extra.keys()):
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.store.interface import Store
     from databricks_responses_mcp.turns.conversations import Conversations
     from databricks_responses_mcp.turns.document_text import DocumentTexts
-    from databricks_responses_mcp.turns.usage import Spending
+    from databricks_responses_mcp.turns.usage import TokenBudget
     from databricks_responses_mcp.workspace.catalog import Catalog
     from databricks_responses_mcp.workspace.credentials import Credentials
     from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
@@ -51,7 +51,7 @@ class Bridge:
         self._router: Router | None = None
         self._store: Store | None = None
         self._conversations: Conversations | None = None
-        self._spending: Spending | None = None
+        self._token_budget: TokenBudget | None = None
         self._document_texts: DocumentTexts | None = None
         self.without_encrypted_reasoning: set[str] = set()
         self.without_default_cap: set[str] = set()
@@ -79,13 +79,13 @@ class Bridge:
         return self._conversations
 
     @property
-    def spending(self) -> "Spending":
+    def token_budget(self) -> "TokenBudget":
         """What requests may cost, and did."""
-        if self._spending is None:
-            from databricks_responses_mcp.turns.usage import Spending
+        if self._token_budget is None:
+            from databricks_responses_mcp.turns.usage import TokenBudget
 
-            self._spending = Spending(self.store, self.settings)
-        return self._spending
+            self._token_budget = TokenBudget(self.store, self.settings)
+        return self._token_budget
 
     @property
     def credentials(self) -> "Credentials":

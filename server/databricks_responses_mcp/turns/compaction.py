@@ -51,7 +51,7 @@ async def compact(bridge: Bridge, conversation_id: str, call: CallContext | None
             parameters={name: value for name, value in conversation.parameters.items() if name in _KEPT},
             has_default_cap=True,
         )
-        async with TurnUsage(bridge.spending, conversation) as turn_usage:
+        async with TurnUsage(bridge.token_budget, conversation) as turn_usage:
             outcome = await send_without_refused_parts(
                 bridge,
                 parts,

@@ -120,12 +120,12 @@ async def newest(bridge: Bridge) -> str:
     return found[0].conversation_id
 
 
-def lasting(bridge: Bridge, facts: dict[str, Any]) -> dict[str, Any]:
+def lasting(bridge: Bridge, structured: dict[str, Any]) -> dict[str, Any]:
     """A result's facts without the conversation if that ends with this process: it is not kept, or not whole."""
-    conversation = bridge.conversations.in_memory(str(facts.get("conversation_id")))
+    conversation = bridge.conversations.in_memory(str(structured.get("conversation_id")))
     if isinstance(bridge.store, MemoryStore) or (conversation is not None and conversation.unkept):
-        return {name: value for name, value in facts.items() if name != "conversation_id"}
-    return facts
+        return {name: value for name, value in structured.items() if name != "conversation_id"}
+    return structured
 
 
 def _not_found(conversation_id: str) -> BridgeError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError, coding
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.call_outputs import answer_calls
@@ -76,29 +76,29 @@ class Edited:
         """Whether the model came to its end, with nothing left that had failed."""
         return not self.is_stopped and not self.unresolved and self.outcome.status == "completed"
 
-    def facts(self) -> dict[str, Any]:
+    def structured(self) -> dict[str, Any]:
         """The result contract's fields; what is not known or empty is absent, but for ``text`` and ``diff``."""
-        facts = self.outcome.as_dict()
+        structured = self.outcome.as_dict()
         for name in ("output", "pending_calls", "citations"):  # the operations say it
-            facts.pop(name, None)
-        facts |= _facts(self.text, self.diff, self.operations, self.usage)
+            structured.pop(name, None)
+        structured |= _facts(self.text, self.diff, self.operations, self.usage)
         if self.created:
-            facts["new_files"] = self.created
+            structured["new_files"] = self.created
         if self.is_stopped:
             # The model waits for an answer that nobody but this edit could give.
-            facts.pop("conversation_id", None)
+            structured.pop("conversation_id", None)
             note = f"The model was asked {MOST_STEPS} times, which is the most, and was not done."
-            _make_incomplete(facts, "max_steps", note)
+            _make_incomplete(structured, "max_steps", note)
         elif not self.operations:
-            facts["notes"] = [*facts.get("notes", []), "The model proposed no change."]
+            structured["notes"] = [*structured.get("notes", []), "The model proposed no change."]
         elif self.unresolved and self.outcome.status == "completed":
             paths = ", ".join(dict.fromkeys(repr(operation.path) for operation in self.unresolved))
-            _make_incomplete(facts, "failed_operations", f"Operations that failed were not corrected: {paths}.")
-        return facts
+            _make_incomplete(structured, "failed_operations", f"Operations that failed were not corrected: {paths}.")
+        return structured
 
 
-def _make_incomplete(facts: dict[str, Any], reason: str, note: str) -> None:
-    facts |= {"status": "incomplete", "incomplete_reason": reason, "notes": [*facts.get("notes", []), note]}
+def _make_incomplete(structured: dict[str, Any], reason: str, note: str) -> None:
+    structured |= {"status": "incomplete", "incomplete_reason": reason, "notes": [*structured.get("notes", []), note]}
 
 
 async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *, admit: Admit) -> Edited:
@@ -118,7 +118,7 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
     prompt = "\n\n".join(part for part in (wanted.instruction, _wanted(wanted), shown_files(wanted.files)) if part)
     # A conversation's own instructions stay as they are.
     goes_on = wanted.conversation_id is not None
-    question = Question(
+    question = AskRequest(
         prompt=f"{_INSTRUCTIONS}\n\n{prompt}" if goes_on else prompt,
         model=wanted.model,
         instructions=None if goes_on else _INSTRUCTIONS,
@@ -146,9 +146,9 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
         partial = error.partial
         usage = add_usage(usage, partial.get("usage"))
         text = _joined([*said, str(partial.get("text", ""))])
-        facts = _facts(text, await session.diff(), session.operations, usage)
+        structured = _facts(text, await session.diff(), session.operations, usage)
         kept = {key: value for key, value in partial.items() if key not in ("output", "pending_calls", "citations")}
-        raise error.with_partial({**kept, **facts} if steps or partial else {}) from error
+        raise error.with_partial({**kept, **structured} if steps or partial else {}) from error
     return Edited(
         outcome=outcome,
         text=_joined(said),
@@ -187,12 +187,12 @@ def _shown(name: str, text: str) -> str:
 
 
 def _facts(text: str, diff: str, operations: list[Operation], usage: dict[str, Any] | None) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+    structured: dict[str, Any] = {
         "text": text,
         "diff": diff,
         "operations": [operation.as_dict("previewed") for operation in operations],
     }
-    return {**facts, "usage": usage} if usage else facts
+    return {**structured, "usage": usage} if usage else structured
 
 
 def _joined(texts: list[str]) -> str:

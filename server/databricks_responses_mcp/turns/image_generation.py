@@ -57,27 +57,27 @@ class Drawn:
     outcomes: list[Outcome]
     errors: list[BridgeError]
 
-    def facts(self, words: AdviceWords) -> dict[str, Any]:
+    def structured(self, words: AdviceWords) -> dict[str, Any]:
         """Return the result contract's fields for all requests together; those that failed are in ``notes``.
 
         Args:
             words: for the advice of their errors.
         """
-        facts = self.outcomes[0].as_dict()
+        structured = self.outcomes[0].as_dict()
         for outcome in self.outcomes[1:]:
             other = outcome.as_dict()
-            facts["text"] = "\n\n".join(text for text in (facts["text"], other["text"]) if text)
-            facts["output"] = [*facts.get("output", []), *other.get("output", [])]
-            facts["usage"] = add_usage(facts.get("usage"), other.get("usage"))
+            structured["text"] = "\n\n".join(text for text in (structured["text"], other["text"]) if text)
+            structured["output"] = [*structured.get("output", []), *other.get("output", [])]
+            structured["usage"] = add_usage(structured.get("usage"), other.get("usage"))
         for error in self.errors:
-            facts["usage"] = add_usage(facts.get("usage"), error.partial.get("usage"))
+            structured["usage"] = add_usage(structured.get("usage"), error.partial.get("usage"))
         if self.errors:
-            facts["notes"] = [
-                *facts.get("notes", []),
+            structured["notes"] = [
+                *structured.get("notes", []),
                 *(f"A picture failed: {error.text(words)}" for error in self.errors),
             ]
-            facts["errors"] = [error.as_dict(words) for error in self.errors]
-        return {key: value for key, value in facts.items() if value or key == "text"}
+            structured["errors"] = [error.as_dict(words) for error in self.errors]
+        return {key: value for key, value in structured.items() if value or key == "text"}
 
 
 async def draw(bridge: Bridge, drawing: Drawing, call: CallContext) -> Drawn:
@@ -142,7 +142,7 @@ async def _draw_in(bridge: Bridge, conversation: Conversation, drawing: Drawing,
             errors[number] = error
 
     # Of several pictures the first to come are paid for long before the turn is: their usage is recorded at once.
-    async with TurnUsage(bridge.spending, conversation) as turn_usage:
+    async with TurnUsage(bridge.token_budget, conversation) as turn_usage:
         async with anyio.create_task_group() as tasks:
             for number in range(drawing.count):
                 tasks.start_soon(one, number)

@@ -97,7 +97,7 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         """The result contract's fields; what is not known or empty is absent, but for ``text``."""
-        facts: dict[str, Any] = {
+        structured: dict[str, Any] = {
             "text": self.text,
             "status": self.status,
             "model": self.model,
@@ -115,7 +115,7 @@ class Outcome:
             "notes": list(dict.fromkeys(self.notes)),
             **self.extras,
         }
-        known = {key: value for key, value in facts.items() if value or key == "text"}
+        known = {key: value for key, value in structured.items() if value or key == "text"}
         return {**known, "parsed": self.parsed[0]} if self.parsed else known
 
 

@@ -49,28 +49,28 @@ class PartialResponse:
 
         What the error has already stays, but for the usage: the call's costs are those of all its requests.
         """
-        received = self.facts() if self.events else {}
+        received = self.structured() if self.events else {}
         if not is_paid(received):
             return error
         if not error.partial:
             return replace(error, partial=received)
         return replace(error, partial={**error.partial, **{k: v for k, v in received.items() if k == "usage"}})
 
-    def facts(self) -> dict[str, Any]:
+    def structured(self) -> dict[str, Any]:
         """What has arrived, in the result contract's fields: text and usage of all, the rest of the newest."""
         if not self._streams:
             return {}
         outcomes = [outcome_of(assembler.result(), endpoint) for assembler, endpoint in self._streams]
-        facts = outcomes[-1].as_dict()
-        facts["text"] = "\n\n".join(outcome.text for outcome in outcomes if outcome.text)
+        structured = outcomes[-1].as_dict()
+        structured["text"] = "\n\n".join(outcome.text for outcome in outcomes if outcome.text)
         usage: dict[str, Any] | None = None
         for outcome in outcomes:
             usage = add_usage(usage, outcome.usage)
         if usage:
-            facts["usage"] = usage
+            structured["usage"] = usage
         # Calls of an answer that is not whole are not waiting, and cannot be answered.
         for name in ("response_id", "pending_calls"):
-            facts.pop(name, None)
+            structured.pop(name, None)
         if self.conversation_id is not None:
-            facts["conversation_id"] = self.conversation_id
-        return self._secrets.remove_from(facts)
+            structured["conversation_id"] = self.conversation_id
+        return self._secrets.remove_from(structured)

@@ -41,24 +41,24 @@ class Operation:
         Args:
             status: of an operation that fits; one that does not is ``failed``.
         """
-        facts: dict[str, Any] = {
+        structured: dict[str, Any] = {
             "type": self.type,
             "path": self.path,
             "status": "failed" if self.error else status,
         }
         if self.error:
-            facts["error"] = self.error
+            structured["error"] = self.error
         if self.notes:
-            facts["notes"] = list(self.notes)
-        return facts
+            structured["notes"] = list(self.notes)
+        return structured
 
 
-def conclude(facts: dict[str, Any], status: Literal["previewed", "written", "not_written"]) -> None:
+def conclude(structured: dict[str, Any], status: Literal["previewed", "written", "not_written"]) -> None:
     """Say in the facts of an edit what became of the operations that fit."""
-    facts["applied"] = status == "written"
-    facts["operations"] = [
+    structured["applied"] = status == "written"
+    structured["operations"] = [
         operation if operation["status"] == "failed" else {**operation, "status": status}
-        for operation in facts.get("operations", [])
+        for operation in structured.get("operations", [])
     ]
 
 

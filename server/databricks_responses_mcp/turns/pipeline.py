@@ -204,7 +204,7 @@ async def send_metered(
     of_tools = tuple(tool_secrets(body))
     secrets = call.secrets.with_more(of_tools)
     call.partial.hide(of_tools)
-    async with bridge.spending.within_limits(body) as lowered:
+    async with bridge.token_budget.within_limits(body) as lowered:
         try:
             send = send_with_readable_documents if has_documents(body["input"]) else send_with_surface_fallback
             outcome = await send(bridge, body, call)
@@ -222,14 +222,14 @@ async def send_metered(
                 usage, label=call.usage_label, endpoint=endpoint, model=model, conversation_id=conversation_id
             )
             if spent is not None and (outcome is None or turn_usage is None):
-                await bridge.spending.record(spent)
+                await bridge.token_budget.record(spent)
         if spent is not None and turn_usage is not None:
             turn_usage.take(spent)
         if outcome.incomplete_reason != _CAP:
             return outcome
         if lowered:
             return replace(outcome, limited_by="RESPONSES_MCP_DAILY_TOKEN_BUDGET", notes=(*outcome.notes, lowered))
-        is_limit = bridge.spending.is_limit(body)
+        is_limit = bridge.token_budget.is_limit(body)
         return replace(outcome, limited_by="RESPONSES_MCP_MAX_OUTPUT_TOKENS") if is_limit else outcome
 
 

@@ -12,7 +12,7 @@ from databricks_responses_mcp.errors import BridgeError, Reason
 from databricks_responses_mcp.responses.citations import link_edits
 from databricks_responses_mcp.responses.edited_text import edited
 from databricks_responses_mcp.responses.tool_shapes import domain_of
-from databricks_responses_mcp.turns.ask import Question, ask
+from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.call_outputs import answer_calls
@@ -78,12 +78,13 @@ class Found:
     sources: list[str]
     searched: bool
 
-    def facts(self) -> dict[str, Any]:
+    def structured(self) -> dict[str, Any]:
         """The result contract's fields."""
-        facts = {**self.outcome.as_dict(), "text": self.text, "citations": self.citations, "sources": self.sources}
+        structured = {**self.outcome.as_dict(), "text": self.text, "citations": self.citations, "sources": self.sources}
         if not self.searched:
-            facts["notes"] = [*facts.get("notes", []), "The model answered without searching: nothing backs this."]
-        return {key: value for key, value in facts.items() if value or key == "text"}
+            unbacked = "The model answered without searching: nothing backs this."
+            structured["notes"] = [*structured.get("notes", []), unbacked]
+        return {key: value for key, value in structured.items() if value or key == "text"}
 
 
 async def search(
@@ -104,7 +105,7 @@ async def search(
             needs_service = await _needs_service(bridge, wanted)
         if needs_service:
             return await _search_by(server, bridge, wanted, call)
-    question = Question(
+    question = AskRequest(
         prompt=wanted.question,
         model=wanted.model,
         tools=[_tool(wanted)],
@@ -147,7 +148,7 @@ async def _search_by(server: SearchServer, bridge: Bridge, wanted: Search, call:
     """Let the model search by functions that the server carries out; after some rounds it has to answer."""
     async with call.deadline.bounds(f"asking {SEARCH_SERVICE} for its tools"):
         tools = await server.tools()
-    question = Question(
+    question = AskRequest(
         prompt=wanted.question,
         model=wanted.model,
         instructions=_instructions(wanted),

@@ -54,7 +54,7 @@ def age_of(since: float) -> str:
 
 def facts_of(summary: ConversationSummary) -> dict[str, Any]:
     """A conversation in a list, for programs."""
-    facts = {
+    structured = {
         "conversation_id": summary.conversation_id,
         "title": summary.title,
         "model": summary.model,
@@ -64,7 +64,7 @@ def facts_of(summary: ConversationSummary) -> dict[str, Any]:
         "output_tokens": summary.output_tokens,
         "updated_at": moment(summary.updated_at),
     }
-    return {**facts, "waiting": summary.waiting} if summary.waiting else facts
+    return {**structured, "waiting": summary.waiting} if summary.waiting else structured
 
 
 def _counted(turns: Sequence[Turn]) -> str:

@@ -52,7 +52,7 @@ async def take_turn(
         asks_for_encrypted_reasoning=True,
         has_default_cap=True,
     )
-    async with TurnUsage(bridge.spending, conversation) as turn_usage:
+    async with TurnUsage(bridge.token_budget, conversation) as turn_usage:
         try:
             outcome = await send_without_refused_parts(
                 bridge,

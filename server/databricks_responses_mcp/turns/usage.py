@@ -29,7 +29,7 @@ _LOWERED = (
 )
 
 
-class Spending:
+class TokenBudget:
     """Keeps a process's requests within what it may spend.
 
     Args:
@@ -126,8 +126,8 @@ class TurnUsage:
         conversation: its turn is held by the caller.
     """
 
-    def __init__(self, spending: Spending, conversation: Conversation) -> None:
-        self._spending = spending
+    def __init__(self, token_budget: TokenBudget, conversation: Conversation) -> None:
+        self._token_budget = token_budget
         self._conversation = conversation
         self._number = len(conversation.history) + 1
         self._taken: Usage | None = None
@@ -135,7 +135,7 @@ class TurnUsage:
     def take(self, usage: Usage) -> None:
         """Take what the request cost, once."""
         self._taken = self._conversation.unkept_usage[self._number] = usage
-        self._spending.reserve(usage)
+        self._token_budget.reserve(usage)
 
     async def __aenter__(self) -> "TurnUsage":
         return self
@@ -145,8 +145,8 @@ class TurnUsage:
             return
         if len(self._conversation.history) < self._number:
             del self._conversation.unkept_usage[self._number]
-            await self._spending.record(self._taken)
-        self._spending.release(self._taken)
+            await self._token_budget.record(self._taken)
+        self._token_budget.release(self._taken)
 
 
 def request_usage(
