@@ -210,7 +210,7 @@ invalid_argument: Nothing was deleted: there is no terminal to ask at.
             out="",
             err="""\
 not_found: There is no conversation 'conv_nobody'.
-  `databricks-responses-mcp conversations list` gives those that are kept.
+  Run `databricks-responses-mcp conversations list` to see the stored conversations.
 """,
             code=5,
         )
@@ -250,7 +250,9 @@ async def test_a_terminal_gets_a_table_whose_titles_are_cut_to_fit(kept: Command
     from harness.pseudo_terminal import Screen
 
     store = open_store(kept.environ["RESPONSES_MCP_STORE"])
-    await store.add_turn("conv_long", a_turn(created_at=time.time()), STATE, title="\x1b]0;owned\x07" + "long " * 20)
+    await store.add_turn(
+        "conv_long", a_turn(created_at=time.time() - 3 * 3600), STATE, title="\x1b]0;owned\x07" + "long " * 20
+    )
     await store.aclose()
     screen = Screen()
     async with kept.started(
@@ -261,7 +263,7 @@ async def test_a_terminal_gets_a_table_whose_titles_are_cut_to_fit(kept: Command
         assert await process.wait() == 0
     assert said == snapshot("""\
 Id           Model  Turns  Tokens  Age  Title               \n\
-conv_long    gpt-5      1       0  0 s  \\x1b]0;owned\\x07lon…
+conv_long    gpt-5      1       0  3 h  \\x1b]0;owned\\x07lon…
 conv_newest  gpt-5      1    1234  2 d  tax law             \n\
 """)
 
@@ -315,29 +317,30 @@ async def test_what_is_not_there_is_not_found(cli: CommandLine, emulator: Runnin
         {
             "ask": """\
 not_found: There is no conversation 'conv_x'.
-  `databricks-responses-mcp conversations` lists those that are kept; begin a new one with
-`databricks-responses-mcp ask`.
+  Run `databricks-responses-mcp conversations list` to see the stored conversations. Run
+`databricks-responses-mcp ask` to start a new conversation.
 """,
             "image": """\
 not_found: There is no conversation 'conv_x'.
-  `databricks-responses-mcp conversations` lists those that are kept; begin a new one with
-`databricks-responses-mcp ask`.
+  Run `databricks-responses-mcp conversations list` to see the stored conversations. Run
+`databricks-responses-mcp ask` to start a new conversation.
 """,
             "continue": """\
-not_found: There is no conversation to go on with: none is kept.
-  Begin one, and see that RESPONSES_MCP_STORE is not off.
+not_found: There is no conversation to continue: none is stored.
+  Check that RESPONSES_MCP_STORE is not off. Run `databricks-responses-mcp ask` to start a new
+conversation.
 """,
             "show": """\
 not_found: There is no conversation 'conv_x'.
-  `databricks-responses-mcp conversations list` gives those that are kept.
+  Run `databricks-responses-mcp conversations list` to see the stored conversations.
 """,
             "export": """\
 not_found: There is no conversation 'conv_x'.
-  `databricks-responses-mcp conversations list` gives those that are kept.
+  Run `databricks-responses-mcp conversations list` to see the stored conversations.
 """,
             "compact": """\
 not_found: There is no conversation 'conv_x'.
-  `databricks-responses-mcp conversations list` gives those that are kept.
+  Run `databricks-responses-mcp conversations list` to see the stored conversations.
 """,
         }
     )

@@ -117,7 +117,7 @@ async def test_without_the_service_the_models_refusal_is_explained(
     async with server(emulator, tmp_path, era) as host:
         _, facts, failed = await host.call("search_web", question="Who won?", model="databricks-claude-sonnet-4-5")
     assert (failed, facts["error"]["code"]) == (True, "unsupported_by_model")
-    assert "In this workspace databricks-gpt-5" in facts["error"]["hint"]
+    assert "In this workspace databricks-gpt-6-1-sol" in facts["error"]["hint"]
 
 
 async def test_a_search_that_fails_is_told_to_the_model_and_leaves_no_call_waiting(

@@ -104,11 +104,11 @@ async def test_thumbnails_that_would_make_a_result_too_large_are_left_out_and_th
         small, _, _ = await host.call("generate_image", **{**drawing, "n": 1})
         content, facts, failed = await host.call("generate_image", **drawing)
     limit = limits_of("claude-ai").result_bytes or 0
-    assert [block.type for block in small] == ["text", "image", "text"]
+    assert [block.type for block in small] == ["text", "image", "resource_link"]
     # Otherwise this shows nothing: four such thumbnails have to be more than a result may hold.
     assert 4 * len(small[1].data) > limit
     assert not failed
-    assert [block.type for block in content] == ["text", *["text"] * 4]
+    assert [block.type for block in content] == ["text", *["resource_link"] * 4]
     assert all(image["path"] in content[0].text for image in facts["images"])
     assert sum(len(block.model_dump_json(by_alias=True)) for block in content) + len(json.dumps(facts)) < limit
 

@@ -11,6 +11,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types.jsonrpc import JSONRPCResponse
 
 from databricks_responses_mcp.transport import pipes
+from harness.deadlines import DEADLINE_SECONDS
 
 _MESSAGES = 400
 """Of 1 kB each: several times what a pipe holds."""
@@ -38,7 +39,7 @@ async def test_a_host_that_does_not_read_holds_up_nothing_but_its_own_messages(
                 await outgoing.send(SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=number, result=result)))
                 sent.append(number)
 
-        with anyio.fail_after(60):
+        with anyio.fail_after(DEADLINE_SECONDS):
             async with (
                 pipes.stdio_streams() as (incoming, outgoing),
                 incoming,

@@ -170,7 +170,7 @@ class EndpointDirectory:
         able = [e for e in endpoints if suits(e) and e.ready and e.kind in ("pay_per_token", "external", "service")]
         if able:
             return max(able, key=_rank).name
-        if self._known is None and self._failure is not None and self._failure.code in _HINDERS_EVERYTHING:
+        if self._known is None and self._failure is not None and _fails_every_request(self._failure):
             raise self._failure
         others = sorted((e for e in endpoints if e.ready and e.profile.is_askable), key=_rank, reverse=True)
         named = f" It lists {', '.join(e.name for e in others[:_MOST_SIMILAR])}." if others else ""
@@ -233,8 +233,14 @@ class EndpointDirectory:
         return tuple(sorted(read_entries(payload.get("endpoints")), key=lambda endpoint: endpoint.name))
 
 
-_HINDERS_EVERYTHING = (ErrorCode.UNAUTHENTICATED, ErrorCode.UPSTREAM_UNAVAILABLE, ErrorCode.TIMEOUT)
-"""What keeps the listing from being had, and any other request too: it is told, rather than what to set."""
+_FAILS_EVERY_REQUEST = (ErrorCode.UNAUTHENTICATED, ErrorCode.UPSTREAM_UNAVAILABLE, ErrorCode.TIMEOUT)
+
+
+def _fails_every_request(failure: BridgeError) -> bool:
+    """Return whether a failure of the listing would be that of any request: it is reported, rather than what to set."""
+    if failure.code is ErrorCode.NOT_CONFIGURED:
+        return failure.reason is not Reason.NO_LISTING  # no host, no credentials or no such profile
+    return failure.code in _FAILS_EVERY_REQUEST
 
 
 _NO_LISTING_STATUSES = (200, 404, 405, 501)

@@ -14,7 +14,7 @@ from mcp import StdioServerParameters
 
 async def main() -> None:
     parameters = StdioServerParameters(**json.loads(os.environ["SERVER"]))
-    toolset = McpToolset(connection_params=StdioConnectionParams(server_params=parameters, timeout=60))
+    toolset = McpToolset(connection_params=StdioConnectionParams(server_params=parameters, timeout=240))
     tools = await toolset.get_tools()
     agent = LlmAgent(name="agent", model="gemini-3-8-flash", instruction="Be brief.", tools=[toolset])
     runner = InMemoryRunner(agent=agent, app_name="test")
