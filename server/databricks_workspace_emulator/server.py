@@ -118,6 +118,7 @@ class _Server(uvicorn.Server):
             lifespan="off",
             server_header=False,
             timeout_keep_alive=120,
+            http="h11",  # not by what happens to be installed
             ws="none",
         )
         super().__init__(config)

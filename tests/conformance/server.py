@@ -34,7 +34,7 @@ def main() -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     print(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp", flush=True)
     application = build().streamable_http_app(host="127.0.0.1")
-    server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(application, http="h11", log_level="warning"))
     anyio.run(partial(server.serve, sockets=[listening]))
 
 

@@ -42,7 +42,7 @@ async def test_claude_code_truncates_a_sentence_but_its_model_sees_it_completely
     shown = await shown_by_claude_code(account, emulator, command)
     assert "<command-args>Is this lock really needed?</command-args>" in shown
     assert "> Is this\n\n1. " in shown
-    assert "use that: some hosts hand over only its first words" in shown
+    assert "use that: some hosts pass only its first words" in shown
     assert "Call the tool `ask_databricks_model`" in shown
 
 
@@ -50,7 +50,7 @@ async def test_claude_code_assigns_each_word_to_an_argument(account: Account, em
     command = "/mcp__databricks__review_diff main security databricks-gpt-5-5-pro"
     shown = await shown_by_claude_code(account, emulator, command)
     assert "> main\n" in shown
-    assert 'above all at "security"' in shown
+    assert 'concentrate on "security"' in shown
     assert '- `model`: "databricks-gpt-5-5-pro"' in shown
 
 
@@ -64,9 +64,9 @@ async def test_opencode_replaces_placeholders_afterwards(account: Account, emula
         shown = words(model.requests[0]["messages"])
     assert "> main\n" in shown
     assert "If the quote above is empty: The changes are the uncommitted ones" in shown
-    assert 'above all at "security"' in shown
+    assert 'concentrate on "security"' in shown
     assert '- `model`: ""\n' in shown
-    assert "An empty one was not given: leave that argument out." in shown
+    assert "An empty value was not given: leave that argument out." in shown
 
 
 def words(content: Any) -> str:

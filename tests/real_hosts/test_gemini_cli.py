@@ -260,11 +260,12 @@ MCP tool 'ask_databricks_model' reported tool error for function call:
 {"name":"ask_databricks_model","args":{"prompt":"Hello.","model":"no-such-model"}} with response: [{"functionR
 esponse":{"name":"ask_databricks_model","response":{"content":[{"type":"text","text":"model_not_found: The
 workspace has no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model' does not exist, or
-you have no permission to see it. Call list_databricks_models for the names that exist here. Request id:
+you have no permission to see it. Call list_databricks_models to see the models of this workspace and how each
+is reached. Request id:
 REQUEST."}],"structuredContent":{"status":"failed","error":{"code":"model_not_found","message":"The workspace
 has no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model' does not exist, or you have no
-permission to see it.","retryable":false,"hint":"Call list_databricks_models for the names that exist
-here.","status":404,"request_id":"REQUEST"}},"isError":true}}}]\
+permission to see it.","retryable":false,"hint":"Call list_databricks_models to see the models of this
+workspace and how each is reached.","status":404,"request_id":"REQUEST"}},"isError":true}}}]\
 """
                         },
                         "id": "call_2",

@@ -89,7 +89,8 @@ async def test_a_picture_comes_inline_as_a_file_and_as_a_resource(inspector: Ins
     with Image.open(io.BytesIO(base64.b64decode(inline["data"]))) as picture:
         assert picture.get_format_mimetype() == inline["mimeType"]
     assert link["type"] == "text"
-    assert link["text"].startswith(f"MCP resource {facts['uri']} (image/png, {facts['bytes']} bytes)")
+    uri = f"image://{file.name}"
+    assert link["text"].startswith(f"MCP resource {uri} (image/png, {facts['bytes']} bytes)")
 
     templates = await inspector.result("resources/templates/list")
     assert [template["uriTemplate"] for template in templates["resourceTemplates"]] == [
@@ -99,9 +100,9 @@ async def test_a_picture_comes_inline_as_a_file_and_as_a_resource(inspector: Ins
         "model://{name}",
         "conversation://{id}",
     ]
-    read = await inspector.result("resources/read", "--uri", link["uri"])
+    read = await inspector.result("resources/read", "--uri", uri)
     blob = base64.b64encode(file.read_bytes()).decode()
-    assert read["contents"] == [{"uri": link["uri"], "mimeType": "image/png", "blob": blob}]
+    assert read["contents"] == [{"uri": uri, "mimeType": "image/png", "blob": blob}]
 
 
 @pytest.mark.parametrize(

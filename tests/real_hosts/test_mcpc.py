@@ -108,9 +108,11 @@ async def test_a_picture_is_a_file_and_a_resource(account: Account) -> None:
         assert (inline["type"], inline["mimeType"]) == ("image", "image/png")
         assert hashlib.sha256(data).hexdigest() == facts["sha256"]
         assert Path(facts["path"]).parent == account.home / "pictures"
-        read = await open_session.data("resources-read", link["uri"])
+        uri = f"image://{Path(facts['path']).name}"
+        assert link["text"].startswith(f"MCP resource {uri} (image/png, {len(data)} bytes)")
+        read = await open_session.data("resources-read", uri)
         blob = base64.b64encode(data).decode()
-        assert read["contents"] == [{"uri": link["uri"], "mimeType": "image/png", "blob": blob}]
+        assert read["contents"] == [{"uri": uri, "mimeType": "image/png", "blob": blob}]
 
 
 async def test_a_prompt_is_filled_in(account: Account) -> None:

@@ -225,8 +225,8 @@ You sent 9 characters in 3 words, beginning: “a red fox”
                 "tool_call_id": "call_2",
                 "content": """\
 model_not_found: The workspace has no serving endpoint no-such-model (HTTP 404): The endpoint 'no-such-model'
-does not exist, or you have no permission to see it. Call list_databricks_models for the names that exist
-here. Request id: REQUEST.\
+does not exist, or you have no permission to see it. Call list_databricks_models to see the models of this
+workspace and how each is reached. Request id: REQUEST.\
 """,
             },
         ]
