@@ -136,6 +136,7 @@ async def test_a_page_that_rebinds_its_name_is_refused_on_every_address(
     assert not list(emulator.state.request_log.to("/responses"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["0.0.0.0:8000", "example.com:80", "127.0.0.1", "127.0.0.1:99999", "[::]:80"])
 async def test_an_address_that_others_could_reach_is_refused(tmp_path: Path, address: str) -> None:
     command = [*COMMAND, "serve", "--http", address]
