@@ -321,3 +321,8 @@ def test_allowed_directories_are_a_list_of_absolute_paths(tmp_path: Path) -> Non
     for wrong in ("src", f"{tmp_path}{os.pathsep}src", "**"):
         with pytest.raises(BridgeError, match=r"RESPONSES_MCP_ALLOWED_DIRS is .* it takes absolute paths"):
             allowed(wrong)
+
+
+def test_tags_that_are_nested_without_end_are_refused_with_the_name_of_the_setting() -> None:
+    with pytest.raises(BridgeError, match="RESPONSES_MCP_REQUEST_TAGS"):
+        load_settings({"RESPONSES_MCP_REQUEST_TAGS": "[" * 100_000})

@@ -299,7 +299,7 @@ def _lines(descriptor: int) -> list[dict[str, Any]]:
     for text in data.split(b"\n")[:-1]:
         try:
             line = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         if isinstance(line, dict):
             lines.append(line)

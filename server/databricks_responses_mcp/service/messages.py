@@ -110,7 +110,7 @@ class _JsonAnswer:
         data = b"\n".join(lines)
         try:
             message = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None  # a comment, or an event without data
         is_response = message.get("id") == self._id and ("result" in message or "error" in message)
         return data if is_response else None

@@ -376,7 +376,10 @@ class Settings(BaseModel):
     def _tags(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        tags = json.loads(value)
+        try:
+            tags = json.loads(value)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
         if not isinstance(tags, dict) or not all(isinstance(tag, str) for tag in tags.values()):
             raise ValueError("no object of texts")
         return json.dumps(tags)

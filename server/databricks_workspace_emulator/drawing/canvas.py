@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -160,13 +160,6 @@ class Canvas:
             radius = pixels / 2
             for x, y in (placed[0], placed[-1]):
                 self._pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=(*colour, 255))
-
-    def blur_beneath(self, y: float, radius: float) -> None:
-        """Blur what is there above ``y``, as distance does."""
-        cut = round(y * self.scale)
-        if cut > 0 and radius * self.scale >= 0.5:
-            part = self.image.crop((0, 0, self._pixels[0], cut))
-            self.image.paste(part.filter(ImageFilter.GaussianBlur(radius * self.scale)), (0, 0))
 
     def darken_edges(self, strength: float) -> None:
         """A soft vignette."""
