@@ -29,7 +29,7 @@ from mcp.types import Tool as ToolDefinition
 from pydantic import AnyUrl, ValidationError
 
 from databricks_responses_mcp.calls.advice import mcp_words
-from databricks_responses_mcp.calls.state import App, app_of, host_of
+from databricks_responses_mcp.calls.state import App, AppSource, app_in, app_of, host_of
 from databricks_responses_mcp.calls.tasks import TasksExtension
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, coding, quoted
 from databricks_responses_mcp.hosts.server_info import SERVER
@@ -56,9 +56,10 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver.tools import Tool
 
 OpenBridge = Callable[[], AbstractAsyncContextManager[Bridge]]
+OpenApps = Callable[[], AbstractAsyncContextManager[AppSource]]
 
 
-class BridgeServer(MCPServer[App]):
+class BridgeServer(MCPServer[AppSource]):
     """An MCP server whose every failed call carries the error contract, and whose tools are made when one is called."""
 
     listed: anyio.Event | None = None
@@ -88,7 +89,7 @@ class BridgeServer(MCPServer[App]):
         return self._ours
 
     async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: Context[App, Any] | None = None
+        self, name: str, arguments: dict[str, Any], context: Context[AppSource, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Run a tool; whatever goes wrong becomes a result with a code, a sentence and advice."""
         assert context is not None
@@ -113,7 +114,7 @@ class BridgeServer(MCPServer[App]):
             return call.failure(error)
 
     async def read_resource(
-        self, uri: AnyUrl | str, context: Context[App, Any] | None = None
+        self, uri: AnyUrl | str, context: Context[AppSource, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a resource; a picture's MIME type is read from its bytes, since a template can name only one."""
         from databricks_responses_mcp.media.formats import sniff
@@ -139,7 +140,7 @@ class BridgeServer(MCPServer[App]):
         return [*listed_prompts(), *await super().list_prompts()]
 
     async def get_prompt(
-        self, name: str, arguments: dict[str, Any] | None = None, context: Context[App, Any] | None = None
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[AppSource, Any] | None = None
     ) -> GetPromptResult | InputRequiredResult:
         """A prompt with its arguments put in."""
         from databricks_responses_mcp.prompts.catalogue import written_prompt
@@ -151,15 +152,15 @@ class BridgeServer(MCPServer[App]):
     def serve_completion(self) -> None:
         """Answer ``completion/complete``. Not by the SDK's decorator, whose handlers cannot see the workspace."""
 
-        async def handle(ctx: ServerRequestContext[App], params: CompleteRequestParams) -> CompleteResult:
+        async def handle(ctx: ServerRequestContext[AppSource], params: CompleteRequestParams) -> CompleteResult:
             from databricks_responses_mcp.prompts.completion import complete
 
-            return CompleteResult(completion=await complete(ctx.lifespan_context, params.ref, params.argument))
+            return CompleteResult(completion=await complete(app_in(ctx), params.ref, params.argument))
 
         self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, handle)
 
     async def _call_foreign(
-        self, name: str, arguments: dict[str, Any], context: Context[App, Any]
+        self, name: str, arguments: dict[str, Any], context: Context[AppSource, Any]
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool that was registered on this server beside ours."""
         from databricks_responses_mcp.calls.results import failure_result
@@ -179,22 +180,36 @@ class BridgeServer(MCPServer[App]):
 
 
 def build_server(open_bridge: OpenBridge) -> BridgeServer:
-    """The server, ready to run on any transport.
+    """Return the server of one user, ready to run on any transport.
 
     Args:
         open_bridge: opens the workspace for the server's lifetime.
     """
 
     @asynccontextmanager
-    async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:
+    async def open_app() -> AsyncIterator[App]:
+        async with open_bridge() as bridge:
+            yield App(bridge)
+
+    return build_server_of(open_app)
+
+
+def build_server_of(open_apps: OpenApps) -> BridgeServer:
+    """Return a server, ready to run on any transport.
+
+    Args:
+        open_apps: opens what the calls of each user share, for the server's lifetime.
+    """
+
+    @asynccontextmanager
+    async def lifespan(server: MCPServer[AppSource]) -> AsyncIterator[AppSource]:
         assert isinstance(server, BridgeServer)
         server.listed, server.called = anyio.Event(), anyio.Event()
-        async with open_bridge() as bridge, anyio.create_task_group() as tasks:
-            bridge.background = tasks
-            app = App(bridge, background=tasks)
-            tasks.start_soon(_warm_up, app, server.listed)
-            tasks.start_soon(_sweep, bridge, server.called)
-            yield app
+        async with open_apps() as apps, anyio.create_task_group() as tasks:
+            apps.run_in(tasks)
+            tasks.start_soon(_warm_up, apps, server.listed)
+            tasks.start_soon(_sweep, apps, server.called)
+            yield apps
             tasks.cancel_scope.cancel()
 
     tasks = TasksExtension()
@@ -235,7 +250,7 @@ def _add_resources(server: BridgeServer) -> None:
         description="An image that generate_image saved, in full.",
         mime_type="image/png",
     )
-    async def picture(name: str, ctx: Context[App, Any]) -> bytes:
+    async def picture(name: str, ctx: Context[AppSource, Any]) -> bytes:
         app: App = app_of(ctx)
         if (unsaved := app.unsaved.get(name)) is not None:
             return unsaved
@@ -252,7 +267,7 @@ def _add_resources(server: BridgeServer) -> None:
         description="An answer that was too long for a tool result, in full.",
         mime_type="text/plain",
     )
-    async def answer(number: str, ctx: Context[App, Any]) -> str:
+    async def answer(number: str, ctx: Context[AppSource, Any]) -> str:
         return _long_text(ctx, number)
 
     @server.resource(
@@ -262,7 +277,7 @@ def _add_resources(server: BridgeServer) -> None:
         description="The part of such an answer that starts at character `start`, as much as the host shows at once.",
         mime_type="text/plain",
     )
-    async def answer_from(number: str, start: str, ctx: Context[App, Any]) -> str:
+    async def answer_from(number: str, start: str, ctx: Context[AppSource, Any]) -> str:
         from databricks_responses_mcp.calls.truncation import CHARACTERS_PER_TOKEN, page_characters
 
         text = _long_text(ctx, number)
@@ -281,7 +296,7 @@ def _add_resources(server: BridgeServer) -> None:
         description="How a model of the workspace is reached and what it can do, as JSON.",
         mime_type="application/json",
     )
-    async def model(name: str, ctx: Context[App, Any]) -> str:
+    async def model(name: str, ctx: Context[AppSource, Any]) -> str:
         from databricks_responses_mcp.tools.listing import model_as_json
 
         try:
@@ -296,7 +311,7 @@ def _add_resources(server: BridgeServer) -> None:
         description="A stored conversation, as Markdown.",
         mime_type="text/markdown",
     )
-    async def conversation(id: str, ctx: Context[App, Any]) -> str:  # noqa: A002 - the template's variable
+    async def conversation(id: str, ctx: Context[AppSource, Any]) -> str:  # noqa: A002 - the template's variable
         from databricks_responses_mcp.turns import conversation_queries
         from databricks_responses_mcp.turns.transcript import as_markdown
 
@@ -306,7 +321,7 @@ def _add_resources(server: BridgeServer) -> None:
             raise ResourceNotFoundError(error.text(mcp_words)) from error
 
 
-def _long_text(ctx: Context[App, Any], number: str) -> str:
+def _long_text(ctx: Context[AppSource, Any], number: str) -> str:
     text = app_of(ctx).long_texts.get(number)
     if text is None:
         raise ResourceNotFoundError(
@@ -315,18 +330,16 @@ def _long_text(ctx: Context[App, Any], number: str) -> str:
     return text
 
 
-async def _sweep(bridge: Bridge, called: anyio.Event) -> None:
+async def _sweep(apps: AppSource, called: anyio.Event) -> None:
     """Delete what is too old, now and then; not before the store is in use anyhow."""
     await called.wait()
     await anyio.sleep(_SWEEP_AFTER_SECONDS)
-    from databricks_responses_mcp.turns.retention import sweep_store
-
     while True:
-        await sweep_store(bridge.store, bridge.settings)
+        await apps.sweep()
         await anyio.sleep(_SWEEP_EVERY_SECONDS)
 
 
-async def _warm_up(app: App, listed: anyio.Event) -> None:
+async def _warm_up(apps: AppSource, listed: anyio.Event) -> None:
     """Do what can wait until nobody waits for the list of tools any more, in a thread.
 
     What the first call will need is imported, and what a killed server was writing is undone.
@@ -335,7 +348,7 @@ async def _warm_up(app: App, listed: anyio.Event) -> None:
     await anyio.sleep(0.02)
     await anyio.to_thread.run_sync(_import_for_calls, abandon_on_cancel=True)
     try:
-        await anyio.to_thread.run_sync(lambda: app.write_journal.recover())
+        await anyio.to_thread.run_sync(apps.recover_writes)
     except Exception:  # whatever is wrong with an old record, calls can be answered
         logger.exception("an interrupted write could not be undone")
 

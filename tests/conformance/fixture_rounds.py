@@ -20,10 +20,10 @@ from mcp.types import (
     TextContent,
 )
 
-from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.state import AppSource
 from databricks_responses_mcp.server import BridgeServer
 
-Ctx = Context[App, Any]
+Ctx = Context[AppSource, Any]
 Reply = CallToolResult | InputRequiredResult
 
 

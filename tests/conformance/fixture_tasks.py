@@ -17,11 +17,11 @@ from mcp.types import (
 from mcp_types import INTERNAL_ERROR
 
 from databricks_responses_mcp.calls.running_task import hand_over
-from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.state import AppSource
 from databricks_responses_mcp.calls.tasks import TaskPolicy
 from databricks_responses_mcp.server import BridgeServer
 
-Ctx = Context[App, Any]
+Ctx = Context[AppSource, Any]
 Reply = CallToolResult | InputRequiredResult
 
 

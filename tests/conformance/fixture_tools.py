@@ -24,10 +24,10 @@ from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY, MissingRequiredClientC
 from PIL import Image
 from pydantic import Field
 
-from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.state import AppSource
 from databricks_responses_mcp.server import BridgeServer
 
-Ctx = Context[App, Any]
+Ctx = Context[AppSource, Any]
 
 _BEAT_SECONDS = 0.05
 """Between two notifications of one call; the suite asks for it."""

@@ -19,7 +19,7 @@ from mcp.types import (
 )
 
 from databricks_responses_mcp.calls.running_task import hand_over
-from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.state import AppSource
 from databricks_responses_mcp.calls.tasks import TaskPolicy
 from databricks_responses_mcp.server import BridgeServer
 from databricks_workspace_emulator.server import RunningEmulator
@@ -115,7 +115,7 @@ async def test_a_user_who_is_asked_soon_is_asked_without_a_task(task_hosts: Task
 def interview(server: BridgeServer) -> None:
     """A tool of somebody else that asks twice under the same name; or for a model, which nobody has."""
 
-    async def interview(ctx: Context[App, Any], by_model: bool = False) -> CallToolResult | InputRequiredResult:
+    async def interview(ctx: Context[AppSource, Any], by_model: bool = False) -> CallToolResult | InputRequiredResult:
         await hand_over(ctx)
         if by_model:
             asked = SamplingMessage(role="user", content=TextContent(text="Who?"))

@@ -15,7 +15,7 @@ from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult
 
 from databricks_responses_mcp.calls.jobs import ResultRecord
 from databricks_responses_mcp.calls.results import RecordedQuestion
-from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.state import AppSource
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.calls.tool_call import ToolCall
@@ -53,7 +53,7 @@ def why_not_asked(call: "ToolCall") -> str:
     return ""
 
 
-def asks_in_results(request: Context[App, Any]) -> bool:
+def asks_in_results(request: Context[AppSource, Any]) -> bool:
     """Return whether the host is asked by `question_result`, and not by `ask`."""
     # Versions are dates: they sort as text.
     return (request.protocol_version or "") >= _ASKED_IN_RESULTS_SINCE
@@ -78,7 +78,7 @@ def question_result(questions: Mapping[str, str], state: str, record: ResultReco
     return result
 
 
-def answers_in(request: Context[App, Any], keys: Mapping[str, str]) -> Answers:
+def answers_in(request: Context[AppSource, Any], keys: Mapping[str, str]) -> Answers:
     """Return the answers that a host brings when it calls again.
 
     Args:

@@ -23,7 +23,7 @@ from mcp_types import INTERNAL_ERROR
 
 from databricks_responses_mcp.calls.jobs import Jobs, RunningJob, first_of
 from databricks_responses_mcp.calls.results import failure_result, record_of
-from databricks_responses_mcp.calls.state import App, host_of
+from databricks_responses_mcp.calls.state import AppSource, app_in, host_of
 from databricks_responses_mcp.errors import BridgeError, quoted
 from databricks_responses_mcp.turns.partial_response import PartialResponse
 from databricks_responses_mcp.turns.progress import Reporter
@@ -35,12 +35,12 @@ _KEPT_SECONDS = 7 * 86_400
 _OFTEN_MS, _SELDOM_MS = 1000, 3000
 _OFTEN_SECONDS = 30.0
 
-Ctx = ServerRequestContext[App, Any]
+Ctx = ServerRequestContext[AppSource, Any]
 Value = CallToolResult | InputRequiredResult | ErrorData
 
 
 @dataclass(kw_only=True)
-class TaskRequestContext(ServerRequestContext[App, Any]):
+class TaskRequestContext(ServerRequestContext[AppSource, Any]):
     """The context of a request whose call may become a task.
 
     Attributes:
@@ -50,7 +50,7 @@ class TaskRequestContext(ServerRequestContext[App, Any]):
     task: "RunningTask"
 
 
-def task_of(request: Context[App, Any]) -> "RunningTask | None":
+def task_of(request: Context[AppSource, Any]) -> "RunningTask | None":
     """Return the call of a request as far as it may become a task; None if it cannot."""
     context = request.request_context
     return context.task if isinstance(context, TaskRequestContext) else None
@@ -72,13 +72,13 @@ async def answer_call(
     Raises:
         MCPError: as the call does.
     """
-    settings = ctx.lifespan_context.bridge.settings
+    settings = app_in(ctx).bridge.settings
     if settings.hand_over_seconds is not None:
         after_seconds = min(after_seconds, settings.hand_over_seconds)
     return await RunningTask(running, params, ctx, call_next).answer(after_seconds)
 
 
-async def hand_over(request: Context[App, Any]) -> None:
+async def hand_over(request: Context[AppSource, Any]) -> None:
     """Make the call of a request a task now, if it may become one.
 
     For a tool that knows that it will take long, or that it will ask its user something only later.
@@ -102,7 +102,7 @@ class RunningTask:
         self.questions: dict[str, InputRequest] = {}
         self._params, self._call_next = params, call_next
         self._ctx = ctx
-        self._app = ctx.lifespan_context
+        self._app = app_in(ctx)
         self._jobs: Jobs = self._app.jobs
         self._settings: Settings = self._app.bridge.settings
         self.job = RunningJob(Jobs.new_id(), params.name, PartialResponse(self._settings.secrets))

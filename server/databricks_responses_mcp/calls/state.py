@@ -2,10 +2,11 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio import CapacityLimiter
 from anyio.abc import TaskGroup
+from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.session import ServerSession
 
@@ -16,6 +17,8 @@ from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from databricks_responses_mcp.calls.approvals import UnansweredCalls
     from databricks_responses_mcp.calls.jobs import Jobs
     from databricks_responses_mcp.media.gallery import PictureGallery
@@ -71,9 +74,29 @@ class UnsavedPictures:
         return self._pictures.get(name)
 
 
+class AppSource(Protocol):
+    """The lifespan context of a server: finds the `App` that a request uses."""
+
+    def app_for(self, request: "Request | None") -> "App":
+        """Return what the calls of the request's user share.
+
+        Args:
+            request: the HTTP request; None over stdio.
+        """
+
+    def run_in(self, tasks: TaskGroup) -> None:
+        """Run what outlives a call in this task group, which ends with the server."""
+
+    def recover_writes(self) -> None:
+        """Undo the writes to users' files that a killed server has left unfinished. Blocks: call it in a thread."""
+
+    async def sweep(self) -> None:
+        """Delete what the store keeps beyond its limits."""
+
+
 @dataclass
 class App:
-    """The lifespan context of the server: `ToolCall.app`.
+    """What the calls of one user share: `ToolCall.app`. A server over stdio has one; it is its lifespan context.
 
     Attributes:
         bridge: the workspace.
@@ -93,6 +116,25 @@ class App:
     _gallery: "PictureGallery | None" = None
     _jobs: "Jobs | None" = None
     _unanswered: "UnansweredCalls | None" = None
+
+    def app_for(self, request: "Request | None") -> "App":
+        """See `AppSource.app_for`: every request of this server uses the same."""
+        return self
+
+    def run_in(self, tasks: TaskGroup) -> None:
+        """See `AppSource.run_in`."""
+        self.background = self.bridge.background = tasks
+
+    def recover_writes(self) -> None:
+        """See `AppSource.recover_writes`."""
+        self.write_journal.recover()
+
+    async def sweep(self) -> None:
+        """See `AppSource.sweep`."""
+        # Imported here: the store is not in use before the first call.
+        from databricks_responses_mcp.turns.retention import sweep_store
+
+        await sweep_store(self.bridge.store, self.bridge.settings)
 
     @property
     def write_journal(self) -> "WriteJournal":
@@ -128,9 +170,14 @@ class App:
         return self._gallery
 
 
-def app_of(ctx: Context[App]) -> App:
-    """Return what the calls of the request's server share."""
-    return ctx.request_context.lifespan_context
+def app_of(ctx: Context[AppSource]) -> App:
+    """Return what the calls of the request's user share."""
+    return app_in(ctx.request_context)
+
+
+def app_in(ctx: ServerRequestContext[AppSource, Any]) -> App:
+    """Return what the calls of the request's user share."""
+    return ctx.lifespan_context.app_for(ctx.request)
 
 
 def host_of(session: ServerSession) -> HostLimits:
@@ -139,7 +186,7 @@ def host_of(session: ServerSession) -> HostLimits:
     return limits_of(client.client_info.name if client is not None else None)
 
 
-def reporter_of(ctx: Context[App]) -> Reporter | None:
+def reporter_of(ctx: Context[AppSource]) -> Reporter | None:
     """Return what sends a call's progress to its host; None if the host asked for none."""
     meta = ctx.request_context.meta
     if meta is None or meta.get("progress_token") is None:

@@ -15,14 +15,14 @@ from databricks_responses_mcp.calls.job_results import ended_of, ended_result, r
 from databricks_responses_mcp.calls.jobs import Ending, ResultRecord, RunningJob
 from databricks_responses_mcp.calls.results import PROTOCOL_ERROR, dumped
 from databricks_responses_mcp.calls.running_task import RunningTask, task_fields
-from databricks_responses_mcp.calls.state import App, host_of
+from databricks_responses_mcp.calls.state import App, AppSource, app_in, host_of
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.store.records import Job
 
 _TAIL_CHARACTERS = 120
 
-Ctx = ServerRequestContext[App, Any]
+Ctx = ServerRequestContext[AppSource, Any]
 
 
 async def look_at(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str) -> HandlerResult:
@@ -31,7 +31,7 @@ async def look_at(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str) ->
     Raises:
         MCPError: -32602 if there is none; -32603 if that cannot be found out.
     """
-    app = ctx.lifespan_context
+    app = app_in(ctx)
     host = host_of(ctx.session)
     job = app.jobs.here(task_id)
     if job is None:
@@ -53,7 +53,7 @@ async def update(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str, res
         MCPError: -32602 if there is no such task, or an answer is none; -32603 if that cannot be found out, or the task
             waits in another process.
     """
-    app = ctx.lifespan_context
+    app = app_in(ctx)
     task = running.get(task_id)
     if app.jobs.here(task_id) is None and runs(await _stored(app, task_id)):
         message = f"Task {quoted(task_id)} runs in another process of this server; answer it there"
@@ -68,7 +68,7 @@ async def cancel(ctx: Ctx, task_id: str) -> None:
     Raises:
         MCPError: -32602 if there is no such task; -32603 if that cannot be found out.
     """
-    app = ctx.lifespan_context
+    app = app_in(ctx)
     job = app.jobs.here(task_id)
     if job is not None:
         job.scope.cancel()

@@ -23,7 +23,7 @@ from mcp.types import CallToolRequestParams, RequestParams
 from mcp_types import HEADER_MISMATCH
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.state import AppSource
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.calls.running_task import RunningTask
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 AFTER_SECONDS = 2.0
 
-Ctx = ServerRequestContext[App, Any]
+Ctx = ServerRequestContext[AppSource, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from databricks_responses_mcp.calls.results import (
     running_job_result,
 )
 from databricks_responses_mcp.calls.running_task import task_of
-from databricks_responses_mcp.calls.state import App, app_of, host_of, reporter_of
+from databricks_responses_mcp.calls.state import AppSource, app_of, host_of, reporter_of
 from databricks_responses_mcp.calls.tasks import LONG_RUNNING
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
 from databricks_responses_mcp.hosts.limits import HostLimits
@@ -60,7 +60,7 @@ class ToolCall:
             the user cannot be asked.
     """
 
-    def __init__(self, request: Context[App, Any], tool: str) -> None:
+    def __init__(self, request: Context[AppSource, Any], tool: str) -> None:
         self.request = request
         self.app = app_of(request)
         self.tool = tool

@@ -37,19 +37,32 @@ class Bridge:
         without_default_cap: endpoints that turned out not to take the `max_output_tokens` that the bridge adds.
         without_documents: endpoints that turned out to take no documents, such as PDFs.
         schema_checks: bounds how many processes check answers at once.
+
+    Args:
+        environ: the environment that credentials are read from.
+        credentials: those of the user, if they are not the ones that are configured.
+        store: the user's part of a store that others share; it is not closed with the bridge.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        *,
+        credentials: "Credentials | None" = None,
+        store: "Store | None" = None,
+    ) -> None:
         self.settings = settings
         settings.secrets.add_environment(environ)
         self._environ = environ
         self._client: WorkspaceClient | None = None
-        self._credentials: Credentials | None = None
+        self._credentials = credentials
         self._endpoints: EndpointDirectory | None = None
         self._catalog: Catalog | None = None
         self._mcp_servers: McpServers | None = None
         self._router: Router | None = None
-        self._store: Store | None = None
+        self._store = store
+        self._owns_store = store is None
         self._conversations: Conversations | None = None
         self._token_budget: TokenBudget | None = None
         self._document_texts: DocumentTexts | None = None
@@ -182,7 +195,7 @@ class Bridge:
         """Close the connections and the store."""
         if self._client is not None:
             await self._client.__aexit__(None, None, None)
-        if self._store is not None:
+        if self._owns_store and self._store is not None:
             await self._store.aclose()
 
 

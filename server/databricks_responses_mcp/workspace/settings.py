@@ -7,11 +7,11 @@ its documentation beside its type, so ``--help`` and the docs are made from the 
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -37,12 +37,17 @@ SURFACE_NAMES = (
 )
 """What ``surface`` takes: ``auto`` and the keys of ``workspace/surfaces`` that need no address."""
 
+Model = TypeVar("Model", bound=BaseModel)
+
 PREFIX = "RESPONSES_MCP_"
+SERVICE_PREFIX = "RESPONSES_MCP_SERVICE_"
+"""Settings of a service for a team: `service.settings.ServiceSettings` reads them when ``serve --http`` starts."""
 MAX_SCHEMAS = 20
 """The most schemas of Unity Catalog that are listed."""
 _UNFILLED = re.compile(r"\$\{user_config\.[^{}]*\}")
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{32,4096}=*")
-_TELLING = "telling"  # the type of errors whose message says what is wrong without showing the value
+TELLING = "telling"
+"""The type of validation errors whose message says what is wrong without showing the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +400,7 @@ class Settings(BaseModel):
         try:
             read_headers(value)
         except ValueError as error:
-            raise PydanticCustomError(_TELLING, "{problem}", {"problem": str(error)}) from None
+            raise PydanticCustomError(TELLING, "{problem}", {"problem": str(error)}) from None
         return SecretStr(value)
 
     @field_validator("model_schemas", mode="before")
@@ -439,7 +444,7 @@ class Settings(BaseModel):
             text = text_of_setting(str(value))
             read_entries(text)
         except ValueError as error:
-            raise PydanticCustomError(_TELLING, "{problem}", {"problem": str(error)}) from None
+            raise PydanticCustomError(TELLING, "{problem}", {"problem": str(error)}) from None
         return SecretStr(text)
 
     @field_validator("http_token", mode="after")
@@ -512,8 +517,36 @@ def load_settings(
     secrets = SecretValues() if secrets is None else secrets
     secrets.add_environment(environ)
     secrets.add_url(str((overrides or {}).get("store") or ""))
-    known = {doc.env: name for name, doc in _fields()}
-    problems = list(_unknown_names(environ, set(known)))
+    settings, problems = read_model(Settings, environ, PREFIX, overrides or {}, except_for=SERVICE_PREFIX)
+    if settings is not None:
+        settings._secrets = secrets
+        if settings.extra_headers is not None:
+            from databricks_responses_mcp.workspace.extra_headers import read_headers, secret_values
+
+            secrets.add(*secret_values(read_headers(settings.extra_headers.get_secret_value())))
+        if not problems:
+            return settings
+    raise wrong_settings(problems, secrets)
+
+
+def read_model(
+    model: type[Model],
+    environ: Mapping[str, str],
+    prefix: str,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    except_for: str | None = None,
+) -> tuple[Model | None, list[str]]:
+    """Read a model of settings from the environment; returns it, unless a value is wrong, and what is wrong.
+
+    Args:
+        model: its fields are documented by `Doc`.
+        prefix: of the environment variables; an unknown name that begins with it is wrong.
+        overrides: values by field name that take precedence.
+        except_for: a longer prefix, of the settings of another model.
+    """
+    known = {doc.env: name for name, doc in _fields(model, prefix)}
+    problems = list(_unknown_names(environ, set(known), prefix, except_for))
     values: dict[str, object] = {}
     shown: dict[str, str] = {}
     for env, name in known.items():
@@ -524,18 +557,14 @@ def load_settings(
         if value is not None and value != "":
             values[name], shown[name] = value, f"option {name}"
     try:
-        settings = Settings.model_validate(values)
+        return model.model_validate(values), problems
     except ValidationError as error:
-        problems.extend(_explain(error, values, shown))
-    else:
-        settings._secrets = secrets
-        if settings.extra_headers is not None:
-            from databricks_responses_mcp.workspace.extra_headers import read_headers, secret_values
+        return None, [*problems, *_explain(error, model, prefix, values, shown)]
 
-            secrets.add(*secret_values(read_headers(settings.extra_headers.get_secret_value())))
-        if not problems:
-            return settings
-    raise BridgeError(
+
+def wrong_settings(problems: Sequence[str], secrets: SecretValues) -> BridgeError:
+    """Return the error that names every wrong setting."""
+    return BridgeError(
         ErrorCode.INVALID_ARGUMENT,
         secrets.remove("Wrong settings: " + "; ".join(problems) + "."),
         "Correct or remove them where the server's environment is configured; --help lists every setting.",
@@ -552,21 +581,21 @@ def forget_unfilled(environ: MutableMapping[str, str]) -> None:
         del environ[name]
 
 
-def settings_help() -> list[SettingDoc]:
-    """Every setting, in the order of the documentation."""
-    return [doc for _, doc in _fields()]
+def settings_help(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> list[SettingDoc]:
+    """Return every setting of a model, in the order of the documentation."""
+    return [doc for _, doc in _fields(model, prefix)]
 
 
-def _fields() -> Iterator[tuple[str, SettingDoc]]:
-    """Each setting by the name callers use (its alias, where it has one), with its documentation filled in."""
-    for field_name, info in Settings.model_fields.items():
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, SettingDoc]]:
+    """Yield each setting by the name callers use (its alias, where it has one), with its documentation filled in."""
+    for field_name, info in model.model_fields.items():
         name = info.alias or field_name
         doc = next(item for item in info.metadata if isinstance(item, Doc))
         default: Any = info.default
         yield (
             name,
             SettingDoc(
-                env=doc.env or PREFIX + name.upper(),
+                env=doc.env or prefix + name.upper(),
                 default=doc.default or ("not set" if default is None else f"{default}"),
                 description=doc.description,
                 accepts=doc.accepts,
@@ -574,16 +603,24 @@ def _fields() -> Iterator[tuple[str, SettingDoc]]:
         )
 
 
-def _unknown_names(environ: Mapping[str, str], known: set[str]) -> Iterator[str]:
+def _unknown_names(environ: Mapping[str, str], known: set[str], prefix: str, except_for: str | None) -> Iterator[str]:
     for name in sorted(environ):
-        if name.upper().startswith(PREFIX) and name not in known:
-            ours = [env.removeprefix(PREFIX) for env in known if env.startswith(PREFIX)]
-            near = similar_names(name.upper().removeprefix(PREFIX), ours)
-            yield f"{name} is not a setting" + (f", {PREFIX}{near[0]} is" if near else "")
+        if not name.upper().startswith(prefix) or name in known:
+            continue
+        if except_for is None or not name.upper().startswith(except_for):
+            ours = [env.removeprefix(prefix) for env in known if env.startswith(prefix)]
+            near = similar_names(name.upper().removeprefix(prefix), ours)
+            yield f"{name} is not a setting" + (f", {prefix}{near[0]} is" if near else "")
 
 
-def _explain(error: ValidationError, values: Mapping[str, object], shown: Mapping[str, str]) -> Iterator[str]:
-    docs = dict(_fields())
+def _explain(
+    error: ValidationError,
+    model: type[BaseModel],
+    prefix: str,
+    values: Mapping[str, object],
+    shown: Mapping[str, str],
+) -> Iterator[str]:
+    docs = dict(_fields(model, prefix))
     seen: set[str] = set()
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         name = str(detail["loc"][0]) if detail["loc"] else ""
@@ -593,15 +630,15 @@ def _explain(error: ValidationError, values: Mapping[str, object], shown: Mappin
         if name not in docs:
             yield f"{name} is not a setting"
             continue
-        if detail["type"] == _TELLING:
+        if detail["type"] == TELLING:
             yield f"{shown.get(name, docs[name].env)} is wrong: {detail['msg']}"
             continue
-        value = " is wrong" if _is_secret(name) else f" is {_short(values.get(name))}, which is wrong"
+        value = " is wrong" if _is_secret(model, name) else f" is {_short(values.get(name))}, which is wrong"
         yield f"{shown.get(name, docs[name].env)}{value}: it takes {docs[name].accepts}"
 
 
-def _is_secret(name: str) -> bool:
-    info = Settings.model_fields.get(name)
+def _is_secret(model: type[BaseModel], name: str) -> bool:
+    info = model.model_fields.get(name)
     return info is not None and SecretStr in get_args(info.annotation)
 
 

@@ -1,0 +1,46 @@
+"""Who calls: the identity that each HTTP request was authenticated as."""
+
+import json
+from dataclasses import dataclass, field
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from pydantic import SecretStr
+from starlette.requests import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A signed-in user, as one request proved it.
+
+    Attributes:
+        issuer: who vouches for the subject, such as the URL of an OAuth issuer.
+        subject: the user's id at the issuer; it never changes.
+        name: what people know the user by, such as an e-mail address; only for logs and the audit log.
+        workspace_token: the user's own token for the workspace, if the request carried one.
+    """
+
+    issuer: str
+    subject: str
+    name: str = ""
+    workspace_token: SecretStr | None = field(default=None, repr=False)
+
+    @property
+    def owner(self) -> str:
+        """The owner of everything that the user stores: issuer and subject, so that no two users share one."""
+        return json.dumps([self.issuer, self.subject], separators=(",", ":"))
+
+
+class SignedInUser(AuthenticatedUser):
+    """What authentication puts into the scope of a request as ``user``; the SDK binds sessions and state to it."""
+
+    def __init__(self, caller: Caller, token: AccessToken) -> None:
+        super().__init__(token)
+        self.caller = caller
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who calls. Only for requests that authentication let pass."""
+    user = request.scope["user"]
+    assert isinstance(user, SignedInUser)
+    return user.caller
