@@ -20,6 +20,11 @@ _CLICK = """
   .filter(one => one.innerText?.trim() === TEXT && one.offsetParent !== null).pop();
   if (found) found.click(); return Boolean(found); })()
 """
+_CLICK_FIRST = """
+(() => { const found = [...document.querySelectorAll("span, div, td")]
+  .find(one => one.children.length === 0 && one.innerText?.includes(TEXT) && one.offsetParent !== null);
+  if (found) found.click(); return Boolean(found); })()
+"""
 
 
 class Page:
@@ -52,6 +57,10 @@ class Page:
     async def click_text(self, text: str) -> None:
         """Click what says just this, as soon as there is such a thing."""
         await self._true(_CLICK.replace("TEXT", json.dumps(text)))
+
+    async def click_first(self, text: str) -> None:
+        """Click the first element without children whose text contains this, as soon as there is one."""
+        await self._true(_CLICK_FIRST.replace("TEXT", json.dumps(text)))
 
     async def until(self, text: str) -> None:
         """Wait for a text on the page."""

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 ROOT = Path(__file__).parents[2]
-PICTURES = ROOT / "docs" / "pictures"
+FOLDER = ROOT / "docs" / "pictures"
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests")]
 
 from browsing import browser  # noqa: E402
@@ -30,16 +30,19 @@ from harness.anthropic_api import AnthropicApi  # noqa: E402
 from harness.chat_completions_api import ChatCompletionsApi  # noqa: E402
 from harness.claude_code import ClaudeCode  # noqa: E402
 from harness.codex import NAMESPACE, Codex  # noqa: E402
+from harness.foreign_server import foreign_server, free_port  # noqa: E402
 from harness.gemini_api import GeminiApi  # noqa: E402
 from harness.gemini_cli import GeminiCli  # noqa: E402
 from harness.model_api import StandIn, ToolCall  # noqa: E402
 from harness.npm import npm_path  # noqa: E402
 from harness.openai_api import OpenAiApi  # noqa: E402
 from harness.opencode import Opencode  # noqa: E402
-from harness.stdio_process import environment  # noqa: E402
+from harness.pip_environments import pip_environment  # noqa: E402
+from harness.stdio_process import environment, server  # noqa: E402
 
 PROGRAM = "databricks-responses-mcp"
 COMMANDS = Path(sys.executable).parent
+MLFLOW = ("mlflow==3.17.2", "fastapi", "uvicorn", "httpx")
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 
 
@@ -69,7 +72,7 @@ async def on_terminal(account: Account, argv: list[str], play: Play, name: str, 
     def run() -> None:
         with terminal(argv, environ, account.project, rows) as screen:
             play(screen)
-            picture_of_terminal(screen.still(), COLUMNS, PICTURES / f"{name}.png")
+            picture_of_terminal(screen.still(), COLUMNS, FOLDER / f"{name}.png")
 
     await anyio.to_thread.run_sync(run)
 
@@ -219,7 +222,36 @@ async def inspector() -> None:
             await page.click_text("Tools")
             await page.until("ask_databricks_model")
             await page.click_text("ask_databricks_model")
-            await page.draw(PICTURES / "inspector.png")
+            await page.draw(FOLDER / "inspector.png")
+
+
+async def telemetry() -> None:
+    async with stage() as (account, emulator):
+        port = free_port()
+        database = account.home / "mlflow.db"
+        command = [
+            *(str(pip_environment(*MLFLOW) / "mlflow"), "server", "--backend-store-uri", f"sqlite:///{database}"),
+            *("--host", "127.0.0.1", "--port", f"{port}", "--workers", "1"),
+        ]
+        with foreign_server(command, port=port, ready="/health", env={"MLFLOW_DISABLE_TELEMETRY": "true"}) as mlflow:
+            variables = {
+                "RESPONSES_MCP_TELEMETRY": "true",
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{mlflow.origin}/v1/traces",
+                "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "x-mlflow-experiment-id=0",
+            }
+            async with server(environment(emulator, account.home, **variables)) as raw:
+                await raw.initialize()
+                await raw.ask(1, "tools/call", name="ask_databricks_model", arguments={"prompt": QUESTION})
+                assert raw.process.stdin is not None
+                await raw.process.stdin.aclose()
+                await raw.process.wait()
+            async with browser(1280, 620) as page:
+                await page.open(f"{mlflow.origin}/#/experiments/0/traces")
+                await page.click_text("Got it")
+                await page.click("button[aria-label=Close]")
+                await page.click_first("second")
+                await page.click_text("chat databricks-gpt-5")
+                await page.draw(FOLDER / "telemetry.png")
 
 
 def _calls(prefix: str) -> list[ToolCall]:
@@ -239,6 +271,7 @@ PICTURES: dict[str, Callable[[], Awaitable[None]]] = {
     "gemini-cli": gemini_cli,
     "opencode": opencode,
     "inspector": inspector,
+    "telemetry": telemetry,
 }
 
 

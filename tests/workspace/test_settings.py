@@ -55,6 +55,7 @@ def test_nothing_configured_gives_the_defaults() -> None:
             "http_max_sessions": 100,
             "http_session_idle_seconds": 1800.0,
             "engine_api_key": None,
+            "telemetry": False,
             "log_level": "INFO",
             "log_format": "json",
         }
@@ -109,6 +110,7 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
             ("RESPONSES_MCP_HTTP_MAX_SESSIONS", "100"),
             ("RESPONSES_MCP_HTTP_SESSION_IDLE_SECONDS", "1800"),
             ("RESPONSES_MCP_ENGINE_API_KEY", "not set"),
+            ("RESPONSES_MCP_TELEMETRY", "false"),
             ("RESPONSES_MCP_LOG_LEVEL", "INFO"),
             ("RESPONSES_MCP_LOG_FORMAT", "json"),
         ]
@@ -157,6 +159,7 @@ def test_each_documented_variable_is_read() -> None:
         "RESPONSES_MCP_HTTP_MAX_SESSIONS": "7",
         "RESPONSES_MCP_HTTP_SESSION_IDLE_SECONDS": "60",
         "RESPONSES_MCP_ENGINE_API_KEY": "sk-engine",
+        "RESPONSES_MCP_TELEMETRY": "true",
         "RESPONSES_MCP_LOG_LEVEL": "debug",
         "RESPONSES_MCP_LOG_FORMAT": "TEXT",
     }
@@ -202,6 +205,7 @@ def test_each_documented_variable_is_read() -> None:
             "store_max_bytes": 1,
             "http_max_sessions": 7,
             "http_session_idle_seconds": 60.0,
+            "telemetry": True,
             "log_level": "DEBUG",
             "log_format": "text",
         }

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import anyio
 from pydantic import SecretStr
@@ -15,6 +15,9 @@ from databricks_responses_mcp.cli.printing import prepare_streams
 from databricks_responses_mcp.cli.wrapping import wrapped
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.workspace.settings import Settings, forget_unfilled, load_settings
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.turns.observation import Observer
 
 _SWEEP_SECONDS = 2.0
 
@@ -50,19 +53,25 @@ def replaced_by_profile(options: SessionOptions, environ: Mapping[str, str]) -> 
 
 @asynccontextmanager
 async def open_session(
-    settings: Settings, options: SessionOptions, *, start_engine: bool = False, announced: str = ""
+    settings: Settings,
+    options: SessionOptions,
+    *,
+    start_engine: bool = False,
+    announced: str = "",
+    observer: "Observer | None" = None,
 ) -> AsyncIterator[Bridge]:
     """The workspace that the options name; an embedded one runs as long as the context.
 
     Args:
         start_engine: fetch and start what answers in an embedded workspace now, not at the first question.
         announced: what the person is told of an embedded workspace instead of which engine answers.
+        observer: observes the requests to models.
 
     Raises:
         BridgeError: if the embedded workspace cannot be started.
     """
     if not options.embedded:
-        async with open_bridge(settings) as bridge:
+        async with open_bridge(settings, observer=observer) as bridge:
             yield bridge
         return
     # Imported here: the embedded workspace brings a web server along.
@@ -82,7 +91,7 @@ async def open_session(
                 update={"host": emulator.host, "token": SecretStr(emulator.token), "profile": None}
             )
             environ = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
-            async with open_bridge(local, environ) as bridge:
+            async with open_bridge(local, environ, observer=observer) as bridge:
                 yield bridge
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.store.interface import Store
     from databricks_responses_mcp.turns.conversations import Conversations
     from databricks_responses_mcp.turns.document_text import DocumentTexts
+    from databricks_responses_mcp.turns.observation import Observer
     from databricks_responses_mcp.turns.usage import TokenBudget
     from databricks_responses_mcp.workspace.catalog import Catalog
     from databricks_responses_mcp.workspace.credentials import Credentials
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.workspace.http import WorkspaceClient
     from databricks_responses_mcp.workspace.mcp_servers import McpServers
     from databricks_responses_mcp.workspace.routing import Router
+    from databricks_responses_mcp.workspace.transport import Transport
 
 
 _MOST_SCHEMA_CHECKS = 4
@@ -37,11 +39,14 @@ class Bridge:
         without_default_cap: endpoints that turned out not to take the `max_output_tokens` that the bridge adds.
         without_documents: endpoints that turned out to take no documents, such as PDFs.
         schema_checks: bounds how many processes check answers at once.
+        observer: observes the requests to models; None if nobody does.
 
     Args:
         environ: the environment that credentials are read from.
         credentials: those of the user, if they are not the ones that are configured.
         store: the user's part of a store that others share; it is not closed with the bridge.
+        transport: connections that others share; they are not closed with the bridge.
+        observer: observes the requests to models, and instruments connections of the bridge's own.
     """
 
     def __init__(
@@ -51,6 +56,8 @@ class Bridge:
         *,
         credentials: "Credentials | None" = None,
         store: "Store | None" = None,
+        transport: "Transport | None" = None,
+        observer: "Observer | None" = None,
     ) -> None:
         self.settings = settings
         settings.secrets.add_environment(environ)
@@ -63,6 +70,8 @@ class Bridge:
         self._router: Router | None = None
         self._store = store
         self._owns_store = store is None
+        self._transport = transport
+        self.observer = observer
         self._conversations: Conversations | None = None
         self._token_budget: TokenBudget | None = None
         self._document_texts: DocumentTexts | None = None
@@ -116,7 +125,9 @@ class Bridge:
             # Here, not above: httpx costs a tenth of a second that `tools/list` need not wait for.
             from databricks_responses_mcp.workspace.http import WorkspaceClient
 
-            self._client = WorkspaceClient(self.settings, self.credentials)
+            self._client = WorkspaceClient(
+                self.settings, self.credentials, transport=self._transport, instrumentation=self.observer
+            )
         return self._client
 
     @property
@@ -200,9 +211,15 @@ class Bridge:
 
 
 @asynccontextmanager
-async def open_bridge(settings: Settings, environ: Mapping[str, str] | None = None) -> AsyncIterator[Bridge]:
-    """A bridge for the time of the context. Nothing is connected, and no credential asked for, before the first use."""
-    bridge = Bridge(settings, os.environ if environ is None else environ)
+async def open_bridge(
+    settings: Settings, environ: Mapping[str, str] | None = None, *, observer: "Observer | None" = None
+) -> AsyncIterator[Bridge]:
+    """Yield a bridge. Nothing is connected, and no credential asked for, before the first use.
+
+    Args:
+        observer: observes the requests to models.
+    """
+    bridge = Bridge(settings, os.environ if environ is None else environ, observer=observer)
     try:
         yield bridge
     finally:

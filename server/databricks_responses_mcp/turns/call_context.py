@@ -23,9 +23,11 @@ class CallContext:
     Attributes:
         deadline: when the call ends, all its requests and retries included.
         usage_label: the tool or command that the call's token usage is recorded for.
+        conversation_id: the conversation that its next request is a turn of, for an observer.
         reporter: receives progress; None if nobody asked for it.
         progress_label: names a request in progress messages; the endpoint's name if empty.
         on_text: receives each piece of text as it arrives; several messages are separated by a blank line.
+        on_events: is called whenever a piece of an answer has arrived.
         take_image: receives each image as soon as it is whole.
         stop: once it is set, reading ends; the answer is kept as incomplete, with what had arrived.
         partial: what has arrived so far, for whoever reports on the call from outside.
@@ -34,9 +36,11 @@ class CallContext:
 
     deadline: Deadline
     usage_label: str = ""
+    conversation_id: str | None = None
     reporter: Reporter | None = None
     progress_label: str = ""
     on_text: Callable[[str], None] | None = None
+    on_events: Callable[[], None] | None = None
     take_image: TakeImage | None = None
     stop: anyio.Event | None = None
     partial: PartialResponse = field(default_factory=PartialResponse)

@@ -9,7 +9,7 @@ Each step adds one thing and calls the next:
 5. `stream.send_one_stream`: one HTTP request and its streamed answer.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -23,6 +23,7 @@ from databricks_responses_mcp.turns.conversations import Conversation
 from databricks_responses_mcp.turns.document_text import has_documents
 from databricks_responses_mcp.turns.history import input_of
 from databricks_responses_mcp.turns.model_suggestions import unsupported_by_surface, with_model_suggestion
+from databricks_responses_mcp.turns.observation import ModelRequest, Observer
 from databricks_responses_mcp.turns.outcome import Outcome
 from databricks_responses_mcp.turns.stream import send_one_stream
 from databricks_responses_mcp.turns.tool_secrets import tool_secrets
@@ -204,6 +205,8 @@ async def send_metered(
     of_tools = tuple(tool_secrets(body))
     secrets = call.secrets.with_more(of_tools)
     call.partial.hide(of_tools)
+    if bridge.observer is not None:
+        call = replace(call, conversation_id=conversation_id)
     async with bridge.token_budget.within_limits(body) as lowered:
         try:
             send = send_with_readable_documents if has_documents(body["input"]) else send_with_surface_fallback
@@ -287,7 +290,7 @@ async def send_with_surface_fallback(
         tried.add(surface.key)
         try:
             sent, left_out = (dict(asked), []) if surface.translate is None else surface.translate(asked)
-            outcome = await send_one_stream(bridge.client, sent, call, surface=surface, model=model)
+            outcome = await _exchange(bridge, asked, sent, call, surface, model)
         except UntranslatableError as error:
             unsaid = unsaid or (surface, error)
             if route.confidence == "learned":
@@ -317,6 +320,51 @@ async def send_with_surface_fallback(
             bridge.router.learn(model, surface.key, route.model)
         return outcome if surface.key == _NATIVE else _with_route(outcome, route, model, left_out)
     raise first or await _inexpressible(bridge, model, unsaid)
+
+
+def _exchange(
+    bridge: Bridge,
+    asked: Mapping[str, Any],
+    sent: Mapping[str, Any],
+    call: CallContext,
+    surface: Surface,
+    model: str,
+) -> Coroutine[Any, Any, Outcome]:
+    """Return the coroutine that sends one request, observed if there is an observer."""
+    if bridge.observer is None:
+        return send_one_stream(bridge.client, sent, call, surface=surface, model=model)
+    return _send_observed(bridge, bridge.observer, asked, sent, call, surface, model)
+
+
+async def _send_observed(
+    bridge: Bridge,
+    observer: Observer,
+    asked: Mapping[str, Any],
+    sent: Mapping[str, Any],
+    call: CallContext,
+    surface: Surface,
+    model: str,
+) -> Outcome:
+    """Send a request with `send_one_stream` while the observer observes it.
+
+    Args:
+        asked: the request in the terms of the Responses API.
+        sent: the request as the surface takes it.
+    """
+    async with call.deadline.bounds("signing in"):
+        origin = await bridge.client.access.origin()
+    request = ModelRequest(
+        model=str(asked["model"]),
+        surface=surface.key,
+        body=asked,
+        origin=origin,
+        conversation_id=call.conversation_id,
+    )
+    with observer.observe(request) as observation:
+        observed = replace(call, on_events=observation.receive)
+        outcome = await send_one_stream(bridge.client, sent, observed, surface=surface, model=model)
+        observation.complete(outcome)
+        return outcome
 
 
 async def _routes_to(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> list[Route]:

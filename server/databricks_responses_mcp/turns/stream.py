@@ -164,6 +164,8 @@ async def _feed(
     """Read the events of an opened stream into ``assembler``, and report what they bring."""
     async with aclosing(_arrivals(stream, surface, model)) as arrivals:
         async for events in arrivals:
+            if call.on_events is not None:
+                call.on_events()
             for event in events:
                 previews = assembler.partial_images
                 item = assembler.feed(event)

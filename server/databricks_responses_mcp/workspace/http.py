@@ -23,6 +23,7 @@ from databricks_responses_mcp.workspace.settings import Settings
 from databricks_responses_mcp.workspace.transport import (
     Connections,
     Delivery,
+    Instrumentation,
     SendError,
     Transport,
     send,
@@ -95,24 +96,35 @@ class WorkspaceClient:
     Args:
         settings: limits and paths.
         credentials: where host and headers come from; asked on every request.
+        transport: connections that others share; they are not closed with the client.
+        instrumentation: telemetry of the requests on connections of its own.
 
     Attributes:
         apps: the workspace's Apps.
         access: gives out the credentials, for the workspace's own addresses and its Apps alone.
     """
 
-    def __init__(self, settings: Settings, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Credentials,
+        *,
+        transport: Transport | None = None,
+        instrumentation: Instrumentation | None = None,
+    ) -> None:
         self._settings = settings
         self.apps = Apps(self.get_json, self._ask_origin)
         self.access = Access(credentials, self.apps)
-        self._transport = Transport()
+        self._owns_transport = transport is None
+        self._transport = Transport(instrumentation) if transport is None else transport
         self._origin = ""
 
     async def __aenter__(self) -> "WorkspaceClient":
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._transport.aclose()
+        if self._owns_transport:
+            await self._transport.aclose()
 
     async def get_json(self, path: str, *, params: Mapping[str, str] | None = None) -> Any:
         """The JSON that ``GET path`` answers with.

@@ -367,6 +367,15 @@ class Settings(BaseModel):
         Doc("The API key of the server that --engine URL names.", "the key alone"),
     ] = None
 
+    telemetry: Annotated[
+        bool,
+        Doc(
+            "Whether traces and metrics are sent where the OTEL_* variables say; see telemetry.md.",
+            "true or false",
+            default="false",
+        ),
+    ] = False
+
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         Doc("The log level; logs go to stderr.", "DEBUG, INFO, WARNING or ERROR"),

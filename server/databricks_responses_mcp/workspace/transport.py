@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
 from functools import partial
+from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -70,10 +71,25 @@ class SendError(Exception):
         self.delivery = delivery
 
 
-class Transport:
-    """The connections of one process to its workspace. They are opened at the first request, and kept."""
+class Instrumentation(Protocol):
+    """Telemetry of HTTP requests: a span for each one, which the request's headers name."""
 
-    def __init__(self) -> None:
+    def instrument_transport(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
+        """Return a transport that sends through ``transport``, with a span for each request."""
+
+    def instrument_client(self, client: httpx.AsyncClient) -> None:
+        """Let a client make a span for each request."""
+
+
+class Transport:
+    """The connections of one process to its workspace. They are opened at the first request, and kept.
+
+    Args:
+        instrumentation: telemetry of the requests; None for none.
+    """
+
+    def __init__(self, instrumentation: Instrumentation | None = None) -> None:
+        self._instrumentation = instrumentation
         self._opening = anyio.Lock()
         # By scheme and by whether it is this machine, which decide on certificates and on the environment's proxies; by
         # how many seconds an idle connection is kept.
@@ -100,7 +116,7 @@ class Transport:
         if not fresh:
             yield await self._keeper_for(address)
             return
-        connections = Connections(await _trust(address), _ONE_REQUEST, self._told_idle_seconds)
+        connections = Connections(await _trust(address), _ONE_REQUEST, self._told_idle_seconds, self._instrumentation)
         try:
             yield connections
         finally:
@@ -117,7 +133,8 @@ class Transport:
             return known
         async with self._opening:
             if kind not in self._kept:
-                self._kept[kind] = Connections(await _trust(address), _keeping(seconds), self._told_idle_seconds)
+                trust = await _trust(address)
+                self._kept[kind] = Connections(trust, _keeping(seconds), self._told_idle_seconds, self._instrumentation)
             return self._kept[kind]
 
 
@@ -134,20 +151,30 @@ class Connections:
         trust: what certificates are checked against.
         limits: how many there may be, and how long one is kept without a request.
         told_idle_seconds: where it is noted how long a server keeps idle connections, by its name.
+        instrumentation: telemetry of the requests; None for none.
 
     Raises:
         BridgeError: ``not_configured`` for a proxy that cannot be used.
     """
 
-    def __init__(self, trust: Trust, limits: httpx.Limits, told_idle_seconds: dict[str, int]) -> None:
+    def __init__(
+        self,
+        trust: Trust,
+        limits: httpx.Limits,
+        told_idle_seconds: dict[str, int],
+        instrumentation: Instrumentation | None = None,
+    ) -> None:
         self._told_idle_seconds = told_idle_seconds
         self._urls: dict[str, httpx.URL] = {}
         self.exchange: Callable[[httpx.Request], Awaitable[httpx.Response]]
         direct = _direct(trust, limits)
         if direct is not None:
-            self.exchange, self.aclose = direct.handle_async_request, direct.aclose
+            transport = direct if instrumentation is None else instrumentation.instrument_transport(direct)
+            self.exchange, self.aclose = transport.handle_async_request, transport.aclose
         else:
             client = _open_client(trust, limits)
+            if instrumentation is not None:
+                instrumentation.instrument_client(client)
             self.exchange, self.aclose = partial(client.send, stream=True), client.aclose
 
     def request(
