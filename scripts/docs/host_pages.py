@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from databricks_responses_mcp.calls.tool_call import patience_with
 from databricks_responses_mcp.hosts.host import Host
-from databricks_responses_mcp.hosts.limits import KNOWN, UNKNOWN, HostLimits
+from databricks_responses_mcp.hosts.limits import HOST_LIMITS, UNKNOWN_HOST, HostLimits
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import register
 from databricks_responses_mcp.hosts.registry import HOSTS
@@ -24,21 +24,11 @@ _SHOWS = {
     "structured": "only the structured result, with the complete text and the path of an image",
     "structured and images": "the structured result, with the complete text, and images",
 }
-_TOLD = (
-    "shows_errors_whole",
-    "key",
-    "client_names",
-    "call_seconds",
-    "progress_extends",
-    "result_bytes",
-    "shows",
-    "evidence",
-)
 
 
 def ready_file(host: Host) -> str:
     """What `install --project` would write where there was no file."""
-    return register(host, host.new_file, host.entry(READY))
+    return register(host, host.new_file, host.make_entry(READY))
 
 
 def manifest_of(host: Host) -> Path:
@@ -49,7 +39,7 @@ def manifest_of(host: Host) -> Path:
 
 def limits_by_key(key: str) -> HostLimits:
     """What is known of a host's limits."""
-    return next(limits for limits in KNOWN if limits.key == key)
+    return next(limits for limits in HOST_LIMITS if limits.key == key)
 
 
 def real_test(host: Host) -> Path | None:
@@ -65,7 +55,7 @@ def hosts_table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for host in HOSTS:
-        manifest, link, test = manifest_of(host), host.link(READY) if RELEASED else None, real_test(host)
+        manifest, link, test = manifest_of(host), host.make_install_link(READY) if RELEASED else None, real_test(host)
         rows.append(
             f"| [{host.title}]({host.key}.md) | `{SERVER.distribution} install {host.key}` "
             f"| [{manifest.name}](../../{manifest.relative_to(ROOT).as_posix()}) "
@@ -79,8 +69,8 @@ def timeouts_table() -> str:
     """Return each host's timeout for a call, and the time after which the bridge hands the call over."""
     titles = {host.key: host.title for host in HOSTS}
     rows = ["| host | timeout of a call | handed over after | source |", "|---|---|---|---|"]
-    rows += [_timeouts_row(titles.get(limits.key, limits.key), limits) for limits in KNOWN]
-    return "\n".join([*rows, _timeouts_row("any other", UNKNOWN)])
+    rows += [_timeouts_row(titles.get(limits.key, limits.key), limits) for limits in HOST_LIMITS]
+    return "\n".join([*rows, _timeouts_row("any other", UNKNOWN_HOST)])
 
 
 def _timeouts_row(title: str, limits: HostLimits) -> str:
@@ -103,7 +93,7 @@ def install_part(host: Host) -> str:
         f"{'; '.join(options)}. Then: {_after(host)}",
         _about_secrets(host),
     ]
-    if RELEASED and (link := host.link(READY)) is not None:
+    if RELEASED and (link := host.make_install_link(READY)) is not None:
         parts.append(f"Or in one click: [add it to {host.title}]({link.web}) (started with `uvx`, profile `DEFAULT`).")
     if host.add_command:
         parts.append(f"Its own way to register a server is `{host.add_command}`.")
@@ -149,7 +139,7 @@ def limits_part(host: Host) -> str:
     rows += [
         f"| its model sees at most | {getattr(limits, field.name):,} {field.name.removeprefix('shown_')} |"
         for field in fields(limits)
-        if field.name not in _TOLD and getattr(limits, field.name) is not None
+        if field.name.startswith("shown_") and getattr(limits, field.name) is not None
     ]
     rows.append(f"| source | {limits.evidence} |")
     return "\n".join(rows)
@@ -171,9 +161,11 @@ def _hand_over(limits: HostLimits) -> str:
 
 
 def _after(host: Host) -> str:
-    if not host.after_project:
-        return host.after
-    return f"{host.after} For a project's file: {host.after_project[0].lower()}{host.after_project[1:]}"
+    if not host.next_step_in_project:
+        return host.next_step
+    return (
+        f"{host.next_step} For a project's file: {host.next_step_in_project[0].lower()}{host.next_step_in_project[1:]}"
+    )
 
 
 def _about_secrets(host: Host) -> str:
@@ -183,7 +175,7 @@ def _about_secrets(host: Host) -> str:
             f"{host.title} is started from the desktop and does not have it. `install` offers to create a profile "
             "from it (`--yes` for scripts)."
         )
-    if host.refers:
+    if host.resolves_variables:
         return (
             "It signs in with a profile of `~/.databrickscfg`. Without one, but with `DATABRICKS_HOST` and "
             f"`DATABRICKS_TOKEN` set, the entry refers to the environment, and {host.title} reads the token from there."

@@ -102,7 +102,9 @@ async def test_every_host_gets_its_own_file_and_a_second_time_nothing_changes(ac
     launch = Launch(command=SCRIPT, env={"DATABRICKS_CONFIG_PROFILE": "dev"})
     machine = Machine("linux" if sys.platform not in ("darwin", "win32") else sys.platform, home, {})
     assert written == {
-        host.user_file(machine).relative_to(home).as_posix(): register(host, host.new_file, host.entry(launch))
+        host.find_user_file(machine).relative_to(home).as_posix(): register(
+            host, host.new_file, host.make_entry(launch)
+        )
         for host in HOSTS
     }
     second = await account.run("install", *keys)
@@ -117,7 +119,7 @@ async def test_every_project_file_has_the_command_that_works_everywhere(account:
     written = files(home / "project")
     launch = Launch(command=PORTABLE[0], args=PORTABLE[1:])
     expected = {
-        str(host.project_file): register(host, host.new_file, host.entry(launch))
+        str(host.project_file): register(host, host.new_file, host.make_entry(launch))
         for host in HOSTS
         if host.project_file is not None and host.key != "copilot-cli"
     }
@@ -399,6 +401,6 @@ def test_the_documentation_names_every_host_with_its_files() -> None:
     machine = Machine("linux", Path("/~"), {})
     for host in HOSTS:
         project = f"`{host.project_file}`" if host.project_file else "none"
-        row = f"| `{host.key}` | `{host.user_file(machine).as_posix()[1:]}` | {project} | "
+        row = f"| `{host.key}` | `{host.find_user_file(machine).as_posix()[1:]}` | {project} | "
         assert row in page
-        assert (f"{row}cannot" in page) is not host.refers
+        assert (f"{row}cannot" in page) is not host.resolves_variables

@@ -33,7 +33,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 async def test_without_a_profile_the_host_fetches_the_token_itself(account: CommandLine, home: Path) -> None:
-    hosts = [host.key for host in HOSTS if host.refers and not host.needs_desktop_variables]
+    hosts = [host.key for host in HOSTS if host.resolves_variables and not host.needs_desktop_variables]
     ran = await account.run("install", *hosts)
     assert (ran.err, ran.code) == ("", 0)
     able = len(hosts)

@@ -114,7 +114,7 @@ def test_a_second_name_stands_beside_the_first(machine: Machine) -> None:
     install(host("continue"), machine, Order(name="one", command=COMMAND))
     install(host("continue"), machine, Order(name="two", command=COMMAND))
     uninstall(host("continue"), machine, Order(name="one", command=COMMAND))
-    assert host("continue").user_file(machine).read_text(encoding="utf-8") == snapshot("""\
+    assert host("continue").find_user_file(machine).read_text(encoding="utf-8") == snapshot("""\
 name: Local Config
 version: 1.0.0
 schema: v1

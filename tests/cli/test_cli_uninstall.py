@@ -49,7 +49,7 @@ def test_where_there_was_nothing_nothing_is_left(known: Host, machine: Machine) 
 
 @pytest.mark.parametrize(("known", "text"), EXISTING)
 def test_a_file_that_was_there_is_as_it_was_beside_one_backup(known: Host, text: str, machine: Machine) -> None:
-    file = known.user_file(machine)
+    file = known.find_user_file(machine)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     for model in ("one", "two", "three"):
@@ -97,7 +97,7 @@ def test_a_project_keeps_its_own_folder(machine: Machine) -> None:
 
 def test_installing_again_and_again_keeps_the_first_and_the_last_backup(machine: Machine) -> None:
     cursor = host("cursor")
-    file = cursor.user_file(machine)
+    file = cursor.find_user_file(machine)
     file.parent.mkdir()
     file.write_text('{"mine": 1}', encoding="utf-8")
     for model in map(str, range(6)):

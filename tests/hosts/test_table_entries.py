@@ -4,8 +4,8 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.hosts.host import Host
-from databricks_responses_mcp.hosts.limits import KNOWN
-from databricks_responses_mcp.hosts.registration import Registered, register, servers, unregister
+from databricks_responses_mcp.hosts.limits import HOST_LIMITS
+from databricks_responses_mcp.hosts.registration import RegisteredServer, list_servers, register, unregister
 from databricks_responses_mcp.hosts.registry import HOSTS
 from databricks_responses_mcp.hosts.server_info import Launch
 
@@ -16,7 +16,7 @@ TOKEN = ("DATABRICKS_TOKEN",)
 
 
 def fresh(known: Host, forwarded: tuple[str, ...] = ()) -> str:
-    entry = known.entry(LAUNCH, forwarded=forwarded if known.refers else ())
+    entry = known.make_entry(LAUNCH, forwarded=forwarded if known.resolves_variables else ())
     return register(known, known.new_file, entry, forwarded=forwarded)
 
 
@@ -246,7 +246,7 @@ extensions:
 
 
 def test_a_host_that_can_fetch_a_token_gets_a_reference_to_it() -> None:
-    assert {known.key: fresh(known, TOKEN) for known in HOSTS if known.refers} == snapshot(
+    assert {known.key: fresh(known, TOKEN) for known in HOSTS if known.resolves_variables} == snapshot(
         {
             "claude-code": """\
 {
@@ -423,22 +423,22 @@ extensions:
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
 def test_an_entry_is_read_back_as_it_was_written(known: Host) -> None:
-    assert servers(known, fresh(known)) == [Registered("databricks", known.entry(LAUNCH), LAUNCH)]
+    assert list_servers(known, fresh(known)) == [RegisteredServer("databricks", known.make_entry(LAUNCH), LAUNCH)]
 
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
 def test_writing_an_entry_twice_changes_nothing(known: Host) -> None:
     once = fresh(known, TOKEN)
-    entry = known.entry(LAUNCH, forwarded=TOKEN if known.refers else ())
+    entry = known.make_entry(LAUNCH, forwarded=TOKEN if known.resolves_variables else ())
     assert register(known, once, entry, forwarded=TOKEN) == once
 
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
 def test_nothing_is_left_after_the_entry_is_removed(known: Host) -> None:
     left = unregister(known, fresh(known, TOKEN))
-    assert servers(known, left) == []
+    assert list_servers(known, left) == []
     assert "databricks" not in left.lower()
 
 
 def test_every_host_with_a_file_has_limits() -> None:
-    assert {known.key for known in HOSTS} == {limits.key for limits in KNOWN}
+    assert {known.key for known in HOSTS} == {limits.key for limits in HOST_LIMITS}

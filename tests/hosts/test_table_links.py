@@ -25,7 +25,7 @@ def host(key: str) -> Host:
 
 def test_one_click_links() -> None:
     launch = Launch(command="uvx", args=("databricks-responses-mcp",))
-    links = {known.key: link for known in HOSTS if (link := known.link(launch)) is not None}
+    links = {known.key: link for known in HOSTS if (link := known.make_install_link(launch)) is not None}
     assert {key: (link.app, link.web) for key, link in links.items()} == snapshot(
         {
             "vscode": (
@@ -54,7 +54,7 @@ def test_one_click_links() -> None:
 
 def test_a_link_contains_the_entry_that_install_would_write() -> None:
     def handed(key: str) -> Any:
-        link = host(key).link(LAUNCH, forwarded=TOKEN)
+        link = host(key).make_install_link(LAUNCH, forwarded=TOKEN)
         assert link is not None
         query = parse_qs(urlsplit(link.app).query)
         if key == "vscode":

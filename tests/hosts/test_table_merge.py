@@ -6,7 +6,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.hosts.host import Host
-from databricks_responses_mcp.hosts.registration import register, servers, unregister
+from databricks_responses_mcp.hosts.registration import list_servers, register, unregister
 from databricks_responses_mcp.hosts.registry import HOSTS
 from databricks_responses_mcp.hosts.server_info import Launch
 
@@ -65,8 +65,8 @@ EXISTING = {
 
 
 def merge(known: Host, forwarded: tuple[str, ...] = ()) -> str:
-    forwarded = forwarded if known.refers else ()
-    return register(known, EXISTING[known.key], known.entry(LAUNCH, forwarded=forwarded), forwarded=forwarded)
+    forwarded = forwarded if known.resolves_variables else ()
+    return register(known, EXISTING[known.key], known.make_entry(LAUNCH, forwarded=forwarded), forwarded=forwarded)
 
 
 def difference(before: str, after: str) -> str:
@@ -286,8 +286,8 @@ def test_changes_of_existing_files() -> None:
 def test_line_endings_and_other_servers_are_kept(known: Host) -> None:
     before, after = EXISTING[known.key], merge(known)
     assert after.count("\r\n") == (after.count("\n") if "\r\n" in before else 0)
-    names = [server.name for server in servers(known, before)]
-    assert sorted(server.name for server in servers(known, after)) == sorted([*names, "databricks"])
+    names = [server.name for server in list_servers(known, before)]
+    assert sorted(server.name for server in list_servers(known, after)) == sorted([*names, "databricks"])
 
 
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
@@ -301,5 +301,5 @@ def test_removing_the_entry_restores_the_file(known: Host, forwarded: tuple[str,
 def test_another_command_replaces_the_entry_in_place(known: Host) -> None:
     merged = merge(known)
     other = Launch(command="/opt/new/databricks-responses-mcp", env=LAUNCH.env)
-    again = register(known, merged, known.entry(other))
+    again = register(known, merged, known.make_entry(other))
     assert again == merged.replace("/opt/bin/", "/opt/new/")

@@ -17,7 +17,7 @@ def host(key: str) -> Host:
 
 
 def paths(machine: Machine) -> dict[str, str]:
-    return {known.key: known.user_file(machine).as_posix() for known in HOSTS}
+    return {known.key: known.find_user_file(machine).as_posix() for known in HOSTS}
 
 
 def test_on_linux() -> None:
@@ -149,28 +149,28 @@ def test_claude_desktop_from_its_windows_package_has_its_own_folder(tmp_path: Pa
     package = tmp_path / "AppData/Local/Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming"
     package.mkdir(parents=True)
     machine = Machine("win32", tmp_path, {})
-    assert host("claude-desktop").user_file(machine) == package / "Claude" / "claude_desktop_config.json"
+    assert host("claude-desktop").find_user_file(machine) == package / "Claude" / "claude_desktop_config.json"
 
 
 def test_the_file_that_exists_is_used(tmp_path: Path) -> None:
     machine = Machine("linux", tmp_path, {})
     file = tmp_path / ".config/opencode/opencode.jsonc"
     file.parent.mkdir(parents=True)
-    assert host("opencode").user_file(machine).name == "opencode.json"
+    assert host("opencode").find_user_file(machine).name == "opencode.json"
     file.touch()
-    assert host("opencode").user_file(machine) == file
+    assert host("opencode").find_user_file(machine) == file
 
 
 def test_cline_in_an_editor_uses_the_editors_file_until_it_has_its_own(tmp_path: Path) -> None:
     machine = Machine("linux", tmp_path, {})
     editors = tmp_path / ".config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"
     shared = tmp_path / ".cline/data/settings/cline_mcp_settings.json"
-    assert host("cline").user_file(machine) == shared
+    assert host("cline").find_user_file(machine) == shared
     editors.parent.mkdir(parents=True)
-    assert host("cline").user_file(machine) == editors
+    assert host("cline").find_user_file(machine) == editors
     shared.parent.mkdir(parents=True)
     shared.touch()
-    assert host("cline").user_file(machine) == shared
+    assert host("cline").find_user_file(machine) == shared
 
 
 @pytest.mark.parametrize("key", [known.key for known in HOSTS])

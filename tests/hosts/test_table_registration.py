@@ -6,7 +6,13 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.hosts.host import Host
-from databricks_responses_mcp.hosts.registration import Registered, merged, register, servers, unregister
+from databricks_responses_mcp.hosts.registration import (
+    RegisteredServer,
+    list_servers,
+    merge_entry,
+    register,
+    unregister,
+)
 from databricks_responses_mcp.hosts.registry import find_host
 from databricks_responses_mcp.hosts.server_info import Launch
 
@@ -23,7 +29,7 @@ def host(key: str) -> Host:
 
 
 def fresh(known: Host, forwarded: tuple[str, ...] = ()) -> str:
-    entry = known.entry(LAUNCH, forwarded=forwarded if known.refers else ())
+    entry = known.make_entry(LAUNCH, forwarded=forwarded if known.resolves_variables else ())
     return register(known, known.new_file, entry, forwarded=forwarded)
 
 
@@ -45,8 +51,8 @@ def test_what_a_user_added_by_hand_is_kept_by_a_new_registration() -> None:
         "autoApprove": ["ask_databricks_model"],
         "disabled": True,
     }
-    new = host("kiro").entry(Launch(command="new", env={"DATABRICKS_CONFIG_PROFILE": "dev"}))
-    assert merged(old, new) == snapshot(
+    new = host("kiro").make_entry(Launch(command="new", env={"DATABRICKS_CONFIG_PROFILE": "dev"}))
+    assert merge_entry(old, new) == snapshot(
         {
             "command": "new",
             "args": [],
@@ -55,12 +61,12 @@ def test_what_a_user_added_by_hand_is_kept_by_a_new_registration() -> None:
             "autoApprove": ["ask_databricks_model"],
         }
     )
-    assert merged(None, new) == new
+    assert merge_entry(None, new) == new
 
 
 def test_variables_of_an_old_sign_in_are_removed() -> None:
-    old = host("codex").entry(Launch(command="old", env={"DATABRICKS_HOST": "h"}), forwarded=TOKEN)
-    assert merged(old, host("codex").entry(Launch(command="new"))) == snapshot(
+    old = host("codex").make_entry(Launch(command="old", env={"DATABRICKS_HOST": "h"}), forwarded=TOKEN)
+    assert merge_entry(old, host("codex").make_entry(Launch(command="new"))) == snapshot(
         {"command": "new", "args": [], "startup_timeout_sec": 60, "tool_timeout_sec": 300}
     )
 
@@ -83,12 +89,12 @@ def test_variables_of_an_old_sign_in_are_removed() -> None:
 )
 def test_this_server_is_distinguished_from_others(command: tuple[str, ...], ours: bool) -> None:
     launch = Launch(command=command[0], args=command[1:])
-    assert Registered("databricks", {}, launch).is_ours is ours
+    assert RegisteredServer("databricks", {}, launch).is_ours is ours
 
 
 def test_a_server_with_a_url_is_not_this_server() -> None:
     text = '{"mcpServers": {"databricks": {"type": "http", "url": "https://x/databricks-responses-mcp"}}}'
-    (found,) = servers(host("cursor"), text)
+    (found,) = list_servers(host("cursor"), text)
     assert (found.launch, found.is_ours) == (None, False)
 
 
@@ -105,4 +111,4 @@ def test_a_server_with_a_url_is_not_this_server() -> None:
     ],
 )
 def test_malformed_files_do_not_contain_this_server(key: str, text: str) -> None:
-    assert [server for server in servers(host(key), text) if server.is_ours] == []
+    assert [server for server in list_servers(host(key), text) if server.is_ours] == []

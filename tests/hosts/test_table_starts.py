@@ -13,7 +13,7 @@ from mcp.types import TextContent
 
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.registration import servers
+from databricks_responses_mcp.hosts.registration import list_servers
 from databricks_responses_mcp.hosts.registry import HOSTS
 from harness.deadlines import DEADLINE_SECONDS
 from harness.terminal import CommandLine
@@ -42,8 +42,8 @@ def environment(home: Path) -> dict[str, str]:
 @pytest.mark.parametrize("known", HOSTS, ids=lambda known: known.key)
 async def test_a_host_that_starts_its_entry_gets_an_answer(known: Host, home: Path) -> None:
     environ = environment(home)
-    file = known.user_file(Machine(sys.platform, home, environ))
-    (server,) = servers(known, file.read_text(encoding="utf-8"))
+    file = known.find_user_file(Machine(sys.platform, home, environ))
+    (server,) = list_servers(known, file.read_text(encoding="utf-8"))
     assert server.launch is not None
     # No PATH: a desktop host has almost none.
     launched = StdioServerParameters(

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 import pytest
 import yaml
 
-from databricks_responses_mcp.hosts.registration import servers
+from databricks_responses_mcp.hosts.registration import list_servers
 from databricks_responses_mcp.hosts.registry import HOSTS
 from databricks_responses_mcp.hosts.server_info import RELEASED, SERVER, ready_launch
 from databricks_responses_mcp.prompts.catalogue import PROMPTS
@@ -43,7 +43,7 @@ def test_everything_generated_is_current() -> None:
 def test_each_host_has_a_ready_file_that_starts_the_server_without_a_secret(host: Any) -> None:
     (file,) = (file for file in (MANIFESTS / host.key).iterdir() if file.is_file())
     text = file.read_text(encoding="utf-8")
-    assert [(server.name, server.launch) for server in servers(host, text)] == [(SERVER.key, ready_launch())]
+    assert [(server.name, server.launch) for server in list_servers(host, text)] == [(SERVER.key, ready_launch())]
     assert SECRET.search(text) is None
 
 

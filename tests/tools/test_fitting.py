@@ -8,7 +8,7 @@ import pytest
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
 from databricks_responses_mcp.calls.truncation import JsonTexts, estimated_tokens, fitted
-from databricks_responses_mcp.hosts.limits import KNOWN, UNKNOWN, limits_of
+from databricks_responses_mcp.hosts.limits import HOST_LIMITS, UNKNOWN_HOST, find_limits
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 
@@ -20,7 +20,7 @@ NAMES = ["claude-code", "claude-ai", "codex-mcp-client", "gemini-cli-mcp-client"
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_long_answer_fits_what_the_hosts_model_sees(connect: Connect, name: str) -> None:
-    limits = limits_of(name)
+    limits = find_limits(name)
     async with connect(client_name=name) as host:
         content, facts, failed = await host.call(ASK, **LONG)
         whole = (await host.client.read_resource(facts["text_uri"])).contents[0]
@@ -85,14 +85,14 @@ async def test_an_error_that_received_much_is_cut_too(connect: Connect, emulator
     ],
 )
 def test_hosts_are_known_by_what_they_call_themselves(name: str | None, key: str) -> None:
-    assert limits_of(name).key == key
+    assert find_limits(name).key == key
 
 
 def test_no_name_belongs_to_two_hosts() -> None:
-    names = [name for host in KNOWN for name in host.client_names]
+    names = [name for host in HOST_LIMITS for name in host.client_names]
     assert len(names) == len(set(names))
     assert [name for name in names if name != name.lower()] == []
-    assert UNKNOWN.client_names == ()
+    assert UNKNOWN_HOST.client_names == ()
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ async def test_thumbnails_that_would_make_a_result_too_large_are_left_out_and_th
     async with connect(client_name="claude-ai", inline_image_bytes=3_000_000) as host:
         small, _, _ = await host.call("generate_image", **{**drawing, "n": 1})
         content, facts, failed = await host.call("generate_image", **drawing)
-    limit = limits_of("claude-ai").result_bytes or 0
+    limit = find_limits("claude-ai").result_bytes or 0
     assert [block.type for block in small] == ["text", "image", "resource_link"]
     # Otherwise this shows nothing: four such thumbnails have to be more than a result may hold.
     assert 4 * len(small[1].data) > limit
@@ -133,7 +133,7 @@ def test_what_is_never_cut_is_written_as_json_once_however_often_a_result_is_cut
         words = TextContent(text="word " * (characters // 5))
         return CallToolResult(content=[words], structured_content={"text": words.text, "pending_calls": calls})
 
-    result = fitted(UNKNOWN, 80_000, make, JsonTexts())
+    result = fitted(UNKNOWN_HOST, 80_000, make, JsonTexts())
 
     # It is given up as soon as the least text is too much as well.
     assert (len(tried), tried[-1]) == (4, 400)
@@ -153,5 +153,5 @@ def test_thumbnails_are_left_out_of_a_result_that_is_larger_than_its_host_accept
         content: list[ContentBlock] = [words, thumbnail, thumbnail]
         return CallToolResult(content=content)
 
-    content = fitted(UNKNOWN, 80_000, make, JsonTexts()).content
+    content = fitted(UNKNOWN_HOST, 80_000, make, JsonTexts()).content
     assert content == ([words, thumbnail, thumbnail] if is_shown else [words])

@@ -7,7 +7,7 @@ import pytest
 from databricks_responses_mcp.calls.results import answer_result, error_result, running_result
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.hosts.limits import UNKNOWN
+from databricks_responses_mcp.hosts.limits import UNKNOWN_HOST
 from databricks_responses_mcp.turns.bridge import Bridge
 from harness import Connect
 
@@ -23,7 +23,7 @@ def shown(result: Any) -> tuple[str, dict[str, Any]]:
 
 async def test_a_running_call_says_how_to_wait_in_words_and_in_structure(bridge: Bridge) -> None:
     so_far = {"text": "One two", "model": "m", "incomplete_reason": "x"}
-    assert shown(running_result(App(bridge), UNKNOWN, "job_1", so_far, seconds=61.23, tail="I look it up")) == (
+    assert shown(running_result(App(bridge), UNKNOWN_HOST, "job_1", so_far, seconds=61.23, tail="I look it up")) == (
         f"[Still running after 61 s] The work goes on in the server. {WAIT} Newest: …I look it up So far:\n\nOne two",
         {
             "text": "One two",
@@ -38,7 +38,7 @@ async def test_a_running_call_says_how_to_wait_in_words_and_in_structure(bridge:
 
 
 async def test_a_call_that_has_said_nothing_yet_has_no_tail(bridge: Bridge) -> None:
-    assert shown(running_result(App(bridge), UNKNOWN, "job_1", {}, seconds=0.04, problem="Not kept.")) == (
+    assert shown(running_result(App(bridge), UNKNOWN_HOST, "job_1", {}, seconds=0.04, problem="Not kept.")) == (
         f"[Still running after 0 s] The work goes on in the server. {WAIT}\n\n[Not kept.]",
         {
             "status": "running",
@@ -91,7 +91,7 @@ async def test_a_call_that_has_said_nothing_yet_has_no_tail(bridge: Bridge) -> N
 async def test_what_to_do_next_is_in_the_structure_and_in_the_words(
     bridge: Bridge, facts: dict[str, Any], step: str | None
 ) -> None:
-    words, structure = shown(answer_result(App(bridge), UNKNOWN, {"text": "Hi", "status": "completed", **facts}))
+    words, structure = shown(answer_result(App(bridge), UNKNOWN_HOST, {"text": "Hi", "status": "completed", **facts}))
     assert structure.get("next_step") == step
     assert step is None or step in words
     assert step is not None or "larger" not in words
@@ -100,29 +100,29 @@ async def test_what_to_do_next_is_in_the_structure_and_in_the_words(
 async def test_an_answer_that_ended_in_the_middle_of_a_call_was_not_all_reasoning(bridge: Bridge) -> None:
     ended = {"text": "", "status": "incomplete", "incomplete_reason": "max_output_tokens"}
     call = {"type": "function_call", "name": "f", "arguments": "{", "status": "incomplete"}
-    words, _ = shown(answer_result(App(bridge), UNKNOWN, {**ended, "output": [call]}))
+    words, _ = shown(answer_result(App(bridge), UNKNOWN_HOST, {**ended, "output": [call]}))
     assert "went into reasoning" not in words
     thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}
-    words, _ = shown(answer_result(App(bridge), UNKNOWN, {**ended, "output": [thought]}))
+    words, _ = shown(answer_result(App(bridge), UNKNOWN_HOST, {**ended, "output": [thought]}))
     assert "All of it went into reasoning." in words
 
 
 async def test_a_failure_in_words_has_the_seconds_and_the_request_id(bridge: Bridge) -> None:
     error = BridgeError(ErrorCode.RATE_LIMITED, "Slow down.", "Wait.", retry_after_seconds=30.0, request_id="req-1")
-    words, _ = shown(error_result(App(bridge), UNKNOWN, error))
+    words, _ = shown(error_result(App(bridge), UNKNOWN_HOST, error))
     assert words == "rate_limited: Slow down. Wait. Retry after 30 s. Request id: req-1."
 
 
 async def test_what_is_said_twice_is_shown_once(bridge: Bridge) -> None:
     facts = {"text": "Hi", "output": [{"type": "x", "a": 1}, {"type": "x", "a": 1}], "notes": ["Note.", "Note."]}
-    words, _ = shown(answer_result(App(bridge), UNKNOWN, facts))
+    words, _ = shown(answer_result(App(bridge), UNKNOWN_HOST, facts))
     assert words == 'Hi\n\n[x] {"a": 1}\n\n[Note.]'
 
 
 async def test_commentary_is_shown_as_long_as_there_is_no_answer(bridge: Bridge) -> None:
     said = {"type": "message", "phase": "commentary", "content": [{"type": "output_text", "text": "I look."}, 7]}
-    assert shown(answer_result(App(bridge), UNKNOWN, {"text": "", "output": [said]}))[0] == "[Commentary] I look."
-    assert shown(answer_result(App(bridge), UNKNOWN, {"text": "Done.", "output": [said]}))[0] == "Done."
+    assert shown(answer_result(App(bridge), UNKNOWN_HOST, {"text": "", "output": [said]}))[0] == "[Commentary] I look."
+    assert shown(answer_result(App(bridge), UNKNOWN_HOST, {"text": "Done.", "output": [said]}))[0] == "Done."
 
 
 async def test_an_answer_that_the_budget_ended_is_not_to_be_asked_for_again(

@@ -12,7 +12,7 @@ import pytest
 
 from databricks_responses_mcp.calls import job_results, jobs
 from databricks_responses_mcp.calls.tool_call import patience_with
-from databricks_responses_mcp.hosts.limits import limits_of
+from databricks_responses_mcp.hosts.limits import find_limits
 from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns import progress
@@ -416,7 +416,7 @@ async def test_many_calls_run_at_once_and_each_gets_its_own(connect: Connect, em
     ],
 )
 def test_each_host_is_answered_a_little_before_it_gives_up(client: str, has_progress: bool, seconds: float) -> None:
-    assert patience_with(limits_of(client), has_progress=has_progress) == pytest.approx(seconds)
+    assert patience_with(find_limits(client), has_progress=has_progress) == pytest.approx(seconds)
 
 
 async def test_a_finished_call_is_not_held_in_memory_for_ever(

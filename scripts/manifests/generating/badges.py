@@ -18,11 +18,11 @@ def one_click(*, released: bool = RELEASED) -> dict[str, str]:
     found: dict[str, str] = {}
     launch = ready_launch(released=released)
     for host in HOSTS:
-        if not released or (link := host.link(launch)) is None:
+        if not released or (link := host.make_install_link(launch)) is None:
             continue
         found[host.title] = link.web
         if host.key == "vscode":
-            insiders = links.vscode(SERVER.key, launch, scheme="vscode-insiders")
+            insiders = links.make_vscode_link(SERVER.key, launch, scheme="vscode-insiders")
             found[f"{host.title} Insiders"] = insiders.web
     return found
 

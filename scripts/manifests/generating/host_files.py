@@ -13,7 +13,7 @@ _MACHINES = [Machine(platform, Path("~"), {}) for platform in ("linux", "darwin"
 
 def host_files() -> dict[str, bytes]:
     """The files, by host and name."""
-    return {file_of(host): register(host, host.new_file, host.entry(READY)).encode() for host in HOSTS}
+    return {file_of(host): register(host, host.new_file, host.make_entry(READY)).encode() for host in HOSTS}
 
 
 def file_of(host: Host) -> str:

@@ -11,7 +11,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.session import ServerSession
 
 from databricks_responses_mcp.calls.edit_previews import EditPreviews
-from databricks_responses_mcp.hosts.limits import HostLimits, limits_of
+from databricks_responses_mcp.hosts.limits import HostLimits, find_limits
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.progress import Reporter
 from databricks_responses_mcp.workspace.settings import Settings
@@ -183,7 +183,7 @@ def app_in(ctx: ServerRequestContext[AppSource, Any]) -> App:
 def host_of(session: ServerSession) -> HostLimits:
     """Return what the host at the other end of a session accepts."""
     client = session.client_params
-    return limits_of(client.client_info.name if client is not None else None)
+    return find_limits(client.client_info.name if client is not None else None)
 
 
 def reporter_of(ctx: Context[AppSource]) -> Reporter | None:

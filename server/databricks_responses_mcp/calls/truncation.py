@@ -124,7 +124,7 @@ def fitted(limits: HostLimits, most_characters: int, make: Callable[[int], CallR
     if limits.result_bytes is not None and measured.all_bytes > limits.result_bytes:
         kept = [block for block in result.content if not isinstance(block, ImageContent)]
         result = result.model_copy(update={"content": kept})
-    if not limits.takes_links and any(isinstance(block, ResourceLink) for block in result.content):
+    if not limits.accepts_links and any(isinstance(block, ResourceLink) for block in result.content):
         told = [_in_words(block) if isinstance(block, ResourceLink) else block for block in result.content]
         result = result.model_copy(update={"content": told})
     return result

@@ -21,7 +21,12 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.config_file import read_config
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
-from databricks_responses_mcp.hosts.registration import Registered, missing_questions, referred_variables, server_at
+from databricks_responses_mcp.hosts.registration import (
+    RegisteredServer,
+    find_referenced_variables,
+    find_server_argument,
+    find_undefined_inputs,
+)
 from databricks_responses_mcp.hosts.registry import HOSTS
 from databricks_responses_mcp.hosts.server_info import PORTABLE, RELEASED, SERVER, Launch
 from databricks_responses_mcp.hosts.start_errors import last_start_error
@@ -48,7 +53,7 @@ class Place:
     """
 
     file: Path
-    server: Registered
+    server: RegisteredServer
     shared: bool
 
 
@@ -157,13 +162,13 @@ async def _try(host: Host, place: Place, launch: Launch, machine: Machine) -> tu
             needed if place.shared else f"{again} writes a command that is.",
         )
     hint = ""
-    if host.bare_path and not Path(launch.command).is_absolute():
+    if host.lacks_shell_path and not Path(launch.command).is_absolute():
         on_desktop = await anyio.to_thread.run_sync(partial(machine.which, launch.command, machine.desktop_path))
         if on_desktop is None and not place.shared:
             hint = (
                 f"Started from the desktop, {host.title} may not find {launch.command}: {again} writes its whole path."
             )
-    index = server_at(launch)
+    index = find_server_argument(launch)
     if index is None or (place.shared and not _is_trusted(launch, machine)):
         # A project's file may be anybody's: nothing that it names is run but what is known.
         return f"starts {found}, which was not tried", hint
@@ -187,7 +192,7 @@ def _names_workspace(host: Host, place: Place, launch: Launch, machine: Machine)
     environ = {**_environment_of(host, machine), **launch.env}
     if any(environ.get(name) for name in _WORKSPACE_VARIABLES):
         return True
-    if _WORKSPACE_VARIABLES & set(referred_variables(place.server)):
+    if _WORKSPACE_VARIABLES & set(find_referenced_variables(place.server)):
         return True
     try:
         return "DEFAULT" in profiles(environ)
@@ -197,7 +202,7 @@ def _names_workspace(host: Host, place: Place, launch: Launch, machine: Machine)
 
 def _environment_of(host: Host, machine: Machine) -> dict[str, str]:
     """The variables that a host sees: one of the desktop has none that were exported in a shell."""
-    if not host.bare_path:
+    if not host.lacks_shell_path:
         return dict(machine.environ)
     known = {*_SYSTEM, *machine.desktop_variables()}
     return {name: value for name, value in machine.environ.items() if name in known}
@@ -209,18 +214,18 @@ def _check_references(host: Host, place: Place, launch: Launch, machine: Machine
     Raises:
         BridgeError: ``not_configured``, naming the first that the host does not find.
     """
-    of_desktop = machine.desktop_variables() if host.bare_path else frozenset(machine.environ)
+    of_desktop = machine.desktop_variables() if host.lacks_shell_path else frozenset(machine.environ)
     again = f"`{SERVER.distribution} install {host.key}`"
-    for variable in referred_variables(place.server) if host.refers_to == "environment" else ():
+    for variable in find_referenced_variables(place.server) if host.variable_source == "environment" else ():
         if variable in of_desktop:
             continue
         shell = "it is set in this shell only" if machine.environ.get(variable) else "it is not set"
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
-            f"it takes {variable} from its environment, and {shell}{_FROM_DESKTOP if host.bare_path else ''}.",
+            f"it takes {variable} from its environment, and {shell}{_FROM_DESKTOP if host.lacks_shell_path else ''}.",
             f"{again} offers a profile instead." if variable.startswith("DATABRICKS_") else f"Set {variable}.",
         )
-    for question in missing_questions(host, read_config(place.file), place.server):
+    for question in find_undefined_inputs(host, read_config(place.file), place.server):
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
             f"it refers to ${{input:{question}}}, and the file has no such question.",

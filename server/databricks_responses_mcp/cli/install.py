@@ -168,7 +168,9 @@ def _order(hosts: list[Host], machine: Machine, project: Path | None, **given: A
 
 def _wants_profile(host: Host, machine: Machine, variables: tuple[str, ...]) -> bool:
     """Whether a host would not find variables that are set in this shell."""
-    return not host.refers or (host.needs_desktop_variables and not machine.desktop_variables() >= set(variables))
+    return not host.resolves_variables or (
+        host.needs_desktop_variables and not machine.desktop_variables() >= set(variables)
+    )
 
 
 def _prefer_profile(sign_in: Any, *, yes: bool, printed: bool) -> Any:

@@ -10,15 +10,15 @@ from typing import Any
 
 from databricks_responses_mcp.cli.launch_command import SignIn, secret_variables, secret_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.hosts.config_file import backups_of, delete_config, read_config, write_config
+from databricks_responses_mcp.hosts.config_file import delete_config, list_backups, read_config, write_config
 from databricks_responses_mcp.hosts.host import Host
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.registration import (
-    Registered,
-    merged,
+    RegisteredServer,
+    is_empty_config,
+    list_servers,
+    merge_entry,
     register,
-    says_nothing,
-    servers,
     unregister,
 )
 from databricks_responses_mcp.hosts.server_info import PORTABLE, SERVER, Launch
@@ -83,7 +83,7 @@ class Done:
         """What the host's user does next; None if nothing was registered."""
         if self.action not in ("registered", "updated"):
             return None
-        return (self.shared and self.host.after_project) or self.host.after
+        return (self.shared and self.host.next_step_in_project) or self.host.next_step
 
     def as_dict(self) -> dict[str, Any]:
         """For machines; what there is not is absent."""
@@ -120,7 +120,7 @@ def file_of(host: Host, machine: Machine, project: Path | None) -> Path:
         BridgeError: ``invalid_argument``, if the host has no file for projects.
     """
     if project is None:
-        return host.user_file(machine)
+        return host.find_user_file(machine)
     path = host.project_path(project)
     if path is None:
         raise BridgeError(
@@ -144,11 +144,11 @@ def install(host: Host, machine: Machine, order: Order) -> Done:
         # Read again each time: some hosts write to their file all the while.
         text = read_config(file, within=order.project)
         old = _existing(host, text, file, order)
-        entry = merged(old.entry if old is not None and old.launch is not None else None, new)
+        entry = merge_entry(old.entry if old is not None and old.launch is not None else None, new)
         with naming(file):
             changed = register(host, text or host.new_file, entry, name=order.name, forwarded=_forwarded(order, host))
         if old is not None and old.entry == entry and changed == text:
-            return Done(host=host, action="unchanged", file=file, name=order.name, launch=host.launch_of(entry))
+            return Done(host=host, action="unchanged", file=file, name=order.name, launch=host.read_launch(entry))
         try:
             backup = write_config(file, changed, previous=text, within=order.project)
         except BridgeError as error:
@@ -158,7 +158,7 @@ def install(host: Host, machine: Machine, order: Order) -> Done:
         action = "registered" if old is None else "updated"
         _hide_secrets(backup, old)
         # The first shows what was there before any registration, the last undoes this one.
-        _delete_backups(backups_of(file)[1:-1])
+        _delete_backups(list_backups(file)[1:-1])
         return Done(
             host=host,
             action=action,
@@ -166,7 +166,7 @@ def install(host: Host, machine: Machine, order: Order) -> Done:
             name=order.name,
             shared=order.project is not None,
             backup=backup,
-            launch=host.launch_of(entry),
+            launch=host.read_launch(entry),
         )
     raise AssertionError("unreachable")
 
@@ -182,14 +182,14 @@ def uninstall(host: Host, machine: Machine, order: Order) -> Done:
     old = _existing(host, text, file, order)
     if old is None:
         return Done(host=host, action="absent", file=file, name=order.name)
-    earlier = backups_of(file)
+    earlier = list_backups(file)
     original = _original(host, earlier)
     with naming(file):
         changed = unregister(host, text, name=order.name, original=original)
     profile = old.launch.env.get("DATABRICKS_CONFIG_PROFILE", "") if old.launch is not None else ""
     made = profile if profile.startswith(SERVER.distribution) else ""
     done = Done(host=host, action="removed", file=file, name=order.name, profile=made)
-    if original is None and says_nothing(host, changed) and not file.is_symlink():
+    if original is None and is_empty_config(host, changed) and not file.is_symlink():
         delete_config(file, previous=text, keep=_folders_to_keep(machine, order.project), within=order.project)
         return replace(done, deleted=True)
     backup = write_config(file, changed, previous=text, within=order.project)
@@ -207,7 +207,7 @@ def preview(host: Host, machine: Machine, order: Order) -> tuple[Path, str]:
     file = file_of(host, machine, order.project)
     text = read_config(file, within=order.project)
     old = _existing(host, text, file, order)
-    entry = merged(old.entry if old is not None and old.launch is not None else None, _entry(host, machine, order))
+    entry = merge_entry(old.entry if old is not None and old.launch is not None else None, _entry(host, machine, order))
     return file, register(
         host, host.new_file if not text else "", entry, name=order.name, forwarded=_forwarded(order, host)
     )
@@ -215,7 +215,7 @@ def preview(host: Host, machine: Machine, order: Order) -> tuple[Path, str]:
 
 def files_of(host: Host, machine: Machine, project: Path) -> list[tuple[Path, bool]]:
     """The files that a host reads in a project: its user's, and the project's, which is shared."""
-    user, shared = host.user_file(machine), host.project_path(project)
+    user, shared = host.find_user_file(machine), host.project_path(project)
     return [(user, False)] if shared is None or _is_same(shared, user) else [(user, False), (shared, True)]
 
 
@@ -227,7 +227,7 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.absolute() == other.absolute()
 
 
-def registrations(host: Host, file: Path, *, within: Path | None = None) -> list[Registered]:
+def registrations(host: Host, file: Path, *, within: Path | None = None) -> list[RegisteredServer]:
     """Return the entries of a file that start this server.
 
     Args:
@@ -238,14 +238,14 @@ def registrations(host: Host, file: Path, *, within: Path | None = None) -> list
     """
     text = read_config(file, within=within)
     with naming(file):
-        return [server for server in servers(host, text) if server.is_ours]
+        return [server for server in list_servers(host, text) if server.is_ours]
 
 
 def _original(host: Host, backups: Sequence[Path]) -> str | None:
     """The text from before the first registration, which the oldest backup has; None if there was no file then."""
     try:
         text = read_config(backups[0]) if backups else None
-        return None if text is None or any(server.is_ours for server in servers(host, text)) else text
+        return None if text is None or any(server.is_ours for server in list_servers(host, text)) else text
     except BridgeError:
         return None
 
@@ -262,7 +262,7 @@ def _folders_to_keep(machine: Machine, project: Path | None) -> list[Path]:
     return [machine.home, *(folder for folder in (*named, project) if folder is not None)]
 
 
-def _hide_secrets(backup: Path | None, old: Registered | None) -> None:
+def _hide_secrets(backup: Path | None, old: RegisteredServer | None) -> None:
     """A token that has just been taken out of the file does not live on beside it."""
     env = old.launch.env if old is not None and old.launch is not None else {}
     values = [env[name] for name in secret_variables(env) if "$" not in env[name] and "{" not in env[name]]
@@ -276,7 +276,7 @@ def _hide_secrets(backup: Path | None, old: Registered | None) -> None:
 
 def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
     forwarded = _forwarded(order, host)
-    if forwarded and not host.refers:
+    if forwarded and not host.resolves_variables:
         names = " and ".join(forwarded)
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
@@ -299,7 +299,7 @@ def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
     if secret:
         file = file_of(host, machine, order.project)
         _refuse_shared(host, file, machine, secret, project=order.project is not None)
-    return host.entry(Launch(command=words[0], args=words[1:], env=env), name=order.name, forwarded=forwarded)
+    return host.make_entry(Launch(command=words[0], args=words[1:], env=env), name=order.name, forwarded=forwarded)
 
 
 def _set_in_shell_only(order: Order, host: Host, machine: Machine) -> list[str]:
@@ -311,14 +311,14 @@ def _set_in_shell_only(order: Order, host: Host, machine: Machine) -> list[str]:
 
 
 def _forwarded(order: Order, host: Host) -> tuple[str, ...]:
-    if order.project is not None and not host.refers:
+    if order.project is not None and not host.resolves_variables:
         return order.forwarded  # how one signs in is everybody's own there
     return tuple(dict.fromkeys((*order.sign_in.forwarded, *order.forwarded)))
 
 
-def _existing(host: Host, text: str, file: Path, order: Order) -> Registered | None:
+def _existing(host: Host, text: str, file: Path, order: Order) -> RegisteredServer | None:
     with naming(file):
-        old = next((server for server in servers(host, text) if server.name == order.name), None)
+        old = next((server for server in list_servers(host, text) if server.name == order.name), None)
     if old is not None and not old.is_ours and not order.force:
         starts = f"starts {old.launch.command}" if old.launch is not None else "is reached by an address"
         raise BridgeError(

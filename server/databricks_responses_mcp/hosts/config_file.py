@@ -128,7 +128,7 @@ def delete_config(path: Path, *, previous: str, keep: Collection[Path], within: 
         with _lock(target):
             _expect_unchanged(target, previous)
             _retry_while_open(partial(target.unlink, missing_ok=True))
-            for backup in backups_of(target):
+            for backup in list_backups(target):
                 backup.unlink(missing_ok=True)
     except OSError as error:
         raise _system_error("write", path, error) from None
@@ -142,7 +142,7 @@ def delete_config(path: Path, *, previous: str, keep: Collection[Path], within: 
             return
 
 
-def backups_of(path: Path) -> list[Path]:
+def list_backups(path: Path) -> list[Path]:
     """Return the backups of a file, the oldest first."""
     target = _resolve(path, None)
     try:
@@ -227,7 +227,7 @@ def _back_up(target: Path, previous: str) -> Path:
     """Copy the file to a free backup name in the same folder."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     mode = stat.S_IMODE(target.stat().st_mode) & 0o666
-    earlier = [_backup_order(backup, target.name) for backup in backups_of(target)]
+    earlier = [_backup_order(backup, target.name) for backup in list_backups(target)]
     # Always above the existing numbers, so that names sort by age.
     first = max((number for time_, number in earlier if time_ == moment), default=0) + 1
     for count in range(first, first + 1000):

@@ -54,27 +54,27 @@ def plain(
     """
 
     def write(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
-        env = {**launch.env, **{variable: reference_to(reference, variable) for variable in forwarded if reference}}
+        env = {**launch.env, **{variable: format_reference(reference, variable) for variable in forwarded if reference}}
         entry = {**(before or {}), "command": launch.command, "args": list(launch.args)}
         return {**entry, **({"env": env} if env else {}), **(after or {})}
 
     return EntryFormat(write, _read_plain)
 
 
-def reference_to(reference: str, variable: str) -> str:
+def format_reference(reference: str, variable: str) -> str:
     """Return a host's reference to a variable: of ``${NAME}``, ``${DATABRICKS_TOKEN}``."""
     return reference.replace("NAME", variable).replace("name", variable.lower())
 
 
-_LISTED = plain(reference="${{ secrets.NAME }}", before={"type": "stdio"})
+_CONTINUE = plain(reference="${{ secrets.NAME }}", before={"type": "stdio"})
 
 
-def listed(name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
+def write_continue(name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
     """Return an entry of Continue, whose servers are a list, so each contains its own name."""
-    return {"name": name, **_LISTED.write(name, launch, forwarded)}
+    return {"name": name, **_CONTINUE.write(name, launch, forwarded)}
 
 
-def codex(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
+def write_codex(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
     """Return an entry of Codex, which forwards variables from the shell by name."""
     entry: Entry = {"command": launch.command, "args": list(launch.args)}
     if forwarded:
@@ -88,9 +88,9 @@ def codex(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
     return entry
 
 
-def opencode(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
+def write_opencode(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
     """Return an entry of opencode, whose command is one list."""
-    env = {**launch.env, **{variable: reference_to("{env:NAME}", variable) for variable in forwarded}}
+    env = {**launch.env, **{variable: format_reference("{env:NAME}", variable) for variable in forwarded}}
     return {
         "type": "local",
         "command": [launch.command, *launch.args],
@@ -101,7 +101,7 @@ def opencode(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
     }
 
 
-def goose(name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
+def write_goose(name: str, launch: Launch, forwarded: Sequence[str]) -> Entry:
     """Return an entry of goose, which looks variables up in its own keyring or in the environment."""
     return {
         "enabled": True,
@@ -144,7 +144,7 @@ class RelatedItems:
     items: tuple[Entry, ...] = field(default=())
 
 
-def inputs(forwarded: Sequence[str]) -> RelatedItems:
+def make_inputs(forwarded: Sequence[str]) -> RelatedItems:
     """Return the inputs that VS Code prompts its user for; it stores the values encrypted."""
     described = {variable.name: variable for variable in SERVER.variables}
     return RelatedItems(

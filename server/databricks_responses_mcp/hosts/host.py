@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from databricks_responses_mcp.hosts.entry_formats import EntryFormat, RelatedItems
-from databricks_responses_mcp.hosts.links import Link, MakeLink
+from databricks_responses_mcp.hosts.links import Link, LinkMaker
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.hosts.server_info import SERVER, Launch
 
@@ -26,22 +26,22 @@ class Host:
             committed, so it must not contain a secret.
         format: of both files.
         within: the keys that lead to the object, or list, of servers.
-        listed: whether the servers are a list of entries with names, not an object with a key for each.
+        servers_are_list: whether the servers are a list of entries with names, not an object with a key for each.
         entry_format: the format of an entry.
         new_file: the initial text of a new file.
-        refers: whether the host can fetch a variable's value itself, so that no file has to contain it.
-        refers_to: where it fetches the value from: the environment of its own process, a question to its user, or its
-            own store of secrets.
+        resolves_variables: whether the host can fetch a variable's value itself, so that no file has to contain it.
+        variable_source: where it fetches the value from: the environment of its own process, a question to its user,
+            or its own store of secrets.
         related_items: returns the items that forwarded variables need elsewhere in the file.
         usage_paths: files or folders that exist if this user has used the host.
         apps: its application bundles on macOS.
         commands: its programs on the PATH.
         add_command: the host's own command that registers a server; "" if it has none.
-        bare_path: whether it is started from the desktop, without the PATH of the user's shell: then a command should
-            be absolute.
-        after: what its user does next, one sentence.
-        after_project: what its user does next after a project's file was written, if that differs.
-        makes_link: makes its one-click link; None if it has none.
+        lacks_shell_path: whether it is started from the desktop, without the PATH of the user's shell: then a command
+            should be absolute.
+        next_step: what its user does next, one sentence.
+        next_step_in_project: what its user does next after a project's file was written, if that differs.
+        make_link: makes its one-click link; None if it has none.
     """
 
     key: str
@@ -50,22 +50,22 @@ class Host:
     project_file: str | None = None
     format: Format = "json"
     within: tuple[str, ...] = ("mcpServers",)
-    listed: bool = False
+    servers_are_list: bool = False
     entry_format: EntryFormat
     new_file: str = ""
-    refers: bool = True
-    refers_to: Literal["environment", "question", "secrets"] = "environment"
+    resolves_variables: bool = True
+    variable_source: Literal["environment", "question", "secrets"] = "environment"
     related_items: Callable[[Sequence[str]], RelatedItems] | None = None
     usage_paths: Paths
     apps: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     add_command: str = ""
-    bare_path: bool = False
-    after: str
-    after_project: str = ""
-    makes_link: MakeLink | None = None
+    lacks_shell_path: bool = False
+    next_step: str
+    next_step_in_project: str = ""
+    make_link: LinkMaker | None = None
 
-    def user_file(self, machine: Machine) -> Path:
+    def find_user_file(self, machine: Machine) -> Path:
         """Return the file to write to: the first that exists, else the first whose folder exists, else the first."""
         files = self.user_files(machine)
         existing = [file for file in files if file.exists()] or [file for file in files if file.parent.is_dir()]
@@ -78,7 +78,7 @@ class Host:
     @property
     def needs_desktop_variables(self) -> bool:
         """Whether variables that it refers to must be set for desktop programs, not only in a shell."""
-        return self.refers and self.bare_path and self.refers_to == "environment"
+        return self.resolves_variables and self.lacks_shell_path and self.variable_source == "environment"
 
     def is_used(self, machine: Machine) -> bool:
         """Return whether this user has used the host: its files or folders exist."""
@@ -93,18 +93,20 @@ class Host:
             or any(machine.which(command) is not None for command in self.commands)
         )
 
-    def entry(self, launch: Launch, *, name: str = SERVER.key, forwarded: Sequence[str] = ()) -> dict[str, Any]:
+    def make_entry(self, launch: Launch, *, name: str = SERVER.key, forwarded: Sequence[str] = ()) -> dict[str, Any]:
         """Return an entry in the host's own format.
 
         Args:
-            forwarded: variables whose values the host fetches itself; used only if it ``refers``.
+            forwarded: variables whose values the host fetches itself; used only if it ``resolves_variables``.
         """
         return self.entry_format.write(name, launch, forwarded)
 
-    def launch_of(self, entry: Mapping[str, Any]) -> Launch | None:
+    def read_launch(self, entry: Mapping[str, Any]) -> Launch | None:
         """Return how an entry starts its server; None if it starts no process. References in ``env`` are kept."""
         return self.entry_format.read(entry)
 
-    def link(self, launch: Launch, *, name: str = SERVER.key, forwarded: Sequence[str] = ()) -> Link | None:
+    def make_install_link(
+        self, launch: Launch, *, name: str = SERVER.key, forwarded: Sequence[str] = ()
+    ) -> Link | None:
         """Return the one-click link that registers the server with the host; None if the host has none."""
-        return None if self.makes_link is None else self.makes_link(name, launch, forwarded)
+        return None if self.make_link is None else self.make_link(name, launch, forwarded)

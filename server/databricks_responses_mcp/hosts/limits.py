@@ -1,7 +1,7 @@
 """The limits of each MCP host for a tool call, and which part of a result its model sees.
 
 The figures were measured on the hosts' own programs, or come from documentation and reports; ``evidence`` says which.
-A host that is not listed gets ``UNKNOWN``, the strictest of the usual limits.
+A host that is not listed gets ``UNKNOWN_HOST``, the strictest of the usual limits.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class HostLimits:
         shown_bytes: the same in bytes of UTF-8.
         shown_lines: the same in lines.
         shows_errors_whole: whether its model sees both ``content`` and ``structuredContent`` of a failed result.
-        takes_links: whether a `resource_link` in a result does no harm. Agent frameworks pass one to their model as the
-            address of a picture, or fail the call.
+        accepts_links: whether a `resource_link` in a result does no harm. Agent frameworks pass one to their model as
+            the address of an image, or fail the call.
         shows: which part of a result with ``structuredContent`` its model sees.
         evidence: the source of these figures.
     """
@@ -40,14 +40,14 @@ class HostLimits:
     shown_bytes: int | None = None
     shown_lines: int | None = None
     shows_errors_whole: bool = False
-    takes_links: bool = True
+    accepts_links: bool = True
     shows: Shows = "content"
     evidence: str = "no figures known; the usual ones"
 
 
-UNKNOWN = HostLimits(key="", client_names=(), takes_links=False)
+UNKNOWN_HOST = HostLimits(key="", client_names=(), accepts_links=False)
 
-KNOWN = (
+HOST_LIMITS = (
     HostLimits(
         key="claude-code",
         client_names=("claude-code",),
@@ -111,10 +111,10 @@ KNOWN = (
 )
 
 
-def limits_of(client_name: str | None) -> HostLimits:
-    """Return the limits of the host whose ``clientInfo`` has this name; `UNKNOWN` if it is not listed."""
+def find_limits(client_name: str | None) -> HostLimits:
+    """Return the limits of the host whose ``clientInfo`` has this name; `UNKNOWN_HOST` if it is not listed."""
     name = (client_name or "").strip().lower()
-    for host in KNOWN:
+    for host in HOST_LIMITS:
         if any(name == known or name.startswith((f"{known}-", f"{known} ")) for known in host.client_names):
             return host
-    return UNKNOWN
+    return UNKNOWN_HOST

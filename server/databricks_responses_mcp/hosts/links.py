@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from databricks_responses_mcp.hosts.entry_formats import inputs, plain
+from databricks_responses_mcp.hosts.entry_formats import make_inputs, plain
 from databricks_responses_mcp.hosts.server_info import SERVER, Launch
 
 
@@ -27,38 +27,38 @@ class Link:
     web: str
 
 
-MakeLink = Callable[[str, Launch, Sequence[str]], Link]
+LinkMaker = Callable[[str, Launch, Sequence[str]], Link]
 
 
-def vscode(name: str, launch: Launch, forwarded: Sequence[str] = (), *, scheme: str = "vscode") -> Link:
+def make_vscode_link(name: str, launch: Launch, forwarded: Sequence[str] = (), *, scheme: str = "vscode") -> Link:
     """Return the link of VS Code; ``vscode-insiders`` is the scheme of its Insiders edition."""
     entry: dict[str, Any] = {"name": name, **plain(reference="${input:name}").write(name, launch, forwarded)}
     if forwarded:
-        entry["inputs"] = list(inputs(forwarded).items)
+        entry["inputs"] = list(make_inputs(forwarded).items)
     app = f"{scheme}:mcp/install?{_encode(_json(entry))}"
     return Link(app, f"https://insiders.vscode.dev/redirect?url={_encode(app)}")
 
 
-def cursor(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
+def make_cursor_link(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
     """Return the link of Cursor."""
     query = _named_config(name, _base64(plain(reference="${env:NAME}").write(name, launch, forwarded)))
     return Link(f"cursor://anysphere.cursor-deeplink/mcp/install?{query}", f"https://cursor.com/en/install-mcp?{query}")
 
 
-def lm_studio(name: str, launch: Launch, _forwarded: Sequence[str] = ()) -> Link:
+def make_lm_studio_link(name: str, launch: Launch, _forwarded: Sequence[str] = ()) -> Link:
     """Return the link of LM Studio."""
     query = _named_config(name, _base64(plain().write(name, launch, ())))
     return Link(f"lmstudio://add_mcp?{query}", f"https://lmstudio.ai/install-mcp?{query}")
 
 
-def kiro(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
+def make_kiro_link(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
     """Return the link of Kiro, which has only a web page."""
     query = _named_config(name, _json(plain(reference="${NAME}").write(name, launch, forwarded)))
     page = f"https://kiro.dev/launch/mcp/add?{query}"
     return Link(page, page)
 
 
-def goose(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
+def make_goose_link(name: str, launch: Launch, forwarded: Sequence[str] = ()) -> Link:
     """Return the link of goose, which prompts for each variable; a link cannot contain values."""
     described = {variable.name: variable.title for variable in SERVER.variables}
     asked = [*launch.env, *(variable for variable in forwarded if variable not in launch.env)]

@@ -23,7 +23,7 @@ _REFERENCES = ("env_vars", "env_keys")
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class RegisteredServer:
     """A server in a host's file.
 
     Attributes:
@@ -39,17 +39,17 @@ class Registered:
     @property
     def is_ours(self) -> bool:
         """Whether it starts this server, by whatever program."""
-        return self.launch is not None and server_at(self.launch) is not None
+        return self.launch is not None and find_server_argument(self.launch) is not None
 
 
-def server_at(launch: Launch) -> int | None:
+def find_server_argument(launch: Launch) -> int | None:
     """Return the index of the word of a command line that names this server: 0 is the command. None if none does."""
     words = (launch.command, *launch.args)
     ours = [index for index, word in enumerate(words) if word == _MODULE or _PROGRAM.search(word)]
     return ours[-1] if ours else None
 
 
-def referred_variables(server: Registered) -> list[str]:
+def find_referenced_variables(server: RegisteredServer) -> list[str]:
     """Return the variables that the host fetches from its own environment, without those that have a default."""
     found = [name for key in _REFERENCES for name in _texts(server.entry.get(key))]
     for value in server.launch.env.values() if server.launch is not None else ():
@@ -57,7 +57,7 @@ def referred_variables(server: Registered) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def missing_questions(host: Host, text: str, server: Registered) -> list[str]:
+def find_undefined_inputs(host: Host, text: str, server: RegisteredServer) -> list[str]:
     """Return the ids of inputs that an entry refers to and that its file does not define."""
     asked = dict.fromkeys(_ASKED.findall(str(server.entry)))
     if host.related_items is None:
@@ -70,12 +70,12 @@ def _texts(value: object) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def place_of(host: Host, name: str) -> Place:
+def entry_place(host: Host, name: str) -> Place:
     """Return the place of the entry of that name in the host's file."""
-    return (*host.within, Named("name", name) if host.listed else name)
+    return (*host.within, Named("name", name) if host.servers_are_list else name)
 
 
-def servers(host: Host, text: str) -> list[Registered]:
+def list_servers(host: Host, text: str) -> list[RegisteredServer]:
     """Return all servers of a file.
 
     Raises:
@@ -87,10 +87,14 @@ def servers(host: Host, text: str) -> list[Registered]:
         named = found.items()
     elif isinstance(found, list):
         named = ((entry.get("name"), entry) for entry in found if isinstance(entry, Mapping))
-    return [Registered(str(name), entry, host.launch_of(entry)) for name, entry in named if isinstance(entry, Mapping)]
+    return [
+        RegisteredServer(str(name), entry, host.read_launch(entry))
+        for name, entry in named
+        if isinstance(entry, Mapping)
+    ]
 
 
-def merged(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
+def merge_entry(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``new`` with the keys and variables that a user has added to ``old``."""
     if old is None:
         return dict(new)
@@ -109,7 +113,7 @@ def register(
     host: Host, text: str, entry: Mapping[str, Any], *, name: str = SERVER.key, forwarded: Sequence[str] = ()
 ) -> str:
     """Return the text with the entry added or replaced; everything else is unchanged."""
-    text = set_entry(text, host.format, place_of(host, name), dict(entry))
+    text = set_entry(text, host.format, entry_place(host, name), dict(entry))
     if host.related_items is not None and forwarded:
         related = host.related_items(forwarded)
         for item in related.items:
@@ -125,13 +129,13 @@ def unregister(host: Host, text: str, *, name: str = SERVER.key, original: str |
     Args:
         original: the text before the first registration, if it is known: tables that were empty in it are kept.
     """
-    removed = read_entry(text, host.format, place_of(host, name))
+    removed = read_entry(text, host.format, entry_place(host, name))
     if removed is None:
         return text
-    text = remove_entry(text, host.format, place_of(host, name))
+    text = remove_entry(text, host.format, entry_place(host, name))
     if host.related_items is not None:
         related = host.related_items(())
-        remaining = str([server.entry for server in servers(host, text)])
+        remaining = str([server.entry for server in list_servers(host, text)])
         for asked in dict.fromkeys(_ASKED.findall(str(removed))):
             if f"${{input:{asked}}}" not in remaining:
                 text = remove_entry(text, host.format, (*related.within, Named(related.key, asked)))
@@ -139,7 +143,7 @@ def unregister(host: Host, text: str, *, name: str = SERVER.key, original: str |
     return _remove_empty(host, text, host.within, original)
 
 
-def says_nothing(host: Host, text: str) -> bool:
+def is_empty_config(host: Host, text: str) -> bool:
     """Return whether a file has no content of its own: it is empty, or equal to the host's initial text."""
     return text.removeprefix("\ufeff").strip() in ("", "{}", host.new_file.strip())
 
