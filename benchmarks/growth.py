@@ -32,8 +32,8 @@ from benchmarks.running import Run
 NAME = "growth"
 _HANDS_OVER = "bare SDK server, the same stream by httpx-sse"
 _LINEAR = "linear"
-_MOST_EXPONENT = 1.1
-_MOST_WAIT_MS = 50.0
+_MAX_EXPONENT = 1.1
+_MAX_WAIT_MS = 50.0
 _ROUNDS = 3
 _PATIENCE_SECONDS = 900.0
 
@@ -287,7 +287,7 @@ def _measured(run: Run, growth: _Growth, servers: _Servers) -> list[Row]:
     if not run.quick:
         run.curves.append(curve)
         spread = f"exponent, {sizes[0]:,} to {sizes[-1]:,} {growth.quantity}"
-        rows.append(Row(NAME, spread, _LINEAR, "", curve.exponent, 1.0, curve.exponent, _MOST_EXPONENT))
+        rows.append(Row(NAME, spread, _LINEAR, "", curve.exponent, 1.0, curve.exponent, _MAX_EXPONENT))
     return rows
 
 
@@ -324,4 +324,4 @@ def _wait(run: Run, environ: dict[str, str], size: int) -> Row:
                 longest = max(longest, perf_counter() - started)
             waits.append(longest * 1e3)
     measure = f"longest wait of a ping beside a prompt of {size / 1e6:g} MB"
-    return compare(NAME, measure, "what it may take", "ms", [min(waits)], [_MOST_WAIT_MS], 1)
+    return compare(NAME, measure, "what it may take", "ms", [min(waits)], [_MAX_WAIT_MS], 1)

@@ -17,7 +17,7 @@ import packages
 
 from databricks_responses_mcp.cli.errors import EXIT_CODES
 from databricks_responses_mcp.hosts.registry import HOSTS
-from databricks_responses_mcp.prompts.catalogue import listed_prompts
+from databricks_responses_mcp.prompts.catalogue import list_prompts
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.tools.registry import all_tools
 from databricks_responses_mcp.workspace.settings import settings_help
@@ -65,7 +65,7 @@ def _type(schema: dict[str, Any]) -> str:
 def prompts_reference() -> str:
     """Every prompt with its arguments."""
     rows = ["| prompt | what it does | arguments |", "|---|---|---|"]
-    for prompt in listed_prompts():
+    for prompt in list_prompts():
         arguments = [
             f"`{one.name}`{' (required)' if one.required else ''}: {one.description}" for one in prompt.arguments or ()
         ]

@@ -27,7 +27,7 @@ b { font-weight: 700 }
 i { font-style: normal; display: inline-block; width: 1ch; height: 19px; vertical-align: top; overflow: hidden; }
 """
 _CHARACTER, _LINE, _MARGINS = 9.04, 19, (32, 28)
-_MOST_COLOURS = 96
+_MAX_COLOURS = 96
 _REPLACED = {"⎿": "└"}  # characters that the font does not have
 _HALVES: dict[str, Callable[[str, str], tuple[str, str]]] = {
     "▀": lambda ink, paper: (ink, paper),
@@ -65,7 +65,7 @@ def picture_of_page(url: str, size: tuple[int, int], target: Path, *more: str) -
 def shrink(shot: Path, target: Path) -> None:
     """Save a picture with as few colours as do."""
     with Image.open(shot) as picture:
-        picture.convert("RGB").quantize(_MOST_COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+        picture.convert("RGB").quantize(_MAX_COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def chromium(*arguments: str) -> None:

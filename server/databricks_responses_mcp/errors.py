@@ -15,8 +15,8 @@ from databricks_responses_mcp.visible import LINES, visible
 
 logger = logging.getLogger(__name__)
 
-_QUOTED_CHARACTERS = 120
-_TOLD_CHARACTERS = 4000
+_MAX_QUOTED_CHARACTERS = 120
+_MAX_MESSAGE_CHARACTERS = 4000
 """The limit of a message and of a hint; a longer text is truncated."""
 
 _PAID_FIELDS = ("text", "output", "refusal", "pending_calls", "usage", "images", "operations", "diff")
@@ -178,7 +178,7 @@ class BridgeError(Exception):
         return " ".join(part for part in (self.hint, *map(words, self.advice)) if part)
 
     def _shown(self, hint: str) -> str:
-        return visible(f"{_short(self.message)} {_short(hint)}".strip(), keep=LINES)
+        return visible(f"{_truncate(self.message)} {_truncate(hint)}".strip(), keep=LINES)
 
     @property
     def is_paid(self) -> bool:
@@ -207,9 +207,9 @@ class BridgeError(Exception):
         """Return the ``error`` object of a structured result; fields that are not known are absent."""
         error: dict[str, Any] = {
             "code": self.code.value,
-            "message": visible(_short(self.message), keep=LINES),
+            "message": visible(_truncate(self.message), keep=LINES),
             "retryable": self.retryable,
-            "hint": visible(_short(self.full_hint(words)), keep=LINES),
+            "hint": visible(_truncate(self.full_hint(words)), keep=LINES),
         }
         if self.retry_after_seconds is not None:
             error["retry_after_seconds"] = self.retry_after_seconds
@@ -226,7 +226,7 @@ def is_paid(structured: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def coding(doing: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def convert_exceptions(doing: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Convert exceptions in the context into errors of the contract: an unexpected exception becomes ``internal``.
 
     Args:
@@ -243,11 +243,11 @@ def coding(doing: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator
     except passing:
         raise
     except Exception as error:
-        raise coded(error, doing) from error
+        raise as_bridge_error(error, doing) from error
 
 
-def coded(error: Exception, doing: str) -> BridgeError:
-    """Return an exception as an error of the contract, as `coding` does; the details are only logged."""
+def as_bridge_error(error: Exception, doing: str) -> BridgeError:
+    """Return an exception as an error of the contract, as `convert_exceptions` does; the details are only logged."""
     cause: BaseException = error
     while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
         cause = cause.exceptions[0]
@@ -261,11 +261,12 @@ def coded(error: Exception, doing: str) -> BridgeError:
     )
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _TOLD_CHARACTERS else f"{text[:_TOLD_CHARACTERS]}… ({len(text)} characters)"
+def _truncate(text: str) -> str:
+    most = _MAX_MESSAGE_CHARACTERS
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
-def quoted(value: object, most: int = _QUOTED_CHARACTERS) -> str:
+def quoted(value: object, most: int = _MAX_QUOTED_CHARACTERS) -> str:
     """Return a value for an error message: in quotation marks, on one line, truncated.
 
     Args:

@@ -31,7 +31,7 @@ from pydantic import AnyUrl, ValidationError
 from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.calls.state import App, AppSource, app_in, app_of, host_of
 from databricks_responses_mcp.calls.tasks import TasksExtension
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, coding, quoted
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, as_bridge_error, convert_exceptions, quoted
 from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.tools.arguments import meant_argument, without_placeholders
 from databricks_responses_mcp.tools.definitions import NAMES, published_tools
@@ -101,7 +101,7 @@ class BridgeServer(MCPServer[AppSource]):
 
         call = ToolCall(context, name)
         try:
-            with coding(name, passing=(MCPError,)):
+            with convert_exceptions(name, passing=(MCPError,)):
                 tool = self.ours[name]
                 arguments = _known_arguments(tool, arguments)
                 validated = _validated(tool, arguments)
@@ -135,19 +135,19 @@ class BridgeServer(MCPServer[AppSource]):
 
     async def list_prompts(self) -> list[Prompt]:
         """Our prompts, which are plain text, then those that somebody registered on this server beside them."""
-        from databricks_responses_mcp.prompts.catalogue import listed_prompts
+        from databricks_responses_mcp.prompts.catalogue import list_prompts
 
-        return [*listed_prompts(), *await super().list_prompts()]
+        return [*list_prompts(), *await super().list_prompts()]
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[AppSource, Any] | None = None
     ) -> GetPromptResult | InputRequiredResult:
         """A prompt with its arguments put in."""
-        from databricks_responses_mcp.prompts.catalogue import written_prompt
+        from databricks_responses_mcp.prompts.catalogue import get_prompt
 
         if name in {prompt.name for prompt in await super().list_prompts()}:
             return await super().get_prompt(name, arguments, context)
-        return written_prompt(name, arguments or {})
+        return get_prompt(name, arguments or {})
 
     def serve_completion(self) -> None:
         """Answer ``completion/complete``. Not by the SDK's decorator, whose handlers cannot see the workspace."""
@@ -166,7 +166,7 @@ class BridgeServer(MCPServer[AppSource]):
         from databricks_responses_mcp.calls.results import failure_result
 
         try:
-            with coding(name, passing=(MCPError, ToolError)):
+            with convert_exceptions(name, passing=(MCPError, ToolError)):
                 if name not in {tool.name for tool in await super().list_tools()}:
                     raise BridgeError(
                         ErrorCode.NOT_FOUND, f"There is no tool {quoted(name)}.", f"The tools are {', '.join(NAMES)}."
@@ -393,7 +393,7 @@ def _as_bridge_error(name: str, error: ToolError) -> BridgeError:
     if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
         return _invalid_arguments(name, cause)
     if isinstance(error, UnexpectedToolError) or isinstance(cause, BridgeError):
-        return coded(cause if isinstance(cause, Exception) else error, name)
+        return as_bridge_error(cause if isinstance(cause, Exception) else error, name)
     return BridgeError(ErrorCode.INVALID_ARGUMENT, str(error), "Correct the call and try again.")
 
 

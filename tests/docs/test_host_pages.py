@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "hosts"
 PICTURES = ROOT / "docs" / "pictures"
 SECTIONS = ["In one step", "Check that it works", "Tools and prompts", "Limits", "Good to know", "By hand"]
-MOST_BYTES = 150_000
+MAX_BYTES = 150_000
 
 each_host = pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.key)
 
@@ -61,7 +61,7 @@ def test_every_picture_is_shown_somewhere_with_words_for_those_who_do_not_see_it
 
 @pytest.mark.parametrize("picture", sorted(PICTURES.glob("*.png")), ids=lambda path: path.name)
 def test_a_picture_is_whole_and_small(picture: Path) -> None:
-    assert picture.stat().st_size < MOST_BYTES
+    assert picture.stat().st_size < MAX_BYTES
     with Image.open(picture) as opened:
         opened.load()
         assert min(opened.size) > 100

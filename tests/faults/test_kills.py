@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WHOLE = Answer(chunked(sse(events())), piece=40)
 HALF = Answer(chunked(sse(events()[:4]), last=b""), "hang")
-MOST_SECONDS = 0.4
+MAX_SECONDS = 0.4
 """After a request has gone out, the latest moment of a kill."""
 
 
@@ -68,7 +68,7 @@ async def test_no_acknowledged_turn_is_lost_and_none_is_doubled(tmp_path: Path, 
                         acknowledged.append(exchange)
                         check(server, acknowledged)
                     exchange += 1
-                    came = await killed(client, conversation_id, exchange, chance.uniform(0, MOST_SECONDS))
+                    came = await killed(client, conversation_id, exchange, chance.uniform(0, MAX_SECONDS))
                     if came is not None:
                         acknowledged.append(exchange)
     assert set(server.requests.values()) == {1}

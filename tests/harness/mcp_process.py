@@ -18,7 +18,7 @@ from harness.stdio_process import COMMAND
 
 HANDSHAKE, NO_HANDSHAKE = "2025-11-25", "2026-07-28"
 """The two protocol revisions that the server supports."""
-_MOST_LINE_BYTES = 64_000_000
+_MAX_LINE_BYTES = 64_000_000
 
 
 def faults_environment(host: str, folder: Path, **more: str) -> dict[str, str]:
@@ -121,7 +121,7 @@ class McpProcess:
         """Receive messages until the process ends."""
         try:
             while True:
-                line = await self._lines.receive_until(b"\n", _MOST_LINE_BYTES)
+                line = await self._lines.receive_until(b"\n", _MAX_LINE_BYTES)
                 self.output += line + b"\n"
                 message = json.loads(line)
                 if "method" in message:

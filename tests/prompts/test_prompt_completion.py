@@ -11,7 +11,7 @@ from mcp.types import Completion, CompletionArgument, PromptReference, ResourceT
 
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.prompts import completion, endpoint_names
-from databricks_responses_mcp.prompts.completion import ranked
+from databricks_responses_mcp.prompts.completion import rank
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, Host
@@ -71,8 +71,8 @@ async def test_constant_values_are_suggested_without_a_workspace(connect: Connec
 
 def test_values_that_begin_with_the_typed_text_come_before_values_that_contain_it() -> None:
     names = ["a-gpt", "gpt-b", "GPT-a", "other"]
-    assert ranked(names, " gpt") == ["gpt-b", "GPT-a", "a-gpt"]
-    assert ranked(names, "") == names
+    assert rank(names, " gpt") == ["gpt-b", "GPT-a", "a-gpt"]
+    assert rank(names, "") == names
 
 
 async def test_at_most_as_many_values_as_the_protocol_allows_are_returned_with_the_total(

@@ -13,7 +13,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 
-from databricks_responses_mcp.prompts.catalogue import PROMPTS, written_prompt
+from databricks_responses_mcp.prompts.catalogue import PROMPTS, get_prompt
 from databricks_responses_mcp.tools.definitions import NAMES, read_definition
 from harness import Connect, Host
 
@@ -60,7 +60,7 @@ def reviewed(file: str, current: str) -> str:
 
 
 def written(name: str, arguments: dict[str, str]) -> str:
-    content = written_prompt(name, arguments).messages[0].content
+    content = get_prompt(name, arguments).messages[0].content
     assert content.type == "text"
     return content.text
 
@@ -157,7 +157,7 @@ def test_a_prompt_has_the_name_of_its_file_a_description_and_works_without_argum
     assert prompt.arguments
     for argument in prompt.arguments:
         assert "Default: " in argument.description
-    assert all(argument.required is False for argument in prompt.listed().arguments or ())
+    assert all(argument.required is False for argument in prompt.as_mcp_prompt().arguments or ())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import PromptReference
 
-from databricks_responses_mcp.prompts.catalogue import PROMPTS, written_prompt
+from databricks_responses_mcp.prompts.catalogue import PROMPTS, get_prompt
 from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import COMMAND, environment
@@ -27,6 +27,6 @@ async def test_a_host_of_either_era_lists_completes_and_gets_prompts(
             listed = await client.list_prompts()
             got = await client.get_prompt("second_opinion", arguments)
             found = await client.complete(PromptReference(name="second_opinion"), {"name": "model", "value": "5-5"})
-    assert listed.prompts == [prompt.listed() for prompt in PROMPTS.values()]
-    assert got.messages == written_prompt("second_opinion", arguments).messages
+    assert listed.prompts == [prompt.as_mcp_prompt() for prompt in PROMPTS.values()]
+    assert got.messages == get_prompt("second_opinion", arguments).messages
     assert found.completion.values == ["databricks-gpt-5-5", "databricks-gpt-5-5-pro"]

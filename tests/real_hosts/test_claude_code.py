@@ -9,7 +9,7 @@ import pytest
 from inline_snapshot import snapshot
 from mcp.types import TextContent
 
-from databricks_responses_mcp.prompts.catalogue import PROMPTS, written_prompt
+from databricks_responses_mcp.prompts.catalogue import PROMPTS, get_prompt
 from databricks_responses_mcp.server import INSTRUCTIONS
 from databricks_responses_mcp.tools.definitions import published_tools
 from databricks_workspace_emulator.server import RunningEmulator
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 ASK = f"{PREFIX}ask_databricks_model"
 DRAW = f"{PREFIX}generate_image"
 WORKSPACE = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "RESPONSES_MCP_IMAGE_DIR")
-MOST_CHARACTERS = 50_000
+MAX_CHARACTERS = 50_000
 """Of a result; a longer one is put into a file, and the model gets its first 2 kB."""
 
 
@@ -242,7 +242,7 @@ async def test_claude_code_hands_its_model_the_whole_of_what_was_cut_to_fit(clau
     long = ToolCall(ASK, {"prompt": "[[words 50000]]", "max_output_tokens": 1_000_000})
     [result] = await claude.converse(long)
     assert "<persisted-output>" not in result["content"]
-    assert MOST_CHARACTERS * 0.8 < len(result["content"]) <= MOST_CHARACTERS
+    assert MAX_CHARACTERS * 0.8 < len(result["content"]) <= MAX_CHARACTERS
     facts = json.loads(result["content"])
     assert facts["text"].startswith("word1 word2 ")
     assert "The whole is the resource answer://1;" in facts["notes"][0]
@@ -316,7 +316,7 @@ async def test_claude_code_makes_a_command_of_each_prompt(claude: ClaudeCode) ->
     await claude.add()
     command = f"/{PREFIX}second_opinion"
     await claude.converse(ToolCall(ASK, {"prompt": "Hello."}), prompt=f"{command} Why?")
-    [message] = written_prompt("second_opinion", {"question": "Why?"}).messages
+    [message] = get_prompt("second_opinion", {"question": "Why?"}).messages
     assert isinstance(message.content, TextContent)
     assert message.content.text in texts(claude.model.requests[0])
     async with claude.session() as session:

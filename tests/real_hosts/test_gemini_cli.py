@@ -11,7 +11,7 @@ from inline_snapshot import snapshot
 from mcp.types import TextContent
 
 from databricks_responses_mcp.hosts.server_info import SERVER
-from databricks_responses_mcp.prompts.catalogue import written_prompt
+from databricks_responses_mcp.prompts.catalogue import get_prompt
 from databricks_responses_mcp.server import INSTRUCTIONS
 from databricks_responses_mcp.tools.definitions import published_tools
 from databricks_workspace_emulator.server import RunningEmulator
@@ -30,7 +30,7 @@ DRAW = f"{PREFIX}generate_image"
 WORKSPACE = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "RESPONSES_MCP_IMAGE_DIR")
 LIMIT_MS = 8000
 """For a call, where it is to run out; the start of the server has no longer."""
-MOST_CHARACTERS = 40_000
+MAX_CHARACTERS = 40_000
 """Of a tool's output; of a longer one Gemini CLI drops the middle (its setting ``truncateToolOutputThreshold``)."""
 
 
@@ -280,7 +280,7 @@ async def test_gemini_hands_its_model_whole_what_was_cut_to_its_characters(gemin
     await gemini.add()
     [[part]] = await gemini.converse(ToolCall(ASK, {"prompt": "[[words 50000]]", "max_output_tokens": 1_000_000}))
     output = part["functionResponse"]["response"]["output"]
-    assert len(output) <= MOST_CHARACTERS
+    assert len(output) <= MAX_CHARACTERS
     assert output.startswith("<untrusted_context>\nword1 word2 ")
     rest = (
         r"\[The text is 488893 characters; the first (\d+) are here\. The whole is the resource answer://1; "
@@ -294,7 +294,7 @@ async def test_gemini_makes_a_command_of_each_prompt(gemini: GeminiCli) -> None:
     await gemini.converse(
         ToolCall(ASK, {"prompt": "Hello."}), prompt='/second_opinion --question="Is it safe, really?"'
     )
-    [message] = written_prompt("second_opinion", {"question": "Is it safe, really?"}).messages
+    [message] = get_prompt("second_opinion", {"question": "Is it safe, really?"}).messages
     assert isinstance(message.content, TextContent)
     # It writes the prompt as a JSON string.
     assert json.loads(gemini.model.requests[0]["contents"][0]["parts"][-1]["text"]) == message.content.text

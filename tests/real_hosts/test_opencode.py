@@ -11,7 +11,7 @@ from inline_snapshot import snapshot
 from mcp.types import TextContent
 
 from databricks_responses_mcp.hosts.server_info import SERVER
-from databricks_responses_mcp.prompts.catalogue import written_prompt
+from databricks_responses_mcp.prompts.catalogue import get_prompt
 from databricks_responses_mcp.server import INSTRUCTIONS
 from databricks_responses_mcp.tools.definitions import published_tools
 from databricks_workspace_emulator.engines.base import TextRequest
@@ -32,7 +32,7 @@ READ = "read_mcp_resource"
 WORKSPACE = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "RESPONSES_MCP_IMAGE_DIR")
 LIMIT_MS = 8000
 """For a call, where it is to run out; the start of the server has no longer."""
-MOST_BYTES = 50 * 1024
+MAX_BYTES = 50 * 1024
 """Of a tool's output; of a longer one opencode keeps the beginning."""
 
 
@@ -270,7 +270,7 @@ async def test_opencode_hands_its_model_whole_what_was_cut_to_its_bytes(opencode
         ToolCall(ASK, {"prompt": "[[words 50000]]", "max_output_tokens": 1_000_000}),
         ToolCall(READ, {"server": SERVER.key, "uri": "answer://1"}),
     )
-    assert len(told["content"].encode()) <= MOST_BYTES
+    assert len(told["content"].encode()) <= MAX_BYTES
     assert told["content"].startswith("word1 word2 ")
     note = (
         r"\[The text is 488893 characters; the first (\d+) are here\. The whole is the resource answer://1; "
@@ -296,7 +296,7 @@ async def test_opencode_makes_a_command_of_each_prompt(opencode: Opencode) -> No
     command = ("--command", f"{SERVER.key}:second_opinion", "Is it safe?")
     await opencode.converse(ToolCall(ASK, {"prompt": "Hello."}), prompt=command)
     # It asks for the prompt with placeholders, and puts the words of the command in their place.
-    [message] = written_prompt("second_opinion", {"question": "$1", "model": "$2"}).messages
+    [message] = get_prompt("second_opinion", {"question": "$1", "model": "$2"}).messages
     assert isinstance(message.content, TextContent)
     written = message.content.text.replace("$1", "Is it safe?").replace("$2", "")
     assert opencode.model.requests[0]["messages"][1]["content"] == written

@@ -11,7 +11,7 @@ from databricks_responses_mcp.schemas.bounds import (
     MAX_EXPANDED,
     MAX_LIST,
     MAX_REFERENCES,
-    bounds_problem,
+    find_exceeded_limit,
 )
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
@@ -58,7 +58,7 @@ GOOD: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_a_usual_schema_is_within_the_limits(kind: str) -> None:
-    assert bounds_problem(GOOD[kind]) is None
+    assert find_exceeded_limit(GOOD[kind]) is None
 
 
 CIRCLE = {
@@ -81,11 +81,11 @@ BAD: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("kind", BAD)
 def test_a_schema_that_is_too_much_is_refused_with_what_is_too_much(kind: str) -> None:
     schema, problem = BAD[kind]
-    assert problem in (bounds_problem(schema) or "")
+    assert problem in (find_exceeded_limit(schema) or "")
 
 
 def test_a_long_chain_of_references_is_followed_or_refused_but_ends() -> None:
-    assert bounds_problem(chain(MAX_REFERENCES - 1)) in (None, "has too long a chain of references")
+    assert find_exceeded_limit(chain(MAX_REFERENCES - 1)) in (None, "has too long a chain of references")
 
 
 @pytest.mark.parametrize("kind", ["doubling 26 times", "too deep", "too large", "a list too long", "itself"])

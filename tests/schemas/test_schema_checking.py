@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.schemas.checking import check_schema, check_values
-from databricks_responses_mcp.schemas.verdict import Checked, Verdict
+from databricks_responses_mcp.schemas.validation import check_schema, check_values
+from databricks_responses_mcp.schemas.validation_result import SchemaCheck, Verdict
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 from harness.raw_server import answer, raw_server
@@ -21,19 +21,19 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required"
 UNIQUE = {"type": "array", "items": {"type": "object"}, "uniqueItems": True}
 MANY = [{"number": number} for number in range(12_000)]
 PATTERNS = {"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}
-LIMIT = Checked(Verdict.LIMIT, "checking with it takes more than 5 s")
+LIMIT = SchemaCheck(Verdict.LIMIT_EXCEEDED, "checking with it takes more than 5 s")
 
 
 async def test_values_are_checked_and_the_first_match_is_returned() -> None:
-    assert await check_schema(SCHEMA) == Checked(Verdict.FITS)
-    assert await check_schema({"type": "nothing"}) == Checked(
-        Verdict.NO_SCHEMA, "$.type: 'nothing' is not valid under any of the given schemas"
+    assert await check_schema(SCHEMA) == SchemaCheck(Verdict.MATCH)
+    assert await check_schema({"type": "nothing"}) == SchemaCheck(
+        Verdict.INVALID_SCHEMA, "$.type: 'nothing' is not valid under any of the given schemas"
     )
-    assert await check_values(SCHEMA, ["x", {"n": 1}, {"n": 2}]) == Checked(Verdict.FITS, number=1)
-    assert await check_values(SCHEMA, [{"n": "\ud83d"}, 5]) == Checked(
-        Verdict.MISFIT, "$.n: '\\ud83d' is not of type 'integer'"
+    assert await check_values(SCHEMA, ["x", {"n": 1}, {"n": 2}]) == SchemaCheck(Verdict.MATCH, number=1)
+    assert await check_values(SCHEMA, [{"n": "\ud83d"}, 5]) == SchemaCheck(
+        Verdict.NO_MATCH, "$.n: '\\ud83d' is not of type 'integer'"
     )
-    assert await check_values({"$ref": "#/$defs/missing"}, [1]) == Checked(
+    assert await check_values({"$ref": "#/$defs/missing"}, [1]) == SchemaCheck(
         Verdict.UNUSABLE, "it refers to '/$defs/missing', which is not there"
     )
     assert (await check_values({"$ref": "#"}, [1])).verdict is Verdict.UNUSABLE
@@ -43,7 +43,7 @@ async def test_values_are_checked_and_the_first_match_is_returned() -> None:
 async def test_the_working_directory_is_not_imported_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "jsonschema.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    assert (await check_values(SCHEMA, [{"n": 1}])).verdict is Verdict.FITS
+    assert (await check_values(SCHEMA, [{"n": 1}])).verdict is Verdict.MATCH
     assert not (tmp_path / "ran").exists()
 
 
@@ -73,7 +73,7 @@ async def test_a_cancelled_check_leaves_no_process() -> None:
         await check_values(UNIQUE, [MANY], limiter)
     assert scope.cancelled_caught
     assert limiter.borrowed_tokens == 0
-    assert await check_values(SCHEMA, [{"n": 1}], limiter) == Checked(Verdict.FITS)
+    assert await check_values(SCHEMA, [{"n": 1}], limiter) == SchemaCheck(Verdict.MATCH)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.types import ElicitResult, ErrorData, InputRequiredResult
 
-from databricks_responses_mcp.calls.approvals import MOST_ROUNDS
+from databricks_responses_mcp.calls.approvals import MAX_ROUNDS
 from databricks_responses_mcp.server import build_server
 from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_workspace_emulator import tool_selection
@@ -434,9 +434,9 @@ async def test_a_model_that_asks_without_end_is_stopped(hosts: Connected, emulat
             _ask_forever(patch)
             _, facts, failed = await host.call(ASK, prompt="Search.", mcp_servers=["tickets"])
     assert not failed
-    assert len(user.asked) == MOST_ROUNDS
-    assert len(requests(emulator)) == MOST_ROUNDS + 1
-    assert f"The user was asked {MOST_ROUNDS} times in this call" in facts["notes"][-1]
+    assert len(user.asked) == MAX_ROUNDS
+    assert len(requests(emulator)) == MAX_ROUNDS + 1
+    assert f"The user was asked {MAX_ROUNDS} times in this call" in facts["notes"][-1]
     assert len(facts["pending_calls"]) == 1
 
 

@@ -422,7 +422,7 @@ def test_each_host_is_answered_a_little_before_it_gives_up(client: str, has_prog
 async def test_a_finished_call_is_not_held_in_memory_for_ever(
     connect: Connect, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "_MOST_WHOLE", 2)
+    monkeypatch.setattr(jobs, "_MAX_WHOLE", 2)
     kept: list[str] = []
     asked: list[str] = []
     stored_job = job_results.stored_job

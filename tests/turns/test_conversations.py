@@ -417,13 +417,13 @@ async def test_a_turn_that_was_kept_though_it_seemed_not_to_be_is_kept_once(
 async def test_what_is_in_memory_stays_small(
     bridge: Bridge, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversations, "_MOST_CHARACTERS", 100_000)
+    monkeypatch.setattr(conversations, "_MAX_CHARACTERS", 100_000)
     ids = [str((await say(bridge, f"{number} " + "x" * 20_000)).conversation_id) for number in range(5)]
     held = [conversation_id for conversation_id in ids if bridge.conversations.in_memory(conversation_id)]
     assert held == ids[-2:]
     await say(bridge, "On", ids[0])
     assert said_by_user(sent(emulator))[0].startswith("0 x")
-    monkeypatch.setattr(conversations, "_MOST_IN_MEMORY", 1)
+    monkeypatch.setattr(conversations, "_MAX_IN_MEMORY", 1)
     await say(bridge, "On", ids[1])
     assert [known for known in ids if bridge.conversations.in_memory(known)] == [ids[1]]
 

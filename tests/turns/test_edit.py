@@ -10,7 +10,7 @@ from inline_snapshot import snapshot
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
-from databricks_responses_mcp.turns.edit import MOST_STEPS, Edit, Edited, edit, shown_files
+from databricks_responses_mcp.turns.edit import MAX_STEPS, Edit, Edited, edit, shown_files
 from databricks_responses_mcp.turns.progress import Reporter
 from harness.deadlines import DEADLINE_SECONDS
 from harness.raw_server import RawServer, answer, raw_server
@@ -169,11 +169,11 @@ async def test_a_model_that_never_calls_has_proposed_no_change() -> None:
 async def test_a_model_that_never_ends_is_stopped_with_what_it_did() -> None:
     async with raw_server(response(call(9, "update_file", "a.txt", "@@\n one\n+more\n"))) as (server, bridge):
         edited = await run(server, bridge)
-    assert len(sent(server)) == MOST_STEPS
+    assert len(sent(server)) == MAX_STEPS
     facts = edited.structured()
     assert (facts["status"], facts["incomplete_reason"], len(facts["operations"])) == ("incomplete", "max_steps", 8)
-    assert facts["diff"].count("+more") == MOST_STEPS
-    assert facts["usage"]["input_tokens"] == 10 * MOST_STEPS
+    assert facts["diff"].count("+more") == MAX_STEPS
+    assert facts["usage"]["input_tokens"] == 10 * MAX_STEPS
     assert "conversation_id" not in facts
     assert not edited.is_whole
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from databricks_responses_mcp.hosts.server_info import SERVER, Variable
 from databricks_responses_mcp.prompts.catalogue import PROMPTS
-from databricks_responses_mcp.prompts.definition import Definition, Given
+from databricks_responses_mcp.prompts.definition import ArgumentValues, Definition
 from databricks_responses_mcp.tools.definitions import published_tools
 from generating.icon import SIZE, icon_png
 from generating.rendering import ISSUES, as_json, as_text, form_values
@@ -74,7 +74,7 @@ def _manifest() -> dict[str, Any]:
 
 def _prompt(prompt: Definition) -> dict[str, Any]:
     names = [argument.name for argument in prompt.arguments]
-    text = prompt.write(Given({name: f"${{arguments.{name}}}" for name in names}))
+    text = prompt.write(ArgumentValues({name: f"${{arguments.{name}}}" for name in names}))
     return {"name": prompt.name, "description": prompt.description, "arguments": names, "text": text}
 
 

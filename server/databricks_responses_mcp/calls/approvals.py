@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.calls.generated_images import GeneratedImages
     from databricks_responses_mcp.calls.tool_call import ToolCall
 
-MOST_ROUNDS = 8
+MAX_ROUNDS = 8
 """How often one call asks; the SDK's own clients end a call after ten."""
 
-_MOST_UNANSWERED = 100
-_ARGUMENT_CHARACTERS = 1000
+_MAX_UNANSWERED = 100
+_MAX_ARGUMENT_CHARACTERS = 1000
 
 Result = CallToolResult | InputRequiredResult
 
@@ -73,7 +73,7 @@ class Consent:
 
 
 class UnansweredCalls:
-    """The outcome and the images of calls whose host asks its user, by conversation; the newest `_MOST_UNANSWERED`."""
+    """The outcome and the images of calls whose host asks its user, by conversation; the newest `_MAX_UNANSWERED`."""
 
     def __init__(self) -> None:
         self._calls: OrderedDict[str, tuple[Outcome, GeneratedImages | None]] = OrderedDict()
@@ -82,7 +82,7 @@ class UnansweredCalls:
         """Remember a call until its host calls again."""
         assert outcome.conversation_id is not None
         self._calls[outcome.conversation_id] = (outcome, images)
-        while len(self._calls) > _MOST_UNANSWERED:
+        while len(self._calls) > _MAX_UNANSWERED:
             self._calls.popitem(last=False)
 
     def take(self, conversation_id: str) -> "tuple[Outcome, GeneratedImages | None] | None":
@@ -111,7 +111,7 @@ async def ask_for_approvals(call: "ToolCall", context: CallContext, outcome: Out
     while (requests := outcome.approval_requests) and not call.is_handed_over:
         if why := why_not_asked(call):
             return call.result(_unasked(call, outcome, why).as_dict())
-        if rounds == MOST_ROUNDS:
+        if rounds == MAX_ROUNDS:
             return _nothing_approved(call, outcome, f"The user was asked {rounds} times in this call")
         rounds += 1
         record = call.result(outcome.as_dict()).record
@@ -322,7 +322,7 @@ def _nobody_to_ask(why: str, conversation_id: str) -> BridgeError:
 
 def _shown(text: str) -> str:
     """Return a model's text as a person may be shown it: nothing invisible, and not without end."""
-    shown = visible(text[:_ARGUMENT_CHARACTERS])
-    if len(text) <= _ARGUMENT_CHARACTERS and len(shown) <= _ARGUMENT_CHARACTERS:
+    shown = visible(text[:_MAX_ARGUMENT_CHARACTERS])
+    if len(text) <= _MAX_ARGUMENT_CHARACTERS and len(shown) <= _MAX_ARGUMENT_CHARACTERS:
         return shown
-    return f"{shown[:_ARGUMENT_CHARACTERS]}… ({len(text)} characters in all)"
+    return f"{shown[:_MAX_ARGUMENT_CHARACTERS]}… ({len(text)} characters in all)"

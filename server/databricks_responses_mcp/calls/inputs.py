@@ -12,9 +12,9 @@ from databricks_responses_mcp.media.text_files import TextFile, render_files
 from databricks_responses_mcp.responses.request import FileInput
 
 # Model serving takes 32 MiB in one request, and base64 makes four bytes of three.
-_MOST_TEXT_BYTES = 16_000_000
-_MOST_IMAGE_BYTES = 24_000_000
-_MOST_DOCUMENT_BYTES = 24_000_000
+_MAX_TEXT_BYTES = 16_000_000
+_MAX_IMAGE_BYTES = 24_000_000
+_MAX_DOCUMENT_BYTES = 24_000_000
 
 
 async def allowed_paths(app: App) -> AllowedPaths:
@@ -38,8 +38,8 @@ async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> tupl
     read = await read_files(
         files,
         FileLimits(text=settings.max_file_bytes, attachment=settings.max_document_bytes),
-        max_text_bytes=_MOST_TEXT_BYTES,
-        max_attachment_bytes=_MOST_DOCUMENT_BYTES,
+        max_text_bytes=_MAX_TEXT_BYTES,
+        max_attachment_bytes=_MAX_DOCUMENT_BYTES,
         allow_private=settings.allow_private_urls,
         allowed=await allowed_paths(app),
     )
@@ -61,7 +61,7 @@ async def image_urls(app: App, images: Sequence[str]) -> list[str]:
     loaded = await load_images(
         images,
         max_bytes=settings.max_image_bytes,
-        max_total_bytes=_MOST_IMAGE_BYTES,
+        max_total_bytes=_MAX_IMAGE_BYTES,
         allow_private=settings.allow_private_urls,
         # Generated images may be edited further.
         allowed=(await allowed_paths(app)).also(settings.image_dir),

@@ -17,7 +17,7 @@ import anyio
 import anyio.abc
 
 from databricks_responses_mcp.calls.advice import mcp_words
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, convert_exceptions
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns.partial_response import PartialResponse
@@ -31,8 +31,8 @@ BEAT_SECONDS = 3.0
 STALE_SECONDS = 30.0
 """A job that was not marked as alive for this long was interrupted."""
 
-_MOST_REMEMBERED = 100
-_MOST_WHOLE = 8
+_MAX_REMEMBERED = 100
+_MAX_WHOLE = 8
 """Of the ended jobs that the store has too."""
 
 _UNKEPT = "This call could not be kept"
@@ -176,7 +176,7 @@ class Jobs:
         ending: Ending = "interrupted"
         try:
             # Whatever a call raises is caught here, so that what it received is not lost and the server goes on.
-            with job.scope, coding(job.tool):
+            with job.scope, convert_exceptions(job.tool):
                 yield
             ending = "cancelled" if job.scope.cancelled_caught else "completed"
         except BridgeError as error:
@@ -239,8 +239,8 @@ class Jobs:
     def _forget_some(self) -> None:
         """Forget ended jobs, the oldest first: all but a few that the store has, of the others what is too much."""
         ended = [job for job in self._jobs.values() if job.done.is_set()]
-        stored = [job for job in ended if job.is_stored][:-_MOST_WHOLE]
-        unstored = [job for job in ended if not job.is_stored][:-_MOST_REMEMBERED]
+        stored = [job for job in ended if job.is_stored][:-_MAX_WHOLE]
+        unstored = [job for job in ended if not job.is_stored][:-_MAX_REMEMBERED]
         for job in (*stored, *unstored):
             del self._jobs[job.job_id]
 

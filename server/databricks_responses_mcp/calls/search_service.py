@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextContent
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, coded, quoted
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, as_bridge_error, quoted
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.search import SEARCH_SERVICE
 from databricks_responses_mcp.workspace.managed_mcp import managed_path
@@ -154,7 +154,7 @@ def _failure(raised: Exception) -> BridgeError:
     while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
         cause = cause.exceptions[0]
     if isinstance(cause, BridgeError):
-        return coded(raised, SEARCH_SERVICE)
+        return as_bridge_error(raised, SEARCH_SERVICE)
     return BridgeError(
         ErrorCode.UPSTREAM_ERROR,
         f"The MCP service {SEARCH_SERVICE} could not be used ({type(cause).__name__}).",

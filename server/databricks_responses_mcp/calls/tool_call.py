@@ -32,7 +32,7 @@ from databricks_responses_mcp.calls.results import (
 from databricks_responses_mcp.calls.running_task import task_of
 from databricks_responses_mcp.calls.state import AppSource, app_of, host_of, reporter_of
 from databricks_responses_mcp.calls.tasks import LONG_RUNNING
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, convert_exceptions
 from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.deadline import Deadline
@@ -40,7 +40,7 @@ from databricks_responses_mcp.turns.partial_response import PartialResponse
 
 Result = CallToolResult | InputRequiredResult
 
-_LONGEST_WAIT_SECONDS = 1800.0
+_MAX_WAIT_SECONDS = 1800.0
 
 
 class ToolCall:
@@ -234,7 +234,7 @@ class ToolCall:
             BridgeError: for every exception but `MCPError`.
         """
         try:
-            with coding(self.tool, passing=(MCPError,)):
+            with convert_exceptions(self.tool, passing=(MCPError,)):
                 yield
         except BridgeError as error:
             failure = self.job.attach(error)
@@ -284,5 +284,5 @@ class ToolCall:
 def patience_with(host: HostLimits, *, has_progress: bool) -> float:
     """Return the seconds after which a call of that host is handed over: a little less than the host waits."""
     if host.call_seconds is None or (host.progress_extends and has_progress):
-        return _LONGEST_WAIT_SECONDS
+        return _MAX_WAIT_SECONDS
     return host.call_seconds - min(max(host.call_seconds * 0.07, 10.0), 30.0)

@@ -52,7 +52,7 @@ PROMPT is the argument, followed by what is piped in. With `-`, only what is pip
 Ctrl-C ends the answer early and keeps what has arrived; --continue continues from there.
 """
 
-_LAST_WORDS_SECONDS = 2.0
+_FINAL_OUTPUT_SECONDS = 2.0
 """How long after Ctrl-C the reader of stdout has to take the rest."""
 
 
@@ -291,7 +291,7 @@ async def _answer(
             structured = failure.partial
         if not as_json:
             # After Ctrl-C nobody may be there any more who reads.
-            with anyio.move_on_after(_LAST_WORDS_SECONDS if stop.is_set() else None) as scope:
+            with anyio.move_on_after(_FINAL_OUTPUT_SECONDS if stop.is_set() else None) as scope:
                 same = await printer.finish(str(structured.get("text", "")))
             if scope.cancelled_caught:
                 raise StoppedError

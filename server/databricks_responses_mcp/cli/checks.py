@@ -30,7 +30,7 @@ from databricks_responses_mcp.workspace.profiles import host_of_profile
 from databricks_responses_mcp.workspace.redaction import redact
 from databricks_responses_mcp.workspace.settings import Settings, settings_help
 
-_MOST_SECONDS = 120.0
+_MAX_SECONDS = 120.0
 _SMALLEST_ANSWER = 16
 """Tokens. The Responses API refuses fewer."""
 
@@ -271,7 +271,7 @@ class Examination:
         outcome = await send_metered(
             bridge,
             build_request(self._model, items, {"max_output_tokens": _SMALLEST_ANSWER}),
-            CallContext.start(bridge.settings, "doctor", seconds=min(bridge.settings.timeout_seconds, _MOST_SECONDS)),
+            CallContext.start(bridge.settings, "doctor", seconds=min(bridge.settings.timeout_seconds, _MAX_SECONDS)),
         )
         spent = (outcome.usage or {}).get("output_tokens")
         cost = f", {spent} tokens out" if spent is not None else ""

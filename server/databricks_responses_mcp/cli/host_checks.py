@@ -33,14 +33,14 @@ from databricks_responses_mcp.hosts.start_errors import last_start_error
 from databricks_responses_mcp.workspace.profiles import read_profile
 
 _START_SECONDS = 20.0
-_MOST_OUTPUT = 100_000
+_MAX_OUTPUT = 100_000
 """Bytes."""
 
 _FROM_DESKTOP = ", where a program of the desktop does not find it"
 _SYSTEM = ("HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH")
 _WORKSPACE_OPTIONS = frozenset({"--embedded", "--host", "--profile"})
 _WORKSPACE_VARIABLES = frozenset({"DATABRICKS_HOST", "DATABRICKS_CONFIG_PROFILE"})
-_LONGEST_REASON = 200
+_MAX_REASON_CHARACTERS = 200
 _VERSION = re.compile(r"version (\S+)")
 
 
@@ -126,7 +126,7 @@ async def _examine(host: Host, places: list[Place], machine: Machine, project: P
         hints += [hint] if hint else []
     for name in dict.fromkeys(place.server.name for place in places):
         said = await anyio.to_thread.run_sync(partial(last_start_error, host.key, machine, name, project))
-        details += [f"its log says of the last start: {said[:_LONGEST_REASON]}"] if said else []
+        details += [f"its log says of the last start: {said[:_MAX_REASON_CHARACTERS]}"] if said else []
     return Finding(
         f"in {host.title}",
         "failed" if failure is not None else "ok",
@@ -248,7 +248,7 @@ async def _version(program: Path, arguments: tuple[str, ...]) -> str:
     said = output.decode("utf-8", "replace").strip()
     told = _VERSION.search(said)
     if code != 0 or told is None:
-        last = said.splitlines()[-1][:_LONGEST_REASON].rstrip(".") if said else "it said nothing"
+        last = said.splitlines()[-1][:_MAX_REASON_CHARACTERS].rstrip(".") if said else "it said nothing"
         how = f"failed with exit code {code}" if code else "told no version"
         raise _cannot_start(f"`{words}` {how}: {last}")
     return told[1]
@@ -263,7 +263,7 @@ async def _run(words: list[str], environ: Mapping[str, str]) -> tuple[int, bytes
         assert process.stdout is not None
         async for chunk in process.stdout:
             output += chunk
-            if len(output) > _MOST_OUTPUT:
+            if len(output) > _MAX_OUTPUT:
                 process.kill()
                 break
         return await process.wait(), output

@@ -17,7 +17,7 @@ from databricks_responses_mcp.workspace.settings import PREFIX, SettingDoc, sett
 NAMED_TOOLS = ("web_search", "image_generation", "apply_patch", "shell")
 """The tools of the Responses API that need no definition."""
 
-_MOST_JSON_BYTES = 4_000_000
+_MAX_JSON_BYTES = 4_000_000
 """The largest file of JSON that an option names."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -219,9 +219,9 @@ def json_or_file(value: str) -> Any:
         where = value
         try:
             with Path(value).expanduser().open("rb") as file:
-                data = file.read(_MOST_JSON_BYTES + 1)
-            if len(data) > _MOST_JSON_BYTES:
-                raise click.BadParameter(f"{value} is larger than {_MOST_JSON_BYTES // 1_000_000} MB.")
+                data = file.read(_MAX_JSON_BYTES + 1)
+            if len(data) > _MAX_JSON_BYTES:
+                raise click.BadParameter(f"{value} is larger than {_MAX_JSON_BYTES // 1_000_000} MB.")
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise click.BadParameter(f"{value} is not text in UTF-8.") from error

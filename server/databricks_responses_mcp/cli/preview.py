@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 Protocol = Literal["kitty", "iterm", "blocks"]
 
-_MOST_COLUMNS = 64
-_MOST_ROWS = 24
-_MOST_PIXELS = (1024, 1024)
+_MAX_COLUMNS = 64
+_MAX_ROWS = 24
+_MAX_PIXELS = (1024, 1024)
 _KITTY_CHUNK = 4096
 _OPAQUE = 128
 
@@ -34,7 +34,7 @@ def show(path: Path) -> str:
     from PIL import Image
 
     terminal = shutil.get_terminal_size()
-    area = (min(terminal.columns - 1, _MOST_COLUMNS), min(terminal.lines - 3, _MOST_ROWS))
+    area = (min(terminal.columns - 1, _MAX_COLUMNS), min(terminal.lines - 3, _MAX_ROWS))
     try:
         with Image.open(path) as picture:
             shown = render(picture, protocol, area)
@@ -106,7 +106,7 @@ def _cells(size: tuple[int, int], area: tuple[int, int]) -> tuple[int, int]:
 
 def _png(picture: "Image") -> bytes:
     small = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    small.thumbnail(_MOST_PIXELS)
+    small.thumbnail(_MAX_PIXELS)
     buffer = io.BytesIO()
     small.save(buffer, "PNG")
     return buffer.getvalue()

@@ -10,7 +10,7 @@ from databricks_responses_mcp.cli.printing import note
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.file_kinds import kind_of
 
-_MOST_BYTES = 32 * 1024 * 1024
+_MAX_BYTES = 32 * 1024 * 1024
 _PATIENCE_SECONDS = 3.0
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -44,15 +44,15 @@ def _read(source: BinaryIO, *, waits: bool) -> bytes:
     if waits:
         hint.start()
     try:
-        data = source.read(_MOST_BYTES + 1)
+        data = source.read(_MAX_BYTES + 1)
     except OSError:
         return b""  # no stdin that could be read: a closed descriptor, a directory
     finally:
         hint.cancel()
-    if len(data) > _MOST_BYTES:
+    if len(data) > _MAX_BYTES:
         raise BridgeError(
             ErrorCode.TOO_LARGE,
-            f"More than {_MOST_BYTES // 1024 // 1024} MB were piped in; the workspace takes no more in one request.",
+            f"More than {_MAX_BYTES // 1024 // 1024} MB were piped in; the workspace takes no more in one request.",
             "Pipe in the part that matters.",
         )
     return data

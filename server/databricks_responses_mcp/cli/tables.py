@@ -14,7 +14,7 @@ _LEAST_PROSE = 16
 """Before prose becomes narrower, other columns are left out."""
 
 _LEAST_BAR = 4
-LONGEST_BAR = 20
+MAX_BAR_WIDTH = 20
 """Characters."""
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -96,7 +96,7 @@ def write_table(
         )
     bars = shares if space >= _LEAST_BAR else ()
     if bars:
-        table.add_column("", width=min(space, LONGEST_BAR), no_wrap=True)
+        table.add_column("", width=min(space, MAX_BAR_WIDTH), no_wrap=True)
     for number, row in enumerate(clean):
         last = bool(total) and number == len(rows)
         texts = [
@@ -104,7 +104,7 @@ def write_table(
             for index in shown
         ]
         if bars and not last:
-            texts.append(Text(bar(bars[number], min(space, LONGEST_BAR)), "cyan"))
+            texts.append(Text(bar(bars[number], min(space, MAX_BAR_WIDTH)), "cyan"))
         table.add_row(*texts)
     # Wider than the terminal if need be: it goes on in the next line, and every id and name is whole. (Without a height
     # rich takes a terminal that says it is dumb for 80 columns wide.)

@@ -12,20 +12,20 @@ from databricks_responses_mcp.cli.options import SessionOptions, json_option, st
 from databricks_responses_mcp.cli.printing import note, write_json
 from databricks_responses_mcp.cli.running import run_async
 from databricks_responses_mcp.cli.session import open_session, settings_for_terminal
-from databricks_responses_mcp.cli.tables import LONGEST_BAR, Column, bar, on_terminal, write_table
+from databricks_responses_mcp.cli.tables import MAX_BAR_WIDTH, Column, bar, on_terminal, write_table
 from databricks_responses_mcp.store.records import Grouping, UsageTotal
 
 if TYPE_CHECKING:
     from databricks_responses_mcp.workspace.settings import Settings
 
 _DEFAULT_DAYS = 30
-_MOST_DAYS = 400
+_MAX_DAYS = 400
 _NUMBERS = ("requests", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
 _HELP = f"""\
 Show the tokens used by the servers and commands on this machine, or by all that share the store.
 
 Cached tokens are part of the input; reasoning tokens are part of the output. Days are in UTC. The numbers are kept for
-{_MOST_DAYS} days, also when their conversations are deleted.
+{_MAX_DAYS} days, also when their conversations are deleted.
 """
 
 
@@ -38,10 +38,10 @@ Cached tokens are part of the input; reasoning tokens are part of the output. Da
 )
 @click.option(
     "--days",
-    type=click.IntRange(1, _MOST_DAYS),
+    type=click.IntRange(1, _MAX_DAYS),
     default=_DEFAULT_DAYS,
     metavar="N",
-    help=f"The last N days, today included, up to {_MOST_DAYS}. Default: {_DEFAULT_DAYS}.",
+    help=f"The last N days, today included, up to {_MAX_DAYS}. Default: {_DEFAULT_DAYS}.",
 )
 @json_option
 @store_options("daily_token_budget")
@@ -68,7 +68,9 @@ def command(session: SessionOptions, by: Grouping, days: int, as_json: bool) -> 
         note(f"Nothing was spent in the last {days} days." if days > 1 else "Nothing was spent today.")
     if budget is not None:
         left = _budget(budget, today)["left"]
-        shown = f" {bar(today / budget if budget else 1.0, LONGEST_BAR):░<{LONGEST_BAR}}" if sys.stderr.isatty() else ""
+        shown = (
+            f" {bar(today / budget if budget else 1.0, MAX_BAR_WIDTH):░<{MAX_BAR_WIDTH}}" if sys.stderr.isatty() else ""
+        )
         note(f"Today:{shown} {today:,} of {budget:,} tokens are spent, {left:,} are left until midnight UTC.")
 
 

@@ -6,7 +6,7 @@ from typing import TextIO
 
 _FALLBACK_COLUMNS = 80
 _LEAST_COLUMNS = 20
-_LONGEST_WORD = 4096
+_MAX_WORD = 4096
 _PARTS = re.compile(r"\n|[ \t]+|[^ \t\n]+")
 _FENCE = re.compile(r"(`{3,}|~{3,})")
 _BULLET = re.compile(r"[-*+]|\d{1,3}[.)]")
@@ -61,7 +61,7 @@ class Wrapper:
         """Take a piece of text; returns what can be written."""
         text = self._pending + text
         end = max(text.rfind(" "), text.rfind("\n"), text.rfind("\t")) + 1
-        if len(text) - end > _LONGEST_WORD:
+        if len(text) - end > _MAX_WORD:
             end = len(text)
         self._pending = text[end:]
         return "".join(self._placed(part) for part in _PARTS.findall(text[:end]))

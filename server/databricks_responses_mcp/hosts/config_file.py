@@ -24,7 +24,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-_LARGEST = 20_000_000
+_MAX_BYTES = 20_000_000
 _BACKUP = re.compile(r"\.(\d{8}T\d{6}Z)(?:-(\d{1,6}))?\.databricks-backup")
 _NO_BACKUP = ("", 0)
 _REPLACE_TRIES = 10
@@ -55,8 +55,8 @@ def read_config(path: Path, *, within: Path | None = None) -> str:
         raise _system_error("read", path, error) from None
     if data is None:
         raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"{path} is not a regular file.", "Move it away.")
-    if len(data) > _LARGEST:
-        raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"{path} is larger than {_LARGEST:,} bytes.", "Move it away.")
+    if len(data) > _MAX_BYTES:
+        raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"{path} is larger than {_MAX_BYTES:,} bytes.", "Move it away.")
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -23,7 +23,7 @@ _ASSIGNED = re.compile(
     r"^[ \t]*(?:(?:export[ \t]+)?([A-Za-z_]\w*)(?:=|[ \t]+DEFAULT=)|set[ \t]+-\w*x\w*[ \t]+([A-Za-z_]\w*))",
     re.MULTILINE,
 )
-_MOST_CHARACTERS = 200_000
+_MAX_CHARACTERS = 200_000
 
 
 def _beginning(file: Path) -> str:
@@ -31,7 +31,7 @@ def _beginning(file: Path) -> str:
         if not file.is_file():
             return ""
         with file.open(encoding="utf-8", errors="replace") as opened:
-            return opened.read(_MOST_CHARACTERS)
+            return opened.read(_MAX_CHARACTERS)
     except OSError:
         return ""
 

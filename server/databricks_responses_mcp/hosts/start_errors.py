@@ -11,7 +11,7 @@ from pathlib import Path
 
 from databricks_responses_mcp.hosts.machine import Machine
 
-_MOST_BYTES = 64_000
+_MAX_BYTES = 64_000
 # In Claude Desktop's lines an object with a stack trace follows the error's text.
 _DETAILS = re.compile(r"\s*\{.*$")
 _STDERR = "Server stderr:"
@@ -88,8 +88,8 @@ def _read(log: Path, *, tail: bool) -> str:
     with log.open("rb") as file:
         if tail:
             file.seek(0, 2)
-            file.seek(max(0, file.tell() - _MOST_BYTES))
-        return file.read(_MOST_BYTES).decode("utf-8", "replace")
+            file.seek(max(0, file.tell() - _MAX_BYTES))
+        return file.read(_MAX_BYTES).decode("utf-8", "replace")
 
 
 def _object(line: str) -> Mapping[str, object]:

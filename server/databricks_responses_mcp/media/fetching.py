@@ -27,7 +27,7 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 MAX_REDIRECTS = 3
 DEADLINE_SECONDS = 30.0
 _CONNECT_SECONDS = 8.0
-_MOST_ADDRESSES = 4
+_MAX_ADDRESSES = 4
 _ELSEWHERE = "Download it and give its path."
 
 _SPECIAL_V4 = tuple(
@@ -164,7 +164,7 @@ async def _checked_addresses(url: httpx.URL, asked: str, allow_private: bool, re
             f"{shown(asked)} leads to a private network address, which is not fetched.",
             f"{_ELSEWHERE} RESPONSES_MCP_ALLOW_PRIVATE_URLS allows such addresses.",
         )
-    return addresses[:_MOST_ADDRESSES]
+    return addresses[:_MAX_ADDRESSES]
 
 
 async def _get(url: httpx.URL, addresses: list[str], asked: str, max_bytes: int, accept: str) -> bytes | str:

@@ -30,7 +30,7 @@ from databricks_responses_mcp.media.several import Sum, read_all
 
 _ACCEPTED_NAMES = "PNG, JPEG, WEBP or a GIF that is not animated"
 _ACCEPT = "image/png,image/jpeg,image/webp,image/gif;q=0.9,*/*;q=0.1"
-_LONGEST_FILE_NAME = 255
+_MAX_FILE_NAME = 255
 # How PNG, JPEG, GIF and RIFF begin in base64.
 _BASE64_OF_IMAGE = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
 
@@ -137,7 +137,7 @@ def too_large(reference: str, size: int | None, max_bytes: int) -> BridgeError:
 
 def _is_bare_base64(reference: str) -> bool:
     """Whether a model handed over base64 without the head of a data URL."""
-    return len(reference) > _LONGEST_FILE_NAME and reference.startswith(_BASE64_OF_IMAGE)
+    return len(reference) > _MAX_FILE_NAME and reference.startswith(_BASE64_OF_IMAGE)
 
 
 def _from_file(reference: str, max_bytes: int, base: Path | None, allowed: AllowedPaths) -> InputImage:

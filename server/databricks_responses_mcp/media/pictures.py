@@ -21,7 +21,7 @@ from databricks_responses_mcp.visible import visible
 
 SLUG_LENGTH = 48
 _CHUNK = 1 << 20
-_MOST_NUMBERS = 10_000
+_MAX_NUMBERS = 10_000
 _WINDOWS_RESERVED = frozenset(
     {"con", "prn", "aux", "nul", "conin", "conout", *(f"{device}{n}" for device in ("com", "lpt") for n in range(10))}
 )
@@ -229,7 +229,7 @@ def _write(view: memoryview, folder: Folder, stem: str, suffix: str, digest: str
     except StopIteration as error:
         raise BridgeError(
             ErrorCode.INTERNAL,
-            f"{_MOST_NUMBERS} pictures already have the name {visible(stem)}{suffix}.",
+            f"{_MAX_NUMBERS} pictures already have the name {visible(stem)}{suffix}.",
             "Save it under another name.",
         ) from error
     finally:
@@ -238,7 +238,7 @@ def _write(view: memoryview, folder: Folder, stem: str, suffix: str, digest: str
 
 def _candidates(stem: str, suffix: str) -> Iterator[str]:
     yield f"{stem}{suffix}"
-    for number in range(2, _MOST_NUMBERS):
+    for number in range(2, _MAX_NUMBERS):
         yield f"{stem}-{number}{suffix}"
 
 

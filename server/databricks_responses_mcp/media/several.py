@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 MAX_REFERENCES = 1000
 """How many files or images one call may name."""
-_AT_ONCE = 4
+_MAX_CONCURRENT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ async def read_all(
     errors: dict[str, BridgeError] = {}
     totals = [0] * len(limits)
     exceeded: list[Sum[T]] = []
-    free = anyio.Semaphore(_AT_ONCE)
+    free = anyio.Semaphore(_MAX_CONCURRENT)
 
     async def one(key: str, named: Sequence[str]) -> None:
         async with free:

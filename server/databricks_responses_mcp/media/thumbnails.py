@@ -24,7 +24,7 @@ MAX_PIXELS = 64_000_000
 _FORMATS = tuple(image_format.name for image_format in ACCEPTED_FORMATS)
 _HEADER_BYTES = 2 * 1024 * 1024
 _GOOD, _FAIR = 85, 70  # encoder qualities
-_MOST_STEPS = 6
+_MAX_STEPS = 6
 _SMALLEST_SIDE = 8
 _AIM, _ENOUGH = 0.9, 0.6  # shares of the budget: what a try aims at, and what ends the search
 # What Pillow raises on damaged data.
@@ -168,7 +168,7 @@ def _shrunk(
     best: Thumbnail | None = None
     scale, slope = 1.0, 1.0
     tried = {full}
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         before = scale
         scale = min(0.95, scale * sqrt((_AIM * budget / used) ** (1 / slope)))
         size = (max(1, round(full[0] * scale)), max(1, round(full[1] * scale)))

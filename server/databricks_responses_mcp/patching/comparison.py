@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 # Limits of the work for one gap between unique common lines, and for the whole comparison.
-_MOST_EDITS = 400
-_MOST_STEPS = 1_500_000
+_MAX_EDITS = 400
+_MAX_STEPS = 1_500_000
 
 Block = tuple[int, int, int]
 """``(i, j, size)``: ``size`` lines from ``i`` of the first text equal those from ``j`` of the second."""
@@ -86,12 +86,12 @@ class _Comparison:
     def _compare_gap(self, low1: int, high1: int, low2: int, high2: int) -> None:
         """Find the shortest edit script of a gap (Myers' greedy algorithm); stop at the limits."""
         size1, size2 = high1 - low1, high2 - low2
-        if not size1 or not size2 or self._steps > _MOST_STEPS:
+        if not size1 or not size2 or self._steps > _MAX_STEPS:
             return
         first, second = self._first[low1:high1], self._second[low2:high2]
         furthest = {1: 0}
         history: list[dict[int, int]] = []
-        for edits in range(min(size1 + size2, _MOST_EDITS) + 1):
+        for edits in range(min(size1 + size2, _MAX_EDITS) + 1):
             reached: dict[int, int] = {}
             for diagonal in range(-edits, edits + 1, 2):
                 down = diagonal == -edits or (
@@ -111,7 +111,7 @@ class _Comparison:
                     return
             history.append(reached)
             furthest = reached
-            if self._steps > _MOST_STEPS:
+            if self._steps > _MAX_STEPS:
                 return
 
     def merged_blocks(self) -> list[Block]:

@@ -8,11 +8,11 @@ from databricks_responses_mcp.patching.failure import Candidate, PatchError, quo
 from databricks_responses_mcp.patching.hunks import Hunk
 from databricks_responses_mcp.patching.search import LineSearch, Match, normalize
 
-_MOST_CANDIDATES = 3
-_MOST_VOTING_LINES = 200
-_MOST_VOTES_A_LINE = 50
-_MOST_COMPARED = 600
-_LONGEST_COMPARED = 160
+_MAX_CANDIDATES = 3
+_MAX_VOTING_LINES = 200
+_MAX_VOTES_A_LINE = 50
+_MAX_COMPARED = 600
+_MAX_COMPARED_CHARACTERS = 160
 
 
 def explain_misfit(search: LineSearch, hunk: Hunk, cursor: int, reason: str, *, nearest: bool = True) -> PatchError:
@@ -70,13 +70,13 @@ def _anchor_above(search: LineSearch, hunk: Hunk, cursor: int) -> str:
 def _candidates(search: LineSearch, old: Sequence[str]) -> tuple[Candidate, ...]:
     """Return the places with most of the lines: each occurrence of a line votes for the start that it implies."""
     votes: Counter[int] = Counter()
-    for offset, line in enumerate(old[:_MOST_VOTING_LINES]):
+    for offset, line in enumerate(old[:_MAX_VOTING_LINES]):
         if line.strip():
-            for at in search.positions_of(line, Match.PUNCTUATION, _MOST_VOTES_A_LINE):
+            for at in search.positions_of(line, Match.PUNCTUATION, _MAX_VOTES_A_LINE):
                 votes[at - offset] += 1
-    best = sorted(votes.items(), key=lambda vote: (vote[0] < 0, -vote[1], vote[0]))[: 4 * _MOST_CANDIDATES]
+    best = sorted(votes.items(), key=lambda vote: (vote[0] < 0, -vote[1], vote[0]))[: 4 * _MAX_CANDIDATES]
     found = [candidate for start, _ in best if (candidate := _candidate(search.lines, old, start)) is not None]
-    return tuple(sorted(found, key=lambda candidate: -candidate.matched)[:_MOST_CANDIDATES])
+    return tuple(sorted(found, key=lambda candidate: -candidate.matched)[:_MAX_CANDIDATES])
 
 
 def _candidate(lines: Sequence[str], old: Sequence[str], start: int) -> Candidate | None:
@@ -102,10 +102,12 @@ def _candidate(lines: Sequence[str], old: Sequence[str], start: int) -> Candidat
 def _most_similar_line(search: LineSearch, hunk: Hunk) -> list[str]:
     """Return a sentence with the line most similar to the first wanted one, among a bounded number of short lines."""
     wanted = next((line for line in (*hunk.old, *hunk.anchors) if line.strip()), "")
-    if not wanted or len(wanted) > _LONGEST_COMPARED:
+    if not wanted or len(wanted) > _MAX_COMPARED_CHARACTERS:
         return []
-    short = [line for line in dict.fromkeys(search.lines[: _MOST_COMPARED * 4]) if 0 < len(line) <= _LONGEST_COMPARED]
-    alike = get_close_matches(wanted, short[:_MOST_COMPARED], n=1)
+    short = [
+        line for line in dict.fromkeys(search.lines[: _MAX_COMPARED * 4]) if 0 < len(line) <= _MAX_COMPARED_CHARACTERS
+    ]
+    alike = get_close_matches(wanted, short[:_MAX_COMPARED], n=1)
     missing = f"No line of the file is {quote(wanted)}"
     if not alike:
         return [f"{missing}."]

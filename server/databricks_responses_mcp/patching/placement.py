@@ -8,7 +8,7 @@ from databricks_responses_mcp.patching.failure import PatchError, quote
 from databricks_responses_mcp.patching.hunks import Hunk
 from databricks_responses_mcp.patching.search import LineSearch, Match
 
-_MOST_OTHERS = 5
+_MAX_OTHERS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +211,11 @@ class Placer:
             again = self._search.find((anchor,), Match.EXACT, max(stop, at + 1), anchored.scope)
         others: list[int] = []
         place = self._search.find(hunk.old, match, start, stop)
-        while place >= 0 and len(others) < _MOST_OTHERS:
+        while place >= 0 and len(others) < _MAX_OTHERS:
             if place != at:
                 others.append(place)
             place = self._search.find(hunk.old, match, place + 1, stop)
-        if again >= 0 and len(others) < _MOST_OTHERS:
+        if again >= 0 and len(others) < _MAX_OTHERS:
             place = self._search.find(hunk.old, match, again)
             if place >= 0:
                 others.append(place)

@@ -7,10 +7,10 @@ from functools import cached_property
 
 from databricks_responses_mcp.patching.failure import PatchError
 
-_MOST_DISTINCT = 0x110000
+_MAX_DISTINCT = 0x110000
 # Limits of the search for parts of lines: occurrences inside words that are skipped, and texts that are not found.
-_MOST_PARTIAL = 1000
-_MOST_ABSENT = 500
+_MAX_PARTIAL = 1000
+_MAX_ABSENT = 500
 
 
 class Match(IntEnum):
@@ -60,8 +60,8 @@ class _Level:
             key = self._key(line)
             code = self._codes.get(key)
             if code is None:
-                if len(self._codes) >= _MOST_DISTINCT:
-                    raise PatchError(f"the file has more than {_MOST_DISTINCT} distinct lines, which is too many.")
+                if len(self._codes) >= _MAX_DISTINCT:
+                    raise PatchError(f"the file has more than {_MAX_DISTINCT} distinct lines, which is too many.")
                 code = self._codes[key] = chr(len(self._codes))
             codes.append(code)
         self.text = "".join(codes)
@@ -133,7 +133,7 @@ class LineSearch:
     def _find_part(self, wanted: str, start: int, stop: int, *, prefix: bool, last: bool) -> int:
         text, starts = self._joined
         words = normalize(wanted)
-        if not words or start >= stop or words in self._absent or len(self._absent) >= _MOST_ABSENT:
+        if not words or start >= stop or words in self._absent or len(self._absent) >= _MAX_ABSENT:
             return -1
         if words not in text:
             self._absent.add(words)
@@ -141,7 +141,7 @@ class LineSearch:
         needle = "\n" + words if prefix else words
         low = starts[start] - 1
         high = starts[stop] - 1 if stop < len(starts) else len(text)
-        for _ in range(_MOST_PARTIAL):
+        for _ in range(_MAX_PARTIAL):
             at = text.rfind(needle, low, high) if last else text.find(needle, low, high)
             if at < 0:
                 return -1

@@ -14,17 +14,17 @@ PROMPTS: dict[str, Definition] = {prompt.name: prompt for prompt in (SECOND_OPIN
 """By name, in the order in which hosts see them."""
 
 
-def listed_prompts() -> list[Prompt]:
+def list_prompts() -> list[Prompt]:
     """Return the prompts for ``prompts/list``."""
-    return [prompt.listed() for prompt in PROMPTS.values()]
+    return [prompt.as_mcp_prompt() for prompt in PROMPTS.values()]
 
 
-def written_prompt(name: str, arguments: Mapping[str, str]) -> GetPromptResult:
-    """Return one prompt with its arguments filled in.
+def get_prompt(name: str, arguments: Mapping[str, str]) -> GetPromptResult:
+    """Return a prompt with its arguments filled in.
 
     Raises:
         MCPError: invalid params, for an unknown name or argument, or an invalid value.
     """
     if name not in PROMPTS:
         raise MCPError(INVALID_PARAMS, f"There is no prompt {name[:80]!r}. The prompts are {', '.join(PROMPTS)}.")
-    return PROMPTS[name].get(arguments)
+    return PROMPTS[name].render(arguments)

@@ -13,12 +13,12 @@ from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.media.path_policy import AllowedPaths
 
 _ALWAYS = ("staged", "HEAD", "HEAD~1")
-_MOST_BRANCHES = 500
-_MOST_ENTRIES = 2000
-_MOST_BYTES = 1_000_000
+_MAX_BRANCHES = 500
+_MAX_ENTRIES = 2000
+_MAX_BYTES = 1_000_000
 
 
-async def change_names(app: App, typed: str) -> Sequence[str]:
+async def list_change_names(app: App, typed: str) -> Sequence[str]:
     """Return names of changes: git's revisions, branches, and the entries of the folder that was typed so far."""
     allowed = await allowed_paths(app)
     return await anyio.to_thread.run_sync(_names, allowed, typed, abandon_on_cancel=True)
@@ -28,7 +28,7 @@ def _names(allowed: AllowedPaths, typed: str) -> list[str]:
     current = Path.cwd()
     if not allowed.has(current):
         return list(_ALWAYS)
-    names = [*_ALWAYS, *islice(_branches(current / ".git", allowed), _MOST_BRANCHES), *_paths(current, allowed, typed)]
+    names = [*_ALWAYS, *islice(_branches(current / ".git", allowed), _MAX_BRANCHES), *_paths(current, allowed, typed)]
     return list(dict.fromkeys(names))
 
 
@@ -44,7 +44,7 @@ def _branches(git: Path, allowed: AllowedPaths) -> Iterator[str]:
     with suppress(OSError):
         if packed.is_file() and allowed.has(packed):
             with packed.open(encoding="utf-8", errors="replace") as file:
-                for line in file.read(_MOST_BYTES).splitlines():
+                for line in file.read(_MAX_BYTES).splitlines():
                     _, _, name = line.partition(" refs/heads/")
                     if name:
                         yield name
@@ -60,7 +60,7 @@ def _paths(current: Path, allowed: AllowedPaths, typed: str) -> list[str]:
         if prefix.startswith("//") or not allowed.has(folder):
             return []
         with os.scandir(folder) as entries:
-            shown = [e for e in islice(entries, _MOST_ENTRIES) if name.startswith(".") or not e.name.startswith(".")]
+            shown = [e for e in islice(entries, _MAX_ENTRIES) if name.startswith(".") or not e.name.startswith(".")]
             return sorted(f"{prefix}{e.name}{'/' if e.is_dir(follow_symlinks=False) else ''}" for e in shown)
     except (OSError, ValueError):
         return []

@@ -17,42 +17,42 @@ from mcp.types import Completion, CompletionArgument, PromptReference, ResourceT
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.prompts.catalogue import PROMPTS
-from databricks_responses_mcp.prompts.change_names import change_names
+from databricks_responses_mcp.prompts.change_names import list_change_names
 from databricks_responses_mcp.prompts.definition import Values
-from databricks_responses_mcp.prompts.endpoint_names import image_models, text_models
+from databricks_responses_mcp.prompts.endpoint_names import list_image_models, list_text_models
 
 logger = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 2.0
-_MOST_VALUES = 100  # in one answer, by the protocol
-_MOST_ENTRIES = 5000
-_MOST_IDS = 100
+_MAX_VALUES = 100  # in one answer, by the protocol
+_MAX_ENTRIES = 5000
+_MAX_IDS = 100
 
 Source = Callable[[App, str], Awaitable[Sequence[str]]]
 """Returns the possible values for what was typed so far, the most likely first. May raise ``BridgeError``."""
 
 
-async def picture_names(app: App, typed: str) -> Sequence[str]:
+async def list_image_names(app: App, typed: str) -> Sequence[str]:
     """Return the names of saved images, the newest first."""
     return await anyio.to_thread.run_sync(_newest, app.bridge.settings.image_dir, abandon_on_cancel=True)
 
 
-async def conversation_ids(app: App, typed: str) -> Sequence[str]:
+async def list_conversation_ids(app: App, typed: str) -> Sequence[str]:
     """Return the ids of stored conversations whose id or title contains what was typed, the newest first."""
-    found = await app.bridge.store.conversations(limit=_MOST_IDS, contains=typed)
+    found = await app.bridge.store.conversations(limit=_MAX_IDS, contains=typed)
     return [summary.conversation_id for summary in found]
 
 
 VALUES: Mapping[Values, Source] = {
-    "text models": text_models,
-    "image models": image_models,
-    "changes": change_names,
+    "text models": list_text_models,
+    "image models": list_image_models,
+    "changes": list_change_names,
 }
 """The sources of the values of prompts' arguments."""
 RESOURCES: Mapping[str, Mapping[str, Source]] = {
-    "image://{name}": {"name": picture_names},
-    "conversation://{id}": {"id": conversation_ids},
-    "model://{name}": {"name": text_models},
+    "image://{name}": {"name": list_image_names},
+    "conversation://{id}": {"id": list_conversation_ids},
+    "model://{name}": {"name": list_text_models},
 }
 """The sources of the values of resource templates' variables."""
 
@@ -66,15 +66,15 @@ async def complete(
     if source is not None:
         with anyio.move_on_after(DEADLINE_SECONDS):
             try:
-                values = ranked(await source(app, argument.value), argument.value)
+                values = rank(await source(app, argument.value), argument.value)
             except BridgeError as error:
                 logger.info("no completion of %s: %s", argument.name, error)
             except Exception:
                 logger.exception("completion of %s failed", argument.name)
-    return Completion(values=list(values[:_MOST_VALUES]), total=len(values), has_more=len(values) > _MOST_VALUES)
+    return Completion(values=list(values[:_MAX_VALUES]), total=len(values), has_more=len(values) > _MAX_VALUES)
 
 
-def ranked(values: Sequence[str], typed: str) -> list[str]:
+def rank(values: Sequence[str], typed: str) -> list[str]:
     """Return values that begin with what was typed, then those that contain it, ignoring case, in their order."""
     wanted = typed.strip().casefold()
     matching = [value for value in values if wanted in value.casefold()]
@@ -101,7 +101,7 @@ def _always(values: Sequence[str]) -> Source:
 def _newest(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            files = [(e.stat().st_mtime_ns, e.name) for e in islice(entries, _MOST_ENTRIES) if e.is_file()]
+            files = [(e.stat().st_mtime_ns, e.name) for e in islice(entries, _MAX_ENTRIES) if e.is_file()]
     except OSError:
         return []
     return [name for _, name in sorted(files, reverse=True) if name.endswith((".png", ".jpg", ".jpeg", ".webp"))]

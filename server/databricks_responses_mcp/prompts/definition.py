@@ -20,11 +20,11 @@ Values = Literal["text models", "image models", "changes"]
 
 _PLACEHOLDER = r"\$\d+"
 
-_CUT = (
+_SPLIT_NOTE = (
     "If you can see the command as the user typed it, use that: some hosts pass only its first words, one for each "
     "argument."
 )
-_TO_BE_FILLED = (
+_PLACEHOLDER_NOTE = (
     "The host fills in the values above from the words of the command, one for each. An empty value was not given: "
     "leave that argument out. If they make no sense individually, read them together, in order, as the user's request."
 )
@@ -49,7 +49,7 @@ class Argument(NamedTuple):
     expected: str = ""
 
 
-class Given(dict[str, str]):
+class ArgumentValues(dict[str, str]):
     """The values of the arguments that were passed, by name.
 
     Attributes:
@@ -70,43 +70,43 @@ class Definition(NamedTuple):
     title: str
     description: str
     arguments: tuple[Argument, ...]
-    write: Callable[[Given], str]
+    write: Callable[[ArgumentValues], str]
 
-    def listed(self) -> Prompt:
+    def as_mcp_prompt(self) -> Prompt:
         """Return the prompt for ``prompts/list``."""
         arguments = [PromptArgument(name=a.name, description=a.description, required=False) for a in self.arguments]
         return Prompt(name=self.name, title=self.title, description=self.description, arguments=arguments)
 
-    def get(self, arguments: Mapping[str, str]) -> GetPromptResult:
+    def render(self, arguments: Mapping[str, str]) -> GetPromptResult:
         """Return the prompt's message for ``arguments``.
 
         Raises:
             MCPError: invalid params, for an unknown argument or an invalid value.
         """
-        text = self.write(self._given(arguments))
+        text = self.write(self._read_arguments(arguments))
         message = PromptMessage(role="user", content=TextContent(text=text))
         return GetPromptResult(description=self.description, messages=[message])
 
-    def _given(self, raw: Mapping[str, str]) -> Given:
+    def _read_arguments(self, raw: Mapping[str, str]) -> ArgumentValues:
         names = [argument.name for argument in self.arguments]
         if unknown := next((name for name in raw if name not in names), None):
             similar = similar_names(unknown, names)
             advice = f"Did you mean {similar[0]!r}?" if similar else f"Its arguments are {', '.join(names)}."
             raise MCPError(INVALID_PARAMS, f"The prompt {self.name} has no argument {unknown[:80]!r}. {advice}")
-        given = Given({name: value for name in names if (value := raw.get(name, "").strip())})
+        given = ArgumentValues({name: value for name in names if (value := raw.get(name, "").strip())})
         if any(re.fullmatch(_PLACEHOLDER, value) for value in given.values()):
-            given.note = _TO_BE_FILLED
+            given.note = _PLACEHOLDER_NOTE
             return given
         if not given or any(re.search(r"\s", value) for value in given.values()):
             self._check(given)
             return given
         if names[0] in given and not all(_matches(a, a.distinct_pattern or a.pattern, given) for a in self.arguments):
-            given = Given({names[0]: " ".join(given.values())})
+            given = ArgumentValues({names[0]: " ".join(given.values())})
         self._check(given)
-        given.note = _CUT
+        given.note = _SPLIT_NOTE
         return given
 
-    def _check(self, given: Given) -> None:
+    def _check(self, given: ArgumentValues) -> None:
         for argument in self.arguments:
             if not _matches(argument, argument.pattern, given):
                 raise MCPError(
@@ -129,16 +129,16 @@ def model_argument(suggest: Values, description: str) -> Argument:
     )
 
 
-def named(given: Given, name: str, words: str, otherwise: str) -> str:
+def quote_argument(given: ArgumentValues, name: str, words: str, otherwise: str) -> str:
     """Return ``words`` with the quoted value of an argument in place of ``{}``, or ``otherwise`` if it is missing."""
     if name not in given:
         return otherwise
-    text = words.format(quoted(given[name]))
+    text = words.format(quote_text(given[name]))
     # The host may fill in an empty text later.
     return f"{text}\n\nIf the quote above is empty: {otherwise}" if re.fullmatch(_PLACEHOLDER, given[name]) else text
 
 
-def options(given: Given, *names: str) -> str:
+def list_options(given: ArgumentValues, *names: str) -> str:
     """Return lines that list the optional arguments of a call, and those to leave out."""
     lines = [f"   - `{name}`: {json.dumps(given[name], ensure_ascii=False)}" for name in names if name in given]
     if rest := [f"`{name}`" for name in names if name not in given]:
@@ -151,18 +151,18 @@ def paragraphs(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def quoted(text: str) -> str:
+def quote_text(text: str) -> str:
     """Return ``text`` as a block quote, so that it is not read as part of the instructions."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 
 
-def fenced(text: str, language: str) -> str:
+def fence_text(text: str, language: str) -> str:
     """Return ``text`` in a code fence that is longer than any in the text."""
     ticks = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (ticks + 1)
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _matches(argument: Argument, pattern: str, given: Given) -> bool:
+def _matches(argument: Argument, pattern: str, given: ArgumentValues) -> bool:
     value = given.get(argument.name)
     return value is None or not pattern or re.fullmatch(pattern, value) is not None

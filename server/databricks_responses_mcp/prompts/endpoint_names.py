@@ -20,13 +20,13 @@ _WAIT_SECONDS = 1.5
 _RETRY_SECONDS = 15.0
 
 
-async def text_models(app: App, typed: str) -> Sequence[str]:
+async def list_text_models(app: App, typed: str) -> Sequence[str]:
     """Return the endpoints that can answer questions: ready ones first, and among them those of the Responses API."""
     endpoints = [e for e in await _endpoints(app) if e.profile.is_askable]
     return [e.name for e in sorted(endpoints, key=lambda e: (not e.ready, e.profile.model_class != "native"))]
 
 
-async def image_models(app: App, typed: str) -> Sequence[str]:
+async def list_image_models(app: App, typed: str) -> Sequence[str]:
     """Return the endpoints that generate images; if none is known to, those that might."""
     endpoints = await _endpoints(app)
     for answer in ("yes", "unknown"):

@@ -4,12 +4,12 @@ import json
 
 from databricks_responses_mcp.prompts.definition import (
     Argument,
+    ArgumentValues,
     Definition,
-    Given,
+    list_options,
     model_argument,
-    named,
-    options,
     paragraphs,
+    quote_argument,
 )
 
 _SIZES = ("auto", "1024x1024", "1536x1024", "1024x1536", "2048x2048", "3840x2160")
@@ -49,14 +49,14 @@ Drawing costs money: draw again only if the user asks for it. If the call failed
 `hint` advises."""
 
 
-def _write(given: Given) -> str:
+def _write(given: ArgumentValues) -> str:
     style = json.dumps(given.get("style"), ensure_ascii=False)
     return paragraphs(
         "Draw a picture with a model of the Databricks workspace.",
-        named(given, "subject", "What to draw:\n\n{}", _FROM_CONVERSATION),
+        quote_argument(given, "subject", "What to draw:\n\n{}", _FROM_CONVERSATION),
         _STEPS.format(
             style=f"and the style, which is {style}" if "style" in given else "and a style that fits",
-            options=options(given, "size", "quality", "model"),
+            options=list_options(given, "size", "quality", "model"),
         ),
         given.note,
     )

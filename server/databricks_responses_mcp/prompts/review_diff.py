@@ -5,13 +5,13 @@ import re
 
 from databricks_responses_mcp.prompts.definition import (
     Argument,
+    ArgumentValues,
     Definition,
-    Given,
-    fenced,
+    fence_text,
+    list_options,
     model_argument,
-    named,
-    options,
     paragraphs,
+    quote_argument,
 )
 
 _DIFF = r"(?m)^(?:diff --git |@@ -\d|--- \S.*\r?\n\+\+\+ |\*\*\* Begin Patch)"
@@ -65,19 +65,19 @@ those that you could not confirm, and name the model (`model` of the result). Ch
 it. If the call failed, say so, with what the error's `hint` advises, and review the changes alone."""
 
 
-def _write(given: Given) -> str:
+def _write(given: ArgumentValues) -> str:
     changes = given.get("changes", "")
     is_diff = re.search(_DIFF, changes) is not None
     focus = json.dumps(given.get("focus"), ensure_ascii=False)
     return paragraphs(
         "Have a model of the Databricks workspace review changes, and check what it finds.",
-        _DIFF_BELOW if is_diff else named(given, "changes", _NAMED, _UNCOMMITTED),
+        _DIFF_BELOW if is_diff else quote_argument(given, "changes", _NAMED, _UNCOMMITTED),
         _STEPS.format(
             focus=f" that it should concentrate on {focus}," if "focus" in given else "",
-            options=options(given, "model"),
+            options=list_options(given, "model"),
         ),
         given.note,
-        f"The diff:\n\n{fenced(changes, 'diff')}" if is_diff else "",
+        f"The diff:\n\n{fence_text(changes, 'diff')}" if is_diff else "",
     )
 
 

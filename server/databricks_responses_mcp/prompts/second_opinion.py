@@ -2,12 +2,12 @@
 
 from databricks_responses_mcp.prompts.definition import (
     Argument,
+    ArgumentValues,
     Definition,
-    Given,
+    list_options,
     model_argument,
-    named,
-    options,
     paragraphs,
+    quote_argument,
 )
 
 _FROM_CONVERSATION = (
@@ -34,11 +34,11 @@ result), where the two of you differed, and the reasons for your conclusion. If 
 the error's `hint` advises, and give your own answer as the only one."""
 
 
-def _write(given: Given) -> str:
+def _write(given: ArgumentValues) -> str:
     return paragraphs(
         "Get a second opinion from a model of the Databricks workspace, and weigh it against your own.",
-        named(given, "question", "The question:\n\n{}", _FROM_CONVERSATION),
-        _STEPS.format(options=options(given, "model")),
+        quote_argument(given, "question", "The question:\n\n{}", _FROM_CONVERSATION),
+        _STEPS.format(options=list_options(given, "model")),
         given.note,
     )
 

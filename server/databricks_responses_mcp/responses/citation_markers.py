@@ -10,11 +10,11 @@ import re
 from databricks_responses_mcp.responses.edited_text import EditedText, edited
 
 _OPEN, _CLOSE, _SEPARATOR = "\ue200", "\ue201", "\ue202"
-_LONGEST = 1000
+_MAX_MARKER_CHARACTERS = 1000
 """Characters between the two ends of a directive; a start without an end within these is removed alone."""
 
 # One space before a directive goes with it, else removing it would leave two spaces or a space before a full stop.
-_MARKER = re.compile(f"( ?){_OPEN}([^{_OPEN}{_CLOSE}\n]{{0,{_LONGEST}}}){_CLOSE}|[\ue200-\ue206]")
+_MARKER = re.compile(f"( ?){_OPEN}([^{_OPEN}{_CLOSE}\n]{{0,{_MAX_MARKER_CHARACTERS}}}){_CLOSE}|[\ue200-\ue206]")
 _ANY = re.compile("[\ue200-\ue206]")
 
 
@@ -59,7 +59,7 @@ class MarkerFilter:
 def _unfinished(text: str) -> str:
     """The end of the text that may be the beginning of a marker."""
     start = text.rfind(_OPEN)
-    if start >= 0 and len(text) - start <= _LONGEST + 1 and not ({_CLOSE, "\n"} & set(text[start:])):
+    if start >= 0 and len(text) - start <= _MAX_MARKER_CHARACTERS + 1 and not ({_CLOSE, "\n"} & set(text[start:])):
         return text[start - 1 :] if text[start - 1 : start] == " " else text[start:]
     return " " if text.endswith(" ") else ""
 

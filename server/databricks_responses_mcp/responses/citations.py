@@ -12,10 +12,10 @@ _BETWEEN = re.compile(r"[ \t,;|·]{1,3}")
 _SENTENCE_END = re.compile(r"[.!?…][\"')\]]*\s+|\n+")
 _DOMAIN = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
 _AROUND = " \t\n()[],;|·"
-_LONGEST_ROW = 3000
+_MAX_ROW_CHARACTERS = 3000
 """Characters before a link that are searched for other links."""
 
-_LONGEST_SENTENCE = 500
+_MAX_SENTENCE_CHARACTERS = 500
 """Characters before a link that are searched for the beginning of its sentence."""
 
 
@@ -59,7 +59,7 @@ def link_edits(text: str, urls: Collection[str]) -> list[tuple[int, int, str]]:
 
 def _is_reference(text: str, link: re.Match[str]) -> bool:
     """Whether a link stands in brackets, alone or with other links only."""
-    near = _groups(text, max(link.start() - _LONGEST_ROW, 0), link.end() + _LONGEST_ROW)
+    near = _groups(text, max(link.start() - _MAX_ROW_CHARACTERS, 0), link.end() + _MAX_ROW_CHARACTERS)
     group = next((group for group in near if any(other.span() == link.span() for other in group)), [link])
     return _brackets(text, group) is not None
 
@@ -111,7 +111,7 @@ def _trimmed(text: str, start: int, end: int, links: list[re.Match[str]]) -> tup
 
 
 def _sentence_before(text: str, end: int) -> tuple[int, int]:
-    links = [link.span() for link in _LINK.finditer(text, max(end - _LONGEST_ROW, 0), end)]
+    links = [link.span() for link in _LINK.finditer(text, max(end - _MAX_ROW_CHARACTERS, 0), end)]
     while end > 0:
         if links and links[-1][1] == end:
             # Several links in a row are about the same words.
@@ -120,7 +120,7 @@ def _sentence_before(text: str, end: int) -> tuple[int, int]:
             end -= 1
         else:
             break
-    first = max(end - _LONGEST_SENTENCE, 0)
+    first = max(end - _MAX_SENTENCE_CHARACTERS, 0)
     sentences = [found.end() for found in _SENTENCE_END.finditer(text, first, end) if found.end() < end]
     start = max([first, *sentences, *(link_end for _, link_end in links if link_end <= end)])
     while start < end and text[start] in f"{_AROUND}.":

@@ -35,7 +35,7 @@ _SAID_OTHERWISE = frozenset(
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 _SIZES = ((1280, "1K"), (2560, "2K"))
 """Resolutions, and up to which side of a square of the same area each is near enough."""
-_LARGEST = "4K"
+_MAX_BYTES = "4K"
 _EARLIER = "A picture that was drawn earlier in this conversation:"
 _UNTOLD_FIELDS = frozenset({"type", "size", "partial_images"})
 
@@ -117,7 +117,7 @@ def _shape(size: Any) -> dict[str, str]:
         across, _, down = ratio.partition(":")
         return abs(log(sides[0] / sides[1]) - log(int(across) / int(down)))
 
-    resolution = next((name for most, name in _SIZES if sqrt(sides[0] * sides[1]) <= most), _LARGEST)
+    resolution = next((name for most, name in _SIZES if sqrt(sides[0] * sides[1]) <= most), _MAX_BYTES)
     return {"aspectRatio": min(_RATIOS, key=distance), "imageSize": resolution}
 
 

@@ -9,7 +9,7 @@ _THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.IGNORECASE | 
 _END_OF_THOUGHTS = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`{\[]*)", re.MULTILINE)
 _START = re.compile(r"[{\[]")
-_MOST_TRIES = 100
+_MAX_TRIES = 100
 """How many places of a text are tried as the beginning of a JSON value."""
 
 _DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(name))
@@ -70,7 +70,7 @@ def _fenced(text: str) -> Iterator[str]:
 
 def _among_words(text: str) -> Iterator[Any]:
     at = tries = 0
-    while tries < _MOST_TRIES and (start := _START.search(text, at)) is not None:
+    while tries < _MAX_TRIES and (start := _START.search(text, at)) is not None:
         tries += 1
         try:
             value, at = _DECODER.raw_decode(text, start.start())

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from databricks_responses_mcp.errors import quoted
-from databricks_responses_mcp.schemas.bounds import bounds_problem
+from databricks_responses_mcp.schemas.bounds import find_exceeded_limit
 
 NATIVE_TYPES = ("function", "custom", "apply_patch", "shell", "image_generation", "mcp", "web_search")
 
@@ -150,7 +150,9 @@ def tool_choice(choice: str, tools: Sequence[Mapping[str, Any]]) -> str | dict[s
 
 
 def _too_much(tool: Any) -> str | None:
-    return bounds_problem(tool) or (bounds_problem(tool.get("parameters")) if isinstance(tool, Mapping) else None)
+    return find_exceeded_limit(tool) or (
+        find_exceeded_limit(tool.get("parameters")) if isinstance(tool, Mapping) else None
+    )
 
 
 def _problems(tool: Mapping[str, Any]) -> list[str]:

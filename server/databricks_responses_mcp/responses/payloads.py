@@ -18,7 +18,7 @@ _LARGE = 64 * 1024
 _KEYS = (b'"result"', b'"partial_image_b64"', b'"b64_json"')
 _MARK = "\ue000payload:"
 _SPACE = b" \t\r\n"
-_MOST_DIGITS = 4000
+_MAX_DIGITS = 4000
 
 
 class Payload:
@@ -88,7 +88,7 @@ def _loads(data: bytes | bytearray) -> Any:
 
 def _whole_number(digits: str) -> int | None:
     """Return the number, or None for one of thousands of digits, which Python refuses and no field of the API has."""
-    return int(digits) if len(digits) < _MOST_DIGITS else None
+    return int(digits) if len(digits) < _MAX_DIGITS else None
 
 
 def _payload_spans(data: bytes | bytearray) -> list[tuple[int, int]]:

@@ -20,7 +20,7 @@ _SAME_VALUE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependen
 """Keywords whose schemas apply to the same value: a cycle of references through them never ends."""
 
 
-def bounds_problem(schema: Any) -> str | None:
+def find_exceeded_limit(schema: Any) -> str | None:
     """Return the limit that a schema exceeds, as the end of a sentence that begins with its name; None for no limit.
 
     It is not checked whether the value is a valid JSON Schema.

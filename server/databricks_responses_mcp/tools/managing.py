@@ -15,7 +15,7 @@ from databricks_responses_mcp.visible import visible
 
 ACTIONS = ("list", "show", "export", "compact", "delete")
 _SHOWN = 20
-_MOST_DELETED = 100
+_MAX_DELETED = 100
 _COMPACTED = "This summary stands for the earlier turns from now on:"
 
 
@@ -76,7 +76,7 @@ async def _delete(
 ) -> CallToolResult:
     meant = await conversation_queries.to_delete(call.app.bridge, conversation_id, older_than_days)
     # What goes is named: so no more go at once than a result has room for.
-    found = meant[:_MOST_DELETED]
+    found = meant[:_MAX_DELETED]
     if confirm:
         gone = set(await conversation_queries.delete(call.app.bridge, found))
         found = [summary for summary in found if summary.conversation_id in gone]
@@ -89,8 +89,8 @@ async def _delete(
         "deleted": confirm,
     }
     if len(meant) > len(found):
-        others = len(meant) - _MOST_DELETED
-        structured["notes"] = [f"At most {_MOST_DELETED} go at once; call again for the other {others}."]
+        others = len(meant) - _MAX_DELETED
+        structured["notes"] = [f"At most {_MAX_DELETED} go at once; call again for the other {others}."]
     return call.result(structured)
 
 

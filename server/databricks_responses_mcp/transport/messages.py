@@ -23,7 +23,7 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The largest accepted message, in bytes: enough for two input images of the maximum size as data URLs."""
 
 _MAX_BATCH = 100
-_MAX_PIECES = 1_000_000
+_MAX_TOKENS_READ_FOR_ID = 1_000_000
 _KIND_MEMBERS = frozenset({"method", "result", "error"})
 _LIMITS = "JSON may nest 200 levels deep, and a number may have 4,300 digits."
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]:,"]|[^\s"{}\[\]:,]++', re.DOTALL)
@@ -182,7 +182,7 @@ def _identify(text: str) -> tuple[str | int | None, bool]:
     names: set[str] = set()
     identifier: str | int | None = None
     depth, name, number_at_end = 0, None, False
-    for match in islice(_TOKEN.finditer(text), _MAX_PIECES):
+    for match in islice(_TOKEN.finditer(text), _MAX_TOKENS_READ_FOR_ID):
         piece = match[0]
         number_at_end = False
         if piece == '"' or (depth == 0 and piece != "{"):

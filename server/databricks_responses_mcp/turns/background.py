@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 _RUNNING = ("queued", "in_progress")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,512}")
 _FIRST_WAIT_SECONDS = 0.5
-_LONGEST_WAIT_SECONDS = 10.0
-MOST_FAILED_POLLS = 5
+_MAX_WAIT_SECONDS = 10.0
+MAX_FAILED_POLLS = 5
 """Failures in a row after which a response is no longer asked for."""
 _CANCEL_SECONDS = 5.0
 
@@ -70,12 +70,12 @@ async def _poll(client: WorkspaceClient, where: str) -> dict[str, Any]:
     wait, failures = _FIRST_WAIT_SECONDS, 0
     while True:
         await anyio.sleep(wait)
-        wait = min(wait * 1.5, _LONGEST_WAIT_SECONDS)
+        wait = min(wait * 1.5, _MAX_WAIT_SECONDS)
         try:
             response = await client.get_json(where)
         except BridgeError as error:
             failures += 1
-            if not error.retryable or failures >= MOST_FAILED_POLLS:
+            if not error.retryable or failures >= MAX_FAILED_POLLS:
                 raise
             continue
         failures = 0

@@ -18,9 +18,11 @@ _ASK = """\
 Sum this conversation up, so that it can be continued from your summary alone. Keep what was asked for and why, \
 what was decided and found out, names, numbers, code and wording that still matter, and what is open. Leave out \
 small talk and detours. Write only the summary."""
-_MOST_SPLITS = 4
+_MAX_SPLITS = 4
 _GIVEN = "This is a summary of the conversation so far:\n\n{summary}"
-_KEPT = frozenset({"instructions", "max_output_tokens", "temperature", "top_p", "reasoning", "service_tier", SURFACE})
+_PARAMETERS = frozenset(
+    {"instructions", "max_output_tokens", "temperature", "top_p", "reasoning", "service_tier", SURFACE}
+)
 """Parameters that go along: no tools are called for a summary, and it fits no schema."""
 
 
@@ -48,7 +50,7 @@ async def compact(bridge: Bridge, conversation_id: str, call: CallContext | None
             )
         parts = RequestParts(
             conversation=conversation,
-            parameters={name: value for name, value in conversation.parameters.items() if name in _KEPT},
+            parameters={name: value for name, value in conversation.parameters.items() if name in _PARAMETERS},
             has_default_cap=True,
         )
         async with TurnUsage(bridge.token_budget, conversation) as turn_usage:
@@ -81,7 +83,7 @@ class _Summary:
         Args:
             turn_usage: takes what the summary cost if one request made it; of parts, each is recorded at once.
         """
-        return await self._of(items, _MOST_SPLITS, turn_usage)
+        return await self._of(items, _MAX_SPLITS, turn_usage)
 
     async def _of(self, items: Sequence[Item], splits: int, turn_usage: TurnUsage | None = None) -> Outcome:
         try:

@@ -27,8 +27,8 @@ from databricks_responses_mcp.turns.tool_secrets import with_tool_secrets, witho
 
 logger = logging.getLogger(__name__)
 
-_MOST_IN_MEMORY = 200
-_MOST_CHARACTERS = 64_000_000
+_MAX_IN_MEMORY = 200
+_MAX_CHARACTERS = 64_000_000
 _KEEP_SECONDS = 15.0
 _LOAD_SECONDS = 15.0
 _TITLE_CHARACTERS = 80
@@ -339,10 +339,10 @@ class Conversations:
         """Let go of the oldest that are not in use, when they get too many or too large."""
         # Those that the store has first: of the others this is all there is.
         for with_unkept in (False, True):
-            if len(self._by_id) <= _MOST_IN_MEMORY and self._held <= _MOST_CHARACTERS:
+            if len(self._by_id) <= _MAX_IN_MEMORY and self._held <= _MAX_CHARACTERS:
                 return
             for conversation in list(self._by_id.values()):
-                if len(self._by_id) <= _MOST_IN_MEMORY and self._held <= _MOST_CHARACTERS:
+                if len(self._by_id) <= _MAX_IN_MEMORY and self._held <= _MAX_CHARACTERS:
                     return
                 if not conversation.turn.locked() and (conversation.unkept > 0) == with_unkept:
                     self._let_go(conversation.conversation_id)

@@ -18,9 +18,9 @@ from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.sanitize import sanitize_text
 from databricks_responses_mcp.visible import visible
 
-_KEPT = 16
+_MAX_CACHED = 16
 """How many texts are kept for the next turns of their conversations."""
-_AT_ONCE = 2
+_MAX_CONCURRENT = 2
 _DOCUMENT = "input_file"
 
 
@@ -43,7 +43,7 @@ class DocumentTexts:
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, tuple[str, str]] = OrderedDict()
-        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+        self._limiter = anyio.CapacityLimiter(_MAX_CONCURRENT)
 
     async def convert(self, items: Sequence[Item]) -> Converted:
         """Replace each document of the items by its text, where that can be had."""
@@ -70,7 +70,7 @@ class DocumentTexts:
                 converted.problems.append(f"{name} cannot be made text: {said}.")
                 return part
             self._texts[digest] = text, said
-            while len(self._texts) > _KEPT:
+            while len(self._texts) > _MAX_CACHED:
                 self._texts.popitem(last=False)
         text, said = self._texts[digest]
         converted.notes.append(

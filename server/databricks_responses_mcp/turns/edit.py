@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from databricks_responses_mcp.errors import BridgeError, coding
+from databricks_responses_mcp.errors import BridgeError, convert_exceptions
 from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
@@ -13,7 +13,7 @@ from databricks_responses_mcp.turns.call_outputs import answer_calls
 from databricks_responses_mcp.turns.outcome import Outcome, add_usage
 from databricks_responses_mcp.turns.patch_session import Admit, Operation, PatchSession
 
-MOST_STEPS = 8
+MAX_STEPS = 8
 """How often the model is asked in one edit."""
 
 _INSTRUCTIONS = """\
@@ -57,7 +57,7 @@ class Edited:
         operations: what the model asked for, in order.
         unresolved: those of them that failed and were not corrected.
         usage: token counts of all turns together.
-        is_stopped: whether the model was still at it when it had been asked `MOST_STEPS` times.
+        is_stopped: whether the model was still at it when it had been asked `MAX_STEPS` times.
     """
 
     outcome: Outcome
@@ -87,7 +87,7 @@ class Edited:
         if self.is_stopped:
             # The model waits for an answer that nobody but this edit could give.
             structured.pop("conversation_id", None)
-            note = f"The model was asked {MOST_STEPS} times, which is the most, and was not done."
+            note = f"The model was asked {MAX_STEPS} times, which is the most, and was not done."
             _make_incomplete(structured, "max_steps", note)
         elif not self.operations:
             structured["notes"] = [*structured.get("notes", []), "The model proposed no change."]
@@ -102,7 +102,7 @@ def _make_incomplete(structured: dict[str, Any], reason: str, note: str) -> None
 
 
 async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *, admit: Admit) -> Edited:
-    """Have a model edit texts, in memory, until it is done or was asked `MOST_STEPS` times; all under one deadline.
+    """Have a model edit texts, in memory, until it is done or was asked `MAX_STEPS` times; all under one deadline.
 
     Args:
         call: the call in flight; without it a call of its own, under the time limit of the settings.
@@ -127,7 +127,7 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
     )
     steps = 0
     try:
-        with coding("Editing"):
+        with convert_exceptions("Editing"):
             outcome = await ask(bridge, question, call)
             while True:
                 steps += 1
@@ -137,7 +137,7 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
                     break
                 async with call.deadline.bounds("applying the model's changes"):
                     outputs = [await session.carry_out(pending) for pending in outcome.pending_calls]
-                if steps == MOST_STEPS:
+                if steps == MAX_STEPS:
                     break
                 if call.reporter is not None:
                     await call.reporter.say(_progress(session))

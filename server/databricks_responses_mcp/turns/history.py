@@ -15,7 +15,7 @@ from databricks_responses_mcp.turns.conversations import Conversation
 
 logger = logging.getLogger(__name__)
 
-_MOST_PICTURE_BYTES = 15_000_000
+_MAX_PICTURE_BYTES = 15_000_000
 """Of all pictures in one request: model serving takes 32 MiB, and base64 makes four bytes of three."""
 
 _READ_SECONDS = 30.0
@@ -44,7 +44,7 @@ def _may_draw(parameters: Mapping[str, Any]) -> bool:
 def _read(paths: Iterable[str]) -> dict[str, str]:
     """The base64 of these files, as many of the first as may go into one request; what is gone is left out."""
     read: dict[str, str] = {}
-    left = _MOST_PICTURE_BYTES
+    left = _MAX_PICTURE_BYTES
     for path in paths:
         try:
             if Path(path).stat().st_size > left:

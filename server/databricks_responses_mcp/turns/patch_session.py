@@ -15,7 +15,7 @@ Admit = Callable[[str, str | None], Awaitable[None]]
 """Given a file's name and the text that an operation leaves it with (None: deleted); raises `PatchError` to refuse."""
 
 _LARGE = 50_000
-_MOST_NAMES = 20
+_MAX_NAMES = 20
 _MAX_NAME = 4096
 
 
@@ -175,8 +175,8 @@ class PatchSession:
 
     def _names(self) -> str:
         names = sorted(self.after)
-        more = ", …" if len(names) > _MOST_NAMES else ""
-        return f"The files are: {', '.join(names[:_MOST_NAMES])}{more}." if names else "There are no files yet."
+        more = ", …" if len(names) > _MAX_NAMES else ""
+        return f"The files are: {', '.join(names[:_MAX_NAMES])}{more}." if names else "There are no files yet."
 
 
 async def _applied(text: str, diff: str, mode: Mode) -> PatchResult:

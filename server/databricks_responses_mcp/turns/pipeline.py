@@ -56,7 +56,7 @@ _FROM_UPSTREAM = (
     "items",
     "notes",
 )
-_MOST_PROBLEMS = 5
+_MAX_PROBLEMS = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -255,7 +255,7 @@ async def send_with_readable_documents(bridge: Bridge, body: Mapping[str, Any], 
     async with call.deadline.bounds("reading the text of the documents"):
         converted = await bridge.document_texts.convert(body["input"])
     if converted.problems and refusal is not None:
-        hint = f"{' '.join(converted.problems[:_MOST_PROBLEMS])} {refusal.hint}"
+        hint = f"{' '.join(converted.problems[:_MAX_PROBLEMS])} {refusal.hint}"
         raise replace(refusal, hint=hint) from refusal
     outcome = await send_with_surface_fallback(bridge, {**body, "input": converted.items}, call)
     bridge.without_documents.add(model)

@@ -21,9 +21,9 @@ from databricks_responses_mcp.workspace.model_profile import profile_of_name
 
 SEARCH_SERVICE = "system.ai.web_search"
 """The MCP service of Unity Catalog that searches the web."""
-MOST_ROUNDS = 4
+MAX_ROUNDS = 4
 """Times that a model may call the service before it has to answer."""
-_MOST_SOURCES = 100
+_MAX_SOURCES = 100
 _URL = re.compile(r"https?://[^\s\"'<>()\[\]{}\\]{1,2000}")
 _SOURCES = "web_search_call.action.sources"
 
@@ -160,7 +160,7 @@ async def _search_by(server: SearchServer, bridge: Bridge, wanted: Search, call:
     outcome = await ask(bridge, question, call)
     urls: dict[str, None] = {}
     searches = 0
-    for left in range(MOST_ROUNDS - 1, -1, -1):
+    for left in range(MAX_ROUNDS - 1, -1, -1):
         if not outcome.pending_calls or outcome.conversation_id is None:
             break
         outputs: list[dict[str, Any]] = []
@@ -178,7 +178,7 @@ async def _search_by(server: SearchServer, bridge: Bridge, wanted: Search, call:
         once = {"tools": tools, "tool_choice": "auto" if left else "none"}
         later = await answer_calls(bridge, outcome.conversation_id, outputs, call, once=once)
         outcome = outcome.merge(later)
-    sources = [url.rstrip(".,;:!?") for url in urls][:_MOST_SOURCES]
+    sources = [url.rstrip(".,;:!?") for url in urls][:_MAX_SOURCES]
     cited = [url for url in sources if url in outcome.text]
     citations = [{"number": number, "url": url} for number, url in enumerate(cited, 1)]
     note = f"Searched by {SEARCH_SERVICE}, because the model has no web search of its own."

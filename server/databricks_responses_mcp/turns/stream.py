@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, coding
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, convert_exceptions
 from databricks_responses_mcp.responses.accumulator import ResponseAssembler, picture_base64
 from databricks_responses_mcp.responses.echoed_input import without_echo
 from databricks_responses_mcp.responses.output import pictures_of
@@ -55,7 +55,7 @@ async def send_one_stream(
     with anyio.move_on_after(seconds) as scope:
         try:
             if call.reporter is None and stop is None:
-                with coding(reading):
+                with convert_exceptions(reading):
                     await _read_answer(client, body, surface, endpoint, assembler, call, None)
             else:
                 progress = (
@@ -70,7 +70,7 @@ async def send_one_stream(
                     if stop is not None:
                         tasks.start_soon(_cancel_when, stop, tasks.cancel_scope)
                     try:
-                        with coding(reading):
+                        with convert_exceptions(reading):
                             await _read_answer(client, body, surface, endpoint, assembler, call, progress)
                     except BridgeError as error:
                         failure = error
@@ -94,7 +94,7 @@ async def send_one_stream(
     if failure is None and stop is not None and stop.is_set() and not assembler.finished:
         return interrupted(outcome)
     try:
-        with coding(reading):
+        with convert_exceptions(reading):
             failure = failure or _failure_of(assembler, outcome)
     except BridgeError as error:
         failure = error

@@ -13,9 +13,9 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.responses.json_in_text import parse, values_in
 from databricks_responses_mcp.responses.request import Prompt
 from databricks_responses_mcp.responses.strict_schema import NAME, answer_format, is_wrapped
-from databricks_responses_mcp.schemas.bounds import bounds_problem
-from databricks_responses_mcp.schemas.checking import check_schema, check_values
-from databricks_responses_mcp.schemas.verdict import Verdict
+from databricks_responses_mcp.schemas.bounds import find_exceeded_limit
+from databricks_responses_mcp.schemas.validation import check_schema, check_values
+from databricks_responses_mcp.schemas.validation_result import Verdict
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.conversations import Conversation
@@ -37,7 +37,7 @@ async def check_output_schema(bridge: Bridge, schema: Mapping[str, Any]) -> None
     Raises:
         BridgeError: ``invalid_argument`` if it is no JSON Schema, too large, or refers to anything outside itself.
     """
-    if problem := bounds_problem(schema):
+    if problem := find_exceeded_limit(schema):
         raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"output_schema {problem}.", "Use a simpler schema.")
     if foreign := _foreign_reference(schema):
         raise BridgeError(
@@ -46,10 +46,10 @@ async def check_output_schema(bridge: Bridge, schema: Mapping[str, Any]) -> None
             "Put what it refers to under $defs, and refer to it as #/$defs/….",
         )
     checked = await check_schema(schema, bridge.schema_checks)
-    if checked.verdict is Verdict.NO_SCHEMA:
+    if checked.verdict is Verdict.INVALID_SCHEMA:
         message = f"output_schema is not a JSON Schema: {checked.problem}."
         raise BridgeError(ErrorCode.INVALID_ARGUMENT, message, "Correct the schema.")
-    if checked.verdict is not Verdict.FITS:
+    if checked.verdict is not Verdict.MATCH:
         message = f"output_schema cannot be used: {checked.problem}."
         raise BridgeError(ErrorCode.INVALID_ARGUMENT, message, "Use a simpler schema.")
 
@@ -137,9 +137,9 @@ async def _parse(bridge: Bridge, text: str, schema: Mapping[str, Any]) -> tuple[
     if not candidates:
         raise ValueError(problem)
     checked = await check_values(schema, [value for value, _ in candidates], bridge.schema_checks)
-    if checked.verdict is Verdict.FITS:
+    if checked.verdict is Verdict.MATCH:
         return candidates[checked.number]
-    raise ValueError(checked.problem) if checked.verdict is Verdict.MISFIT else SchemaUnusableError(checked.problem)
+    raise ValueError(checked.problem) if checked.verdict is Verdict.NO_MATCH else SchemaUnusableError(checked.problem)
 
 
 def _values_of(text: str) -> tuple[list[Any], str]:

@@ -10,7 +10,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.apps import Apps, read_address
 from databricks_responses_mcp.workspace.credentials import Credentials
 
-_SHORTEST_TOKEN = 8
+_MIN_TOKEN_LENGTH = 8
 
 
 class Access:
@@ -79,7 +79,7 @@ class Access:
         """
         authorization = (await self._credentials.headers()).get("Authorization", "")
         token = authorization.partition(" ")[2].strip() or authorization
-        return len(token) >= _SHORTEST_TOKEN and token in text
+        return len(token) >= _MIN_TOKEN_LENGTH and token in text
 
     @property
     def profile(self) -> str | None:

@@ -14,7 +14,7 @@ NAME_PREFIX = "apps/"
 
 _APPS = "/api/2.0/apps"
 _DOMAINS = (".databricksapps.com", ".azuredatabricksapps.com", ".databricksapps.us")
-_MOST_PAGES = 20
+_MAX_PAGES = 20
 _REMEMBERED_SECONDS = 300.0
 # How a workspace answers that has no Apps, or shows them to others only.
 _NO_LISTING = (400, 403, 404, 405, 501)
@@ -139,7 +139,7 @@ class Apps:
 
     async def _listing(self) -> Any:
         token = ""
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             params = {"page_size": "100", **({"page_token": token} if token else {})}
             page = await self._get_json(_APPS, params=params)
             if not isinstance(page, Mapping):

@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 # After a failure the listing is not asked for again at once by each call that needs a default.
 _RETRY_SECONDS = 15.0
 _PATIENCE_SECONDS = 10.0
-_MOST_SIMILAR = 3
-_MOST_SERVICES = 200
+_MAX_SIMILAR = 3
+_MAX_SERVICES = 200
 """Model services that are remembered without being listed."""
 # The plain model of a version first; a coding, small or slow variant only where there is nothing else.
 _VARIANTS = (r"-(?:codex|code)\b", r"-pro\b", r"-mini\b", r"-nano\b")
@@ -173,7 +173,7 @@ class EndpointDirectory:
         if self._known is None and self._failure is not None and _fails_every_request(self._failure):
             raise self._failure
         others = sorted((e for e in endpoints if e.ready and e.profile.is_askable), key=_rank, reverse=True)
-        named = f" It lists {', '.join(e.name for e in others[:_MOST_SIMILAR])}." if others else ""
+        named = f" It lists {', '.join(e.name for e in others[:_MAX_SIMILAR])}." if others else ""
         reason = (
             f"the workspace lists none {what}.{named}"
             if self._failure is None or self._known is not None
@@ -201,7 +201,7 @@ class EndpointDirectory:
                 logger.debug("the model service %s cannot be asked for: %s", name, error)
         found = next(iter(read_entries([entry] if entry is not None else [])), None)
         self._asked_services[name] = (self._clock(), found)
-        while len(self._asked_services) > _MOST_SERVICES:
+        while len(self._asked_services) > _MAX_SERVICES:
             self._asked_services.popitem(last=False)
         return found
 
@@ -286,8 +286,8 @@ def _similar(wanted: str, names: Iterable[str]) -> list[str]:
     found = [known for known in by_bare if known == bare]
     found += sorted(known for known in by_bare if known.startswith(bare))
     found += sorted(known for known in by_bare if bare in known)
-    found += similar_names(bare, by_bare, most=_MOST_SIMILAR)
-    return [by_bare[known] for known in dict.fromkeys(found)][:_MOST_SIMILAR]
+    found += similar_names(bare, by_bare, most=_MAX_SIMILAR)
+    return [by_bare[known] for known in dict.fromkeys(found)][:_MAX_SIMILAR]
 
 
 def _bare(name: str) -> str:

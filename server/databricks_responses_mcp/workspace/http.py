@@ -43,7 +43,7 @@ _ERROR_BODY_SECONDS = 30
 _LIST_SECONDS = 60
 _DEFAULT_RATE_LIMIT_SECONDS = 30.0
 
-_MOST_WAIT_SECONDS = 150.0
+_MAX_WAIT_SECONDS = 150.0
 """Longer than that nobody is made to wait for a second try: the error says when to come back."""
 
 _REFUSED_FOR_NOW = (ErrorCode.RATE_LIMITED, ErrorCode.UPSTREAM_UNAVAILABLE)
@@ -355,7 +355,7 @@ def _has_bulk(value: Any) -> bool:
 
 def _fits(wait: float) -> bool:
     """Whether a wait is worth it, and leaves any of the caller's time."""
-    return wait <= _MOST_WAIT_SECONDS and wait < anyio.current_effective_deadline() - anyio.current_time()
+    return wait <= _MAX_WAIT_SECONDS and wait < anyio.current_effective_deadline() - anyio.current_time()
 
 
 def _told_wait(error: BridgeError) -> float | None:

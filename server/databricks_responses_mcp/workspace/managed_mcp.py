@@ -13,7 +13,7 @@ from databricks_responses_mcp.workspace.catalog import is_catalog_name
 
 _PREFIX = "/api/2.0/mcp/"
 _SERVICES = "mcp-services"
-_MOST = 64
+_MAX_LABEL = 64
 # How many parts may come after each kind, the least and the most.
 _PARTS: Mapping[str, tuple[int, int]] = {
     "genie": (0, 1),
@@ -55,9 +55,9 @@ def managed_label(name: str) -> str | None:
     if parts is None:
         return None
     label = "__".join(parts)
-    if len(label) <= _MOST and all(re.fullmatch(r"[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*", part) for part in parts):
+    if len(label) <= _MAX_LABEL and all(re.fullmatch(r"[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*", part) for part in parts):
         return label
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", label)[: _MOST - 11]
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", label)[: _MAX_LABEL - 11]
     return f"{readable}__{hashlib.sha256(name.encode()).hexdigest()[:9]}"
 
 

@@ -20,7 +20,7 @@ from databricks_responses_mcp.workspace.managed_mcp import managed_kind, managed
 REFERENCE = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
 _NAME = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_MOST_BYTES = 1_000_000
+_MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def text_of_setting(value: str) -> str:
         path = Path(value.strip()).expanduser()
         if not path.is_absolute():
             raise ValueError("neither a JSON object nor the absolute path of a file with one")
-        if path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             raise ValueError("the file is over 1 MB")
         return path.read_text(encoding="utf-8-sig")
     except (OSError, RuntimeError, UnicodeError) as error:

@@ -14,7 +14,7 @@ from databricks_responses_mcp.workspace.access import Access
 from databricks_responses_mcp.workspace.credentials import WORKSPACE_ID_HEADER
 from databricks_responses_mcp.workspace.managed_mcp import MANAGED_FORMS, managed_label, managed_path
 from databricks_responses_mcp.workspace.mcp_server_entries import REFERENCE, McpServerEntry
-from databricks_responses_mcp.workspace.secret_values import SHORTEST_SECRET, SecretValues
+from databricks_responses_mcp.workspace.secret_values import MIN_SECRET_LENGTH, SecretValues
 
 _HINT = "Set it in the environment of this server's process, where the MCP host starts it."
 
@@ -98,7 +98,9 @@ class McpServers:
     async def _check_receiver(self, name: str, url: str, values: Iterable[str], access: Access) -> None:
         """Refuse to tell a server outside of the workspace what signs in to the workspace."""
         ours = [
-            secret for key in _WORKSPACE_SECRETS if len(secret := self._environ.get(key, "").strip()) >= SHORTEST_SECRET
+            secret
+            for key in _WORKSPACE_SECRETS
+            if len(secret := self._environ.get(key, "").strip()) >= MIN_SECRET_LENGTH
         ]
         for value in values:
             if not value or not (any(secret in value for secret in ours) or await access.holds_token(value)):

@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 REDACTED = "[redacted]"
 
-SHORTEST_SECRET = 6
+MIN_SECRET_LENGTH = 6
 """Characters. Taking out what is shorter would maim innocent words."""
 
-_MOST = 500
+_MAX_SECRETS = 500
 # A user name alone may be a token, if it is long.
-_SHORTEST_TOKEN = 16
+_MIN_TOKEN_LENGTH = 16
 _UNFIT = re.compile("[\ud800-\udfff]")
 _PATH = re.compile(r"[/~.]|[A-Za-z]:[\\/](?!/)")
 _NAMES = re.compile(
@@ -57,7 +57,7 @@ class SecretValues:
             forms += _forms(value) if value is not None else ()
         added = [form for form in dict.fromkeys(forms) if form not in self._newest]
         if added:
-            self._know((*self._newest, *added)[-_MOST:])
+            self._know((*self._newest, *added)[-_MAX_SECRETS:])
 
     def with_more(self, values: Iterable[str]) -> "SecretValues":
         """These and others, which are known to the copy alone: whoever names them cannot crowd out these."""
@@ -79,7 +79,7 @@ class SecretValues:
             name, colon, password = user.partition(":")
             if colon:
                 self.add(password, *re.split(r"[/?#:@]", password))
-            elif len(name) >= _SHORTEST_TOKEN:
+            elif len(name) >= _MIN_TOKEN_LENGTH:
                 self.add(name)
         self.add(*(found[1].strip("'") for found in _PARAMETER.finditer(text)))
 
@@ -168,7 +168,7 @@ def _nothing(value: object) -> None:
 
 def _forms(value: str) -> list[str]:
     bare = re.sub(r"^(?:Bearer|Basic)\s+", "", value.strip(), flags=re.IGNORECASE)
-    if len(bare) < SHORTEST_SECRET:
+    if len(bare) < MIN_SECRET_LENGTH:
         return []
     plain = unquote(bare)
     return [
@@ -182,5 +182,5 @@ def _forms(value: str) -> list[str]:
             json.dumps(bare, ensure_ascii=False)[1:-1],
             repr(bare)[1:-1],
         )
-        if len(form) >= SHORTEST_SECRET
+        if len(form) >= MIN_SECRET_LENGTH
     ]

@@ -31,9 +31,9 @@ _HEADERS = {
     "accept-encoding": "identity",
     "user-agent": f"databricks-responses-mcp/{__version__}",
 }
-_MOST_ADDRESSES = 64
-_MOST_CONNECTIONS = 512
-_MOST_IDLE_CONNECTIONS = 64
+_MAX_ADDRESSES = 64
+_MAX_CONNECTIONS = 512
+_MAX_IDLE_CONNECTIONS = 64
 _ONE_REQUEST = httpx.Limits(max_connections=1, max_keepalive_connections=0)
 _PLAIN = ("", "identity")
 _PROXIED = frozenset({"https", "all"})
@@ -45,7 +45,7 @@ _PROXIED = frozenset({"https", "all"})
 _HTTP_IDLE_SECONDS = 4
 _HTTPS_IDLE_SECONDS = 50
 _TOLD_IDLE_SECONDS = re.compile(r"(?:^|[,;\s])timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
-_MOST_CAUSES = 20
+_MAX_CAUSES = 20
 
 
 class Delivery(Enum):
@@ -188,7 +188,7 @@ class Connections:
         """A request as it is sent."""
         url = self._urls.get(address)
         if url is None:
-            if len(self._urls) >= _MOST_ADDRESSES:
+            if len(self._urls) >= _MAX_ADDRESSES:
                 self._urls.clear()
             url = self._urls[address] = httpx.URL(address)
         return httpx.Request(
@@ -261,8 +261,8 @@ def unasked_encoding(response: httpx.Response) -> str | None:
 def _keeping(seconds: int) -> httpx.Limits:
     """Limits of connections that are kept for so many seconds after their last answer."""
     return httpx.Limits(
-        max_connections=_MOST_CONNECTIONS,
-        max_keepalive_connections=_MOST_IDLE_CONNECTIONS if seconds else 0,
+        max_connections=_MAX_CONNECTIONS,
+        max_keepalive_connections=_MAX_IDLE_CONNECTIONS if seconds else 0,
         keepalive_expiry=seconds,
     )
 
@@ -337,7 +337,7 @@ def _unreachable(origin: str, exc: httpx.HTTPError) -> BridgeError:
 def _is_untrusted(error: BaseException) -> bool:
     """Return whether a connection failed because the certificate of the other side is not trusted."""
     cause: BaseException | None = error
-    for _ in range(_MOST_CAUSES):
+    for _ in range(_MAX_CAUSES):
         if cause is None or isinstance(cause, ssl.SSLCertVerificationError):
             break
         cause = cause.__cause__ or cause.__context__

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from databricks_responses_mcp.schemas.bounds import bounds_problem
+from databricks_responses_mcp.schemas.bounds import find_exceeded_limit
 from databricks_workspace_emulator.catalogue import Endpoint
 from databricks_workspace_emulator.contract.shapes import Name, Shape, read
 from databricks_workspace_emulator.replies import ApiError, invalid, model_error, workspace_error
@@ -265,7 +265,7 @@ def schema_problem(schema: dict[str, Any]) -> str | None:
     """Why a schema is none; ``None`` if it is one."""
     import jsonschema
 
-    if problem := bounds_problem(schema):
+    if problem := find_exceeded_limit(schema):
         return f"It {problem}."
     try:
         jsonschema.Draft202012Validator.check_schema(schema)

@@ -10,8 +10,8 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 _CURVE_STEPS = 10
-_MOST_WORKING_PIXELS = 5_000_000
-_MOST_OVERSAMPLING = 4
+_MAX_WORKING_PIXELS = 5_000_000
+_MAX_OVERSAMPLING = 4
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
@@ -69,8 +69,8 @@ class Canvas:
 
     def __init__(self, size: tuple[int, int], *, fine: bool = True) -> None:
         self.size = size
-        most = (_MOST_WORKING_PIXELS / (size[0] * size[1])) ** 0.5
-        factor = max(1.0, min(most, _MOST_OVERSAMPLING if fine else 1.5))
+        most = (_MAX_WORKING_PIXELS / (size[0] * size[1])) ** 0.5
+        factor = max(1.0, min(most, _MAX_OVERSAMPLING if fine else 1.5))
         self._pixels = (round(size[0] * factor), round(size[1] * factor))
         self.scale = min(self._pixels)
         self.width, self.height = (side / self.scale for side in self._pixels)

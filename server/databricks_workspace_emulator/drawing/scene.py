@@ -12,9 +12,9 @@ Hour = Literal["dawn", "day", "dusk", "night"]
 Land = Literal["meadow", "snow", "desert", "city", "space"]
 Weather = Literal["clear", "snow", "rain", "fog"]
 
-_MOST_SUBJECTS = 3
-_MOST_ALIKE = 5
-_MOST_WORDS = 400
+_MAX_SUBJECTS = 3
+_MAX_ALIKE = 5
+_MAX_WORDS = 400
 
 _HOURS: dict[Hour, str] = {
     "night": "night nighttime midnight moon moonlight moonlit star stars starry dark aurora",
@@ -99,7 +99,7 @@ class Scene:
 
 def read_scene(prompt: str, chance: random.Random) -> Scene:
     """What the words of a prompt say a picture has in it."""
-    words = re.findall(r"[^\W\d_]+|\d+", prompt.lower())[:_MOST_WORDS]
+    words = re.findall(r"[^\W\d_]+|\d+", prompt.lower())[:_MAX_WORDS]
     known = frozenset(words)
     # Each draw of chance is made whether it is needed or not: one word more changes nothing else.
     hours: tuple[Hour, ...] = ("day", "dusk", "dawn", "night")
@@ -131,7 +131,7 @@ def _figures(words: list[str]) -> tuple[Figure, ...]:
     last = 0
     for index, word in enumerate(words):
         number = next((number for number, subject in enumerate(SUBJECTS) if word in subject.words), None)
-        if number is None or number in seen or len(seen) == _MOST_SUBJECTS:
+        if number is None or number in seen or len(seen) == _MAX_SUBJECTS:
             continue
         seen.add(number)
         # A colour or a number belongs to what comes soon after it.
@@ -140,18 +140,18 @@ def _figures(words: list[str]) -> tuple[Figure, ...]:
         subject = SUBJECTS[number]
         figure = Figure(subject, colours[-1] if colours else subject.colour)
         figures += [figure] * max([1, *map(_count, before)])
-    return tuple(figures[:_MOST_ALIKE])
+    return tuple(figures[:_MAX_ALIKE])
 
 
 def _count(word: str) -> int:
     return (
-        min(int(word), _MOST_ALIKE) if word.isascii() and word.isdecimal() and len(word) < 3 else _NUMBERS.get(word, 1)
+        min(int(word), _MAX_ALIKE) if word.isascii() and word.isdecimal() and len(word) < 3 else _NUMBERS.get(word, 1)
     )
 
 
 def tint_of(prompt: str, scene: Scene, chance: random.Random) -> tuple[Colour, float]:
     """The colour that an edited picture is tinted with, and how much of it, 0 to 1."""
-    words = re.findall(r"[^\W\d_]+", prompt.lower())[:_MOST_WORDS]
+    words = re.findall(r"[^\W\d_]+", prompt.lower())[:_MAX_WORDS]
     if named := [_COLOURS[word] for word in words if word in _COLOURS]:
         return named[-1], 0.4
     if scene.land == "snow":

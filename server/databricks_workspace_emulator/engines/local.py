@@ -23,7 +23,7 @@ DEFAULT_MAX_TOKENS = 512
 
 # The model's own default, about its name and makers, makes its answers worse.
 # Callers ask for room for a large model's answer; what so small a one writes beyond this goes in circles.
-_MOST_TOKENS = 1024
+_MAX_TOKENS = 1024
 _INSTRUCTIONS = ChatMessage("system", "You are a helpful assistant.")
 
 _POLL_SECONDS = 0.05
@@ -175,7 +175,7 @@ class _Fetching:
 async def _answer(server: LlamaServer, request: TextRequest) -> AsyncGenerator[str]:
     # Half of the context at most is for the answer, so that something is left for the question.
     asked = request.max_output_tokens if request.max_output_tokens is not None else DEFAULT_MAX_TOKENS
-    max_tokens = max(1, min(asked, server.context_tokens // 2, _MOST_TOKENS))
+    max_tokens = max(1, min(asked, server.context_tokens // 2, _MAX_TOKENS))
     messages = request.messages
     if all(message.role != "system" for message in messages):
         messages = (_INSTRUCTIONS, *messages)

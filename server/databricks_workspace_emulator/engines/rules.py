@@ -41,7 +41,7 @@ DIRECTIVES = (
 
 _DIRECTIVE = re.compile(rf"\[\[\s*({'|'.join(DIRECTIVES)})\b(.*?)\]\]", re.DOTALL)
 _PIECE = re.compile(r"\s*\S+\s*$|\s*\S+")
-_MOST_WORDS = 100_000
+_MAX_WORDS = 100_000
 _HONEST = "No model was asked: this is the embedded workspace's rule engine."
 
 
@@ -81,7 +81,7 @@ def _answer(request: TextRequest) -> str:
     if name == "say":
         return argument
     if name == "words":
-        count = min(int(argument), _MOST_WORDS) if argument.isdecimal() else 100
+        count = min(int(argument), _MAX_WORDS) if argument.isdecimal() else 100
         return " ".join(f"word{number}" for number in range(1, count + 1))
     if name == "empty":
         return ""

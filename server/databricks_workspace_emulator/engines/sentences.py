@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-_MOST_CHARACTERS = 300
+_MAX_CHARACTERS = 300
 # An ending only counts when something follows it: "3.14" and "e.g" go on. Closing quotes belong to the sentence.
 _END = re.compile(r"(?<![.\s][A-Za-z])[.!?\u2026]+[\"'\u201d\u2019)\]]*(?=\s)|[\u3002\uff01\uff1f]|(?<=\S)\s*\n")
 
@@ -17,8 +17,8 @@ async def first_sentence(pieces: AsyncGenerator[str]) -> AsyncGenerator[str]:
         async for piece in pieces:
             text = f"{text}{piece}" if given else f"{text}{piece}".lstrip()
             end = _END.search(text)
-            if end is not None or len(text) >= _MOST_CHARACTERS:
-                cut = text[: end.end() if end is not None else _MOST_CHARACTERS].rstrip()
+            if end is not None or len(text) >= _MAX_CHARACTERS:
+                cut = text[: end.end() if end is not None else _MAX_CHARACTERS].rstrip()
                 if len(cut) > given:
                     yield cut[given:]
                 return

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from databricks_workspace_emulator.exchange import Incoming, Reply, json_reply
 from databricks_workspace_emulator.replies import invalid, turned_off, workspace_error
 
-_LARGEST_PAGE = 200
+_MAX_PAGE = 200
 _PAGE = 10
 
 
@@ -72,7 +72,7 @@ def _page(incoming: Incoming, field: str, services: list[dict[str, Any]]) -> Rep
     query = parse_qs(incoming.exchange.query)
     parent = query.get("parent", [None])[0]
     size = _whole_number(query.get("page_size", ["0"])[0])
-    if size > _LARGEST_PAGE or (parent is None and not size):
+    if size > _MAX_PAGE or (parent is None and not size):
         return Reply(b"", 499)
     if parent is not None:
         prefix = f"{field.replace('_', '-')}/{parent.removeprefix('schemas/')}."

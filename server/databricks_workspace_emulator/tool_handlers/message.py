@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from databricks_responses_mcp.schemas.checking import check_values
-from databricks_responses_mcp.schemas.verdict import Verdict
+from databricks_responses_mcp.schemas.validation import check_values
+from databricks_responses_mcp.schemas.validation_result import Verdict
 from databricks_workspace_emulator.schema_filling import fill
 from databricks_workspace_emulator.turn import Turn
 from databricks_workspace_emulator.writer import Event, deltas
@@ -127,7 +127,7 @@ async def fits(text: str, schema: dict[str, Any]) -> bool:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return (await check_values(schema, [value])).verdict is Verdict.FITS
+    return (await check_values(schema, [value])).verdict is Verdict.MATCH
 
 
 def deltas_of(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from databricks_responses_mcp.hosts.editing.json_document import Node
 from databricks_responses_mcp.hosts.editing.splices import first_indentation, indentation, newline_of, starts_line
 
-_WIDEST_LIST = 90
+_MAX_LIST_WIDTH = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Layout:
             return self._block("{", members, "}", indent)
         if isinstance(value, list) and value:
             line = _dump(value)
-            if len(line) <= _WIDEST_LIST and not any(isinstance(one, dict | list) for one in value):
+            if len(line) <= _MAX_LIST_WIDTH and not any(isinstance(one, dict | list) for one in value):
                 return line
             return self._block("[", [self.write(one, inner) for one in value], "]", indent)
         return _dump(value)

@@ -1,7 +1,7 @@
 """The program that validates values against a JSON Schema, in a separate process that can be ended.
 
 It reads ``{"schema": …, "values": […]}`` from stdin, without ``values`` to check only the schema, and writes a
-`Checked`.
+`SchemaCheck`.
 """
 
 import json
@@ -17,7 +17,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from databricks_responses_mcp.bounded_process import limit_this_process
-from databricks_responses_mcp.schemas.verdict import CPU_SECONDS, MEMORY_BYTES, Checked, Verdict
+from databricks_responses_mcp.schemas.validation_result import CPU_SECONDS, MEMORY_BYTES, SchemaCheck, Verdict
 
 _MAX_CHARACTERS = 300
 
@@ -29,31 +29,31 @@ def main() -> None:
     try:
         checked = _check(request)
     except RecursionError:
-        checked = Checked(Verdict.UNUSABLE, "it refers to itself without end, or the value nests too deep")
+        checked = SchemaCheck(Verdict.UNUSABLE, "it refers to itself without end, or the value nests too deep")
     except MemoryError:
-        checked = Checked(Verdict.LIMIT, "checking with it takes too much memory")
+        checked = SchemaCheck(Verdict.LIMIT_EXCEEDED, "checking with it takes too much memory")
     json.dump(asdict(checked), sys.stdout)
 
 
-def _check(request: dict[str, Any]) -> Checked:
+def _check(request: dict[str, Any]) -> SchemaCheck:
     schema = request["schema"]
     problems = []
     try:
         if "values" not in request:
             Draft202012Validator.check_schema(schema)
-            return Checked(Verdict.FITS)
+            return SchemaCheck(Verdict.MATCH)
         validator = _validator(schema)
         for number, value in enumerate(request["values"]):
             if (error := best_match(validator.iter_errors(value))) is None:
-                return Checked(Verdict.FITS, number=number)
+                return SchemaCheck(Verdict.MATCH, number=number)
             problems.append(_describe(error))
     except SchemaError as error:
-        return Checked(Verdict.NO_SCHEMA, _describe(error))
+        return SchemaCheck(Verdict.INVALID_SCHEMA, _describe(error))
     except Unresolvable as error:
-        return Checked(Verdict.UNUSABLE, f"it refers to {error.ref[:_MAX_CHARACTERS]!r}, which is not there")
+        return SchemaCheck(Verdict.UNUSABLE, f"it refers to {error.ref[:_MAX_CHARACTERS]!r}, which is not there")
     except re.error as error:
-        return Checked(Verdict.UNUSABLE, f"it has a pattern that Python does not read ({error})")
-    return Checked(Verdict.MISFIT, problems[0] if problems else "there is no value")
+        return SchemaCheck(Verdict.UNUSABLE, f"it has a pattern that Python does not read ({error})")
+    return SchemaCheck(Verdict.NO_MATCH, problems[0] if problems else "there is no value")
 
 
 def _describe(error: Any) -> str:

@@ -8,21 +8,21 @@ MEMORY_BYTES = 1024**3
 
 
 class Verdict(StrEnum):
-    """The verdict of a check."""
+    """The outcome of a check."""
 
-    FITS = "fits"
-    MISFIT = "misfit"
+    MATCH = "match"
+    NO_MATCH = "no_match"
     """No value matches the schema."""
-    NO_SCHEMA = "no_schema"
+    INVALID_SCHEMA = "invalid_schema"
     """The schema is not a valid JSON Schema."""
     UNUSABLE = "unusable"
     """The schema is valid, but values cannot be checked with it."""
-    LIMIT = "limit"
+    LIMIT_EXCEEDED = "limit_exceeded"
     """The check exceeded its limit of time or memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class SchemaCheck:
     """The result of a check.
 
     Attributes:
