@@ -38,14 +38,14 @@ def test_what_cannot_be_seen_is_escaped_and_the_rest_stays(text: str, seen: str)
     assert visible(text) == seen
 
 
-def test_no_character_of_unicode_that_is_printed_moves_others() -> None:
+def test_no_printed_unicode_character_moves_others() -> None:
     # Embeddings, overrides, isolates, separators and what has no width.
     moving = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "BN", "B", "S"}
     printed = {character for code in range(0x110000) for character in visible(chr(code))}
     assert {character for character in printed if unicodedata.bidirectional(character) in moving} == set()
 
 
-def test_a_refused_file_is_named_with_what_its_name_hides() -> None:
+def test_the_error_for_a_refused_file_shows_invisible_characters_of_its_name() -> None:
     assert shown(HOSTILE) == f"“{SEEN}”"
 
 
@@ -55,12 +55,12 @@ def test_a_message_of_several_lines_keeps_its_lines() -> None:
     assert error.as_dict(mcp_words)["message"] == str(error).removesuffix(" Look again.")
 
 
-def test_a_table_shows_names_that_move_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_escapes_names_that_would_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
     write_table([Column(heading="Name")], [[HOSTILE]])
     assert capsys.readouterr().out == "NAME\n" + SEEN.replace("\\u2028\\x0a", " ") + "\n"
 
 
-def test_the_list_of_models_shows_names_that_move_nothing_and_keeps_them_in_data() -> None:
+def test_the_list_of_models_escapes_names_in_text_and_not_in_data() -> None:
     endpoints = parse_endpoints({"endpoints": [{"name": f"a{HOSTILE}b", "task": f"llm/v1/{HOSTILE}"}]})
     listing = Listing(endpoints, 0, HOSTILE, "b", is_whole=True)
     words = listing.words()

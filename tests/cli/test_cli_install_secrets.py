@@ -139,7 +139,7 @@ async def test_the_token_is_written_to_a_users_file_when_asked_for(account: Comm
     assert file.stat().st_mode & 0o077 == 0
 
 
-async def test_a_token_that_is_taken_out_is_not_left_in_the_backup(account: CommandLine, home: Path) -> None:
+async def test_a_removed_token_is_not_left_in_the_backup(account: CommandLine, home: Path) -> None:
     file = home / ".config" / "Claude" / "claude_desktop_config.json"
     file.parent.mkdir(parents=True)
     file.write_text('{"mcpServers": {"other": {"command": "x"}}}', encoding="utf-8")
@@ -150,7 +150,7 @@ async def test_a_token_that_is_taken_out_is_not_left_in_the_backup(account: Comm
     assert TOKEN not in everything(home)
 
 
-async def test_a_users_file_that_is_kept_in_git_gets_no_token(account: CommandLine, home: Path) -> None:
+async def test_a_users_file_that_git_tracks_gets_no_token(account: CommandLine, home: Path) -> None:
     dotfiles = home / "dotfiles"
     (dotfiles / "cursor").mkdir(parents=True)
     git(dotfiles, "init", "--quiet")

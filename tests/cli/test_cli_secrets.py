@@ -103,7 +103,7 @@ async def test_the_password_of_a_proxy_is_never_printed(bare: CommandLine, comma
 @pytest.mark.parametrize(
     "store", ["postgresql:/me:hunter22@h/db", "postgresq://me:hunter22@h/db", "'postgresql://me:hunter22@h/db'"]
 )
-async def test_a_mistyped_database_url_becomes_no_folder_and_is_not_shown(bare: CommandLine, store: str) -> None:
+async def test_a_mistyped_database_url_creates_no_folder_and_is_not_shown(bare: CommandLine, store: str) -> None:
     desk = CommandLine({**bare.environ, "RESPONSES_MCP_STORE": store}, bare.directory)
     before = sorted(bare.directory.rglob("*"))
     for command in (("conversations",), ("conversations", "--json"), ("usage",)):
@@ -114,7 +114,9 @@ async def test_a_mistyped_database_url_becomes_no_folder_and_is_not_shown(bare: 
     assert sorted(bare.directory.rglob("*")) == before
 
 
-def test_a_defect_is_told_without_secrets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_of_a_defect_contains_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(**_: object) -> None:
         raise RuntimeError(f"lost in {TOKEN}")
 

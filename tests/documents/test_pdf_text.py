@@ -34,7 +34,7 @@ async def test_a_pdf_without_text_says_so() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.4", b"%PDF-1.4\n" + b"\xff" * 1000, pdf("Hello")[:-200]])
-async def test_a_damaged_pdf_has_a_problem_or_a_text_and_raises_nothing(data: bytes) -> None:
+async def test_a_damaged_pdf_gives_a_problem_or_a_text_and_never_raises(data: bytes) -> None:
     read = await read_pdf(data)
     assert bool(read.problem) != bool(read.text)
 
@@ -57,7 +57,7 @@ async def test_the_problem_of_a_pdf_is_told_in_one_line() -> None:
     assert problem.isprintable()
 
 
-async def test_text_ends_at_the_limit() -> None:
+async def test_text_is_truncated_at_the_limit() -> None:
     read = await read_pdf(pdf(*(["x" * 300_000] * 5)))
     assert (read.pages, read.read, read.cut) == (5, 4, True)
     assert len(read.text) < 1_000_100

@@ -38,7 +38,7 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_a_kind_is_told_by_its_bytes(name: str) -> None:
+def test_the_kind_of_a_file_is_detected_from_its_bytes(name: str) -> None:
     data, kind = KNOWN[name]
     assert kind_of(data) == kind
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 LIMITS = FileLimits(text=1000, attachment=5000)
 
 
-async def test_a_small_pdf_is_a_document_though_all_its_bytes_are_text(tmp_path: Path) -> None:
+async def test_a_small_pdf_of_ascii_bytes_is_a_document(tmp_path: Path) -> None:
     data = pdf("Hello")
     assert data.isascii()
     assert b"\0" not in data
@@ -88,7 +88,7 @@ async def test_the_address_of_a_video_page_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://example.com/a.pdf", "https://127.0.0.1/a.pdf", "https://[::1]/a"])
-async def test_a_file_of_the_private_network_is_not_fetched(url: str) -> None:
+async def test_a_file_on_the_private_network_is_not_fetched(url: str) -> None:
     with pytest.raises(BridgeError) as caught:
         await read_file(url, LIMITS)
     assert caught.value.code in (ErrorCode.INVALID_ARGUMENT, ErrorCode.PERMISSION_DENIED)
@@ -160,7 +160,7 @@ async def test_documents_too_large_together_are_refused(tmp_path: Path) -> None:
     )
 
 
-async def test_a_document_keeps_to_the_allowed_directories_and_to_what_is_no_secret(tmp_path: Path) -> None:
+async def test_a_document_is_read_only_from_allowed_directories_and_never_a_secret_file(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out.pdf").write_bytes(pdf("Hello"))
     (tmp_path / "in" / "link.pdf").symlink_to(tmp_path / "out.pdf")

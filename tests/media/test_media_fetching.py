@@ -101,7 +101,7 @@ async def test_an_unknown_authority_is_refused(web_server: Start) -> None:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "127.1", "[::ffff:127.0.0.1]", "0"]
 )
-async def test_loopback_in_any_spelling_is_not_connected_to(web_server: Start, trusted: None, host: str) -> None:
+async def test_no_spelling_of_a_loopback_address_is_connected_to(web_server: Start, trusted: None, host: str) -> None:
     web = web_server(True)
     error = await failure(f"https://{host}:{web.port}/")
     assert error.code in (ErrorCode.PERMISSION_DENIED, ErrorCode.NOT_FOUND)
@@ -117,7 +117,7 @@ async def test_a_name_with_one_private_address_among_public_ones_is_refused() ->
     assert error.message == "“https://mixed.test/x.png” leads to a private network address, which is not fetched."
 
 
-async def test_a_name_that_changes_its_mind_is_connected_to_where_it_was_checked(
+async def test_a_name_whose_address_changes_is_connected_to_the_checked_address(
     web_server: Start, trusted: None, picture: Picture
 ) -> None:
     web = web_server(True)
@@ -272,7 +272,7 @@ async def test_a_body_without_end_is_cut_at_the_limit(web_server: Start) -> None
 @pytest.mark.parametrize(
     "encoding", ["gzip", "x-gzip", "deflate", "GZIP", "gzip, gzip", "identity, gzip", "br", "zstd"]
 )
-async def test_a_picture_compressed_without_being_asked_for_is_never_unpacked(web_server: Start, encoding: str) -> None:
+async def test_an_image_with_unrequested_compression_is_never_decompressed(web_server: Start, encoding: str) -> None:
     web = web_server(False)
     web.answers["/x"] = (200, {"Content-Encoding": encoding}, gzip.compress(bytes(200_000_000), 9))
     tracemalloc.start()

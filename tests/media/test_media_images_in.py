@@ -233,9 +233,7 @@ async def test_an_image_that_is_named_150_times_is_read_once(
     assert (len(images), len({id(image) for image in images}), opened) == (150, 1, ["a.png"])
 
 
-async def test_reading_ends_as_soon_as_there_is_too_much(
-    tmp_path: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_reading_stops_at_the_limit(tmp_path: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     data = picture(size=(300, 300), noise=True)
     for number in range(100):
         (tmp_path / f"{number}.png").write_bytes(data)

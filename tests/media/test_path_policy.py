@@ -70,7 +70,7 @@ async def test_what_is_under_an_allowed_directory_is_read_by_every_name_it_has(p
         "file:///etc/hostname",
     ],
 )
-async def test_what_is_elsewhere_is_refused(project: Path, reference: str) -> None:
+async def test_a_path_outside_the_allowed_directories_is_refused(project: Path, reference: str) -> None:
     assert "may not be used: it is not under …" in await refusal(project, reference)
 
 
@@ -124,7 +124,7 @@ async def test_a_circle_of_links_is_an_error_and_not_the_end(project: Path) -> N
 
 @posix
 @pytest.mark.parametrize("part", ["file", "folder"])
-def test_a_link_put_in_place_between_the_check_and_the_opening_is_not_followed(project: Path, part: str) -> None:
+def test_a_link_created_between_check_and_open_is_not_followed(project: Path, part: str) -> None:
     class Racing(AllowedPaths):
         """Swaps what was checked before it is opened, which is what an attacker would try."""
 

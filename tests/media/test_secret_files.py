@@ -106,7 +106,7 @@ async def refusal(root: Path, name: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("name", [".env", ".env:1-1", ".env#L1", "./x/../.env", "absent.pem", "link"])
 @posix
-async def test_a_secret_is_not_read_however_it_is_named_whether_it_exists_or_not(tmp_path: Path, name: str) -> None:
+async def test_a_secret_file_is_refused_by_every_name_whether_it_exists_or_not(tmp_path: Path, name: str) -> None:
     (tmp_path / "app.py").write_text("x\n")
     (tmp_path / "x").mkdir()
     (tmp_path / ".env").write_text("TOKEN=secret\n")
@@ -125,7 +125,7 @@ async def test_the_refusal_says_which_file_why_and_which_setting_opens_it(tmp_pa
     )
 
 
-async def test_a_directory_that_is_allowed_does_not_open_the_secrets_in_it_and_neither_does_everything(
+async def test_an_allowed_directory_does_not_allow_the_secret_files_in_it(
     tmp_path: Path, picture: Callable[..., bytes]
 ) -> None:
     (tmp_path / ".env").write_text("TOKEN=secret\n")

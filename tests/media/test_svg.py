@@ -75,7 +75,7 @@ def test_an_svg_that_only_draws_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_does_more_than_draw_goes_and_the_rest_stays(name: str) -> None:
+def test_active_content_is_removed_and_the_drawing_remains(name: str) -> None:
     cleaned = clean_svg(svg(f'<rect id="before"/>{HOSTILE[name]}<rect id="after"/>'))
     assert DANGER.search(cleaned.data) is None, cleaned.data
     assert b'id="before"' in cleaned.data
@@ -148,7 +148,7 @@ def test_what_was_left_out_is_named() -> None:
         svg("") + b" " * 8_000_000,
     ],
 )
-def test_what_is_no_svg_or_grows_without_bound_is_refused(data: bytes) -> None:
+def test_invalid_or_unbounded_svg_is_refused(data: bytes) -> None:
     with pytest.raises(SvgError):
         clean_svg(data)
 
@@ -182,7 +182,7 @@ def test_a_saved_svg_is_the_safe_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_svg_that_somebody_else_has_put_into_the_folder_is_read_as_the_safe_one(tmp_path: Path) -> None:
+async def test_an_svg_put_into_the_folder_by_another_program_is_sanitized_when_read(tmp_path: Path) -> None:
     (tmp_path / "a.svg").write_bytes(svg("<rect/><script>alert(1)</script>"))
     (tmp_path / "b.svg").write_bytes(svg(doubling(40)))
     gallery = PictureGallery(tmp_path)

@@ -120,7 +120,7 @@ def killed_everywhere(root: Path, kind: str, links: str, half_way: int = 0) -> l
 
 @posix
 @pytest.mark.parametrize("links", ["links", pytest.param("no links", marks=pytest.mark.slow)])
-def test_an_edit_that_is_killed_anywhere_is_whole_or_undone_with_the_next_start(tmp_path: Path, links: str) -> None:
+def test_an_edit_killed_at_any_point_is_complete_or_undone_at_the_next_start(tmp_path: Path, links: str) -> None:
     seen = killed_everywhere(tmp_path, "edit", links)
     before = seen[0]["tree"]
     after = seen[-1]["tree"]
@@ -268,7 +268,7 @@ def test_a_write_that_still_goes_on_is_left_alone(tmp_path: Path, project: Path)
 
 
 @posix
-def test_a_copy_that_was_exchanged_for_something_else_is_not_put_back(tmp_path: Path, project: Path) -> None:
+def test_a_replaced_copy_is_not_restored(tmp_path: Path, project: Path) -> None:
     killed_half_way(project, tmp_path / "journal")
     (old,) = project.glob("*.old")
     old.unlink()
@@ -279,7 +279,7 @@ def test_a_copy_that_was_exchanged_for_something_else_is_not_put_back(tmp_path: 
 
 
 @posix
-def test_a_link_put_in_the_place_of_the_directory_is_not_followed(tmp_path: Path, project: Path) -> None:
+def test_a_link_that_replaced_the_directory_is_not_followed(tmp_path: Path, project: Path) -> None:
     killed_half_way(project, tmp_path / "journal")
     project.rename(tmp_path / "moved")
     (tmp_path / "elsewhere").mkdir()
@@ -331,7 +331,7 @@ def test_a_damaged_record_harms_nothing_and_is_removed(tmp_path: Path, record: b
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permission bits")
-def test_records_are_for_the_user_alone(tmp_path: Path) -> None:
+def test_only_the_user_can_read_the_records(tmp_path: Path) -> None:
     journal = WriteJournal(tmp_path / "journal")
     with journal.entry() as entry:
         entry.begin_file(tmp_path, "x")

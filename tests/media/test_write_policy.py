@@ -76,7 +76,7 @@ def refusal(policy: WritePolicy, path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", GIT)
-def test_nothing_of_gits_is_written_in_any_spelling_even_if_it_was_named(project: Path, name: str) -> None:
+def test_gits_own_files_are_never_written_by_any_spelling(project: Path, name: str) -> None:
     for policy in (
         policy_of(project, folders=[project], named=[project / name]),
         policy_of(None, folders=[project], named=[project / name]),
@@ -87,7 +87,7 @@ def test_nothing_of_gits_is_written_in_any_spelling_even_if_it_was_named(project
 
 
 @pytest.mark.parametrize("name", HIDDEN)
-def test_hidden_files_and_folders_are_created_only_if_exactly_they_were_named(project: Path, name: str) -> None:
+def test_hidden_files_and_folders_are_created_only_if_named_exactly(project: Path, name: str) -> None:
     path = project / name
     for root in (project, None):
         policy = policy_of(root, folders=[project, path.parent])
@@ -102,7 +102,7 @@ def test_names_that_may_be_the_short_names_of_others_are_not_created(project: Pa
     assert "on Windows" in refusal(policy_of(project, folders=[project], named=[project / name]), project / name)
 
 
-def test_new_files_go_under_the_folders_of_what_was_named(project: Path) -> None:
+def test_new_files_are_created_only_below_the_folders_of_named_files(project: Path) -> None:
     policy = policy_of(project, folders=[project / "src"])
     assert policy.check_new(project / "src" / "deep" / "new.py", "new") == project / "src" / "deep" / "new.py"
     for name in ("new.py", "tests/new.py", "srcs/new.py"):

@@ -245,7 +245,7 @@ def test_any_json_in_any_other_field_costs_neither_text_nor_usage(name: str, dat
 @pytest.mark.parametrize("name", STREAMS)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_any_json_anywhere_raises_nowhere(name: str, data: st.DataObject) -> None:
+def test_any_json_at_any_place_raises_nothing(name: str, data: st.DataObject) -> None:
     events, reader = STREAMS[name]
     places = st.sampled_from(list(paths(events)))
     changes = data.draw(st.lists(st.tuples(places, odd_json), min_size=1, max_size=6))
@@ -254,7 +254,7 @@ def test_any_json_anywhere_raises_nowhere(name: str, data: st.DataObject) -> Non
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(odd_json, max_size=5))
-def test_events_that_are_anything_raise_nowhere(events: list[Any]) -> None:
+def test_arbitrary_events_raise_nothing(events: list[Any]) -> None:
     for reader in (None, lambda: ChatEvents("m"), lambda: AgentEvents("m")):
         usable(assembled(events, reader))
 

@@ -79,7 +79,7 @@ BAD: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_schema_that_is_too_much_is_refused_with_what_is_too_much(kind: str) -> None:
+def test_a_schema_beyond_a_limit_is_refused_with_the_name_of_the_limit(kind: str) -> None:
     schema, problem = BAD[kind]
     assert problem in (find_exceeded_limit(schema) or "")
 

@@ -59,7 +59,7 @@ async def test_a_connection_without_a_whole_request_is_closed(sent: bytes) -> No
     assert received.startswith(b"HTTP/1.1 200" if sent.startswith(HEAD) else b"")
 
 
-async def test_bytes_that_trickle_in_after_an_answer_keep_no_connection() -> None:
+async def test_slow_bytes_after_an_answer_do_not_keep_a_connection_open() -> None:
     async with served(PlainTextResponse("done")) as port, await anyio.connect_tcp("127.0.0.1", port) as stream:
         await stream.send(HEAD + b"12345" + b"GET")
         assert b"done" in await all_of(stream)
@@ -77,7 +77,7 @@ async def test_the_deadline_does_not_apply_to_an_answer() -> None:
 
 
 @pytest.mark.slow  # as long as the server waits
-async def test_silent_connections_do_not_keep_clients_out(emulator: Any, tmp_path: Any) -> None:
+async def test_idle_connections_do_not_block_other_clients(emulator: Any, tmp_path: Any) -> None:
     async with http_server(environment(emulator, tmp_path), "--http-max-sessions", "2") as serving:
         port = int(serving.url.rsplit(":", 1)[1].split("/")[0])
         silent = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(120)]

@@ -57,7 +57,7 @@ WRONG_CREDENTIALS: dict[str, str | None] = {
 }
 
 
-async def test_nobody_is_answered_without_the_token(emulator: RunningEmulator, tmp_path: Path) -> None:
+async def test_a_request_without_the_token_is_refused(emulator: RunningEmulator, tmp_path: Path) -> None:
     env = environment(emulator, tmp_path, RESPONSES_MCP_HTTP_TOKEN=TOKEN)
     async with http_server(env) as serving:
         answers = {}
@@ -75,7 +75,7 @@ async def test_nobody_is_answered_without_the_token(emulator: RunningEmulator, t
     assert not list(emulator.state.request_log.to("/responses"))
 
 
-async def test_each_start_has_a_token_of_its_own(emulator: RunningEmulator, tmp_path: Path) -> None:
+async def test_each_start_generates_a_new_token(emulator: RunningEmulator, tmp_path: Path) -> None:
     env = environment(emulator, tmp_path)
     async with http_server(env) as first, http_server(env) as second:
         assert first.headers != second.headers
@@ -100,7 +100,7 @@ async def test_an_invalid_token_is_refused_and_not_shown(tmp_path: Path, token: 
         "[::1]:0",
     ],
 )
-async def test_a_page_that_rebinds_its_name_is_refused_on_every_address(
+async def test_a_page_that_rebinds_its_host_name_is_refused_on_every_address(
     emulator: RunningEmulator, tmp_path: Path, address: str
 ) -> None:
     if address.startswith("[") and not socket.has_ipv6:
@@ -138,7 +138,7 @@ async def test_a_page_that_rebinds_its_name_is_refused_on_every_address(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("address", ["0.0.0.0:8000", "example.com:80", "127.0.0.1", "127.0.0.1:99999", "[::]:80"])
-async def test_an_address_that_others_could_reach_is_refused(tmp_path: Path, address: str) -> None:
+async def test_listening_on_an_address_of_the_network_is_refused(tmp_path: Path, address: str) -> None:
     command = [*COMMAND, "serve", "--http", address]
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     done = await anyio.run_process(command, env=env, check=False)
@@ -217,7 +217,7 @@ async def test_each_request_over_http_is_answered_with_its_id(
     }
 
 
-async def test_a_large_request_is_taken_as_over_stdio_and_one_without_a_token_is_not_read(
+async def test_a_large_request_is_accepted_and_one_without_a_token_is_not_read(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     large = json.dumps(asking("[[say taken]] " + "x" * 6_000_000)).encode()

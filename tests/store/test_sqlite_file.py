@@ -42,7 +42,7 @@ async def test_nothing_is_created_before_the_first_use(path: Path) -> None:
 
 
 @posix
-async def test_the_file_and_its_folder_are_the_users_alone(path: Path) -> None:
+async def test_only_the_user_can_read_the_file_and_its_folder(path: Path) -> None:
     before = os.umask(0)
     try:
         store = await filled(path)
@@ -59,7 +59,7 @@ async def test_the_file_and_its_folder_are_the_users_alone(path: Path) -> None:
 
 
 @posix
-async def test_a_file_that_others_could_read_is_taken_from_them(path: Path) -> None:
+async def test_a_file_that_others_could_read_is_made_private(path: Path) -> None:
     await (await filled(path)).aclose()
     path.chmod(0o644)
 
@@ -490,7 +490,9 @@ def test_the_timeout_is_brief_after_a_failure_until_a_call_succeeds_or_time_has_
 @posix
 @pytest.mark.parametrize("end", ["", "-wal", "-shm"])
 @pytest.mark.parametrize("behind_link", [False, True])
-async def test_what_is_no_regular_file_is_refused_and_left_as_it_is(path: Path, end: str, behind_link: bool) -> None:
+async def test_a_path_that_is_not_a_regular_file_is_refused_and_unchanged(
+    path: Path, end: str, behind_link: bool
+) -> None:
     path.parent.mkdir()
     pipe = path.with_name("pipe") if behind_link else path.with_name(path.name + end)
     os.mkfifo(pipe, 0o666)

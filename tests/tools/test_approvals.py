@@ -128,7 +128,7 @@ async def test_what_is_no_clear_answer_approves_nothing_and_the_user_can_be_aske
     ],
     ids=["cannot be asked", "shall not be asked"],
 )
-async def test_a_host_that_is_not_asked_gets_a_pending_call_that_its_model_cannot_approve(
+async def test_a_host_that_cannot_be_asked_gets_a_pending_call_that_its_model_cannot_approve(
     hosts: Connected, emulator: RunningEmulator, era: str, user: User | None, overrides: dict[str, Any], why: str
 ) -> None:
     async with hosts(era, user, **overrides) as host:
@@ -164,7 +164,7 @@ OWN = {"type": "mcp", "server_label": "own", "server_url": "https://mcp.example.
 @pytest.mark.parametrize("rule", ["never", {"never": {"tool_names": ["search"]}}, {"always": {"tool_names": []}}, {}])
 @pytest.mark.parametrize("place", ["tools", "extra"])
 @pytest.mark.parametrize("user", [None, User(True)], ids=["cannot be asked", "can be asked"])
-async def test_a_model_cannot_bring_an_mcp_server_that_is_called_without_an_approval(
+async def test_a_model_cannot_add_an_mcp_server_that_is_called_without_an_approval(
     hosts: Connected, emulator: RunningEmulator, era: str, rule: Any, place: str, user: User | None
 ) -> None:
     tools = [{"type": "web_search"}, {**OWN, "require_approval": rule}]
@@ -181,7 +181,7 @@ async def test_a_model_cannot_bring_an_mcp_server_that_is_called_without_an_appr
 
 
 @pytest.mark.parametrize("rule", [{}, {"require_approval": "always"}, {"require_approval": None}])
-async def test_the_user_is_asked_about_a_server_that_a_model_brings(
+async def test_the_user_is_asked_about_a_server_that_a_model_adds(
     hosts: Connected, emulator: RunningEmulator, era: str, rule: dict[str, Any]
 ) -> None:
     user = User(True)
@@ -192,7 +192,7 @@ async def test_the_user_is_asked_about_a_server_that_a_model_brings(
     assert " of the MCP server own at https://mcp.example.com/own with:" in user.asked[0]
 
 
-async def test_a_question_shows_what_a_server_s_address_hides(
+async def test_a_question_shows_the_whole_address_of_a_server(
     hosts: Connected, emulator: RunningEmulator, era: str
 ) -> None:
     user = User(False)
@@ -211,7 +211,7 @@ async def test_a_setting_lets_a_model_bring_a_server_that_is_called_without_an_a
     assert types(facts) == ["mcp_list_tools", "mcp_call"]
 
 
-async def test_the_extra_fields_of_a_drawing_make_no_mcp_server_of_it(
+async def test_extra_fields_of_an_image_request_cannot_add_an_mcp_server(
     hosts: Connected, emulator: RunningEmulator, era: str
 ) -> None:
     async with hosts(era) as host:
@@ -238,7 +238,7 @@ async def test_a_setting_lets_the_host_s_model_approve_and_the_result_says_so(
 
 
 @pytest.mark.parametrize("answer", [False, "cancel", "hang"])
-async def test_what_a_model_approves_is_asked_of_the_user_even_if_a_setting_would_let_it(
+async def test_the_user_is_asked_about_an_approval_by_a_model_even_if_a_setting_allows_it(
     hosts: Connected, emulator: RunningEmulator, era: str, answer: Any
 ) -> None:
     if (answer, era) == ("hang", "2026-07-28"):
@@ -353,7 +353,7 @@ async def test_the_second_call_of_a_question_answers_it_once(hosts: Connected, e
     assert len(requests(emulator)) == 2
 
 
-async def test_a_second_call_without_answers_approves_nothing(hosts: Connected, emulator: RunningEmulator) -> None:
+async def test_a_repeated_call_without_answers_approves_nothing(hosts: Connected, emulator: RunningEmulator) -> None:
     arguments = {"prompt": "Search.", "mcp_servers": ["tickets"]}
     async with hosts("2026-07-28", User(True)) as host:
         asked = await question(host, **arguments)

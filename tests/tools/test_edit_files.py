@@ -315,7 +315,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("path", HOSTILE)
-async def test_a_model_cannot_create_what_tools_run_by_themselves(
+async def test_a_model_cannot_create_files_that_tools_run_automatically(
     scripted: Scripted, tmp_path: Path, source: Path, path: str
 ) -> None:
     facts, _ = await scripted.edit(
@@ -343,7 +343,7 @@ async def test_a_hidden_file_is_created_if_exactly_it_was_named_and_a_file_of_gi
     assert (failed, facts["error"]["code"]) == (True, "permission_denied")
 
 
-async def test_new_files_that_nobody_named_are_shown_first_and_then_written_with_the_previews_id(
+async def test_unnamed_new_files_are_previewed_and_then_written_by_the_previews_id(
     scripted: Scripted, tmp_path: Path, source: Path
 ) -> None:
     async with scripted.host(response(call(1, "create_file", "conftest.py", "+import os\n"))) as host:
@@ -366,7 +366,7 @@ def change() -> bytes:
     return response(call(1, "update_file", "greet.py", " def greet():\n+    # more\n"))
 
 
-async def test_a_preview_is_written_exactly_as_it_was_shown_without_asking_a_model_again(
+async def test_a_preview_is_written_exactly_as_shown_without_another_request(
     scripted: Scripted, source: Path, change: bytes
 ) -> None:
     async with scripted.host(change) as host:

@@ -240,7 +240,7 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize("save_to", FORBIDDEN)
-async def test_save_to_leads_nowhere_else_and_that_is_told_before_anything_is_paid_for(
+async def test_save_to_outside_the_allowed_directories_is_refused_before_a_request(
     connect: Connect, emulator: RunningEmulator, tmp_path: Path, save_to: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = tmp_path / "project"
@@ -281,7 +281,7 @@ async def test_what_was_saved_can_be_read_back_as_an_image(
 @pytest.mark.parametrize(
     "data", [b"#!/bin/sh\nrm -rf ~\n", b"<svg onload='x()'/>", b"\x89PNG\r\n\x1a\n#!/bin/sh\n", b"\xff\xd8\xff"]
 )
-async def test_bytes_that_are_no_picture_are_not_written_but_stay_readable(
+async def test_bytes_that_are_not_an_image_are_not_written_but_stay_readable(
     tmp_path: Path, data: bytes, bridge: Bridge
 ) -> None:
     app = App(bridge)
@@ -326,9 +326,7 @@ async def test_without_a_renderer_the_result_says_why_an_svg_has_no_thumbnail(
     assert "databricks-responses-mcp[svg]" in facts["notes"][0]
 
 
-async def test_scripts_of_an_svg_are_neither_on_disk_nor_shown_and_the_result_says_so(
-    tmp_path: Path, bridge: Bridge
-) -> None:
+async def test_scripts_of_an_svg_are_removed_and_the_result_says_so(tmp_path: Path, bridge: Bridge) -> None:
     app = App(bridge)
     taker = GeneratedImages(app, "x")
     svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script><rect/></svg>'

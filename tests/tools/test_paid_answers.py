@@ -117,7 +117,7 @@ async def test_a_defect_at_any_stage_keeps_text_and_usage(
 
 
 @pytest.mark.parametrize("name", ["citations_of", "pending_calls_of", "other_items_of", "refusal_of", "usage_of"])
-async def test_a_part_that_cannot_be_read_costs_no_other(
+async def test_a_part_that_cannot_be_read_does_not_affect_the_others(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outcome, name, defect)

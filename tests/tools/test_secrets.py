@@ -32,7 +32,7 @@ def stream(token: str) -> bytes:
     return answer("".join(f"data: {json.dumps(event)}\n\n" for event in events).encode(), "text/event-stream")
 
 
-async def test_a_token_that_a_model_repeats_is_in_no_result_and_not_kept(
+async def test_a_token_that_a_model_repeats_is_in_no_result_and_not_stored(
     connect: Connect, emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     async with raw_server(stream(emulator.token)) as (server, _), connect(host=server.host) as host:
@@ -49,7 +49,7 @@ async def test_a_token_that_a_model_repeats_is_in_no_result_and_not_kept(
 
 @pytest.mark.parametrize("place", ["authorization", "headers"])
 @pytest.mark.parametrize("argument", ["tools", "extra"])
-async def test_a_secret_that_a_caller_gave_for_an_mcp_server_is_in_no_result_and_not_kept(
+async def test_a_callers_secret_for_an_mcp_server_is_in_no_result_and_not_stored(
     connect: Connect, tmp_path: Path, place: str, argument: str
 ) -> None:
     secret = "odd+shaped/secret"
@@ -87,7 +87,7 @@ async def test_a_secret_that_a_caller_gave_is_not_shown_of_an_answer_in_flight(
     assert secret not in json.dumps(call.partial.structured())
 
 
-async def test_a_caller_s_secrets_do_not_crowd_out_the_workspace_s(connect: Connect, emulator: RunningEmulator) -> None:
+async def test_a_callers_secrets_do_not_displace_the_workspaces(connect: Connect, emulator: RunningEmulator) -> None:
     many = {f"X-{number}": f"value-{number:06}" for number in range(600)}
     tools = [{"type": "mcp", "server_label": "own", "server_url": "https://mcp.example.com", "headers": many}]
     async with raw_server(stream(emulator.token)) as (server, _), connect(host=server.host) as host:

@@ -121,7 +121,7 @@ def test_an_oversized_message_is_refused_with_its_id(position: str) -> None:
     assert str(MAX_MESSAGE_BYTES) in refuse_oversized(start, end).refusals[0]["error"]["message"]
 
 
-def test_written_lines_hold_no_line_break_and_no_lone_surrogate() -> None:
+def test_written_lines_contain_no_line_break_and_no_lone_surrogate() -> None:
     text = "a\u2028b\u2029c\u0085d\r\ne\ud83d"
     for said in (text, text[:-1]):
         line = json_line(JSONRPCResponse(jsonrpc="2.0", id=1, result={"text": said}))
@@ -157,6 +157,6 @@ def test_each_object_with_an_id_is_a_request_or_is_refused_with_that_id(message:
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_read_refused_or_passed_over(data: bytes) -> None:
+def test_any_bytes_are_read_refused_or_skipped(data: bytes) -> None:
     received = read_message(data)
     assert received.message is None or received.refusals == ()

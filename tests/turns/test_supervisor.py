@@ -77,7 +77,7 @@ async def test_sampling_beside_tools_is_refused_before_it_is_sent(bridge: Bridge
     assert emulator.state.request_log.to(PATH) == []
 
 
-async def test_an_id_that_leads_elsewhere_is_not_asked_for(bridge: Bridge, emulator: RunningEmulator) -> None:
+async def test_an_id_that_would_change_the_path_is_not_requested(bridge: Bridge, emulator: RunningEmulator) -> None:
     from databricks_responses_mcp.turns.background import run_in_background
     from harness.raw_server import answer, raw_server
 

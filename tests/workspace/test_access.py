@@ -85,7 +85,7 @@ async def eavesdropper() -> AsyncIterator[tuple[int, list[bytes]]]:
         "http://x@127.0.0.1:{port}/x",
     ],
 )
-async def test_a_model_cannot_send_the_token_to_whoever_listens(
+async def test_a_model_cannot_choose_where_the_token_is_sent(
     connect: Connect, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve = socket.getaddrinfo
@@ -157,7 +157,7 @@ async def test_the_token_goes_to_an_app_that_the_workspace_lists_on_whatever_pag
         WORKSPACE,
     ],
 )
-async def test_the_token_goes_to_no_other_address(url: str) -> None:
+async def test_the_token_is_sent_to_no_other_address(url: str) -> None:
     # The workspace names whoever it likes as an App: what cannot be one gets nothing all the same.
     access, apps = Workspace([{"url": LISTED}, {"url": "https://evil.example"}, {"url": WORKSPACE}]).access()
     with pytest.raises(BridgeError) as caught:
@@ -172,7 +172,7 @@ async def test_the_token_goes_to_no_other_address(url: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["//evil.example", "/a/../b", "/..", "/a\\b", "@evil.example", "evil", "", "/./x"])
-async def test_a_path_of_the_workspace_leads_nowhere_else(path: str) -> None:
+async def test_a_path_of_the_workspace_cannot_leave_it(path: str) -> None:
     access, _ = Workspace([]).access()
     if path == "//evil.example":
         assert await access.address(path) == f"{WORKSPACE}//evil.example"
@@ -193,7 +193,7 @@ async def test_what_is_no_name_of_an_app_is_asked_of_nobody(name: str) -> None:
     "app",
     [{}, {"url": None}, {"url": ""}, {"url": "http://127.0.0.1:1/x"}, {"url": "https://evil.example"}, [], "x"],
 )
-async def test_an_app_whose_address_cannot_be_one_gets_no_token(app: Any) -> None:
+async def test_an_app_with_an_invalid_address_gets_no_token(app: Any) -> None:
     _, apps = Workspace(app=app).access()
     with pytest.raises(BridgeError) as caught:
         await apps.request_url("apps/my-agent")
@@ -212,7 +212,7 @@ async def test_a_workspace_that_shows_no_apps_confirms_none() -> None:
     assert caught.value.code is ErrorCode.INVALID_ARGUMENT
 
 
-def test_credentials_are_given_out_in_one_place() -> None:
+def test_one_function_gives_out_credentials() -> None:
     """Every other place that reads them sends them nowhere (a check of signing in), or to the workspace's database."""
     root = Path(databricks_responses_mcp.__file__).parent
     places = set()

@@ -19,9 +19,7 @@ SECRET = "key-of-a-provider-7f3a"
 GIVEN = json.dumps({"Databricks-Model-Provider-Service": "main.ai.provider", "X-Provider-Key": SECRET})
 
 
-async def test_headers_go_to_models_of_the_workspace_and_nowhere_else(
-    emulator: RunningEmulator, tmp_path: Path
-) -> None:
+async def test_headers_are_sent_only_to_models_of_the_workspace(emulator: RunningEmulator, tmp_path: Path) -> None:
     async with open_bridge(settings_for(emulator, tmp_path, extra_headers=GIVEN), {}) as bridge:
         await ask(bridge, AskRequest(prompt="Hi", model="databricks-gpt-5"))
         await ask(bridge, AskRequest(prompt="Hi", model="system.ai.gpt-5"))
@@ -31,7 +29,7 @@ async def test_headers_go_to_models_of_the_workspace_and_nowhere_else(
         assert given == (["main.ai.provider", SECRET] if exchange.method == "POST" else [None, None])
 
 
-async def test_an_app_is_told_none_of_them(tmp_path: Path) -> None:
+async def test_an_app_receives_none_of_the_headers(tmp_path: Path) -> None:
     async with (
         run_emulator(credential="oauth") as running,
         open_bridge(settings_for(running, tmp_path, extra_headers=GIVEN), {}) as bridge,
@@ -79,7 +77,7 @@ async def test_a_secret_among_them_is_taken_out_of_what_is_shown_and_a_name_is_n
         "Ünicode",
     ],
 )
-def test_what_signs_in_or_frames_a_request_cannot_be_set(name: str) -> None:
+def test_authentication_and_framing_headers_cannot_be_set(name: str) -> None:
     with pytest.raises(BridgeError, match="RESPONSES_MCP_EXTRA_HEADERS is wrong") as caught:
         load_settings({"RESPONSES_MCP_EXTRA_HEADERS": json.dumps({name: SECRET})})
     assert SECRET not in str(caught.value)

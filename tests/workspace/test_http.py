@@ -174,7 +174,7 @@ async def test_answers_are_read_by_what_they_are(body: bytes, content_type: str,
 
 
 @pytest.mark.parametrize("body", [b"<html><title>Sign in</title></html>", b"{half"])
-async def test_a_200_that_is_no_answer_is_an_upstream_error_without_its_text(body: bytes) -> None:
+async def test_a_200_that_is_not_an_answer_is_an_upstream_error_without_its_text(body: bytes) -> None:
     async with raw_server(answer(body, "text/html")) as (_, bridge):
         error = await failure(bridge)
         assert error.code == ErrorCode.UPSTREAM_ERROR
@@ -246,7 +246,7 @@ async def test_events_that_never_end_are_refused_instead_of_filling_the_memory(
     assert error.code == ErrorCode.TOO_LARGE
 
 
-async def test_a_stream_without_end_stops_at_the_limit_with_its_text_and_a_code() -> None:
+async def test_an_endless_stream_is_stopped_at_the_limit_with_its_text_and_a_code() -> None:
     delta = b'data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"word "}\n\n'
     async with raw_server(answer(delta * 1000, "text/event-stream"), max_answer_bytes=20_000) as (_, bridge):
         with pytest.raises(BridgeError) as caught:
@@ -258,7 +258,7 @@ async def test_a_stream_without_end_stops_at_the_limit_with_its_text_and_a_code(
     assert 1000 < len(error.partial["text"]) < 20_000
 
 
-async def test_a_json_answer_without_end_stops_at_the_limit() -> None:
+async def test_an_endless_json_answer_is_stopped_at_the_limit() -> None:
     endless = answer(b'{"output": "' + b"x" * 100_000, "application/json")
     async with raw_server(endless, max_answer_bytes=20_000) as (_, bridge):
         assert (await failure(bridge)).code == ErrorCode.TOO_LARGE
@@ -271,7 +271,7 @@ def bomb() -> bytes:
 
 @pytest.mark.parametrize("status", [b"200 OK", b"500 Internal Server Error"])
 @pytest.mark.parametrize("encoding", [b"gzip, gzip", b"br", b"GZIP"])
-async def test_an_answer_compressed_without_being_asked_for_is_never_unpacked(
+async def test_an_answer_with_unrequested_compression_is_never_decompressed(
     status: bytes, encoding: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unpack(*_: object) -> object:

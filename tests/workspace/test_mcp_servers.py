@@ -160,7 +160,7 @@ async def test_a_workspace_signed_in_to_without_a_token_says_so() -> None:
 
 @pytest.mark.parametrize("field", ["authorization", "headers"])
 @pytest.mark.parametrize("value", ["${DATABRICKS_TOKEN}", "Bearer dapi-workspace", "${DATABRICKS_CLIENT_SECRET}"])
-async def test_what_signs_in_to_the_workspace_is_told_to_its_own_servers_alone(field: str, value: str) -> None:
+async def test_workspace_credentials_are_sent_only_to_the_workspaces_own_servers(field: str, value: str) -> None:
     given = {"authorization": value} if field == "authorization" else {"headers": {"X-Token": value}}
     environ = {"DATABRICKS_TOKEN": "dapi-workspace", "DATABRICKS_CLIENT_SECRET": "dose-of-a-principal"}
     elsewhere = ("https://mcp.example.com", "http://127.0.0.1:9", "https://other-1.2.azure.databricksapps.com/mcp")
@@ -208,7 +208,7 @@ def test_no_two_servers_of_the_workspace_share_a_label() -> None:
         "SQL",
     ],
 )
-def test_an_unknown_name_is_told_what_there_is(name: str) -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(BridgeError) as caught:
         servers({"github": GITHUB, "sql": {}}).labels([name])
     assert caught.value.code == ErrorCode.INVALID_ARGUMENT

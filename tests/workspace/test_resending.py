@@ -113,7 +113,7 @@ async def post(bridge: Bridge) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-async def test_a_model_request_that_was_read_is_never_sent_again(fault: bytes) -> None:
+async def test_a_model_request_that_the_server_received_is_never_sent_again(fault: bytes) -> None:
     with anyio.fail_after(DEADLINE_SECONDS):
         async with breaking(fault, breaks=9) as (server, bridge):
             await post(bridge)
@@ -133,7 +133,7 @@ async def test_a_question_that_costs_nothing_is_asked_once_more_on_a_fresh_conne
             assert server.requests == [1, 1, 2]
 
 
-async def test_a_question_that_breaks_twice_is_not_asked_a_third_time() -> None:
+async def test_a_request_whose_connection_fails_twice_is_not_sent_a_third_time() -> None:
     with anyio.fail_after(DEADLINE_SECONDS):
         async with breaking(b"", breaks=9) as (server, bridge):
             await bridge.client.get_json(PATH)

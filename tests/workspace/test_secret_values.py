@@ -26,7 +26,7 @@ def known(*values: str) -> SecretValues:
     [ODD, quote(ODD, safe=""), json.dumps(ODD), json.dumps(ODD, ensure_ascii=False), repr(ODD), f"Bearer {ODD}"],
     ids=["as it is", "in a URL", "in JSON", "in JSON as Unicode", "in Python", "in a header"],
 )
-def test_a_secret_of_any_shape_is_taken_out_in_every_form(seen: str) -> None:
+def test_a_secret_of_any_shape_is_redacted_in_every_encoding(seen: str) -> None:
     assert "rich" not in known(f" Bearer {ODD}\n").remove(f"seen: {seen}")
 
 

@@ -23,7 +23,7 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-async def test_a_bearer_token_or_basic_with_user_token_opens_and_nothing_else_does(emulator: RunningEmulator) -> None:
+async def test_only_a_bearer_token_or_basic_with_user_token_is_accepted(emulator: RunningEmulator) -> None:
     token = emulator.token
     credentials = {
         "bearer": f"Bearer {token}",

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
         ("off", False),
     ],
 )
-def test_only_a_database_of_databricks_gets_the_token(store: str, takes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_databricks_database_gets_the_token(store: str, takes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PGPASSWORD", raising=False)
     assert takes_token(store) is takes
     monkeypatch.setenv("PGPASSWORD", "secret")
@@ -55,7 +55,7 @@ async def test_other_stores_are_opened_without_signing_in(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sslmode", ["", "?sslmode=require", "?sslmode=prefer", "?sslmode=disable"])
-async def test_the_token_goes_to_a_database_with_a_valid_certificate_alone(
+async def test_the_token_is_sent_only_to_a_database_with_a_valid_certificate(
     sslmode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "instance-1.database.cloud.databricks.com"

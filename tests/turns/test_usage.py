@@ -34,7 +34,7 @@ def cost(usage: dict[str, Any]) -> int:
     return int(usage["input_tokens"]) + int(usage["output_tokens"])
 
 
-async def test_more_output_than_the_limit_is_refused_before_anything_is_sent(
+async def test_more_output_than_the_limit_is_refused_before_the_request(
     connect: Connect, emulator: RunningEmulator, era: str
 ) -> None:
     async with connect(era, max_output_tokens=1000) as host:
@@ -101,7 +101,7 @@ async def test_what_other_processes_spend_counts(emulator: RunningEmulator, tmp_
     assert len(sent(emulator)) == 1
 
 
-async def test_calls_at_once_share_what_is_left(emulator: RunningEmulator, tmp_path: Path) -> None:
+async def test_concurrent_calls_share_the_remaining_budget(emulator: RunningEmulator, tmp_path: Path) -> None:
     settings = settings_for(emulator, tmp_path, daily_token_budget=1000)
     refused: list[BridgeError] = []
     one_was_refused = anyio.Event()

@@ -1180,7 +1180,7 @@ def test_the_wait_that_is_told_in_words_alone_is_read(message: str, seconds: flo
 
 
 @pytest.mark.parametrize("answer", [answer for answer in MARKS.values() if "<html" in str(answer.body)])
-def test_a_page_is_called_a_page_and_nothing_of_it_is_shown(answer: Answer) -> None:
+def test_an_html_page_is_reported_as_a_page_without_its_content(answer: Answer) -> None:
     error = explain(answer)
     assert not re.search(r"10\.0\.0|corp|Gateway|Moved|Invalid access", f"{error} {error.as_dict(mcp_words)}")
 

@@ -40,7 +40,7 @@ async def test_values_are_checked_and_the_first_match_is_returned() -> None:
     assert (await check_values({"$ref": "https://127.0.0.1:9/schema"}, [1])).verdict is Verdict.UNUSABLE
 
 
-async def test_the_working_directory_is_not_imported_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_imported_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "jsonschema.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert (await check_values(SCHEMA, [{"n": 1}])).verdict is Verdict.MATCH
@@ -98,7 +98,7 @@ async def test_an_unusable_schema_is_refused_before_a_billed_request(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="only the clock ends it there")
-async def test_pings_are_answered_while_an_answer_is_checked_and_the_answer_is_kept(tmp_path: Path) -> None:
+async def test_pings_are_answered_while_an_answer_is_checked_and_the_answer_is_returned(tmp_path: Path) -> None:
     text = json.dumps(MANY)
     message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
     event = {"type": "response.completed", "response": {"status": "completed", "output": [message]}}
