@@ -12,7 +12,7 @@ from databricks_responses_mcp.cli.tables import Column, write_table
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import shown
 from databricks_responses_mcp.store.records import ConversationState, StoredConversation, Turn
-from databricks_responses_mcp.tools.listing import Listing
+from databricks_responses_mcp.turns.model_listing import ModelListing
 from databricks_responses_mcp.turns.transcript import as_json, as_markdown
 from databricks_responses_mcp.visible import visible
 from databricks_responses_mcp.workspace.endpoints import parse_endpoints
@@ -62,10 +62,10 @@ def test_a_table_escapes_names_that_would_move_the_cursor(capsys: pytest.Capture
 
 def test_the_list_of_models_escapes_names_in_text_and_not_in_data() -> None:
     endpoints = parse_endpoints({"endpoints": [{"name": f"a{HOSTILE}b", "task": f"llm/v1/{HOSTILE}"}]})
-    listing = Listing(endpoints, 0, HOSTILE, "b", is_whole=True)
-    words = listing.words()
+    listing = ModelListing(endpoints, 0, HOSTILE, "b", is_whole=True)
+    words = listing.render_text()
     assert (words.count("\n"), "\u202e" in words, SEEN in words) == (1, False, True)
-    assert listing.structured()["models"][0]["name"] == f"a{HOSTILE}b"
+    assert listing.as_dict()["models"][0]["name"] == f"a{HOSTILE}b"
 
 
 def test_a_transcript_shows_names_that_move_nothing_and_what_was_said_as_it_was() -> None:

@@ -297,10 +297,10 @@ def _add_resources(server: BridgeServer) -> None:
         mime_type="application/json",
     )
     async def model(name: str, ctx: Context[AppSource, Any]) -> str:
-        from databricks_responses_mcp.tools.listing import model_as_json
+        from databricks_responses_mcp.turns.model_listing import describe_model
 
         try:
-            return await model_as_json(app_of(ctx).bridge, name)
+            return await describe_model(app_of(ctx).bridge, name)
         except BridgeError as error:
             raise ResourceNotFoundError(error.text(mcp_words)) from error
 

@@ -17,7 +17,7 @@ from databricks_responses_mcp.workspace.model_profile import CAPABILITIES
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
-    from databricks_responses_mcp.tools.listing import Listing
+    from databricks_responses_mcp.turns.model_listing import ModelListing
 
 _USE = {"yes": "green", "no": "red", "unknown": "yellow"}
 _COLUMNS = (
@@ -46,7 +46,7 @@ def command(session: SessionOptions, name_contains: str, everything: bool, can: 
         settings = settings_for_terminal(session)
         listing = run_async(partial(_list, settings, session, name_contains, can, everything))
     if as_json:
-        write_json(listing.structured())
+        write_json(listing.as_dict())
         return
     rows = _rows(listing)
     if not rows:
@@ -65,16 +65,16 @@ def command(session: SessionOptions, name_contains: str, everything: bool, can: 
 
 async def _list(
     settings: Settings, session: SessionOptions, name_contains: str, can: str | None, everything: bool
-) -> "Listing":
+) -> "ModelListing":
     # Imported here: what the tools need takes a while to import, and `--help` does not.
-    from databricks_responses_mcp.tools.listing import list_models
+    from databricks_responses_mcp.turns.model_listing import list_models
 
     async with open_session(settings, session) as bridge:
         with phases():
             return await list_models(bridge, name_contains, capability=can, everything=everything)
 
 
-def _rows(listing: "Listing") -> list[tuple[str, ...]]:
+def _rows(listing: "ModelListing") -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for endpoint in listing.endpoints:
         uses = [

@@ -10,8 +10,8 @@ from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.tools.arguments import Maybe, Optional
-from databricks_responses_mcp.tools.listing import list_models
 from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
+from databricks_responses_mcp.turns.model_listing import list_models
 
 DESCRIPTION = """\
 List the models of the workspace: how each is reached and what it can do.
@@ -62,7 +62,7 @@ async def list_databricks_models(
     except BridgeError as error:
         failed = call.failure(error)
         return failed.model_copy(update={"structured_content": {"error": error.as_dict(mcp_words)}})
-    return CallToolResult(content=[TextContent(text=listing.words())], structured_content=listing.structured())
+    return CallToolResult(content=[TextContent(text=listing.render_text())], structured_content=listing.as_dict())
 
 
 def tool() -> Tool:

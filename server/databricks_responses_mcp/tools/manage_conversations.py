@@ -1,5 +1,6 @@
 """The tool ``manage_conversations``."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from mcp.server.mcpserver.tools import Tool
@@ -7,14 +8,24 @@ from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
 from databricks_responses_mcp.calls.tool_call import ToolCall
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.store.records import ConversationSummary
 from databricks_responses_mcp.tools.arguments import Maybe, Optional
-from databricks_responses_mcp.tools.managing import manage
 from databricks_responses_mcp.tools.schema import ErrorFacts, define_tool
+from databricks_responses_mcp.turns import conversation_queries
+from databricks_responses_mcp.turns.compaction import compact
+from databricks_responses_mcp.turns.transcript import age_of, as_json, as_markdown, facts_of
+from databricks_responses_mcp.visible import visible
 
 DESCRIPTION = """\
 List, show, export, compact or delete stored conversations.
 Use when an earlier conversation is to be found, read, shortened or deleted. \
 compact replaces the earlier turns by a summary and costs tokens; the other actions are Free."""
+
+ACTIONS = ("list", "show", "export", "compact", "delete")
+_SHOWN = 20
+_MAX_DELETED = 100
+_COMPACTED = "This summary stands for the earlier turns from now on:"
 
 
 class ManagedFacts(BaseModel):
@@ -52,20 +63,95 @@ async def manage_conversations(
         bool, Field(description="For delete: true deletes. Default: false, which lists what would be deleted.")
     ] = False,
 ) -> Annotated[CallToolResult, ManagedFacts]:
-    """Manage; see DESCRIPTION."""
-    return await manage(
-        call,
-        action,
-        conversation_id=conversation_id,
-        contains=contains or "",
-        older_than_days=older_than_days,
-        format_=format or "markdown",
-        confirm=confirm,
+    """Manage stored conversations; see DESCRIPTION.
+
+    Raises:
+        BridgeError: for every failure, by the error contract.
+    """
+    export_format = format or "markdown"
+    if action == "list":
+        return await _list(call, contains or "", older_than_days)
+    if action == "delete":
+        return await _delete(call, conversation_id, older_than_days, confirm=confirm)
+    if action not in ACTIONS:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT, f"Unknown action: {quoted(action)}.", f"Use one of {', '.join(ACTIONS)}."
+        )
+    if conversation_id is None:
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"The action {action} requires a conversation_id.",
+            "The action list returns the ids.",
+        )
+    if action == "compact":
+        return await _compact(call, conversation_id)
+    if export_format not in ("markdown", "json"):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT, f"There is no format {quoted(export_format)}.", "Use markdown or json."
+        )
+    stored = await conversation_queries.read(call.app.bridge, conversation_id)
+    as_text = as_json if action == "export" and export_format == "json" else as_markdown
+    structured = {"status": "completed", "text": as_text(stored), "conversation_id": conversation_id}
+    return call.result(structured)
+
+
+async def _list(call: ToolCall, contains: str, older_than_days: float | None) -> CallToolResult:
+    found, total = await conversation_queries.find(
+        call.app.bridge, contains=contains, older_than_days=older_than_days, limit=_SHOWN
+    )
+    structured = {
+        "status": "completed",
+        "text": _lines(found) or "No conversations.",
+        "conversations": [facts_of(summary) for summary in found],
+        "total": total,
+    }
+    if total > len(found):
+        structured["notes"] = [f"These are the newest {len(found)} of {total}; `contains` narrows them down."]
+    return call.result(structured)
+
+
+async def _delete(
+    call: ToolCall, conversation_id: str | None, older_than_days: float | None, *, confirm: bool
+) -> CallToolResult:
+    meant = await conversation_queries.to_delete(call.app.bridge, conversation_id, older_than_days)
+    # The result names each deleted conversation, so the number is limited by the size of a result.
+    found = meant[:_MAX_DELETED]
+    if confirm:
+        gone = set(await conversation_queries.delete(call.app.bridge, found))
+        found = [summary for summary in found if summary.conversation_id in gone]
+    head = "Deleted:" if confirm else "These would be deleted; call again with confirm true to delete them:"
+    structured: dict[str, Any] = {
+        "status": "completed",
+        "text": f"{head}\n{_lines(found)}" if found else "Nothing to delete.",
+        "conversations": [facts_of(summary) for summary in found],
+        "total": len(found),
+        "deleted": confirm,
+    }
+    if len(meant) > len(found):
+        others = len(meant) - _MAX_DELETED
+        structured["notes"] = [
+            f"One call deletes at most {_MAX_DELETED} conversations; call again for the other {others}."
+        ]
+    return call.result(structured)
+
+
+async def _compact(call: ToolCall, conversation_id: str) -> CallToolResult:
+    outcome = await compact(call.app.bridge, conversation_id, await call.begin())
+    return call.result(outcome.as_dict(), preamble=_COMPACTED)
+
+
+def _lines(summaries: Sequence[ConversationSummary]) -> str:
+    return "\n".join(
+        f"- {visible(summary.conversation_id)}: {visible(summary.title)} ({visible(summary.model)}, "
+        f"{summary.turns} turn{'s' * (summary.turns != 1)}, "
+        f"{summary.input_tokens + summary.output_tokens} tokens, {age_of(summary.updated_at)} ago"
+        f"{f', {summary.waiting} calls wait' if summary.waiting else ''})"
+        for summary in summaries
     )
 
 
 def tool() -> Tool:
-    """The tool's definition."""
+    """Return the definition of the tool."""
     return define_tool(
         manage_conversations,
         title="Manage conversations",

@@ -1,4 +1,8 @@
-"""The workspace's endpoints, as a caller is told of them."""
+"""The list of the workspace's models for callers, as text and as structured data.
+
+The tool, the resource `model://{name}` and the command line use it. The command must not import MCP, which takes
+longer than listing the models: so this is not in the tool's module.
+"""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +17,7 @@ from databricks_responses_mcp.workspace.model_profile import CAPABILITIES, Capab
 
 _SHORT = 30
 _NO_DEFAULT = "none, name one in each call"
-_WORDS: dict[Capability, str] = {
+_CAPABILITY_LABELS: dict[Capability, str] = {
     "text": "text",
     "images": "sees images",
     "image_generation": "draws",
@@ -24,8 +28,8 @@ _WORDS: dict[Capability, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """Endpoints and defaults; says the same in words and as facts."""
+class ModelListing:
+    """The endpoints that match a query, and the default models."""
 
     endpoints: list[Endpoint]
     hidden: int
@@ -35,21 +39,21 @@ class Listing:
     notes: tuple[str, ...] = ()
     mcp_servers: Mapping[str, str] = field(default_factory=dict)
 
-    def structured(self) -> dict[str, Any]:
-        """The structured result."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the structured result."""
         structured = {
             "models": [_facts(endpoint, whole=self.is_whole) for endpoint in self.endpoints],
             "hidden": self.hidden,
             "default_model": self.default_model,
             "default_image_model": self.default_image_model,
-            "mcp_servers": [_without_empty(name=name, description=told) for name, told in self.mcp_servers.items()]
+            "mcp_servers": [_without_empty(name=name, description=text) for name, text in self.mcp_servers.items()]
             or None,
             "notes": list(self.notes) or None,
         }
         return {key: value for key, value in structured.items() if value is not None}
 
-    def words(self) -> str:
-        """The same, a line an endpoint."""
+    def render_text(self) -> str:
+        """Return the list as text, one line for each endpoint."""
         lines = [_line(endpoint, whole=self.is_whole) for endpoint in self.endpoints]
         lines = lines or ["No serving endpoint matches."]
         if self.hidden:
@@ -60,7 +64,7 @@ class Listing:
         if self.mcp_servers:
             lines.append("MCP servers that a call may name in mcp_servers:")
             lines += [
-                f"{visible(name)}: {visible(told) or 'no description'}" for name, told in self.mcp_servers.items()
+                f"{visible(name)}: {visible(text) or 'no description'}" for name, text in self.mcp_servers.items()
             ]
         lines += [visible(note) for note in self.notes]
         return "\n".join(lines)
@@ -68,22 +72,22 @@ class Listing:
 
 async def list_models(
     bridge: Bridge, name_contains: str, *, capability: str | None = None, everything: bool, brief: bool = False
-) -> Listing:
-    """The endpoints whose name contains ``name_contains``, whatever its case.
+) -> ModelListing:
+    """Return the endpoints whose name contains ``name_contains``, ignoring case.
 
     Args:
-        capability: only those that are known to have it.
-        everything: those too that answer with no text.
-        brief: only those that are ready, and of them the first thirty; without why we think of each what we think.
+        capability: return only endpoints that are known to have it.
+        everything: include endpoints that do not answer with text, and the MCP servers.
+        brief: return at most thirty endpoints, only ready ones, without state and source of their capabilities.
 
     Raises:
-        BridgeError: ``invalid_argument`` for a capability that is none; if the workspace cannot be asked.
+        BridgeError: invalid_argument, for an unknown capability; as `EndpointDirectory.list`, if the request fails.
     """
     wanted = next((known for known in CAPABILITIES if known == capability), None)
     if capability is not None and wanted is None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"There is no capability {quoted(capability)}.",
+            f"Unknown capability: {quoted(capability)}.",
             f"Use one of {', '.join(CAPABILITIES)}.",
         )
     matching = [
@@ -97,7 +101,7 @@ async def list_models(
     if brief:
         shown = [e for e in shown if e.ready][:_SHORT]
     servers, problems = await list_mcp_servers(bridge) if everything else ({}, ())
-    return Listing(
+    return ModelListing(
         endpoints=shown,
         hidden=len(matching) - len(shown),
         default_model=bridge.settings.model or await _default(bridge.endpoints.default_text_model),
@@ -109,14 +113,14 @@ async def list_models(
 
 
 async def list_mcp_servers(bridge: Bridge) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The MCP servers that have a name of their own, with their descriptions: configured ones, and MCP services.
+    """Return the names and descriptions of the configured MCP servers and of the MCP services of Unity Catalog.
 
     Returns:
         The servers, and sentences about what could not be listed.
     """
     services = await bridge.catalog.list("mcp-services")
-    told = {name: str(entry.get("comment") or "") for name, entry in services.entries.items()}
-    return {**bridge.mcp_servers.configured, **dict(sorted(told.items()))}, services.problems
+    descriptions = {name: str(entry.get("comment") or "") for name, entry in services.entries.items()}
+    return {**bridge.mcp_servers.configured, **dict(sorted(descriptions.items()))}, services.problems
 
 
 def _without_empty(**texts: str) -> dict[str, str]:
@@ -124,18 +128,18 @@ def _without_empty(**texts: str) -> dict[str, str]:
 
 
 async def _default(choose: Callable[[], Awaitable[str]]) -> str | None:
-    """The default that a call without a model would use, if there is one."""
+    """Return the model that a call without a model would use; None if there is none."""
     try:
         return await choose()
     except BridgeError:
         return None
 
 
-async def model_as_json(bridge: Bridge, name: str) -> str:
-    """Everything that is known of one model.
+async def describe_model(bridge: Bridge, name: str) -> str:
+    """Return all that is known about a model, as JSON.
 
     Raises:
-        BridgeError: ``model_not_found``; if the workspace cannot be asked.
+        BridgeError: model_not_found; as `EndpointDirectory.list`, if the request fails.
     """
     await bridge.endpoints.list()
     if (endpoint := await bridge.endpoints.get(name)) is not None:
@@ -170,10 +174,10 @@ def _facts(endpoint: Endpoint, *, whole: bool) -> dict[str, Any]:
 
 def _line(endpoint: Endpoint, *, whole: bool) -> str:
     profile = endpoint.profile
-    can = ", ".join(_WORDS[capability] for capability in CAPABILITIES if capability in profile.can)
+    can = ", ".join(_CAPABILITY_LABELS[capability] for capability in CAPABILITIES if capability in profile.can)
     line = f"{visible(endpoint.name)}: {profile.model_class} ({profile.surfaces[0]}); {can or 'no text'}"
     if not whole:
         return line
     parts = [endpoint.state, endpoint.kind.replace("_", " "), endpoint.provider, endpoint.task]
-    told = ", ".join(visible(part) for part in parts if part)
-    return f"{line}; {told}; {visible(profile.reason)} ({profile.confidence})"
+    details = ", ".join(visible(part) for part in parts if part)
+    return f"{line}; {details}; {visible(profile.reason)} ({profile.confidence})"
