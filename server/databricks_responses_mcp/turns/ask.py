@@ -1,4 +1,4 @@
-"""Asking a model: which endpoint, which parameters, one turn of a conversation."""
+"""Asking a model: the endpoint, the parameters, and one turn of a conversation."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,21 +21,21 @@ from databricks_responses_mcp.workspace.parameter_policy import check_parameters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskRequest:
-    """What a caller asks of a model. None means not given.
+    """The request of a caller. None means not given.
 
     Attributes:
-        prompt: the words, the content of text files already in them.
-        model: the serving endpoint; None takes the conversation's, else the default.
+        prompt: the text of the question, with the content of text files included.
+        model: the serving endpoint; None uses the conversation's, else the default.
         images: image URLs, ``data:`` or ``https:``.
         files: documents, recordings and videos.
         tools: tool definitions of the Responses API; functions in the shapes of other APIs are translated.
-        mcp_servers: names of MCP servers that the model may use besides, as `McpServers` has them.
+        mcp_servers: names of additional MCP servers that the model may use, as `McpServers` resolves them.
         tool_choice: ``none``, ``auto``, ``required``, or the name or type of one of the tools or MCP servers.
-        output_schema: a JSON Schema that the answer must fit.
-        conversation_id: an earlier conversation to go on with.
+        output_schema: a JSON Schema that the answer must match.
+        conversation_id: an earlier conversation to continue.
         extra: further parameters of the Responses API, verbatim.
-        surface: which surface to use; None finds it out.
-        once: whether the other parameters are for this turn alone, not for those that follow in its conversation.
+        surface: the API surface to use; None detects it.
+        once: whether the other parameters apply to this turn only, not to later turns of its conversation.
     """
 
     prompt: str
@@ -73,10 +73,10 @@ _NAMED = (
 
 
 async def ask(bridge: Bridge, question: AskRequest, call: CallContext | None = None) -> Outcome:
-    """Ask, and read the whole answer; ``outcome.conversation_id`` names the conversation that it is part of.
+    """Ask a model and read the whole answer; ``outcome.conversation_id`` names the conversation that it belongs to.
 
     Args:
-        call: the call in flight; without it a call of its own, under the time limit of the settings.
+        call: the call in flight; without it the function makes its own, with the time limit of the settings.
 
     Raises:
         BridgeError: for every failure, by the error contract.
@@ -99,7 +99,9 @@ async def ask(bridge: Bridge, question: AskRequest, call: CallContext | None = N
 async def _conversation_of(
     bridge: Bridge, question: AskRequest, call: CallContext
 ) -> AsyncIterator[tuple[Conversation, Mapping[str, Any]]]:
-    """Open the conversation of a question, new or continued, with its lock held; and the parameters of this turn."""
+    """Open the conversation of a question, new or continued, with its lock held; yield it with the parameters of this
+    turn.
+    """
     if question.conversation_id is None:
         async with call.deadline.bounds("looking up the model"):
             conversation, named = await _new_conversation(bridge, question)
@@ -116,7 +118,7 @@ async def _conversation_of(
 
 
 def _in_own_shapes(question: AskRequest) -> AskRequest:
-    """The question with tools that were given in another API's shape as the Responses API has them."""
+    """Return the request with tools that use another API's format converted to the format of the Responses API."""
     extra = dict(question.extra)
     if isinstance(extra.get("tools"), list):
         extra["tools"] = responses_tools(extra["tools"])
@@ -136,10 +138,10 @@ async def _new_conversation(bridge: Bridge, question: AskRequest) -> tuple[Conve
 
 
 async def _go_on_with(bridge: Bridge, earlier: Conversation, question: AskRequest) -> Mapping[str, Any]:
-    """Let a conversation take over what this turn names; returns it. The caller holds its turn."""
+    """Copy what this turn names into a conversation, and return it. The caller holds its turn."""
     check_nothing_waits(earlier)
     endpoint = question.model or earlier.endpoint
-    # What this turn names replaces what the conversation had; the rest stays as it was.
+    # What this turn names replaces the conversation's value; all else is unchanged.
     named = await _parameters(bridge, endpoint, question, used_surface=earlier.parameters.get(SURFACE))
     servers = question.mcp_servers or earlier.mcp_servers
     _check_labels(bridge, {**earlier.parameters, **named}, servers)
@@ -156,7 +158,7 @@ async def _go_on_with(bridge: Bridge, earlier: Conversation, question: AskReques
 async def _parameters(
     bridge: Bridge, model: str, question: AskRequest, *, used_surface: str | None = None
 ) -> dict[str, Any]:
-    """The parameters of a turn; ``used_surface`` is the one that its conversation was asked to use."""
+    """Return the parameters of a turn; ``used_surface`` is the one that its conversation was asked to use."""
     choice = _tool_choice(bridge, question)
     forced = {SURFACE: question.surface} if question.surface is not None else {}
     parameters = build_parameters(
@@ -191,7 +193,7 @@ def _tool_choice(bridge: Bridge, question: AskRequest) -> str | dict[str, Any] |
 
 
 def _check_labels(bridge: Bridge, parameters: Mapping[str, Any], servers: Sequence[str]) -> None:
-    """Two servers of one label could not be told apart."""
+    """Refuse two servers with the same label, which could not be told apart."""
     if not servers:
         return
     tools = parameters.get("tools", ())

@@ -1,8 +1,6 @@
-"""Responses that run in the background of the Supervisor API: started, asked for until they are done, cancelled with
-the call.
+"""Responses that run in the background of the Supervisor API: started, polled until they end, cancelled with the call.
 
-The call that waits is a job like any other: a host that does not wait is answered with `running`, and the polling
-goes on.
+The waiting call is a job like any other: a host that does not wait gets `running`, and the polling continues.
 """
 
 import logging
@@ -22,24 +20,25 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,512}")
 _FIRST_WAIT_SECONDS = 0.5
 _MAX_WAIT_SECONDS = 10.0
 MAX_FAILED_POLLS = 5
-"""Failures in a row after which a response is no longer asked for."""
+"""Consecutive failures after which polling stops."""
 _CANCEL_SECONDS = 5.0
 
 
 async def run_in_background(
     client: WorkspaceClient, body: Mapping[str, Any], *, path: str, model: str
 ) -> dict[str, Any]:
-    """Start a response in the background and wait for its end; cancelled here, it is cancelled there.
+    """Start a response in the background and wait for its end. If this call is cancelled, the response is cancelled
+    too.
 
     Args:
         body: a request with ``background``; it is sent without ``stream``, which cannot be combined with it.
-        path: of the surface; a response is asked for below it.
+        path: the path of the surface; a response is polled below it.
 
     Returns:
         The response object, in whatever status it ended.
 
     Raises:
-        BridgeError: if it cannot be started, or asked for; ``partial`` has its id then.
+        BridgeError: if it cannot be started or polled; ``partial`` has its id if it was started.
     """
     asked = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
     response: dict[str, Any] = {}

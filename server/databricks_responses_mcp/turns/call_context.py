@@ -13,7 +13,8 @@ from databricks_responses_mcp.workspace.secret_values import SecretValues
 from databricks_responses_mcp.workspace.settings import Settings
 
 TakeImage = Callable[[Item], Awaitable[None]]
-"""Receives an ``image_generation_call`` whose image has arrived whole; removes the base64 from ``item["result"]``."""
+"""Receives an ``image_generation_call`` whose image has arrived completely; removes the base64 from ``item["result"]``.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +29,9 @@ class CallContext:
         progress_label: names a request in progress messages; the endpoint's name if empty.
         on_text: receives each piece of text as it arrives; several messages are separated by a blank line.
         on_events: is called whenever a piece of an answer has arrived.
-        take_image: receives each image as soon as it is whole.
-        stop: once it is set, reading ends; the answer is kept as incomplete, with what had arrived.
-        partial: what has arrived so far, for whoever reports on the call from outside.
+        take_image: receives each image as soon as it is complete.
+        stop: once it is set, reading ends; the answer so far is stored as incomplete.
+        partial: what has arrived so far, for code outside of the call that reports on it.
         secrets: values that must not be shown or stored.
     """
 
@@ -62,9 +63,9 @@ class CallContext:
         """Return the context of a call that starts now.
 
         Args:
-            settings: give the secrets, and the time limit unless ``seconds`` does.
+            settings: the source of the secrets, and of the time limit unless ``seconds`` is given.
             seconds: how long the call may take.
-            partial: where what arrives is collected, if the caller already has such an object.
+            partial: collects what arrives, if the caller already has such an object.
         """
         return cls(
             deadline=Deadline(settings.timeout_seconds if seconds is None else seconds),

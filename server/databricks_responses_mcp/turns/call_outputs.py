@@ -23,12 +23,12 @@ async def answer_calls(
     """Send the outputs of a conversation's pending calls, and return the model's next answer.
 
     Args:
-        call: the call in flight; without it a call of its own, under the time limit of the settings.
-        once: parameters for this turn alone.
+        call: the call in flight; without it the function makes its own, with the time limit of the settings.
+        once: parameters for this turn only.
 
     Raises:
-        BridgeError: ``not_found`` for the conversation, ``invalid_argument`` naming each call that is missing, answered
-            twice or not waiting (nothing is sent then), and every failure of a turn.
+        BridgeError: ``not_found`` for the conversation; ``invalid_argument``, naming each call without an output, with
+            two outputs or not pending (no request is sent); every failure of a turn.
     """
     async with bridge.conversations.turn_of(conversation_id) as conversation:
         if not conversation.pending:

@@ -1,4 +1,4 @@
-"""Conversations made shorter: a summary by their own model stands for the turns so far."""
+"""Compacting conversations: a summary by their own model replaces the earlier turns in later requests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,20 +23,20 @@ _GIVEN = "This is a summary of the conversation so far:\n\n{summary}"
 _PARAMETERS = frozenset(
     {"instructions", "max_output_tokens", "temperature", "top_p", "reasoning", "service_tier", SURFACE}
 )
-"""Parameters that go along: no tools are called for a summary, and it fits no schema."""
+"""Parameters of the conversation that a request for a summary also has. It has no tools and no schema."""
 
 
 async def compact(bridge: Bridge, conversation_id: str, call: CallContext | None = None) -> Outcome:
-    """Have the conversation's model sum it up, and send the summary in place of the earlier turns from now on.
+    """Let the conversation's model write a summary, and send the summary in place of the earlier turns from now on.
 
     The earlier turns stay in the store, where they can be read.
 
     Args:
-        call: the call in flight; without it a call of its own, under the time limit of the settings.
+        call: the call in flight; without it the function makes its own, with the time limit of the settings.
 
     Raises:
-        BridgeError: ``not_found``; ``invalid_argument`` if calls wait, or there is nothing to sum up; every failure
-            of a turn.
+        BridgeError: ``not_found``; ``invalid_argument`` if calls are pending, or there is nothing to summarise; every
+            failure of a turn.
     """
     call = call or CallContext.start(bridge.settings)
     async with bridge.conversations.turn_of(conversation_id) as conversation, conversation.as_it_was_on_failure():
@@ -69,7 +69,7 @@ class _Summary:
     """The summary of one conversation.
 
     Attributes:
-        parameters: of its requests.
+        parameters: the parameters of its requests.
     """
 
     bridge: Bridge
@@ -78,10 +78,10 @@ class _Summary:
     call: CallContext
 
     async def of_all(self, items: Sequence[Item], turn_usage: TurnUsage) -> Outcome:
-        """Return a summary of these; in parts, the earlier first, if they are longer than the model's context.
+        """Return a summary of the items; they are summarised in parts, in order, if they exceed the model's context.
 
         Args:
-            turn_usage: takes what the summary cost if one request made it; of parts, each is recorded at once.
+            turn_usage: receives the usage if one request made the summary; the usage of parts is recorded immediately.
         """
         return await self._of(items, _MAX_SPLITS, turn_usage)
 
@@ -124,7 +124,7 @@ def _as_prompt(summary: Outcome) -> list[Item]:
 
 
 def _halves(items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]] | None:
-    """The items parted before what the user said nearest to the middle: calls stay with their outputs."""
+    """Split the items before the user message nearest to the middle, so that calls stay with their outputs."""
     places = [n for n, item in enumerate(items) if n and item.get("type") == "message" and item.get("role") == "user"]
     if not places:
         return None

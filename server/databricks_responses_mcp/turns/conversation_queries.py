@@ -1,4 +1,4 @@
-"""The conversations that are kept: found, read, deleted."""
+"""Queries on stored conversations: finding, reading and deleting them, and their usage."""
 
 import time
 from collections.abc import Awaitable, Sequence
@@ -15,13 +15,13 @@ _T = TypeVar("_T")
 _SECONDS = 30.0
 
 ALL = 10**9
-"""A limit that is none."""
+"""No limit."""
 
 
 async def find(
     bridge: Bridge, *, contains: str = "", older_than_days: float | None = None, limit: int = 20
 ) -> tuple[list[ConversationSummary], int]:
-    """Kept conversations, the newest first, and how many there are in all.
+    """Return stored conversations, the newest first, and their total number.
 
     Raises:
         BridgeError: ``internal`` if the store cannot be read.
@@ -34,7 +34,7 @@ async def find(
 
 
 async def read(bridge: Bridge, conversation_id: str) -> StoredConversation:
-    """A conversation, whole.
+    """Return a whole conversation.
 
     Raises:
         BridgeError: ``not_found``; ``internal`` if the store cannot be read.
@@ -48,7 +48,7 @@ async def read(bridge: Bridge, conversation_id: str) -> StoredConversation:
 async def to_delete(
     bridge: Bridge, conversation_id: str | None, older_than_days: float | None
 ) -> list[ConversationSummary]:
-    """The conversations that a deletion means: the one that is named, or those not used for so long.
+    """Return the conversations to delete: the named one, or those not used for the given time.
 
     Raises:
         BridgeError: ``invalid_argument`` unless exactly one of the two is given; ``not_found``.
@@ -70,7 +70,7 @@ async def to_delete(
 
 
 async def delete(bridge: Bridge, conversations: Sequence[ConversationSummary]) -> list[str]:
-    """Delete these; returns the ids of those that were there.
+    """Delete these conversations; return the ids of those that existed.
 
     Raises:
         BridgeError: ``internal`` if the store cannot be written.
@@ -82,10 +82,10 @@ async def delete(bridge: Bridge, conversations: Sequence[ConversationSummary]) -
 
 
 async def usage(bridge: Bridge, by: Grouping, *, days: int | None = None) -> list[UsageTotal]:
-    """What was spent, in groups, in the last ``days`` days or ever.
+    """Return the recorded usage, in groups, of the last ``days`` days or of all time.
 
     Args:
-        days: of UTC, today included: 1 is today alone.
+        days: days in UTC, including today: 1 is today only.
 
     Raises:
         BridgeError: ``internal`` if the store cannot be read.
@@ -95,7 +95,7 @@ async def usage(bridge: Bridge, by: Grouping, *, days: int | None = None) -> lis
 
 
 async def tokens_today(bridge: Bridge) -> int:
-    """What was spent since midnight UTC, as the daily budget counts it.
+    """Return the tokens used since midnight UTC, as the daily budget counts them.
 
     Raises:
         BridgeError: ``internal`` if the store cannot be read.
@@ -104,10 +104,10 @@ async def tokens_today(bridge: Bridge) -> int:
 
 
 async def newest(bridge: Bridge) -> str:
-    """The id of the conversation that was used last.
+    """Return the id of the conversation that was used last.
 
     Raises:
-        BridgeError: ``not_found`` if none is kept; ``internal`` if the store cannot be read.
+        BridgeError: ``not_found`` if none is stored; ``internal`` if the store cannot be read.
     """
     found, _ = await find(bridge, limit=1)
     if not found:
@@ -121,7 +121,7 @@ async def newest(bridge: Bridge) -> str:
 
 
 def lasting(bridge: Bridge, structured: dict[str, Any]) -> dict[str, Any]:
-    """A result's facts without the conversation if that ends with this process: it is not kept, or not whole."""
+    """Return a result's fields without the conversation id if the conversation is not stored, or not completely."""
     conversation = bridge.conversations.in_memory(str(structured.get("conversation_id")))
     if isinstance(bridge.store, MemoryStore) or (conversation is not None and conversation.unkept):
         return {name: value for name, value in structured.items() if name != "conversation_id"}

@@ -1,6 +1,6 @@
-"""Conversations: what was said so far, kept here because the API stores nothing, and replayed with each turn.
+"""Conversations: stored here because the API stores nothing, and sent again with each turn.
 
-The store has every turn before it is returned. What is in memory is what a running server looked at last.
+Every turn is in the store before it is returned. Memory holds the conversations that a running server used last.
 """
 
 import logging
@@ -43,20 +43,20 @@ class Conversation:
     """One conversation.
 
     Attributes:
-        conversation_id: how callers name it.
+        conversation_id: its id for callers.
         endpoint: the serving endpoint that answers in it.
         parameters: the request's other parameters (instructions, tools, …), sent again with each turn.
         mcp_servers: the names of the MCP servers that the model may use; their secrets are looked up for each turn.
-        output_schema: the JSON Schema that its answers must fit, if any.
-        pending: calls that wait for the caller, as ``Outcome.pending_calls`` gives them.
+        output_schema: the JSON Schema that its answers must match, if any.
+        pending: calls that wait for the caller, as in ``Outcome.pending_calls``.
         replay_from: the number of the first turn that is sent again.
         history: every turn, in order.
-        unkept: how many of the newest turns the store has not got.
-        unkept_usage: what turns have cost, by their numbers, that is committed with them.
-        unreadable: up to which turn the endpoint could not read its encrypted reasoning any more.
-        replacements: `Store.replacements` when the store was last known to have the conversation.
-        turn: held while a turn is under way: two at once would lose one.
-        counted: how much of its weight the table that it is in has counted.
+        unkept: the number of newest turns that are not in the store yet.
+        unkept_usage: the usage of turns, by turn number, that is committed with them.
+        unreadable: the number of the last turn whose encrypted reasoning the endpoint could no longer read.
+        replacements: the value of `Store.replacements` when the store was last known to have the conversation.
+        turn: the lock that is held during a turn: of two concurrent turns, one would be lost.
+        counted: the part of its weight that its table in memory has counted.
     """
 
     conversation_id: str
@@ -77,16 +77,16 @@ class Conversation:
 
     @property
     def weight(self) -> int:
-        """About how many characters its turns are."""
+        """The approximate size of its turns, in characters."""
         turns, characters = self._weighed
         characters += sum(_weight(turn.said) + _weight(turn.items) for turn in self.history[turns:])
         self._weighed = len(self.history), characters
         return characters
 
     def input_items(self) -> list[Item]:
-        """Everything said, as the endpoint may be told it again; pictures as stubs that have no ``result``.
+        """Return all items to send to the endpoint; images are placeholders without ``result``.
 
-        Encrypted reasoning goes to the endpoint that it is from, and to no other.
+        Encrypted reasoning is sent only to the endpoint that produced it.
         """
         items: list[Item] = []
         for turn in self.history[self.replay_from - 1 :]:
@@ -98,12 +98,12 @@ class Conversation:
 
     @property
     def call_ids(self) -> set[str]:
-        """The ids of all calls so far: an id that comes again is not the same call."""
+        """The ids of all calls so far: a repeated id must not mean the same call."""
         return {name for turn in self.history for name in call_ids(turn.items)}
 
     @property
     def state(self) -> ConversationState:
-        """What the next turn takes over, without what MCP servers are signed in to with."""
+        """The state that the next turn inherits, without the credentials of MCP servers."""
         return ConversationState(
             endpoint=self.endpoint,
             parameters=without_tool_secrets(self.parameters),
@@ -114,7 +114,7 @@ class Conversation:
         )
 
     def take_over(self, state: ConversationState) -> None:
-        """Be in that state; what is signed in to with is known on, if it is."""
+        """Restore this state; credentials of MCP servers that are still known are kept."""
         self.endpoint = state.endpoint
         self.parameters = with_tool_secrets(state.parameters, self.parameters)
         self.mcp_servers = state.mcp_servers
@@ -123,13 +123,13 @@ class Conversation:
         self.replay_from = state.replay_from
 
     def name_pending_calls(self) -> None:
-        """Tell pending calls of one id apart, as they are sent: earlier versions kept ids that servers repeated."""
+        """Make the ids of pending calls unique, as they are sent: earlier versions stored ids that servers repeated."""
         names = [str(call.get("approval_request_id") or call.get("call_id")) for call in self.pending]
         if len(set(names)) < len(names):
             self.pending = pending_calls_of(unique_calls(self.input_items()))[-len(names) :]
 
     def add(self, said: Sequence[Item], outcome: Outcome) -> None:
-        """Take in a turn that worked: what the caller said, what came back, what now waits."""
+        """Add a successful turn: what the caller said, the answer, the calls that are now pending."""
         self.history.append(
             Turn(
                 number=len(self.history) + 1,
@@ -145,19 +145,19 @@ class Conversation:
         )
         self.unkept += 1
         self.pending = outcome.pending_calls
-        # A choice is made for one turn: a model that must call a tool in every turn would never come to an answer.
+        # A tool choice applies to one turn: a model that must call a tool in every turn would never answer.
         self.parameters = {
             name: value for name, value in self.parameters.items() if name != "tool_choice" or value == "none"
         }
 
     def add_summary(self, said: Sequence[Item], outcome: Outcome) -> None:
-        """Let ``said`` stand for all turns so far, in what is sent from now on; the turns stay."""
+        """Send ``said`` in place of all turns so far from now on; the turns themselves are kept."""
         self.add(said, replace(outcome, items=[], pending_calls=[]))
         self.replay_from = len(self.history)
 
     @asynccontextmanager
     async def as_it_was_on_failure(self) -> AsyncIterator[None]:
-        """Undo what a turn has changed of the settings if it ends without having been kept."""
+        """Restore the settings that a turn has changed if it ends without being stored."""
         before, parameters, turns = self.state, self.parameters, len(self.history)
         try:
             yield
@@ -168,7 +168,7 @@ class Conversation:
 
 
 def check_nothing_waits(conversation: Conversation) -> None:
-    """Refuse a turn in words while calls wait for their outputs.
+    """Refuse a turn while calls wait for their outputs.
 
     Raises:
         BridgeError: ``invalid_argument``, naming the calls.
@@ -186,10 +186,10 @@ def check_nothing_waits(conversation: Conversation) -> None:
 
 
 class Conversations:
-    """The conversations of a store, those that are in use in memory.
+    """The conversations of a store; those in use are held in memory.
 
     Args:
-        store: where they are kept.
+        store: the store of the conversations.
     """
 
     def __init__(self, store: Store) -> None:
@@ -198,26 +198,26 @@ class Conversations:
         self._held = 0
 
     def new(self, endpoint: str, parameters: Mapping[str, Any]) -> Conversation:
-        """A conversation that nobody knows yet: it can be found once it is kept."""
+        """Return a new conversation, which can be found once it is stored."""
         return Conversation(_new_id(), endpoint, parameters, replacements=self._store.replacements)
 
     def in_memory(self, conversation_id: str) -> Conversation | None:
-        """The conversation, if this process used it not long ago."""
+        """Return the conversation if it is in this process's memory."""
         return self._by_id.get(conversation_id)
 
     @asynccontextmanager
     async def turn_of(self, conversation_id: str) -> AsyncIterator[Conversation]:
-        """The conversation of that id, up to date, and nobody else's in this process while the context lasts.
+        """Yield the conversation of an id, up to date; no other call of this process can use it in the context.
 
         Raises:
             BridgeError: ``not_found``; ``internal`` if the store cannot be read.
         """
         while True:
-            # In the table before it is read: two calls at once must meet at one lock.
+            # Added to the table before it is read: two concurrent calls must use the same lock.
             conversation = self._by_id.setdefault(conversation_id, Conversation(conversation_id))
             self._by_id.move_to_end(conversation_id)
             async with conversation.turn:
-                # While this call waited it may have been deleted, or become a copy under another id.
+                # While this call waited, the conversation may have been deleted, or have become a copy with another id.
                 if self._by_id.get(conversation_id) is not conversation:
                     continue
                 await self._bring_up_to_date(conversation)
@@ -227,12 +227,12 @@ class Conversations:
                 return
 
     async def keep(self, conversation: Conversation) -> tuple[str, ...]:
-        """Commit the turns that the store has not got; returns what the caller must be told if that failed.
+        """Commit the turns that the store does not have; return a note for the caller if that failed.
 
-        The caller holds ``conversation.turn``. Never fails: an answer that was paid for is returned in any case.
+        The caller holds ``conversation.turn``. Never raises: a paid answer is returned in any case.
         """
         notes: tuple[str, ...] = ()
-        # Shielded: whoever gives up now has paid for the turn all the same.
+        # Shielded: a caller that cancels now has still paid for the turn.
         with anyio.CancelScope(shield=True):
             try:
                 with anyio.fail_after(_KEEP_SECONDS):
@@ -241,7 +241,7 @@ class Conversations:
                 notes = (_unkept(f"The store did not answer within {_KEEP_SECONDS:.0f} s."),)
             except StoreError as error:
                 notes = (_unkept(str(error)),)
-            except Exception as error:  # a defect of the store is no reason to lose what was paid for
+            except Exception as error:  # a defect of the store must not lose a paid answer
                 logger.exception("keeping a turn failed")
                 notes = (_unkept(f"The store failed ({type(error).__name__})."),)
         self._hold(conversation)
@@ -249,7 +249,7 @@ class Conversations:
         return notes
 
     def forget(self, conversation_ids: Sequence[str]) -> None:
-        """Have no more of these in memory: they were deleted."""
+        """Remove deleted conversations from memory."""
         for conversation_id in conversation_ids:
             self._let_go(conversation_id)
 
@@ -280,14 +280,14 @@ class Conversations:
         return notes
 
     def _keep_anew(self, conversation: Conversation) -> str:
-        """Let all turns be kept once more if the store has lost them; returns what the caller is told, if it has."""
+        """Mark all turns as not stored if the store has lost them; return a note for the caller in that case."""
         if conversation.replacements == self._store.replacements:
             return ""
         conversation.unkept = len(conversation.history)
         return _REPLACED
 
     async def _has(self, conversation_id: str, turn: Turn) -> bool:
-        """Whether the store has that very turn: it may have been kept when it seemed not to be."""
+        """Return whether the store has exactly this turn: it may have been stored although storing seemed to fail."""
         stored = await self._store.conversation(conversation_id, after=turn.number - 1)
         if stored is None or not stored.turns:
             return False
@@ -295,7 +295,7 @@ class Conversations:
         return (kept.created_at, kept.response_id) == (turn.created_at, turn.response_id)
 
     def _part_from(self, conversation: Conversation) -> str:
-        """Make a conversation one of its own, because the other of its id has gone on without it."""
+        """Give a conversation a new id, because another process has continued the one with its id."""
         old = conversation.conversation_id
         self._let_go(old)
         conversation.conversation_id = _new_id()
@@ -312,7 +312,7 @@ class Conversations:
             stored = await within_time_limit(self._store.conversation(conversation_id, after=known), _LOAD_SECONDS)
         except StoreError as error:
             if known:
-                return  # as it was when it was last here; whoever went on with it meanwhile is found when keeping
+                return  # as when it was last loaded; a continuation by another process is detected when storing
             self._let_go(conversation_id)
             raise BridgeError(
                 ErrorCode.INTERNAL,
@@ -336,8 +336,8 @@ class Conversations:
         conversation.name_pending_calls()
 
     def _forget_some(self) -> None:
-        """Let go of the oldest that are not in use, when they get too many or too large."""
-        # Those that the store has first: of the others this is all there is.
+        """Remove the oldest conversations that are not in use from memory when they are too many or too large."""
+        # Stored conversations first: the others exist only here.
         for with_unkept in (False, True):
             if len(self._by_id) <= _MAX_IN_MEMORY and self._held <= _MAX_CHARACTERS:
                 return
@@ -348,7 +348,7 @@ class Conversations:
                     self._let_go(conversation.conversation_id)
 
     def _hold(self, conversation: Conversation) -> None:
-        """Have a conversation in memory, as the newest, and count what it holds."""
+        """Keep a conversation in memory, as the newest, and count its size."""
         if self._by_id.get(conversation.conversation_id) is not conversation:
             self._let_go(conversation.conversation_id)
             self._by_id[conversation.conversation_id] = conversation
@@ -364,7 +364,7 @@ class Conversations:
 
 
 def _title(said: Sequence[Item]) -> str:
-    """Return the first words of a prompt. No more than its first characters are read: it may hold megabytes."""
+    """Return the first words of a prompt. Only its first characters are read: it may have megabytes."""
     for item in said:
         content = item.get("content")
         parts = content if isinstance(content, list) else [{"text": content}]

@@ -1,4 +1,4 @@
-"""The deadline of one call, over everything that the call does."""
+"""The deadline of one call, for everything that the call does."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +9,7 @@ from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCo
 
 
 class Deadline:
-    """The time limit of a call, counted from the moment this object is made.
+    """The time limit of a call, which starts when this object is created.
 
     Args:
         seconds: how long the call may take.
@@ -21,7 +21,7 @@ class Deadline:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until the deadline, at least 0.001: an operation that starts late times out by itself."""
+        """Return the seconds until the deadline, at least 0.001: an operation that starts late times out by itself."""
         return max(self._end - anyio.current_time(), 0.001)
 
     @asynccontextmanager
@@ -29,7 +29,7 @@ class Deadline:
         """Cancel the body of the context at the deadline.
 
         Args:
-            doing: names it in the error, as in "while choosing a model".
+            doing: describes the operation in the error, such as "while choosing a model".
 
         Raises:
             BridgeError: ``timeout``.

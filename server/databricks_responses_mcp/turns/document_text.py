@@ -1,4 +1,4 @@
-"""The documents of a request as text, for models that take no documents."""
+"""The text of a request's documents, for models that do not accept documents."""
 
 import base64
 import binascii
@@ -19,18 +19,18 @@ from databricks_responses_mcp.responses.sanitize import sanitize_text
 from databricks_responses_mcp.visible import visible
 
 _MAX_CACHED = 16
-"""How many texts are kept for the next turns of their conversations."""
+"""The number of texts that are cached for later turns of their conversations."""
 _MAX_CONCURRENT = 2
 _DOCUMENT = "input_file"
 
 
 @dataclass(slots=True)
 class Converted:
-    """Items with text in the place of documents.
+    """Items whose documents are replaced by text.
 
     Attributes:
-        notes: what the model was given instead of each document.
-        problems: why a document could not be replaced, one sentence each.
+        notes: describe what the model received instead of each document.
+        problems: say why a document could not be replaced, one sentence each.
     """
 
     items: list[Item]
@@ -39,14 +39,14 @@ class Converted:
 
 
 class DocumentTexts:
-    """Reads documents once, also if they are part of every turn of a conversation."""
+    """Reads each document once, even if it is part of every turn of a conversation."""
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._limiter = anyio.CapacityLimiter(_MAX_CONCURRENT)
 
     async def convert(self, items: Sequence[Item]) -> Converted:
-        """Replace each document of the items by its text, where that can be had."""
+        """Replace each document in the items by its text, where the text can be read."""
         converted = Converted([])
         for item in items:
             content = item.get("content")
@@ -80,7 +80,7 @@ class DocumentTexts:
         return {"type": "input_text", "text": f"File: {name} ({said})\n{fence}\n{text}\n{fence}"}
 
     async def _read(self, data_url: str) -> tuple[str, str]:
-        """The text of a document and what it is; or no text and why there is none."""
+        """Return the text of a document and a description; or no text and the reason."""
         head, _, payload = data_url.partition(",")
         try:
             data = await anyio.to_thread.run_sync(lambda: base64.b64decode(payload, validate=True))
@@ -96,16 +96,16 @@ class DocumentTexts:
             return "", "reading PDFs needs `pip install databricks-responses-mcp[pdf]`"
         read = await read_pdf(data, self._limiter)
         if read.problem:
-            # The library's words, which may repeat those of the file.
+            # The message of the library, which may repeat content of the file.
             return "", visible(read.problem)
         pages = f"{read.pages} page{'' if read.pages == 1 else 's'}"
         part = f"the first {read.read} of {pages}" if read.read < read.pages or read.cut else pages
-        # The file decides what its characters mean: also half surrogate pairs, which no request can carry.
+        # The characters come from the file and may include lone surrogates, which no request can contain.
         return sanitize_text(read.text), f"{part}, extracted from the PDF"
 
 
 def has_documents(items: Any) -> bool:
-    """Whether a document is part of a message among the items."""
+    """Return whether a message among the items has a document."""
     return any(_is_document(part) for part in _parts(items))
 
 

@@ -1,4 +1,4 @@
-"""Editing files with ``apply_patch``: operations are tried, answered with what came of them, and corrected."""
+"""Editing files with ``apply_patch``: operations are applied, their results sent to the model, and failures corrected."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from databricks_responses_mcp.turns.outcome import Outcome, add_usage
 from databricks_responses_mcp.turns.patch_session import Admit, Operation, PatchSession
 
 MAX_STEPS = 8
-"""How often the model is asked in one edit."""
+"""The maximum number of requests in one edit."""
 
 _INSTRUCTIONS = """\
 You edit files with the apply_patch tool. The user's message holds the files as they are, each line as it stands.
@@ -25,14 +25,14 @@ correct it and send it again. When everything is done, say in a few sentences wh
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """What a caller wants changed.
+    """The request of a caller for an edit.
 
     Attributes:
-        files: texts by name, newlines untranslated; a name is a path with ``/``, relative to ``root``.
-        root: the directory that the names are relative to, absolute.
-        new_files: names of files that the caller wants created.
-        model: the serving endpoint; None takes the default.
-        conversation_id: an earlier conversation to edit in: the model knows what was said there.
+        files: texts by name, with their own line endings; a name is a path with ``/``, relative to ``root``.
+        root: the absolute directory that the names are relative to.
+        new_files: names of files to create.
+        model: the serving endpoint; None uses the default.
+        conversation_id: an earlier conversation to continue, which the model sees.
     """
 
     instruction: str
@@ -45,19 +45,19 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
-    """What a model made of the files; nothing is written.
+    """The result of an edit; nothing has been written.
 
     Attributes:
         outcome: the last answer.
-        text: everything that the model said.
-        after: texts by name, of all files that there are now.
-        changed: names of the files that were changed, made or deleted.
-        created: names of those that are new.
+        text: all text of the model.
+        after: the texts of all files after the edit, by name.
+        changed: names of the changed, created or deleted files.
+        created: names of the created files.
         diff: the changes as a unified diff.
-        operations: what the model asked for, in order.
-        unresolved: those of them that failed and were not corrected.
-        usage: token counts of all turns together.
-        is_stopped: whether the model was still at it when it had been asked `MAX_STEPS` times.
+        operations: all operations of the model, in order.
+        unresolved: operations that failed and were not corrected.
+        usage: the token counts of all turns together.
+        is_stopped: whether the model had not finished after `MAX_STEPS` requests.
     """
 
     outcome: Outcome
@@ -73,19 +73,19 @@ class Edited:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the model came to its end, with nothing left that had failed."""
+        """Whether the model finished, and no failed operation is left."""
         return not self.is_stopped and not self.unresolved and self.outcome.status == "completed"
 
     def structured(self) -> dict[str, Any]:
-        """The result contract's fields; what is not known or empty is absent, but for ``text`` and ``diff``."""
+        """Return the fields of the result; unknown or empty ones are left out, except ``text`` and ``diff``."""
         structured = self.outcome.as_dict()
-        for name in ("output", "pending_calls", "citations"):  # the operations say it
+        for name in ("output", "pending_calls", "citations"):  # part of the operations
             structured.pop(name, None)
         structured |= _facts(self.text, self.diff, self.operations, self.usage)
         if self.created:
             structured["new_files"] = self.created
         if self.is_stopped:
-            # The model waits for an answer that nobody but this edit could give.
+            # The model waits for an output that only this edit could give.
             structured.pop("conversation_id", None)
             note = f"The model was asked {MAX_STEPS} times, which is the most, and was not done."
             _make_incomplete(structured, "max_steps", note)
@@ -102,21 +102,21 @@ def _make_incomplete(structured: dict[str, Any], reason: str, note: str) -> None
 
 
 async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *, admit: Admit) -> Edited:
-    """Have a model edit texts, in memory, until it is done or was asked `MAX_STEPS` times; all under one deadline.
+    """Let a model edit texts in memory until it finishes or `MAX_STEPS` requests were sent, under one deadline.
 
     Args:
-        call: the call in flight; without it a call of its own, under the time limit of the settings.
-        admit: decides whether each operation may be carried out.
+        call: the call in flight; without it the function makes its own, with the time limit of the settings.
+        admit: decides whether each operation may be applied.
 
     Raises:
-        BridgeError: for every failure of a turn; ``partial`` holds ``diff`` and ``operations`` as far as they came.
+        BridgeError: for every failure of a turn; ``partial`` has ``diff`` and ``operations`` so far.
     """
     call = call or CallContext.start(bridge.settings)
     session = PatchSession(wanted.files, root=wanted.root, admit=admit)
     said: list[str] = []
     usage: dict[str, Any] | None = None
     prompt = "\n\n".join(part for part in (wanted.instruction, _wanted(wanted), shown_files(wanted.files)) if part)
-    # A conversation's own instructions stay as they are.
+    # A conversation keeps its own instructions.
     goes_on = wanted.conversation_id is not None
     question = AskRequest(
         prompt=f"{_INSTRUCTIONS}\n\n{prompt}" if goes_on else prompt,
@@ -164,7 +164,7 @@ async def edit(bridge: Bridge, wanted: Edit, call: CallContext | None = None, *,
 
 
 def shown_files(files: Mapping[str, str]) -> str:
-    """The files for a model: each line as it stands, but for carriage returns, in fences that no text can close."""
+    """Return the files for a model: their lines without carriage returns, in fences that no text can close."""
     return "\n\n".join(_shown(name, text) for name, text in files.items())
 
 
@@ -173,7 +173,7 @@ def _wanted(edit: Edit) -> str:
 
 
 def _shown(name: str, text: str) -> str:
-    # Line endings are kept by whoever applies the diff: a model that had to write "\r" would only get it wrong.
+    # The code that applies the diff preserves line endings; models write "\r" incorrectly.
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     if not text:
         return f"File: {name} (empty)"

@@ -1,4 +1,4 @@
-"""A conversation as the next request's input: pictures are read from disk again where the model may edit them."""
+"""A conversation as the input of the next request: images that the model may edit are read from disk again."""
 
 import base64
 import logging
@@ -16,13 +16,13 @@ from databricks_responses_mcp.turns.conversations import Conversation
 logger = logging.getLogger(__name__)
 
 _MAX_PICTURE_BYTES = 15_000_000
-"""Of all pictures in one request: model serving takes 32 MiB, and base64 makes four bytes of three."""
+"""The limit for all images in one request: model serving accepts 32 MiB, and base64 needs four bytes for three."""
 
 _READ_SECONDS = 30.0
 
 
 async def input_of(conversation: Conversation, parameters: Mapping[str, Any]) -> list[Item]:
-    """What was said so far, as it is sent."""
+    """Return the conversation so far as it is sent."""
     items = conversation.input_items()
     if not any(item.get("type") == "image_generation_call" for item in items):
         return items
@@ -42,7 +42,7 @@ def _may_draw(parameters: Mapping[str, Any]) -> bool:
 
 
 def _read(paths: Iterable[str]) -> dict[str, str]:
-    """The base64 of these files, as many of the first as may go into one request; what is gone is left out."""
+    """Return the base64 of the first files that fit into one request; missing files are left out."""
     read: dict[str, str] = {}
     left = _MAX_PICTURE_BYTES
     for path in paths:

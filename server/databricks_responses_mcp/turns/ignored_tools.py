@@ -1,4 +1,4 @@
-"""Tools that an upstream ignored without saying so: some servers drop the types that they do not know."""
+"""Tools that an upstream ignored without an error: some servers drop the tool types that they do not know."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,14 +17,14 @@ _CALLED = {
     "code_interpreter": ("code_interpreter_call",),
     "mcp": ("mcp_list_tools", "mcp_call", "mcp_approval_request"),
 }
-"""The items that show that a tool was there, by its type. An MCP server is always listed first."""
+"""The items that prove that a tool of a type was used. An MCP server is always listed first."""
 
 
 def ignored_tools_note(request: Mapping[str, Any], response: AssembledResponse) -> str | None:
-    """Return a sentence about the tools of a request that its answer shows to have been ignored; None if it shows none.
+    """Return a sentence about tools of a request that its answer shows were ignored; None if there are none.
 
-    A response repeats the tools that it was given. One that leaves some out, or that calls nothing although it had to,
-    was given by a server that dropped them.
+    A response repeats the tools of the request. If some are missing, or no tool was called although one was required,
+    the server dropped them.
     """
     tools = request.get("tools")
     if not isinstance(tools, list) or response.status != "completed":

@@ -1,4 +1,4 @@
-"""Drawing: the ``image_generation`` tool of the Responses API, one request a picture."""
+"""Generating images: the ``image_generation`` tool of the Responses API, one request for each image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,21 +19,21 @@ from databricks_responses_mcp.turns.usage import TurnUsage
 
 _TYPE = "image_generation"
 _PREVIEWS = 2
-"""Previews asked for when somebody watches; each costs output tokens, so nobody watching means none."""
+"""Previews to request when progress is shown; each costs output tokens, so none are requested otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """What a caller wants drawn. None means not given, and is not sent.
+    """The request of a caller for images. None means not given, and is not sent.
 
     Attributes:
         prompt: what to draw, or what to change in ``images``.
-        model: the serving endpoint; None takes the default for images.
-        count: how many pictures; each is a request of its own, all at once.
+        model: the serving endpoint; None uses the default for images.
+        count: the number of images; each has its own request, sent concurrently.
         images: reference images as URLs, ``data:`` or ``https:``.
-        mask: an image URL whose transparent parts say what to change.
+        mask: an image URL whose transparent parts mark the area to change.
         extra: further fields of the ``image_generation`` tool, verbatim.
-        conversation_id: an earlier conversation to draw in: the model sees its pictures.
+        conversation_id: an earlier conversation to continue: the model sees its images.
     """
 
     prompt: str
@@ -52,16 +52,16 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What came of the requests: outcomes of those that answered, errors of those that did not."""
+    """The outcomes of the successful requests, and the errors of the others."""
 
     outcomes: list[Outcome]
     errors: list[BridgeError]
 
     def structured(self, words: AdviceWords) -> dict[str, Any]:
-        """Return the result contract's fields for all requests together; those that failed are in ``notes``.
+        """Return the fields of the result for all requests together; failed ones are in ``notes``.
 
         Args:
-            words: for the advice of their errors.
+            words: renders the advice of their errors.
         """
         structured = self.outcomes[0].as_dict()
         for outcome in self.outcomes[1:]:
@@ -81,14 +81,14 @@ class Drawn:
 
 
 async def draw(bridge: Bridge, drawing: Drawing, call: CallContext) -> Drawn:
-    """Ask for the images; ``call.take_image`` receives each as soon as it is whole.
+    """Request the images; ``call.take_image`` receives each as soon as it is complete.
 
     Raises:
-        BridgeError: ``invalid_argument`` for an ``extra`` that makes another tool; if no request gave a picture: the
-            first error.
+        BridgeError: ``invalid_argument`` for an ``extra`` that would change the type of the tool; the first error, if
+            no request returned an image.
     """
     if drawing.extra.get("type", _TYPE) != _TYPE:
-        # It could be an MCP server, which nobody has been asked about.
+        # It could be an MCP server that the user has not approved.
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"`extra` has the type {quoted(drawing.extra['type'])}: it takes fields of the {_TYPE} tool only.",
@@ -109,7 +109,7 @@ async def draw(bridge: Bridge, drawing: Drawing, call: CallContext) -> Drawn:
 
 
 async def _draw_in(bridge: Bridge, conversation: Conversation, drawing: Drawing, call: CallContext) -> Drawn:
-    """The caller holds the conversation's turn; all pictures become one turn of it."""
+    """Request the images in a conversation; all become one turn of it. The caller holds the conversation's turn."""
     model = conversation.endpoint
     parameters = {
         "tools": [_tool(drawing, previews=_PREVIEWS if call.reporter is not None else 0)],
@@ -141,7 +141,7 @@ async def _draw_in(bridge: Bridge, conversation: Conversation, drawing: Drawing,
         except BridgeError as error:
             errors[number] = error
 
-    # Of several pictures the first to come are paid for long before the turn is: their usage is recorded at once.
+    # Of several images, the first are paid for long before the turn is stored: their usage is recorded immediately.
     async with TurnUsage(bridge.token_budget, conversation) as turn_usage:
         async with anyio.create_task_group() as tasks:
             for number in range(drawing.count):
@@ -166,14 +166,14 @@ def _tool(drawing: Drawing, *, previews: int) -> dict[str, Any]:
     if drawing.mask is not None:
         tool["input_image_mask"] = {"image_url": drawing.mask}
     tool |= drawing.extra
-    # A GIF has no previews: asking for them is refused.
+    # The API has no previews of GIFs and refuses to make them.
     if previews and tool.get("output_format") != "gif":
         tool.setdefault("partial_images", previews)
     return tool
 
 
 def _no_picture(outcome: Outcome) -> BridgeError:
-    """The endpoint answered and drew nothing: some pass over a hosted tool that they do not know."""
+    """Return the error for an endpoint that answered without an image: some ignore a hosted tool that they do not know."""
     partial = outcome.as_dict()
     if outcome.refusal or outcome.incomplete_reason == "content_filter":
         return BridgeError(

@@ -1,4 +1,4 @@
-"""What one turn came to, in the terms of the result contract."""
+"""The outcome of one turn, with the fields of the result contract."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -30,30 +30,31 @@ Read = TypeVar("Read")
 _BETWEEN_TEXTS = "\n\n"
 
 INTERRUPTED = "interrupted"
-"""The ``incomplete_reason`` of an answer that the caller ended."""
+"""The ``incomplete_reason`` of an answer that the caller stopped."""
 
 _OF_AGENTS = ("custom_outputs", "trace_id", "databricks_output")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One answer, whole or as far as it came.
+    """One answer, complete or as far as it arrived.
 
     Attributes:
-        text: everything the model said, and nothing that it did not.
-        status: the API's: ``completed``, ``incomplete``, ``failed``, ``cancelled``; ``cut`` if the stream broke off.
-        model: who answered, as the API names it; the endpoint asked for where it does not.
-        endpoint: the serving endpoint asked for.
+        text: everything the model said, and nothing else.
+        status: as in the API: ``completed``, ``incomplete``, ``failed``, ``cancelled``; ``cut`` if the stream ended
+            early.
+        model: the model that answered, as the API names it; else the requested endpoint.
+        endpoint: the requested serving endpoint.
         limited_by: the setting of this server whose limit ended the answer, if one did.
         pending_calls: calls that wait for the caller.
-        output: items other than plain messages, as the API gave them, without base64.
+        output: items other than plain messages, as received, without base64.
         surface: the surface that answered, if that was not the native Responses API.
         usage: token counts under the API's own names.
-        extras: what an agent gave beside its output: ``custom_outputs``, ``trace_id``, ``databricks_output``.
+        extras: additional fields of an agent's answer: ``custom_outputs``, ``trace_id``, ``databricks_output``.
         items: all output items, raw.
-        conversation_id: how to go on with it.
-        notes: what the bridge has to add.
-        parsed: the JSON value of an answer that fits its schema, alone in a tuple; empty if there is none.
+        conversation_id: the id to continue the conversation with.
+        notes: remarks of the bridge.
+        parsed: the JSON value of an answer that matches its schema, in a tuple of one; empty if there is none.
     """
 
     text: str
@@ -77,7 +78,9 @@ class Outcome:
 
     @property
     def approval_requests(self) -> list[dict[str, Any]]:
-        """The MCP calls that wait for the user's approval; empty if other calls wait too: all are answered at once."""
+        """The MCP calls that wait for the user's approval; empty if other calls wait too, because all are answered at
+        once.
+        """
         only = all(call.get("type") == "mcp_approval_request" for call in self.pending_calls)
         return self.pending_calls if only else []
 
@@ -96,7 +99,7 @@ class Outcome:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The result contract's fields; what is not known or empty is absent, but for ``text``."""
+        """Return the fields of the result; unknown or empty ones are left out, except ``text``."""
         structured: dict[str, Any] = {
             "text": self.text,
             "status": self.status,
@@ -120,7 +123,7 @@ class Outcome:
 
 
 def nonzero_counts(usage: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Token counts as results show them: those that are zero say nothing and are left out."""
+    """Return token counts as results show them, without those that are zero."""
     counts: dict[str, Any] = {}
     for name, value in (usage or {}).items():
         shown = nonzero_counts(value) if isinstance(value, Mapping) else value
@@ -146,7 +149,7 @@ def add_usage(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None)
 def keep_before(error: BridgeError, before: Outcome) -> BridgeError:
     """Return ``error`` with an earlier answer of the same call in its partial result.
 
-    The calls that were pending then are still pending.
+    The calls that were pending in that answer are still pending.
     """
     earlier = {key: value for key, value in before.as_dict().items() if key != "status"}
     text = _BETWEEN_TEXTS.join(part for part in (before.text, error.partial.get("text")) if part)
@@ -186,14 +189,14 @@ def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
 
 
 def with_items(outcome: Outcome, items: list[Item]) -> Outcome:
-    """The outcome with these output items, and what they say."""
+    """Return the outcome with these output items, and with their text."""
     return _with_items(outcome, items, _Reading())
 
 
 def _with_items(outcome: Outcome, items: list[Item], reading: "_Reading") -> Outcome:
     is_whole = outcome.status == "completed"
     answer: list[Item] = reading.part("answer", lambda read: answer_of(read, is_whole=is_whole), items, items)
-    # What a response that failed, or has not ended, asks for cannot be answered: it is not part of the conversation.
+    # Calls of a failed or unfinished response cannot be answered: they are not part of the conversation.
     is_answerable = outcome.status in ("completed", "incomplete")
     return replace(
         outcome,
@@ -207,17 +210,17 @@ def _with_items(outcome: Outcome, items: list[Item], reading: "_Reading") -> Out
 
 
 class _Reading:
-    """The parts of one answer, read one by one: a defect in reading one must not cost the others.
+    """Reads the parts of one answer separately: a defect in one must not affect the others.
 
     Attributes:
-        notes: what the caller must be told of parts that could not be read.
+        notes: one for each part that could not be read.
     """
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
     def part(self, name: str, read: Callable[[Given], Read], given: Given, otherwise: Read) -> Read:
-        """Return what ``read`` makes of ``given``, or ``otherwise`` if it raises."""
+        """Return the result of ``read`` for ``given``, or ``otherwise`` if it raises."""
         try:
             return read(given)
         except Exception:
@@ -231,10 +234,10 @@ def _sound(output: list[Item]) -> list[Item]:
 
 
 def interrupted(outcome: Outcome) -> Outcome:
-    """An answer that the caller ended: what was said so far, without calls that nobody can answer any more.
+    """Return an answer that the caller stopped: the text so far, without calls, which cannot be answered any more.
 
     Raises:
-        BridgeError: ``cancelled`` if nothing had been said; there is nothing then to go on from.
+        BridgeError: ``cancelled`` if there is no text yet, so that nothing can be continued.
     """
     said = [item for item in outcome.items if text_of([item]) or _is_drawn(item)]
     if not said:
@@ -250,7 +253,7 @@ def interrupted(outcome: Outcome) -> Outcome:
 
 
 def _ended_early(message: Item) -> Item:
-    """A message that can be sent again: the API wants fields that a part has only once it is done."""
+    """Return a message that can be sent again: the API requires fields that only a finished part has."""
     content = message.get("content")
     if isinstance(content, list):
         content = [

@@ -1,4 +1,4 @@
-"""The part of a call's answers that has arrived, readable while the call is in flight."""
+"""The part of a call's answers that has arrived, readable during the call."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,7 +14,7 @@ class PartialResponse:
     """The answers to one call's requests, the newest last.
 
     Attributes:
-        conversation_id: the conversation that the call is a turn of, once the turn is stored.
+        conversation_id: the conversation of the call's turn, once the turn is stored.
 
     Args:
         secrets: values that are removed from everything this object returns.
@@ -26,7 +26,7 @@ class PartialResponse:
         self._streams: list[tuple[ResponseAssembler, str]] = []
 
     def hide(self, values: Iterable[str]) -> None:
-        """Remove ``values`` too from everything that this object returns from now on."""
+        """Remove ``values`` as well from everything that this object returns from now on."""
         self._secrets = self._secrets.with_more(values)
 
     def add(self, assembler: ResponseAssembler, endpoint: str) -> None:
@@ -35,19 +35,19 @@ class PartialResponse:
 
     @property
     def events(self) -> int:
-        """How many events have arrived; the same number again means that nothing has changed."""
+        """The number of events that have arrived; an equal number means that nothing has changed."""
         return sum(assembler.events for assembler, _ in self._streams)
 
     @property
     def tail(self) -> str:
-        """The end of the text of the newest answer, commentary included."""
+        """Return the end of the newest answer's text, commentary included."""
         tail: str = self._secrets.remove_from(self._streams[-1][0].tail if self._streams else "")
         return tail
 
     def attach(self, error: BridgeError) -> BridgeError:
         """Return ``error`` with what the call's requests have received, which may have been paid for.
 
-        What the error has already stays, but for the usage: the call's costs are those of all its requests.
+        Existing partial fields of the error are kept, except the usage, which is the sum of all requests.
         """
         received = self.structured() if self.events else {}
         if not is_paid(received):
@@ -57,7 +57,7 @@ class PartialResponse:
         return replace(error, partial={**error.partial, **{k: v for k, v in received.items() if k == "usage"}})
 
     def structured(self) -> dict[str, Any]:
-        """What has arrived, in the result contract's fields: text and usage of all, the rest of the newest."""
+        """Return what has arrived, as fields of the result: text and usage of all answers, the rest of the newest."""
         if not self._streams:
             return {}
         outcomes = [outcome_of(assembler.result(), endpoint) for assembler, endpoint in self._streams]
@@ -68,7 +68,7 @@ class PartialResponse:
             usage = add_usage(usage, outcome.usage)
         if usage:
             structured["usage"] = usage
-        # Calls of an answer that is not whole are not waiting, and cannot be answered.
+        # Calls of an incomplete answer are not pending and cannot be answered.
         for name in ("response_id", "pending_calls"):
             structured.pop(name, None)
         if self.conversation_id is not None:

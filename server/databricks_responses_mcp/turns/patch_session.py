@@ -1,4 +1,4 @@
-"""Where the operations of ``apply_patch`` calls are carried out: on texts in memory, never on the disk."""
+"""Applying the operations of ``apply_patch`` calls to texts in memory, never to the disk."""
 
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +12,8 @@ from databricks_responses_mcp.patching import Mode, PatchError, PatchResult, app
 from databricks_responses_mcp.responses.accumulator import Item
 
 Admit = Callable[[str, str | None], Awaitable[None]]
-"""Given a file's name and the text that an operation leaves it with (None: deleted); raises `PatchError` to refuse."""
+"""Receives a file's name and its text after an operation (None: deleted); raises `PatchError` to refuse the operation.
+"""
 
 _LARGE = 50_000
 _MAX_NAMES = 20
@@ -21,13 +22,13 @@ _MAX_NAME = 4096
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation that the model asked for, and what became of it.
+    """One operation of the model, and its result.
 
     Attributes:
         type: ``create_file``, ``update_file`` or ``delete_file``.
-        path: the file's name, as the model was told it where it is known; empty if the operation names none.
-        error: why it failed; empty if it was carried out.
-        notes: what was not plain about it, a sentence each.
+        path: the file's name, as in the request if it is known; empty if the operation names none.
+        error: the reason of the failure; empty if it was applied.
+        notes: remarks on how it was applied, a sentence each.
     """
 
     type: str
@@ -36,10 +37,10 @@ class Operation:
     notes: tuple[str, ...] = ()
 
     def as_dict(self, status: str) -> dict[str, Any]:
-        """The result contract's fields; what is empty is absent, but for the type, the path and the status.
+        """Return the fields of the result; empty ones are left out, except the type, the path and the status.
 
         Args:
-            status: of an operation that fits; one that does not is ``failed``.
+            status: the status of an operation that was applied; one that was not is ``failed``.
         """
         structured: dict[str, Any] = {
             "type": self.type,
@@ -54,7 +55,7 @@ class Operation:
 
 
 def conclude(structured: dict[str, Any], status: Literal["previewed", "written", "not_written"]) -> None:
-    """Say in the facts of an edit what became of the operations that fit."""
+    """Set the status of the applied operations in the fields of an edit's result."""
     structured["applied"] = status == "written"
     structured["operations"] = [
         operation if operation["status"] == "failed" else {**operation, "status": status}
@@ -63,17 +64,17 @@ def conclude(structured: dict[str, Any], status: Literal["previewed", "written",
 
 
 class PatchSession:
-    """Files as texts, and what a model does to them.
+    """The texts of files, and the operations that a model applies to them.
 
     Args:
         files: texts by name; a name is a path with ``/``.
-        root: the directory that names are relative to; the model may put it before a name.
-        admit: has the last word on each operation.
+        root: the directory that names are relative to; the model may write it before a name.
+        admit: decides last about each operation.
 
     Attributes:
-        before: the texts as they were.
-        after: the texts as they are now.
-        operations: everything that was asked for, in order.
+        before: the texts before the edit.
+        after: the texts now.
+        operations: all requested operations, in order.
     """
 
     def __init__(self, files: Mapping[str, str], *, root: str, admit: Admit) -> None:
@@ -84,7 +85,7 @@ class PatchSession:
         self._admit = admit
 
     async def carry_out(self, call: Mapping[str, Any]) -> Item:
-        """Carry out a call that waits; gives what to answer it with."""
+        """Apply a pending call, and return its output."""
         if call.get("type") != "apply_patch_call":
             return _no_such_tool(call)
         asked = call.get("operation")
@@ -105,23 +106,23 @@ class PatchSession:
 
     @property
     def unresolved(self) -> list[Operation]:
-        """Operations that failed and were not followed by one on the same file that did not."""
+        """Operations that failed and were not followed by a successful one on the same file."""
         last = {operation.path: operation for operation in self.operations}
         return [operation for operation in last.values() if operation.error]
 
     @property
     def created(self) -> list[str]:
-        """The names of the files that are new, in order."""
+        """The names of the created files, sorted."""
         return sorted(self.after.keys() - self.before.keys())
 
     @property
     def changed(self) -> list[str]:
-        """The names of the files that are not what they were, in order."""
+        """The names of the changed files, sorted."""
         names = sorted({*self.before, *self.after})
         return [name for name in names if self.before.get(name) != self.after.get(name)]
 
     async def diff(self) -> str:
-        """Everything that has changed, as one unified diff."""
+        """Return all changes as one unified diff."""
         changes = [(name, self.before.get(name), self.after.get(name)) for name in self.changed]
 
         def rendered() -> str:
@@ -152,10 +153,10 @@ class PatchSession:
         return notes
 
     def _name(self, path: str) -> str:
-        """The name that a path of the model's means.
+        """Return the file name for a path that the model gave.
 
         Raises:
-            PatchError: it leaves the directory, or is no path.
+            PatchError: the path leaves the directory, or is invalid.
         """
         if path in self.before or path in self.after:
             return path
@@ -186,24 +187,24 @@ async def _applied(text: str, diff: str, mode: Mode) -> PatchResult:
 
 
 def _text(value: Any) -> str:
-    """What should be a text, and need not be one: a model wrote it."""
+    """Return a value that should be a text; a model wrote it, so it may have another type."""
     return value if isinstance(value, str) else "" if value is None else repr(value)
 
 
 def _name_of(value: Any) -> str:
-    """The same of a name, which is repeated in results: without what no encoding has, and not longer than paths are."""
+    """Return a name for results: without characters that cannot be encoded, and no longer than a path."""
     if not isinstance(value, str):
         return ""
     return value[:_MAX_NAME].encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _plain(name: str) -> str:
-    """The name without what models lose of it: the kind of a space, and whether accents are composed."""
+    """Return the name without details that models lose: the kind of a space, and whether accents are composed."""
     return unicodedata.normalize("NFKC", name)
 
 
 def _no_such_tool(call: Mapping[str, Any]) -> Item:
-    """What answers a call of a tool that was never offered."""
+    """Return the output for a call of a tool that the request did not have."""
     if call.get("type") == "mcp_approval_request":
         return {"approval_request_id": call.get("approval_request_id"), "approve": False}
     words = "There is no such tool here. Use apply_patch."

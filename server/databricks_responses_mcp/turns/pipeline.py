@@ -106,7 +106,7 @@ class RequestParts:
             bridge.without_encrypted_reasoning.add(self.conversation.endpoint)
 
     def advice(self, error: BridgeError, bridge: Bridge) -> tuple[Advice, ...]:
-        """Return what is known of the request that helps with an error that ends the turn."""
+        """Return advice from what is known of the request, for an error that ends the turn."""
         if error.is_refusal and error.reason is Reason.OUTPUT_CAP_REFUSED and self._default_cap(bridge):
             return (Advice(Action.UNSET_LIMITS),)
         return ()
@@ -118,21 +118,21 @@ class RequestParts:
             has_reasoning = any(item.get("type") == "reasoning" for item in history)
             return "reasoning" if has_reasoning and "reasoning" not in self.left_out else None
         if error.reason is Reason.OUTPUT_CAP_REFUSED:
-            # Limits of this server can only be enforced by a maximum in each request.
+            # The limits of this server can only be enforced by a maximum in each request.
             is_needed = bridge.settings.max_output_tokens is not None or bridge.settings.daily_token_budget is not None
             return "default_cap" if self._default_cap(bridge) and not is_needed else None
         if error.reason is Reason.STRICT_REFUSED:
-            # Strict mode takes only some schemas, and which ones changes.
+            # Strict mode accepts only some schemas, and which ones changes.
             has_strict = error.status is not None and without_strict(self.parameters) is not None
             return "strict" if has_strict else None
         if not self._include(bridge):
             return None
-        # What the caller put into `include` may be what was refused: then the caller has to know.
+        # The caller's own `include` may have been refused: then the caller must see the error.
         is_include = error.reason is Reason.INCLUDE_REFUSED and "include" not in self.parameters
         return "encrypted_reasoning" if is_include or error.reason is Reason.ENCRYPTED_REASONING_REFUSED else None
 
     def _default_cap(self, bridge: Bridge) -> dict[str, Any]:
-        """``max_output_tokens`` where the caller gave none and the endpoint takes it.
+        """Return ``max_output_tokens`` if the caller gave none and the endpoint accepts it.
 
         Rate limits reserve output tokens in advance: a request without a maximum reserves the model's largest.
         """
@@ -143,7 +143,7 @@ class RequestParts:
         return {_CAP: default if most is None else min(default, most)}
 
     def _include(self, bridge: Bridge) -> dict[str, Any]:
-        """The parameter that asks for reasoning which can be sent again, where the endpoint gives that."""
+        """Return the parameter that requests reasoning which can be sent again, if the endpoint returns it."""
         endpoint = self.conversation.endpoint
         if not self.asks_for_encrypted_reasoning or not wants_encrypted_reasoning(endpoint):
             return {}
@@ -160,13 +160,13 @@ async def send_without_refused_parts(
     parts: RequestParts,
     send: Callable[[list[Item], dict[str, Any]], Awaitable[T]],
 ) -> T:
-    """Call ``send`` with the history and the parameters of a request, again without each part that is refused.
+    """Call ``send`` with the history and the parameters of a request, and again without each part that is refused.
 
     Args:
         send: sends the history with these parameters, in one request or in several.
 
     Raises:
-        BridgeError: every failure of ``send`` that leaving something out does not remedy.
+        BridgeError: every failure of ``send`` that leaving out a part does not resolve.
     """
     while True:
         parameters = parts.sent_parameters(bridge)
@@ -191,10 +191,10 @@ async def send_metered(
 ) -> Outcome:
     """Send a request within the token limits, and record its usage, also if it fails.
 
-    The secrets of this process and of the request's tools are removed from whatever the workspace repeats of them.
+    The secrets of this process and of the request's tools are removed from everything that the workspace repeats.
 
     Args:
-        turn_usage: takes what the request cost, if its answer alone becomes the conversation's next turn.
+        turn_usage: receives the usage of the request, if its answer alone becomes the conversation's next turn.
 
     Raises:
         BridgeError: ``budget_exceeded`` before anything is sent, and every failure of `send_with_readable_documents`.
@@ -240,7 +240,7 @@ async def send_with_readable_documents(bridge: Bridge, body: Mapping[str, Any], 
     """Send a request; once more with the text of its documents if the model refuses documents.
 
     Raises:
-        BridgeError: every failure of `send_with_surface_fallback`; for a refused document whose text cannot be had, the
+        BridgeError: every failure of `send_with_surface_fallback`; for a refused document without readable text, the
             refusal with the reason.
     """
     model = str(body["model"])
@@ -267,11 +267,11 @@ async def send_with_surface_fallback(
 ) -> Outcome:
     """Send a request on the surface that serves its model, once more on another if the first was the wrong one.
 
-    A surface that cannot express what the request asks for is passed over if another one can.
-    A legacy name that model serving no longer knows is asked for by its name in the catalog, through the gateway.
+    A surface that cannot express the request is skipped if another one can. A legacy name that model serving no longer
+    knows is requested by its name in the catalog, through the gateway.
 
     Args:
-        moved: how the model is reached after that; empty to find out how it is reached.
+        moved: the name and path that replace a legacy name; empty to look them up.
 
     Raises:
         BridgeError: every failure of `send_one_stream`, of the first surface if both fail; ``unsupported_by_model`` for
@@ -294,12 +294,12 @@ async def send_with_surface_fallback(
         except UntranslatableError as error:
             unsaid = unsaid or (surface, error)
             if route.confidence == "learned":
-                # What was learned of other requests: this one may need what only another surface has.
+                # Learned from other requests: this request may need what only another surface has.
                 left = await bridge.router.other_routes(model, route, tried)
             continue
         except BridgeError as error:
             if first is not None:
-                # A second surface that had begun to answer is paid for: its text and usage must not be lost.
+                # A second surface that began to answer is paid for: its text and usage must not be lost.
                 if error.is_paid:
                     raise
                 raise await with_model_suggestion(bridge, model, first) from error
@@ -380,13 +380,13 @@ async def _last_error(
 ) -> BridgeError:
     """Return the error of a request that no other surface is left for."""
     if unsaid is not None and error.is_refusal and error.feature is None:
-        # Why the better surface was passed over says more than that the other one refuses the request, too.
+        # The reason for skipping the better surface is more useful than the refusal by the other one.
         return await _inexpressible(bridge, model, unsaid)
     return await with_model_suggestion(bridge, model, error)
 
 
 async def _inexpressible(bridge: Bridge, model: str, unsaid: tuple[Surface, UntranslatableError] | None) -> BridgeError:
-    """Return the error for what none of the model's surfaces has words for."""
+    """Return the error for a feature that no surface of the model can express."""
     assert unsaid is not None
     surface, untranslatable = unsaid
     error = await unsupported_by_surface(bridge, model, surface, untranslatable)
@@ -395,7 +395,7 @@ async def _inexpressible(bridge: Bridge, model: str, unsaid: tuple[Surface, Untr
 
 
 def _with_route(outcome: Outcome, route: Route, model: str, left_out: Sequence[str]) -> Outcome:
-    """Return an outcome that names the surface which answered, and what the caller must know of the route."""
+    """Return an outcome that names the surface which answered, with the notes about the route."""
     notes = [f"{route.surface.speaks}: left out {', '.join(left_out)}."] if left_out else []
     if route.model is not None:
         notes.append(f"{_moved(model, route)} Use that name from now on.")

@@ -1,6 +1,6 @@
-"""Progress of a turn, told to a host in few words.
+"""Short progress messages about a turn for a host.
 
-Hosts show the newest message and cut it at 200 characters; some end a call that has been silent for a minute.
+Hosts show the newest message and truncate it at 200 characters; some end a call without progress after a minute.
 """
 
 import logging
@@ -12,7 +12,7 @@ from databricks_responses_mcp.responses.accumulator import ResponseAssembler
 from databricks_responses_mcp.responses.sanitize import sanitize_text
 
 Report = Callable[[float, str], Awaitable[None]]
-"""Takes a value that only grows (seconds since the call began) and a message of at most 200 characters."""
+"""Receives a value that only increases (seconds since the call began) and a message of at most 200 characters."""
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ _SILENCE_SECONDS = 10.0
 
 
 class Reporter:
-    """Sends progress of one call, which may run several turns at once.
+    """Sends the progress of one call, which may run several turns concurrently.
 
     Args:
-        report: where to send it.
+        report: sends a message.
     """
 
     def __init__(self, report: Report) -> None:
@@ -44,28 +44,28 @@ class Reporter:
             return
         value = round(anyio.current_time() - self._started, 3)
         self._last = value = max(value, round(self._last + 0.001, 3))
-        # A piece of text may end in the middle of a character: half an emoji cannot be encoded.
+        # A piece of text may end within a character: half an emoji cannot be encoded.
         message = sanitize_text(message)
         try:
             await self._report(value, message if len(message) <= _MESSAGE else message[: _MESSAGE - 1] + "…")
         except Exception:
-            # A host that takes no progress any more must not cost the answer.
+            # A host that no longer accepts progress must not lose the answer.
             self._silent = True
             logger.warning("progress could not be sent; the call goes on without", exc_info=True)
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the call began."""
+        """The seconds since the call began."""
         return anyio.current_time() - self._started
 
 
 class TurnProgress:
-    """Watches one turn and reports: when there is news, at most once a second; at least every ten seconds.
+    """Reports on one turn: when there is news, at most once a second and at least every ten seconds.
 
     Args:
         reporter: the call's reporter.
         assembler: the turn's state.
-        label: put before each message, to tell several turns apart.
+        label: precedes each message, to distinguish several turns.
     """
 
     def __init__(self, reporter: Reporter, assembler: ResponseAssembler, label: str) -> None:
@@ -75,15 +75,15 @@ class TurnProgress:
         self._wake = anyio.Event()
 
     async def opened(self) -> None:
-        """The answer has begun."""
+        """Report that the answer has begun."""
         await self._reporter.say(f"{self._label}: the model is answering")
 
     async def waiting(self, reason: str, seconds: float) -> None:
-        """The request will be sent again after a wait."""
+        """Report that the request will be sent again after a wait."""
         await self._reporter.say(f"{self._label}: {reason}, trying again in {seconds:.0f} s")
 
     def preview(self) -> None:
-        """A preview of a picture came: worth telling at once."""
+        """Report a preview of an image immediately."""
         self._wake.set()
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""The store that is configured, and the sweep that keeps it small."""
+"""The configured store, and the deletion of old data in it."""
 
 import logging
 import os
@@ -21,13 +21,13 @@ _DAY = 86_400
 
 
 def open_configured_store(settings: Settings, credentials: "Callable[[], Credentials]") -> Store:
-    """The store that the settings name. Nothing is opened before its first use.
+    """Return the store that the settings name. Nothing is opened before its first use.
 
     Args:
-        credentials: of the workspace; a Lakebase database takes their token as its password. No other gets to see it.
+        credentials: of the workspace; a Lakebase database gets their token as its password. No other store receives it.
 
     Raises:
-        BridgeError: ``invalid_argument`` if the setting names no kind of store.
+        BridgeError: ``invalid_argument`` if the setting names no known kind of store.
     """
     setting = settings.store.get_secret_value() if settings.store is not None else None
 
@@ -39,9 +39,10 @@ def open_configured_store(settings: Settings, credentials: "Callable[[], Credent
 
 
 def takes_token(setting: str) -> bool:
-    """Whether a store is a database of Databricks, to be signed in to with the workspace's token.
+    """Return whether a store is a database of Databricks, which accepts the workspace's token.
 
-    The token opens the whole workspace: it goes to Databricks alone, and not in place of a password that was given.
+    The token gives access to the whole workspace: it is sent only to Databricks, and never in place of a given
+    password.
     """
     url = urlsplit(setting)
     if url.scheme not in ("postgres", "postgresql") or url.password is not None or os.environ.get("PGPASSWORD"):
@@ -51,7 +52,7 @@ def takes_token(setting: str) -> bool:
 
 
 async def sweep_store(store: Store, settings: Settings) -> None:
-    """Delete what is older, or more, than the settings let be kept; a store that cannot be used is left alone."""
+    """Delete data beyond the age and size of the settings; do nothing if the store cannot be used."""
     days = settings.store_days
     try:
         gone = await store.sweep(

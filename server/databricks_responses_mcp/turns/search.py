@@ -1,6 +1,6 @@
-"""Searching the web: the ``web_search`` tool of the Responses API, its citations as numbered marks and as data.
+"""Searching the web: the ``web_search`` tool of the Responses API, with its citations as numbered marks and as data.
 
-Models without it search by the workspace's MCP service, if there is one: its tools are functions to them.
+For models without it, the workspace's MCP service searches, if there is one: its tools are functions for the model.
 """
 
 import re
@@ -22,7 +22,7 @@ from databricks_responses_mcp.workspace.model_profile import profile_of_name
 SEARCH_SERVICE = "system.ai.web_search"
 """The MCP service of Unity Catalog that searches the web."""
 MAX_ROUNDS = 4
-"""Times that a model may call the service before it has to answer."""
+"""The maximum number of rounds in which a model may call the service before it must answer."""
 _MAX_SOURCES = 100
 _URL = re.compile(r"https?://[^\s\"'<>()\[\]{}\\]{1,2000}")
 _SOURCES = "web_search_call.action.sources"
@@ -30,12 +30,12 @@ _SOURCES = "web_search_call.action.sources"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What a caller wants to know. None means not given.
+    """The request of a caller for a search. None means not given.
 
     Attributes:
-        allowed_domains: the only sites to search, if any are named; of an address only the domain counts.
-        context_size: ``low``, ``medium`` or ``high``: how much of what is found the model reads.
-        conversation_id: an earlier conversation that the question is asked in.
+        allowed_domains: the only sites to search, if any are given; of a URL only the domain counts.
+        context_size: ``low``, ``medium`` or ``high``: how much of the results the model reads.
+        conversation_id: an earlier conversation to continue.
         user_location: ``city``, ``region``, ``country`` (two letters), ``timezone``.
     """
 
@@ -48,7 +48,7 @@ class Search:
 
 
 class SearchServer(Protocol):
-    """Carries out the searches of models that have no web search of their own."""
+    """Runs the searches of models that have no web search of their own."""
 
     async def tools(self) -> list[dict[str, Any]]:
         """Return its tools as function tools; raises `BridgeError`."""
@@ -61,14 +61,13 @@ class SearchServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An answer with its evidence.
+    """An answer with its sources.
 
     Attributes:
-        text: the model's words, with a mark such as ``[1]`` after each part that a source is cited for, in place of a
-            link to it.
-        citations: ``number``, ``url``, ``title``; ``quote``, the words that are cited, and ``start`` and ``end``, where
-            they stand in ``text``.
-        sources: every URL that was looked at, where the API says.
+        text: the model's text, with a mark such as ``[1]`` after each cited part, in place of the link.
+        citations: ``number``, ``url``, ``title``; ``quote``, the cited text, and ``start`` and ``end``, its position in
+            ``text``.
+        sources: every URL that was read, if the API reports them.
         searched: whether the model searched at all.
     """
 
@@ -79,7 +78,7 @@ class Found:
     searched: bool
 
     def structured(self) -> dict[str, Any]:
-        """The result contract's fields."""
+        """Return the fields of the result."""
         structured = {**self.outcome.as_dict(), "text": self.text, "citations": self.citations, "sources": self.sources}
         if not self.searched:
             unbacked = "The model answered without searching: nothing backs this."
@@ -90,10 +89,10 @@ class Found:
 async def search(
     bridge: Bridge, wanted: Search, call: CallContext | None = None, *, server: SearchServer | None = None
 ) -> Found:
-    """Search and answer.
+    """Search the web and answer a question.
 
     Args:
-        call: the call in flight; without it a call of its own, under the time limit of the settings.
+        call: the call in flight; without it the function makes its own, with the time limit of the settings.
         server: searches for a model that has no web search of its own, where the workspace has the service.
 
     Raises:
@@ -109,7 +108,7 @@ async def search(
         prompt=wanted.question,
         model=wanted.model,
         tools=[_tool(wanted)],
-        # The only tool, so this means it: the search has no choice of its own in the API.
+        # The only tool, so this selects it: the API has no tool choice for the search itself.
         tool_choice="required",
         extra={"include": [_SOURCES]},
         conversation_id=wanted.conversation_id,
@@ -120,13 +119,13 @@ async def search(
     except BridgeError as error:
         if error.reason is not Reason.INCLUDE_REFUSED or not error.is_refusal:
             raise
-        # Refused, so not billed: where the list of sources cannot be had, the answer still can.
+        # Refused, so not billed: without the list of sources the endpoint may still answer.
         outcome = await ask(bridge, replace(question, extra={}), call)
     return read(outcome)
 
 
 async def _needs_service(bridge: Bridge, wanted: Search) -> bool:
-    """Whether the model that is named has no web search of its own, and the workspace has the service."""
+    """Return whether the named model has no web search of its own, and the workspace has the service."""
     model = wanted.model
     if model is None and wanted.conversation_id is not None:
         async with bridge.conversations.turn_of(wanted.conversation_id) as conversation:
@@ -145,7 +144,7 @@ async def _needs_service(bridge: Bridge, wanted: Search) -> bool:
 
 
 async def _search_by(server: SearchServer, bridge: Bridge, wanted: Search, call: CallContext) -> Found:
-    """Let the model search by functions that the server carries out; after some rounds it has to answer."""
+    """Let the model search by functions that the server runs; after some rounds it must answer."""
     async with call.deadline.bounds(f"asking {SEARCH_SERVICE} for its tools"):
         tools = await server.tools()
     question = AskRequest(
@@ -170,11 +169,11 @@ async def _search_by(server: SearchServer, bridge: Bridge, wanted: Search, call:
                     text = await server.call(str(one.get("name")), str(one.get("arguments") or ""))
                 searches += 1
             except BridgeError as error:
-                # The model is told, and the conversation is left with no call that waits.
+                # The model receives the error as output, so that no call stays pending in the conversation.
                 text = f"The search failed: {error}"
             urls |= dict.fromkeys(_URL.findall(text))
             outputs.append({"call_id": one["call_id"], "output": text})
-        # Nothing to choose in the last round: the answer is due.
+        # The last round has no tools: the model must answer.
         once = {"tools": tools, "tool_choice": "auto" if left else "none"}
         later = await answer_calls(bridge, outcome.conversation_id, outputs, call, once=once)
         outcome = outcome.merge(later)
@@ -197,7 +196,7 @@ def _instructions(wanted: Search) -> str:
 
 
 def read(outcome: Outcome) -> Found:
-    """The answer with its citations numbered by URL, in the order in which they come."""
+    """Return the answer with its citations numbered by URL, in order of appearance."""
     numbers: dict[str, int] = {}
     marked: set[tuple[int, int, str]] = set()
     marked_urls: set[str] = set()
@@ -224,7 +223,7 @@ def read(outcome: Outcome) -> Found:
         else:
             loose.append(fact)
     marks = [(end, end, mark) for end, _, mark in sorted(marked)]
-    # The marks stand for the links that the model wrote after its words.
+    # The marks replace the links that the model wrote after its words.
     edits = sorted([*marks, *link_edits(outcome.text, marked_urls)], key=lambda edit: edit[:2])
     text = edited(outcome.text, edits)
     citations = [{**fact, "start": text.place(start), "end": text.place(end - 1) + 1} for start, end, fact in placed]

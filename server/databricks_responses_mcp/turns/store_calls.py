@@ -1,4 +1,4 @@
-"""Calls of the store under a time limit: a store that hangs fails like one that cannot be used."""
+"""Calls of the store with a time limit: a store that hangs fails like one that cannot be used."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -14,7 +14,7 @@ STORE_SECONDS = 10.0
 
 
 async def within_time_limit(call: Awaitable[T], seconds: float = STORE_SECONDS) -> T:
-    """Return what a call of the store gives.
+    """Return the result of a call of the store.
 
     Raises:
         StoreError: if the store cannot be used, or does not answer within ``seconds``.
@@ -34,11 +34,11 @@ async def result_of_store(
     seconds: float = STORE_SECONDS,
     code: ErrorCode = ErrorCode.INTERNAL,
 ) -> T:
-    """Return what a call of the store gives, for callers that cannot go on without it.
+    """Return the result of a call of the store, for callers that cannot continue without it.
 
     Args:
-        problem: what cannot be done if the store fails; the reason is put after it.
-        hint: what the user can do then.
+        problem: the first part of the error message; the reason follows it.
+        hint: what the user can do.
 
     Raises:
         BridgeError: ``code``, if the store cannot be used or does not answer within ``seconds``.

@@ -1,4 +1,4 @@
-"""One request and its streamed answer, under a deadline, with progress, and with nothing thrown away when it fails."""
+"""One request and its streamed answer, with a deadline and progress; a failure keeps what has arrived."""
 
 import json
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ from databricks_responses_mcp.workspace.surfaces.surface import Reader, Surface
 from databricks_responses_mcp.workspace.surfaces.table import RESPONSES
 
 _OF_ANSWERS = frozenset({"type", "object", "output", "choices"})
-"""What an answer of a language model, or a piece of one, has at least one of."""
+"""Fields of which an answer of a language model, or a part of one, has at least one."""
 
 
 async def send_one_stream(
@@ -38,19 +38,19 @@ async def send_one_stream(
     """Send ``body`` and read the answer to its end.
 
     Args:
-        surface: where ``body`` goes, and how the answer is read.
-        model: the serving endpoint that is asked, if the body does not say so.
+        surface: the path of ``body``, and how the answer is read.
+        model: the requested serving endpoint, if the body does not name it.
 
     Raises:
-        BridgeError: for every failure; ``partial`` holds what had arrived. ``cancelled`` if it was stopped before the
-            model had said anything.
+        BridgeError: for every failure; ``partial`` has what had arrived. ``cancelled``, if it was stopped before the
+            first text.
     """
     assembler = ResponseAssembler()
     endpoint = model or str(body["model"])
     call.partial.add(assembler, endpoint)
     stop, seconds = call.stop, call.deadline.seconds_left
     failure: BridgeError | None = None
-    # Whatever goes wrong, what has arrived may have been paid for: every exception becomes an error that carries it.
+    # Whatever fails, the received content may have been paid for: every exception becomes an error with that content.
     reading = f"Reading the answer of {endpoint}"
     with anyio.move_on_after(seconds) as scope:
         try:
@@ -63,7 +63,7 @@ async def send_one_stream(
                     if call.reporter is not None
                     else None
                 )
-                # An exception must not leave a task group: it would come out wrapped in a group.
+                # An exception must not leave a task group, which would wrap it in a group.
                 async with anyio.create_task_group() as tasks:
                     if progress is not None:
                         tasks.start_soon(progress.run)
@@ -118,7 +118,7 @@ async def _read_answer(
     call: CallContext,
     progress: TurnProgress | None,
 ) -> None:
-    """Send the request and read its answer into ``assembler``; again after a stream that held only a refusal."""
+    """Send the request and read its answer into ``assembler``; repeat it after a stream that contained only a refusal."""
     on_wait: OnWait | None = progress.waiting if progress is not None else None
     if surface.has_background and body.get("background") is True:
         if progress is not None:
@@ -161,7 +161,7 @@ async def _feed(
     call: CallContext,
     progress: TurnProgress | None,
 ) -> None:
-    """Read the events of an opened stream into ``assembler``, and report what they bring."""
+    """Read the events of an opened stream into ``assembler``, and report them."""
     async with aclosing(_arrivals(stream, surface, model)) as arrivals:
         async for events in arrivals:
             if call.on_events is not None:
@@ -188,7 +188,7 @@ async def _feed(
 
 
 def _refusal_of(assembler: ResponseAssembler) -> BridgeError | None:
-    """What a stream said that held nothing else: the request was not taken, so it may be sent again."""
+    """Return the error in a stream that contained nothing else: the request was refused, so it may be sent again."""
     if not assembler.is_empty:
         return None
     if assembler.error is not None:
@@ -217,10 +217,10 @@ def _translated(received: Iterable[Any], reader: Reader | None, model: str) -> I
 
 
 def _check_is_answer(received: Any, model: str) -> None:
-    """Refuse what a custom model of the workspace answers that speaks no API of language models.
+    """Refuse the answer of a custom model that uses no API of language models.
 
     Raises:
-        BridgeError: ``unsupported_by_model``, with what the model predicted as its text: it was paid for.
+        BridgeError: ``unsupported_by_model``, with the prediction as its text, because it was paid for.
     """
     if not isinstance(received, dict) or "predictions" not in received or _OF_ANSWERS & received.keys():
         return
@@ -240,7 +240,7 @@ def _check_is_answer(received: Any, model: str) -> None:
 
 
 def _failure_of(assembler: ResponseAssembler, outcome: Outcome) -> BridgeError | None:
-    """What the stream itself said went wrong."""
+    """Return the failure that the stream itself reported."""
     if assembler.error is not None:
         return event_error(assembler.error)
     if outcome.status == "failed":

@@ -1,4 +1,4 @@
-"""Answers that must fit a JSON Schema: asked for, checked, and asked for once more if they do not fit."""
+"""Answers that must match a JSON Schema: requested, validated, and requested once more if they do not match."""
 
 import json
 from collections.abc import Mapping
@@ -24,18 +24,18 @@ from databricks_responses_mcp.turns.turn import take_turn
 
 _PLACES = ("start_index", "end_index", "quote")
 _MAX_CANDIDATES = 100
-"""How many JSON values of one answer are checked."""
+"""The maximum number of JSON values of one answer that are validated."""
 
 
 class SchemaUnusableError(ValueError):
-    """The schema itself is at fault, not the answer."""
+    """The schema itself cannot be used; the answer is not at fault."""
 
 
 async def check_output_schema(bridge: Bridge, schema: Mapping[str, Any]) -> None:
-    """See that answers can be checked with it, before anything is paid for.
+    """Check that answers can be validated with the schema, before a request is paid for.
 
     Raises:
-        BridgeError: ``invalid_argument`` if it is no JSON Schema, too large, or refers to anything outside itself.
+        BridgeError: ``invalid_argument`` if it is not a JSON Schema, too large, or has references outside itself.
     """
     if problem := find_exceeded_limit(schema):
         raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"output_schema {problem}.", "Use a simpler schema.")
@@ -55,7 +55,7 @@ async def check_output_schema(bridge: Bridge, schema: Mapping[str, Any]) -> None
 
 
 def text_format(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``text.format`` for the schema, wrapped where its root is no plain object, strict where it can be."""
+    """Return the ``text.format`` for the schema: wrapped if its root is not a plain object, strict if possible."""
     return answer_format(schema)
 
 
@@ -66,12 +66,12 @@ async def fit_to_schema(
     schema: Mapping[str, Any],
     call: CallContext,
 ) -> Outcome:
-    """The outcome with ``parsed``; an answer that does not fit is sent back once with what is wrong.
+    """Return the outcome with ``parsed``; an answer that does not match is sent back once with the problem.
 
-    An answer that was cut off, refused, or waits for calls is returned as it is.
+    An answer that was truncated, refused, or waits for calls is returned unchanged.
 
     Raises:
-        BridgeError: ``upstream_error``, the text kept, if the second answer does not fit either.
+        BridgeError: ``upstream_error``, with the text, if the second answer does not match either.
     """
     for last in (False, True):
         if outcome.status != "completed" or outcome.refusal or outcome.pending_calls:
@@ -101,7 +101,7 @@ async def fit_to_schema(
                 corrected = await take_turn(bridge, conversation, said, call)
             except BridgeError as failed:
                 raise keep_before(failed, outcome) from failed
-            # What the first answer cost and did is part of the result; its words are replaced.
+            # The usage and items of the first answer are part of the result; its text is replaced.
             outcome = replace(outcome.merge(corrected), text=corrected.text, citations=corrected.citations)
     return outcome
 
@@ -110,22 +110,22 @@ async def _with_value(bridge: Bridge, outcome: Outcome, schema: Mapping[str, Any
     """Return the outcome with the JSON value of its answer.
 
     Raises:
-        ValueError: saying in one line why the answer does not fit.
+        ValueError: one line that says why the answer does not match.
     """
     value, was_wrapped = await _parse(bridge, outcome.text, schema)
     if not was_wrapped:
         return replace(outcome, parsed=(value,))
-    # The object around it was the bridge's own: the caller has not asked for it.
+    # The bridge added the object around it; the caller did not ask for it.
     text = json.dumps(value, ensure_ascii=False)
     citations = [{key: note[key] for key in note if key not in _PLACES} for note in outcome.citations]
     return replace(outcome, parsed=(value,), text=text, citations=citations)
 
 
 async def _parse(bridge: Bridge, text: str, schema: Mapping[str, Any]) -> tuple[Any, bool]:
-    """Return the JSON value of an answer that fits, and whether it stood in the object that the bridge asked for.
+    """Return the JSON value of an answer that matches, and whether it was wrapped in the object that the bridge added.
 
     Raises:
-        ValueError: saying in one line what is wrong; `SchemaUnusableError` if that is the schema's fault.
+        ValueError: one line that says what is wrong; `SchemaUnusableError` if the schema is the cause.
     """
     # In a thread: a long answer takes more than a few milliseconds.
     values, problem = await anyio.to_thread.run_sync(_values_of, text)
@@ -143,7 +143,7 @@ async def _parse(bridge: Bridge, text: str, schema: Mapping[str, Any]) -> tuple[
 
 
 def _values_of(text: str) -> tuple[list[Any], str]:
-    """Return the JSON values of an answer, the likeliest first, and why the whole of it is none."""
+    """Return the JSON values of an answer, the most likely first, and why the whole text is not one."""
     try:
         return [parse(text)], ""
     except ValueError as error:
@@ -151,7 +151,7 @@ def _values_of(text: str) -> tuple[list[Any], str]:
 
 
 def _foreign_reference(schema: Any) -> str | None:
-    """The first reference that leads out of the schema, if there is one."""
+    """Return the first reference outside the schema; None if there is none."""
     if isinstance(schema, list):
         return next(filter(None, map(_foreign_reference, schema)), None)
     if not isinstance(schema, Mapping):

@@ -1,4 +1,4 @@
-"""What a caller gave an MCP server to sign in with: it goes along with requests, and is never kept."""
+"""The credentials that a caller gave for an MCP server: sent with requests, and never stored."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,11 +7,11 @@ from databricks_responses_mcp.workspace.mcp_servers import PLAIN_HEADERS
 
 _SECRET = ("authorization", "headers")
 _MARK = "kept_back"
-"""The field of a kept tool that names what it had."""
+"""The field of a stored tool that names the removed fields."""
 
 
 def without_tool_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters as they may be kept: each MCP server's tool says what it lacks."""
+    """Return the parameters for storing: each MCP server's tool names the fields that were removed."""
     tools = parameters.get("tools")
     if not isinstance(tools, list | tuple):
         return dict(parameters)
@@ -19,7 +19,7 @@ def without_tool_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tool_secrets(parameters: Mapping[str, Any]) -> Iterator[str]:
-    """What the MCP servers among the tools are signed in to with."""
+    """Return the credentials in the MCP servers among the tools."""
     tools = parameters.get("tools")
     for tool in tools if isinstance(tools, list | tuple) else ():
         if not isinstance(tool, Mapping):
@@ -31,7 +31,7 @@ def tool_secrets(parameters: Mapping[str, Any]) -> Iterator[str]:
 
 
 def with_tool_secrets(parameters: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:
-    """Kept parameters with the secrets that ``earlier`` ones of this process still have."""
+    """Return stored parameters with the secrets that ``earlier`` ones of this process still have."""
     tools = parameters.get("tools")
     if not isinstance(tools, list | tuple):
         return dict(parameters)
@@ -40,7 +40,7 @@ def with_tool_secrets(parameters: Mapping[str, Any], earlier: Mapping[str, Any])
 
 
 def usable_tools(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The parameters as they can be sent, and the labels of the MCP servers left out because their secret is gone."""
+    """Return the parameters as they can be sent, and the labels of MCP servers left out because their secret is lost."""
     tools = parameters.get("tools")
     if not isinstance(tools, list | tuple):
         return dict(parameters), []
@@ -76,5 +76,5 @@ def _whole(tool: Any, known: Mapping[Any, Mapping[str, Any]]) -> Any:
 
 
 def _name(tool: Mapping[str, Any]) -> tuple[Any, ...]:
-    # The address too: a secret goes to the server that it was given for.
+    # The address must be the same: a secret is sent only to the server that it was given for.
     return tuple(str(tool.get(key)) for key in ("server_label", "server_url", "connector_id"))

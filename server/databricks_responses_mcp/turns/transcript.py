@@ -1,4 +1,4 @@
-"""Conversations for people: as Markdown to read, as JSON to take elsewhere."""
+"""Conversations for people: Markdown to read, JSON to export."""
 
 import json
 import re
@@ -16,12 +16,12 @@ _DATA_CHARACTERS = 100
 
 
 def as_json(conversation: StoredConversation) -> str:
-    """Everything that is kept of a conversation; pictures that were shown to the model are in it as data URLs."""
+    """Return everything that is stored of a conversation as JSON; images are data URLs."""
     return json.dumps(asdict(conversation), ensure_ascii=False, indent=2)
 
 
 def as_markdown(conversation: StoredConversation) -> str:
-    """What was said, who said it and when."""
+    """Return the messages of a conversation as Markdown, with author and time."""
     state = conversation.state
     parts = [
         f"# {visible(conversation.title)}",
@@ -39,12 +39,12 @@ def as_markdown(conversation: StoredConversation) -> str:
 
 
 def moment(seconds: float) -> str:
-    """A time as ISO 8601, to the second, UTC."""
+    """Return a time as ISO 8601, in UTC, to the second."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def age_of(since: float) -> str:
-    """How long ago, in its largest unit."""
+    """Return how long ago a time is, in its largest unit."""
     seconds = max(time.time() - since, 0.0)
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
@@ -53,7 +53,7 @@ def age_of(since: float) -> str:
 
 
 def facts_of(summary: ConversationSummary) -> dict[str, Any]:
-    """A conversation in a list, for programs."""
+    """Return a conversation as the entry of a list, for programs."""
     structured = {
         "conversation_id": summary.conversation_id,
         "title": summary.title,
@@ -111,7 +111,7 @@ def _part(part: Any) -> str:
 
 
 def _short(value: Any) -> Any:
-    """A JSON value without the data URLs in it."""
+    """Return a JSON value without the data URLs in it."""
     if isinstance(value, str) and value.startswith("data:") and len(value) > _DATA_CHARACTERS:
         return f"{value[:_DATA_CHARACTERS]}…"
     if isinstance(value, dict):

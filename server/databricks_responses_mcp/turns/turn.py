@@ -1,4 +1,4 @@
-"""One turn of a conversation: everything said so far goes along, and what comes back is kept."""
+"""One turn of a conversation: the whole history is sent, and the answer is stored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,15 +30,15 @@ async def take_turn(
     *,
     once: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Send the conversation with ``said`` at its end, keep both sides of the turn, and return the answer.
+    """Send the conversation with ``said`` at its end, store both sides of the turn, and return the answer.
 
-    The caller holds ``conversation.turn``. A turn that fails leaves the conversation as it was.
+    The caller holds ``conversation.turn``. A turn that fails leaves the conversation unchanged.
 
     Args:
-        once: parameters for this turn alone.
+        once: parameters for this turn only.
 
     Raises:
-        BridgeError: for every failure; ``partial`` holds what had arrived.
+        BridgeError: for every failure; ``partial`` has what had arrived.
     """
     servers: list[dict[str, Any]] = []
     parameters, left_out = usable_tools({**conversation.parameters, **(once or {})})

@@ -1,4 +1,4 @@
-"""What requests cost: limits are looked at before one goes out, its usage is kept after."""
+"""Usage of requests: limits are checked before a request is sent, its usage is recorded after it."""
 
 import logging
 import time
@@ -19,10 +19,10 @@ from databricks_responses_mcp.workspace.settings import Settings
 logger = logging.getLogger(__name__)
 
 SMALLEST_ANSWER = 16
-"""Tokens. The Responses API refuses fewer."""
+"""In tokens. The Responses API refuses a smaller maximum."""
 
 DAY = 86_400
-"""Seconds."""
+"""In seconds."""
 
 _LOWERED = (
     "RESPONSES_MCP_DAILY_TOKEN_BUDGET left {left} tokens for the rest of the day (UTC), and no more for this answer."
@@ -30,10 +30,10 @@ _LOWERED = (
 
 
 class TokenBudget:
-    """Keeps a process's requests within what it may spend.
+    """Keeps the requests of a process within the token limits.
 
     Args:
-        store: where usage is kept, that of other processes too.
+        store: the store of the usage, including that of other processes.
     """
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -44,18 +44,18 @@ class TokenBudget:
 
     @asynccontextmanager
     async def within_limits(self, body: dict[str, Any]) -> AsyncIterator[str]:
-        """Let a request go out: its ``max_output_tokens`` may be lowered to what is left of today's budget.
+        """Admit a request: its ``max_output_tokens`` may be lowered to the rest of today's budget.
 
-        Gives what its caller must know if the answer is cut off by that, else an empty text.
+        Yields a note for the caller in case that limit truncates the answer, else an empty text.
 
         Raises:
-            BridgeError: ``budget_exceeded``, before anything is sent.
+            BridgeError: ``budget_exceeded``, before the request is sent.
         """
         self._hold_to_limit(body)
         if self._budget is None:
             yield ""
             return
-        # What was reserved when the store was asked may be in its answer, or not: it is not spent twice over.
+        # The store's answer may include what was reserved meanwhile, or not: it is not counted twice.
         reserved_before = self._reserved
         left = self._budget - await self._spent_today() - max(reserved_before, self._reserved)
         if left < SMALLEST_ANSWER:
@@ -76,25 +76,25 @@ class TokenBudget:
             self._reserved -= reserved
 
     def is_limit(self, body: Mapping[str, Any]) -> bool:
-        """Whether a request asks for as many tokens as this server allows for one answer."""
+        """Return whether a request asks for as many tokens as this server allows for one answer."""
         return self._limit is not None and body.get("max_output_tokens") == self._limit
 
     def reserve(self, usage: Usage) -> None:
-        """Count what a request cost as spent until `release`: no total of the store has it yet."""
+        """Count the usage of a request until `release`: it is not in the store's total yet."""
         self._reserved += _tokens(usage)
 
     def release(self, usage: Usage) -> None:
-        """Leave what a request cost to the store's total, now that storing it has been tried."""
+        """Stop counting the usage of a request here, now that storing it has been tried."""
         self._reserved -= _tokens(usage)
 
     async def record(self, usage: Usage) -> None:
-        """Store what a request cost. A store that fails is no reason to lose an answer: that is logged."""
+        """Store the usage of a request. A failing store must not lose an answer: it is logged."""
         with anyio.CancelScope(shield=True):
             try:
                 await within_time_limit(self._store.add_usage(usage))
             except StoreError as error:
                 logger.warning("the usage of a request could not be kept: %s", error)
-            except Exception:  # a defect of the store is no reason to lose what was paid for
+            except Exception:  # a defect of the store must not lose a paid answer
                 logger.exception("keeping the usage of a request failed")
 
     def _hold_to_limit(self, body: dict[str, Any]) -> None:
@@ -118,12 +118,12 @@ class TokenBudget:
 
 
 class TurnUsage:
-    """What the request of a conversation's next turn cost: committed with the turn, or by itself if none comes of it.
+    """The usage of the request for a conversation's next turn: committed with the turn, or alone if there is no turn.
 
     Use as an async context manager, around the request and the commit of its turn.
 
     Args:
-        conversation: its turn is held by the caller.
+        conversation: the conversation, whose turn the caller holds.
     """
 
     def __init__(self, token_budget: TokenBudget, conversation: Conversation) -> None:
@@ -133,7 +133,7 @@ class TurnUsage:
         self._taken: Usage | None = None
 
     def take(self, usage: Usage) -> None:
-        """Take what the request cost, once."""
+        """Record the usage of the request, once."""
         self._taken = self._conversation.unkept_usage[self._number] = usage
         self._token_budget.reserve(usage)
 
@@ -152,7 +152,7 @@ class TurnUsage:
 def request_usage(
     usage: Mapping[str, Any] | None, *, label: str, endpoint: str, model: str, conversation_id: str | None
 ) -> Usage | None:
-    """Return what a request cost, as it is stored; None if the endpoint did not say.
+    """Return the usage of a request as it is stored; None if the endpoint did not report it.
 
     Args:
         usage: token counts under the API's names.
@@ -178,7 +178,7 @@ def _tokens(usage: Usage) -> int:
 
 
 def midnight() -> float:
-    """When today began, UTC: seconds since the epoch."""
+    """Return when today began in UTC, in seconds since the epoch."""
     return time.time() // DAY * DAY
 
 
