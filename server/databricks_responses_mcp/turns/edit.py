@@ -1,4 +1,4 @@
-"""Editing files with ``apply_patch``: operations are applied, their results sent to the model, and failures corrected."""
+"""Editing files with ``apply_patch``: applying operations, sending their results to the model, correcting failures."""
 
 import re
 from collections.abc import Mapping, Sequence

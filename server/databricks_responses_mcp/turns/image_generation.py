@@ -173,7 +173,7 @@ def _tool(drawing: Drawing, *, previews: int) -> dict[str, Any]:
 
 
 def _no_picture(outcome: Outcome) -> BridgeError:
-    """Return the error for an endpoint that answered without an image: some ignore a hosted tool that they do not know."""
+    """Return the error for an answer without an image: some endpoints ignore a hosted tool that they do not know."""
     partial = outcome.as_dict()
     if outcome.refusal or outcome.incomplete_reason == "content_filter":
         return BridgeError(

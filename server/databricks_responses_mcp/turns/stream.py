@@ -118,7 +118,7 @@ async def _read_answer(
     call: CallContext,
     progress: TurnProgress | None,
 ) -> None:
-    """Send the request and read its answer into ``assembler``; repeat it after a stream that contained only a refusal."""
+    """Return the error in a stream that contained nothing else: the request was refused and may be sent again."""
     on_wait: OnWait | None = progress.waiting if progress is not None else None
     if surface.has_background and body.get("background") is True:
         if progress is not None:

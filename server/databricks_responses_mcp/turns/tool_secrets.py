@@ -40,7 +40,7 @@ def with_tool_secrets(parameters: Mapping[str, Any], earlier: Mapping[str, Any])
 
 
 def usable_tools(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the parameters as they can be sent, and the labels of MCP servers left out because their secret is lost."""
+    """Return the parameters as they can be sent, and the labels of MCP servers left out for a lost secret."""
     tools = parameters.get("tools")
     if not isinstance(tools, list | tuple):
         return dict(parameters), []

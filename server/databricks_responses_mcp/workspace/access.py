@@ -1,7 +1,6 @@
 """The workspace's credentials, given out only for addresses that they may be sent to.
 
-This is the one place where a request, or an MCP server, gets the workspace's token from: everything that sends it asks
-here, with the address that it is for.
+Every request and every MCP server gets the workspace's token here, for a stated address, and nowhere else.
 """
 
 from collections.abc import Mapping
@@ -14,11 +13,11 @@ _MIN_TOKEN_LENGTH = 8
 
 
 class Access:
-    """Signs requests in, to the workspace's own origin and to Apps that the workspace has confirmed.
+    """Authenticates requests to the workspace's own origin, and to Apps that the workspace has confirmed.
 
     Args:
         credentials: of the workspace.
-        apps: what the workspace says of its Apps.
+        apps: the workspace's Apps.
     """
 
     def __init__(self, credentials: Credentials, apps: Apps) -> None:
@@ -26,15 +25,15 @@ class Access:
         self._apps = apps
 
     async def origin(self) -> str:
-        """Scheme, host and port of the workspace.
+        """Return scheme, host and port of the workspace.
 
         Raises:
-            BridgeError: what signing in raises, where only that tells the address.
+            BridgeError: as for signing in, where only that gives the address.
         """
         return (await self._credentials.host()).origin
 
     async def address(self, target: str) -> str:
-        """The whole address of a path of the workspace, or of an App's address; one for `headers_for`.
+        """Return the whole URL of a path of the workspace or of an App's address, for `headers_for`.
 
         Raises:
             BridgeError: ``invalid_argument`` for every other target.
@@ -49,10 +48,10 @@ class Access:
         return target
 
     async def headers_for(self, address: str) -> Mapping[str, str]:
-        """All headers that sign a request to an address in, valid now.
+        """Return all headers that authenticate a request to an address, valid now.
 
         Raises:
-            BridgeError: ``invalid_argument`` for an address that they may not be sent to; what signing in raises.
+            BridgeError: ``invalid_argument`` for an address that they may not be sent to; as for signing in.
         """
         if not address.startswith(f"{await self.origin()}/"):
             app = read_address(address)
@@ -61,10 +60,10 @@ class Access:
         return await self._credentials.headers()
 
     async def may_hold_token(self, url: str) -> bool:
-        """Whether the workspace's token may be told to an MCP server at ``url``.
+        """Return whether the workspace's token may be sent to an MCP server at ``url``.
 
         Raises:
-            BridgeError: what signing in, and asking the workspace for its Apps, raise.
+            BridgeError: as for signing in, and for asking the workspace for its Apps.
         """
         if url.startswith(f"{await self.origin()}/"):
             return True
@@ -72,10 +71,10 @@ class Access:
         return address is not None and await self._apps.confirm(address)
 
     async def holds_token(self, text: str) -> bool:
-        """Whether a text holds what signs in to the workspace.
+        """Return whether a text contains credentials of the workspace.
 
         Raises:
-            BridgeError: what signing in raises.
+            BridgeError: as for signing in.
         """
         authorization = (await self._credentials.headers()).get("Authorization", "")
         token = authorization.partition(" ")[2].strip() or authorization
@@ -83,11 +82,11 @@ class Access:
 
     @property
     def profile(self) -> str | None:
-        """The profile that one is signed in with, as far as is known."""
+        """The profile that is signed in with, if it is known."""
         return self._credentials.profile
 
     async def refresh(self) -> bool:
-        """Forget what was obtained; False when it could only be the same again."""
+        """Forget the current credentials; return False if new ones would be the same."""
         return await self._credentials.refresh()
 
 

@@ -1,4 +1,4 @@
-"""One row of the table of known failures: the marks it is known by, and what it means."""
+"""One row of the table of known failures: its conditions, and what it means."""
 
 import re
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from databricks_responses_mcp.workspace.error_bodies import ErrorBody
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row fits when every kind of mark that it names is there; a kind that is empty is not asked for.
+    """One row. It matches if all of its conditions hold; an empty condition is not checked.
 
     Attributes:
         code: the error contract's code.
         hint: what to do; ``{model}``, ``{param}`` and ``{host}`` are filled in. It names no tool and no command.
         advice: what else to do; ``{param}`` is filled in.
-        says: what happened, as the start of a sentence that the upstream's own text follows.
+        says: what happened, as the start of a sentence that ends with the upstream's own text.
         retryable: whether the same call may succeed later.
-        reason: what exactly failed, where the row tells it; else `api_error_rules.find_reason` does.
-        feature: what is missing, where the row tells it.
+        reason: what exactly failed, where the row determines it; else `api_error_rules.find_reason` does.
+        feature: what is missing, where the row determines it.
         statuses: one of these HTTP statuses.
         codes: one of these codes, upper case.
-        text: a pattern found in the text, whatever the case.
+        text: a pattern that is found in the text, ignoring case.
         params: one of these parameters, named by the error or in its text.
     """
 
@@ -38,8 +38,8 @@ class Rule:
     params: tuple[str, ...]
 
     def fits(self, status: int | None, body: ErrorBody, text: str) -> bool:
-        """Whether every kind of mark that this row names is there."""
-        # Patterns are compiled (and kept by ``re``) when an error asks for them: most processes never see one.
+        """Return whether all conditions of this row hold."""
+        # Patterns are compiled (and cached by ``re``) when an error needs them: most processes never have one.
         return (
             (not self.statuses or status in self.statuses)
             and (not self.codes or bool(self.codes & body.codes))
@@ -48,7 +48,7 @@ class Rule:
         )
 
     def named_param(self, body: ErrorBody, text: str) -> str | None:
-        """Which of the row's parameters the error is about."""
+        """Return which of the row's parameters the error is about."""
         if not self.params or body.param in self.params:
             return body.param
         names = "|".join(map(re.escape, self.params))

@@ -1,6 +1,6 @@
-"""What known failures mean: a table from the marks of an error to its code and to advice. The first row that fits wins.
+"""What known failures mean: a table from the properties of an error to its code and advice. The first match counts.
 
-Rows with more marks stand above rows with fewer.
+Rows with more conditions stand above rows with fewer.
 """
 
 import re
@@ -37,11 +37,11 @@ _OBJECTS = (
     r"(?:responses?|conversations?|items?|files?|vector[ _]stores?|containers?|prompts?|connectors?|connections?|"
     r"genie[ _]spaces?|spaces?|knowledge[ _]assistants?|uc[ _]functions?|functions?|apps?|index|indexes)"
 )
-"""What a request may name besides its model."""
+"""Objects that a request may name besides its model."""
 
 RULES: tuple[Rule, ...] = (
     *ACCESS_RULES,
-    # What was asked for is too much.
+    # Size limits.
     rule(
         _E.INVALID_ARGUMENT,
         "Leave ids out of the input items, or shorten them to 64 characters.",
@@ -85,7 +85,7 @@ RULES: tuple[Rule, ...] = (
         "The provider's content filter refused the request",
         text=r"content (?:management|safety|usage)? ?policy|safety system|flagged as potentially|content filter",
     ),
-    # The conversation that was replayed.
+    # The history that was sent.
     rule(
         _E.INVALID_ARGUMENT,
         _NO_REASONING,
@@ -106,7 +106,7 @@ RULES: tuple[Rule, ...] = (
         "A tool call of the conversation has no output",
         text=r"no tool (?:output|call) found",
     ),
-    # Something else than the model does not exist.
+    # Missing objects other than the model.
     rule(
         _E.INVALID_ARGUMENT,
         _CONTINUE,
@@ -273,7 +273,7 @@ RULES: tuple[Rule, ...] = (
         codes="RATE_LIMIT_EXCEEDED RATE_LIMIT_ERROR REQUEST_LIMIT_EXCEEDED RESOURCE_EXHAUSTED TOO_MANY_REQUESTS",
         retryable=True,
     ),
-    # Does it exist, may I, is it up.
+    # Existence, permission and availability.
     rule(
         _E.MODEL_NOT_FOUND,
         "",
@@ -331,7 +331,7 @@ RULES: tuple[Rule, ...] = (
         "IMAGE_TOO_SMALL IMAGE_PARSE_ERROR INVALID_IMAGE_MODE IMAGE_FILE_TOO_LARGE UNSUPPORTED_IMAGE_MEDIA_TYPE "
         "EMPTY_IMAGE_FILE FAILED_TO_DOWNLOAD_IMAGE IMAGE_FILE_NOT_FOUND",
     ),
-    # By status or kind alone.
+    # Only the status or kind.
     rule(
         _E.UNAUTHENTICATED,
         SIGN_IN,
@@ -417,11 +417,11 @@ RULES: tuple[Rule, ...] = (
         status=(200, 201, 202, 203, 204),
     ),
 )
-"""The table; the first row that fits wins."""
+"""The table; the first row that matches counts."""
 
 
 def find_rule(status: int | None, body: ErrorBody, text: str) -> Rule | None:
-    """The first row that fits the error; ``text`` is its cleaned message."""
+    """Return the first row that matches the error; ``text`` is its cleaned message."""
     return next((row for row in RULES if row.fits(status, body, text)), None)
 
 
@@ -444,7 +444,7 @@ _REASONS: tuple[tuple[str, Reason], ...] = (
         Reason.PARAMETER_REFUSED,
     ),
 )
-"""What the codes, the parameter and the text of an error tell; the first that is found counts."""
+"""Conditions on the codes, the parameter and the text of an error; the first that matches counts."""
 
 _FEATURES: tuple[tuple[str, Feature], ...] = (
     (r"web_search(?:_preview)?", Feature.WEB_SEARCH),
@@ -457,10 +457,10 @@ _FEATURES: tuple[tuple[str, Feature], ...] = (
 
 
 def find_reason(row: Rule, body: ErrorBody, text: str) -> tuple[Reason | None, Feature | None]:
-    """Return what exactly failed, and which feature is missing where that is the reason.
+    """Return what exactly failed, and which feature is missing, if that is the reason.
 
     Args:
-        row: the row that fits the error.
+        row: the row that matches the error.
         text: the cleaned message, without the name of the model.
     """
     if row.reason is not None:
@@ -477,7 +477,7 @@ def _named_feature(text: str) -> Feature | None:
 OTHER_STATUS = rule(
     _E.UPSTREAM_ERROR, "Ask again.", "The workspace failed", retryable=True, advice=(Action.RUN_DOCTOR,)
 )
-"""For a status that no row knows."""
+"""For a status that no row matches."""
 
 OTHER_EVENT = rule(_E.UPSTREAM_ERROR, "Ask again.", "The model stopped with an error", retryable=True)
-"""For an error in the stream that no row knows."""
+"""For an error in a stream that no row matches."""

@@ -1,6 +1,6 @@
-"""What known failures on the way to the workspace mean: its address, signing in, and which API serves which model.
+"""What known failures of reaching the workspace mean: its address, signing in, and the surface of a model.
 
-Rows with more marks stand above rows with fewer.
+Rows with more conditions stand above rows with fewer.
 """
 
 from databricks_responses_mcp.errors import Action, ErrorCode, Reason
@@ -13,7 +13,7 @@ _RENEW = (
 )
 SIGN_IN = "Give a valid DATABRICKS_TOKEN, or sign in again."
 SIGN_IN_AGAIN = (Action.SIGN_IN, Action.RUN_DOCTOR)
-"""What else to do, where `SIGN_IN` is the hint."""
+"""The advice of rows whose main action is `SIGN_IN`."""
 
 OWN_ADDRESS = (
     "Use the workspace's own address as DATABRICKS_HOST, not a custom URL or a Databricks App: those sign in with a "
@@ -51,7 +51,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
         text=r"IP ACL|IP access list|source IP",
         status=(401, 403),
     ),
-    # Who is asking.
+    # Authentication.
     rule(
         _E.UNAUTHENTICATED,
         "Sign in with OAuth: unset DATABRICKS_TOKEN and set DATABRICKS_CONFIG_PROFILE to the profile that signing in "
@@ -84,7 +84,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
         _RENEW,
         "The workspace does not know the token",
         advice=(Action.RUN_DOCTOR,),
-        # A 400 with these words alone; a longer text with them in it may be about the request's grammar or JSON.
+        # A 400 with exactly these words; a longer text that contains them may be about the request's grammar or JSON.
         text=r"^(?:(?:http|error) )?(?:\d{3}[: ]+)?invalid (?:access )?token\.?(?: \[[^\]]{0,100}\])?$",
         status=400,
     ),
@@ -95,7 +95,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
         advice=SIGN_IN_AGAIN,
         text=r"credential was not sent|unsupported type of credential|authentication failed|invalid api key",
     ),
-    # Which surface serves the model.
+    # The surface of a model.
     rule(
         _E.MODEL_NOT_FOUND,
         "This workspace has moved to Unity Catalog model services: name the model system.ai.<model>, which goes "

@@ -1,4 +1,4 @@
-"""The workspace's errors as advice: any failed answer becomes one `BridgeError` that says what to do."""
+"""The workspace's errors as advice: every failed answer becomes one `BridgeError` that says what to do."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _REQUEST_ID_HEADERS = (
 _ASK_NETWORK = "ask whoever runs the network or a proxy in between why it answers for the workspace."
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+\-]{4,128}")
 _RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
-"""As RFC 9110 has them; Python's own phrases follow it from 3.13 on."""
+"""Status phrases of RFC 9110; Python uses them from 3.13 on."""
 
 _MAX_WAIT = 86_400.0
 _UNIT = r"(milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h)(?![a-z])"
@@ -45,7 +45,7 @@ _APPS_TAKE_OAUTH = (
 )
 _MATCHED = 4_000
 SOFT_LIMIT_BYTES = 4_000_000
-"""What the documentation names for foundation, external and agent endpoints; more is often taken."""
+"""The documented limit of foundation, external and agent endpoints; larger requests are often accepted."""
 
 _CATALOG = "system.ai."
 
@@ -64,14 +64,14 @@ def upstream_error(
     """Explain a failed HTTP answer of the workspace.
 
     Args:
-        status: its status; 200 where the body was not what the API answers with.
-        headers: its headers, names in any case.
-        body: as much of it as was read.
-        model: the serving endpoint that was asked, if any.
-        host: the origin that was asked.
-        profile: the profile that one is signed in with, if any.
-        request_bytes: how large the body of the request was.
-        is_app: whether an App was asked, which takes other credentials than the workspace.
+        status: its status; 200 if the body was not an answer of the API.
+        headers: its headers, with names in any case.
+        body: the part of the body that was read.
+        model: the requested serving endpoint, if any.
+        host: the requested origin.
+        profile: the profile that is signed in with, if any.
+        request_bytes: the size of the request's body.
+        is_app: whether the request went to an App, which accepts other credentials than the workspace.
     """
     parsed = parse_error_body(body)
     names = {name.lower(): value for name, value in headers.items()}
@@ -94,7 +94,7 @@ def upstream_error(
 
 
 def event_error(payload: Mapping[str, object]) -> BridgeError:
-    """Explain an error that came inside a stream, or as the ``error`` of a response.
+    """Explain an error inside a stream, or the ``error`` of a response.
 
     ``payload`` is the data of an ``error`` event, an ``{"error": …}`` chunk, a whole failed response, or its ``error``
     object.
@@ -104,7 +104,7 @@ def event_error(payload: Mapping[str, object]) -> BridgeError:
     if isinstance(response, Mapping) and response.get("error"):
         value = response["error"]
     elif payload.get("object") == "response":
-        # A response's own fields (``status: failed``, a ``type``) are no part of what went wrong.
+        # Other fields of a response (``status: failed``, a ``type``) do not describe the failure.
         value = payload.get("error") or {}
     parsed = parse_error_value(value)
     error = _error(parsed, _embedded_status(value), model=None, host=None, other=OTHER_EVENT)
@@ -115,11 +115,11 @@ def event_error(payload: Mapping[str, object]) -> BridgeError:
 
 
 def redirect_error(status: int, location: str, host: str) -> BridgeError:
-    """Explain a redirect, which is never followed: the credentials are for the address that was asked.
+    """Explain a redirect, which is never followed: the credentials are for the requested address.
 
     Args:
-        location: the header, as it came.
-        host: the origin that was asked.
+        location: the header, unchanged.
+        host: the requested origin.
     """
     try:
         parts = urlsplit(urljoin(host, location.strip()))
@@ -154,7 +154,7 @@ def redirect_error(status: int, location: str, host: str) -> BridgeError:
 
 
 def seconds_in_words(message: str) -> float | None:
-    """The wait that a message asks for: 11.054 of ``Please try again in 11.054s``; None if it asks for none."""
+    """Return the wait in a message: 11.054 for ``Please try again in 11.054s``; None if there is none."""
     found = _WAIT_IN_WORDS.search(message[:_MATCHED])
     if found is None:
         return None
@@ -202,8 +202,8 @@ def _error(
     says = _tidy(rule.says.format(**fill))
     if other is OTHER_STATUS:
         says += f" (HTTP {status})"
-    # A page is never shown, nor what follows the first line of a text: those of proxies name internal hosts and hold
-    # traces.
+    # An HTML page is never shown, nor is a text after its first line: those of proxies contain internal host names and
+    # stack traces.
     shown = next(iter(body.message.splitlines()), "") if body.is_plain else body.message
     detail = ("" if body.is_html else clean(shown)) or _no_text(body, status)
     if body.param and body.param not in detail and body.param not in says:
@@ -212,7 +212,7 @@ def _error(
     hint = _tidy(rule.hint.format(**fill | {"model": fill["model"] or "the endpoint"}))
     advice = tuple(Advice(one.action, one.subject.format(**fill)) for one in rule.advice)
     if profile and rule.code is ErrorCode.UNAUTHENTICATED:
-        # The profile is to blame, not the environment.
+        # The profile is the cause, not the environment.
         named = clean(profile, 100)
         hint = _OF_PROFILE.format(profile=named)
         advice = (Advice(Action.SIGN_IN, f"--profile {named}"), Advice(Action.RUN_DOCTOR))
@@ -228,10 +228,10 @@ def _error(
 
 
 def matched_text(body: ErrorBody, model: str | None = None) -> str:
-    """Return what the table of known failures looks at: the message, and a kind of limit told beside it.
+    """Return the text that the table of known failures is matched with: the message, and the kind of limit if stated.
 
-    The name of the model is left out: whoever named an endpoint did not tell what is wrong with a request. Of a name in
-    the catalog its namespace stays, which tells where the model is looked for.
+    The name of the model is removed: a word in an endpoint's name says nothing about the failure. For a name in the
+    catalog its namespace stays, which shows where the model is looked up.
     """
     text = clean(body.message, _MATCHED)
     if model:
@@ -271,7 +271,7 @@ def _tidy(text: str) -> str:
 
 
 def _embedded_status(value: object) -> int | None:
-    """A stream's error may carry the HTTP status that a proxy in between had received, as its code."""
+    """Return the HTTP status that a proxy received, which a stream's error may have as its code."""
     for candidate in (value, value.get("error") if isinstance(value, Mapping) else None):
         if isinstance(candidate, Mapping):
             for key in ("code", "status", "status_code"):
@@ -304,7 +304,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _now(headers: Mapping[str, str]) -> datetime:
-    """The workspace's clock where it tells it: ours may be wrong."""
+    """Return the workspace's time, if it sends it: the local clock may be wrong."""
     try:
         return _aware(parsedate_to_datetime(headers.get("date", "")))
     except ValueError:

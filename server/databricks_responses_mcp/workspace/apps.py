@@ -1,4 +1,4 @@
-"""Databricks Apps as models: which addresses belong to Apps of this workspace, by what the workspace itself says."""
+"""Databricks Apps as models: which addresses belong to Apps of this workspace, as the workspace itself reports."""
 
 import re
 import time
@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 NAME_PREFIX = "apps/"
-"""How a model is named that is an App: ``apps/NAME``."""
+"""The prefix of model names that mean an App: ``apps/NAME``."""
 
 _APPS = "/api/2.0/apps"
 _DOMAINS = (".databricksapps.com", ".azuredatabricksapps.com", ".databricksapps.us")
 _MAX_PAGES = 20
 _REMEMBERED_SECONDS = 300.0
-# How a workspace answers that has no Apps, or shows them to others only.
+# The answers of a workspace that has no Apps, or does not show them to this user.
 _NO_LISTING = (400, 403, 404, 405, 501)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
-# Only what every parser of addresses reads in the same way: no user name, escape, backslash, query or fragment.
+# Only addresses that every parser reads in the same way: no user name, escape, backslash, query or fragment.
 _ADDRESS = re.compile(
     r"(?P<origin>https?://(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[::1\])(?::[0-9]{1,5})?)"
     r"(?P<path>(?:/[A-Za-z0-9._~-]{1,200}){0,20})/?"
@@ -49,12 +49,12 @@ class AppAddress:
 
 
 class Apps:
-    """The Apps of the workspace, asked for when one is named; what was found is remembered for five minutes.
+    """The Apps of the workspace, requested when one is named; an answer is cached for five minutes.
 
     Args:
-        get_json: asks the workspace for a path, with ``params``; raises ``BridgeError``.
+        get_json: requests a path of the workspace, with ``params``; raises ``BridgeError``.
         origin: the workspace's own origin.
-        clock: seconds, only ever growing.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -68,25 +68,25 @@ class Apps:
         self._confirmed: set[AppAddress] = set()
 
     async def request_url(self, model: str) -> str:
-        """Where an App is asked that was named by ``apps/NAME`` or by its address.
+        """Return the URL for requests to an App that was named by ``apps/NAME`` or by its address.
 
         Raises:
-            BridgeError: ``invalid_argument`` for what is no App of this workspace, ``model_not_found`` for an App
-                without an address, and every failure of asking the workspace.
+            BridgeError: ``invalid_argument`` if it is not an App of this workspace, ``model_not_found`` for an App
+                without an address, and every failure of the request.
         """
         if model.startswith(NAME_PREFIX):
             return f"{await self._named(model.removeprefix(NAME_PREFIX))}/responses"
         address = read_address(model)
         if address is None or not await self.confirm(address):
             raise _no_app(address)
-        # Below its address an App may have other paths, which the caller then names.
+        # An App may have other paths below its address, which the caller then names.
         return str(address) if address not in self._confirmed else f"{address}/responses"
 
     async def confirm(self, address: AppAddress) -> bool:
-        """Whether the workspace lists an App at or above an address; no where it shows no list.
+        """Return whether the workspace lists an App at or above an address; False if it shows no list.
 
         Raises:
-            BridgeError: when the workspace cannot be asked.
+            BridgeError: if the request fails.
         """
         if not self._may_be_app(address, await self._origin()):
             return False
@@ -103,7 +103,7 @@ class Apps:
         return self.is_confirmed(address)
 
     def is_confirmed(self, address: AppAddress) -> bool:
-        """Whether the workspace has named an App at or above an address, in this process."""
+        """Return whether the workspace has named an App at or above an address in this process."""
         return any(app.contains(address) for app in self._confirmed)
 
     async def _named(self, name: str) -> AppAddress:
@@ -151,7 +151,7 @@ class Apps:
                 return
 
     async def _keep(self, app: Any) -> AppAddress | None:
-        """Remember the address of an App as the workspace described it; None if it has none that can be used."""
+        """Cache the address of an App that the workspace described; return None if it has no usable one."""
         url = app.get("url") if isinstance(app, Mapping) else None
         address = read_address(url) if isinstance(url, str) else None
         if address is None or not self._may_be_app(address, await self._origin()):
@@ -160,16 +160,18 @@ class Apps:
         return address
 
     def _may_be_app(self, address: AppAddress, origin: str) -> bool:
-        """Whether Apps can have such an address; plain http, and so loopback, only on the workspace's own origin."""
+        """Return whether an App can have such an address; plain http, and so loopback, only on the workspace's own
+        origin.
+        """
         if address.origin == origin:
-            # Without a path this would be the whole workspace, whose API is not for models to call.
+            # Without a path this would be the whole workspace, whose API models must not call.
             return bool(address.path)
         parts = urlsplit(address.origin)
         return parts.scheme == "https" and parts.port in (None, 443) and (parts.hostname or "").endswith(_DOMAINS)
 
 
 def read_address(text: str) -> AppAddress | None:
-    """The address that a text is; None if it is none, or one that programs could understand differently."""
+    """Return the address in a text; None if it is not one, or programs could read it differently."""
     found = _ADDRESS.fullmatch(text)
     if found is None or any(part in (".", "..") for part in found["path"].split("/")):
         return None

@@ -18,10 +18,10 @@ from databricks_responses_mcp.errors import BridgeError
 logger = logging.getLogger(__name__)
 
 SYSTEM_SCHEMA = "system.ai"
-"""The schema in which every workspace finds the models that Databricks serves."""
+"""The schema that contains the models of Databricks in every workspace."""
 
 MAX_PAGES = 20
-"""The most pages of one schema that are read."""
+"""The maximum number of pages that are read for one schema."""
 _PAGE_SIZE = "200"
 _PATIENCE_SECONDS = 10.0
 _LEGACY = "databricks-"
@@ -34,7 +34,9 @@ GetJson = Callable[..., Awaitable[Any]]
 
 
 def is_catalog_name(name: str) -> bool:
-    """Return whether a name is one of the catalog: ``catalog.schema.name``, without anything that leads elsewhere."""
+    """Return whether a name is one of the catalog: ``catalog.schema.name``, without characters that would change a
+    path.
+    """
     return name.isprintable() and _NAME.fullmatch(name) is not None
 
 
@@ -44,12 +46,12 @@ def is_schema_name(name: str) -> bool:
 
 
 def is_system_name(name: str) -> bool:
-    """Return whether a name is that of a model, or a server, that Databricks itself offers in the catalog."""
+    """Return whether a name is one of the models or servers that Databricks itself offers in the catalog."""
     return name.lower().startswith(f"{SYSTEM_SCHEMA}.")
 
 
 def catalog_name_of(name: str) -> str | None:
-    """Return what the gateway understands by a legacy name: ``system.ai.X`` for ``databricks-X``; None for others."""
+    """Return the gateway's name for a legacy name: ``system.ai.X`` for ``databricks-X``; None for others."""
     bare = name.removeprefix(_LEGACY)
     renamed = f"{SYSTEM_SCHEMA}.{bare}"
     return renamed if bare != name and is_catalog_name(renamed) else None
@@ -62,11 +64,11 @@ def legacy_name_of(name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the catalog lists.
+    """The services in the catalog.
 
     Attributes:
-        entries: by full name, as the workspace has them.
-        problems: a sentence for each configured schema that could not be listed, or not to its end.
+        entries: the workspace's entries, by full name.
+        problems: a sentence for each configured schema that could not be listed completely.
     """
 
     entries: dict[str, Mapping[str, Any]]
@@ -74,11 +76,11 @@ class Services:
 
 
 class Catalog:
-    """Lists the services of the schemas, all schemas at once.
+    """Lists the services of all schemas concurrently.
 
     Args:
-        get_json: asks the workspace for a path, with ``params``; raises `BridgeError`.
-        schemas: to list besides `SYSTEM_SCHEMA`.
+        get_json: requests a path of the workspace, with ``params``; raises `BridgeError`.
+        schemas: the schemas to list besides `SYSTEM_SCHEMA`.
     """
 
     def __init__(self, get_json: GetJson, schemas: Sequence[str] = ()) -> None:
@@ -87,9 +89,10 @@ class Catalog:
         self._without: set[ServiceKind] = set()
 
     async def list(self, kind: ServiceKind) -> Services:
-        """Return the services of every schema. Never raises: what cannot be listed is a problem, or silently absent.
+        """Return the services of every schema. Never raises: a failed listing is a problem, or ignored for
+        `SYSTEM_SCHEMA`.
 
-        A workspace that does not have the listing for `SYSTEM_SCHEMA` is not asked for that schema again.
+        If a workspace does not have the listing of `SYSTEM_SCHEMA`, it is not requested again.
         """
         found: dict[str, dict[str, Mapping[str, Any]]] = {}
         problems: dict[str, str] = {}
@@ -114,7 +117,7 @@ class Catalog:
                 if schema != SYSTEM_SCHEMA or kind not in self._without:
                     tasks.start_soon(one, schema)
         merged = {name: entry for schema in self._schemas for name, entry in found.get(schema, {}).items()}
-        # That a workspace has no system.ai at all is nothing to fix.
+        # A workspace without system.ai is not a problem that the user could fix.
         told = tuple(problems[schema] for schema in self._schemas if schema in problems and schema != SYSTEM_SCHEMA)
         return Services(merged, told)
 
@@ -122,7 +125,7 @@ class Catalog:
         """Return one service; None if the workspace does not show it.
 
         Raises:
-            BridgeError: if the workspace could not be asked.
+            BridgeError: if the request fails.
         """
         if not is_catalog_name(name):
             return None
@@ -135,7 +138,7 @@ class Catalog:
         return entry if isinstance(entry, Mapping) else None
 
     async def _read(self, kind: ServiceKind, schema: str, entries: dict[str, Mapping[str, Any]]) -> bool:
-        """Read the pages of one schema into ``entries``; return whether that was all of it."""
+        """Read the pages of one schema into ``entries``; return whether that was the complete list."""
         token = ""
         for _ in range(MAX_PAGES):
             params = {"parent": f"schemas/{schema}", "page_size": _PAGE_SIZE}
@@ -144,7 +147,7 @@ class Catalog:
             )
             for entry in listed_objects(page):
                 name = service_name(entry, kind)
-                # Whatever the answer contains, only names of the schema that was asked for are taken.
+                # Whatever the answer contains, only names of the requested schema are accepted.
                 if is_catalog_name(name) and name.startswith(f"{schema}."):
                     entries.setdefault(name, entry)
             token = str(page.get("next_page_token") or "") if isinstance(page, Mapping) else ""
@@ -162,12 +165,12 @@ def service_name(entry: Mapping[str, Any], kind: ServiceKind) -> str:
 
 
 def _is_permanent(error: BridgeError) -> bool:
-    """Whether asking again would be answered in the same way."""
+    """Return whether another request would get the same answer."""
     return error.status is not None and 400 <= error.status < 500 and error.status not in (401, 408, 429)
 
 
 def listed_objects(payload: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects of the list in a listing, whatever it calls it."""
+    """Yield the objects of the list in a listing, whatever its key is."""
     lists = [payload] if isinstance(payload, list) else payload.values() if isinstance(payload, Mapping) else ()
     for value in lists:
         if isinstance(value, list):

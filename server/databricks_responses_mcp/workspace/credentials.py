@@ -1,7 +1,7 @@
-"""Credentials: where the workspace is, and the headers that each request to it carries.
+"""Credentials: the address of the workspace, and the headers that each request to it has.
 
-A host and a token need nothing but themselves. Every other way to sign in goes through the Databricks SDK, which is
-imported only then (`databricks_responses_mcp.workspace.sdk_credentials`).
+A host and a token are used as they are. Every other way to sign in uses the Databricks SDK, which is imported only then
+(`databricks_responses_mcp.workspace.sdk_credentials`).
 """
 
 import os
@@ -15,7 +15,7 @@ from databricks_responses_mcp.workspace.settings import Settings
 
 WORKSPACE_ID_HEADER = "X-Databricks-Workspace-Id"
 
-# Any of these means that a way to sign in other than a token was configured, or may have been.
+# Each of these means that another way to sign in than a token is, or may be, configured.
 SIGN_IN_VARIABLES = (
     "DATABRICKS_CLIENT_ID",
     "DATABRICKS_CLIENT_SECRET",
@@ -35,39 +35,39 @@ SIGN_IN_VARIABLES = (
 
 
 class Credentials(Protocol):
-    """Proves to the workspace who is asking."""
+    """Authenticates requests to the workspace."""
 
     async def headers(self) -> Mapping[str, str]:
-        """All headers that sign a request in, valid now. Raises ``BridgeError`` when there are none to be had."""
+        """Return all headers that authenticate a request, valid now. Raises ``BridgeError`` if there are none."""
         ...
 
     async def refresh(self) -> bool:
-        """Forget what was obtained, so that the next `headers` are new. False when they could only be the same."""
+        """Forget the current credentials, so that the next `headers` are new; return False if they would not change."""
         ...
 
     async def host(self) -> WorkspaceHost:
-        """Where the workspace is. Raises ``BridgeError`` when that is not known."""
+        """Return the address of the workspace. Raises ``BridgeError`` if it is not known."""
         ...
 
     @property
     def profile(self) -> str | None:
-        """The profile of ``~/.databrickscfg`` that the credentials come from, as far as is known."""
+        """The profile of ``~/.databrickscfg`` that the credentials come from, if it is known."""
         ...
 
     @property
     def describe(self) -> str:
-        """How one signs in, for a person: ``token from DATABRICKS_TOKEN``, ``profile DEFAULT (databricks-cli)``."""
+        """Describe how the user is signed in: ``token from DATABRICKS_TOKEN``, ``profile DEFAULT (databricks-cli)``."""
         ...
 
 
 class TokenCredentials:
-    """A host and a bearer token, both given.
+    """A given host and bearer token.
 
     Args:
-        host: where the workspace is.
+        host: the address of the workspace.
         token: the bearer token, never shown.
-        source: where the token came from, for a person.
-        workspace_id: which workspace of a shared address; the host's own, if it has one, unless this is given.
+        source: where the token came from, for people.
+        workspace_id: the id of the workspace at a shared address; the default is the host's own.
     """
 
     def __init__(
@@ -86,15 +86,15 @@ class TokenCredentials:
             self._headers[WORKSPACE_ID_HEADER] = workspace
 
     async def headers(self) -> Mapping[str, str]:
-        """The same headers every time."""
+        """Return the same headers every time."""
         return self._headers
 
     async def refresh(self) -> bool:
-        """Always false: a given token cannot be renewed."""
+        """Return False: a given token cannot be renewed."""
         return False
 
     async def host(self) -> WorkspaceHost:
-        """The given host."""
+        """Return the given host."""
         return self._host
 
     @property
@@ -104,7 +104,7 @@ class TokenCredentials:
 
     @property
     def describe(self) -> str:
-        """Where the token came from."""
+        """Return where the token came from."""
         return self._describe
 
     def __repr__(self) -> str:
@@ -112,13 +112,13 @@ class TokenCredentials:
 
 
 def credentials_for(settings: Settings, environ: Mapping[str, str] = os.environ) -> Credentials:
-    """The way to sign in that was configured. Nothing is asked of anyone before the first `Credentials.headers`.
+    """Return the configured way to sign in. No request is sent before the first `Credentials.headers`.
 
-    A host and a token, with no profile named and no other way to sign in beside them, are used as they are. Everything
-    else is left to the Databricks SDK, which reads the process's environment and ``~/.databrickscfg`` itself.
+    A host and a token are used as they are, if no profile and no other way to sign in is configured. In all other cases
+    the Databricks SDK reads the process's environment and ``~/.databrickscfg``.
 
     Raises:
-        BridgeError: ``not_configured`` for a host or token that cannot be one.
+        BridgeError: ``not_configured`` for an invalid host or token.
     """
     host = normalise_host(settings.host) if settings.host else None
     token = settings.token.get_secret_value() if settings.token else None
@@ -126,17 +126,17 @@ def credentials_for(settings: Settings, environ: Mapping[str, str] = os.environ)
     kind = environ.get("DATABRICKS_AUTH_TYPE", "").strip()
     if host and token and not settings.profile and _only_token(kind, environ):
         return TokenCredentials(host, token, workspace_id=environ.get("DATABRICKS_WORKSPACE_ID", "").strip() or None)
-    # Imported here: it prepares for the SDK, which most processes never need.
+    # Imported here: it prepares the SDK, which most processes never need.
     from databricks_responses_mcp.workspace.sdk_credentials import SdkCredentials
 
     return SdkCredentials(settings, host=host, environ=environ)
 
 
 def checked_token(raw: str) -> str:
-    """A token as it goes into a header: quotes, spaces and a copied ``Bearer`` around it are taken off.
+    """Return a token as it is sent in a header: without quotes, spaces and a copied ``Bearer`` around it.
 
     Raises:
-        BridgeError: ``not_configured``, never showing it, when it is a placeholder or cannot be a token.
+        BridgeError: ``not_configured``, without the value, if it is a placeholder or cannot be a token.
     """
     token = re.sub(r"^Bearer(?:\s+|$)", "", raw.strip().strip("\"'`").strip(), flags=re.IGNORECASE)
     if re.search(r"\$\{|\$\(|\{\{|^\$[A-Za-z_]|^%[A-Za-z_]+%$|^<.*>$|^(?:dapi)?[.\u2026xX*]+$", token) or not token:
@@ -147,7 +147,7 @@ def checked_token(raw: str) -> str:
 
 
 def _only_token(kind: str, environ: Mapping[str, str]) -> bool:
-    """Whether the token is the only way to sign in that was configured, or the one that was chosen."""
+    """Return whether the token is the only configured way to sign in, or the chosen one."""
     return kind == "pat" or (not kind and not any(environ.get(name, "").strip() for name in SIGN_IN_VARIABLES))
 
 

@@ -1,7 +1,7 @@
-"""What the workspace says of its models, put together from every listing that it answers.
+"""The workspace's models, combined from all listings that it has.
 
-``GET /api/2.0/serving-endpoints`` is the one that every workspace has. Two more say which APIs serve a model, where
-they answer: ``…:foundation-models`` (undocumented) and the model services of Unity Catalog.
+Every workspace has ``GET /api/2.0/serving-endpoints``. Two more listings say which APIs serve a model, where they
+exist: ``…:foundation-models`` (undocumented) and the model services of Unity Catalog.
 """
 
 import logging
@@ -22,9 +22,9 @@ from databricks_responses_mcp.workspace.catalog import (
 logger = logging.getLogger(__name__)
 
 VIA_GATEWAY = "via_gateway"
-"""Marks an entry that only the gateway knows."""
+"""Marks an entry that only the gateway has."""
 MODEL_SERVICE = "MODEL_SERVICE"
-"""The ``endpoint_type`` of a model service that is not Databricks' own."""
+"""The ``endpoint_type`` of a model service that is not one of Databricks."""
 
 _ENDPOINTS = "/api/2.0/serving-endpoints"
 _FOUNDATION_MODELS = "/api/2.0/serving-endpoints:foundation-models"
@@ -32,10 +32,10 @@ _EXTRA_SECONDS = 10.0
 
 
 class Discovery:
-    """Asks all listings at once; one of the further ones that a workspace does not have is not asked for again.
+    """Requests all listings concurrently; an additional one that a workspace does not have is not requested again.
 
     Args:
-        get_json: asks for a path, with ``params``; raises `BridgeError`.
+        get_json: requests a path, with ``params``; raises `BridgeError`.
         catalog: lists the model services.
     """
 
@@ -45,13 +45,13 @@ class Discovery:
         self._has_foundation_models = True
 
     async def listing(self) -> Any:
-        """Return the answer of the first listing, with what the others say of its entries.
+        """Return the answer of the first listing, with the data of the others added to its entries.
 
-        ``endpoints`` has the models that only the catalog has too; ``services`` are all models of the catalog, those
-        that an endpoint serves as well included; ``problems`` are sentences about what could not be listed.
+        ``endpoints`` also has the models that only the catalog has; ``services`` are all models of the catalog,
+        including those that an endpoint serves; ``problems`` are sentences about failed listings.
 
         Raises:
-            BridgeError: if the first listing cannot be had.
+            BridgeError: if the request for the first listing fails.
         """
         found: dict[str, Mapping[str, Any]] = {}
         models: list[Mapping[str, Any]] = []
@@ -81,10 +81,10 @@ class Discovery:
         return {**payload, "endpoints": endpoints, "services": services, "problems": problems}
 
     async def service(self, name: str) -> Mapping[str, Any] | None:
-        """Return one model service, as `listing` has them; None if the workspace does not show it.
+        """Return one model service, as `listing` has it; None if the workspace does not show it.
 
         Raises:
-            BridgeError: if the workspace could not be asked.
+            BridgeError: if the request fails.
         """
         entry = await self._catalog.get("model-services", name)
         return None if entry is None else service_entry(name, entry)
@@ -144,7 +144,7 @@ def _name(entry: Mapping[str, Any]) -> str:
 
 
 def _api_types(value: Any) -> set[str]:
-    """Every API type that an entry names, wherever in it."""
+    """Return every API type that an entry names, at any place."""
     if isinstance(value, Mapping):
         found: set[str] = set()
         for key, inner in value.items():

@@ -1,4 +1,4 @@
-"""The workspace's endpoints, remembered for a while, and which of them answers when a call names none."""
+"""The workspace's endpoints, cached for a while, and the default endpoint of a call that names none."""
 
 import logging
 import re
@@ -17,30 +17,30 @@ from databricks_responses_mcp.workspace.model_profile import Capability, gpt_ver
 
 logger = logging.getLogger(__name__)
 
-# After a failure the listing is not asked for again at once by each call that needs a default.
+# After a failure, calls that need a default do not each request the listing again at once.
 _RETRY_SECONDS = 15.0
 _PATIENCE_SECONDS = 10.0
 _MAX_SIMILAR = 3
 _MAX_SERVICES = 200
-"""Model services that are remembered without being listed."""
-# The plain model of a version first; a coding, small or slow variant only where there is nothing else.
+"""The maximum number of cached model services that are in no listing."""
+# The plain model of a version first; a coding, small or slow variant only if there is no other.
 _VARIANTS = (r"-(?:codex|code)\b", r"-pro\b", r"-mini\b", r"-nano\b")
 
 
 class EndpointDirectory:
-    """A cached listing. One request at a time asks the workspace; the others wait for its answer.
+    """A cached listing. One call at a time requests it; the others wait for its answer.
 
     Args:
-        fetch: asks for the listing and returns it in the form of ``GET /api/2.0/serving-endpoints``; raises
+        fetch: requests the listing and returns it in the form of ``GET /api/2.0/serving-endpoints``; raises
             ``BridgeError``.
-        fetch_service: asks for one model service of Unity Catalog; None if there is none; raises ``BridgeError``.
-        ttl_seconds: how long an answer is remembered.
-        in_background: starts work that nobody waits for, if there is a place for it; what is remembered is then given
-            out at once however old it is, and asked for anew meanwhile.
-        clock: seconds, only ever growing.
+        fetch_service: requests one model service of Unity Catalog; None if there is none; raises ``BridgeError``.
+        ttl_seconds: how long an answer is cached.
+        in_background: starts work in the background, if possible; then the cached listing is returned immediately,
+            however old it is, and refreshed meanwhile.
+        clock: a monotonic clock, in seconds.
 
     Attributes:
-        problems: sentences about what the last listing could not contain.
+        problems: sentences about what is missing in the last listing.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class EndpointDirectory:
         self._failed_at = 0.0
 
     async def list(self, *, refresh: bool = False) -> tuple[Endpoint, ...]:
-        """All endpoints that one may see, by name. ``refresh`` asks the workspace whatever is remembered.
+        """Return all visible endpoints, sorted by name. ``refresh`` requests the listing even if it is cached.
 
         Raises:
-            BridgeError: when the workspace cannot be asked; ``not_configured`` with `Reason.NO_LISTING` if the host has
-                no listing, which is remembered as long as a listing would be.
+            BridgeError: if the request fails; ``not_configured`` with `Reason.NO_LISTING` if the host has no listing,
+                which is cached as long as a listing.
         """
         if not refresh and self._failure is not None and self.has_no_listing:
             raise self._failure
@@ -85,7 +85,7 @@ class EndpointDirectory:
                 return stale
         asked_before = self._asked
         async with self._lock:
-            # Whoever waited here while another asked has an answer that is newer than its question.
+            # A call that waited for the request of another one uses its answer.
             asked_at = self._clock()
             fresh = self._asked > asked_before if refresh else asked_at - self._asked_at < self._ttl
             if self._known is not None and fresh:
@@ -99,9 +99,9 @@ class EndpointDirectory:
         try:
             await self.list(refresh=True)
         except BridgeError:
-            # The failure is remembered; the next one who asks is given what is known.
+            # The failure is cached; the next caller gets the known endpoints.
             self._asked_at = self._clock()
-        except Exception:  # nobody waits for it, and what it runs in is the whole server's
+        except Exception:  # nothing awaits it, and an exception would end the server's task group
             logger.exception("asking for the endpoints in the background failed")
             self._asked_at = self._clock()
         finally:
@@ -109,7 +109,7 @@ class EndpointDirectory:
 
     @property
     def has_no_listing(self) -> bool:
-        """Whether the host turned out, not long ago, to have no listing: it is no Databricks workspace."""
+        """Whether the host recently had no listing: then it is not a Databricks workspace."""
         failure = self._failure
         if failure is None or failure.reason is not Reason.NO_LISTING:
             return False
@@ -117,13 +117,13 @@ class EndpointDirectory:
 
     @property
     def is_known(self) -> bool:
-        """Whether a listing is remembered, be it old."""
+        """Whether a listing is cached, even an old one."""
         return self._known is not None
 
     async def get(self, name: str) -> Endpoint | None:
-        """The endpoint of that name; None when there is none, or the workspace cannot be asked. Never raises.
+        """Return the endpoint of a name; None if there is none or the request fails. Never raises.
 
-        A model service of Unity Catalog that no listing has is asked for by its name.
+        A model service of Unity Catalog that is in no listing is requested by its name.
         """
         endpoints = await self._list_or_nothing()
         if (listed := next((one for one in endpoints if one.name == name), None)) is not None:
@@ -131,22 +131,22 @@ class EndpointDirectory:
         return self._services.get(name) or (await self._service(name) if is_catalog_name(name) else None)
 
     async def default_text_model(self) -> str:
-        """The endpoint for text when none is named.
+        """Return the default endpoint for text.
 
-        Of the endpoints that are ready and that the native Responses API serves, the pay-per-token ones come first, of
-        these the highest GPT version, and of that the plain name before codex, pro, mini and nano. Then the external
-        OpenAI models by the same order, then model services of Unity Catalog.
+        Of the ready endpoints of the native Responses API, pay-per-token ones come first, and of these the highest GPT
+        version; of one version the plain name comes before codex, pro, mini and nano. Then come external OpenAI models
+        in the same order, then model services of Unity Catalog.
 
         Raises:
-            BridgeError: ``not_configured`` if no endpoint is one, saying what to set; why there is no listing, if
-                without that nothing else can be asked either.
+            BridgeError: ``not_configured`` if there is no such endpoint, saying what to set; the failure of the
+                listing, if every other request would fail in the same way.
         """
         return await self._default(
             lambda e: e.profile.model_class == "native", "that serves the Responses API", "RESPONSES_MCP_MODEL"
         )
 
     async def default_image_model(self) -> str:
-        """The endpoint for pictures when none is named: as for text, of those that can probably draw.
+        """Return the default endpoint for images: as for text, among those that can probably generate images.
 
         Raises:
             BridgeError: as `default_text_model`.
@@ -156,12 +156,12 @@ class EndpointDirectory:
         )
 
     async def one_that_can(self, capability: Capability, *, but: str = "") -> str | None:
-        """The endpoint that comes first by the order of the defaults, of those that have a capability. Never raises."""
+        """Return the first endpoint, in the order of the defaults, that has a capability. Never raises."""
         able = [e for e in await self._list_or_nothing() if e.ready and e.name != but and capability in e.profile.can]
         return max(able, key=_rank).name if able else None
 
     async def similar(self, name: str) -> tuple[str, ...]:
-        """Up to three endpoints that somebody who wrote ``name`` may have meant. Never raises."""
+        """Return up to three endpoints with a name similar to ``name``. Never raises."""
         names = [e.name for e in await self._list_or_nothing() if e.ready and e.profile.is_askable]
         return () if name in names else tuple(_similar(name, names))
 
@@ -187,7 +187,7 @@ class EndpointDirectory:
         )
 
     async def _service(self, name: str) -> Endpoint | None:
-        """A model service that no listing has; what was found, or that there is none, is remembered for a while."""
+        """Return a model service that is in no listing; the answer, also that there is none, is cached for a while."""
         if self._fetch_service is None:
             return None
         known = self._asked_services.get(name)
@@ -208,7 +208,7 @@ class EndpointDirectory:
     async def _list_or_nothing(self) -> tuple[Endpoint, ...]:
         if self.has_no_listing or (self._failure is not None and self._clock() - self._failed_at < _RETRY_SECONDS):
             return self._known or ()
-        # A listing helps a call; one that hangs must not hold it up.
+        # A listing helps a call; one that hangs must not delay it.
         with anyio.move_on_after(_PATIENCE_SECONDS):
             try:
                 return await self.list()
@@ -237,7 +237,7 @@ _FAILS_EVERY_REQUEST = (ErrorCode.UNAUTHENTICATED, ErrorCode.UPSTREAM_UNAVAILABL
 
 
 def _fails_every_request(failure: BridgeError) -> bool:
-    """Return whether a failure of the listing would be that of any request: it is reported, rather than what to set."""
+    """Return whether every request would fail like the listing: then that is reported, not a missing setting."""
     if failure.code is ErrorCode.NOT_CONFIGURED:
         return failure.reason is not Reason.NO_LISTING  # no host, no credentials or no such profile
     return failure.code in _FAILS_EVERY_REQUEST
@@ -247,7 +247,7 @@ _NO_LISTING_STATUSES = (200, 404, 405, 501)
 
 
 def _told(error: BridgeError) -> BridgeError:
-    """The failure of a listing, in terms of the listing: a path that is not there is no unknown model."""
+    """Return the failure of a listing as such: a missing path is not an unknown model."""
     if error.status not in _NO_LISTING_STATUSES or error.reason is Reason.SIGN_IN_PAGE:
         return error
     return BridgeError(
@@ -265,7 +265,7 @@ def _told(error: BridgeError) -> BridgeError:
 def _rank(endpoint: Endpoint) -> tuple[object, ...]:
     name = endpoint.name.lower()
     variant = next((place for place, mark in enumerate(_VARIANTS, 1) if re.search(mark, name)), 0)
-    # A shorter name is the plainer one (gpt-6-1 before gpt-6-1-sol); the last part only makes the order certain.
+    # A shorter name is the plainer one (gpt-6-1 before gpt-6-1-sol); the last part only makes the order deterministic.
     return (
         endpoint.kind == "pay_per_token",
         endpoint.kind != "service",
@@ -278,7 +278,7 @@ def _rank(endpoint: Endpoint) -> tuple[object, ...]:
 
 
 def _similar(wanted: str, names: Iterable[str]) -> list[str]:
-    """Those of the names that are like the wanted one, the likeliest first."""
+    """Return the names that are similar to the wanted one, the most similar first."""
     by_bare = {_bare(name): name for name in names}
     bare = _bare(wanted)
     if not bare:
@@ -291,6 +291,8 @@ def _similar(wanted: str, names: Iterable[str]) -> list[str]:
 
 
 def _bare(name: str) -> str:
-    """A model's name as vendors, Unity Catalog and Databricks all write it: ``gpt-5-1`` of ``system.ai.gpt-5.1``."""
+    """Return the part of a model's name that vendors, Unity Catalog and Databricks share: ``gpt-5-1`` of
+    ``system.ai.gpt-5.1``.
+    """
     bare = name.lower().strip().removeprefix("system.ai.").removeprefix("databricks-").rpartition("/")[2]
     return bare.replace(".", "-").replace("_", "-").replace(" ", "-")

@@ -1,4 +1,4 @@
-"""Serving endpoints: reading the workspace's listing. What an endpoint can do is told by its `ModelProfile`."""
+"""Serving endpoints: reading the workspace's listing. `ModelProfile` says what an endpoint can do."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,15 +21,15 @@ class Endpoint:
     """A serving endpoint of the workspace.
 
     Attributes:
-        name: what a request's ``model`` field names.
+        name: its name in a request's ``model`` field.
         ready: whether it answers now.
-        state: the workspace's own words, e.g. ``READY`` or ``NOT_READY, IN_PROGRESS``.
-        task: e.g. ``llm/v1/chat`` or ``agent/v1/responses``; None where it says none.
-        provider: who runs an external model, e.g. ``openai``; None for others.
-        kind: how it is run and paid for; ``service`` is a model service of Unity Catalog that somebody here made.
+        state: the state in the workspace's words, for example ``READY`` or ``NOT_READY, IN_PROGRESS``.
+        task: for example ``llm/v1/chat`` or ``agent/v1/responses``; None if not stated.
+        provider: the provider of an external model, for example ``openai``; None for others.
+        kind: how it is run and billed; ``service`` is a model service of Unity Catalog that a user created.
         display_name: a name for people.
-        description: a sentence or two, as the workspace has it; empty where it has none.
-        profile: which surfaces serve it and what it can do.
+        description: one or two sentences, as the workspace has it; empty if there is none.
+        profile: the surfaces that serve it and its capabilities.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Endpoint:
 
 
 def parse_endpoints(payload: Mapping[str, Any]) -> list[Endpoint]:
-    """Read the answer of ``GET /api/2.0/serving-endpoints``; entries without a name are left out, others never."""
+    """Read the answer of ``GET /api/2.0/serving-endpoints``; only entries without a name are left out."""
     return read_entries(payload.get("endpoints"))
 
 
@@ -54,14 +54,14 @@ def read_entries(entries: object) -> list[Endpoint]:
 
 
 def looks_pay_per_token(name: str) -> bool:
-    """Whether the name alone says that Databricks runs the model and bills by the token."""
+    """Return whether the name alone shows that Databricks runs the model and bills by the token."""
     return name.lower().startswith(_SYSTEM_PREFIXES)
 
 
 def wants_encrypted_reasoning(name: str) -> bool:
-    """Whether the name is, or may be, one of OpenAI's reasoning models: they alone give reasoning to send again.
+    """Return whether the name may be one of OpenAI's reasoning models: only they return reasoning to send again.
 
-    The name of a model service that somebody made says nothing of the model behind it.
+    The name of a model service that a user created says nothing about its model.
     """
     if is_catalog_name(name) and not is_system_name(name):
         return True
@@ -132,7 +132,7 @@ def _state(entry: Mapping[str, Any]) -> tuple[bool, str]:
     ready = _text(_map(entry, "state"), "ready")
     update = _text(_map(entry, "state"), "config_update")
     words = [word for word in (ready, update if update != "NOT_UPDATING" else "") if word]
-    # Pay-per-token endpoints are always up; some listings leave their state out.
+    # Pay-per-token endpoints are always ready; some listings leave out their state.
     return ready in ("READY", ""), ", ".join(words) or "not told"
 
 
@@ -146,7 +146,7 @@ def _entities(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _api_types(entry: Mapping[str, Any], entities: list[Mapping[str, Any]]) -> set[str]:
-    """As this listing, or another that was merged in, has them."""
+    """Return the API types of this listing, or of another one that was merged in."""
     places = [entry, *(_map(entity, "foundation_model") for entity in entities)]
     return {kind for place in places for key in _API_TYPES for kind in _strings(place.get(key))}
 

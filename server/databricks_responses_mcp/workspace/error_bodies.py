@@ -1,6 +1,6 @@
-"""Reading error bodies: every shape that a workspace, its gateway or something in between answers with, as one record.
+"""Parsing error bodies: every known format of a workspace, its gateway or a proxy becomes one record.
 
-Pure parsing; what to make of it is `databricks_responses_mcp.workspace.api_errors`.
+Pure parsing; `databricks_responses_mcp.workspace.api_errors` interprets the record.
 """
 
 import json
@@ -21,20 +21,20 @@ _GUARDRAILS = ("input_guardrail", "output_guardrail")
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What an error body said.
+    """The content of an error body.
 
     Attributes:
-        message: the innermost text, neither cleaned nor shortened; empty when there was none.
-        codes: every code and type on the way there, as upper-case text without order of importance.
-        param: the request's parameter that was refused, if named.
-        retry_after: seconds to wait, if the body said so.
-        limit_type: which budget was exceeded, if the body said so.
-        categories: what a guardrail flagged; empty when no guardrail spoke.
+        message: the innermost text, neither cleaned nor shortened; empty if there is none.
+        codes: every code and type on the path to it, in upper case, in no order of importance.
+        param: the refused parameter of the request, if named.
+        retry_after: seconds to wait, if stated.
+        limit_type: the exceeded limit, if stated.
+        categories: what a guardrail flagged; empty without a guardrail.
         guardrail: whether a guardrail refused, ``input`` or ``output``.
-        is_html: what it said was an HTML page. ``message`` then is the page's title or preformatted text: it tells
-            what kind of error this is, and is not for showing, since pages name hosts and hold traces.
+        is_html: whether it was an HTML page. ``message`` is the page's title or preformatted text: it shows the kind of
+            error, and must not be shown, because pages contain host names and stack traces.
         is_sse: the body was an event stream.
-        is_plain: the body was plain text. It may be the trace of a proxy: only its first line is for showing.
+        is_plain: whether it was plain text. It may be the stack trace of a proxy: only its first line may be shown.
     """
 
     message: str = ""
@@ -74,7 +74,7 @@ class _Found:
 
 
 def parse_error_body(body: bytes) -> ErrorBody:
-    """Read the body of a failed request. Never raises: what cannot be understood is taken as text."""
+    """Parse the body of a failed request. Never raises: what cannot be parsed is read as text."""
     text = body[:_MAX_BODY].decode("utf-8", "replace").strip().removeprefix("\ufeff")
     if not text:
         return ErrorBody()
@@ -89,7 +89,7 @@ def parse_error_body(body: bytes) -> ErrorBody:
 
 
 def parse_error_value(value: object) -> ErrorBody:
-    """Read an error that is already JSON: a body, the ``error`` of a response, the payload of an ``error`` event."""
+    """Parse an error that is already JSON: a body, the ``error`` of a response, the payload of an ``error`` event."""
     found = _Found()
     _walk(value, found, 0)
     return found.frozen()
@@ -150,7 +150,7 @@ def _walk_text(text: str, found: _Found, depth: int) -> None:
 
 
 def _without_echo(text: str) -> str:
-    """What MLflow says of a request, without the request that it repeats: a caller's words are no marks of an error."""
+    """Return MLflow's message without the request that it repeats: words of the caller say nothing about the error."""
     return text.rpartition("Error: ")[2].strip() or text if _ECHO.match(text) else text
 
 
@@ -169,7 +169,7 @@ def _walk_mapping(value: Mapping[Any, Any], found: _Found, depth: int) -> None:
     if isinstance(limit_type, str) and limit_type:
         found.limit_type = limit_type
     _read_guardrails(value, found, depth)
-    # Outer text first, so that an inner one, which is nearer to the cause, replaces it.
+    # Outer text first, so that an inner one, which is closer to the cause, replaces it.
     for key in ("title", "msg", "detail", "reason", "error_description", "message", "errors", "error"):
         inner = value.get(key)
         if inner:
@@ -201,7 +201,8 @@ def _flagged(verdict: Mapping[Any, Any]) -> list[str]:
 
 
 def _add_code(code: object, found: _Found) -> None:
-    # ``error.code`` is an int in some servers and a word in others; ``status`` may be "failed", which says nothing.
+    # ``error.code`` is an int in some servers and a word in others; ``status`` may be "failed", which is no
+    # information.
     if isinstance(code, str) and 2 < len(code) <= 80:
         found.codes.add(code.upper())
 

@@ -1,4 +1,4 @@
-"""The body of a Responses answer as parsed events, whatever the server made of it."""
+"""The body of a Responses answer as parsed events, in every format that servers send."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, suppress
@@ -12,7 +12,7 @@ from databricks_responses_mcp.responses.payloads import parse_json
 from databricks_responses_mcp.responses.sse import EventTooLargeError, ServerSentEvent, SSEDecoder
 
 MAX_EVENT_BYTES = 128 * 1024 * 1024
-"""The most that one event may be."""
+"""The maximum size of one event."""
 
 _DRAIN_SECONDS = 0.05
 _SPACE = b" \t\r\n"
@@ -21,22 +21,23 @@ _SPACE = b" \t\r\n"
 class EventStream:
     """The events of one answer, read as they arrive.
 
-    Server-sent events and a plain JSON body are told apart by the content type and, where that lies, by the first byte.
+    Server-sent events and a plain JSON body are distinguished by the content type and, if that is wrong, by the first
+    byte.
 
     Args:
         response: with a body that is not compressed.
-        max_bytes: the most that is read of it.
+        max_bytes: the maximum number of bytes that are read.
     """
 
     def __init__(self, response: httpx.Response, max_bytes: int) -> None:
         self._response = response
-        # Never unpacked: a few kilobytes of nested gzip are gigabytes.
+        # Never decompressed: a few kilobytes of nested gzip become gigabytes.
         self._body = response.aiter_raw()
         self._max_bytes = max_bytes
         self.malformed = 0
-        """How many events could not be parsed and were passed over."""
+        """The number of events that could not be parsed and were skipped."""
         self.marked_end = False
-        """Whether the stream said ``[DONE]``."""
+        """Whether the stream contained ``[DONE]``."""
 
     @property
     def headers(self) -> httpx.Headers:
@@ -44,7 +45,7 @@ class EventStream:
         return self._response.headers
 
     async def events(self) -> AsyncGenerator[Any, None]:
-        """Each event's JSON, in order, to the end of the body or ``[DONE]``.
+        """Yield each event's JSON, in order, to the end of the body or ``[DONE]``.
 
         Raises:
             BridgeError: as `arrivals`.
@@ -55,13 +56,13 @@ class EventStream:
                     yield event
 
     async def arrivals(self) -> AsyncGenerator[Iterable[Any], None]:
-        """The events of each piece of the body as it arrives, to be read to their end before the next piece.
+        """Yield the events of each piece of the body as it arrives; read them to their end before the next piece.
 
-        Each event is parsed when it is its turn. An asynchronous generator of single events costs twice as much.
+        Each event is parsed when it is read. An asynchronous generator of single events costs twice as much.
 
         Raises:
-            BridgeError: ``upstream_unavailable`` if the connection breaks, ``timeout`` if it falls silent,
-                ``upstream_error`` if the body is neither events nor JSON, ``too_large`` if an event is beyond reason.
+            BridgeError: ``upstream_unavailable`` if the connection breaks, ``timeout`` if it is silent for too long,
+                ``upstream_error`` if the body is neither events nor JSON, ``too_large`` if an event exceeds the limit.
         """
         async with aclosing(self._chunks()) as chunks:
             head = b""
@@ -82,7 +83,7 @@ class EventStream:
                 yield (await self._whole(head, chunks),)
 
     async def drain(self) -> None:
-        """Read the few bytes after the last event, if they are there, so that the connection can be used again."""
+        """Read the few bytes after the last event, if they have arrived, so that the connection can be used again."""
         has_ended = self._response.extensions.get("has_ended")
         if has_ended is not None and has_ended():
             await self._read_rest()
@@ -99,7 +100,7 @@ class EventStream:
         first = head.lstrip(b"\xef\xbb\xbf" + _SPACE)[:1]
         if first in (b"{", b"[", b"<"):
             return False
-        # What a field of an event stream (data, event, id, retry) or a comment begins with, no JSON does.
+        # No JSON starts like a field of an event stream (data, event, id, retry) or a comment.
         return (first and first in b"deir:") or "json" not in self._response.headers.get("content-type", "")
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
@@ -134,7 +135,8 @@ class EventStream:
             raise _too_large(str(exc)) from exc
 
     def _parse(self, sse: ServerSentEvent) -> Any:
-        # Taken out, because the loops above hold on to the event while the caller works on a picture of megabytes.
+        # Removed here, because the loops above keep a reference to the event while the caller processes an image of
+        # megabytes.
         data, sse.data = sse.data, b""
         if self.marked_end:
             return None

@@ -1,4 +1,4 @@
-"""The setting ``extra_headers``: headers that requests to models carry besides the bridge's own."""
+"""The setting ``extra_headers``: additional headers of requests to models."""
 
 import json
 import re
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 MAX_HEADERS = 20
 MAX_VALUE = 4000
-"""Characters."""
+"""In characters."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE = re.compile(r"[\x20-\x7e]+")
-# What signs in, says where a request goes and on whose behalf, or frames it.
+# Headers that authenticate, route or frame a request, or say on whose behalf it is sent.
 _OURS = frozenset(
     {
         "accept",
@@ -53,7 +53,7 @@ def read_headers(text: str) -> dict[str, str]:
     """Return the headers of the setting's JSON.
 
     Raises:
-        ValueError: naming what is wrong; never a value, which may be a secret.
+        ValueError: names what is wrong, never a value, which may be a secret.
     """
     try:
         value = json.loads(text)
@@ -79,5 +79,5 @@ def read_headers(text: str) -> dict[str, str]:
 
 
 def secret_values(headers: Mapping[str, str]) -> list[str]:
-    """Return the values that may be secrets: all but those of Databricks' own headers, which are names and flags."""
+    """Return the values that may be secrets: all except those of Databricks' own headers, which are names and flags."""
     return [value for name, value in headers.items() if not name.lower().startswith(_PLAIN_PREFIXES)]

@@ -1,7 +1,7 @@
-"""Representations of programs in error texts, put in words.
+"""Values of other programs in error texts, as sentences.
 
 Servers in other languages answer with what their libraries print: Python's ``repr`` of a list of dictionaries, the text
-of a pydantic ``ValidationError``, or what Go says of a JSON value of the wrong type. Pure.
+of a pydantic ``ValidationError``, or Go's message about a JSON value of the wrong type. Pure functions.
 """
 
 import ast
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _MAX_LITERAL = 20_000
-"""Characters; a longer representation is not read."""
+"""In characters; a longer value is not parsed."""
 _MAX_PROBLEMS = 5
 _LITERAL = re.compile(r"\[\s*\{\s*['\"]|\{\s*['\"]|\[\s*['\"(]")
 _PYDANTIC = re.compile(r"\b\d+ validation errors? for \S+")
@@ -21,7 +21,7 @@ _GO = re.compile(
 
 
 def literal_in(text: str) -> Any:
-    """Return the list or dictionary that a text ends with, in the form that Python prints; None if there is none."""
+    """Return the list or dictionary at the end of a text, in Python's syntax; None if there is none."""
     found = _LITERAL.search(text[:_MAX_LITERAL])
     if found is None or len(text) > _MAX_LITERAL:
         return None
@@ -35,9 +35,9 @@ def literal_in(text: str) -> Any:
 
 
 def problems_in(values: Sequence[Any]) -> str | None:
-    """Return validation errors, as FastAPI and pydantic list them, as one sentence; None if they are none.
+    """Return validation errors in the format of FastAPI and pydantic as one sentence; None for another format.
 
-    What the caller had sent, which such lists repeat, is left out.
+    The caller's input, which such errors repeat, is left out.
     """
     told: list[str] = []
     for value in values[:_MAX_PROBLEMS]:
@@ -52,7 +52,7 @@ def problems_in(values: Sequence[Any]) -> str | None:
 
 
 def in_words(text: str) -> str:
-    """Return a text whose representation of another language's types is put in words; other texts as they are."""
+    """Return a text with a value of another language replaced by a sentence; other texts are unchanged."""
     if _PYDANTIC.search(text):
         told = [f"{found['place']}: {found['problem']}" for found in _PYDANTIC_PROBLEM.finditer(text)]
         told = [one for one in told if not _PYDANTIC.search(one) and "errors.pydantic.dev" not in one]

@@ -1,4 +1,4 @@
-"""The workspace's address: what people paste, made into an origin, or told why it is none."""
+"""The workspace's address: what people paste, converted to an origin, or an error that says why it is invalid."""
 
 import ipaddress
 import re
@@ -28,12 +28,12 @@ _ACCOUNT_HOST = re.compile(
     r"^accounts(-[a-z]+)?\.(cloud\.databricks\.(com|us|mil)|azuredatabricks\.(net|us|cn)|gcp\.databricks\.com)$"
 )
 _LABEL = re.compile(r"^(?!-)[a-z0-9_-]{1,63}(?<!-)$", re.IGNORECASE)
-_QUOTES = "\"'`<>\u201c\u201d\u2018\u2019"  # straight, and the curly ones that word processors make
+_QUOTES = "\"'`<>\u201c\u201d\u2018\u2019"  # straight quotes, and the curly ones of word processors
 
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceHost:
-    """Where a workspace lives.
+    """The address of a workspace.
 
     Attributes:
         origin: scheme, name and port, without a slash at the end.
@@ -45,12 +45,12 @@ class WorkspaceHost:
 
 
 def normalise_host(raw: str) -> WorkspaceHost:
-    """Make an origin out of what was configured: a bare name, a copied browser address, a URL with an API path.
+    """Return the origin of a configured address: a bare name, a copied browser address, a URL with an API path.
 
-    Plain http is for loopback only.
+    Plain http is accepted for loopback only.
 
     Raises:
-        BridgeError: ``not_configured``, saying what is wrong with it and what a workspace's address looks like.
+        BridgeError: ``not_configured``, with the problem and the format of a workspace's address.
     """
     text = raw.strip().strip(_QUOTES).strip()
     if not text:
@@ -65,7 +65,7 @@ def normalise_host(raw: str) -> WorkspaceHost:
     if re.fullmatch(r"\d+", text):
         raise _wrong("The workspace's address is only a number; that looks like a workspace id.")
     if re.match(r"^(dapi|dkea|dose|eyJ)[A-Za-z0-9_.-]{16,}$", text):
-        # Not echoed: it is a token in the wrong place.
+        # Not repeated in the error: it is a token in the wrong place.
         raise _wrong("The workspace's address holds what looks like a token.")
     url = text if "://" in text else "https://" + text.removeprefix("//")
     try:
@@ -85,7 +85,7 @@ def normalise_host(raw: str) -> WorkspaceHost:
 
 
 def is_loopback(name: str) -> bool:
-    """Whether a host name or address means this machine. Names below ``localhost`` go wherever the resolver says."""
+    """Return whether a host name or address means this machine. Names below ``localhost`` may mean another one."""
     if name == "localhost":
         return True
     try:
@@ -131,12 +131,13 @@ def _origin(scheme: str, name: str, port: int | None) -> str:
 def _check_path(name: str, path: str) -> None:
     first = path.strip("/").split("/")[0]
     if first and first not in _KNOWN_PATHS and not name.endswith(DATABRICKS_DOMAINS):
-        # A proxy's prefix cannot be kept: Databricks' own clients drop it too, and would ask the wrong place.
+        # A path prefix of a proxy is not supported: Databricks' own clients drop it too, and would send requests to the
+        # wrong place.
         raise _wrong(f"The workspace's address has a path, /{first[:40]}, that no workspace has.")
 
 
 def _workspace_id(query: str, fragment: str) -> str | None:
-    # Older pages of the workspace put their state, and so the id, behind the hash.
+    # Older pages of the workspace have their state, and so the id, behind the hash.
     for text in (query, fragment.partition("?")[2]):
         for value in parse_qs(text).get("o", []):
             if re.fullmatch(r"\d{1,32}", value):

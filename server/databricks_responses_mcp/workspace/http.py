@@ -1,4 +1,4 @@
-"""HTTP with the workspace: credentials on each request, retries where they are safe, limits on what comes back."""
+"""HTTP requests to the workspace: credentials for each request, retries where they are safe, limits on answers."""
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -31,10 +31,10 @@ from databricks_responses_mcp.workspace.transport import (
 )
 
 HARD_LIMIT_BYTES = 32 * 1024 * 1024
-"""The most that the limit is in one request (``Limit(bytes): 33554432``)."""
+"""The largest documented limit of one request (``Limit(bytes): 33554432``)."""
 
 MAX_LISTING_BYTES = 32 * 1024 * 1024
-"""The most that is read of one page of a listing."""
+"""The maximum size of one page of a listing."""
 
 _TAGS_HEADER = "Databricks-Ai-Gateway-Request-Tags"
 _OFF_LOOP_BYTES = 512 * 1024
@@ -44,12 +44,12 @@ _LIST_SECONDS = 60
 _DEFAULT_RATE_LIMIT_SECONDS = 30.0
 
 _MAX_WAIT_SECONDS = 150.0
-"""Longer than that nobody is made to wait for a second try: the error says when to come back."""
+"""No call waits longer for a retry: the error says when to try again."""
 
 _REFUSED_FOR_NOW = (ErrorCode.RATE_LIMITED, ErrorCode.UPSTREAM_UNAVAILABLE)
 
 OnWait = Callable[[str, float], Awaitable[None]]
-"""Told before a wait: why, and for how many seconds."""
+"""Called before a wait, with the reason and the seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ class _Request:
     """One request to be sent.
 
     Attributes:
-        target: a path of the workspace, or the whole address of an App.
-        is_app: whether it is that of an App.
+        target: a path of the workspace, or the whole URL of an App.
+        is_app: whether it is the URL of an App.
     """
 
     method: str
@@ -71,18 +71,18 @@ class _Request:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether it changes and costs nothing, so that it may be sent again although it may have been read."""
+        """Whether it changes and costs nothing, so that it may be sent again even if the server has read it."""
         return self.method == "GET"
 
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """An attempt without an answer.
+    """An attempt that returned no answer.
 
     Attributes:
-        error: what the caller is told in the end.
+        error: the error for the caller if there is no retry.
         wait: seconds before the request may be sent again; None for never.
-        fresh: whether it must then go on a connection of its own, and for the last time.
+        fresh: whether the retry needs a new connection, and is the last one.
     """
 
     error: BridgeError
@@ -91,17 +91,17 @@ class _Refusal:
 
 
 class WorkspaceClient:
-    """The workspace's HTTP API. Use as an async context manager; one per process serves all calls.
+    """The workspace's HTTP API. Use it as an async context manager; one for each process serves all calls.
 
     Args:
         settings: limits and paths.
-        credentials: where host and headers come from; asked on every request.
+        credentials: the source of the host and the headers of every request.
         transport: connections that others share; they are not closed with the client.
         instrumentation: telemetry of the requests on connections of its own.
 
     Attributes:
         apps: the workspace's Apps.
-        access: gives out the credentials, for the workspace's own addresses and its Apps alone.
+        access: gives out the credentials, only for addresses of the workspace and its Apps.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class WorkspaceClient:
             await self._transport.aclose()
 
     async def get_json(self, path: str, *, params: Mapping[str, str] | None = None) -> Any:
-        """The JSON that ``GET path`` answers with.
+        """Return the JSON of ``GET path``.
 
         Raises:
             BridgeError: for every failure, by the error contract.
@@ -162,18 +162,19 @@ class WorkspaceClient:
         is_app: bool = False,
         on_wait: OnWait | None = None,
     ) -> AsyncIterator[EventStream]:
-        """Send a model request and read its answer as it comes.
+        """Send a model request and read its answer as it arrives.
 
-        The request is sent again only where the workspace surely did not take it: 429 and 503, a connection that could
-        not be made, 401/403 once after fresh credentials. Never where it may have been read: a connection that breaks
-        after the request was written ends the call. Never past the caller's own deadline.
+        The request is sent again only if the workspace certainly did not process it: 429 and 503, a connection that
+        could not be opened, 401 and 403 once after new credentials. It is never sent again if the server may have read
+        it: a connection that breaks after the request was written ends the call. No retry exceeds the caller's
+        deadline.
 
         Args:
-            model: the serving endpoint that is asked; the body's, if not given.
-            path: where it goes: a path of the workspace, or the whole address of an App that the workspace has
-                confirmed; the configured path of the Responses API, if not given.
-            is_gateway: whether the gateway's tags go along.
-            is_app: whether ``path`` is the address of an App.
+            model: the requested serving endpoint; the default is the body's.
+            path: a path of the workspace, or the whole URL of an App that the workspace has confirmed; the default is
+                the configured path of the Responses API.
+            is_gateway: whether to send the gateway's tags.
+            is_app: whether ``path`` is the URL of an App.
 
         Raises:
             BridgeError: for every failure, by the error contract.
@@ -189,7 +190,7 @@ class WorkspaceClient:
         tags = self._settings.request_tags if is_gateway else None
         extra = {} if tags is None else {_TAGS_HEADER: tags}
         if self._settings.extra_headers is not None and (path or "/").startswith("/"):
-            # Only to the workspace itself: an App is a program of somebody else.
+            # Only to the workspace itself: an App is another party's program.
             extra |= read_headers(self._settings.extra_headers.get_secret_value())
         request = _Request(
             method="POST",
@@ -207,14 +208,14 @@ class WorkspaceClient:
             yield EventStream(response, self._settings.max_answer_bytes)
 
     def wait_after_stream_error(self, error: BridgeError, *, retries: int) -> float | None:
-        """How many seconds to wait before a request is sent again that was refused in its stream; None for never.
+        """Return the seconds to wait before a request is sent again that was refused in its stream; None for never.
 
-        As for HTTP 429 and 503, but only if the workspace said how long to wait. The caller makes sure that the stream
-        held no output.
+        As for HTTP 429 and 503, but only if the workspace stated the wait. The caller checks that the stream had no
+        output.
 
         Args:
-            error: what the stream said.
-            retries: how often the request was sent again already.
+            error: the error in the stream.
+            retries: how often the request has been sent again.
         """
         if error.code not in _REFUSED_FOR_NOW or retries >= self._settings.max_retries:
             return None
@@ -226,7 +227,7 @@ class WorkspaceClient:
         attempt = 0
         refreshed = fresh = False
         while True:
-            # Anew each time: signing in again may have read another host from the configuration.
+            # For each attempt: a new sign-in may read another host from the configuration.
             address = await self.access.address(request.target)
             async with self._transport.connections(address, fresh=fresh) as connections:
                 outcome = await self._attempt(connections, request, address)
@@ -237,7 +238,7 @@ class WorkspaceClient:
                         await _close(outcome)
                     return
             error = outcome.error
-            # By code as well: a wrong token may be a 400 that says "Invalid Token".
+            # By the code too: the status for a wrong token may be 400, with "Invalid Token".
             if (error.status in (401, 403) or error.code is ErrorCode.UNAUTHENTICATED) and not refreshed:
                 refreshed = True
                 if await self.access.refresh():
@@ -251,7 +252,7 @@ class WorkspaceClient:
             await anyio.sleep(outcome.wait)
 
     async def _attempt(self, connections: Connections, request: _Request, address: str) -> httpx.Response | _Refusal:
-        """Send a request once: gives an answer to read, or why there is none."""
+        """Send a request once; yield an answer to read, or the reason why there is none."""
         headers = {**await self.access.headers_for(address), **request.headers}
         self._origin = await self.access.origin()
         try:
@@ -297,7 +298,7 @@ class WorkspaceClient:
         )
         wait: float | None = None
         if response.status_code == 429:
-            # Budgets are per minute: without advice from the API less than half a minute is a wasted request.
+            # Limits are per minute: without a stated wait, a retry within half a minute would be wasted.
             wait = _told_wait(error)
             if wait is None:
                 wait = _DEFAULT_RATE_LIMIT_SECONDS * random.uniform(1.0, 1.3)  # noqa: S311 - jitter
@@ -310,7 +311,7 @@ class WorkspaceClient:
 
 
 def _refused(request: _Request, failure: SendError) -> _Refusal:
-    """Decide whether a request that got no answer is sent again."""
+    """Decide whether a request without an answer is sent again."""
     if failure.delivery is Delivery.NOT_SENT:
         return _Refusal(failure.error, _backoff(1.0))
     if request.is_repeatable and failure.error.code is not ErrorCode.TIMEOUT:
@@ -319,7 +320,7 @@ def _refused(request: _Request, failure: SendError) -> _Refusal:
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
-    """The body as far as it comes, at most a little more than ``limit`` bytes."""
+    """Return the body as far as it can be read, at most a little more than ``limit`` bytes."""
     body = bytearray()
     try:
         async for chunk in response.aiter_raw():
@@ -327,7 +328,7 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
             if len(body) >= limit:
                 break
     except httpx.HTTPError:
-        # The status says enough; a body that cannot be read must not hide it.
+        # The status is enough; a body that cannot be read must not hide it.
         return bytes(body)
     return bytes(body)
 
@@ -354,12 +355,12 @@ def _has_bulk(value: Any) -> bool:
 
 
 def _fits(wait: float) -> bool:
-    """Whether a wait is worth it, and leaves any of the caller's time."""
+    """Return whether a wait is short enough, and ends before the caller's deadline."""
     return wait <= _MAX_WAIT_SECONDS and wait < anyio.current_effective_deadline() - anyio.current_time()
 
 
 def _told_wait(error: BridgeError) -> float | None:
-    """How long the workspace said to wait, and a little more: whoever waits must not come back all at once."""
+    """Return the wait that the workspace stated, plus a random part, so that clients do not all return at once."""
     told = error.retry_after_seconds
     return None if told is None else told + random.uniform(0, min(1.0, told / 10))  # noqa: S311 - jitter
 

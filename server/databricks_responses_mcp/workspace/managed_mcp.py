@@ -1,4 +1,4 @@
-"""The MCP servers of a Databricks workspace: their names, paths and labels.
+"""The MCP servers of a Databricks workspace: names, paths and labels.
 
 Managed servers have short names (``genie/SPACE``); MCP services of Unity Catalog have names of three parts
 (``system.ai.dbsql``).
@@ -14,7 +14,7 @@ from databricks_responses_mcp.workspace.catalog import is_catalog_name
 _PREFIX = "/api/2.0/mcp/"
 _SERVICES = "mcp-services"
 _MAX_LABEL = 64
-# How many parts may come after each kind, the least and the most.
+# The minimum and maximum number of parts after each kind.
 _PARTS: Mapping[str, tuple[int, int]] = {
     "genie": (0, 1),
     "functions": (2, 3),
@@ -32,17 +32,17 @@ MANAGED_FORMS = (
     "external/<connection>",
     "<catalog>.<schema>.<service>, such as system.ai.dbsql",
 )
-"""The forms of names, for a person. ``vector-search`` is the old name of ``ai-search``, and is taken too."""
+"""The forms of names, for people. ``vector-search`` is the old name of ``ai-search``, and is accepted too."""
 
 
 def managed_kind(name: str) -> str | None:
-    """The kind of server that a name begins with, whether or not the rest of it is right."""
+    """Return the kind of server that a name begins with, even if the rest of the name is wrong."""
     kind = name.partition("/")[0]
     return kind if kind in _PARTS or kind == _SERVICES else None
 
 
 def managed_path(name: str) -> str | None:
-    """The path of a server on the workspace; None if the name is that of no server of it."""
+    """Return the path of a server of the workspace; None if the name is not one."""
     if is_catalog_name(name):
         return f"/ai-gateway/{_SERVICES}/{quote(name, safe='')}"
     parts = _parts(name)
@@ -50,7 +50,7 @@ def managed_path(name: str) -> str | None:
 
 
 def managed_label(name: str) -> str | None:
-    """What the model is told the server is called: a different label for each name; None if it is none."""
+    """Return the label of the server for the model: a different one for each name; None if the name is not one."""
     parts = _parts(name)
     if parts is None:
         return None

@@ -1,9 +1,8 @@
-"""The setting ``mcp_servers``: which MCP servers calls may name, read and checked when the bridge starts.
+"""The setting ``mcp_servers``: the MCP servers that calls may name, read and validated when the bridge starts.
 
-It is a JSON object, or the path of a file that holds one: a name for each server, and for the name ``url``,
-``authorization``, ``headers``, ``allowed_tools``, ``require_approval`` and ``description``. Secrets are best given as
-``${NAME}``, which stands for an environment variable. An entry without ``url`` is about the Databricks server of that
-short name.
+It is a JSON object, or the path of a file with one. Each name has an object with ``url``, ``authorization``,
+``headers``, ``allowed_tools``, ``require_approval`` and ``description``. Secrets should be references to environment
+variables, ``${NAME}``. An entry without ``url`` configures the Databricks server of that short name.
 """
 
 import json
@@ -25,15 +24,15 @@ _MAX_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class McpServerEntry:
-    """One server, as configured.
+    """One configured server.
 
     Attributes:
-        url: where it is; None for a server of the workspace.
-        authorization: its bearer token, ``${NAME}`` in it not yet filled in.
-        headers: further headers, likewise.
+        url: its URL; None for a server of the workspace.
+        authorization: its bearer token, with references ``${NAME}`` that are not resolved yet.
+        headers: additional headers, likewise.
         allowed_tools: the only tools that the model may use; None for all.
-        require_approval: ``always``, ``never``, or the tools of each.
-        description: told to the model.
+        require_approval: ``always``, ``never``, or the tools for each.
+        description: a description for the model.
     """
 
     url: str | None = None
@@ -45,14 +44,14 @@ class McpServerEntry:
 
 
 def text_of_setting(value: str) -> str:
-    """The JSON of the setting: what was given, or what is in the file that was named.
+    """Return the JSON of the setting, or the content of the file that it names.
 
     Raises:
-        ValueError: saying why there is none.
+        ValueError: says why there is none.
     """
     if value.lstrip().startswith("{"):
         return value
-    # A host starts the server in a directory of its own choosing: a relative path would lead anywhere.
+    # A host starts the server in a directory of its own choice, so a relative path is not reliable.
     try:
         path = Path(value.strip()).expanduser()
         if not path.is_absolute():
@@ -66,10 +65,10 @@ def text_of_setting(value: str) -> str:
 
 
 def read_entries(text: str) -> dict[str, McpServerEntry]:
-    """The servers of the setting's JSON, by name.
+    """Return the servers in the setting's JSON, by name.
 
     Raises:
-        ValueError: naming each place that is wrong; never a value, which may be a secret.
+        ValueError: names each wrong place, never a value, which may be a secret.
     """
     try:
         servers = json.loads(text, object_pairs_hook=_unique)
@@ -174,7 +173,7 @@ def _check_text(value: Any) -> str:
     return "" if isinstance(value, str) else ": it takes a text"
 
 
-# Each returns what is wrong with a value, where in it and what, as in ``.name: it takes a text``; empty if it is right.
+# Each returns the place and the problem of a value, as in ``.name: it takes a text``; empty if it is valid.
 _CHECKS: Mapping[str, Callable[[Any], str]] = {
     "url": _check_url,
     "authorization": _check_secret,
@@ -186,7 +185,7 @@ _CHECKS: Mapping[str, Callable[[Any], str]] = {
 
 
 class _TwiceError(Exception):
-    """A key that an object has twice."""
+    """A key that occurs twice in an object."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

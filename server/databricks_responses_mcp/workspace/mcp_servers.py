@@ -1,8 +1,9 @@
-"""MCP servers that a model may call while it answers: named in the configuration, signed in by the bridge.
+"""MCP servers that a model may call while it answers: named in the configuration, authenticated by the bridge.
 
-A caller names servers; addresses and secrets come from the setting ``mcp_servers`` and the environment, and are put
-into each request as it is sent. The workspace's own servers need no configuration: managed servers are named by their
-paths under ``/api/2.0/mcp/``, MCP services by their names in Unity Catalog. They are signed in to as the bridge is.
+A caller names servers; addresses and secrets come from the setting ``mcp_servers`` and the environment, and are added
+to each request when it is sent. The workspace's own servers need no configuration: managed servers are named by their
+paths under ``/api/2.0/mcp/``, MCP services by their names in Unity Catalog. The bridge's own credentials are used for
+them.
 """
 
 import re
@@ -23,9 +24,9 @@ class McpServers:
     """The servers that calls may name.
 
     Args:
-        entries: the configured ones, by name.
-        environ: where ``${NAME}`` of their secrets is looked up, at each call.
-        secrets: told what the servers are signed in to with.
+        entries: the configured servers, by name.
+        environ: the environment in which ``${NAME}`` is looked up, at each call.
+        secrets: receives the credentials of the servers.
     """
 
     def __init__(
@@ -37,23 +38,23 @@ class McpServers:
 
     @property
     def configured(self) -> dict[str, str]:
-        """The configured servers that are not the workspace's, with what is told of them."""
+        """The configured servers outside the workspace, with their descriptions."""
         return {name: entry.description or "" for name, entry in self._entries.items() if entry.url is not None}
 
     def labels(self, names: Iterable[str]) -> dict[str, str]:
-        """The ``server_label`` of each name. Always the same for the same name: replayed items speak of it.
+        """Return the ``server_label`` of each name. It never changes for a name, because stored items contain it.
 
         Raises:
-            BridgeError: ``invalid_argument`` for a name that means no server, saying which do.
+            BridgeError: ``invalid_argument`` for an unknown name, with the known ones.
         """
         return {name: self._label(name) for name in names}
 
     async def resolve(self, names: Sequence[str], access: Access) -> list[dict[str, Any]]:
-        """The ``mcp`` tools of a request, secrets in them: made for one request, never to be kept.
+        """Return the ``mcp`` tools of a request, with secrets: for one request, never to be stored.
 
         Raises:
-            BridgeError: ``invalid_argument`` for an unknown name; ``not_configured`` for a secret that is not there;
-                what signing in to the workspace raises.
+            BridgeError: ``invalid_argument`` for an unknown name; ``not_configured`` for a missing secret; as for
+                signing in to the workspace.
         """
         return [await self._tool(name, label, access) for name, label in self.labels(names).items()]
 
@@ -77,7 +78,7 @@ class McpServers:
         if entry.url is not None:
             tool["server_url"] = entry.url
             if entry.authorization is not None:
-                # The API takes the token alone, and says Bearer itself.
+                # The API expects the token only, and adds Bearer itself.
                 tool["authorization"] = _bare(self._filled(entry.authorization, name, "authorization"))
             if entry.headers:
                 tool["headers"] = {key: self._filled(value, name, key) for key, value in entry.headers.items()}
@@ -96,7 +97,7 @@ class McpServers:
         return tool
 
     async def _check_receiver(self, name: str, url: str, values: Iterable[str], access: Access) -> None:
-        """Refuse to tell a server outside of the workspace what signs in to the workspace."""
+        """Refuse to send the workspace's credentials to a server outside the workspace."""
         ours = [
             secret
             for key in _WORKSPACE_SECRETS
@@ -114,7 +115,7 @@ class McpServers:
             return
 
     def _filled(self, text: str, name: str, where: str) -> str:
-        """``text`` with the environment's values in it."""
+        """Return ``text`` with references to the environment resolved."""
 
         def value_of(match: re.Match[str]) -> str:
             value = self._environ.get(match[1], "").strip()
@@ -130,13 +131,13 @@ class McpServers:
 
 
 PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent", WORKSPACE_ID_HEADER.lower()})
-"""Headers that say nothing secret; taking their values out of answers would maim them."""
+"""Headers whose values are not secret; redacting them would damage answers."""
 
 _WORKSPACE_SECRETS = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET", "DATABRICKS_PASSWORD", "ARM_CLIENT_SECRET")
 
 
 async def _workspace_access(name: str, access: Access) -> dict[str, Any]:
-    """Address and token of a server of the workspace, valid now."""
+    """Return URL and token of a server of the workspace, valid now."""
     path = managed_path(name)
     assert path is not None
     url = await access.address(path)

@@ -1,7 +1,7 @@
-"""Which surfaces serve an endpoint, what it can do, and how sure that is: from what the workspace says, else its name.
+"""The surfaces that serve an endpoint, its capabilities, and how certain they are: by the listing, else by its name.
 
-Source: the fields of Databricks' listings (``task``, ``api_types``, external providers). Nothing here is a list of
-models, and no profile stops a call.
+Source: the fields of Databricks' listings (``task``, ``api_types``, external providers). There is no list of models
+here, and no profile prevents a call.
 """
 
 import re
@@ -34,21 +34,21 @@ _NOT_TEXT = re.compile(r"embedding|rerank|audio|llm/v1/completions|llm/v1/image"
 # gpt-5, gpt-5-1-codex, gpt-6-1-sol; not gpt-oss-120b, which is an open model.
 _GPT = re.compile(r"(?:^|[-._/])gpt-(\d{1,2})(?:[-.](\d{1,2})(?![\dkb]))?(?![\dkb])", re.IGNORECASE)
 _SEES = re.compile(r"(?:^|[-._/])(?:claude|gemini|llama-?4|gemma-?3|qwen\d*-?vl|pixtral|grok)", re.IGNORECASE)
-# The models of the Gemini family that draw: gemini-3-pro-image, gemini-3-1-flash-image.
+# The Gemini models that generate images: gemini-3-pro-image, gemini-3-1-flash-image.
 _DRAWS = re.compile(r"(?:^|[-._/ ])gemini-[\w.-]*image", re.IGNORECASE)
 _SMALL = re.compile(r"-(?:mini|nano|codex|oss)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointFacts:
-    """What is known of an endpoint.
+    """The known facts about an endpoint.
 
     Attributes:
-        names: the endpoint's name and those of what it serves, parted by spaces.
-        is_ours: whether Databricks runs the model and bills it by the token, or by throughput.
+        names: the names of the endpoint and of what it serves, separated by spaces.
+        is_ours: whether Databricks runs the model and bills it by token or by throughput.
         is_external: whether the endpoint forwards to a provider.
-        is_only_in_catalog: whether the gateway alone knows it.
-        api_types: as the workspace lists them; empty where it does not.
+        is_only_in_catalog: whether only the gateway has it.
+        api_types: as in the workspace's listing; empty if not stated.
     """
 
     names: str
@@ -62,13 +62,13 @@ class EndpointFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProfile:
-    """How an endpoint is reached and what it can do.
+    """The surfaces and the capabilities of an endpoint.
 
     Attributes:
-        surfaces: that serve it, the best first; at least one.
-        reason: why we think so, half a sentence.
-        can: the capabilities that it has, as far as is known.
-        cannot: those that it does not have, or that its surfaces cannot ask for.
+        surfaces: the surfaces that serve it, the best first; at least one.
+        reason: the evidence, as half a sentence.
+        can: its known capabilities.
+        cannot: capabilities that it lacks, or that its surfaces cannot request.
     """
 
     model_class: ModelClass
@@ -80,18 +80,18 @@ class ModelProfile:
 
     @property
     def is_askable(self) -> bool:
-        """Whether it answers with text: the endpoints that are listed, completed and examined as models."""
+        """Whether it answers with text, as the endpoints that are listed, completed and checked as models."""
         return self.model_class != "other"
 
     def has(self, capability: Capability) -> Answer:
-        """Return whether it has a capability, as far as is known."""
+        """Return whether it has a capability: yes, no or unknown."""
         if capability in self.can:
             return "yes"
         return "no" if capability in self.cannot else "unknown"
 
 
 def profile_of(facts: EndpointFacts) -> ModelProfile:
-    """Return how an endpoint is reached and what it can do, by what is known of it."""
+    """Return the profile of an endpoint from the known facts."""
     model_class, surfaces, reason, confidence = _reach_by_gateway(facts) if facts.is_only_in_catalog else _reach(facts)
     can, cannot = _abilities(facts, model_class)
     if model_class == "open" and _DRAWS.search(facts.names):
@@ -102,7 +102,7 @@ def profile_of(facts: EndpointFacts) -> ModelProfile:
 
 
 def profile_of_name(name: str) -> ModelProfile:
-    """Return the profile of an endpoint that no listing has, by its name."""
+    """Return the profile of an endpoint that is in no listing, from its name."""
     if is_catalog_name(name):
         return profile_of(EndpointFacts(names=name, is_ours=is_system_name(name), is_only_in_catalog=True))
     profile = profile_of(EndpointFacts(names=name, is_ours=name.lower().startswith(_SYSTEM_PREFIXES)))
@@ -114,7 +114,7 @@ def profile_of_name(name: str) -> ModelProfile:
 
 
 def gpt_version(name: str) -> tuple[int, int] | None:
-    """The version in an OpenAI GPT's name: ``databricks-gpt-5-1-codex`` is ``(5, 1)``. None for other models."""
+    """Return the version in an OpenAI GPT's name: ``databricks-gpt-5-1-codex`` is ``(5, 1)``. None for other models."""
     found = _GPT.search(name)
     if found is None:
         return None
@@ -145,10 +145,10 @@ def _reach(facts: EndpointFacts) -> tuple[ModelClass, tuple[SurfaceKey, ...], st
 
 
 def _reach_by_gateway(facts: EndpointFacts) -> tuple[ModelClass, tuple[SurfaceKey, ...], str, Confidence]:
-    """How the gateway serves a model of the catalog.
+    """Return how the gateway serves a model of the catalog.
 
-    The gateway also serves ``mlflow/v1/responses`` for most models. Reports of it disagree, and it is there only where
-    a preview is on: it is used for a model that lists nothing else.
+    The gateway also serves ``mlflow/v1/responses`` for most models. Reports about it differ, and it requires a preview:
+    it is used only for a model without other API types.
     """
     kinds = facts.api_types
     chats = not _CHAT_APIS.isdisjoint(kinds) or any(kind.startswith(("anthropic/", "gemini/")) for kind in kinds)
@@ -181,7 +181,7 @@ def _listed_surfaces(api_types: Collection[str]) -> tuple[ModelClass, tuple[Surf
         surfaces: tuple[SurfaceKey, ...] = ("responses", "chat") if chats else ("responses",)
         return "native", surfaces, "the workspace lists the Responses API among its API types", "listed"
     if set(api_types) <= _CHAT_APIS:
-        # Open Responses serves most of them, and is nowhere listed: that it does not is found out by asking.
+        # Open Responses serves most of them, but no listing says so: a request shows whether it does.
         return "open", ("open-responses", "chat"), "the workspace lists Chat Completions alone", "guessed"
     if chats or any(kind.startswith(("anthropic/", "gemini/")) for kind in api_types):
         return "open", ("open-responses", "chat"), "the workspace lists other API types than Responses", "listed"

@@ -1,7 +1,8 @@
-"""Which request parameters are refused before they are sent: those that the documentation says are answered with 400.
+"""Request parameters that are refused before a request is sent: those that the documentation says are answered with
+400.
 
-Each surface has its rules. Everything else is sent, and the server decides; `RESPONSES_MCP_CHECK_PARAMETERS` turns
-these checks off as well.
+Each surface has its rules. All other parameters are sent, and the server decides; `RESPONSES_MCP_CHECK_PARAMETERS` can
+turn off these checks too.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from databricks_responses_mcp.workspace.endpoints import Endpoint, looks_pay_per
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """Why a parameter is refused, and the way to get what it is for."""
+    """Why a parameter is refused, and the alternative."""
 
     means: str
     instead: str
@@ -39,7 +40,7 @@ _OF_PAY_PER_TOKEN: Mapping[str, _Refusal] = {
 }
 
 
-# The Supervisor API's documentation: neither is taken beside tools. It has background processing.
+# The Supervisor API's documentation: it accepts neither together with tools. It has background processing.
 _OF_SUPERVISOR_WITH_TOOLS = frozenset({"temperature", "top_p"})
 _SUPERVISOR = "supervisor"
 
@@ -53,17 +54,17 @@ def needs_check(parameters: Mapping[str, object], surface: str) -> bool:
 def check_parameters(
     parameters: Mapping[str, object], endpoint: Endpoint | None, *, name: str = "", surface: str = "auto"
 ) -> dict[str, object]:
-    """Return the parameters as they may be sent to an endpoint on a surface.
+    """Return the parameters as they are sent to an endpoint on a surface.
 
-    On a pay-per-token endpoint, those of the four stateful parameters that ask for nothing (false, null, empty) are
-    left out: any value of theirs is answered with 400 there, and leaving them out means the same. Everywhere else, and
-    for every other parameter (``service_tier`` too), nothing is changed: the endpoint decides.
+    For a pay-per-token endpoint, the four stateful parameters are left out if their value requests nothing (false,
+    null, empty): the API answers any value with 400, and leaving them out means the same. For all other endpoints, and
+    all other parameters (``service_tier`` too), nothing is changed: the endpoint decides.
 
     Args:
-        parameters: what the caller gave; not modified.
-        endpoint: what the listing says about the endpoint, if anything.
-        name: the endpoint's name, for when there is no listing; ``model`` among the parameters does as well.
-        surface: the one that was asked for, or ``auto``.
+        parameters: the caller's parameters; not modified.
+        endpoint: the endpoint in the listing, if known.
+        name: the endpoint's name, used without a listing; ``model`` among the parameters has the same effect.
+        surface: the requested surface, or ``auto``.
 
     Raises:
         BridgeError: ``unsupported_by_model``, naming the parameter and the alternative.

@@ -1,4 +1,4 @@
-"""``~/.databrickscfg``: what a named profile says, to explain a conflict that the SDK would resolve without a word."""
+"""``~/.databrickscfg``: the content of a named profile, to explain a conflict that the SDK would resolve silently."""
 
 import codecs
 import configparser
@@ -12,17 +12,17 @@ from databricks_responses_mcp.workspace.host import EXAMPLES, WorkspaceHost, nor
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 SECRET_KEYS = ("token", "client_secret", "azure_client_secret", "password", "google_credentials")
-"""What of a profile must not be shown."""
+"""The keys of a profile that must not be shown."""
 
 _VARIABLE = "DATABRICKS_CONFIG_PROFILE"
 _SETTINGS_SECTION = "__settings__"
-# In the SDK a variable of the environment wins over the profile, attribute by attribute: a profile's own way to sign in
-# beside DATABRICKS_TOKEN becomes a mixture of two workspaces.
+# In the SDK an environment variable takes precedence over the profile, for each attribute: a profile with its own
+# credentials beside DATABRICKS_TOKEN would be a mixture of two workspaces.
 _SIGNS_IN = ("client_id", "azure_client_id", "username", "metadata_service_url", "google_service_account")
 
 
 def config_path(environ: Mapping[str, str]) -> Path:
-    """Where the profiles are: ``DATABRICKS_CONFIG_FILE``, else ``~/.databrickscfg``."""
+    """Return the path of the profiles: ``DATABRICKS_CONFIG_FILE``, else ``~/.databrickscfg``."""
     path = Path(environ.get("DATABRICKS_CONFIG_FILE", "").strip() or "~/.databrickscfg")
     try:
         return path.expanduser()
@@ -32,11 +32,11 @@ def config_path(environ: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """The file of profiles, read.
+    """The content of the file of profiles.
 
     Attributes:
-        profiles: what each profile says, by name.
-        is_plain: whether other programs can read it, too: UTF-8 without a byte order mark.
+        profiles: the attributes of each profile, by name.
+        is_plain: whether other programs can read it too: UTF-8 without a byte order mark.
     """
 
     profiles: Mapping[str, Mapping[str, str]]
@@ -59,17 +59,17 @@ def read_config_file(environ: Mapping[str, str]) -> ConfigFile:
     except FileNotFoundError:
         raise
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        # Not echoed: an error of the parser quotes the line, which may hold a token.
+        # Not repeated: an error of the parser quotes the line, which may contain a token.
         raise unreadable(error, environ) from None
     profiles = {name: dict(parser.items(name)) for name in parser.sections() if name != _SETTINGS_SECTION}
     return ConfigFile(profiles, is_plain=encoding == "utf-8")
 
 
 def read_profile(name: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """What the profile ``name`` says. Reads a file: call it off the event loop.
+    """Return the attributes of the profile ``name``. Reads a file: call it off the event loop.
 
     Raises:
-        BridgeError: ``not_configured``, when there is no such profile or the file cannot be read.
+        BridgeError: ``not_configured``, if there is no such profile or the file cannot be read.
     """
     path = config_path(environ)
     try:
@@ -92,14 +92,14 @@ def read_profile(name: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _choose_another(name: str, environ: Mapping[str, str], verb: str) -> str:
-    """Return what to do about a profile that does not exist, where its name was given: in the environment, or not."""
+    """Return advice for a profile that does not exist, depending on whether the environment names it."""
     if environ.get(_VARIABLE, "").strip() == name:
         return f"{verb} {_VARIABLE}, or create the profile."
     return "Name another profile, or create this one."
 
 
 def unreadable(error: Exception, environ: Mapping[str, str]) -> BridgeError:
-    """The error for a file of profiles that cannot be read; it quotes nothing of it."""
+    """Return the error for a file of profiles that cannot be read; it quotes nothing of the file."""
     line = getattr(error, "lineno", None)
     where = f" (line {line})" if isinstance(line, int) else f" ({type(error).__name__})"
     return BridgeError(
@@ -110,10 +110,10 @@ def unreadable(error: Exception, environ: Mapping[str, str]) -> BridgeError:
 
 
 def host_of_profile(name: str, host: str) -> WorkspaceHost:
-    """The host that a profile names.
+    """Return the host that a profile names.
 
     Raises:
-        BridgeError: ``not_configured``, naming the profile, if it is none.
+        BridgeError: ``not_configured``, naming the profile, if the host is invalid.
     """
     try:
         return normalise_host(host)
@@ -128,10 +128,10 @@ def host_of_profile(name: str, host: str) -> WorkspaceHost:
 
 
 def check_profile(name: str, profile: Mapping[str, str], host: str | None, token: str | None) -> None:
-    """Refuse a profile that contradicts what is configured beside it.
+    """Refuse a profile that contradicts other settings.
 
     Raises:
-        BridgeError: ``not_configured``, naming both sides.
+        BridgeError: ``not_configured``, naming both sources.
     """
     theirs = profile.get("host", "").strip()
     origin = host_of_profile(name, theirs).origin if theirs else None

@@ -1,14 +1,14 @@
-"""Taking secrets and markup out of text that came from elsewhere, before anyone is shown it.
+"""Removing secrets and markup from texts of other programs before they are shown.
 
-Every pattern runs in linear time on any input: no nested repeats, and every repeat is bounded or followed by something
-that it cannot itself match. They are compiled, and kept by ``re``, when they are first used.
+Every pattern runs in linear time on any input: no nested repetition, and every repetition is bounded or followed by
+something that it cannot match. They are compiled, and cached by ``re``, at their first use.
 """
 
 import re
 from html import unescape
 
 MAX_MESSAGE = 500
-"""How many characters of a foreign message are shown."""
+"""The maximum number of characters of such a message that are shown."""
 
 _MAX_SCANNED = 20_000
 _REDACTED = "[redacted]"
@@ -17,9 +17,9 @@ _NAMES_OF_VALUES = (
     r"token|api_?-?key|access_?-?key|client_?secret|password|passwd|secret|code_verifier|assertion|sig|signature"
 )
 _SECRETS: tuple[tuple[str, str], ...] = (
-    # Header values: the scheme stays, so that the reader sees what kind of credential it was.
+    # Header values: the scheme is kept, so that the reader sees the kind of credential.
     (r"\b(Bearer|Basic)[ \t]{1,8}[A-Za-z0-9._~+/=\-]{8,}", rf"\1 {_REDACTED}"),
-    # JSON Web Tokens, whole or cut short.
+    # JSON Web Tokens, complete or truncated.
     (r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]{0,8192}){0,4}", _REDACTED),
     # Databricks: personal tokens, service principals' secrets, and older kinds.
     (r"(?<![A-Za-z0-9])(?:dapi|dose|dkea|dsapi|doauth)[A-Fa-f0-9]{8,}(?:-\d{1,3})?", _REDACTED),
@@ -28,7 +28,7 @@ _SECRETS: tuple[tuple[str, str], ...] = (
     (r"(?<![A-Za-z0-9])(?:gh[pousr]_|github_pat_)[A-Za-z0-9_]{16,}", _REDACTED),
     (r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}", _REDACTED),
     (r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_\-]{30,}", _REDACTED),
-    # name=value and "name": "value" of things whose name says that they are secret.
+    # name=value and "name": "value" where the name indicates a secret.
     (
         rf"(?<![A-Za-z0-9])({_NAMES_OF_VALUES})(\"?'?[ \t]{{0,4}}[=:][ \t]{{0,4}}\"?'?)[^\s\"'&,;<>]{{8,}}",
         rf"\1\2{_REDACTED}",
@@ -36,10 +36,10 @@ _SECRETS: tuple[tuple[str, str], ...] = (
     # Credentials inside a URL.
     (r"(://)[^\s/@:]{0,256}:[^\s/@]{1,256}@", rf"\1{_REDACTED}@"),
 )
-# Left out: what is never seen, and could hide a secret from the patterns above.
+# Removed: invisible characters, which could hide a secret from the patterns above.
 _INVISIBLE = r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]+"
 _CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
-# Only the names of HTML: ``/serving-endpoints/<endpoint_name>/`` in a message stays what it is.
+# Only names of HTML elements: ``/serving-endpoints/<endpoint_name>/`` in a message is unchanged.
 _NAMES = (
     r"a|abbr|b|body|br|button|center|code|div|em|font|footer|form|h[1-6]|head|header|hr|html|i|iframe|img|input|li|link"
     r"|main|meta|nav|object|ol|p|pre|script|section|small|span|strong|style|svg|table|tbody|td|th|thead|title|tr|u|ul"
@@ -50,19 +50,21 @@ _TELLING_ELEMENT = r"<(pre|title|h1)\b[^<>]{0,500}>([^<]{1,2000})"
 
 
 def redact(text: str) -> str:
-    """The text without credentials: bearer and basic values, tokens of known shapes, ``password=…`` and the like."""
+    """Return the text without credentials: bearer and basic values, tokens of known shapes, ``password=…`` and the
+    like.
+    """
     for pattern, replacement in _SECRETS:
         text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)
     return text
 
 
 def looks_like_html(text: str) -> bool:
-    """Whether the text is a page (or a piece of one) rather than a message."""
+    """Return whether the text is an HTML page, or a part of one, rather than a message."""
     return re.search(_PAGE, text[:4096], re.IGNORECASE) is not None
 
 
 def html_to_text(page: str) -> str:
-    """What a page says, in one line: its ``pre``, else its ``h1`` or ``title``; empty when it has none of them."""
+    """Return the text of a page in one line: its ``pre``, else its ``h1`` or ``title``; empty if it has none."""
     found: dict[str, str] = {}
     for match in re.finditer(_TELLING_ELEMENT, page[:_MAX_SCANNED], re.IGNORECASE):
         found.setdefault(match[1].lower(), unescape(match[2]).strip())
@@ -70,7 +72,9 @@ def html_to_text(page: str) -> str:
 
 
 def clean(text: str, limit: int = MAX_MESSAGE) -> str:
-    """One line fit to show: no credentials, tags, control or invisible characters; at most ``limit`` characters."""
+    """Return one line that can be shown: no credentials, tags, control or invisible characters; at most ``limit``
+    characters.
+    """
     text = re.sub(_INVISIBLE, "", text[:_MAX_SCANNED])
     text = re.sub(_TAG, " ", re.sub(_CONTROL, " ", text), flags=re.IGNORECASE)
     text = " ".join(redact(text).split())

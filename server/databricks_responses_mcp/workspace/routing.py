@@ -1,4 +1,4 @@
-"""Which surface reaches a model: the one asked for, learned in this process, listed by the workspace, or guessed."""
+"""The surface for a model: the requested one, learned in this process, listed by the workspace, or guessed."""
 
 import re
 from collections.abc import Awaitable, Callable, Collection
@@ -30,16 +30,16 @@ _MAY_BE_MISMATCHES = frozenset(
         Reason.MODEL_FAILED,
     }
 )
-"""What a request also fails for that was sent to the wrong surface."""
+"""Reasons that a request for the wrong surface may fail with as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One surface to try.
+    """A surface to try.
 
     Attributes:
-        reason: why this one, half a sentence.
-        model: the name that requests give there, if it is another than the caller's.
+        reason: the evidence, as half a sentence.
+        model: the name of the model on this surface, if it differs from the caller's.
     """
 
     surface: Surface
@@ -49,15 +49,15 @@ class Route:
 
 
 class Router:
-    """Finds the routes to models, and remembers which one a model answered on.
+    """Finds the routes to models, and remembers the one that a model answered on.
 
     Args:
-        look_up: the endpoint of a name, if the workspace lists it; never raises.
+        look_up: returns the endpoint of a name, if the workspace lists it; never raises.
         setting: the configured surface, or ``auto``.
-        app_url: where an App is asked that is named by ``apps/NAME`` or its address; raises ``BridgeError`` for what is
-            no App of the workspace.
+        app_url: returns the URL of an App that is named by ``apps/NAME`` or its address; raises ``BridgeError`` if it
+            is not an App of the workspace.
         is_known: whether looking up needs no request.
-        responses_path: where the native and the agents' dialect are spoken, if that is not the usual place.
+        responses_path: the configured path of the native and the agents' surface, if any.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class Router:
     async def routes(
         self, model: str, *, forced: str | None = None, but: Collection[SurfaceKey] = frozenset()
     ) -> list[Route]:
-        """Return one route or two, the better first; those that are left without the surfaces in ``but``.
+        """Return one or two routes, the better first, without the surfaces in ``but``.
 
         Raises:
-            BridgeError: ``invalid_argument`` for a name that no model can have, and for an address that is not that of
-                an App of the workspace.
+            BridgeError: ``invalid_argument`` for an invalid name, and for an address that is not an App of the
+                workspace.
         """
         _check_name(model)
         if model.startswith(("https://", "http://", NAME_PREFIX)):
@@ -96,19 +96,19 @@ class Router:
             key, name = learned
             return [Route(self._surface(key), "it answered there before", "learned", name)]
         profile = profile_of_name(model)
-        # A name that says enough is not worth waiting for a listing; one that is at hand is better all the same.
+        # A name that is conclusive is not worth waiting for a listing; an available listing is used.
         if profile.confidence != "named" or profile.model_class != "native" or self._is_known():
             endpoint = await self._look_up(model)
             profile = endpoint.profile if endpoint is not None else profile
             if endpoint is None and self._responses_path is not None and is_catalog_name(model):
-                # Another server's name that only looks like one of the catalog, such as ``qwen2.5-7b.q4.gguf``.
+                # A name of another server that only looks like one of the catalog, such as ``qwen2.5-7b.q4.gguf``.
                 return [Route(self._surface("responses"), "a path is configured", "guessed")]
         routes = [
             Route(self._surface(key), profile.reason, profile.confidence)
             for key in profile.surfaces[:2]
             if key not in but
         ]
-        # Whoever sets a path means it.
+        # A configured path always applies.
         return (
             routes[:1]
             if routes and self._responses_path is not None and routes[0].surface.key in ("responses", "agent")
@@ -116,16 +116,16 @@ class Router:
         )
 
     async def other_routes(self, model: str, learned: Route, but: Collection[SurfaceKey]) -> list[Route]:
-        """Return the routes beside a learned one, for a request that the learned surface cannot express."""
+        """Return the other routes than a learned one, for a request that the learned surface cannot express."""
         if learned.model is None:
             return await self.routes(model, but=but)
         return [route for route in await self.routes_after_move(model) if route.surface.key not in but]
 
     async def routes_after_move(self, model: str) -> list[Route]:
-        """Return the routes through the gateway to what a legacy name (``databricks-X``) means in the catalog.
+        """Return the routes through the gateway for a legacy name (``databricks-X``), by its name in the catalog.
 
         Returns:
-            Nothing for a name that is no legacy name, and where a path is configured.
+            Return none for a name that is not a legacy name, or if a path is configured.
         """
         name = catalog_name_of(model)
         if name is None or self._responses_path is not None:
@@ -136,18 +136,18 @@ class Router:
         return [Route(self._surface(key), reason, profile.confidence, name) for key in profile.surfaces[:2]]
 
     def learn(self, model: str, key: SurfaceKey, name: str | None = None) -> None:
-        """Remember that the model has answered there, under another name if one is given."""
+        """Remember that the model has answered on this surface, by another name if one is given."""
         self._learned[model] = key, name
 
     def unlearn(self, model: str) -> None:
-        """What was learned of the model does not hold any more."""
+        """Forget what was learned about the model."""
         self._learned.pop(model, None)
 
     def _surface(self, key: SurfaceKey) -> Surface:
         surface = SURFACES[key]
         if self._responses_path is None or key not in ("responses", "agent"):
             return surface
-        # A path of the user's own, such as that of a proxy.
+        # A path that the user configured, such as one of a proxy.
         return Surface(
             key=surface.key,
             speaks=surface.speaks,
@@ -158,22 +158,22 @@ class Router:
 
 
 def has_moved(error: BridgeError, route: Route, model: str) -> bool:
-    """Return whether a failure says that model serving no longer knows a model by its legacy name."""
+    """Return whether a failure says that model serving no longer serves a model by its legacy name."""
     if error.may_be_paid or route.surface.is_gateway or route.confidence == "forced" or not catalog_name_of(model):
         return False
     return error.status == 501 or error.reason is Reason.NAME_RETIRED
 
 
 def is_wrong_route(error: BridgeError, route: Route) -> bool:
-    """Return whether a failure says that the route is the wrong one: another may be tried, as nothing was billed.
+    """Return whether a failure says that the route is wrong: another may be tried, as nothing was billed.
 
-    Where the workspace itself lists the surface, a refused parameter is the request's own fault.
+    If the workspace itself lists the surface, a refused parameter is an error of the request.
     """
     if error.may_be_paid or error.status not in (400, 404, 500, 501) or error.reason is Reason.OBJECT_UNKNOWN:
         return False
     if error.status in (404, 501) or error.reason is Reason.SURFACE_MISMATCH:
         return True
-    # A model that failed inside may have been paid for: no sign of a wrong route where the name tells the right one.
+    # A model that failed internally may have been paid for: this does not show a wrong route if the name is conclusive.
     sure = route.confidence == "listed" or (route.confidence == "named" and route.surface.key == "responses")
     return not sure and route.confidence != "forced" and error.reason in _MAY_BE_MISMATCHES
 
@@ -192,7 +192,7 @@ def _key(name: str) -> SurfaceKey:
 
 
 def _check_name(model: str) -> None:
-    """Refuse a name that would lead to another path of the workspace than that of a model."""
+    """Refuse a name that would change the path of the request."""
     if not model.strip() or any(part in (".", "..") for part in re.split(r"[/\\]", model)) or not model.isprintable():
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,

@@ -1,9 +1,9 @@
-"""Programs that the Databricks SDK starts to sign in (``az``, ``databricks``, ``gcloud``), kept in bounds.
+"""Programs that the Databricks SDK starts to sign in (``az``, ``databricks``, ``gcloud``), with limits.
 
-The SDK starts them without saying what their standard input is, so that they would inherit ours: over stdio that is the
-MCP connection, and a child that reads from it swallows requests (every tool hangs; on Windows even without reading). It
-also gives them no time limit. There is no setting for either, so the name ``subprocess`` is replaced inside the modules
-that start programs, and nowhere else.
+The SDK starts them without a standard input of their own, so they would inherit the server's: over stdio that is the
+MCP connection, and a child process that reads from it takes requests (every tool hangs; on Windows even without
+reading). It also sets no time limit. There is no setting for either, so the name ``subprocess`` is replaced in the
+modules that start programs, and only there.
 """
 
 import atexit
@@ -20,10 +20,10 @@ _running: set["subprocess.Popen[Any]"] = set()
 
 
 class ContainedSubprocess:
-    """The ``subprocess`` module as those modules see it: children get no input, an end, and no window.
+    """The ``subprocess`` module for those modules: child processes get no input, a time limit, and no window.
 
     Args:
-        timeout_seconds: after how long a child is killed, where the caller sets no limit.
+        timeout_seconds: the time after which a child process is killed, unless the caller sets a limit.
     """
 
     def __init__(self, timeout_seconds: float) -> None:
@@ -42,7 +42,7 @@ class ContainedSubprocess:
         check: bool = False,
         **options: Any,
     ) -> "subprocess.CompletedProcess[Any]":
-        """`subprocess.run` without our standard input, and never without a time limit."""
+        """Run a program as `subprocess.run` does, without the server's standard input, and with a time limit."""
         if capture_output:
             options["stdout"] = options["stderr"] = subprocess.PIPE
         if input is not None:
@@ -50,7 +50,7 @@ class ContainedSubprocess:
         elif options.get("stdin") is None:
             options["stdin"] = subprocess.DEVNULL
         if sys.platform == "win32":
-            # A host without a console would see one flash up for each token.
+            # A host without a console would show a window for each token.
             options["creationflags"] = options.get("creationflags", 0) | subprocess.CREATE_NO_WINDOW
         with subprocess.Popen(args, **options) as child:  # noqa: S603 - the SDK's own command lines
             _running.add(child)
@@ -66,15 +66,17 @@ class ContainedSubprocess:
         return subprocess.CompletedProcess(child.args, child.returncode, stdout, stderr)
 
     def check_output(self, args: Any, **options: Any) -> Any:
-        """`subprocess.check_output`, contained as `run` is."""
+        """Run a program as `subprocess.check_output` does, with the limits of `run`."""
         return self.run(args, stdout=subprocess.PIPE, check=True, **options).stdout
 
 
 def contain_children(timeout_seconds: float) -> None:
-    """From now on the SDK's children get no standard input and at most ``timeout_seconds``. Imports the SDK: slow."""
+    """Limit the SDK's child processes from now on: no standard input, at most ``timeout_seconds``. Imports the SDK:
+    slow.
+    """
     contained = ContainedSubprocess(timeout_seconds)
     for name in _STARTING_MODULES:
-        # Google's may be absent, or have moved: then they are not used either.
+        # Google's package may be missing, or have moved: then it is not used either.
         with suppress(ImportError):
             module: ModuleType = import_module(name)
             if "subprocess" in vars(module):
@@ -83,7 +85,9 @@ def contain_children(timeout_seconds: float) -> None:
 
 @atexit.register
 def _leave_none_behind() -> None:
-    """A child that still runs when we end would outlive us: its thread ends with the process, unasked."""
+    """Kill child processes at exit: one that still runs would outlive the server, because its thread ends with the
+    process.
+    """
     for child in list(_running):
         with suppress(OSError):
             child.kill()

@@ -1,7 +1,8 @@
-"""Signing in through the Databricks SDK: profiles, OAuth, Azure, OIDC, metadata service, whatever it knows.
+"""Signing in through the Databricks SDK: profiles, OAuth, Azure, OIDC, the metadata service and others.
 
-The SDK blocks: importing it takes a second, building its ``Config`` asks the network, and some of its requests have no
-timeout. So all of it happens in a thread of its own, one at a time, and no caller waits longer than the setting says.
+The SDK blocks: importing it takes a second, creating its ``Config`` sends requests, and some of its requests have no
+timeout. So all of it runs in a separate thread, one sign-in at a time, and no caller waits longer than the setting
+says.
 """
 
 import logging
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from databricks.sdk.core import Config
 
 _DEFAULT = "DEFAULT"
-# Where the SDK finds credentials without any of our settings: inside a Databricks notebook, job or served model.
+# Where the SDK finds credentials without any setting: in a Databricks notebook, job or served model.
 _INSIDE_DATABRICKS = ("DATABRICKS_RUNTIME_VERSION", "IS_IN_DB_MODEL_SERVING_ENV", "IS_IN_DATABRICKS_MODEL_SERVING_ENV")
 _PROGRAMS = {"databricks-cli": "databricks", "azure-cli": "az"}
 
@@ -51,10 +52,10 @@ class _SignedIn:
 
 
 class SdkCredentials:
-    """Credentials from ``databricks.sdk.core.Config``, which is imported and built when they are first asked for.
+    """Credentials of ``databricks.sdk.core.Config``, which is imported and created at the first use.
 
-    Many concurrent calls share one sign-in, which goes on when a call is cancelled. A sign-in that takes longer than
-    ``auth_timeout_seconds`` is given up, and the next call starts afresh.
+    Concurrent calls share one sign-in, which continues when a call is cancelled. A sign-in that takes longer than
+    ``auth_timeout_seconds`` is abandoned, and the next call starts a new one.
 
     Args:
         settings: ``token``, ``profile`` and ``auth_timeout_seconds`` are used.
@@ -75,13 +76,14 @@ class SdkCredentials:
         self._flight: Flight[_SignedIn] | None = None
         self._deadline = 0.0
         self._last: _SignedIn | None = None
-        # What the threads share. A sign-in that was given up must not put its state back: it has an old generation.
+        # The state that the threads share. A sign-in that was abandoned has an old generation, and must not store its
+        # state.
         self._guard = threading.Lock()
         self._generation = 0
         self._config: Config | None = None
 
     async def headers(self) -> Mapping[str, str]:
-        """All headers that sign a request in, renewed by the SDK when they are due.
+        """Return all headers that authenticate a request, renewed by the SDK when they are due.
 
         Raises:
             BridgeError: ``not_configured``, ``unauthenticated``, ``upstream_unavailable`` or ``timeout``.
@@ -89,27 +91,27 @@ class SdkCredentials:
         return (await self._sign_in()).headers
 
     async def host(self) -> WorkspaceHost:
-        """Where the workspace is: the configured host, or what the profile says (this signs in, the first time)."""
+        """Return the address of the workspace: the configured host, or the profile's (the first call signs in)."""
         return (self._last or await self._sign_in()).host
 
     async def refresh(self) -> bool:
-        """Forget the SDK's state, so that the next call reads the configuration and signs in anew."""
+        """Forget the SDK's state, so that the next call reads the configuration and signs in again."""
         last = self._last
         if self._flight is not None and not self._flight.landed and self._config is None:
-            # Someone else was refused at the same moment, and is signing in anew already.
+            # Another call was refused at the same moment, and is already signing in again.
             return True
         self._forget()
-        # A personal token in a profile comes back as it was, unless someone edits the file meanwhile.
+        # A personal token in a profile is unchanged, unless the file is edited meanwhile.
         return last is None or not last.describe.endswith(("(pat)", "(basic)"))
 
     @property
     def profile(self) -> str | None:
-        """The profile that is signed in with, once that is known."""
+        """The profile that is signed in with, once it is known."""
         return self._last.profile if self._last is not None else self._profile
 
     @property
     def describe(self) -> str:
-        """The profile and kind of sign-in, as far as they are known yet."""
+        """Return the profile and the kind of sign-in, if they are known yet."""
         if self._last is not None:
             return self._last.describe
         return f"profile {self._profile}" if self._profile else "Databricks unified authentication"
@@ -132,7 +134,7 @@ class SdkCredentials:
                 self._last = signed_in
             return signed_in
         if self._flight is flight:
-            # The SDK's own locks are held by the thread that hangs: only a new Config can get further.
+            # The hanging thread holds the SDK's own locks: only a new Config can continue.
             self._forget()
         raise BridgeError(
             ErrorCode.TIMEOUT,
@@ -149,7 +151,7 @@ class SdkCredentials:
         self._flight = None
         self._last = None
 
-    # From here on in the thread.
+    # The functions below run in the thread.
 
     def _signed_in(self, generation: int) -> _SignedIn:
         with self._guard:
@@ -171,7 +173,7 @@ class SdkCredentials:
         return _SignedIn(headers, host, describe, profile)
 
     def _check(self) -> None:
-        """What can be told without the SDK, and what it would resolve without a word."""
+        """Check what is known without the SDK, and conflicts that it would resolve silently."""
         if self._profile:
             origin = self._given_host.origin if self._given_host else None
             profile = read_profile(self._profile, self._environ)
@@ -193,7 +195,7 @@ class SdkCredentials:
     def _build(self) -> "Config":
         contain_children(self._timeout)
         if not self._verbose:
-            # It warns of every guess that it makes; what matters comes back as an error.
+            # It warns about every guess; relevant problems are returned as errors.
             logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
         from databricks.sdk.core import Config
 
@@ -201,15 +203,15 @@ class SdkCredentials:
             **self._sources({attribute.name for attribute in Config.attributes()}),
             product="databricks-responses-mcp",
             product_version=__version__,
-            # Both are for the question, asked before anything else, what kind of host this is. It may go unanswered.
+            # Both are for the first request, which finds the kind of host. It may get no answer.
             http_timeout_seconds=min(10.0, self._timeout / 4),
             retry_timeout_seconds=max(1, min(3, int(self._timeout / 20))),
         )
 
     def _sources(self, known: Collection[str]) -> dict[str, Any]:
-        """Return what the SDK is told of host, token and profile.
+        """Return the arguments for the SDK: host, token and profile.
 
-        It reads the file of profiles as plain UTF-8 alone: from one that is not, what the profile says is handed over.
+        It reads the file of profiles only as plain UTF-8: for another encoding, the content of the profile is passed.
 
         Args:
             known: the names that the SDK reads in a profile.
@@ -219,12 +221,12 @@ class SdkCredentials:
         try:
             file = read_config_file(self._environ)
         except (FileNotFoundError, BridgeError):
-            # What is wrong with it was told before, where it is needed.
+            # Problems of the file are reported elsewhere, where it is needed.
             return {**given, "profile": self._profile}
         if file.is_plain or name is None or name not in file.profiles:
             return {**given, "profile": self._profile}
         told = {key: value for key, value in file.profiles[name].items() if key in known and value.strip()}
-        # DATABRICKS_CONFIG_PROFILE would make it read the file all the same: it is shown a place without one.
+        # DATABRICKS_CONFIG_PROFILE would make it read the file anyway: so it gets a path without a file.
         told["config_file"] = str(Path(os.devnull) / "none")
         return {**told, **{key: value for key, value in given.items() if value is not None}}
 
@@ -239,7 +241,7 @@ class SdkCredentials:
                 )
             profile = self._profile_of(config)
             given = normalise_host(config.host) if profile is None else host_of_profile(profile, config.host)
-        # Older versions of the SDK know nothing of workspace ids.
+        # Older versions of the SDK do not know workspace ids.
         return WorkspaceHost(given.origin, given.workspace_id or getattr(config, "workspace_id", None) or None)
 
     def _profile_of(self, config: "Config") -> str | None:
@@ -248,7 +250,7 @@ class SdkCredentials:
             return _DEFAULT
         return profile
 
-    # Back on the event loop.
+    # The functions below run on the event loop.
 
     def _explained(self, error: BaseException) -> BridgeError:
         kind = self._environ.get("DATABRICKS_AUTH_TYPE", "").strip() or self._profiles_kind(error)
@@ -267,7 +269,7 @@ class SdkCredentials:
         )
 
     def _profiles_kind(self, error: BaseException) -> str:
-        """The kind of sign-in that the SDK had read from the profile: its message ends with what it was told."""
+        """Return the kind of sign-in that the SDK read from the profile: its message ends with its configuration."""
         found = f"{error}".partition("auth_type=")[2]
         return found.split(",")[0].split(". ")[0].strip() if found else ""
 

@@ -1,4 +1,4 @@
-"""What goes wrong when the Databricks SDK signs in, as advice. A table: the first row whose pattern is found wins."""
+"""Failures of signing in with the Databricks SDK, as advice. A table: the first row whose pattern matches counts."""
 
 import configparser
 import re
@@ -30,7 +30,7 @@ class _Row:
 
 _ROWS = (
     _Row(
-        # The SDK goes on without the answer that it needs, and stumbles over the address that it does not have.
+        # The SDK continues without the answer that it needs, and fails at the missing address.
         r"invalid url 'none'",
         ErrorCode.UPSTREAM_UNAVAILABLE,
         "The workspace did not say where to sign in: it cannot be reached, or the address is not a workspace's",
@@ -113,11 +113,11 @@ def sign_in_error(
     """Explain why the SDK could not sign in.
 
     Args:
-        error: what it raised.
-        target: how ``databricks auth login`` names this workspace: ``--profile X`` or ``--host URL``.
-        profile: the profile that is signed in with, if one was named: then it is to blame, not the environment.
-        kind: the kind of sign-in that was asked for, if any, e.g. ``azure-cli``.
-        environ: the environment, to name the file of profiles.
+        error: the exception of the SDK.
+        target: the option of ``databricks auth login`` for this workspace: ``--profile X`` or ``--host URL``.
+        profile: the profile that is signed in with, if one was named: then it is the cause, not the environment.
+        kind: the requested kind of sign-in, if any, for example ``azure-cli``.
+        environ: the environment, for the path of the file of profiles.
         missing_program: the program that ``kind`` needs is not installed.
     """
     if isinstance(error, BridgeError):
@@ -165,7 +165,7 @@ def sign_in_error(
 
 
 def no_workspace() -> BridgeError:
-    """Return the error for a process that is told of no workspace at all."""
+    """Return the error for a process without any configured workspace."""
     return BridgeError(
         ErrorCode.NOT_CONFIGURED,
         "No Databricks workspace is configured.",
@@ -175,7 +175,7 @@ def no_workspace() -> BridgeError:
 
 
 def _blamed(profile: str) -> dict[str, str]:
-    """Where host and service principal were configured, as hints name it."""
+    """Return where host and service principal were configured, for hints."""
     if profile:
         return {
             "host": f"the host of the profile {profile}",
@@ -189,9 +189,9 @@ def _join(says: str, text: str) -> str:
 
 
 def _telling_part(text: str) -> str:
-    """The SDK's message without the dump of its configuration, links and this machine's paths."""
+    """Return the SDK's message without its configuration, links and paths of this machine."""
     if looks_like_html(text):
-        # The SDK quotes the page of a proxy, which is for nobody here.
+        # The SDK quotes the page of a proxy, which is not useful here.
         text = f"{text[: text.find('<')].strip(' :')} (an HTML page)"
     text = re.split(r"\. (?:Config|Env): |, please check https?://", text, maxsplit=1)[0]
     text = re.sub(r"(?:default auth: |validate: |resolve: )", "", text)

@@ -1,6 +1,6 @@
-"""The secrets that this process knows, by value: they are taken out of every text that leaves it, whatever their shape.
+"""The secrets that this process knows, by value: they are removed from every text that leaves it, in any encoding.
 
-Text that came from elsewhere may hold other secrets as well; those are known by their shape alone (`redaction`).
+Texts of other programs may contain other secrets too; those are recognised only by their format (`redaction`).
 """
 
 import json
@@ -19,10 +19,10 @@ T = TypeVar("T")
 REDACTED = "[redacted]"
 
 MIN_SECRET_LENGTH = 6
-"""Characters. Taking out what is shorter would maim innocent words."""
+"""In characters. Removing shorter values would damage other words."""
 
 _MAX_SECRETS = 500
-# A user name alone may be a token, if it is long.
+# A long user name alone may be a token.
 _MIN_TOKEN_LENGTH = 16
 _UNFIT = re.compile("[\ud800-\udfff]")
 _PATH = re.compile(r"[/~.]|[A-Za-z]:[\\/](?!/)")
@@ -34,24 +34,24 @@ _PARAMETER = re.compile(r"(?:^|[?&\s])(?:ssl)?password\s*=\s*('[^']*'|[^\s&]+)",
 
 
 class SecretValues:
-    """Values that must not be shown. Safe to add to from other threads.
+    """Values that must not be shown. Other threads may add to it.
 
-    The newest 500 forms are kept: a token that is renewed every hour is forgotten after some days.
+    The newest 500 forms are kept: a token that is renewed every hour is dropped after some days.
     """
 
     def __init__(self) -> None:
-        # Replaced as a whole, so that readers in other threads see the old or the new one. Longest first.
+        # Replaced as a whole, so that readers in other threads see the old or the new one. The longest first.
         self._forms: tuple[str, ...] = ()
         self._as_json: tuple[bytes, ...] = ()
         self._newest: tuple[str, ...] = ()
 
     @property
     def longest(self) -> int:
-        """How many characters the longest form has."""
+        """The length of the longest form, in characters."""
         return len(self._forms[0]) if self._forms else 0
 
     def add(self, *values: str | None) -> None:
-        """Add values as they are used, and as they look in URLs, JSON and Python's quotes; None is passed over."""
+        """Add values as they are, and as they appear in URLs, JSON and Python's quotes; None is ignored."""
         forms: list[str] = []
         for value in values:
             forms += _forms(value) if value is not None else ()
@@ -60,7 +60,7 @@ class SecretValues:
             self._know((*self._newest, *added)[-_MAX_SECRETS:])
 
     def with_more(self, values: Iterable[str]) -> "SecretValues":
-        """These and others, which are known to the copy alone: whoever names them cannot crowd out these."""
+        """Return a copy that has these and other values: a caller's secrets cannot displace those of the process."""
         more = SecretValues()
         more.add(*values)
         if not more._newest:
@@ -72,8 +72,8 @@ class SecretValues:
         """Add the credentials in a URL, also in one that is mistyped; `password=` in connection strings too."""
         if not text or _PATH.match(text):
             return
-        # Where the password ends is not certain if it holds what it should not: both readings are secrets, and so are
-        # its parts, since an error of a parser may repeat one.
+        # If the password contains reserved characters, its end is uncertain: both readings are secrets, and so are
+        # their parts, because an error of a parser may repeat one.
         for end in {text.find("@"), text.rfind("@")} - {-1}:
             user = re.sub(r"^[^/@:]*:?/{1,3}|^[^/@:]*:(?=[^/@:]*:)", "", text[:end])
             name, colon, password = user.partition(":")
@@ -84,7 +84,7 @@ class SecretValues:
         self.add(*(found[1].strip("'") for found in _PARAMETER.finditer(text)))
 
     def add_environment(self, environ: Mapping[str, str]) -> None:
-        """Add what the environment holds of tokens, passwords and secrets that this program uses."""
+        """Add the tokens, passwords and secrets in the environment that this program uses."""
         for name, value in environ.items():
             if _URLS.fullmatch(name):
                 self.add_url(value)
@@ -92,15 +92,15 @@ class SecretValues:
                 self.add(value)
 
     def remove(self, text: str) -> str:
-        """The text without them."""
+        """Return the text without the values."""
         for form in self._forms:
             if form in text:
                 text = text.replace(form, REDACTED)
         return text
 
     def beginning_at_end(self, text: str) -> int:
-        """How many characters at the end of a text may be the beginning of a secret; 0 for none."""
-        # The first character rules out almost every place at once.
+        """Return how many characters at the end of a text may be the beginning of a secret; 0 for none."""
+        # The first character excludes almost every position quickly.
         starts = {form[0] for form in self._forms}
         for at in range(max(len(text) - self.longest + 1, 0), len(text)):
             if text[at] in starts and any(form.startswith(text[at:]) for form in self._forms):
@@ -108,14 +108,14 @@ class SecretValues:
         return 0
 
     def remove_from(self, value: T) -> T:
-        """A JSON value without them, in its keys as well; itself if it holds none."""
+        """Return a JSON value without the values, also in its keys; the same object if it contains none."""
         if not isinstance(value, str) and not _may_hold(value, self._as_json):
             return value
         removed: T = self._removed(value)
         return removed
 
     def remove_from_error(self, error: BridgeError) -> BridgeError:
-        """Return the same failure without them."""
+        """Return the same failure without the values."""
         return replace(
             error,
             message=self.remove(error.message),
@@ -127,7 +127,7 @@ class SecretValues:
     def _know(self, forms: tuple[str, ...]) -> None:
         self._newest = forms
         self._forms = tuple(sorted(forms, key=len, reverse=True))
-        # No text that can be encoded holds a form that cannot.
+        # A text that can be encoded contains no form that cannot.
         self._as_json = tuple(to_json(form)[1:-1] for form in self._forms if _UNFIT.search(form) is None)
 
     def _removed(self, value: Any) -> Any:
@@ -149,21 +149,21 @@ class SecretValues:
 
 
 def _may_hold(value: object, forms: Iterable[bytes]) -> bool:
-    """Whether a JSON value may hold one of the forms, which are written as JSON has them.
+    """Return whether a JSON value may contain one of the forms, which include their JSON encoding.
 
-    One search of the whole JSON is much faster than one of each text in the value, and most values hold none.
+    One search in the whole JSON is much faster than one in each text of the value, and most values contain none.
     """
     if not forms:
         return False
     try:
         text = to_json(value, fallback=_nothing)
     except ValueError:
-        return True  # what has no JSON, such as half a surrogate pair
+        return True  # a value without JSON, such as a lone surrogate
     return any(form in text for form in forms)
 
 
 def _nothing(value: object) -> None:
-    """Leave out what is not looked into either: the base64 of a picture."""
+    """Leave out what is not searched: the base64 of an image."""
 
 
 def _forms(value: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""Settings: what may be configured, where it comes from, and what a wrong value is told.
+"""Settings: what can be configured, the sources, and the errors for wrong values.
 
-Databricks' own environment variables keep their names; everything of ours is ``RESPONSES_MCP_*``. Each field carries
-its documentation beside its type, so ``--help`` and the docs are made from the same place that validates.
+Databricks' own environment variables keep their names; all others are ``RESPONSES_MCP_*``. Each field has its
+documentation next to its type, so ``--help`` and the docs come from the place that validates.
 """
 
 import json
@@ -35,7 +35,7 @@ SURFACE_NAMES = (
     "gemini",
     "supervisor",
 )
-"""What ``surface`` takes: ``auto`` and the keys of ``workspace/surfaces`` that need no address."""
+"""The values of ``surface``: ``auto`` and the keys of ``workspace/surfaces`` that need no address."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -43,16 +43,16 @@ PREFIX = "RESPONSES_MCP_"
 SERVICE_PREFIX = "RESPONSES_MCP_SERVICE_"
 """Settings of a service for a team: `service.settings.ServiceSettings` reads them when ``serve --http`` starts."""
 MAX_SCHEMAS = 20
-"""The most schemas of Unity Catalog that are listed."""
+"""The maximum number of schemas of Unity Catalog that are listed."""
 _UNFILLED = re.compile(r"\$\{user_config\.[^{}]*\}")
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{32,4096}=*")
 TELLING = "telling"
-"""The type of validation errors whose message says what is wrong without showing the value."""
+"""The type of validation errors whose message describes the problem without the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doc:
-    """A setting's documentation: what it does and what values it takes, as part of a sentence."""
+    """A setting's documentation: its effect and its values, as part of a sentence."""
 
     description: str
     accepts: str
@@ -66,9 +66,9 @@ class SettingDoc:
 
     Attributes:
         env: the environment variable.
-        default: what applies when it is not set, as text (``not set`` where nothing does).
-        description: what it does, in one sentence.
-        accepts: the values it takes.
+        default: the value when it is not set, as text (``not set`` for none).
+        description: its effect, in one sentence.
+        accepts: the accepted values.
     """
 
     env: str
@@ -78,7 +78,7 @@ class SettingDoc:
 
 
 class Settings(BaseModel):
-    """Everything that can be configured, validated. Build it with `load_settings`; it never changes afterwards."""
+    """All settings, validated. Created by `load_settings`; immutable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -482,15 +482,15 @@ class Settings(BaseModel):
 
     @property
     def secrets(self) -> SecretValues:
-        """What must not be shown: what the settings hold, and what signing in with them gives."""
+        """The values that must not be shown: secrets in the settings, and credentials obtained with them."""
         return self._secrets
 
     @cached_property
     def image_dir(self) -> Path:
-        """Where pictures are written: the setting, else a folder among the user's pictures. Not created here."""
+        """The folder for images: the setting, else a folder in the user's pictures. It is not created here."""
         if self.image_dir_setting is not None:
             return self.image_dir_setting
-        # Imported here: asking the desktop for its folders is not needed to answer ``tools/list``.
+        # Imported here: ``tools/list`` does not need the desktop's folders.
         from platformdirs import user_pictures_path
 
         return user_pictures_path() / "databricks-responses-mcp"
@@ -501,7 +501,7 @@ def _absolute_path(path: Path) -> Path:
         expanded = path.expanduser()
     except RuntimeError as error:
         raise ValueError("no home directory") from error
-    # A host starts the server in a directory of its own choosing: a relative path would end anywhere.
+    # A host starts the server in a directory of its own choice, so a relative path is not reliable.
     if not expanded.is_absolute():
         raise ValueError("not absolute")
     return expanded
@@ -514,11 +514,11 @@ def load_settings(
 ) -> Settings:
     """Read the settings from the environment.
 
-    An empty variable counts as unset. ``overrides`` (by setting name, as from flags) win; ``None`` in them is unset.
-    No file is read but the one that ``mcp_servers`` may name.
+    An empty variable counts as unset. ``overrides`` (by setting name, as from options) take precedence; ``None`` means
+    unset. The only file that is read is the one that ``mcp_servers`` may name.
 
     Args:
-        secrets: given the secrets among them, and kept as `Settings.secrets`.
+        secrets: receives the secret values, and is available as `Settings.secrets`.
 
     Raises:
         BridgeError: ``invalid_argument``, naming every wrong value at once, or every unknown ``RESPONSES_MCP_*`` name.
@@ -581,10 +581,10 @@ def wrong_settings(problems: Sequence[str], secrets: SecretValues) -> BridgeErro
 
 
 def forget_unfilled(environ: MutableMapping[str, str]) -> None:
-    """Remove each variable whose value is the name of a form's field: ``${user_config.token}``.
+    """Remove each variable whose value is an unfilled field of a form: ``${user_config.token}``.
 
-    Hosts of MCPB bundles and Claude Code plugins leave that where an optional field was not filled in. The Databricks
-    SDK and child processes read the environment themselves, so the variable itself must go.
+    Hosts of MCPB bundles and Claude Code plugins leave this value where an optional field is empty. The Databricks SDK
+    and child processes read the environment themselves, so the variable itself must be removed.
     """
     for name in [name for name, value in environ.items() if _UNFILLED.fullmatch(value.strip())]:
         del environ[name]
@@ -596,7 +596,7 @@ def settings_help(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> li
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, SettingDoc]]:
-    """Yield each setting by the name callers use (its alias, where it has one), with its documentation filled in."""
+    """Yield each setting by its name for callers (its alias, if it has one), with its documentation."""
     for field_name, info in model.model_fields.items():
         name = info.alias or field_name
         doc = next(item for item in info.metadata if isinstance(item, Doc))

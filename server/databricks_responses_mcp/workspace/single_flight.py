@@ -1,7 +1,7 @@
-"""One flight at a time: a blocking function in a thread of its own, shared by everyone who waits for it.
+"""A blocking function in a thread of its own, whose result all concurrent callers share.
 
-Threads are daemons on purpose. The SDK makes requests without any timeout; a worker thread of the event loop that hangs
-in one would keep the process from ending.
+The threads are daemons on purpose: the SDK sends requests without a timeout, and a worker thread of the event loop that
+hangs in one would prevent the process from ending.
 """
 
 import threading
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 class Flight(Generic[T]):
-    """A call that is under way. It goes on when those who wait for it are cancelled.
+    """A running call. It continues when its callers are cancelled.
 
     Args:
-        function: what to call; it runs at once, in a new thread.
+        function: the function to call; it starts immediately, in a new thread.
         name: the thread's name.
     """
 
@@ -38,7 +38,7 @@ class Flight(Generic[T]):
         return self._landed
 
     async def result(self) -> T:
-        """What the function returned; its exception, if it raised one."""
+        """Return the function's result, or raise its exception."""
         event = anyio.Event()
         token = anyio.lowlevel.current_token()
 
@@ -46,7 +46,7 @@ class Flight(Generic[T]):
             try:
                 anyio.from_thread.run_sync(event.set, token=token)
             except RuntimeError:
-                # The event loop has ended meanwhile; nobody is waiting there any more.
+                # The event loop has ended meanwhile; nothing is waiting any more.
                 return
 
         with self._lock:
@@ -68,7 +68,7 @@ class Flight(Generic[T]):
         try:
             self._value.append(self._function())
         except BaseException as error:  # noqa: BLE001 - whoever waits raises it
-            # An exit asked for in there is not ours to follow.
+            # A SystemExit in the thread must not end this process.
             self._error = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
         with self._lock:
             self._landed = True

@@ -1,4 +1,4 @@
-"""Which certificates the workspace's name is checked against."""
+"""The certificates that the workspace's name is checked against."""
 
 import ssl
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from databricks_responses_mcp.workspace.host import is_loopback
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """How to talk to a host.
+    """How to connect to a host.
 
     Attributes:
-        loopback: the host is this machine.
+        loopback: whether the host is this machine.
         context: the TLS context, or False for plain http, which is for loopback only.
     """
 
@@ -24,7 +24,9 @@ class Trust:
 
 
 async def trust_for(origin: str) -> Trust:
-    """The trust for ``scheme://host[:port]``. Certificates take tens of milliseconds to read: off the event loop."""
+    """Return the trust for ``scheme://host[:port]``. Reading certificates takes tens of milliseconds: call it off the
+    event loop.
+    """
     parts = urlsplit(origin)
     loopback = is_loopback(parts.hostname or "")
     if parts.scheme == "http":
@@ -34,6 +36,7 @@ async def trust_for(origin: str) -> Trust:
 
 def _context() -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=certifi.where())
-    # The system's own store on top, and SSL_CERT_FILE: a company's inspecting proxy is trusted there, not by certifi.
+    # The system's own store in addition, and SSL_CERT_FILE: a company's inspecting proxy is trusted there, not by
+    # certifi.
     context.load_default_certs()
     return context

@@ -1,7 +1,7 @@
-"""Connections to the workspace: how requests leave, and how far one got that failed.
+"""Connections to the workspace: sending requests, and how far a failed one got.
 
-The rest of the package decides by `Delivery` whether a request may be sent again, never by the errors of a library, so
-that another transport has only these to tell apart.
+The rest of the package decides by `Delivery` whether a request may be sent again, never by a library's errors, so that
+another transport has to distinguish only these.
 """
 
 import re
@@ -27,7 +27,7 @@ from databricks_responses_mcp.workspace.tls import Trust, trust_for
 _TIMEOUT = httpx.Timeout(connect=10, read=310, write=60, pool=None)
 _HEADERS = {
     "accept": "*/*",
-    # Compression would hold events back until a block is full.
+    # Compression would delay events until a block is full.
     "accept-encoding": "identity",
     "user-agent": f"databricks-responses-mcp/{__version__}",
 }
@@ -37,11 +37,11 @@ _MAX_IDLE_CONNECTIONS = 64
 _ONE_REQUEST = httpx.Limits(max_connections=1, max_keepalive_connections=0)
 _PLAIN = ("", "identity")
 _PROXIED = frozenset({"https", "all"})
-"""What proxies of the environment are named by; plain http is for this machine alone."""
+"""The proxies of the environment that count; plain http is for this machine only."""
 
-# A request that meets the server's own close of an idle connection fails, and may not be sent again: the connection has
-# to be given up before. uvicorn, Node and llama.cpp close theirs after 5 s, proxies of workspaces after 60 s or more.
-# Over plain http, which is for this machine, a new connection costs next to nothing.
+# A request that meets the server's own close of an idle connection fails, and may not be sent again: the client must
+# close the connection first. uvicorn, Node and llama.cpp close theirs after 5 s, proxies of workspaces after 60 s or
+# more. Over plain http, which is for this machine, a new connection costs almost nothing.
 _HTTP_IDLE_SECONDS = 4
 _HTTPS_IDLE_SECONDS = 50
 _TOLD_IDLE_SECONDS = re.compile(r"(?:^|[,;\s])timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
@@ -49,19 +49,19 @@ _MAX_CAUSES = 20
 
 
 class Delivery(Enum):
-    """How far a request got that was not answered."""
+    """How far a request got that received no answer."""
 
     NOT_SENT = "not sent"
-    """No byte of it left: there was no connection to send it on."""
+    """No byte of it was sent: there was no connection."""
     MAYBE_READ = "maybe read"
-    """Some of it may have been read, and worked on."""
+    """The server may have read, and processed, a part of it."""
 
 
 class SendError(Exception):
-    """A request that got no answer.
+    """A request that received no answer.
 
     Attributes:
-        error: what the caller is told.
+        error: the error for the caller.
         delivery: how far it got.
     """
 
@@ -82,7 +82,7 @@ class Instrumentation(Protocol):
 
 
 class Transport:
-    """The connections of one process to its workspace. They are opened at the first request, and kept.
+    """The connections of one process to its workspace. They are opened at the first request, and kept open.
 
     Args:
         instrumentation: telemetry of the requests; None for none.
@@ -91,8 +91,8 @@ class Transport:
     def __init__(self, instrumentation: Instrumentation | None = None) -> None:
         self._instrumentation = instrumentation
         self._opening = anyio.Lock()
-        # By scheme and by whether it is this machine, which decide on certificates and on the environment's proxies; by
-        # how many seconds an idle connection is kept.
+        # By scheme and by whether it is this machine, which decide about certificates and the environment's proxies;
+        # and by the seconds that an idle connection is kept open.
         self._kept: dict[tuple[str, bool, int], Connections] = {}
         self._told_idle_seconds: dict[str, int] = {}
 
@@ -103,15 +103,15 @@ class Transport:
 
     @asynccontextmanager
     async def connections(self, address: str, *, fresh: bool) -> AsyncIterator["Connections"]:
-        """What sends requests to an address.
+        """Return the connections for an address.
 
-        A connection that the other side has closed meanwhile is not used: that is seen before anything is written.
+        A connection that the server has closed meanwhile is not used: that is detected before anything is written.
 
         Args:
-            fresh: on a connection of its own, closed at the end; else on one that is kept, if there is one.
+            fresh: use a new connection, which is closed at the end; else an idle one, if there is one.
 
         Raises:
-            BridgeError: ``not_configured`` for a proxy that cannot be used.
+            BridgeError: ``not_configured`` for an unusable proxy.
         """
         if not fresh:
             yield await self._keeper_for(address)
@@ -139,22 +139,22 @@ class Transport:
 
 
 class Connections:
-    """Connections of one kind, by the transport that costs least.
+    """Connections of one kind, by the transport with the least overhead.
 
-    That is the direct one; or a client of httpx, which knows proxies and needs no compiled package.
+    That is the direct transport; or a client of httpx, which supports proxies and needs no compiled package.
 
     Attributes:
-        exchange: sends a request, and returns when the head of its answer is there.
+        exchange: sends a request, and returns when the head of its answer has arrived.
         aclose: closes all connections.
 
     Args:
-        trust: what certificates are checked against.
-        limits: how many there may be, and how long one is kept without a request.
-        told_idle_seconds: where it is noted how long a server keeps idle connections, by its name.
+        trust: the certificates to check.
+        limits: the maximum number of connections, and how long an idle one is kept open.
+        told_idle_seconds: receives how long a server keeps idle connections open, by its name.
         instrumentation: telemetry of the requests; None for none.
 
     Raises:
-        BridgeError: ``not_configured`` for a proxy that cannot be used.
+        BridgeError: ``not_configured`` for an unusable proxy.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class Connections:
         content: bytes | None,
         params: Mapping[str, str] | None,
     ) -> httpx.Request:
-        """A request as it is sent."""
+        """Return a request for the transport."""
         url = self._urls.get(address)
         if url is None:
             if len(self._urls) >= _MAX_ADDRESSES:
@@ -201,7 +201,9 @@ class Connections:
         )
 
     def note_idle_seconds(self, response: httpx.Response) -> None:
-        """Remember how long a server keeps idle connections (``Keep-Alive: timeout=5``), less a second for the way."""
+        """Remember how long a server keeps idle connections open (``Keep-Alive: timeout=5``), less a second for the
+        network.
+        """
         told = _TOLD_IDLE_SECONDS.search(response.headers.get("keep-alive", ""))
         if told is not None:
             self._told_idle_seconds[response.request.url.host] = max(int(told[1]) - 1, 0)
@@ -216,7 +218,7 @@ async def send(
     content: bytes | None = None,
     params: Mapping[str, str] | None = None,
 ) -> httpx.Response:
-    """Send one request; returns when the head of its answer is there. Redirects are not followed.
+    """Send one request; return when the head of its answer has arrived. Redirects are not followed.
 
     Raises:
         SendError: if there is no answer.
@@ -241,7 +243,7 @@ async def send(
         )
         raise SendError(error, Delivery.MAYBE_READ) from exc
     except httpx.HTTPError as exc:
-        # A connection that broke cannot tell whether what was written to it was read first.
+        # A broken connection does not show whether the server read what was written to it.
         error = BridgeError(
             ErrorCode.UPSTREAM_UNAVAILABLE,
             f"The workspace closed the connection before it answered ({type(exc).__name__}). The request may have "
@@ -253,13 +255,13 @@ async def send(
 
 
 def unasked_encoding(response: httpx.Response) -> str | None:
-    """The compression of an answer that was to have none; a few kilobytes of it can unpack to gigabytes."""
+    """Return the compression of an answer that was to have none; a few kilobytes of it can expand to gigabytes."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     return None if encoding in _PLAIN else clean(encoding, 80)
 
 
 def _keeping(seconds: int) -> httpx.Limits:
-    """Limits of connections that are kept for so many seconds after their last answer."""
+    """Return limits for connections that are kept open for so many seconds after their last answer."""
     return httpx.Limits(
         max_connections=_MAX_CONNECTIONS,
         max_keepalive_connections=_MAX_IDLE_CONNECTIONS if seconds else 0,
@@ -273,11 +275,11 @@ def _open_client(trust: Trust, limits: httpx.Limits) -> httpx.AsyncClient:
             limits=limits,
             follow_redirects=False,
             verify=trust.context,
-            # A proxy of the environment has no business between us and a server on this machine.
+            # A proxy of the environment is not used for a server on this machine.
             trust_env=not trust.loopback,
         )
     except (ImportError, ValueError) as exc:
-        # A proxy URL of a kind that httpx does not take, or takes only with more packages.
+        # A proxy URL of a kind that httpx does not support, or only with additional packages.
         raise _wrong_proxy(exc) from exc
     except httpx.InvalidURL:
         # Raised below, without this error: its text repeats the URL from the middle of the password on.
@@ -286,7 +288,7 @@ def _open_client(trust: Trust, limits: httpx.Limits) -> httpx.AsyncClient:
 
 
 def _direct(trust: Trust, limits: httpx.Limits) -> httpx.AsyncBaseTransport | None:
-    """The direct transport; None where the environment names a proxy or the package is missing that it needs."""
+    """Return the direct transport; None if the environment names a proxy or the package that it needs is missing."""
     if not trust.loopback and not _PROXIED.isdisjoint(getproxies()):
         return None
     try:

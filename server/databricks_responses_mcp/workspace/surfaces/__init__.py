@@ -1,1 +1,1 @@
-"""The surfaces: what one is, the table of all, and what each takes."""
+"""The surfaces: their type, the table of all, and what each supports."""

@@ -1,7 +1,7 @@
-"""What each surface takes, and how that is known: the source of the table in ``docs/models.md``.
+"""What each surface supports, and the evidence: the source of the table in ``docs/models.md``.
 
-Nothing here stops a call: what is ``no`` is sent all the same, and the server decides. Only ``not sent`` says what the
-bridge does, because the surface has no words for it.
+Nothing here prevents a call: a feature that is ``no`` is sent all the same, and the server decides. Only ``not sent``
+describes the bridge: the surface cannot express the feature.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ Evidence = Literal["documented", "seen"]
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """Whether a surface takes something.
+    """Whether a surface supports a feature.
 
     Attributes:
-        answer: ``not sent`` is what the bridge cannot say on the surface.
-        evidence: ``documented`` by the vendor, or ``seen`` on a server, by people who published it; None where nothing
-            is known, and for what is not sent.
-        note: what it depends on, in a few words.
+        answer: ``not sent`` means that the bridge cannot express it on the surface.
+        evidence: ``documented`` by the vendor, or ``seen`` on a server, by people who published it; None if nothing is
+            known, or it is not sent.
+        note: the conditions, in a few words.
     """
 
     answer: Answer
@@ -50,7 +50,7 @@ SHOWN_SURFACES: tuple[SurfaceKey, ...] = (
     "gateway-chat",
     "supervisor",
 )
-"""The columns. ``invocations`` is as ``chat``; ``agent-invocations`` and ``app`` are as ``agent``."""
+"""The columns. ``invocations`` equals ``chat``; ``agent-invocations`` and ``app`` equal ``agent``."""
 
 
 def _row(
@@ -101,7 +101,7 @@ FEATURES: Mapping[str, Mapping[SurfaceKey, Support]] = {
     ),
     "reasoning that is sent again": _row(_S_YES, _S_NO, _NOT_SENT, _NOT_SENT, _UNKNOWN, _NOT_SENT, _UNKNOWN),
 }
-"""The rows, each with a cell for each shown surface."""
+"""The rows, each with a cell for each column."""
 
 
 def features_table() -> str:

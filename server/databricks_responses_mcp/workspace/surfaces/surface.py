@@ -1,4 +1,4 @@
-"""What every surface is."""
+"""The type of a surface."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,36 +22,36 @@ SurfaceKey = Literal[
 
 Body = dict[str, Any]
 Translate = Callable[[Mapping[str, Any]], tuple[Body, list[str]]]
-"""A Responses request as the surface takes it, and what had to be left out of it, in words.
+"""Converts a Responses request to the surface's format; returns it with descriptions of what had to be left out.
 
-Raises ``UntranslatableError`` for what the surface cannot do.
+Raises ``UntranslatableError`` for what the surface does not support.
 """
 
 
 class Reader(Protocol):
-    """Makes events of the Responses API out of what a surface sends."""
+    """Converts what a surface sends to events of the Responses API."""
 
     def feed(self, chunk: Any) -> list[dict[str, Any]]:
-        """The events that one parsed event, or one whole JSON answer, comes to."""
+        """Return the events for one parsed event, or for one whole JSON answer."""
         ...
 
     def finish(self, *, marked: bool = False) -> list[dict[str, Any]]:
-        """Those that are left when the stream has ended; ``marked``: it said so (``[DONE]``)."""
+        """Return the remaining events when the stream has ended; ``marked``: it contained ``[DONE]``."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """One way to a model.
+    """An API through which a model can be reached.
 
     Attributes:
-        key: what settings and results call it.
-        speaks: what is spoken there, in words.
-        path: where requests for a model go.
-        translate: makes the request; None sends it as it is.
-        reader: makes events of the answer, for a model's name; None where they are the Responses API's own.
-        is_gateway: whether it takes the gateway's headers.
-        has_background: whether a request may run in the background: its response is then asked for at ``path/{id}``.
+        key: its name in settings and results.
+        speaks: the name of the API, for messages.
+        path: returns the path of requests for a model.
+        translate: makes the request; None sends it unchanged.
+        reader: makes the events of the answer, for a model's name; None for the Responses API's own events.
+        is_gateway: whether it accepts the gateway's headers.
+        has_background: whether a request may run in the background; its response is then available at ``path/{id}``.
         echoes: whether its output begins with the request's input.
     """
 
@@ -66,10 +66,10 @@ class Surface:
 
 
 def at(path: str) -> Callable[[str], str]:
-    """The same path for every model: its name stands in the body."""
+    """Return a function for a path that is the same for every model, whose name is in the body."""
     return lambda _model: path
 
 
 def invocations_of(model: str) -> str:
-    """The path of one endpoint."""
+    """Return the path of one endpoint."""
     return f"/serving-endpoints/{quote(model, safe='')}/invocations"

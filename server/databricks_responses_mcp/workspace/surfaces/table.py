@@ -1,7 +1,7 @@
 """The surfaces: the APIs through which a workspace serves models, one row each.
 
-A row says where requests go, how they are translated and how the answer is read; what is translated, and why, is in
-``responses``.
+A row says where requests are sent, how they are translated and how the answer is read; the translations and their
+reasons are in ``responses``.
 """
 
 from urllib.parse import quote
@@ -30,18 +30,18 @@ def _generate_content(model: str) -> str:
 
 
 RESPONSES = Surface(key="responses", speaks="the Responses API", path=at("/serving-endpoints/responses"))
-"""Pay-per-token OpenAI models, external OpenAI and Azure OpenAI: requests go as they are."""
+"""Pay-per-token OpenAI models, external OpenAI and Azure OpenAI: requests are sent unchanged."""
 
 _ROWS = (
     RESPONSES,
-    # Claude, Gemini, gpt-oss, Qwen and others in the words of the Responses API.
+    # Claude, Gemini, gpt-oss, Qwen and others in the format of the Responses API.
     Surface(
         key="open-responses",
         speaks="Open Responses",
         path=at("/serving-endpoints/open-responses"),
         translate=to_open,
     ),
-    # Chat Completions: the unified API, by the model in the body or by the endpoint in the path.
+    # Chat Completions: the unified API, with the model in the body or the endpoint in the path.
     Surface(
         key="chat",
         speaks="Chat Completions",
@@ -78,7 +78,7 @@ _ROWS = (
         translate=to_agent_chat,
         reader=AgentEvents,
     ),
-    # The router puts the App's own address in the place of the path.
+    # The router replaces the path by the App's own address.
     Surface(
         key="app",
         speaks="the agents' Responses dialect, at an App",
@@ -86,7 +86,7 @@ _ROWS = (
         translate=to_agent,
         reader=AgentEvents,
     ),
-    # Unity Gateway: models by their names in the catalog (``system.ai.…``), with tags for the bill.
+    # Unity Gateway: models by their names in the catalog (``system.ai.…``), with tags for billing.
     Surface(
         key="gateway",
         speaks="the Responses API, through Unity Gateway",
@@ -101,7 +101,7 @@ _ROWS = (
         reader=ChatEvents,
         is_gateway=True,
     ),
-    # Gemini's own API: for the models of its kind that draw.
+    # Gemini's own API, for its models that generate images.
     Surface(
         key="gemini",
         speaks="Gemini's generateContent, through Unity Gateway",
