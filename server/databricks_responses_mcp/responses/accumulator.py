@@ -1,8 +1,8 @@
-"""From stream events to one response: what the model said so far, and what it said in the end.
+"""Collecting stream events into one response: the content so far, and the content at the end.
 
 State is keyed by ``output_index``: Databricks gives the events of one item different item ids. The response object of
-the terminal event is the truth; without one (agents, a cut stream) the response is put together from the items that
-were done and the deltas of those that were not. Unknown events pass.
+the terminal event takes precedence; without one (agents, a stream that ended early) the response is assembled from the
+finished items and the deltas of the unfinished ones. Unknown events are ignored.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Item = dict[str, Any]
 _TERMINAL = {
     "response.completed": "completed",
     "response.done": "completed",
-    "responses.completed": "completed",  # Databricks' multi-agent supervisor spells it so
+    "responses.completed": "completed",  # the spelling of Databricks' multi-agent supervisor
     "response.incomplete": "incomplete",
     "response.failed": "failed",
     "response.cancelled": "cancelled",
@@ -41,11 +41,11 @@ _PHASES = {
 }
 
 COMMENTARY = "commentary"
-"""The ``phase`` of a message that is no answer: the model says what it is about to do."""
+"""The ``phase`` of a message that is not an answer: the model says what it is about to do."""
 
 _OF_PICTURES = ("result", "picture")
 _TAIL = 400
-"""How much of the newest text is kept at hand for progress, in characters."""
+"""How much of the newest text is available for progress messages, in characters."""
 
 
 @dataclass(slots=True)
@@ -54,9 +54,9 @@ class AssembledResponse:
 
     Attributes:
         status: ``completed``, ``incomplete``, ``failed``, ``cancelled``, or ``cut`` if the stream ended too early.
-        output: the output items in order, as the API gave them (large base64 as ``Payload``).
-        fields: the response object's other fields, as given; may be empty, no field is certain.
-        malformed: how many events could not be read.
+        output: the output items in order, as received (large base64 as ``Payload``).
+        fields: the other fields of the response object, as received; may be empty.
+        malformed: the number of events that could not be parsed.
     """
 
     status: str
@@ -79,15 +79,15 @@ class _Slot:
 
 
 class ResponseAssembler:
-    """Takes the events of one stream in order and knows at any time what has been received.
+    """Receives the events of one stream in order, and gives access to the content so far at any time.
 
     Attributes:
-        phase: what the model is doing, in words for a person.
-        finished: whether a terminal event was seen; what follows it need not be read.
-        error: the payload of an ``error`` event, or of an ``{"error": …}`` chunk, if one came.
-        events: how many events were taken.
-        partial_images: how many previews of pictures have come.
-        malformed: how many events of the stream could not be read, and may have held text.
+        phase: a description of the model's current activity.
+        finished: whether a terminal event was received; later events need not be read.
+        error: the payload of an ``error`` event, or of an ``{"error": …}`` chunk, if there was one.
+        events: the number of events received.
+        partial_images: the number of image previews received.
+        malformed: the number of events that could not be parsed, and may have contained text.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class ResponseAssembler:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the stream, but not how many events came: the same request is sent again."""
+        """Discard the stream's content, but not the number of events: the same request is sent again."""
         self.phase = "waiting"
         self.finished = False
         self.error: dict[str, Any] | None = None
@@ -132,9 +132,9 @@ class ResponseAssembler:
         self._current: int | str = 0
 
     def feed(self, event: Any) -> Item | None:
-        """Take one event; returns the output item that it completed, if it did.
+        """Process one event; return the output item that it completed, if any.
 
-        Never raises on odd input: what is not understood is passed over.
+        Never raises on invalid input: what cannot be interpreted is ignored.
         """
         if not isinstance(event, dict):
             return None
@@ -153,13 +153,13 @@ class ResponseAssembler:
         return None
 
     def take_response(self, response: dict[str, Any]) -> None:
-        """Take a whole response object, as a server gives it that does not stream."""
+        """Process a whole response object, from a server that does not stream."""
         self._finish("completed", response)
 
     def take_text(self) -> str:
-        """The text of the answer that has come since the last time, without citation markers.
+        """Return the text of the answer since the last call, without citation markers.
 
-        Messages are separated by a blank line, as in the whole text. Commentary is not part of it.
+        Messages are separated by a blank line, as in the whole text. Commentary is left out.
         """
         if not self._news:
             return ""
@@ -168,38 +168,38 @@ class ResponseAssembler:
 
     @property
     def characters(self) -> int:
-        """How many characters of visible text have been received as deltas."""
+        """The number of characters of visible text received in deltas."""
         return self._characters + len(self._filter.space)
 
     @property
     def tail(self) -> str:
-        """The newest text, a few hundred characters at the most."""
+        """The newest text, a few hundred characters at most."""
         return "".join([*self._tail, self._filter.space])[-_TAIL:]
 
     def result(self) -> AssembledResponse:
-        """What has been received so far."""
+        """Return the response as far as it was received."""
         output = self._merged_output()
         status = self._status or ("failed" if self.error else "cut")
         return AssembledResponse(status=status, output=output, fields=self._fields, malformed=self.malformed)
 
     @property
     def is_empty(self) -> bool:
-        """Whether the stream held no output, no count of tokens, and nothing that could not be read."""
+        """Whether the stream contained no output, no token counts, and no malformed events."""
         usage = self._fields.get("usage")
         counts = usage.values() if isinstance(usage, dict) else (usage,)
         return not (self._slots or self._final_output or self.partial_images or self.malformed or any(counts))
 
     @property
     def has_pictures(self) -> bool:
-        """Whether any item is an ``image_generation_call``, with or without a picture."""
+        """Whether an item is an ``image_generation_call``, with or without an image."""
         items = [*(slot.item for slot in self._slots.values()), *(self._final_output or ())]
         return any(item.get("type") == "image_generation_call" for item in items)
 
     def end_of_stream(self, *, marked: bool = False) -> None:
-        """Tell that the stream ended in order without a terminal event, as agents' streams do.
+        """Record that the stream ended regularly without a terminal event, as agents' streams do.
 
         Args:
-            marked: it ended with ``[DONE]``: then what has arrived is all there is. Without, every item must be done.
+            marked: whether it ended with ``[DONE]``, so that nothing is missing. Otherwise every item must be finished.
         """
         for slot in self._slots.values():
             self._end_parts(slot)
@@ -237,7 +237,7 @@ class ResponseAssembler:
         self._show(slot, self._filter.feed(delta))
 
     def _show(self, slot: _Slot, text: str) -> None:
-        """Take in text as a reader sees it."""
+        """Add text as a reader sees it."""
         if not text:
             return
         self._characters += len(text)
@@ -253,7 +253,7 @@ class ResponseAssembler:
             self._news.append(text)
 
     def _end_parts(self, slot: _Slot) -> None:
-        """Nothing more comes of what these parts of a message held back."""
+        """Release the text that these parts of a message held back: nothing more follows."""
         for text in slot.filters.values():
             self._show(slot, text.finish())
         slot.filters.clear()
@@ -301,7 +301,7 @@ class ResponseAssembler:
             return None
         slot = self._slot(event)
         if slot.done and not isinstance(event.get("output_index"), int):
-            # Agents give no indexes, and one id to several items. None of them may be lost.
+            # Agents send no indexes, and use one id for several items. No item may be lost.
             slot = self._slots[f"extra-{len(self._slots)}"] = _Slot()
         self._end_parts(slot)
         slot.item, slot.done, slot.announced = item, True, True
@@ -345,7 +345,7 @@ class ResponseAssembler:
             if slot.done:
                 received += _with_text(slot)
             elif (item := _unfinished(slot)) is not None and not _said_by(item, whole):
-                # Where there is a terminal event, an item that was not done before it counts only for its text.
+                # If there is a terminal event, an unfinished item before it counts only for its text.
                 received += [item] if not self._final_output or _content_text(item) else []
         if not self._final_output:
             return received
@@ -353,7 +353,7 @@ class ResponseAssembler:
 
 
 def ended_status(response: dict[str, Any], named: str) -> str:
-    """The status of a response that has ended: its own, else that which the event's name says.
+    """Return the status of a response that has ended: its own, else the one in the event's name.
 
     vLLM sends incomplete responses in an event named ``response.completed``.
     """
@@ -372,7 +372,7 @@ def _order(key: int | str) -> tuple[int, int]:
 
 
 def _with_pictures_seen(final: list[Item], done: list[Item]) -> list[Item]:
-    """The terminal event's items, each picture taken from the item's own event: that one may be on disk already."""
+    """Return the terminal event's items with each image from the item's own event: that one may already be on disk."""
     seen = iter([item for item in done if item.get("type") == "image_generation_call"])
     output: list[Item] = []
     for item in final:
@@ -382,10 +382,10 @@ def _with_pictures_seen(final: list[Item], done: list[Item]) -> list[Item]:
 
 
 def _lacking(final: list[Item], received: list[Item]) -> list[Item]:
-    """Return the received items that the terminal event leaves out: it may add to what was received, not hide it.
+    """Return the received items that the terminal event leaves out: it may add to them, not remove them.
 
-    The terminal event decides what an item says, so items are told apart by their number, kind by kind: only where it
-    has fewer of a kind, those that it does not repeat are lacking.
+    The terminal event determines the content of items, so items are matched by their number, for each kind: only if it
+    has fewer of a kind, those that it does not repeat are missing.
     """
     lacking: list[Item] = []
     for kind in dict.fromkeys(_kind(item) for item in received):
@@ -403,7 +403,7 @@ def _kind(item: Item) -> str:
 
 
 def _words(item: Item) -> str:
-    """Return what a message says, be it an answer or a refusal."""
+    """Return the text of a message, an answer or a refusal."""
     content = item.get("content")
     parts = content if isinstance(content, list) else []
     refusals = [part.get("refusal") for part in parts if isinstance(part, dict) and part.get("type") == "refusal"]
@@ -411,12 +411,12 @@ def _words(item: Item) -> str:
 
 
 def _mark(item: Item) -> str:
-    """Return what an item has in common with its repetition: a message its text, a call its id."""
+    """Return what an item has in common with its repetition: the text of a message, the id of a call."""
     return _words(item) or str(item.get("call_id") or item.get("id"))
 
 
 def _said_by(item: Item, whole: list[Item]) -> bool:
-    """Whether a finished item repeats what deltas without a usable index had said."""
+    """Return whether a finished item repeats the deltas without a usable index."""
     text = _content_text(item)
     return bool(text) and any(done.get("type") == "message" and _content_text(done) == text for done in whole)
 
@@ -429,7 +429,7 @@ def _content_text(item: Item) -> str:
 
 
 def part_text(part: Any) -> str:
-    """Return the text that a part of a message's content says, or ""."""
+    """Return the text of a part of a message's content, or ""."""
     if not isinstance(part, dict) or part.get("type") not in ("output_text", "text"):
         return ""
     text = part.get("text")
@@ -446,7 +446,7 @@ def _with_text(slot: _Slot) -> list[Item]:
 
 
 def _content(slot: _Slot) -> list[dict[str, Any]]:
-    """Return the parts of a message as far as deltas told them."""
+    """Return the parts of a message as far as its deltas arrived."""
     content: list[dict[str, Any]] = []
     for index in sorted({*slot.parts, *slot.refusals}):
         if index in slot.parts:
@@ -482,6 +482,6 @@ def text_delta(event: Any) -> str:
 
 
 def picture_base64(item: Item) -> Payload | str | None:
-    """The picture of an ``image_generation_call`` as it was received, or None if it has none."""
+    """Return the image of an ``image_generation_call`` as received; None if it has none."""
     result = item.get("result")
     return result if isinstance(result, Payload | str) and len(result) else None

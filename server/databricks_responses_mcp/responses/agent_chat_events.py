@@ -1,7 +1,7 @@
-"""What agents of MLflow's ``ChatAgent`` kind stream, as the stream events of the Responses API.
+"""Stream events of the Responses API from the stream of an agent of MLflow's ``ChatAgent`` kind.
 
 Source: task ``agent/v2/chat``: chunks ``{"delta": message}``, whole answers ``{"messages": [message]}``. Pieces of one
-message have one id; what a tool gave is a message of role ``tool``.
+message have the same id; a tool's output is a message of role ``tool``.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _FIELDS = ("custom_outputs", "databricks_output", "trace_id")
 
 
 class AgentChatEvents(ChunkReader):
-    """Translates what one such agent says, streamed or whole."""
+    """Translates the answer of one such agent, streamed or whole."""
 
     def __init__(self, model: str, *, nonce: str | None = None) -> None:
         super().__init__(model, nonce=nonce)
@@ -24,7 +24,7 @@ class AgentChatEvents(ChunkReader):
         self._message_id: Any = None
 
     def finish(self, *, marked: bool = False) -> list[Event]:
-        """The events at the end of the stream; ``marked`` if that was ``[DONE]``."""
+        """Return the events at the end of the stream; ``marked`` if that was ``[DONE]``."""
         whole = self._finish is not None or marked or self._message is None
         if self._writer.has_items and not self._writer.ended and whole:
             self._end()

@@ -1,8 +1,8 @@
-"""What agents stream, as the stream events of the Responses API.
+"""Stream events of the Responses API from the stream of an agent.
 
-Agents leave out indexes, ids, statuses, ``type`` and the last event; they tell a message in deltas, or only when it is
-done, or both; supervisors write ``responses.completed``; what their tools gave comes as an *output* item. Agents of
-the chat kind are told by what they send.
+Agents leave out indexes, ids, statuses, ``type`` and the last event; they send a message in deltas, or only when it is
+complete, or both; supervisors write ``responses.completed``; the outputs of their tools are *output* items. Agents of
+the chat kind are recognised by their chunks.
 """
 
 from typing import Any
@@ -21,11 +21,11 @@ _Key = tuple[str, Any]
 
 
 class AgentEvents:
-    """Translates what one agent says, streamed or whole.
+    """Translates the answer of one agent, streamed or whole.
 
     Args:
-        model: the agent's endpoint, as long as it does not call itself otherwise.
-        nonce: what tells this answer's ids from all others'; random if not given.
+        model: the agent's endpoint, unless the answer names another model.
+        nonce: distinguishes the ids of this answer from all others; random by default.
     """
 
     def __init__(self, model: str, *, nonce: str | None = None) -> None:
@@ -38,9 +38,9 @@ class AgentEvents:
         self._seen: set[tuple[str, str]] = set()
 
     def feed(self, event: Any) -> list[Event]:
-        """The events that this one makes. Never raises."""
+        """Return the events for this one. Never raises."""
         if isinstance(event, list):
-            # A served model answers a batch, here of one.
+            # A served model answers a batch, in this case of one.
             return [made for one in event if isinstance(one, dict) for made in self.feed(one)]
         if not isinstance(event, dict):
             return []
@@ -56,10 +56,10 @@ class AgentEvents:
         return self._writer.take()
 
     def finish(self, *, marked: bool = False) -> list[Event]:
-        """The events at the end of the stream.
+        """Return the events at the end of the stream.
 
         Args:
-            marked: it ended with ``[DONE]``: then what has arrived is all there is. Without, every item must be done.
+            marked: whether it ended with ``[DONE]``, so that nothing is missing. Otherwise every item must be finished.
         """
         if self._other is not None:
             return self._other.finish(marked=marked)
@@ -125,13 +125,13 @@ class AgentEvents:
         key = self._spoken(self._key(event, item.get("id")), text)
         speaker = self._speaker(key)
         del self._speaking[key]
-        # What no delta has told is told now, for those who read along.
+        # Text that was in no delta is sent as one now, for readers of the stream.
         if text.startswith(said := speaker.said) and text != said:
             speaker.text(text[len(said) :])
         speaker.close_as(item)
 
     def _spoken(self, key: _Key, text: str) -> _Key:
-        """The message that was told in deltas and is done now, by whatever id."""
+        """Return the message that arrived in deltas and is complete now, whatever its id."""
         if key in self._speaking:
             return key
         begun = (known for known, item in self._speaking.items() if text.startswith(item.said))

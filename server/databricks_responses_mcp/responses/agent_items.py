@@ -1,4 +1,4 @@
-"""Output items of agents, made what the Responses API says they are: agents leave out ids, types and statuses."""
+"""Output items of agents, completed to those of the Responses API: agents leave out ids, types and statuses."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _CALLS = ("function_call", "function_call_output")
 
 
 def agent_item(item: dict[str, Any]) -> Item | None:
-    """The item with what belongs to its kind, or None if it is none, or repeats what the agent was told."""
+    """Return the item with all fields of its type; None if it is not an item, or repeats the agent's input."""
     kind = item.get("type") or ("message" if "content" in item else "")
     if item.get("role") == "tool":
         return output_item(item)
@@ -27,18 +27,18 @@ def agent_item(item: dict[str, Any]) -> Item | None:
 
 
 def output_item(message: dict[str, Any]) -> Item:
-    """A tool's message of the chat API as the output of a call."""
+    """Return a tool's message of the chat API as the output of a call."""
     named = {"type": "function_call_output", "call_id": str(message.get("tool_call_id") or "")}
     return {**named, "output": as_text(message.get("content")), "status": "completed"}
 
 
 def text_of_item(item: Item) -> str:
-    """The text of a message that ``agent_item`` has made."""
+    """Return the text of a message made by ``agent_item``."""
     return "".join(part["text"] for part in item["content"] if part["type"] == "output_text")
 
 
 def mark_of(item: Item) -> tuple[str, str]:
-    """What tells an item from others when it comes a second time: what it says, not what it is called."""
+    """Return what identifies an item when it is repeated: its content, not its id."""
     kind = str(item.get("type"))
     if kind == "message":
         return kind, text_of_item(item)

@@ -1,7 +1,7 @@
-"""A Responses request as agents take it: by MLflow's ``ResponsesAgent``, or in messages.
+"""Translating a Responses request for agents: for MLflow's ``ResponsesAgent``, or in messages.
 
-Source: task ``agent/v1/responses``; an agent checks ``input`` item by item. It has no ``instructions``: they go first
-into the input. ``custom_inputs``, ``context`` and ``databricks_options`` go along as they are.
+Source: task ``agent/v1/responses``; an agent validates ``input`` item by item. It has no ``instructions``: they become
+the first item of the input. ``custom_inputs``, ``context`` and ``databricks_options`` are sent unchanged.
 """
 
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ _CHAT_DROPPED = frozenset(
 
 
 def to_agent(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The body that asks an agent for the same, and notes of what was left out.
+    """Return the body for an agent, and notes about what was left out.
 
     Raises:
-        UntranslatableError: for what agents lack. Tool types that the API itself does not know go along: a supervisor
-            has some of its own.
+        UntranslatableError: for what agents do not support. Tool types that the API does not know are sent: a
+            supervisor has some of its own.
     """
     asked, left_out = take_parameters(body, surface="An agent", said_otherwise=_HERE, known=_KNOWN)
     items, notes = _input(body)
@@ -45,13 +45,13 @@ def to_agent(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def to_agent_chat(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the body for an agent that takes messages, and notes of what was left out.
+    """Return the body for an agent that accepts messages, and notes about what was left out.
 
-    These are the tasks ``agent/v2/chat`` and ``agent/v1/chat``. Such an agent takes messages, ``custom_inputs`` and
+    These are the tasks ``agent/v2/chat`` and ``agent/v1/chat``. Such an agent accepts messages, ``custom_inputs`` and
     ``context``; it chooses its model and its tools itself.
 
     Raises:
-        UntranslatableError: for tools, and for what messages cannot hold.
+        UntranslatableError: for tools, and for what messages cannot contain.
     """
     for tool in body.get("tools") or ():
         kind = tool.get("type") if isinstance(tool, Mapping) else None
@@ -92,7 +92,7 @@ def _input(body: Mapping[str, Any]) -> tuple[list[Item], list[str]]:
     notes: list[str] = []
     given = body.get("input")
     for number, item in enumerate(given if isinstance(given, list | tuple) else [given]):
-        # An agent asks for approvals itself; only here do they have somebody who reads them.
+        # An agent asks for approvals itself, and only here can somebody answer them.
         if isinstance(item, Mapping) and item.get("type") in _APPROVALS:
             items.append(dict(item))
             continue
@@ -103,7 +103,9 @@ def _input(body: Mapping[str, Any]) -> tuple[list[Item], list[str]]:
 
 
 def _item(item: Item, number: int) -> Item:
-    """An item as an agent's checks want it: they ask for ids where the API has them, and know few annotations."""
+    """Return an item as an agent validates it: ids are required where the API has them, and few annotations are
+    known.
+    """
     if item["type"] == "message" and item.get("role") == "assistant" and not isinstance(item.get("content"), str):
         parts = item.get("content")
         content = [_part(part) for part in parts] if isinstance(parts, list | tuple) else []
@@ -118,7 +120,7 @@ def _item(item: Item, number: int) -> Item:
 
 
 def _output(value: Any) -> Any:
-    """Text parts as the text that agents' checks ask for; with pictures among them, whether it is taken is theirs."""
+    """Return text parts as the text that agents require; with images among them, the agent decides."""
     if isinstance(value, list) and all(
         isinstance(part, Mapping) and part.get("type") == "input_text" for part in value
     ):

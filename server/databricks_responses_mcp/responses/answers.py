@@ -1,7 +1,7 @@
-"""The input items that answer a model's calls: what shape each expects, and what a caller gave made into it.
+"""The input items that answer a model's calls: the format of each, and a caller's values converted to it.
 
-Source: the ``*_call_output`` items and ``mcp_approval_response`` of the Responses API. Callers may give the item as the
-API has it, or only what matters of it (``call_id`` and the result): the call says the rest.
+Source: the ``*_call_output`` items and ``mcp_approval_response`` of the Responses API. Callers may give the whole item,
+or only its relevant part (``call_id`` and the result): the rest comes from the call.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _SCREENSHOT = "computer_screenshot"
 
 
 def answer_shape(call: Mapping[str, Any]) -> Item:
-    """The item that answers a call, with words where the caller's values go."""
+    """Return the item that answers a call, with placeholders for the caller's values."""
     kind = call.get("type")
     call_id = call.get("call_id")
     if kind == "mcp_approval_request":
@@ -59,7 +59,7 @@ def answer_shape(call: Mapping[str, Any]) -> Item:
 
 
 def answer_problems(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Any]) -> list[str]:
-    """Why these outputs cannot be sent: calls that are missing, answered twice, or not waiting, each by its id."""
+    """Return why these outputs cannot be sent: calls without an output, with two, or not pending, each by its id."""
     waiting = {_id_of(call): call for call in pending}
     problems: list[str] = []
     seen: set[str] = set()
@@ -84,7 +84,7 @@ def answer_problems(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Any]
 
 
 def approved_calls(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Any]) -> list[Mapping[str, Any]]:
-    """The pending MCP calls that these outputs would approve, whatever else is wrong with the outputs."""
+    """Return the pending MCP calls that these outputs would approve, whatever else is wrong with the outputs."""
     approving = {
         _given_id(output) for output in outputs if isinstance(output, Mapping) and output.get("approve") is not False
     }
@@ -92,12 +92,12 @@ def approved_calls(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Any])
 
 
 def with_decisions(outputs: Sequence[Mapping[str, Any]], decisions: Mapping[str, Item]) -> list[Mapping[str, Any]]:
-    """The outputs, those for approvals replaced by what was decided about each, by the approval's id."""
+    """Return the outputs with those for approvals replaced by the decision on each, by the approval's id."""
     return [decisions.get(_given_id(output), output) for output in outputs]
 
 
 def answer_items(pending: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> list[Item]:
-    """The input items for outputs without problems, in the order of the calls."""
+    """Return the input items for valid outputs, in the order of the calls."""
     given = {_given_id(output): output for output in outputs}
     return [_item(call, given[_id_of(call)]) for call in pending]
 
@@ -108,7 +108,7 @@ def _item(call: Mapping[str, Any], output: Mapping[str, Any]) -> Item:
     if kind == "mcp_approval_request":
         item = {
             "type": "mcp_approval_response",
-            "approval_request_id": short_id(_id_of(call)),  # as the request itself is replayed
+            "approval_request_id": short_id(_id_of(call)),  # as the request itself is sent again
             "approve": output["approve"],
         }
         return {**item, "reason": output["reason"]} if output.get("reason") else item

@@ -1,7 +1,7 @@
-"""Tool calls of the chat API, streamed in pieces: which call a piece belongs to.
+"""Tool calls of the chat API, streamed in pieces: finding the call that a piece belongs to.
 
-The API says it by ``index``. Servers leave that out, give every call the same one, repeat ids and names with each
-piece, tell the name last, or give the arguments as an object.
+The API identifies it by ``index``. Servers leave that out, give every call the same one, repeat ids and names with each
+piece, send the name last, or send the arguments as an object.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _KNOWN = frozenset({"index", "id", "type", "function"})
 
 
 class CallPieces:
-    """The calls of one answer, as far as they have come."""
+    """The calls of one answer, as far as they have arrived."""
 
     def __init__(self, writer: EventWriter) -> None:
         self._writer = writer
@@ -28,7 +28,7 @@ class CallPieces:
         return bool(self._calls)
 
     def take(self, piece: Any) -> None:
-        """Take one element of ``tool_calls``, or a ``function_call`` of old as ``{"function": …}``."""
+        """Process one element of ``tool_calls``, or an old ``function_call`` as ``{"function": …}``."""
         if not isinstance(piece, Mapping):
             return
         function = piece.get("function")
@@ -49,10 +49,10 @@ class CallPieces:
             call.arguments(arguments)
 
     def close(self, *, cut: bool) -> None:
-        """No more pieces will come.
+        """End the calls: no more pieces follow.
 
         Args:
-            cut: the answer was cut short: a call whose arguments are no JSON yet is not one to be answered.
+            cut: whether the answer was truncated: a call whose arguments are not valid JSON yet cannot be answered.
         """
         for call in self._calls:
             whole = not cut or is_json(call.arguments_so_far)
@@ -68,7 +68,7 @@ class CallPieces:
                 self._by_index.setdefault(index, known)
             return known
         number = len(self._calls)
-        # An id that another call of this answer has already could not be answered by itself.
+        # An id that another call of this answer has could not be answered separately.
         own = given_id if given_id and given_id not in self._by_id else f"call_{self._writer.nonce}_{number}"
         call = CallItem(self._writer, own)
         self._calls.append(call)
@@ -82,8 +82,8 @@ class CallPieces:
         if isinstance(index, int):
             there = self._by_index.get(index)
             if there is None:
-                # The index counts, even where two calls go by one id. But arguments alone, of a call that nobody has
-                # begun, are those of the call before, if that still lacks some.
+                # The index counts, even if two calls have the same id. But arguments alone, for a call that has not
+                # begun, belong to the call before if its arguments are incomplete.
                 return None if name or (given_id and same is None) else same or self._unfinished()
             # One index for all calls: another id together with a name is another call.
             is_another = bool(name and given_id and same is not there and self._has_own_id(there))
@@ -95,7 +95,7 @@ class CallPieces:
         return self._calls[-1]
 
     def _unfinished(self) -> CallItem | None:
-        """The last call, if its arguments are not whole."""
+        """Return the last call if its arguments are incomplete."""
         last = self._calls[-1] if self._calls else None
         return last if last is not None and last.name and not is_json(last.arguments_so_far) else None
 
@@ -104,7 +104,7 @@ class CallPieces:
 
     @staticmethod
     def _keep_extras(call: CallItem, piece: Mapping[str, Any], function: Mapping[str, Any]) -> None:
-        # Gemini signs its calls and wants the signature back; where it stands differs between servers.
+        # Gemini signs its calls and requires the signature later; its place differs between servers.
         call.extras |= {str(key): value for key, value in piece.items() if key not in _KNOWN and value is not None}
         told = {str(key): value for key, value in function.items() if key not in ("name", "arguments")}
         if told := {key: value for key, value in told.items() if value is not None}:

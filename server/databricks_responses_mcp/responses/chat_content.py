@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 Piece = tuple[str, str, dict[str, Any]]
-"""What it is (text, refusal, summary, thought, signature, closed, picture), its text, and the part that it stood in."""
+"""The kind (text, refusal, summary, thought, signature, closed, picture), the text, and the part that contained it."""
 
 
 def read_content(content: Any) -> Iterator[Piece]:
-    """What the content says, in order; what cannot be read is passed over."""
+    """Return the pieces of the content in order; what cannot be read is left out."""
     if isinstance(content, str):
         if content:
             yield "text", content, {}

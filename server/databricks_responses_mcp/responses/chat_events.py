@@ -1,7 +1,7 @@
 """Chunks of a chat completion as stream events of the Responses API.
 
-Lenient by principle: no field of a chunk is certain, and what is odd is passed over. Source: ``POST
-/serving-endpoints/chat/completions``, which for Claude gives ``content`` as a list of reasoning and text.
+Lenient by design: any field of a chunk may be missing, and invalid values are ignored. Source: ``POST
+/serving-endpoints/chat/completions``, which for Claude returns ``content`` as a list of reasoning and text.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from databricks_responses_mcp.responses.received import flat_annotation
 
 _FIELDS = ("service_tier", "custom_outputs", "databricks_output", "trace_id", "citations")
 
-# Why a chat completion stopped.
+# Why a chat completion ended.
 _COMPLETE = frozenset(
     {
         "stop",
@@ -61,12 +61,12 @@ class ChatEvents(ChunkReader):
         self._calls = CallPieces(self._writer)
 
     def finish(self, *, marked: bool = False) -> list[Event]:
-        """The events at the end of the stream.
+        """Return the events at the end of the stream.
 
-        An answer whose end was not told is left as it is, cut.
+        An answer without a known end keeps the status of a stream that ended early.
 
         Args:
-            marked: the stream ended with ``[DONE]``: then what has arrived is all there is.
+            marked: whether the stream ended with ``[DONE]``, so that nothing is missing.
         """
         if not self._writer.ended and (self._finish is not None or (marked and self._writer.has_items)):
             self._end()
@@ -83,7 +83,7 @@ class ChatEvents(ChunkReader):
             self._end()
 
     def _take_choice(self, choice: dict[str, Any], is_chunk: bool) -> bool:
-        """Take what a choice says; returns whether it is the whole answer."""
+        """Process a choice; return whether it is the whole answer."""
         delta, message = choice.get("delta"), choice.get("message")
         whole = not isinstance(delta, dict) and isinstance(message, dict) and not is_chunk
         said = delta if isinstance(delta, dict) else message
@@ -99,7 +99,7 @@ class ChatEvents(ChunkReader):
 
     def _take_said(self, said: dict[str, Any]) -> None:
         for name in ("reasoning_content", "reasoning", "thinking"):
-            # Servers that rename the field give it under both names for a while.
+            # Servers that rename the field send it under both names for a while.
             if isinstance(text := said.get(name), str) and text:
                 self._think(is_summary=False).text(text)
                 break
@@ -119,7 +119,7 @@ class ChatEvents(ChunkReader):
             message = self._speak()
             offset = len(message.said)
             message.text(text)
-            # Notes of a part count in its text; the message may have more before it.
+            # Positions of annotations count in the part's text; the message may have more text before it.
             for name in ("annotations", "citations"):
                 notes = raw.get(name)
                 for note in notes if isinstance(notes, list) else ():
@@ -177,7 +177,7 @@ class ChatEvents(ChunkReader):
 
     def _end(self) -> None:
         reason = incomplete_reason(self._finish or "stop")
-        # With calls after it, text is whole whatever happened to them.
+        # If calls follow it, the text is complete whatever happened to them.
         self._fall_silent("completed" if reason is None or self._calls else "incomplete")
         self._calls.close(cut=reason is not None)
         self._writer.end(reason)
@@ -185,7 +185,7 @@ class ChatEvents(ChunkReader):
 
 def _first(choices: Any) -> dict[str, Any] | None:
     found = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
-    # Of several answers the first is the answer.
+    # Of several choices only the first is the answer.
     return next(
         (choice for choice in found if choice.get("index") == 0 or not isinstance(choice.get("index"), int)), None
     )
@@ -204,9 +204,9 @@ def _moved(note: dict[str, Any], offset: int) -> dict[str, Any]:
 
 
 def incomplete_reason(finish: str) -> str | None:
-    """Return why an answer is incomplete, as the Responses API says it; None if it is complete.
+    """Return why an answer is incomplete, in the terms of the Responses API; None if it is complete.
 
-    A reason that is not known is returned as it is.
+    An unknown reason is returned unchanged.
     """
     finish = finish.lower()
     return None if finish in _COMPLETE else _REASONS.get(finish, finish)

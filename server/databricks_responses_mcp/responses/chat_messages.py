@@ -1,7 +1,7 @@
-"""The items of a conversation as the messages of the chat API.
+"""The items of a conversation as messages of the chat API.
 
-What one answer holds becomes one assistant message: its text and its calls. The outputs come right after it, in the
-order of the calls, wherever they stood; pictures among them, which a tool message cannot hold, follow as a user's.
+The text and the calls of one answer become one assistant message. Their outputs follow directly, in the order of the
+calls, wherever they were; images among them, which a tool message cannot contain, follow in a user message.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,15 +34,15 @@ class _Said:
 
 
 def chat_messages(instructions: Any, items: Sequence[Item], *, blank: str | None = None) -> list[Message]:
-    """The messages that say what these items say.
+    """Return the messages for these items.
 
     Args:
-        instructions: what the system message begins with.
-        items: as `plain_items` gives them.
+        instructions: the start of the system message.
+        items: items as returned by `plain_items`.
         blank: the content of an assistant message that has calls and no text; None for no ``content``.
 
     Raises:
-        UntranslatableError: for a part of a message that the chat API cannot hold.
+        UntranslatableError: for a part of a message that the chat API does not support.
     """
     turns: list[_Said] = []
     if instructions:
@@ -67,7 +67,7 @@ def _add_message(turns: list[_Said], item: Item) -> None:
         return
     if role == "assistant":
         turn = _speaker(turns)
-        # Two messages of one answer are parted as everywhere in the bridge: by a blank line.
+        # Two messages of one answer are separated by a blank line, as everywhere in the bridge.
         if turn.parts:
             turn.parts.append(_text_part("\n\n"))
         turn.parts += parts
@@ -76,7 +76,7 @@ def _add_message(turns: list[_Said], item: Item) -> None:
 
 
 def _speaker(turns: list[_Said]) -> _Said:
-    """The assistant's message that is being put together, or a new one."""
+    """Return the current assistant message, or a new one."""
     if not turns or turns[-1].role != "assistant" or turns[-1].outputs:
         turns.append(_Said("assistant"))
     return turns[-1]
@@ -93,7 +93,7 @@ def _add_output(turns: list[_Said], item: Item) -> None:
 
 
 def _with_one_preamble(turns: list[_Said]) -> list[_Said]:
-    """The turns with the system messages at their head as one: some chat templates take no second one."""
+    """Return the messages with the system messages at the beginning joined: some chat templates accept only one."""
     head: list[Part] = []
     rest = list(turns)
     while rest and rest[0].role == "system":
@@ -107,7 +107,7 @@ def _messages(turn: _Said, blank: str | None) -> list[Message]:
     text = "".join(part["text"] for part in turn.parts if part["type"] == "text")
     message: Message = {"role": "assistant"}
     if turn.thinking and turn.calls:
-        # Only what led to calls has to come back; the rest would cost and change nothing.
+        # Only reasoning that led to calls must be sent again; the rest would cost tokens without effect.
         message["content"] = [*turn.thinking, *([_text_part(text)] if text.strip() else [])]
     elif text.strip():
         message["content"] = text
@@ -196,7 +196,7 @@ def _image(part: Mapping[str, Any]) -> Part:
     image = {"url": url}
     detail = part.get("detail")
     if detail in ("low", "high", "original"):
-        # Left out where it says nothing: only OpenAI's models know the field.
+        # Left out if it is the default: only OpenAI's models know the field.
         image["detail"] = "low" if detail == "low" else "high"
     return {"type": "image_url", "image_url": image}
 

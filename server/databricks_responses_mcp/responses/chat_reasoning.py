@@ -1,7 +1,7 @@
-"""Reasoning of the chat API, kept so that it can be handed back.
+"""Reasoning of the chat API, stored so that it can be sent again.
 
-Claude signs what it thought before it called a tool, and Databricks takes that back as it was given. A reasoning item
-of the Responses API has one field for what only the model reads, ``encrypted_content``: the parts go there verbatim.
+Claude signs its reasoning before a tool call, and Databricks requires it unchanged. A reasoning item of the Responses
+API has one field that only the model reads, ``encrypted_content``, which stores these parts verbatim.
 """
 
 import json
@@ -14,12 +14,12 @@ _MARK = "chat-reasoning:"
 
 
 def sealed(parts: list[dict[str, Any]]) -> str:
-    """The ``encrypted_content`` for these content parts."""
+    """Return the ``encrypted_content`` for these content parts."""
     return _MARK + as_text(parts)
 
 
 def unsealed(item: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The content parts that a reasoning item came from; empty for reasoning that is not from the chat API."""
+    """Return the content parts that a reasoning item was made from; empty for reasoning of another API."""
     text = item.get("encrypted_content")
     if not isinstance(text, str) or not text.startswith(_MARK):
         return []

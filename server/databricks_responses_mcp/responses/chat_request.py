@@ -1,8 +1,8 @@
-"""A Responses request as the request of the chat completions API, the one that every model of a workspace speaks.
+"""Translating a Responses request to the chat completions API, which every model of a workspace supports.
 
 Source: ``POST /serving-endpoints/chat/completions`` and ``/{name}/invocations``. Fields that the unified API rejects
 are not sent: parallel_tool_calls, store, metadata, service_tier, prompt_cache_key, safety_identifier, and ``strict`` of
-tools for all but OpenAI's models.
+tools except for OpenAI's models.
 """
 
 import re
@@ -36,14 +36,15 @@ _CLAUDE = re.compile("claude", re.IGNORECASE)
 
 
 def to_chat(body: Mapping[str, Any], *, strict_tools: bool | None = None) -> tuple[dict[str, Any], list[str]]:
-    """The chat completions body that asks for the same, and notes of what was left out.
+    """Return the equivalent chat completions body, and notes about what was left out.
 
     Args:
-        body: of a Responses request. Parameters that this API does not have (``thinking``, ``stop`` …) go along.
-        strict_tools: whether the model takes ``strict`` in tools; None decides by its name.
+        body: the body of a Responses request. Parameters that this API does not have (``thinking``, ``stop`` …) are
+            sent too.
+        strict_tools: whether the model accepts ``strict`` in tools; None decides by its name.
 
     Raises:
-        UntranslatableError: for what the chat API lacks.
+        UntranslatableError: for what the chat API does not support.
     """
     model = str(body.get("model") or "")
     asked, left_out = take_parameters(body, surface="The chat API", said_otherwise=_SAID_OTHERWISE)
@@ -88,7 +89,7 @@ def _tools(body: Mapping[str, Any], *, strict: bool, messages: Sequence[Message]
 
 
 def _allowed(tools: list[Mapping[str, Any]], choice: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str]:
-    """The tools that may be used now: the chat API is told of no others."""
+    """Return the tools that may be used now; the chat API gets no others."""
     allowed = require_functions(choice.get("tools") or (), "The chat API")
     names = [tool.get("name") for tool in allowed]
     return [tool for tool in tools if tool.get("name") in names], str(choice.get("mode") or "auto")
@@ -105,7 +106,9 @@ def _function(tool: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
 
 
 def _tools_of_the_past(messages: Sequence[Message]) -> dict[str, Any]:
-    """Definitions of what was called earlier: Claude refuses a conversation with calls and no tools."""
+    """Return definitions of the functions that were called earlier: Claude refuses a conversation with calls and no
+    tools.
+    """
     names = dict.fromkeys(call["function"]["name"] for message in messages for call in message.get("tool_calls", ()))
     if not names:
         return {}
@@ -138,7 +141,7 @@ def _text(text: Any, left_out: list[str]) -> dict[str, Any]:
 
 
 def _reasoning(reasoning: Any, left_out: list[str], *, takes_effort: bool) -> dict[str, Any]:
-    """Claude is told how long to think by ``thinking``, which callers give themselves."""
+    """Return the reasoning parameters; Claude's is ``thinking``, which callers pass themselves."""
     if not isinstance(reasoning, Mapping):
         return {}
     effort = reasoning.get("effort") if takes_effort else None

@@ -1,13 +1,13 @@
-"""Token counts of the chat API under the names of the Responses API."""
+"""Token counts of the chat API with the names of the Responses API."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def token_count(value: object) -> int | None:
-    """Return a count of tokens as a server gave it, also as text; None for what is no such count.
+    """Return a token count that a server sent, also as text; None if it is not a count.
 
-    Not counts are booleans, negative numbers, NaN, infinities and what is beyond 2**53, where JSON loses digits.
+    Booleans, negative numbers, NaN, infinities and numbers above 2**53, where JSON loses digits, are not counts.
     """
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 17:
         value = int(value)
@@ -17,9 +17,9 @@ def token_count(value: object) -> int | None:
 
 
 def response_usage(usage: Any) -> dict[str, Any] | None:
-    """The counts as a response has them, or None where there are none.
+    """Return the counts of a response; None if there are none.
 
-    Takes the names of both APIs, and Anthropic's for what was read from and written to the cache.
+    Accepts the names of both APIs, and Anthropic's for tokens read from and written to the cache.
     """
     if not isinstance(usage, Mapping):
         return None
@@ -49,7 +49,7 @@ def response_usage(usage: Any) -> dict[str, Any] | None:
 
 
 def is_final_usage(usage: Any) -> bool:
-    """Whether both sides are counted, as at the end of an answer."""
+    """Return whether input and output are both counted, as at the end of an answer."""
     return (
         isinstance(usage, Mapping)
         and _count(usage, "input_tokens", "prompt_tokens") is not None

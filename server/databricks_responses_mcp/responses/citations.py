@@ -1,4 +1,4 @@
-"""Which words a citation is about: annotations often cover the link after the words, not the words."""
+"""The text that a citation refers to: annotations often cover the link after it, not the text."""
 
 import re
 from collections.abc import Collection
@@ -13,17 +13,17 @@ _SENTENCE_END = re.compile(r"[.!?…][\"')\]]*\s+|\n+")
 _DOMAIN = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
 _AROUND = " \t\n()[],;|·"
 _MAX_ROW_CHARACTERS = 3000
-"""Characters before a link that are searched for other links."""
+"""In characters before a link, which are searched for other links."""
 
 _MAX_SENTENCE_CHARACTERS = 500
-"""Characters before a link that are searched for the beginning of its sentence."""
+"""In characters before a link, which are searched for the beginning of its sentence."""
 
 
 def cited_span(text: str, start: int, end: int) -> tuple[int, int]:
-    """Where the cited words stand, for an annotation from ``start`` to ``end``; empty if there are none.
+    """Return the position of the cited text, for an annotation from ``start`` to ``end``; empty if there is none.
 
-    Links at the ends are left out. An annotation that is nothing but links is about the words of its link or, where
-    those only name the site or stand in brackets of their own, about the sentence before it.
+    Links at the ends are left out. An annotation that contains only links refers to the text of its link or, if that
+    only names the site or is in brackets, to the sentence before it.
     """
     links = list(_LINK.finditer(text, start, end))
     if not links:
@@ -38,9 +38,9 @@ def cited_span(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def link_edits(text: str, urls: Collection[str]) -> list[tuple[int, int, str]]:
-    """What to replace so that no Markdown link to one of ``urls`` is left in the text: the words of links stay.
+    """Return the replacements that remove Markdown links to ``urls`` from the text; the text of links is kept.
 
-    Links in brackets of their own are references: they go with the brackets. So does a link that only names its site.
+    Links in brackets are references: they are removed with the brackets. So is a link whose text only names its site.
     """
     edits: list[tuple[int, int, str]] = []
     for group in _groups(text):
@@ -58,14 +58,14 @@ def link_edits(text: str, urls: Collection[str]) -> list[tuple[int, int, str]]:
 
 
 def _is_reference(text: str, link: re.Match[str]) -> bool:
-    """Whether a link stands in brackets, alone or with other links only."""
+    """Return whether a link is in brackets, alone or with other links only."""
     near = _groups(text, max(link.start() - _MAX_ROW_CHARACTERS, 0), link.end() + _MAX_ROW_CHARACTERS)
     group = next((group for group in near if any(other.span() == link.span() for other in group)), [link])
     return _brackets(text, group) is not None
 
 
 def _groups(text: str, start: int = 0, end: int | None = None) -> list[list[re.Match[str]]]:
-    """The links of a part of a text, those that only marks separate together."""
+    """Return the links in a part of a text, grouped if only punctuation separates them."""
     groups: list[list[re.Match[str]]] = []
     for link in _LINK.finditer(text, start, len(text) if end is None else end):
         if groups and _BETWEEN.fullmatch(text, groups[-1][-1].end(), link.start()):
@@ -76,7 +76,7 @@ def _groups(text: str, start: int = 0, end: int | None = None) -> list[list[re.M
 
 
 def _brackets(text: str, group: list[re.Match[str]]) -> tuple[int, int] | None:
-    """The span of a group of links with the brackets around it and the spaces before it; None without brackets."""
+    """Return the span of a group of links with its brackets and the spaces before it; None without brackets."""
     start, end = group[0].start(), group[-1].end()
     before = _BEFORE_GROUP.search(text, max(start - 5, 0), start)
     after = _AFTER_GROUP.match(text, end)
@@ -84,17 +84,17 @@ def _brackets(text: str, group: list[re.Match[str]]) -> tuple[int, int] | None:
 
 
 def _is_words(label: str) -> bool:
-    """Whether the words of a link say more than the site that it leads to."""
+    """Return whether the text of a link contains more than the name of its site."""
     return bool(label.strip()) and _DOMAIN.fullmatch(label.strip()) is None
 
 
 def without_links(text: str) -> str:
-    """The text with the words of its Markdown links in place of the links."""
+    """Return the text with its Markdown links replaced by their text."""
     return _LINK.sub(lambda link: link[1], text)
 
 
 def _trimmed(text: str, start: int, end: int, links: list[re.Match[str]]) -> tuple[int, int]:
-    """The span without links, brackets and spaces at its ends."""
+    """Return the span without links, brackets and spaces at its ends."""
     remaining = list(links)
     while start < end:
         if remaining and remaining[0].start() == start:
@@ -114,7 +114,7 @@ def _sentence_before(text: str, end: int) -> tuple[int, int]:
     links = [link.span() for link in _LINK.finditer(text, max(end - _MAX_ROW_CHARACTERS, 0), end)]
     while end > 0:
         if links and links[-1][1] == end:
-            # Several links in a row are about the same words.
+            # Several links in a row refer to the same text.
             end = links.pop()[0]
         elif text[end - 1] in _AROUND:
             end -= 1

@@ -1,4 +1,4 @@
-"""Output that repeats the input: the Supervisor API gives the whole conversation back before what it adds."""
+"""Output that repeats the input: the Supervisor API returns the whole conversation before its own items."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,14 +9,14 @@ _OF_CALLERS = ("user", "system", "developer")
 
 
 def without_echo(output: Sequence[Item], given: Any) -> list[Item]:
-    """Return the output without the items at its beginning that repeat the input, in order, and without callers' words.
+    """Return the output without the items at its beginning that repeat the input, in order, and without user messages.
 
     Args:
         given: the ``input`` of the request.
     """
     items = [item for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
     place = 0
-    # A repetition begins with the first item: without it, an answer may only happen to say what was said before.
+    # A repetition begins with the first item: otherwise an answer may only happen to equal an earlier text.
     is_repeated = bool(items and output) and _mark(output[0]) == _mark(items[0])
     for item in items if is_repeated else ():
         if place < len(output) and _mark(output[place]) == _mark(item):
@@ -25,7 +25,7 @@ def without_echo(output: Sequence[Item], given: Any) -> list[Item]:
 
 
 def _mark(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What an item and its repetition share, whatever else was done to it."""
+    """Return what an item and its repetition have in common, despite other changes."""
     kind = item.get("type") or "message"
     if kind == "message":
         return kind, item.get("role"), _text(item.get("content"))

@@ -1,4 +1,4 @@
-"""A text with parts of it replaced, and where its characters stand then."""
+"""A text with replaced parts, and the new positions of its characters."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ class EditedText:
     """A text after its edits.
 
     Attributes:
-        text: as it is now.
+        text: the edited text.
     """
 
     text: str
@@ -18,9 +18,9 @@ class EditedText:
     _edits: tuple[tuple[int, int, int], ...] = ()
 
     def place(self, index: int) -> int:
-        """Where the character at ``index`` of the original stands now; inside a replaced part, about where that is.
+        """Return the new position of the character at ``index`` of the original; approximate inside a replaced part.
 
-        What was inserted at ``index`` stands before it.
+        Text inserted at ``index`` precedes it.
         """
         number = bisect_right(self._ends, index)
         shift = self._edits[number - 1][2] if number else 0
@@ -32,7 +32,7 @@ class EditedText:
 
 
 def edited(text: str, edits: Iterable[tuple[int, int, str]]) -> EditedText:
-    """The text with each ``(start, end, replacement)`` carried out, in order; one that overlaps an earlier is not."""
+    """Return the text with each ``(start, end, replacement)`` applied, in order; overlapping ones are skipped."""
     parts: list[str] = []
     ends: list[int] = []
     done: list[tuple[int, int, int]] = []

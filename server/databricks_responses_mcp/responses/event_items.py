@@ -1,4 +1,4 @@
-"""Output items that are written piece by piece: a message, reasoning, a function call."""
+"""Output items that are written in pieces: a message, reasoning, a function call."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from databricks_responses_mcp.responses.event_writer import EventWriter
 
 
 class MessageItem:
-    """A message of the model's: parts of text and of refusal, each as long as no other begins."""
+    """A message of the model: parts of text and of refusal; a part ends when another begins."""
 
     def __init__(self, writer: EventWriter, item_id: str | None = None) -> None:
         self._writer = writer
@@ -26,31 +26,31 @@ class MessageItem:
         return "".join(texts)
 
     def text(self, delta: str) -> None:
-        """The next piece of the answer."""
+        """Add the next piece of the answer."""
         self._part("output_text")
         self._pieces.append(delta)
         self._write("response.output_text.delta", delta=delta, logprobs=[])
 
     def refusal(self, delta: str) -> None:
-        """The next piece of what the model says in refusing."""
+        """Add the next piece of a refusal."""
         self._part("refusal")
         self._pieces.append(delta)
         self._write("response.refusal.delta", delta=delta)
 
     def annotation(self, annotation: dict[str, Any]) -> None:
-        """A note on the text so far."""
+        """Add an annotation to the text so far."""
         self._part("output_text")
         notes = self._parts[-1]["annotations"]
         self._write("response.output_text.annotation.added", annotation=annotation, annotation_index=len(notes))
         notes.append(annotation)
 
     def close(self, status: str = "completed") -> None:
-        """The message is whole, or will not become so."""
+        """End the message; it is complete, or no more will follow."""
         self._close_part()
         self._writer.done(self._index, {**self._item, "status": status, "content": self._parts})
 
     def close_as(self, item: Item) -> None:
-        """The message is whole, and this is it."""
+        """End the message with this complete item."""
         self._close_part()
         self._writer.done(self._index, {**self._item, **item})
 
@@ -84,10 +84,10 @@ class MessageItem:
 
 
 class ReasoningItem:
-    """What the model thought: a summary of it, or the thoughts themselves.
+    """The model's reasoning: a summary, or the reasoning itself.
 
     Attributes:
-        is_summary: which of both.
+        is_summary: whether it is a summary.
     """
 
     def __init__(self, writer: EventWriter, *, is_summary: bool) -> None:
@@ -100,7 +100,7 @@ class ReasoningItem:
         self._index = writer.add({**self._item, "status": "in_progress"})
 
     def text(self, delta: str) -> None:
-        """The next piece of it."""
+        """Add the next piece of text."""
         if not self._pieces and self.is_summary:
             self._write("response.reasoning_summary_part.added", part={"type": "summary_text", "text": ""})
         self._pieces.append(delta)
@@ -108,15 +108,15 @@ class ReasoningItem:
         self._write(f"response.{kind}.delta", delta=delta)
 
     def signature(self, signature: str) -> None:
-        """The model's own mark on what it thought, without which it would not take it back."""
+        """Add the model's signature of its reasoning, which it requires later."""
         self._signature += signature
 
     def closed(self, part: dict[str, Any]) -> None:
-        """A part that only the model can read."""
+        """Add a part that only the model can read."""
         self._closed_parts.append(part)
 
     def close(self, status: str = "completed") -> None:
-        """The reasoning is whole, or will not become so."""
+        """End the reasoning; it is complete, or no more will follow."""
         text = "".join(self._pieces)
         item: Item = {**self._item, "status": status}
         if text and self.is_summary:
@@ -146,9 +146,9 @@ class CallItem:
     """A function call, written once its function is known.
 
     Attributes:
-        call_id: as the server gave it; an own one as long as it has not.
+        call_id: the server's id; a generated one until it is known.
         name: the function's.
-        extras: what else the server gave with it, to be sent back with it.
+        extras: other fields from the server, to be sent back with the call.
     """
 
     def __init__(self, writer: EventWriter, call_id: str) -> None:
@@ -162,16 +162,16 @@ class CallItem:
 
     @property
     def has_arguments(self) -> bool:
-        """Whether any of its arguments have come."""
+        """Whether any arguments have arrived."""
         return bool(self._pieces)
 
     @property
     def arguments_so_far(self) -> str:
-        """The arguments as far as they have come."""
+        """The arguments so far."""
         return "".join(self._pieces)
 
     def open(self) -> None:
-        """Write that the call has begun, once, with the arguments that came before the name."""
+        """Write that the call has begun, once, with the arguments that arrived before the name."""
         if self._index >= 0:
             return
         self._id = self._writer.item_id("fc")
@@ -180,15 +180,15 @@ class CallItem:
             self._write("response.function_call_arguments.delta", delta=piece)
 
     def arguments(self, delta: str) -> None:
-        """The next piece of the arguments."""
+        """Add the next piece of the arguments."""
         self._pieces.append(delta)
         if self._index >= 0:
             self._write("response.function_call_arguments.delta", delta=delta)
 
     def close(self, status: str = "completed") -> None:
-        """The call is whole, or will not become so."""
+        """End the call; it is complete, or no more will follow."""
         self.open()
-        # A function without parameters is called with nothing at all by some; nothing is no JSON.
+        # Some models call a function without parameters with an empty text, which is not JSON.
         arguments = "".join(self._pieces) or "{}"
         self._write("response.function_call_arguments.done", arguments=arguments, name=self.name)
         self._writer.done(self._index, self._item(status, arguments))

@@ -1,6 +1,7 @@
-"""Stream events of the Responses API for one response, made of what another API streams.
+"""Writing stream events of the Responses API for one response, from the stream of another API.
 
-One shape, whoever answered: created, then each item added and done, then completed, incomplete, failed or an error.
+The sequence is the same for every API: created, then each item added and done, then completed, incomplete, failed or an
+error.
 """
 
 import secrets
@@ -19,14 +20,14 @@ _PREFIXES = {"function_call": "fc", "function_call_output": "fco", "image_genera
 
 
 class EventWriter:
-    """Writes the events of one response, in order; ``take`` hands out what was written.
+    """Writes the events of one response, in order; ``take`` returns what was written.
 
     Attributes:
-        nonce: what tells this response's ids from all others'.
+        nonce: distinguishes the ids of this response from all others.
         started: whether the response was created.
         ended: whether the last event was written.
-        fields: what the response object has beside its output; may be added to at any time.
-        usage: the token counts told last, under whatever names.
+        fields: the response object's other fields; may be extended at any time.
+        usage: the newest token counts, under any names.
     """
 
     def __init__(self, model: str, nonce: str | None = None) -> None:
@@ -35,7 +36,7 @@ class EventWriter:
         self.ended = False
         self.usage: Any = None
         self.fields: dict[str, Any] = {
-            "id": "",  # Empty where the server has none: nobody could look up one of ours.
+            "id": "",  # Empty if the server has none: a generated id could not be looked up.
             "object": "response",
             "created_at": None,
             "model": model,
@@ -54,7 +55,7 @@ class EventWriter:
         return bool(self._items)
 
     def take(self) -> list[Event]:
-        """The events written since the last time."""
+        """Return the events written since the last call."""
         events, self._events = self._events, []
         return events
 
@@ -64,7 +65,7 @@ class EventWriter:
         self._sequence += 1
 
     def start(self) -> None:
-        """Write that the response is there, once."""
+        """Write that the response was created, once."""
         if not self.started:
             self.started = True
             if self.fields["created_at"] is None:
@@ -72,7 +73,7 @@ class EventWriter:
             self.write("response.created", response=self._response("in_progress"))
 
     def identify(self, response_id: Any, model: Any, created_at: Any) -> None:
-        """Take over what the server calls its answer; what it does not tell stays as it is."""
+        """Copy the server's ids and names of its answer; missing ones are unchanged."""
         if self.started:
             return
         if isinstance(response_id, str) and response_id:
@@ -83,11 +84,11 @@ class EventWriter:
             self.fields["created_at"] = created_at
 
     def item_id(self, prefix: str) -> str:
-        """An id for the item that comes next."""
+        """Return an id for the next item."""
         return f"{prefix}_{self.nonce}_{len(self._items)}"
 
     def add(self, item: Item) -> int:
-        """Write that an item has begun; returns its ``output_index``."""
+        """Write that an item has begun; return its ``output_index``."""
         self.start()
         index = len(self._items)
         self._items.append(item)
@@ -95,19 +96,19 @@ class EventWriter:
         return index
 
     def done(self, index: int, item: Item) -> None:
-        """Write that an item is whole."""
+        """Write that an item is complete."""
         self._items[index] = item
         self._done.add(index)
         self.write("response.output_item.done", output_index=index, item=item)
 
     def whole(self, item: Item) -> None:
-        """Write an item that came in one piece."""
+        """Write an item that arrived at once."""
         if not isinstance(item.get("id"), str):
             item = {**item, "id": self.item_id(_PREFIXES.get(str(item.get("type")), "item"))}
         self.done(self.add(item), item)
 
     def progress(self) -> None:
-        """Write what the response has by now."""
+        """Write the state of the response."""
         self.write("response.in_progress", response=self._response("in_progress"))
 
     def end(self, reason: str | None = None) -> None:
@@ -149,17 +150,17 @@ class ChunkReader(ABC):
     """Translates the chunks of one answer, streamed or whole, of an API of the chat kind.
 
     Args:
-        model: what answers, as long as the server does not say it.
-        nonce: what tells this answer's ids from all others'; random if not given.
+        model: the requested model, until the server names it.
+        nonce: distinguishes the ids of this answer from all others; random by default.
     """
 
     def __init__(self, model: str, *, nonce: str | None = None) -> None:
         self._writer = EventWriter(model, nonce)
         self._finish: str | None = None
-        """Why the answer ended, in the words of the server; None until it says so."""
+        """Why the answer ended, in the server's terms; None until it is known."""
 
     def feed(self, chunk: Any) -> list[Event]:
-        """Return the events that this chunk's JSON makes. Never raises."""
+        """Return the events for this chunk's JSON. Never raises."""
         if isinstance(chunk, dict) and not self._writer.ended:
             if error := chunk.get("error") or (chunk if chunk.get("error_code") else None):
                 self._writer.fail(error)
@@ -169,10 +170,10 @@ class ChunkReader(ABC):
 
     @abstractmethod
     def _take(self, chunk: dict[str, Any]) -> None:
-        """Write the events of a chunk that is no error."""
+        """Write the events of a chunk that is not an error."""
 
     def _start(self, chunk: dict[str, Any], fields: Iterable[str]) -> None:
-        """Take what a chunk says of the response as a whole; ``fields`` are kept as they are."""
+        """Process a chunk's fields about the response as a whole; ``fields`` are copied unchanged."""
         writer = self._writer
         writer.identify(chunk.get("id"), chunk.get("model"), chunk.get("created"))
         writer.fields |= {name: chunk[name] for name in fields if chunk.get(name) is not None}

@@ -1,4 +1,4 @@
-"""What ``generateContent`` answers as events of the Responses API: its text, and the pictures in ``inlineData``."""
+"""Answers of ``generateContent`` as events of the Responses API: text, and the images in ``inlineData``."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from databricks_responses_mcp.responses.event_items import MessageItem
 from databricks_responses_mcp.responses.event_writer import Event, EventWriter
 
 _WITHOUT_PICTURE = frozenset({"NO_IMAGE", "IMAGE_OTHER", "OTHER"})
-"""Reasons for an end without a picture that say nothing of why; what the answer lacks shows."""
+"""Reasons for ending without an image that do not explain it; the missing image shows it."""
 
 
 class GeminiEvents:
-    """Reads the chunks of one answer, or a whole answer.
+    """Translates the chunks of one answer, or a whole answer.
 
     Args:
-        model: whose answer it is, if it does not say.
+        model: the requested model, unless the answer names it.
     """
 
     def __init__(self, model: str) -> None:
@@ -24,7 +24,7 @@ class GeminiEvents:
         self._reason: str | None = None
 
     def feed(self, chunk: Any) -> list[Event]:
-        """The events that a chunk comes to; what cannot be read is passed over."""
+        """Return the events for a chunk; what cannot be read is left out."""
         if isinstance(chunk, list):
             for part in chunk:
                 self._take(part)
@@ -33,7 +33,7 @@ class GeminiEvents:
         return self._writer.take()
 
     def finish(self, *, marked: bool = False) -> list[Event]:
-        """The events at the end of the answer; it is cut if nothing said that it was whole."""
+        """Return the events at the end of the answer; it is incomplete if no chunk said that it ended."""
         self._close()
         if self._reason is not None or marked:
             reason = (self._reason or "STOP").upper().removeprefix("IMAGE_")
@@ -61,7 +61,7 @@ class GeminiEvents:
         content = candidate.get("content")
         parts = content.get("parts") if isinstance(content, dict) else None
         for part in parts if isinstance(parts, list) else ():
-            # Thoughts, also those in pictures, are no part of the answer.
+            # Thoughts, also in images, are not part of the answer.
             if isinstance(part, dict) and part.get("thought") is not True:
                 self._take_part(part)
         if isinstance(reason := candidate.get("finishReason"), str) and reason:
@@ -85,7 +85,7 @@ class GeminiEvents:
 
 
 def _usage(counts: dict[str, Any]) -> dict[str, Any]:
-    """The counts of Gemini's API under names that `chat_usage.response_usage` reads."""
+    """Return the counts of Gemini's API with names that `chat_usage.response_usage` reads."""
     thought = token_count(counts.get("thoughtsTokenCount")) or 0
     return {
         "input_tokens": counts.get("promptTokenCount"),

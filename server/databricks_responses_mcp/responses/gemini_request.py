@@ -1,7 +1,7 @@
-"""A Responses request as ``generateContent`` takes it, the API of Gemini models: the way to those that draw.
+"""Translating a Responses request to ``generateContent``, the API of Gemini models, for those that generate images.
 
-Source: ``POST /ai-gateway/gemini/v1beta/models/{model}:generateContent``. A drawing is no tool there but a kind of
-answer, and of what the image tool says only the shape of the picture has a counterpart.
+Source: ``POST /ai-gateway/gemini/v1beta/models/{model}:generateContent``. Image generation is not a tool there but a
+kind of answer, and of the image tool's fields only the size has an equivalent.
 """
 
 from collections.abc import Mapping
@@ -34,17 +34,17 @@ _SAID_OTHERWISE = frozenset(
 )
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 _SIZES = ((1280, "1K"), (2560, "2K"))
-"""Resolutions, and up to which side of a square of the same area each is near enough."""
+"""Resolutions, each with the longest side of a square of the same area that it is used for."""
 _MAX_BYTES = "4K"
 _EARLIER = "A picture that was drawn earlier in this conversation:"
 _UNTOLD_FIELDS = frozenset({"type", "size", "partial_images"})
 
 
 def to_gemini(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The ``generateContent`` body that asks for the same, and notes of what was left out.
+    """Return the equivalent ``generateContent`` body, and notes about what was left out.
 
     Raises:
-        UntranslatableError: for what Gemini's API lacks, or what this translation does not cover.
+        UntranslatableError: for what Gemini's API does not support, or this translation does not cover.
     """
     asked, left_out = take_parameters(body, surface=_SURFACE, said_otherwise=_SAID_OTHERWISE)
     tool = _image_tool(body.get("tools"))
@@ -71,7 +71,7 @@ def to_gemini(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _image_tool(tools: Any) -> Mapping[str, Any] | None:
-    """The image tool of a request, if it has one."""
+    """Return the image tool of a request; None if it has none."""
     found: Mapping[str, Any] | None = None
     for tool in tools or ():
         kind = tool.get("type") if isinstance(tool, Mapping) else tool
@@ -105,7 +105,7 @@ def _configuration(body: Mapping[str, Any], tool: Mapping[str, Any] | None) -> d
 
 
 def _shape(size: Any) -> dict[str, str]:
-    """The shape and the resolution that are near to a size; nothing for ``auto``."""
+    """Return the aspect ratio and the resolution closest to a size; nothing for ``auto``."""
     width, _, height = str(size or "").partition("x")
     if not (width.isdecimal() and height.isdecimal() and len(width) < 6 and len(height) < 6):
         return {}
@@ -122,7 +122,7 @@ def _shape(size: Any) -> dict[str, str]:
 
 
 def _with_pictures_as_messages(value: Any) -> Any:
-    """The items with earlier drawings as the user's pictures: as the model's they would need its signatures."""
+    """Return the items with earlier images as the user's: as the model's they would need its signatures."""
     if not isinstance(value, list | tuple):
         return value
     items: list[Any] = []
@@ -137,13 +137,13 @@ def _with_pictures_as_messages(value: Any) -> Any:
 
 
 def _type_of(item: Mapping[str, Any]) -> str:
-    """The media type of a drawing, by how its base64 begins."""
+    """Return the media type of an image, from the beginning of its base64."""
     starts = (("iVBOR", "png"), ("/9j/", "jpeg"), ("UklGR", "webp"), ("R0lGOD", "gif"))
     return f"image/{next((kind for start, kind in starts if str(item['result'])[:6].startswith(start)), 'png')}"
 
 
 def _said(item: Item) -> tuple[str, list[dict[str, Any]]]:
-    """Who says an item, and in which parts."""
+    """Return the role and the parts of an item."""
     kind = item["type"]
     if kind == "function_call":
         return "model", [{"text": f"[calls {as_text(item.get('name'))} with {as_text(item.get('arguments'))}]"}]

@@ -1,4 +1,4 @@
-"""The JSON in what a model wrote: bare, in a fence of any kind, with words around it, or after its thoughts."""
+"""The JSON in a model's text: alone, in a fence of any kind, with text around it, or after its reasoning."""
 
 import json
 import re
@@ -10,16 +10,16 @@ _END_OF_THOUGHTS = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`{\[]*)", re.MULTILINE)
 _START = re.compile(r"[{\[]")
 _MAX_TRIES = 100
-"""How many places of a text are tried as the beginning of a JSON value."""
+"""The maximum number of places in a text where a JSON value may begin."""
 
 _DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(name))
 
 
 def parse(text: str) -> Any:
-    """The JSON value that a text is.
+    """Return the JSON value of a text.
 
     Raises:
-        ValueError: saying in one line why it is none.
+        ValueError: one line that says why the text is not JSON.
     """
     try:
         return json.loads(text.strip().removeprefix("\ufeff"), parse_constant=_refuse)
@@ -30,7 +30,7 @@ def parse(text: str) -> Any:
 
 
 def is_json(text: str) -> bool:
-    """Return whether a text is JSON, or what Python's reader takes for it: ``NaN`` as well."""
+    """Return whether a text is JSON, or what Python's parser accepts: ``NaN`` too."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -39,7 +39,7 @@ def is_json(text: str) -> bool:
 
 
 def values_in(text: str) -> Iterator[Any]:
-    """The JSON values in a text that is not JSON itself, the likeliest first; some may come twice."""
+    """Yield the JSON values in a text that is not JSON itself, the most likely first; some may be repeated."""
     bare = _without_thoughts(text).strip()
     if bare != text.strip():
         yield from _parsed(bare)
@@ -61,7 +61,7 @@ def _fenced(text: str) -> Iterator[str]:
     while (opening := _FENCE.search(text, at)) is not None:
         end = text.find(opening[1], opening.end())
         if end < 0:
-            # The closing fence may have been forgotten.
+            # The closing fence may be missing.
             yield text[opening.end() :]
             return
         yield text[opening.end() : end]

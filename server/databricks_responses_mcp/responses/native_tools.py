@@ -1,8 +1,8 @@
-"""The tool types of the Responses API, checked before a request is sent, so that an error names the field.
+"""The tool types of the Responses API, validated before a request is sent, so that an error names the field.
 
 Source: the tool types that the documentation lists for pay-per-token endpoints: ``function``, ``custom``,
-``apply_patch``, ``shell``, ``image_generation``, ``mcp``, ``web_search``. Fields that are not known here pass: the API
-grows, and the endpoint decides.
+``apply_patch``, ``shell``, ``image_generation``, ``mcp``, ``web_search``. Unknown fields are accepted: the API grows,
+and the endpoint decides.
 """
 
 from collections.abc import Mapping, Sequence
@@ -104,7 +104,9 @@ _KNOWN: TypeAdapter[Any] = TypeAdapter(
 
 
 def tool_problems(tools: Sequence[Any]) -> list[str]:
-    """What is wrong with the tool definitions, each with the place, e.g. ``tools[0].name: Field required``."""
+    """Return the problems of the tool definitions, each with its place, for example ``tools[0].name: Field
+    required``.
+    """
     problems: list[str] = []
     names: set[tuple[str, str]] = set()
     for number, tool in enumerate(tools):
@@ -125,16 +127,18 @@ def tool_problems(tools: Sequence[Any]) -> list[str]:
 
 
 def size_problems(tools: Any) -> list[str]:
-    """What is too much about tools that are sent verbatim, each with the place; nothing else of them is checked."""
+    """Return the exceeded limits of tools that are sent verbatim, each with its place; nothing else of them is
+    checked.
+    """
     given = tools if isinstance(tools, list) else []
     return [f"tools[{number}]: it {problem}" for number, tool in enumerate(given) if (problem := _too_much(tool))]
 
 
 def tool_choice(choice: str, tools: Sequence[Mapping[str, Any]]) -> str | dict[str, Any] | None:
-    """The API's ``tool_choice`` for a mode (none, auto, required), a tool's name, or a tool's type.
+    """Return the API's ``tool_choice`` for a mode (none, auto, required), a tool's name, or a tool's type.
 
     Returns:
-        None if there is no such tool.
+        The result is None if there is no such tool.
     """
     if choice in ("none", "auto", "required"):
         return choice
@@ -166,6 +170,6 @@ def _problems(tool: Mapping[str, Any]) -> list[str]:
 
 
 def _problem(detail: Any) -> str:
-    # The first part of the place is the type that chose the model; the caller knows it.
+    # The first part of the place is the type, which selected the model; the caller knows it.
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"][1:])
     return f"{place}: {detail['msg']}"

@@ -1,8 +1,8 @@
-"""A Responses request as Open Responses takes it: one API for the models that are not OpenAI's.
+"""Translating a Responses request to Open Responses, one API for models of other vendors than OpenAI.
 
-Source: ``POST /serving-endpoints/open-responses``. It takes no ``output_*`` content in what is sent back to it, no
-reasoning of earlier turns, and no message of the assistant's at the end. It was seen to take function tools only; other
-types are sent all the same, and the server's refusal is explained.
+Source: ``POST /serving-endpoints/open-responses``. It accepts no ``output_*`` content in earlier items, no reasoning of
+earlier turns, and no assistant message at the end. It was seen to accept function tools only; other types are sent all
+the same, and the server's refusal is explained.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ from databricks_responses_mcp.responses.surface_parameters import NATIVE_ONLY, l
 from databricks_responses_mcp.responses.unsupported import UntranslatableError
 
 _SURFACE = "Open Responses"
-# Taken, by its documentation, and for other models than OpenAI's ignored: what is ignored need not be sent.
+# Its documentation says that these are accepted, and ignored for models of other vendors: they are not sent.
 _KNOWN = frozenset({"max_tool_calls", "parallel_tool_calls", "stream_options", "top_logprobs"})
 _HERE = frozenset({"model", "input", "stream", "tools"})
 _NOT_SENT = frozenset({"id", "status", "phase"})
@@ -24,18 +24,18 @@ def to_supervisor(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the body for the Supervisor API, which is compatible with Open Responses and has more parameters.
 
     Raises:
-        UntranslatableError: for an item of the conversation that neither knows.
+        UntranslatableError: for an item of the conversation that neither API supports.
     """
     return _opened(body, "the Supervisor API", NATIVE_ONLY - {"include"})
 
 
 def to_open(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The Open Responses body that asks for the same, and notes of what was left out.
+    """Return the equivalent Open Responses body, and notes about what was left out.
 
-    What items have beyond the API's fields, such as Gemini's thought signatures on calls, stays as it came.
+    Additional fields of items, such as Gemini's thought signatures on calls, are unchanged.
 
     Raises:
-        UntranslatableError: for what Open Responses lacks.
+        UntranslatableError: for what Open Responses does not support.
     """
     return _opened(body, _SURFACE, _KNOWN)
 
@@ -55,7 +55,7 @@ def _opened(body: Mapping[str, Any], surface: str, known: Collection[str]) -> tu
         opened["stream"] = body["stream"]
     opened |= asked
     if tools := body.get("tools"):
-        # Of other types than function too: what a model takes changes, a refusal costs nothing and names the type.
+        # Other types than function too: what a model accepts changes, and a refusal costs nothing and names the type.
         opened["tools"] = tools
     return opened, [*notes, *left_out_note(surface, left_out)]
 

@@ -1,7 +1,6 @@
-"""What a response says, read from its output items: text, refusal, citations, calls that wait, everything else.
+"""Reading a response's output items: text, refusal, citations, pending calls, all other items.
 
-Source: the ``Response`` object of the Responses API. No field of an item is certain; what is odd is passed over, not
-raised.
+Source: the ``Response`` object of the Responses API. Any field of an item may be missing; invalid values are ignored.
 """
 
 from collections.abc import Mapping
@@ -28,11 +27,11 @@ _OF_CALLS = (
 
 
 def answer_of(output: list[Item], *, is_whole: bool) -> list[Item]:
-    """The messages that are the answer: all but commentary, which a model writes while it works.
+    """Return the messages that are the answer: all except commentary, which a model writes while it works.
 
     Args:
-        is_whole: nothing more will come. Then commentary is the answer of a response that has no other message and no
-            call that waits.
+        is_whole: whether nothing more follows. Then commentary is the answer if there is no other message and no
+            pending call.
     """
     messages = [item for item in output if item.get("type") == "message"]
     answer = [item for item in messages if item.get("phase") != COMMENTARY]
@@ -42,12 +41,12 @@ def answer_of(output: list[Item], *, is_whole: bool) -> list[Item]:
 
 
 def text_of(output: list[Item]) -> str:
-    """The text of all messages; messages are separated by a blank line."""
+    """Return the text of all messages, separated by a blank line."""
     return "\n\n".join(text for text in map(_message_text, output) if text)
 
 
 def refusal_of(output: list[Item]) -> str:
-    """What the model said in refusing, or ""."""
+    """Return the text of a refusal, or ""."""
     return "\n\n".join(
         part["refusal"]
         for item in output
@@ -57,9 +56,9 @@ def refusal_of(output: list[Item]) -> str:
 
 
 def citations_of(output: list[Item]) -> list[dict[str, Any]]:
-    """The annotations of all texts, with ``start_index`` and ``end_index`` counted in ``text_of``'s text.
+    """Return the annotations of all texts, with ``start_index`` and ``end_index`` counted in ``text_of``'s text.
 
-    Each is the API's annotation, at the words that it is about instead of the link after them; ``quote`` has the words.
+    Each is the API's annotation, at the cited text instead of the link after it; ``quote`` is that text.
     """
     citations: list[dict[str, Any]] = []
     offset = 0
@@ -75,7 +74,7 @@ def citations_of(output: list[Item]) -> list[dict[str, Any]]:
 
 
 def pending_calls_of(output: list[Item]) -> list[dict[str, Any]]:
-    """The calls that wait for the caller, each with the shape of the input item that answers it."""
+    """Return the calls that wait for the caller, each with the format of the input item that answers it."""
     pending: list[dict[str, Any]] = []
     for item in _waiting(output):
         call = {key: item[key] for key in _OF_CALLS if item.get(key) is not None}
@@ -87,13 +86,13 @@ def pending_calls_of(output: list[Item]) -> list[dict[str, Any]]:
 
 
 def other_items_of(output: list[Item], answer: list[Item] | None = None) -> list[Item]:
-    """All items but plain messages, without what a reader cannot use.
+    """Return all items except plain messages, without data that a reader cannot use.
 
-    That is base64, encrypted reasoning, ids of more than 64 characters and the schemas of listed MCP tools, of which
-    the names stay. A reasoning item with nothing to read is left out.
+    This data is base64, encrypted reasoning, ids of more than 64 characters and the schemas of listed MCP tools, whose
+    names are kept. A reasoning item without readable text is left out.
 
     Args:
-        answer: the messages whose text is given as the answer; commentary among them is not listed again.
+        answer: the messages whose text is the answer; commentary among them is not listed again.
     """
     told = {id(item) for item in answer or () if not _has_more_than_text(item)}
     items: list[Item] = []
@@ -110,7 +109,7 @@ def other_items_of(output: list[Item], answer: list[Item] | None = None) -> list
 
 
 def without_pending(items: list[Item], pending: list[dict[str, Any]]) -> list[Item]:
-    """The items without those that ``pending`` repeats."""
+    """Return the items without those that ``pending`` repeats."""
     waiting = {(str(call.get("type")), str(call.get("approval_request_id") or call.get("call_id"))) for call in pending}
 
     def name(item: Item) -> tuple[str, str]:
@@ -120,14 +119,14 @@ def without_pending(items: list[Item], pending: list[dict[str, Any]]) -> list[It
 
 
 def pictures_of(output: list[Item]) -> list[Item]:
-    """The ``image_generation_call`` items, with or without a picture."""
+    """Return the ``image_generation_call`` items, with or without an image."""
     return [item for item in output if item.get("type") == "image_generation_call"]
 
 
 def usage_of(fields: dict[str, Any]) -> dict[str, Any] | None:
-    """Return token counts under the Responses API's names, or None; the chat API's names are translated.
+    """Return token counts with the Responses API's names, or None; the chat API's names are translated.
 
-    Counts are whole numbers of at least 0: one that is text is read, and what is no count is left out.
+    Counts are whole numbers of at least 0: one in text form is parsed, and invalid ones are left out.
     """
     usage = fields.get("usage")
     if not isinstance(usage, dict):
@@ -159,14 +158,14 @@ def _counts(usage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def incomplete_reason_of(fields: dict[str, Any]) -> str | None:
-    """Why an incomplete response stopped; open-ended, e.g. ``max_output_tokens`` or ``content_filter``."""
+    """Return why an incomplete response ended, for example ``max_output_tokens`` or ``content_filter``."""
     details = fields.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
     return reason if isinstance(reason, str) else None
 
 
 def _waiting(output: list[Item]) -> list[Item]:
-    """The calls that wait for the caller: whole, and not answered by the server itself."""
+    """Return the calls that wait for the caller: complete, and not answered by the server itself."""
     answered = {str(item.get("call_id")) for item in output if str(item.get("type", "")).endswith("_output")}
     return [
         item
@@ -183,7 +182,7 @@ def _tool_name(tool: Any) -> Any:
 
 
 def _is_plain_answer(item: Item) -> bool:
-    """Whether the item is a message that is text and nothing else; commentary is listed apart."""
+    """Return whether the item is a message that contains only text; commentary is listed separately."""
     return (
         item.get("type") == "message" and item.get("phase") in (None, "final_answer") and not _has_more_than_text(item)
     )
@@ -223,7 +222,7 @@ def _citation(note: dict[str, Any], text: str, offset: int) -> dict[str, Any]:
 
 
 def _is_bulk(item: Item, key: str) -> bool:
-    """Base64, ciphertext and long ids: nothing that a reader could use."""
+    """Return whether a value is base64, ciphertext or a long id, which a reader cannot use."""
     if item.get("type") == "image_generation_call" and key in ("result", "picture"):
         return True
     if key == "id":

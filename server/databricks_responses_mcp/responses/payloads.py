@@ -1,8 +1,7 @@
-"""JSON of the API with its pictures left out of the parser's way.
+"""Parsing the API's JSON without its images.
 
-A generated picture travels as base64 inside JSON, twice (in its own event and in the response at the end). Parsing it
-as a JSON string would hold three or four copies of it at once; here it stays where it arrived until somebody asks for
-its bytes.
+A generated image is base64 inside JSON, twice (in its own event and in the response at the end). Parsing it as a JSON
+string would create three or four copies; here it stays in the received bytes until its content is needed.
 """
 
 import binascii
@@ -12,7 +11,7 @@ from typing import Any
 from pydantic_core import from_json
 
 MAX_JSON_VALUES = 4_000_000
-"""The most values of one JSON text: each takes 60 bytes and more, where three (``[],``) made it."""
+"""The maximum number of values in one JSON text: each takes at least 60 bytes, from as few as three (``[],``)."""
 
 _LARGE = 64 * 1024
 _KEYS = (b'"result"', b'"partial_image_b64"', b'"b64_json"')
@@ -22,10 +21,10 @@ _MAX_DIGITS = 4000
 
 
 class Payload:
-    """A large base64 string of an event, as it arrived.
+    """A large base64 string of an event, in the received bytes.
 
     Attributes:
-        base64: a view of the received bytes; it keeps that event's bytes alive.
+        base64: a view of the received bytes, which stay in memory with it.
     """
 
     __slots__ = ("base64",)
@@ -37,7 +36,7 @@ class Payload:
         return len(self.base64)
 
     def decode(self) -> bytes:
-        """The bytes meant by the base64.
+        """Return the decoded bytes.
 
         Raises:
             ValueError: if it is not base64.
@@ -49,7 +48,8 @@ class Payload:
 
 
 def parse_json(data: bytes | bytearray) -> Any:
-    """The JSON value of ``data``; base64 strings of 64 KiB and more under the API's picture keys become ``Payload``.
+    """Return the JSON value of ``data``; base64 strings of 64 KiB and more under the API's image keys become
+    ``Payload``.
 
     Raises:
         ValueError: if ``data`` is not JSON.
@@ -78,7 +78,7 @@ def _loads(data: bytes | bytearray) -> Any:
         return from_json(data)
     except ValueError:
         pass
-    # The fast parser refuses what must not cost the event: half of a surrogate pair at the edge of a delta, a byte that
+    # The fast parser refuses what must not lose the event: half of a surrogate pair at the edge of a delta, a byte that
     # is not UTF-8.
     try:
         return json.loads(data.decode("utf-8", "replace"), parse_int=_whole_number)
@@ -87,12 +87,14 @@ def _loads(data: bytes | bytearray) -> Any:
 
 
 def _whole_number(digits: str) -> int | None:
-    """Return the number, or None for one of thousands of digits, which Python refuses and no field of the API has."""
+    """Return the number; None for one of thousands of digits, which Python refuses and no field of the API has."""
     return int(digits) if len(digits) < _MAX_DIGITS else None
 
 
 def _payload_spans(data: bytes | bytearray) -> list[tuple[int, int]]:
-    """Where the payloads are. What one key has found is not searched again for the next: it is tens of megabytes."""
+    """Return the positions of the payloads. What one key has found is not searched again for the next: it has tens of
+    megabytes.
+    """
     spans: list[tuple[int, int]] = []
     gaps = [(0, len(data))]
     for key in _KEYS:
@@ -114,7 +116,7 @@ def _next_payload(data: bytes | bytearray, key: bytes, at: int, stop: int) -> tu
             at = _skip_space(data, at + 1)
             if data[at : at + 1] == b'"':
                 end = data.find(b'"', at + 1)
-                # A backslash would need unescaping, and no base64 has one: leave that to the parser.
+                # A backslash needs unescaping, and base64 contains none: the parser reads such a string.
                 if end - at > _LARGE and data.find(b"\\", at, end) < 0:
                     return at + 1, end
     return None

@@ -1,7 +1,7 @@
-"""Input items that every surface understands, made of those that only the native Responses API has.
+"""Input items that every surface supports, from those that only the native Responses API has.
 
-A conversation may have begun on another model. What that one did with tools of its own is told as function calls with
-their outputs, so that the next model knows it.
+A conversation may have begun with another model. The use of its own tools becomes function calls with outputs, so that
+the next model knows it.
 """
 
 import json
@@ -22,7 +22,7 @@ _CALLS = {
 }
 _OUTPUTS = {"custom_tool_call_output", "apply_patch_call_output", "shell_call_output", "computer_call_output"}
 _PASSING = {"message", "reasoning", "function_call", "function_call_output"}
-# What these led to is in the answer that follows them.
+# The results of these are in the answer that follows them.
 _UNTOLD = {
     "web_search_call",
     "file_search_call",
@@ -34,10 +34,10 @@ _UNTOLD = {
 
 
 def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
-    """A request's ``input`` as messages, reasoning, function calls and their outputs; and what must be told of it.
+    """Return a request's ``input`` as messages, reasoning, function calls and their outputs, and notes for the caller.
 
     Raises:
-        UntranslatableError: for an item that the model must know and that cannot be told otherwise.
+        UntranslatableError: for an item that the model must know and that has no equivalent.
     """
     if isinstance(value, str):
         return [{"type": "message", "role": "user", "content": value}], []
@@ -60,12 +60,12 @@ def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
 
 
 def call_id_of(item: Mapping[str, Any]) -> str:
-    """The id that a call and its output share."""
+    """Return the id that a call and its output share."""
     return as_text(item.get("call_id") or item.get("id"))
 
 
 def as_text(value: Any) -> str:
-    """A value as a model reads it: text as it is, anything else as JSON, nothing as nothing."""
+    """Return a value as text for a model: text unchanged, None as an empty text, all else as JSON."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,7 +1,7 @@
-"""Output items as a server sent them, made regular: what the rest of the bridge reads, keeps and sends again.
+"""Output items that a server sent, normalised for the rest of the bridge, the store and later requests.
 
-Citation markers are taken out of texts, arguments are JSON text, ids of calls are unique and short, and a call that was
-cut off in the middle has the status ``incomplete``, whatever the server said of it.
+Citation markers are removed from texts, arguments are JSON text, ids of calls are unique and short, and a truncated
+call has the status ``incomplete``, whatever the server said.
 """
 
 import json
@@ -21,10 +21,10 @@ _WITH_ARGUMENTS = frozenset({"function_call", "mcp_call", "mcp_approval_request"
 
 
 def received_items(output: list[Item], status: str) -> list[Item]:
-    """The items of a response made regular.
+    """Return the items of a response, normalised.
 
     Args:
-        output: as the server gave them.
+        output: the items as received.
         status: the response's.
     """
     last = len(output) - 1
@@ -32,7 +32,7 @@ def received_items(output: list[Item], status: str) -> list[Item]:
 
 
 def is_cut_call(item: Item) -> bool:
-    """Whether the item is a call that its server did not finish."""
+    """Return whether the item is a call that its server did not finish."""
     return str(item.get("type")) in ANSWERED_TYPES and item.get("status") == "incomplete"
 
 
@@ -48,7 +48,7 @@ def _item(item: Item, status: str, *, is_last: bool) -> Item:
 
 
 def _arguments(value: Any) -> str:
-    """Arguments as JSON text; servers give an empty text, null, or the object itself."""
+    """Return arguments as JSON text; servers send an empty text, null, or the object itself."""
     text = as_text(value).strip()
     return "{}" if text in ("", "null") else as_text(value)
 
@@ -57,8 +57,8 @@ def _is_cut(item: Item, status: str, *, is_last: bool) -> bool:
     if item.get("status") == "incomplete":
         return True
     if item["type"] in _WITH_ARGUMENTS:
-        # Arguments that are JSON are whole. Those that are not are the model's own in a whole response (the caller may
-        # still read them), unless they just stop.
+        # Arguments that are JSON are complete. Others in a complete response are the model's own (the caller may still
+        # read them), unless they are the beginning of JSON.
         text = item["arguments"]
         return not is_json(text) and (status != "completed" or _is_beginning(text))
     return status != "completed" and (
@@ -67,13 +67,13 @@ def _is_cut(item: Item, status: str, *, is_last: bool) -> bool:
 
 
 def _is_beginning(text: str) -> bool:
-    """Whether more text could make it JSON."""
+    """Return whether more text could make it JSON."""
     try:
         json.JSONDecoder().raw_decode(text.lstrip())
     except (ValueError, RecursionError):
         pass
     else:
-        return False  # a whole value, with something after it
+        return False  # a complete value, followed by more text
     try:
         from_json(text, allow_partial="trailing-strings")
     except ValueError:
@@ -108,6 +108,8 @@ def _placed(note: Any, clean: EditedText) -> Any:
 
 
 def flat_annotation(note: dict[str, Any]) -> dict[str, Any]:
-    """An annotation as the Responses API has it; the chat API nests what it says under the name of its type."""
+    """Return an annotation in the format of the Responses API; the chat API nests its fields under the name of its
+    type.
+    """
     nested = note.get("url_citation")
     return {**nested, "type": "url_citation"} if isinstance(nested, dict) else note

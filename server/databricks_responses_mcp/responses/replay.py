@@ -1,8 +1,8 @@
-"""Output items made into input items: what a stateless server is told of the turns before.
+"""Converting output items to input items, so that a stateless server receives the earlier turns.
 
-The API stores nothing, so the whole conversation is sent again with each turn. Databricks gives out ids of hundreds of
-characters and refuses more than 64; reasoning can be replayed only in its encrypted form; a picture's base64 would fill
-the request.
+The API stores nothing, so the whole conversation is sent again with each turn. Databricks returns ids of hundreds of
+characters and refuses more than 64; reasoning can be sent only in its encrypted form; an image's base64 would fill the
+request.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _REPLAYED = frozenset(
         "mcp_approval_response",
         "image_generation_call",
         "compaction",
-        # Tools that external models have, pay-per-token ones not.
+        # Tools of external models that pay-per-token ones do not have.
         "code_interpreter_call",
         "file_search_call",
         "computer_call",
@@ -44,13 +44,13 @@ _REPLAYED = frozenset(
 _ENCRYPTED = frozenset({"reasoning", "compaction"})
 _NOT_INPUT = frozenset({"created_by", "parsed_arguments"})
 _OF_PICTURES = frozenset({"type", "id", "picture"})
-"""What of a picture's item a request may hold, beside its ``result`` and ``status``."""
+"""The fields of an image's item that a request may contain, besides its ``result`` and ``status``."""
 
 
 def replayable(items: Iterable[Item]) -> list[Item]:
-    """The items as the next request's ``input`` may hold them, in order; what cannot be replayed is left out.
+    """Return the items that the next request's ``input`` may contain, in order; all others are left out.
 
-    A picture stays as a stub with the path of its file (``picture``) and no ``result``, for `with_pictures`.
+    An image becomes a stub with the path of its file (``picture``) and no ``result``, for `with_pictures`.
     """
     kept: list[Item] = []
     reasoning: list[Item] = []
@@ -66,21 +66,21 @@ def replayable(items: Iterable[Item]) -> list[Item]:
 
 
 def without_reasoning(items: Iterable[Item]) -> list[Item]:
-    """The items for an endpoint that cannot read what is encrypted among them: reasoning and compactions."""
+    """Return the items for an endpoint that cannot read encrypted ones: without reasoning and compactions."""
     return [item for item in items if item.get("type") not in _ENCRYPTED]
 
 
 def from_last_compaction(items: list[Item]) -> list[Item]:
-    """The items from the last compaction on: it holds what came before it."""
+    """Return the items from the last compaction on, which includes the earlier ones."""
     last = max((number for number, item in enumerate(items) if item.get("type") == "compaction"), default=0)
     return items[last:]
 
 
 def with_pictures(items: Iterable[Item], pictures: Mapping[str, str]) -> list[Item]:
-    """The items as they are sent: pictures that are in ``pictures`` whole, the others left out.
+    """Return the items to send: images that are in ``pictures`` complete, other images left out.
 
     Args:
-        pictures: base64 by the path that their stub has.
+        pictures: base64 by the path in the stub.
     """
     sent: list[Item] = []
     for item in items:
@@ -97,7 +97,7 @@ def with_pictures(items: Iterable[Item], pictures: Mapping[str, str]) -> list[It
 
 
 def short_id(value: str) -> str:
-    """An id of at most 64 characters: the id itself, or always the same short one for the same long one."""
+    """Return an id of at most 64 characters: the id itself, or for a long id always the same short one."""
     if len(value) <= MAX_ID:
         return value
     prefix = value.partition("_")[0]
@@ -106,7 +106,7 @@ def short_id(value: str) -> str:
 
 
 def _parts(content: list[Any]) -> list[Any]:
-    """Return a message's parts as the API takes them: of text, with text in it, and annotations that are objects."""
+    """Return a message's parts as the API accepts them: text parts with text, and annotations that are objects."""
     parts: list[Any] = []
     for part in content:
         if isinstance(part, str):
@@ -132,9 +132,9 @@ def _can_replay(item: Item) -> bool:
     if kind == "image_generation_call":
         return isinstance(item.get("picture"), str)
     if kind == "tool_search_call" and item.get("execution") == "client":
-        # The bridge does not search tools for the server, so nobody has answered it.
+        # The bridge does not run tool searches for the server, so nothing has answered it.
         return False
-    # A call that was cut off in the middle cannot be answered, and an unanswered call is refused.
+    # A truncated call cannot be answered, and a call without an output is refused.
     return not (kind.endswith("_call") and item.get("status") == "incomplete")
 
 
@@ -146,7 +146,7 @@ def _input_item(item: Mapping[str, Any]) -> Item:
         if isinstance(sent.get(key), str):
             sent[key] = short_id(sent[key])
         elif key == "id":
-            # The API gives text and takes nothing else; an item needs none.
+            # The API returns text and accepts nothing else; the field is optional.
             sent.pop(key, None)
     if sent.get("type") == "message":
         sent.setdefault("role", "assistant")

@@ -1,7 +1,7 @@
-"""The body of a Responses request, from what a caller asked for.
+"""The body of a Responses request, from the caller's arguments.
 
 Source: ``POST /serving-endpoints/responses``. ``input`` is always a list of items, as agents require; a parameter that
-the caller did not give is not sent, since models differ in what they refuse.
+the caller did not give is not sent, because models refuse different ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from databricks_responses_mcp.responses.unique_ids import unique_items
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileInput:
-    """A file that the model is sent as it is.
+    """A file that is sent to the model unchanged.
 
     Attributes:
-        name: a file name with the extension of its kind.
-        mime_type: decides which part of a message it becomes: audio, video, or a document.
+        name: a file name with the extension of its type.
+        mime_type: determines the part of a message: audio, video, or a document.
         url: ``data:`` or ``https:``.
     """
 
@@ -26,7 +26,9 @@ class FileInput:
     url: str
 
     def part(self) -> dict[str, Any]:
-        """The part of a message. Recordings and videos have the form of the chat API, as no other takes them."""
+        """Return the part of a message. Recordings and videos have the format of the chat API, the only one that
+        supports them.
+        """
         for medium in ("audio", "video"):
             if self.mime_type.startswith(f"{medium}/"):
                 return {"type": f"{medium}_url", f"{medium}_url": {"url": self.url}}
@@ -37,11 +39,11 @@ class FileInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What one turn says to the model.
+    """The user's message of one turn.
 
     Attributes:
-        text: the words, text files in them.
-        images: image URLs (``data:`` or ``https:``), shown to the model in this order.
+        text: the text, with text files included.
+        images: image URLs (``data:`` or ``https:``), sent in this order.
         files: documents, recordings and videos.
     """
 
@@ -50,7 +52,7 @@ class Prompt:
     files: Sequence[FileInput] = ()
 
     def items(self) -> list[dict[str, Any]]:
-        """The input items: one user message."""
+        """Return the input items: one user message."""
         content: list[dict[str, Any]] = [{"type": "input_text", "text": self.text}]
         content += [{"type": "input_image", "image_url": url, "detail": "auto"} for url in self.images]
         content += [file.part() for file in self.files]
@@ -62,7 +64,7 @@ class RequestOptions:
     """The parameters of the API that the bridge names; None means not sent.
 
     Attributes:
-        extra: any other parameters, verbatim. A name that is given here and above as well is an error of the caller.
+        extra: other parameters, verbatim. A name that is given here and above is an error of the caller.
     """
 
     instructions: str | None = None
@@ -80,16 +82,18 @@ class RequestOptions:
 
 
 RESERVED = frozenset({"model", "input", "stream"})
-"""Parameters that the bridge owns: ``extra`` may not carry them."""
+"""Parameters that the bridge sets: ``extra`` must not contain them."""
 
 
 def build_request(model: str, items: Sequence[dict[str, Any]], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON body that asks ``model`` to go on after ``items``; ids that repeat are renamed."""
+    """Return the JSON body that asks ``model`` to continue after ``items``; repeated ids are renamed."""
     return {"model": model, "input": unique_items(items), "stream": True, **parameters}
 
 
 def build_parameters(options: RequestOptions) -> dict[str, Any]:
-    """All of a body but model and input; ``reasoning`` and ``text`` of ``extra`` are merged with the named options."""
+    """Return a body without model and input; ``reasoning`` and ``text`` of ``extra`` are merged with the named
+    options.
+    """
     parameters: dict[str, Any] = {}
     if options.instructions:
         parameters["instructions"] = options.instructions

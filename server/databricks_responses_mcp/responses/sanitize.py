@@ -1,4 +1,4 @@
-"""What a server sent, made safe to pass on: valid Unicode, JSON numbers, bounded depth, fields of the API's types."""
+"""Making received data safe to use: valid Unicode, JSON numbers, bounded depth, fields of the API's types."""
 
 import json
 import math
@@ -26,9 +26,9 @@ def sanitize_text(text: str) -> str:
 
 
 def sanitize(value: Any, depth: int = 0) -> Any:
-    """Return a JSON value whose texts can be encoded, with numbers that JSON has and bounded depth.
+    """Return a JSON value whose texts can be encoded, with valid JSON numbers and bounded depth.
 
-    What nests deeper becomes its JSON as text. The base64 of an image stays a ``Payload`` in the ``result`` of an
+    Deeper values become their JSON as text. The base64 of an image stays a ``Payload`` in the ``result`` of an
     ``image_generation_call``; elsewhere it becomes text.
     """
     if isinstance(value, str):
@@ -52,7 +52,7 @@ def sanitize(value: Any, depth: int = 0) -> Any:
 
 
 def _sanitized_members(members: dict[Any, Any], depth: int) -> dict[Any, Any]:
-    # Most members are ASCII text, which is safe as it is: an answer with 1,000 citations has 5,000 of them.
+    # Most members are ASCII text, which is always valid: an answer with 1,000 citations has 5,000 of them.
     return {
         sanitize_text(key) if isinstance(key, str) else key: (
             item if type(item) is str and item.isascii() else sanitize(item, depth + 1)
@@ -62,12 +62,12 @@ def _sanitized_members(members: dict[Any, Any], depth: int) -> dict[Any, Any]:
 
 
 def sanitize_item(item: Item) -> Item:
-    """Return the item with text where the API has text.
+    """Return the item with text in the fields where the API has text.
 
-    What identifies an item or a call (``type``, ``call_id``, ``name`` …) and a call's arguments become their JSON if
-    they are of another type, so that a call can still be answered by its id. An ``id`` of another type is left out,
-    since the API would refuse it when the item is sent again; only of an approval request it is kept as JSON, because
-    the answer names it.
+    Fields that identify an item or a call (``type``, ``call_id``, ``name`` …) and a call's arguments become their JSON
+    if they have another type, so that a call can still be answered by its id. An ``id`` of another type is left out,
+    because the API would refuse it when the item is sent again; only for an approval request it is kept as JSON,
+    because the answer names it.
     """
     kind = item.get("type")
     odd = [name for name in _TEXTS if not isinstance(item.get(name), str | None)]

@@ -8,26 +8,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _LARGE_LINE = 64 * 1024
-"""From this size on a line is handed over without a copy: a picture's base64 is tens of megabytes."""
+"""A line of this size or more is passed on without a copy: an image's base64 has tens of megabytes."""
 
 
 @dataclass(slots=True)
 class ServerSentEvent:
-    """One event: its ``event:`` field ("" when absent) and its data, not yet parsed."""
+    """One event: its ``event:`` field ("" if absent) and its data, not yet parsed."""
 
     event: str
     data: bytes | bytearray
 
 
 class EventTooLargeError(ValueError):
-    """A single event is larger than the decoder was told to hold."""
+    """A single event exceeds the size limit of the decoder."""
 
 
 class SSEDecoder:
-    """Turns chunks of bytes, cut anywhere, into events.
+    """Converts chunks of bytes, split at any place, to events.
 
     Args:
-        max_event_bytes: the most that one event may hold before ``EventTooLargeError`` is raised.
+        max_event_bytes: the maximum size of one event; ``EventTooLargeError`` is raised beyond it.
     """
 
     def __init__(self, max_event_bytes: int = 256 * 1024 * 1024) -> None:
@@ -40,10 +40,10 @@ class SSEDecoder:
         self._at_start = True
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
-        """The events that this chunk completes, in order. To be read to the end before the next chunk is fed.
+        """Yield the events that this chunk completes, in order. Read them to the end before the next chunk.
 
         Raises:
-            EventTooLargeError: if an event outgrows the limit.
+            EventTooLargeError: if an event exceeds the limit.
         """
         if b"\r" in chunk or self._after_cr:
             chunk = self._normalise(chunk)
@@ -62,14 +62,14 @@ class SSEDecoder:
             first = -1
         if first < last:
             for whole in chunk[first + 1 : last].split(b"\n"):
-                # Every third line is empty and ends an event: `_line` would only say so.
+                # Every third line is empty and ends an event: no need to call `_line`.
                 event = self._line(whole) if whole else self._dispatch()
                 if event is not None:
                     yield event
         self._buffer += chunk[last + 1 :]
 
     def finish(self) -> Iterator[ServerSentEvent]:
-        """What the end of the stream completes: servers exist that close without the last blank line."""
+        """Yield the events that the end of the stream completes: some servers close without the last blank line."""
         if self._buffer:
             self._line(self._take_buffer())
         event = self._dispatch()
@@ -77,14 +77,14 @@ class SSEDecoder:
             yield event
 
     def _normalise(self, chunk: bytes) -> bytes:
-        # A CR and its LF may arrive in two chunks: the LF then belongs to a line that has ended already.
+        # A CR and its LF may arrive in two chunks: then the LF belongs to a line that has already ended.
         if self._after_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
         self._after_cr = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _take_buffer(self) -> bytes | bytearray:
-        # No caller keeps it in a variable of its own while events are yielded: it may be a picture of megabytes.
+        # No variable of the caller refers to it while events are yielded: it may be an image of megabytes.
         line, self._buffer = self._buffer, bytearray()
         return line if len(line) >= _LARGE_LINE else bytes(line)
 

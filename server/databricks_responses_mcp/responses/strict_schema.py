@@ -1,14 +1,14 @@
-"""JSON Schemas made what the API takes as the format of an answer.
+"""Converting JSON Schemas to the API's format of an answer.
 
-The root must be an object without alternatives: any other schema is put into an object as its only property. ``strict``
-is asked for only where it would not be refused.
+The root must be an object without alternatives: any other schema becomes the only property of an object. ``strict`` is
+set only if the API would not refuse it.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 NAME = "answer"
-"""The name of the format, and of the property that a wrapped schema is put under."""
+"""The name of the format, and of the property of a wrapped schema."""
 
 _DEFINITIONS = ("$defs", "definitions")
 _ALTERNATIVES = ("anyOf", "oneOf", "allOf", "not", "enum", "const", "$ref", "$dynamicRef", "if")
@@ -41,20 +41,20 @@ _VALUES = ("enum", "const", "default", "examples")
 
 
 def answer_format(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``text.format`` that asks for answers of this schema."""
+    """Return the ``text.format`` for answers of this schema."""
     sent = _wrapped(schema) if is_wrapped(schema) else {**schema, "type": "object"}
     return {"type": "json_schema", "name": NAME, "schema": sent, "strict": _is_strict(schema)}
 
 
 def is_wrapped(schema: Mapping[str, Any]) -> bool:
-    """Whether the schema is sent inside an object."""
+    """Return whether the schema is sent inside an object."""
     kind = schema.get("type")
     is_object = kind == "object" or (kind is None and "properties" in schema)
     return not is_object or any(key in schema for key in _ALTERNATIVES)
 
 
 def without_strict(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The parameters of a request with their format no longer strict; None if it is not."""
+    """Return the parameters of a request with their format not strict any more; None if it is not strict."""
     text = parameters.get("text")
     wanted = text.get("format") if isinstance(text, Mapping) else None
     if not isinstance(wanted, Mapping) or wanted.get("strict") is not True:
@@ -64,7 +64,7 @@ def without_strict(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _wrapped(schema: Mapping[str, Any]) -> dict[str, Any]:
     inner = {key: _moved(value, key) for key, value in schema.items() if key not in ("$schema", "$id", *_DEFINITIONS)}
-    # Definitions stay at the root, where references to them look.
+    # Definitions stay at the root, where references expect them.
     definitions = {key: _moved(schema[key], key) for key in _DEFINITIONS if key in schema}
     return {
         "type": "object",
@@ -76,7 +76,7 @@ def _wrapped(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _moved(value: Any, key: str) -> Any:
-    """A part of a schema, its references to other parts of it changed to where those are now."""
+    """Return a part of a schema with its references adjusted to the new places."""
     if key in _VALUES:
         return value
     if key == "$ref" and isinstance(value, str):
@@ -90,7 +90,7 @@ def _moved(value: Any, key: str) -> Any:
 
 
 def _is_strict(schema: Any) -> bool:
-    """Whether every object closes its properties and requires them all, and nothing is used that strict refuses."""
+    """Return whether every object closes its properties and requires them all, without keywords that strict refuses."""
     if isinstance(schema, list):
         return all(map(_is_strict, schema))
     if not isinstance(schema, Mapping):

@@ -1,7 +1,7 @@
 """The parameters of the native Responses API on surfaces that lack some of them.
 
-What would change the answer is refused, what means nothing there is left out and told, and what the API does not know
-goes along verbatim: the caller has put it there for the endpoint.
+A parameter that would change the answer is refused; one without effect there is left out and reported; one that the API
+does not know is sent verbatim, because the caller passed it for the endpoint.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -39,7 +39,7 @@ NATIVE_ONLY = frozenset(
     }
 )
 
-# What the answer does not depend on, or the bridge has put there itself: nothing to tell.
+# The answer does not depend on these, or the bridge has added them itself: not reported.
 _NEUTRAL: dict[str, Callable[[Any], bool]] = {
     "background": lambda value: value is False,
     "include": lambda value: value in ([], _ENCRYPTED),
@@ -62,18 +62,18 @@ _REFUSED = {
 
 
 _DECIDED_BY_SERVER = frozenset({"service_tier"})
-"""Documented for some models of a surface and refused by others: sent, and a refusal costs nothing."""
+"""Documented for some models of a surface and refused by others: sent, because a refusal costs nothing."""
 
 
 def take_parameters(
     body: Mapping[str, Any], *, surface: str, said_otherwise: Collection[str], known: Collection[str] = ()
 ) -> tuple[dict[str, Any], list[str]]:
-    """The parameters of ``body`` that go along as they are, and the names of those that were left out.
+    """Return the parameters of ``body`` that are sent unchanged, and the names of those that were left out.
 
     Args:
-        surface: what to call it in an error.
+        surface: its name in an error.
         said_otherwise: the parameters that the caller translates itself.
-        known: native parameters that the surface takes as well.
+        known: native parameters that the surface also accepts.
 
     Raises:
         UntranslatableError: for what cannot be left out.
@@ -94,7 +94,7 @@ def take_parameters(
 
 
 def left_out_note(surface: str, names: Collection[str]) -> list[str]:
-    """What to tell of parameters that were left out: one sentence, or nothing."""
+    """Return a note about parameters that were left out: one sentence, or none."""
     return [f"Left out of the request, because it means nothing to {surface}: {', '.join(names)}."] if names else []
 
 

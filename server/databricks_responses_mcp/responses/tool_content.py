@@ -1,7 +1,7 @@
-"""What a tool gave, as the content that the Responses API takes as the output of a call.
+"""Converting a tool's result to the content of a call's output in the Responses API.
 
-Callers hand back what they have: text, the API's own parts, the content of an MCP result or a whole one, or parts of
-the chat API. Anything else is data, and goes as JSON.
+Callers pass what they have: text, the API's own parts, the content of an MCP result or a whole one, or parts of the
+chat API. Anything else is data, and sent as JSON.
 """
 
 import json
@@ -18,11 +18,11 @@ _OF_RESULTS = frozenset(
     {"content", "isError", "is_error", "structuredContent", "structured_content", "_meta", "meta", "resultType", "type"}
 )
 _FILES = ("application/pdf",)
-"""Types of documents that the API reads as files."""
+"""Types of documents that the API accepts as files."""
 
 
 def output_content(value: Any) -> str | list[Part]:
-    """The ``output`` of a call: text, or content parts where there is more than text to tell apart."""
+    """Return the ``output`` of a call: text, or content parts if it contains more than text."""
     if isinstance(value, str):
         return _from_text(value)
     parts = _parts(value)
@@ -30,7 +30,7 @@ def output_content(value: Any) -> str | list[Part]:
 
 
 def output_text(value: Any) -> str:
-    """The same where the API takes text alone; pictures and files are only named."""
+    """Return the same for an API that accepts only text; images and files are only named."""
     content = output_content(value)
     if isinstance(content, str):
         return content
@@ -38,7 +38,9 @@ def output_text(value: Any) -> str:
 
 
 def _from_text(text: str) -> str | list[Part]:
-    """Text as it is, unless it is a tool's result written as JSON that holds a picture: base64 is no use as text."""
+    """Return the text unchanged, unless it is a tool's result as JSON that contains an image: base64 is useless as
+    text.
+    """
     if not text.startswith(("[", "{")) or ('"data"' not in text and "base64," not in text):
         return text
     try:
@@ -49,7 +51,7 @@ def _from_text(text: str) -> str | list[Part]:
 
 
 def _parts(value: Any) -> list[Part] | None:
-    """The content parts of what is content; None for data."""
+    """Return the content parts of a content value; None for data."""
     if isinstance(value, Mapping):
         if isinstance(value.get("content"), list) and _OF_RESULTS.issuperset(value):
             return _result(value)
@@ -70,7 +72,7 @@ def _parts(value: Any) -> list[Part] | None:
 
 
 def _result(result: Mapping[str, Any]) -> list[Part] | None:
-    """A whole MCP result. Its structure says the same as its content, and is taken where that says nothing."""
+    """Return a whole MCP result. Its structured content repeats its content, and is used if that is empty."""
     content = result["content"]
     parts = _parts(content) if content else []
     if parts is None:
@@ -84,7 +86,7 @@ def _result(result: Mapping[str, Any]) -> list[Part] | None:
 
 
 def _part(part: Mapping[str, Any]) -> list[Part] | None:
-    """One part; None if it is of no known kind."""
+    """Return one part; None if its kind is unknown."""
     kind = part.get("type")
     if not isinstance(kind, str):
         return None
@@ -102,7 +104,7 @@ def _part(part: Mapping[str, Any]) -> list[Part] | None:
 def _image(part: Mapping[str, Any]) -> list[Part] | None:
     source = part.get("source")
     if isinstance(source, Mapping):
-        # As Anthropic's API has it.
+        # The format of Anthropic's API.
         if isinstance(source.get("url"), str):
             return [_picture(source["url"])]
         part = {"data": source.get("data"), "mimeType": source.get("media_type")}

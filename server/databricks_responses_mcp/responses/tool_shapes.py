@@ -1,7 +1,7 @@
-"""Tool definitions in the shapes of other APIs, made those of the Responses API.
+"""Converting tool definitions of other APIs to those of the Responses API.
 
-Models know the chat API's shape best, ``{"type": "function", "function": {"name": …}}``; MCP servers list tools with an
-``inputSchema``, and Anthropic's API has an ``input_schema``.
+Models know the chat API's format best, ``{"type": "function", "function": {"name": …}}``; MCP servers list tools with
+an ``inputSchema``, and Anthropic's API has an ``input_schema``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ _OF_MCP = ("inputSchema", "input_schema", "outputSchema", "annotations", "title"
 
 
 def responses_tools(tools: Sequence[Any]) -> list[Any]:
-    """The tools as the Responses API takes them; what has no known shape stays as it is."""
+    """Return the tools in the format of the Responses API; unknown formats are unchanged."""
     return [_tool(tool) if isinstance(tool, Mapping) else tool for tool in tools]
 
 
 def responses_choice(choice: Any) -> Any:
-    """A ``tool_choice`` as the Responses API takes it."""
+    """Return a ``tool_choice`` in the format of the Responses API."""
     if not isinstance(choice, Mapping):
         return choice
     kind = choice.get("type")
@@ -33,7 +33,7 @@ def responses_choice(choice: Any) -> Any:
 
 
 def domain_of(site: str) -> str:
-    """The domain of an address, which is what ``allowed_domains`` takes: no scheme, no port and no path."""
+    """Return the domain of a URL, as ``allowed_domains`` requires: no scheme, no port and no path."""
     before, scheme, after = site.strip().partition("://")
     name = after if scheme else before.removeprefix("//")
     for mark in "/?#":
@@ -60,7 +60,7 @@ def _tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _kind_of(tool: Mapping[str, Any]) -> str | None:
-    """The type of a tool that does not say it."""
+    """Return the type of a tool that does not state it."""
     if isinstance(tool.get("function"), Mapping):
         return "function"
     is_function = isinstance(tool.get("name"), str) and any(isinstance(tool.get(key), Mapping) for key in _SCHEMAS)

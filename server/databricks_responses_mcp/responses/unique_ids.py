@@ -1,6 +1,6 @@
-"""Ids made unique: servers repeat them, in a later turn or within one answer, and the API refuses repeats.
+"""Making ids unique: servers repeat them, in a later turn or within one answer, and the API refuses repetitions.
 
-Each repeat gets the id with a number after it, always the same one for the same items; the outputs that follow are
+Each repetition gets the id with a number after it, always the same for the same items; the outputs that follow are
 renamed with their call.
 """
 
@@ -12,25 +12,25 @@ from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.replay import MAX_ID, short_id
 
 _SUFFIX = 8
-"""Characters left for what is put after a repeated id: ``_`` and a number."""
+"""The number of characters reserved for the suffix of a repeated id: ``_`` and a number."""
 
 
 def call_ids(items: Iterable[Item]) -> set[str]:
-    """The ids by which callers answer the calls among these items."""
+    """Return the ids by which callers answer the calls among these items."""
     return {str(item[key]) for item in items if (key := _own_key(item)) is not None}
 
 
 def unique_calls(items: Iterable[Item], taken: Iterable[str] = ()) -> list[Item]:
-    """The items with no id of a call longer than 64 characters, in ``taken``, or used by an earlier call.
+    """Return the items with no call id longer than 64 characters, in ``taken``, or used by an earlier call.
 
-    Outputs answer the calls of their id in the order in which both stand.
+    Outputs with the same id answer the calls with that id in order.
     """
     ids = _Ids(taken)
     return [ids.renamed(item) for item in items]
 
 
 def unique_items(items: Iterable[Item]) -> list[Item]:
-    """The items, their calls as `unique_calls` gives them, with no ``id`` of an item used by an earlier one."""
+    """Return the items with calls as in `unique_calls`, and no ``id`` of an item used by an earlier one."""
     sent = unique_calls(items)
     # Approvals are answered by these, so they are never renamed here.
     used = _Used(item["id"] for item in sent if _own_key(item) == "id")
@@ -72,7 +72,7 @@ class _Ids:
 
 
 def _own_key(item: Mapping[str, Any]) -> str | None:
-    """The field that holds the id by which a call is answered; None for what is not a call."""
+    """Return the field with the id by which a call is answered; None if it is not a call."""
     kind = item.get("type")
     if kind == "mcp_approval_request":
         return "id" if isinstance(item.get("id"), str) else None
@@ -81,17 +81,17 @@ def _own_key(item: Mapping[str, Any]) -> str | None:
 
 
 class _Used:
-    """Ids that are used."""
+    """The used ids."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = set(names)
         self._newest: dict[str, int] = {}
 
     def new(self, name: str) -> str:
-        """Return the id, with the lowest free number after it if it is used; it is used from now on."""
+        """Return the id, with the lowest free number after it if it is used; mark it as used."""
         candidate = name
         if name in self._names:
-            # Some servers give all their items one id: each must not try all the numbers before its own.
+            # Some servers give all their items the same id: the search must not begin with 1 for each.
             number = self._newest.get(name, 1)
             while candidate in self._names:
                 number += 1

@@ -1,4 +1,4 @@
-"""What a request asks for that a surface does not have."""
+"""Features that a request needs and a surface does not have."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ _FEATURES = {
 
 
 class UntranslatableError(ValueError):
-    """A request that cannot be said on a surface without losing something that matters.
+    """A request that cannot be translated to a surface without losing something important.
 
     Attributes:
         feature: what the surface lacks, in a few words: ``custom tools``, ``web search``, ``image generation``,
@@ -34,20 +34,20 @@ class UntranslatableError(ValueError):
 
 
 def tool_feature(kind: Any) -> str:
-    """The feature that tools of this type are."""
+    """Return the feature for a tool type."""
     return _FEATURES.get(str(kind)) or f"{str(kind).replace('_', ' ')} tools"
 
 
 def is_native_tool(kind: Any) -> bool:
-    """Whether tools of this type are run, or understood, by the native Responses API alone."""
+    """Return whether tools of this type are run, or understood, only by the native Responses API."""
     return isinstance(kind, str) and kind in _FEATURES
 
 
 def require_functions(tools: Iterable[Any], surface: str) -> list[Mapping[str, Any]]:
-    """The tools, all of which are functions.
+    """Return the tools, which must all be functions.
 
     Raises:
-        UntranslatableError: naming the feature that the first other tool is.
+        UntranslatableError: with the feature of the first other tool.
     """
     functions: list[Mapping[str, Any]] = []
     for tool in tools:
