@@ -1,4 +1,4 @@
-"""Advice in the words of a terminal: a person has commands and options."""
+"""Advice in the terms of a terminal: a person has commands and options."""
 
 import shlex
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ _OPTIONS = {
     "temperature": "--temperature",
     "top_p": "--top-p",
 }
-"""The options that stand for arguments of the tools, of those arguments that advice is about."""
+"""The options that correspond to arguments of the tools, for the arguments that advice names."""
 
 _ARGUMENT = (Action.LEAVE_OUT, Action.RAISE, Action.LOWER)
 _CONVERSATION = (Action.CONTINUE_CONVERSATION, Action.COMPACT)
@@ -60,5 +60,5 @@ def terminal_words(advice: Advice) -> str:
 
 
 def doctor_words(advice: Advice) -> str:
-    """Return what `terminal_words` does, without the advice to run the doctor: its reader does."""
+    """Return the same as `terminal_words`, without the advice to run the doctor, because its user just did."""
     return "" if advice.action is Action.RUN_DOCTOR else terminal_words(advice)

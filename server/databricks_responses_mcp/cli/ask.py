@@ -1,4 +1,4 @@
-"""``ask``: what the tool ``ask_databricks_model`` does, from a terminal."""
+"""``ask``: the tool ``ask_databricks_model`` as a command."""
 
 import json
 import signal
@@ -53,7 +53,7 @@ Ctrl-C ends the answer early and keeps what has arrived; --continue continues fr
 """
 
 _FINAL_OUTPUT_SECONDS = 2.0
-"""How long after Ctrl-C the reader of stdout has to take the rest."""
+"""How long after Ctrl-C the reader of stdout may take to read the rest."""
 
 
 @click.command(cls=SectionedCommand, help=_HELP)
@@ -118,7 +118,7 @@ _FINAL_OUTPUT_SECONDS = 2.0
 @json_option
 @session_options((*ASKING, *READING, "image_dir", "mcp_servers"), without=("model", "max_output_tokens", "mcp_servers"))
 def command(session: SessionOptions, prompt: str | None, as_json: bool, **given: Any) -> int:
-    """Ask once; the exit code says how it went."""
+    """Ask once; return the exit code."""
     if given["go_on"] and given["conversation_id"] is not None:
         raise click.UsageError("--continue means the newest conversation, --conversation another: give one.")
     with failing_as_json(as_json):
@@ -148,15 +148,15 @@ async def _ask(
     conversation_id: str | None,
     **given: Any,
 ) -> tuple[dict[str, Any], str]:
-    """The result contract's fields, and what a reader of the text alone would miss."""
-    # Imported here: what the tools need takes a while to import, and `--help` does not.
+    """Return the fields of the result, and notes for a reader who sees only the text."""
+    # Imported here: importing what the tools need takes a while, and `--help` does not need it.
     from databricks_responses_mcp.calls.generated_images import GeneratedImages
     from databricks_responses_mcp.calls.inputs import image_urls, prompt_with_files
     from databricks_responses_mcp.calls.state import App
     from databricks_responses_mcp.turns import conversation_queries
     from databricks_responses_mcp.turns.ask import AskRequest
 
-    # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
+    # No thumbnails: there is no host to show them. And any file may be named: the caller is a person, not a model.
     settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*", "allow_secret_files": True})
     async with open_session(settings, session, start_engine=True) as bridge:
         app = App(bridge)
@@ -180,7 +180,7 @@ async def _ask(
 
 
 def _beside_the_text(structured: dict[str, Any]) -> list[str]:
-    """What a reader of the text alone would miss, in the words of a terminal."""
+    """Return notes for a reader who sees only the text, in the terms of a terminal."""
     from databricks_responses_mcp.calls.results import render_text
 
     text = str(structured.get("text", ""))
@@ -214,7 +214,7 @@ def _interruption_in_words(structured: dict[str, Any]) -> str:
     kept = "--continue goes on from here." if is_kept else "The turn is not kept: the store is off."
     if "usage" in structured:
         return f"[Interrupted] {kept}"
-    # The API's own estimate: four characters a token.
+    # The API's own estimate: four characters for each token.
     received = max(1, len(str(structured.get("text", ""))) // 4)
     return (
         f"[Interrupted] {kept} What it cost is not known, because the workspace tells that at the end of an answer; "
@@ -223,14 +223,14 @@ def _interruption_in_words(structured: dict[str, Any]) -> str:
 
 
 async def _interruptible(work: Callable[[anyio.Event, anyio.Event], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Run ``work``; Ctrl-C ends the answer where it is, or, before anything was said and the second time, the command.
+    """Run ``work``; Ctrl-C stops the answer, or the command if no text has arrived, or when pressed a second time.
 
     Args:
-        work: given an event that ends the answer once it is set, and one to set when the model begins to speak.
+        work: receives an event that stops the answer once it is set, and one to set when the first text arrives.
     """
     stop, spoken = anyio.Event(), anyio.Event()
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
-        return await work(stop, spoken)  # no signals can be received here: Ctrl-C ends the command
+        return await work(stop, spoken)  # signals cannot be received here: Ctrl-C ends the command
     results: list[dict[str, Any]] = []
     aborted = False
 
@@ -267,7 +267,7 @@ async def _answer(
     from databricks_responses_mcp.turns.call_context import CallContext
 
     reporter = shown.reporter()
-    # On a screen the line makes place for the answer; beside a file it goes on telling how far that is.
+    # On a terminal the answer replaces the progress line; if stdout is a file, the line stays.
     printer = AnswerPrinter(shown.clear if sys.stdout is not None and sys.stdout.isatty() else lambda: None)
 
     def take(piece: str) -> None:
@@ -290,7 +290,7 @@ async def _answer(
             failure = taker.attach(error)
             structured = failure.partial
         if not as_json:
-            # After Ctrl-C nobody may be there any more who reads.
+            # After Ctrl-C the reader of stdout may have ended.
             with anyio.move_on_after(_FINAL_OUTPUT_SECONDS if stop.is_set() else None) as scope:
                 same = await printer.finish(str(structured.get("text", "")))
             if scope.cancelled_caught:

@@ -1,4 +1,4 @@
-"""The doctor's checks, in order: each needs some of those before it, and says what it found or what to fix."""
+"""The doctor's checks, in order: each needs some of the earlier ones, and reports what it found or what to fix."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ from databricks_responses_mcp.workspace.settings import Settings, settings_help
 
 _MAX_SECONDS = 120.0
 _SMALLEST_ANSWER = 16
-"""Tokens. The Responses API refuses fewer."""
+"""In tokens. The Responses API refuses a smaller maximum."""
 
 _DEFAULT_PATH = "/serving-endpoints/responses"
 _MISSING_ADVICE = "Choose one that `databricks-responses-mcp models` names, and set RESPONSES_MCP_MODEL (or --model)."
@@ -46,8 +46,8 @@ class Examination:
 
     Args:
         options: how the workspace is reached.
-        report: told each finding at once.
-        call: whether to make the call that costs a few tokens.
+        report: receives each finding immediately.
+        call: whether to send the request that costs a few tokens.
     """
 
     def __init__(self, options: SessionOptions, report: Report, *, call: bool = True) -> None:
@@ -66,11 +66,11 @@ class Examination:
         """The code of the first check that failed."""
 
     async def run(self) -> None:
-        """Make all checks."""
+        """Run all checks."""
         await self._check("versions", self._versions)
         await self._check("settings", self._read_settings)
         if self._settings is not None:
-            # A rate limit or an outage is what is to be found, not to be waited for.
+            # A rate limit or an outage is a finding, and must not be waited for.
             settings = self._settings.model_copy(update={"max_retries": 0})
             try:
                 async with open_session(settings, self._options, start_engine=True) as bridge:
@@ -96,7 +96,7 @@ class Examination:
         await self._check("sign-in", self._sign_in, "host", "network")
         await self._check("endpoints", self._list_endpoints, "sign-in")
         if self._listing_error is not None and self._listing_error.code is ErrorCode.PERMISSION_DENIED:
-            # One may be allowed to ask an endpoint all the same.
+            # The user may still be allowed to query an endpoint.
             self._blocked.discard("endpoints")
         await self._check("model", self._find_model, "endpoints")
         await self._check("image model", self._find_image_model, "endpoints")
@@ -161,7 +161,7 @@ class Examination:
         return f"{host.origin}{workspace} from {source}{written}{self._set_aside()}"
 
     def _set_aside(self) -> str:
-        """What of the environment ``--profile`` takes the place of, where that is another workspace."""
+        """Return the environment variables that ``--profile`` replaces, if they name another workspace."""
         other = self._replaced.get("DATABRICKS_HOST", "")
         if not other or other.strip().rstrip("/") == self._origin:
             return ""
@@ -225,7 +225,7 @@ class Examination:
         return found
 
     async def _judge(self, name: str, *, chosen: str) -> str:
-        """Whether an endpoint exists, is up and serves the API."""
+        """Check whether an endpoint exists, is ready and serves the API."""
         bridge = self._of_bridge()
         if self._cannot_list():
             raise NotApplicableError(f"{name}: {self._no_list()}, so the call will tell")
@@ -266,7 +266,7 @@ class Examination:
         if not self._call:
             raise NotApplicableError("not made, as asked for")
         bridge = self._of_bridge()
-        # A request of its own, not a turn: a conversation would be the one that `ask --continue` continues.
+        # A separate request, not a turn: `ask --continue` would continue its conversation.
         items = Prompt(text="Reply with: OK").items()
         outcome = await send_metered(
             bridge,
@@ -282,7 +282,7 @@ class Examination:
         return await anyio.to_thread.run_sync(examine_folder, self._settings.image_dir)
 
     def _cannot_list(self) -> bool:
-        """Whether a model can be asked all the same, although nothing is listed."""
+        """Return whether a model can be queried although nothing could be listed."""
         error = self._listing_error
         return error is not None and (error.code is ErrorCode.PERMISSION_DENIED or error.reason is Reason.NO_LISTING)
 

@@ -1,6 +1,6 @@
-"""``conversations``: what the tool ``manage_conversations`` does, from a terminal.
+"""``conversations``: the tool ``manage_conversations`` as a command.
 
-All but ``compact`` need the store alone: no workspace, no sign-in.
+All actions except ``compact`` need only the store: no workspace, no sign-in.
 """
 
 import sys
@@ -46,7 +46,7 @@ _COLUMNS = (
 
 
 class _Conversations(click.Group):
-    """Commands of which ``list`` need not be named."""
+    """A group of commands whose default is ``list``."""
 
     context_class = NamingContext
 
@@ -62,7 +62,7 @@ class _Conversations(click.Group):
     epilog=EXIT_CODES_HELP,
 )
 def command() -> None:
-    """The group that the commands hang in."""
+    """The group of the commands."""
 
 
 @command.command("list", cls=SectionedCommand, help="List conversations, newest first.")
@@ -194,7 +194,7 @@ def delete(
 
 
 def _with_store(session: SessionOptions, work: Callable[[Bridge], Awaitable[_T]]) -> _T:
-    """Do something with what is kept; nothing else is opened or asked."""
+    """Run an action on the stored conversations; nothing else is opened or requested."""
     settings = settings_for_terminal(session)
 
     async def run() -> _T:
@@ -221,7 +221,7 @@ async def _compact(session: SessionOptions, conversation_id: str) -> dict[str, A
 
     settings = settings_for_terminal(session)
     async with open_session(settings, session, start_engine=True) as bridge:
-        # Before anything is paid for: a wrong id is the likeliest mistake.
+        # Before anything is paid for: a wrong id is the most likely mistake.
         await conversation_queries.read(bridge, conversation_id)
         with phases() as shown:
             call = CallContext.start(settings, "conversations", reporter=shown.reporter())
@@ -232,7 +232,7 @@ async def _compact(session: SessionOptions, conversation_id: str) -> dict[str, A
 async def _meant(
     conversation_ids: Sequence[str], older_than: float | None, bridge: Bridge
 ) -> "list[ConversationSummary]":
-    """What is to be deleted. Every id is looked for before anything goes."""
+    """Return the conversations to delete. Every id is looked up before anything is deleted."""
     from databricks_responses_mcp.turns import conversation_queries
 
     if bool(conversation_ids) == (older_than is not None):
@@ -251,10 +251,10 @@ async def _meant(
 
 
 def _agreed(meant: "Sequence[ConversationSummary]") -> bool:
-    """Name what would go, and ask.
+    """Name the conversations to delete, and ask for confirmation.
 
     Raises:
-        BridgeError: ``invalid_argument`` where nobody can be asked.
+        BridgeError: ``invalid_argument`` if nobody can be asked.
     """
     count = "this conversation" if len(meant) == 1 else f"these {len(meant)} conversations"
     click.echo(_names(meant), err=True, nl=False)

@@ -30,7 +30,7 @@ _PLAIN_MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "-   "}
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @session_options()
 def command(session: SessionOptions, call: bool, as_json: bool) -> int:
-    """Check; the exit code is that of the first failure."""
+    """Run the checks; the exit code is the one of the first failure."""
     from databricks_responses_mcp.cli.checks import Examination
 
     prepare_streams()

@@ -1,4 +1,4 @@
-"""``edit``: what the tool ``edit_files`` does, from a terminal."""
+"""``edit``: the tool ``edit_files`` as a command."""
 
 import os
 import sys
@@ -59,7 +59,7 @@ _UNFINISHED = 1
 @json_option
 @session_options((*ASKING, "max_file_bytes"), without=("model",))
 def command(session: SessionOptions, instruction: str, as_json: bool, **given: Any) -> int:
-    """Edit once; the exit code says how it went."""
+    """Edit once; return the exit code."""
     try:
         with failing_as_json(as_json):
             settings = settings_for_terminal(session)
@@ -89,12 +89,12 @@ async def _edit(
     model: str | None,
     conversation_id: str | None,
 ) -> tuple[dict[str, Any], bool]:
-    """The result contract's fields, and whether the model came to its end without a failed operation.
+    """Return the fields of the result, and whether the model finished without a failed operation.
 
     Raises:
-        BridgeError: for every failure; ``partial`` holds the diff as far as it came.
+        BridgeError: for every failure; ``partial`` has the diff so far.
     """
-    # Imported here: what a turn needs takes a while to import, and `--help` does not.
+    # Imported here: importing what a turn needs takes a while, and `--help` does not need it.
     from databricks_responses_mcp.calls.file_edits import add_note, edit_on_disk, keep_unwritten, write_edit
     from databricks_responses_mcp.calls.state import write_journal_of
     from databricks_responses_mcp.media.path_policy import EVERYTHING
@@ -113,7 +113,7 @@ async def _edit(
                     instruction=instruction,
                     paths=files,
                     new_paths=new,
-                    allowed=EVERYTHING,  # a person names them, not a model
+                    allowed=EVERYTHING,  # named by a person, not by a model
                     journal=write_journal_of(settings),
                     model=model,
                     conversation_id=conversation_id,

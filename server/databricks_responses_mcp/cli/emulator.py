@@ -1,4 +1,4 @@
-"""``emulator``: a workspace on this machine, for as long as the command runs."""
+"""``emulator``: a workspace on this machine, as long as the command runs."""
 
 import errno
 import json
@@ -62,12 +62,12 @@ def command(
     engine: str | None,
     as_json: bool,
 ) -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal arrives."""
     prepare_streams()
     configure_logging("WARNING", "text")
     if token is not None and not (token.isascii() and token.isprintable() and token and " " not in token):
         raise click.BadParameter("it takes letters, digits and signs without spaces.", param_hint="--token")
-    # The Supervisor API is a preview, for whoever wants to try it.
+    # The Supervisor API is a preview, switched on by an option.
     switches = Switches(legacy_names=not moved, supervisor=True, long_ids=not short_ids)
     run_async(partial(_serve, port, token, faults, switches, engine, as_json))
 
@@ -97,7 +97,7 @@ async def _serve(
                 write_out(_json_line(running.host, running.token) if as_json else _words(running.host, running.token))
                 note(f"{chosen.note} Ctrl-C ends the workspace.")
                 if isinstance(chosen.engine, Startable):
-                    # Now, so that the first question does not wait for it; it answers others meanwhile.
+                    # Now, so that the first question does not wait for it; other requests are answered meanwhile.
                     await _start(chosen.engine)
                 await anyio.sleep_forever()
         except OSError as error:

@@ -1,4 +1,4 @@
-"""From whatever ended a command to its exit code and to words on stderr."""
+"""From the exception that ended a command to its exit code and to a message on stderr."""
 
 import sys
 from collections.abc import Iterator
@@ -31,21 +31,21 @@ EXIT_CODES = {
     ErrorCode.CANCELLED: 130,
     ErrorCode.INTERNAL: 1,
 }
-"""What a failed command exits with."""
+"""The exit codes of failed commands."""
 
 OUTPUT_CLOSED = 141
 
 
 def first_of(error: BaseException) -> BaseException:
-    """What really happened: task groups wrap what leaves them, and a command fails for one reason."""
+    """Return the cause: task groups wrap exceptions, and a command fails for one reason."""
     while isinstance(error, BaseExceptionGroup):
-        # A reader that went away or a failure cancels the rest; what comes first is the cause.
+        # An end of stdout's reader or a failure cancels the rest; the first exception is the cause.
         error = error.exceptions[0]
     return error
 
 
 def exit_code_of(error: BaseException) -> int | None:
-    """Tell the failure on stderr and return the exit code; None for what is a defect and has a traceback."""
+    """Print the failure on stderr and return the exit code; None for a defect, which gets a traceback."""
     error = first_of(error)
     if isinstance(error, BridgeError):
         tell(error)
@@ -63,9 +63,9 @@ def exit_code_of(error: BaseException) -> int | None:
 
 
 def tell(error: BridgeError) -> None:
-    """The error on stderr: what happened, and on the next line what to do."""
+    """Print the error on stderr: what happened, and on the next line what to do."""
     head = wrapped(f"{error.code.value}: {visible(error.message, keep=LINES)}", sys.stderr)
-    # Coloured when its lines are broken: escape sequences take no columns.
+    # Coloured after its lines are wrapped: escape sequences have no width.
     click.echo(click.style(error.code.value, fg="red") + head.removeprefix(error.code.value), err=True)
     more = [error.full_hint(terminal_words)]
     if error.retry_after_seconds is not None:
@@ -81,7 +81,7 @@ def tell(error: BridgeError) -> None:
 
 @contextmanager
 def failing_as_json(wanted: bool) -> Iterator[None]:
-    """With ``wanted``, a failure inside is told on stdout as JSON as well, with what had arrived before it."""
+    """Print a failure in the context on stdout as JSON too, if ``wanted``, with what had arrived before it."""
     try:
         yield
     except Exception as raised:

@@ -1,4 +1,4 @@
-"""A conversation put into a file: new, whole, and for its owner's eyes alone."""
+"""Writing a conversation into a new file, atomically and readable only by its owner."""
 
 import os
 import secrets
@@ -9,10 +9,10 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 
 def write_new(output: str, text: str, *, replace: bool) -> Path:
-    """Write ``text`` to a file that does not exist, or with ``replace`` in place of one that does; returns its path.
+    """Write ``text`` to a file that does not exist, or with ``replace`` over an existing one; return its path.
 
     Raises:
-        BridgeError: ``invalid_argument`` if it exists, or is no path; ``internal`` if it cannot be written.
+        BridgeError: ``invalid_argument`` if it exists, or the path is invalid; ``internal`` if it cannot be written.
     """
     path = _path(output)
     try:
@@ -33,14 +33,14 @@ def write_new(output: str, text: str, *, replace: bool) -> Path:
 def _path(output: str) -> Path:
     try:
         path = Path(output).expanduser().absolute()
-        path.is_file()  # a null character would be found only now
+        path.is_file()  # a null character would be detected only now
     except (RuntimeError, OSError, ValueError) as error:
         raise _refused(f"--output {output!r} is not a path: {error}.", "Name a file.") from error
     return path
 
 
 def _write(path: Path, data: bytes, *, replace: bool) -> None:
-    """Nobody sees half a file: it gets its name when it is whole."""
+    """Write a temporary file and rename it, so that nobody sees an incomplete one."""
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
     try:

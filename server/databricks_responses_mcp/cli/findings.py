@@ -1,4 +1,4 @@
-"""What a check of the doctor comes to."""
+"""The result of a check of the doctor."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,12 +10,12 @@ Status = Literal["ok", "failed", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check came to.
+    """The result of one check.
 
     Attributes:
-        detail: what was found, or why it could not be looked for.
-        hint: what to do, of a check that failed.
-        code: the error contract's code, of a check that failed.
+        detail: what was found, or why it could not be checked.
+        hint: what to do after a failed check.
+        code: the error contract's code of a failed check.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Finding:
     code: ErrorCode | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines; what there is not is absent."""
+        """Return the result for machines; empty fields are left out."""
         facts = {"name": self.name, "status": self.status, "detail": self.detail, "hint": self.hint}
         if self.code is not None:
             facts["code"] = self.code.value
@@ -33,4 +33,4 @@ class Finding:
 
 
 class NotApplicableError(Exception):
-    """The check has nothing to look at, and that is no fault."""
+    """The check does not apply, which is not a failure."""

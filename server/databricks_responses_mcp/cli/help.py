@@ -1,4 +1,4 @@
-"""How a command's help is laid out: its own options first, then how it reaches a workspace, then every setting."""
+"""The layout of a command's help: its own options, then how it reaches a workspace, then every setting."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ _INTRODUCTIONS: Mapping[str, str] = {
 
 
 _HYPHEN = "\u2011"
-"""The hyphen at which no line is broken; it stands for the usual one until the help is written."""
+"""A hyphen at which lines are not broken; it replaces the usual one until the help is written."""
 
 
 def _unbreakable(text: str) -> str:
@@ -30,7 +30,7 @@ def _unbreakable(text: str) -> str:
 
 
 class SectionedOption(click.Option):
-    """An option that stands in a section of the help of its own."""
+    """An option that is shown in a separate section of the help."""
 
     def __init__(self, *args: Any, section: str = OWN, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,7 +38,7 @@ class SectionedOption(click.Option):
 
 
 class WholeNames(click.HelpFormatter):
-    """Breaks lines between words alone: names have hyphens, and one that is broken cannot be copied."""
+    """Breaks lines only between words: names contain hyphens, and a broken one cannot be copied."""
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         super().write_usage(_unbreakable(prog), _unbreakable(args), prefix)
@@ -54,13 +54,13 @@ class WholeNames(click.HelpFormatter):
 
 
 class NamingContext(click.Context):
-    """A context whose help keeps names whole."""
+    """A context whose help does not break names."""
 
     formatter_class = WholeNames
 
 
 class SectionedCommand(click.Command):
-    """A command whose help has its options in sections, and ends with the exit codes."""
+    """A command whose help has its options in sections, and the exit codes at the end."""
 
     context_class = NamingContext
 

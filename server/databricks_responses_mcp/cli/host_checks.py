@@ -1,4 +1,4 @@
-"""The doctor's look at the hosts: where the server is registered, and whether what they start runs."""
+"""The doctor's checks of hosts: where the server is registered, and whether the registered commands run."""
 
 import os
 import re
@@ -34,7 +34,7 @@ from databricks_responses_mcp.workspace.profiles import read_profile
 
 _START_SECONDS = 20.0
 _MAX_OUTPUT = 100_000
-"""Bytes."""
+"""In bytes."""
 
 _FROM_DESKTOP = ", where a program of the desktop does not find it"
 _SYSTEM = ("HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH")
@@ -46,10 +46,10 @@ _VERSION = re.compile(r"version (\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A registration that was found.
+    """A registration in a host's file.
 
     Attributes:
-        shared: whether it stands in a project's file, which somebody else may have written.
+        shared: whether it is in a project's file, which somebody else may have written.
     """
 
     file: Path
@@ -58,9 +58,9 @@ class Place:
 
 
 async def examine_hosts(machine: Machine, project: Path) -> list[Finding]:
-    """One finding for each host that the server is registered with, and one for all that are used without it.
+    """Return one finding for each host that the server is registered with, and one for all other hosts in use.
 
-    A host that is not there, and one that nothing is registered with, is no failure.
+    A host that is not installed, or has no registration, is not a failure.
     """
     looked = await anyio.to_thread.run_sync(partial(_look, machine, project))
     findings: dict[str, Finding] = {}
@@ -91,7 +91,7 @@ async def examine_hosts(machine: Machine, project: Path) -> list[Finding]:
 
 
 def _look(machine: Machine, project: Path) -> list[tuple[Host, list[Place], BridgeError | None]]:
-    """The hosts that are used here, the registrations of each, and why a file of theirs cannot be read."""
+    """Return the hosts in use, the registrations of each, and why a file of theirs cannot be read."""
     looked: list[tuple[Host, list[Place], BridgeError | None]] = []
     for host in HOSTS:
         places: list[Place] = []
@@ -137,10 +137,10 @@ async def _examine(host: Host, places: list[Place], machine: Machine, project: P
 
 
 async def _try(host: Host, place: Place, launch: Launch, machine: Machine) -> tuple[str, str]:
-    """What the registered command is, and advice if there is something to improve.
+    """Return a description of the registered command, and advice if something can be improved.
 
     Raises:
-        BridgeError: it cannot be started, or cannot sign in as it is told to.
+        BridgeError: it cannot be started, or cannot sign in with its configuration.
     """
     await anyio.to_thread.run_sync(partial(_check_references, host, place, launch, machine))
     if "${" in launch.command:
@@ -170,7 +170,7 @@ async def _try(host: Host, place: Place, launch: Launch, machine: Machine) -> tu
             )
     index = find_server_argument(launch)
     if index is None or (place.shared and not _is_trusted(launch, machine)):
-        # A project's file may be anybody's: nothing that it names is run but what is known.
+        # A project's file is not trusted: only known programs that it names are run.
         return f"starts {found}, which was not tried", hint
     version = await _version(found, (*launch.args[:index], "--version"))
     if version != __version__:
@@ -185,7 +185,7 @@ async def _try(host: Host, place: Place, launch: Launch, machine: Machine) -> tu
 
 
 def _names_workspace(host: Host, place: Place, launch: Launch, machine: Machine) -> bool:
-    """Whether the server finds a workspace when the host starts it as the entry says. Reads files."""
+    """Return whether the server finds a workspace when the host starts it from the entry. Reads files."""
     options = {argument.partition("=")[0] for argument in launch.args}
     if options & _WORKSPACE_OPTIONS:
         return True
@@ -201,7 +201,7 @@ def _names_workspace(host: Host, place: Place, launch: Launch, machine: Machine)
 
 
 def _environment_of(host: Host, machine: Machine) -> dict[str, str]:
-    """The variables that a host sees: one of the desktop has none that were exported in a shell."""
+    """Return the variables that a host sees: one of the desktop has none that were only exported in a shell."""
     if not host.lacks_shell_path:
         return dict(machine.environ)
     known = {*_SYSTEM, *machine.desktop_variables()}
@@ -209,7 +209,7 @@ def _environment_of(host: Host, machine: Machine) -> dict[str, str]:
 
 
 def _check_references(host: Host, place: Place, launch: Launch, machine: Machine) -> None:
-    """Look for what an entry refers to where the host would look. Reads files.
+    """Check that the variables and inputs of an entry exist where the host looks for them. Reads files.
 
     Raises:
         BridgeError: ``not_configured``, naming the first that the host does not find.
@@ -255,7 +255,7 @@ async def _version(program: Path, arguments: tuple[str, ...]) -> str:
 
 
 async def _run(words: list[str], environ: Mapping[str, str]) -> tuple[int, bytes]:
-    """Exit code and output of a program; one that does not stop writing is ended."""
+    """Return exit code and output of a program; one that does not stop writing is ended."""
     output = b""
     async with await anyio.open_process(
         words, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, env=environ
@@ -279,11 +279,11 @@ def _cannot_start(message: str) -> BridgeError:
 
 
 def _is_trusted(launch: Launch, machine: Machine) -> bool:
-    words = (os.path.normcase(launch.command), *launch.args)  # the letter case of a program's path is free on Windows
+    words = (os.path.normcase(launch.command), *launch.args)  # paths of programs ignore case on Windows
     if words[: len(PORTABLE)] == PORTABLE:
         return True
     try:
         own = own_command(sys.argv[0], sys.prefix, sys.executable, machine.environ, source=installed_from())
-    except BridgeError:  # this runs from an environment that was made for one run
+    except BridgeError:  # this process runs in an environment that was created for one run
         return False
     return words[: len(own)] == (os.path.normcase(own[0]), *own[1:])

@@ -1,4 +1,4 @@
-"""``image``: what the tool ``generate_image`` does, from a terminal."""
+"""``image``: the tool ``generate_image`` as a command."""
 
 import tempfile
 from functools import partial
@@ -90,7 +90,7 @@ _BY_RULE = "The embedded workspace draws images with fixed rules, not with a mod
 @json_option
 @session_options(DRAWING, without=("image_model",))
 def command(session: SessionOptions, prompt: str | None, as_json: bool, preview: bool, **given: Any) -> int:
-    """Draw; the exit code says how it went."""
+    """Generate images once; return the exit code."""
     with failing_as_json(as_json):
         settings = settings_for_terminal(session)
         structured, errors = run_async(partial(_image, settings, session, read_prompt(prompt), **given))
@@ -118,19 +118,19 @@ async def _image(
     extra: Any,
     **given: Any,
 ) -> tuple[dict[str, Any], "list[BridgeError]"]:
-    """The result contract's fields, and the errors of the pictures that failed."""
-    # Imported here: what the tools need takes a while to import, and `--help` does not.
+    """Return the fields of the result, and the errors of the images that failed."""
+    # Imported here: importing what the tools need takes a while, and `--help` does not need it.
     from databricks_responses_mcp.calls.generated_images import GeneratedImages
     from databricks_responses_mcp.calls.inputs import image_urls
     from databricks_responses_mcp.calls.state import App
     from databricks_responses_mcp.turns import conversation_queries
     from databricks_responses_mcp.turns.image_generation import Drawing
 
-    # No thumbnails: there is no host to show them. And any file may be named: a person does so, not a model.
+    # No thumbnails: there is no host to show them. And any file may be named: the caller is a person, not a model.
     settings = settings.model_copy(update={"inline_image_bytes": 0, "allowed_dirs": "*", "allow_secret_files": True})
-    # Here a relative path means the directory one is in, whichever that is.
+    # In a terminal a relative path means the current directory.
     target = None if save_to is None else _target(save_to)
-    # The engine is not started: a picture is drawn without it.
+    # The engine is not started: images are drawn without it.
     async with open_session(settings, session, announced=_BY_RULE) as bridge:
         app = App(bridge)
         taker = GeneratedImages(app, prompt, save_to=target, count=given["count"], is_free=True)
@@ -148,7 +148,7 @@ async def _image(
             except BridgeError as error:
                 partial = await _rescued(app, taker, prompt, error.partial)
                 raise error.with_partial(partial) from error
-        # Each picture that failed is told as an error of its own.
+        # Each image that failed is reported as a separate error.
         notes = [said for outcome in drawn.outcomes for said in outcome.notes]
         structured = {**conversation_queries.lasting(bridge, drawn.structured(terminal_words)), "notes": notes}
         if not notes:
@@ -171,11 +171,11 @@ async def _draw(app: Any, drawing: Any, taker: "GeneratedImages", shown: Phases)
 
 
 async def _rescued(app: Any, taker: "GeneratedImages", prompt: str, structured: dict[str, Any]) -> dict[str, Any]:
-    """Return ``structured`` with the pictures; what could not be saved is in memory, which ends with this command."""
+    """Return ``structured`` with the images that could not be saved, which are only in this process's memory."""
     structured = taker.extend(structured)
     if all("path" in picture for picture in structured.get("images", [])):
         return structured
-    # What is no picture keeps its note, which says so.
+    # Data that is not an image keeps its note, which says so.
     unsaved = (
         taken
         for taken in taker.taken
@@ -189,7 +189,7 @@ async def _rescued(app: Any, taker: "GeneratedImages", prompt: str, structured: 
 
 
 def _save_elsewhere(unsaved: "UnsavedPictures", prompt: str, structured: dict[str, Any]) -> dict[str, Any]:
-    """Save the pictures that are only in memory to the temporary directory; return ``structured`` with their paths.
+    """Save the images that are only in memory to the temporary directory; return ``structured`` with their paths.
 
     Raises:
         BridgeError: ``internal``, if they cannot be saved there either.
@@ -245,5 +245,5 @@ def _tell(structured: dict[str, Any]) -> None:
         if text:
             note(str(text))
     usage = structured.get("usage") or {}
-    # What a picture costs is what was written; the input is the prompt.
+    # The output tokens are the cost of an image; the input is the prompt.
     sign({**structured, "usage": {key: usage[key] for key in ("output_tokens",) if key in usage}})

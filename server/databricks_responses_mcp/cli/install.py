@@ -79,7 +79,7 @@ and never a secret.
 @click.option("--force", is_flag=True, help="Replace another program's server of the same name.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(hosts: tuple[str, ...], project: str | None, as_json: bool, **given: Any) -> int:
-    """List hosts, or register with them; the exit code is that of the first failure."""
+    """List hosts, or register with them; the exit code is the one of the first failure."""
     prepare_streams()
     machine = Machine.this()
     if project in _KEYS and not Path(project).is_dir():
@@ -167,14 +167,16 @@ def _order(hosts: list[Host], machine: Machine, project: Path | None, **given: A
 
 
 def _wants_profile(host: Host, machine: Machine, variables: tuple[str, ...]) -> bool:
-    """Whether a host would not find variables that are set in this shell."""
+    """Return whether a host would not find variables that are set in this shell."""
     return not host.resolves_variables or (
         host.needs_desktop_variables and not machine.desktop_variables() >= set(variables)
     )
 
 
 def _prefer_profile(sign_in: Any, *, yes: bool, printed: bool) -> Any:
-    """The sign-in by a profile that says what the variables do, which is made if its owner agrees; else as it was."""
+    """Return a sign-in by a profile with the values of the variables, created if the user agrees; else the
+    given one.
+    """
     from databricks_responses_mcp.cli import new_profile
     from databricks_responses_mcp.cli.launch_command import SignIn, sign_in_by_profile
 
@@ -191,11 +193,11 @@ def _prefer_profile(sign_in: Any, *, yes: bool, printed: bool) -> Any:
 
 
 def _named_profile(name: str, *, yes: bool, printed: bool) -> Any:
-    """Return the sign-in by the profile that was named; if it does not exist, it is created if its owner agrees.
+    """Return the sign-in by the named profile; if it does not exist, it is created if the user agrees.
 
     Raises:
-        BridgeError: ``not_configured``, if there is no such profile and nothing to create it from;
-            ``invalid_argument`` for a name that no profile can have.
+        BridgeError: ``not_configured``, if there is no such profile and nothing to create it from; ``invalid_argument``
+            for an invalid name.
     """
     from databricks_responses_mcp.cli import new_profile
     from databricks_responses_mcp.cli.launch_command import SignIn, secret_variable, sign_in_by_profile

@@ -1,4 +1,4 @@
-"""What a host is told to start: the program that runs this, and how it signs in."""
+"""The command in a host's configuration: the program that runs this server, and how it signs in."""
 
 import json
 import os
@@ -18,24 +18,24 @@ from databricks_responses_mcp.workspace.profiles import config_path, read_config
 from databricks_responses_mcp.workspace.redaction import redact
 
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "CREDENTIAL")
-# What has uv and pipx fetch the server from elsewhere than PyPI.
+# Options with which uv and pipx fetch the server from another place than PyPI.
 _SOURCE_OPTIONS = frozenset(
     ("--from", "--spec", "--directory", "--project", "--with-editable", "--index", "--default-index", "--index-url")
 ) | {"-i", "--find-links", "-f", "--extra-index-url", "--pip-args"}
 _SOURCE_VARIABLES = ("UV_FIND_LINKS", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
-# Folders that uv and pipx make for one run, and delete.
+# Folders that uv and pipx create for one run, and delete.
 _EPHEMERAL_OF_UV = ("archive-v", "environments-v", "builds-v")
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """How the server signs in, as a host's file says it.
+    """How the server signs in, as a host's file configures it.
 
     Attributes:
-        env: values written to the file.
-        forwarded: names of variables that the host must fetch itself: they are secret.
-        words: the same for people, "signs in " before it.
-        secret: whether ``env`` holds a secret.
+        env: values in the file.
+        forwarded: names of secret variables, which the host must fetch itself.
+        words: a description for people, which follows "signs in ".
+        secret: whether ``env`` contains a secret.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class SignIn:
 
 
 def installed_from() -> str | None:
-    """Return what this distribution was installed from, as ``uvx --from`` takes it; None if it was from an index."""
+    """Return the source that this distribution was installed from, for ``uvx --from``; None if it was an index."""
     try:
         origin = json.loads(distribution(SERVER.distribution).read_text("direct_url.json") or "null")
     except (PackageNotFoundError, ValueError):
@@ -68,14 +68,14 @@ def own_command(
     source: str | None = None,
     released: bool = RELEASED,
 ) -> tuple[str, ...]:
-    """Return the command that starts this very installation, absolute: hosts have another PATH than a shell.
+    """Return the absolute command that starts this installation: hosts have another PATH than a shell.
 
     Args:
-        argv0: what this process was started as.
+        argv0: the name that this process was started with.
         prefix: the folder of its Python environment.
-        executable: its Python.
-        source: as `installed_from`; for an environment that uv or pipx made for one run.
-        released: whether such an environment can be made again by the distribution's name alone.
+        executable: its Python program.
+        source: as `installed_from`; for an environment that uv or pipx created for one run.
+        released: whether such an environment can be created again from the distribution's name alone.
 
     Raises:
         BridgeError: ``not_configured``, if a host could not start this installation again.
@@ -97,7 +97,7 @@ def own_command(
 
 
 def _by_name(option: str, source: str | None, *, released: bool) -> tuple[str, ...]:
-    """What uv and pipx are told to run."""
+    """Return the arguments with which uv and pipx run the server by name."""
     if source is not None:
         return (option, source, SERVER.distribution)
     if released:
@@ -111,7 +111,7 @@ def _by_name(option: str, source: str | None, *, released: bool) -> tuple[str, .
 
 
 def is_unreleased_name(words: Sequence[str], env: Mapping[str, str], *, released: bool = RELEASED) -> bool:
-    """Whether a command line has uv or pipx fetch the server by its name, which on PyPI may be anybody's."""
+    """Return whether a command line lets uv or pipx fetch the server by a name that anybody may register on PyPI."""
     if released or not words or Path(words[0]).stem not in ("uv", "uvx", "pipx"):
         return False
     elsewhere = any(word.partition("=")[0] in _SOURCE_OPTIONS for word in words[1:])
@@ -119,7 +119,7 @@ def is_unreleased_name(words: Sequence[str], env: Mapping[str, str], *, released
 
 
 def given_command(text: str, environ: Mapping[str, str], *, absolute: bool) -> tuple[str, ...]:
-    """A command line of the user's, as program and arguments; the program is looked up if it is to be ``absolute``.
+    """Return a user's command line as program and arguments; the program is looked up if it is to be ``absolute``.
 
     Raises:
         BridgeError: ``invalid_argument``.
@@ -138,7 +138,7 @@ def given_command(text: str, environ: Mapping[str, str], *, absolute: bool) -> t
 
 
 def sign_in_by_profile(name: str, environ: Mapping[str, str]) -> SignIn:
-    """By a profile that exists.
+    """Return the sign-in by an existing profile.
 
     Raises:
         BridgeError: ``not_configured``.
@@ -148,10 +148,10 @@ def sign_in_by_profile(name: str, environ: Mapping[str, str]) -> SignIn:
 
 
 def default_sign_in(environ: Mapping[str, str]) -> SignIn:
-    """By the profile that is meant, else by what the environment says; secrets stay where they are.
+    """Return the sign-in by the selected profile, else by the environment; secrets are not copied.
 
     Raises:
-        BridgeError: ``not_configured``, when there is nothing to sign in with, or several profiles and none chosen.
+        BridgeError: ``not_configured``, without any sign-in, or with several profiles and none selected.
     """
     if chosen := _value(environ, "DATABRICKS_CONFIG_PROFILE"):
         return sign_in_by_profile(chosen, environ)
@@ -175,9 +175,9 @@ def default_sign_in(environ: Mapping[str, str]) -> SignIn:
 
 
 def shared_sign_in(environ: Mapping[str, str]) -> SignIn:
-    """What a project's file says: nothing of one's own profiles, which others do not have.
+    """Return the sign-in for a project's file: without the user's own profiles, which others do not have.
 
-    Without any profile, it is the workspace of the environment, and that the secret comes from everybody's own.
+    Without any profile, it names the workspace of the environment, and the secret comes from each user's environment.
     """
     if (
         not _value(environ, "DATABRICKS_CONFIG_PROFILE")
@@ -189,7 +189,7 @@ def shared_sign_in(environ: Mapping[str, str]) -> SignIn:
 
 
 def sign_in_by_token(environ: Mapping[str, str]) -> SignIn:
-    """By the token of the environment, written down.
+    """Return the sign-in by the token of the environment, written to the file.
 
     Raises:
         BridgeError: ``not_configured``.
@@ -205,16 +205,16 @@ def sign_in_by_token(environ: Mapping[str, str]) -> SignIn:
 
 
 def secret_variable(environ: Mapping[str, str]) -> str | None:
-    """Return the variable that holds what the environment signs in with; None without a workspace or a secret."""
+    """Return the variable with the secret that the environment signs in with; None without a workspace or a secret."""
     forwarded = _by_environment(environ).forwarded if _value(environ, "DATABRICKS_HOST") else ()
     return forwarded[0] if forwarded else None
 
 
 def profiles(environ: Mapping[str, str]) -> list[str]:
-    """The profiles of ``~/.databrickscfg`` that say something.
+    """Return the profiles of ``~/.databrickscfg`` that have content.
 
     Raises:
-        BridgeError: ``not_configured``, if the file is there and cannot be read.
+        BridgeError: ``not_configured``, if the file exists and cannot be read.
     """
     try:
         found = read_config_file(environ).profiles
@@ -224,7 +224,7 @@ def profiles(environ: Mapping[str, str]) -> list[str]:
 
 
 def parse_variables(given: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """``NAME=VALUE`` to values, ``NAME`` to names that the host is to fetch itself.
+    """Parse ``NAME=VALUE`` into values, and ``NAME`` into names that the host fetches itself.
 
     Raises:
         BridgeError: ``invalid_argument``.
@@ -243,7 +243,7 @@ def parse_variables(given: Sequence[str]) -> tuple[dict[str, str], tuple[str, ..
 
 
 def secret_variables(env: Mapping[str, str]) -> list[str]:
-    """Which of these variables look as if their values were secret."""
+    """Return the variables whose values seem to be secret."""
     return [
         name
         for name, value in env.items()
@@ -252,7 +252,7 @@ def secret_variables(env: Mapping[str, str]) -> list[str]:
 
 
 def secret_words(words: Sequence[str]) -> bool:
-    """Whether a command line seems to hold a secret."""
+    """Return whether a command line seems to contain a secret."""
     return any(redact(word) != word for word in (*words, " ".join(words)))
 
 

@@ -1,4 +1,4 @@
-"""Logs: to stderr only, one line an event, without secrets."""
+"""Logs: only to stderr, one line for each event, without secrets."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ def configure_logging(level: str, log_format: str) -> None:
 
     Args:
         level: ``DEBUG`` to ``ERROR``; the loggers of libraries stay at ``WARNING`` unless it is ``DEBUG``.
-        log_format: ``json`` for one object a line, ``text`` for people.
+        log_format: ``json`` for one object in each line, ``text`` for people.
     """
     handler = logging.StreamHandler(sys.stderr)
     plain = _TextLines("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -40,5 +40,5 @@ def configure_logging(level: str, log_format: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel("DEBUG" if level == "DEBUG" else "WARNING")
     logging.getLogger("databricks_responses_mcp").setLevel(level)
-    # Its debug lines hold whole headers, cookies among them.
+    # Its debug lines contain whole headers, including cookies.
     logging.getLogger("httpcore").setLevel("INFO")

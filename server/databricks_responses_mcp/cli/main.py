@@ -1,4 +1,4 @@
-"""The commands, each imported when it is called for."""
+"""The commands, each imported when it is used."""
 
 import importlib
 import os
@@ -32,7 +32,7 @@ COMMANDS = {
 
 _OF_THE_GROUP = ("-h", "--help", "-V", "--version")
 _COMPLETION = "_DATABRICKS_RESPONSES_MCP_COMPLETE"
-"""The variable by which a shell asks for completion; click makes its name of the program's."""
+"""The variable by which a shell requests completion; click derives its name from the program's."""
 
 
 class _Commands(click.Group):
@@ -63,13 +63,13 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, "-V", "--version", prog_name="databricks-responses-mcp")
 def commands() -> None:
-    """The group that all commands hang in."""
+    """The group of all commands."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; return the exit code."""
     arguments = list(argv)
-    # Hosts start the server with no command, or with nothing but its options.
+    # Hosts start the server without a command, or only with its options.
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in _OF_THE_GROUP):
         arguments.insert(0, "serve")
     if not argv and sys.stdin is not None and sys.stdin.isatty() and _COMPLETION not in os.environ:
@@ -83,7 +83,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _import_server(arguments: list[str]) -> None:
-    """Import the command that serves, and the SDK with it: without a web server, unless it is to serve HTTP."""
+    """Import the command that serves, and with it the SDK: without a web server, unless it serves HTTP."""
     defer_wire_models()
     if not any(argument == "--http" or argument.startswith("--http=") for argument in arguments):
         import_without_web("databricks_responses_mcp.cli.serve")
@@ -103,7 +103,7 @@ def _run(arguments: list[str], secrets: SecretValues) -> int:
             return code
         if isinstance(error, SystemExit):
             raise
-        # Here, not by the interpreter: its traceback would show secrets that are in the error's text.
+        # Printed here, not by the interpreter: its traceback would show secrets in the error's text.
         traceback.print_exception(error)
         return 1
     return result if isinstance(result, int) else 0

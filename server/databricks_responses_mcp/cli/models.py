@@ -1,4 +1,4 @@
-"""``models``: what the tool ``list_databricks_models`` does, as a table."""
+"""``models``: the tool ``list_databricks_models`` as a command."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -66,7 +66,7 @@ def command(session: SessionOptions, name_contains: str, everything: bool, can: 
 async def _list(
     settings: Settings, session: SessionOptions, name_contains: str, can: str | None, everything: bool
 ) -> "ModelListing":
-    # Imported here: what the tools need takes a while to import, and `--help` does not.
+    # Imported here: importing what a listing needs takes a while, and `--help` does not need it.
     from databricks_responses_mcp.turns.model_listing import list_models
 
     async with open_session(settings, session) as bridge:

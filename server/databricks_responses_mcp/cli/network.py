@@ -1,4 +1,4 @@
-"""Where the workspace should be and how far one gets on the way there: name, connection, TLS, proxy."""
+"""The configured address of the workspace, and the steps to reach it: name, connection, TLS, proxy."""
 
 import os
 import socket
@@ -28,12 +28,12 @@ _CHECK_HOST = "Check DATABRICKS_HOST for a typing mistake"
 def configured_host(
     settings: Settings, *, option: bool, environ: Mapping[str, str] = os.environ
 ) -> tuple[str | None, str]:
-    """The workspace's address as it was written, and where; None, and why, if only signing in will tell it.
+    """Return the workspace's address as configured, and its source; None and the reason if only signing in shows it.
 
     Reads ``~/.databrickscfg``: call it in a thread.
 
     Args:
-        option: whether the address came as an option.
+        option: whether the address was given as an option.
 
     Raises:
         BridgeError: ``not_configured``.
@@ -62,15 +62,15 @@ def configured_host(
 
 
 def examine_profile(settings: Settings, origin: str, *, environ: Mapping[str, str] = os.environ) -> None:
-    """Refuse a profile that contradicts what is set beside it.
+    """Refuse a profile that contradicts other settings.
 
     Reads ``~/.databrickscfg``: call it in a thread.
 
     Args:
-        origin: of the workspace that is configured.
+        origin: the origin of the configured workspace.
 
     Raises:
-        BridgeError: ``not_configured``, naming both sides.
+        BridgeError: ``not_configured``, naming both sources.
     """
     if settings.profile:
         token = settings.token.get_secret_value() if settings.token else None
@@ -78,10 +78,10 @@ def examine_profile(settings: Settings, origin: str, *, environ: Mapping[str, st
 
 
 async def reach(origin: str) -> str:
-    """Connect to the workspace's host and hang up; says what answered.
+    """Connect to the workspace's host and disconnect; return what answered.
 
     Raises:
-        BridgeError: ``upstream_unavailable`` or ``not_configured``, saying which step failed.
+        BridgeError: ``upstream_unavailable`` or ``not_configured``, naming the step that failed.
     """
     if not origin:
         raise NotApplicableError("not looked at before signing in, which tells the address")
@@ -116,7 +116,7 @@ async def reach(origin: str) -> str:
 
 
 def proxy_for(scheme: str, name: str) -> str | None:
-    """The proxy that the environment (or the system) names for a host."""
+    """Return the proxy that the environment (or the system) names for a host."""
     if proxy_bypass(name):
         return None
     proxies = getproxies()
@@ -187,7 +187,7 @@ async def _through(proxy: str, origin: str, context: ssl.SSLContext | bool) -> s
 
 
 def examine_folder(folder: Path) -> str:
-    """Whether pictures can be written where they should be; nothing stays behind. Blocks.
+    """Check whether images can be written to the configured folder; no file is left behind. Blocks.
 
     Raises:
         BridgeError: ``invalid_argument``, naming the setting.
@@ -214,7 +214,7 @@ def _without_credentials(proxy: str) -> str:
 
 
 def _reason(error: OSError) -> str:
-    # A connection to one of several addresses fails for the reason of the last.
+    # A connection to one of several addresses fails for the reason of the last one.
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__

@@ -1,4 +1,4 @@
-"""A profile made from variables of a shell: hosts that are started from the desktop do not have the variables."""
+"""Creating a profile from variables of a shell, which hosts that are started from the desktop do not have."""
 
 import re
 import sys
@@ -21,13 +21,13 @@ _KEYS = {
 
 
 def profile_values(secret: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what a profile says that signs in as variables do now.
+    """Return the content of a profile that signs in as the variables do now.
 
     Args:
-        secret: the variable that holds the secret.
+        secret: the variable with the secret.
 
     Raises:
-        BridgeError: ``not_configured``, if a variable is missing or its value cannot be one.
+        BridgeError: ``not_configured``, if a variable is missing or its value is invalid.
     """
     values = {"host": normalise_host(environ.get("DATABRICKS_HOST", "")).origin}
     for key, variable in _KEYS[secret].items():
@@ -39,13 +39,13 @@ def profile_values(secret: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def matching_profile(values: Mapping[str, str], environ: Mapping[str, str]) -> str | None:
-    """Return the name of a profile that says the same already.
+    """Return the name of a profile that has the same content.
 
     Raises:
-        BridgeError: ``not_configured``, if the file is there and cannot be read.
+        BridgeError: ``not_configured``, if the file exists and cannot be read.
     """
     for name in profiles(environ):
-        with suppress(BridgeError):  # an address that is none
+        with suppress(BridgeError):  # an invalid address
             said = read_profile(name, environ)
             if {**said, "host": normalise_host(said.get("host", "")).origin} == dict(values):
                 return name
@@ -53,10 +53,10 @@ def matching_profile(values: Mapping[str, str], environ: Mapping[str, str]) -> s
 
 
 def names_in_use(environ: Mapping[str, str]) -> frozenset[str]:
-    """Return the headings of the file of profiles; a second one of the same name would make it unreadable.
+    """Return the headings of the file of profiles; a second one with the same name would make it unreadable.
 
     Raises:
-        BridgeError: ``not_configured``, if the file is there and cannot be read.
+        BridgeError: ``not_configured``, if the file exists and cannot be read.
     """
     try:
         return frozenset(read_config_file(environ).profiles)
@@ -65,7 +65,7 @@ def names_in_use(environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def check_name(name: str) -> None:
-    """Refuse what cannot be the heading of a profile.
+    """Refuse a name that cannot be the heading of a profile.
 
     Raises:
         BridgeError: ``invalid_argument``.
@@ -89,16 +89,16 @@ def write_profile(name: str, values: Mapping[str, str], environ: Mapping[str, st
     """Add a profile to the end of ``~/.databrickscfg``, which only its user may read from then on.
 
     Raises:
-        BridgeError: with the file as it was; as `write_config`.
+        BridgeError: as `write_config`; the file is unchanged.
     """
     path = config_path(environ)
     text = read_config(path)
     if path.exists() and sys.platform != "win32":
-        path.chmod(0o600)  # before the secret is in it
+        path.chmod(0o600)  # before it contains the secret
     newline = "\r\n" if "\r\n" in text else "\n"
     gap = "" if not text else newline if text.endswith("\n") else newline * 2
     section = [f"[{name}]", *(f"{key} = {value}" for key, value in values.items())]
     backup = write_config(path, text + gap + newline.join(section) + newline, previous=text)
     if backup is not None:
-        backup.unlink(missing_ok=True)  # nothing was taken away, and it holds secrets
+        backup.unlink(missing_ok=True)  # nothing was removed, and it contains secrets
     return SignIn({"DATABRICKS_CONFIG_PROFILE": name}, words=f"with the profile {name}, new in {path}")

@@ -1,4 +1,4 @@
-"""Options that several commands share: one for each setting, and the embedded workspace's."""
+"""Options that several commands share: one for each setting, and those of the embedded workspace."""
 
 import json
 import math
@@ -31,8 +31,8 @@ class SessionOptions:
     Attributes:
         overrides: settings given as options, by setting name.
         embedded: start a workspace on this machine instead of using a real one.
-        engine: what answers in the embedded workspace; None chooses.
-        secrets: what the command's output must not show.
+        engine: the engine of the embedded workspace; None selects one.
+        secrets: values that the command's output must not show.
     """
 
     overrides: dict[str, object]
@@ -75,10 +75,10 @@ ASKING = (
     "daily_token_budget",
     *_KEEPING,
 )
-"""The settings of a command that asks a model."""
+"""The settings of a command that sends a request to a model."""
 
 READING = ("max_file_bytes", "max_document_bytes", "max_image_bytes", "allow_private_urls")
-"""The settings of a command that shows a model files and pictures."""
+"""The settings of a command that sends files and images to a model."""
 
 DRAWING = (
     *_CONNECTION,
@@ -89,20 +89,20 @@ DRAWING = (
     "allow_private_urls",
     *_KEEPING,
 )
-"""The settings of a command that draws."""
+"""The settings of a command that generates images."""
 
 
 def session_options(
     uses: Collection[str] | None = None, *, without: Collection[str] = (), is_server: bool = False
 ) -> Callable[[_F], _F]:
-    """Add the shared options; the command gets them as one ``session`` argument.
+    """Add the shared options; the command receives them as one ``session`` argument.
 
     Args:
-        uses: the settings that the command heeds, besides those of logging; None for all.
-        without: settings that get no option, because the command has one of its own of that name.
-        is_server: add the options of a server, too.
+        uses: the settings that the command uses, besides those of logging; None for all.
+        without: settings without an option, because the command has its own option with that name.
+        is_server: whether to add the options of a server.
     """
-    # A secret on a command line can be read by everybody on the machine: it comes from the environment alone.
+    # Everybody on the machine can read a secret on a command line: it comes only from the environment.
     hidden = {"token", "http_token", "engine_api_key", "extra_headers", *without, *(() if is_server else _OF_A_SERVER)}
     return _options(
         {
@@ -114,12 +114,12 @@ def session_options(
 
 
 def store_options(*more: str) -> Callable[[_F], _F]:
-    """Add the options of a command that asks no workspace for anything; it gets them as one ``session`` argument.
+    """Add the options of a command that sends no request to a workspace; it receives them as one ``session`` argument.
 
-    Host and profile are among them because a store can be the workspace's own database.
+    Host and profile are included because a store can be the workspace's own database.
 
     Args:
-        more: settings that the command heeds besides.
+        more: additional settings that the command uses.
     """
     docs = _docs()
     return _options(
@@ -128,7 +128,7 @@ def store_options(*more: str) -> Callable[[_F], _F]:
 
 
 def _options(docs: dict[str, SettingDoc], *, asks: bool = True) -> Callable[[_F], _F]:
-    """Options for these settings; with ``asks`` those of the embedded workspace, too."""
+    """Return options for these settings; with ``asks`` also those of the embedded workspace."""
 
     def decorate(function: _F) -> _F:
         def with_session(**given: Any) -> Any:
@@ -173,7 +173,7 @@ def _options(docs: dict[str, SettingDoc], *, asks: bool = True) -> Callable[[_F]
 
 
 def engine_option(*, section: str) -> Callable[[_F], _F]:
-    """The option that says what answers in the embedded workspace."""
+    """Return the option that selects the engine of the embedded workspace."""
     return click.option(
         "--engine",
         cls=SectionedOption,
@@ -185,12 +185,12 @@ def engine_option(*, section: str) -> Callable[[_F], _F]:
 
 
 def json_option(function: _F) -> _F:
-    """``--json``, as ``as_json``."""
+    """Add ``--json``, as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print the complete result as JSON.")(function)
 
 
 def images_option(text: str) -> Callable[[_F], _F]:
-    """``--image``, which may be given several times, as ``images``."""
+    """Add ``--image``, which may be repeated, as ``images``."""
     return click.option(
         "-i",
         "--image",
@@ -203,12 +203,12 @@ def images_option(text: str) -> Callable[[_F], _F]:
 
 
 def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """An option's shell completion: names of files."""
+    """Complete the names of files for an option."""
     return [CompletionItem(incomplete, type="file")]
 
 
 def json_or_file(value: str) -> Any:
-    """The JSON that an option gives, as it stands or in the file that it names.
+    """Return the JSON of an option, given directly or in a file.
 
     Raises:
         click.BadParameter: it is neither.
@@ -235,7 +235,7 @@ def json_or_file(value: str) -> Any:
 
 
 def schema_value(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dict[str, Any] | None:
-    """An option's callback: a JSON Schema, from a file or as it stands."""
+    """Parse a JSON Schema, given directly or in a file; an option's callback."""
     if value is None:
         return None
     schema = json_or_file(value)
@@ -245,7 +245,7 @@ def schema_value(_ctx: click.Context, _param: click.Parameter, value: str | None
 
 
 def tool_values(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[dict[str, Any]]:
-    """An option's callback: tool definitions, each the name of a tool of the API, a file or JSON."""
+    """Parse tool definitions, each the name of a tool of the API, a file or JSON; an option's callback."""
     tools: list[dict[str, Any]] = []
     for value in values:
         if value in NAMED_TOOLS:
@@ -262,7 +262,7 @@ def tool_values(_ctx: click.Context, _param: click.Parameter, values: tuple[str,
 
 
 def json_object(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dict[str, Any] | None:
-    """An option's callback: the JSON object that was given."""
+    """Parse a JSON object; an option's callback."""
     if value is None:
         return None
     try:
@@ -275,7 +275,7 @@ def json_object(_ctx: click.Context, _param: click.Parameter, value: str | None)
 
 
 class FiniteRange(click.FloatRange):
-    """A number within bounds that is one: not NaN."""
+    """A number within bounds, and not NaN."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)

@@ -1,4 +1,4 @@
-"""What a command is waiting for, on the terminal's last line; nothing where stderr is no terminal."""
+"""A progress line at the bottom of the terminal; nothing if stderr is not a terminal."""
 
 import os
 import re
@@ -17,34 +17,34 @@ _ELAPSED = re.compile(r", \d+ s(?=,|$)")
 
 
 class Phases:
-    """The line, as long as it is shown."""
+    """The progress line, while it is shown."""
 
     def __init__(self, bars: "Progress | None", total: int | None) -> None:
         self._bars = bars
-        # One thing takes as long as it takes: its bar pulses.
+        # A single task has no measurable progress: its bar pulses.
         self._countable = total if total is not None and total > 1 else None
         self._done = 0
         self._task = None if bars is None else bars.add_task("waiting", total=self._countable)
 
     def reporter(self) -> Reporter | None:
-        """Where a turn's progress goes. Call it inside the event loop; None if nobody watches."""
+        """Return the receiver of a turn's progress. Call it on the event loop; None if nobody watches."""
         return Reporter(self._report) if self._bars is not None else None
 
     def picture_done(self) -> None:
-        """One of several pictures is there."""
+        """Count one of several images as complete."""
         self._done += 1
         if self._bars is not None and self._task is not None and self._countable:
             self._bars.update(self._task, completed=self._done)
 
     def clear(self) -> None:
-        """Take the line away. It stays away."""
+        """Remove the line for good."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
 
     async def _report(self, _value: float, message: str) -> None:
         if self._bars is not None and self._task is not None:
-            # The line has a clock of its own, which also runs while nothing is reported.
+            # The line has its own clock, which also runs while nothing is reported.
             self._bars.update(self._task, description=harmless(_ELAPSED.sub("", message)))
 
 
@@ -53,8 +53,8 @@ def phases(*, bar: bool = False, total: int | None = None) -> Iterator[Phases]:
     """Show a line while the context is open.
 
     Args:
-        bar: with a bar; it pulses unless there are several things to count.
-        total: how many things are awaited.
+        bar: whether to show a bar; it pulses unless there are several items to count.
+        total: the number of items.
     """
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield Phases(None, total)
@@ -67,7 +67,7 @@ def phases(*, bar: bool = False, total: int | None = None) -> Iterator[Phases]:
 
 
 def _progress(*, bar: bool, counted: bool) -> "Progress":
-    # Imported here: rich costs a tenth of a second, and most runs have no terminal.
+    # Imported here: rich takes a tenth of a second, and most runs have no terminal.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.table import Column

@@ -1,4 +1,4 @@
-"""A picture in the terminal: by the protocol that the terminal speaks, else as coloured half blocks."""
+"""An image in the terminal: by the protocol that the terminal supports, else as coloured half blocks."""
 
 import base64
 import io
@@ -22,10 +22,10 @@ _OPAQUE = 128
 
 
 def show(path: Path) -> str:
-    """Show a saved picture on stderr, if that is a terminal that can.
+    """Show a saved image on stderr, if that is a terminal that supports it.
 
     Returns:
-        Why it is not shown, for the person at the terminal; empty if it is, or if nobody is there.
+        Why it is not shown, for the person at the terminal; empty if it is, or if stderr is not a terminal.
     """
     if not sys.stderr.isatty():
         return ""
@@ -48,7 +48,7 @@ def show(path: Path) -> str:
 
 
 def _reason(environ: Mapping[str, str]) -> str:
-    """Why `protocol_of` knows no way."""
+    """Return why `protocol_of` found no protocol."""
     if environ.get("TERM") == "dumb":
         return "TERM is dumb"
     if environ.get("NO_COLOR"):
@@ -60,12 +60,12 @@ def _reason(environ: Mapping[str, str]) -> str:
 
 
 def protocol_of(environ: Mapping[str, str]) -> Protocol | None:
-    """What the terminal understands, by what it says about itself."""
+    """Return the protocol of the terminal, from what it reports about itself."""
     term = environ.get("TERM", "")
     program = environ.get("TERM_PROGRAM", "")
     if term == "dumb":
         return None
-    # A multiplexer in between passes none of the protocols on, but colours.
+    # A multiplexer passes on none of the protocols, only colours.
     if not (environ.get("TMUX") or environ.get("STY") or term.startswith(("screen", "tmux"))):
         if environ.get("KITTY_WINDOW_ID") or "kitty" in term or "ghostty" in (program, term.removeprefix("xterm-")):
             return "kitty"
@@ -77,10 +77,10 @@ def protocol_of(environ: Mapping[str, str]) -> Protocol | None:
 
 
 def render(picture: "Image", protocol: Protocol, area: tuple[int, int]) -> str:
-    """The characters that draw ``picture``, a line break included; empty if nothing fits.
+    """Return the characters that draw ``picture``, including a line break; empty if it does not fit.
 
     Args:
-        area: columns and rows that it may take; its shape is kept.
+        area: the available columns and rows; the aspect ratio is kept.
     """
     columns, rows = _cells(picture.size, area)
     if columns < 1 or rows < 1:
@@ -96,7 +96,7 @@ def render(picture: "Image", protocol: Protocol, area: tuple[int, int]) -> str:
 
 
 def _cells(size: tuple[int, int], area: tuple[int, int]) -> tuple[int, int]:
-    """Columns and rows of a picture; a cell is taken to be twice as high as wide."""
+    """Return columns and rows of an image; a cell is assumed to be twice as high as wide."""
     width, height = size
     scale = min(area[0] / width, 2 * area[1] / height)
     if scale <= 0:
@@ -117,14 +117,14 @@ def _kitty(data: bytes, columns: int, rows: int) -> str:
     chunks = [encoded[start : start + _KITTY_CHUNK] for start in range(0, len(encoded), _KITTY_CHUNK)]
     parts: list[str] = []
     for number, chunk in enumerate(chunks):
-        # q=2: the terminal answers nothing, which would end up in the shell's input.
+        # q=2: the terminal sends no response, which would become input of the shell.
         first = f"a=T,f=100,q=2,c={columns},r={rows}," if number == 0 else ""
         parts.append(f"\x1b_G{first}m={int(number + 1 < len(chunks))};{chunk}\x1b\\")
     return "".join(parts) + "\n"
 
 
 def _blocks(picture: "Image", columns: int, rows: int) -> str:
-    """Two pixels a character: the upper half block in one colour on the other."""
+    """Return two pixels for each character: the upper half block in one colour on the other."""
     small = picture.convert("RGBA").resize((columns, 2 * rows))
     data = small.tobytes()
 

@@ -1,4 +1,4 @@
-"""What is written where: the answer alone to stdout, everything about it to stderr."""
+"""Output: only the answer goes to stdout, everything about it to stderr."""
 
 import errno
 import json
@@ -16,27 +16,27 @@ from databricks_responses_mcp.cli.wrapping import Wrapper, columns_of, wrapped
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.visible import LINES, visible
 
-# Control characters could rewrite the screen, the clipboard or the title: a terminal gets none from a model.
+# Control characters could rewrite the screen, the clipboard or the title: a model's are never sent to a terminal.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# How a reader that has gone away looks: on Windows a closed pipe is an invalid argument.
+# The errors of a reader that has ended: on Windows a closed pipe is an invalid argument.
 _CLOSED = (errno.EPIPE, errno.EINVAL, errno.ESHUTDOWN)
 
 _threads_writing = 0
 
 
 class OutputClosedError(Exception):
-    """Nobody reads stdout any more (``| head -1``): there is nothing left to do, and nothing to say about it."""
+    """Nobody reads stdout any more (``| head -1``): the command ends without a message."""
 
 
 def is_stuck() -> bool:
-    """Whether a thread still waits for somebody to read what it writes."""
+    """Return whether a thread is still waiting for a reader of its output."""
     return _threads_writing > 0
 
 
 def prepare_streams() -> None:
-    """Let no character that the terminal's encoding does not have end a command.
+    """Replace characters that the terminal's encoding does not have, instead of ending the command.
 
-    Into a file or a pipe Windows would have its old code page, which has few characters; there it is UTF-8, unless
+    For a file or a pipe Windows would use its old code page, which has few characters; UTF-8 is used instead, unless
     ``PYTHONIOENCODING`` says otherwise.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -48,16 +48,16 @@ def prepare_streams() -> None:
 
 
 def harmless(text: str) -> str:
-    """``text`` without control characters, but for tabs and line breaks."""
+    """Return ``text`` without control characters other than tabs and line breaks."""
     return _CONTROL.sub("", text)
 
 
 def write_out(text: str) -> None:
-    """Write to stdout, now. Blocks while the reader is busy.
+    """Write to stdout and flush. Blocks while the reader is busy.
 
     Raises:
         OutputClosedError: nobody reads any more.
-        BridgeError: ``internal``, when it cannot be written for another reason, such as a full disk.
+        BridgeError: ``internal``, if writing fails for another reason, such as a full disk.
     """
     out = sys.stdout
     if out is None:
@@ -77,26 +77,26 @@ def write_out(text: str) -> None:
 
 
 async def write_out_aside(text: str) -> None:
-    """`write_out` in a thread: a reader that is slow does not hold the event loop."""
+    """Call `write_out` in a thread: a slow reader does not block the event loop."""
     await anyio.to_thread.run_sync(_write_counted, text, abandon_on_cancel=True)
 
 
 def write_json(value: Any) -> None:
     """Write a value to stdout as JSON, for machines and people.
 
-    Where the encoding of stdout does not have every character, they are written as JSON's escapes: nothing is lost.
+    Characters that the encoding of stdout does not have become JSON escapes, so that nothing is lost.
     """
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
     write_out(json.dumps(value, ensure_ascii=encoding != "utf8", indent=2) + "\n")
 
 
 def note(text: str, **style: Any) -> None:
-    """Say something about the answer: dim, on stderr; broken at words on a terminal."""
+    """Print a note about the answer: dim, on stderr; wrapped on a terminal."""
     click.echo(click.style(wrapped(visible(text, keep=LINES), sys.stderr), **(style or {"dim": True})), err=True)
 
 
 def sign(structured: dict[str, Any], *more: str) -> None:
-    """Say on stderr who answered, what it cost, and in which conversation."""
+    """Print on stderr which model answered, what it cost, and in which conversation."""
     model, endpoint = structured.get("model", ""), structured.get("endpoint", "")
     who = [model if model == endpoint else f"{model} as {endpoint}"] if model else []
     conversation = [f"conversation {structured['conversation_id']}"] if "conversation_id" in structured else []
@@ -104,12 +104,12 @@ def sign(structured: dict[str, Any], *more: str) -> None:
 
 
 def counted(count: int, word: str) -> str:
-    """A number and a word for what is counted: ``1 turn``, ``2 turns``."""
+    """Return a number with its noun: ``1 turn``, ``2 turns``."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 class AnswerPrinter:
-    """Writes an answer to stdout while it arrives; on a terminal its lines are broken at words.
+    """Writes an answer to stdout while it arrives; on a terminal its lines are wrapped.
 
     Args:
         before_first: called before the first character is written.
@@ -126,7 +126,7 @@ class AnswerPrinter:
         self._wrapper = None if columns is None else Wrapper(columns)
 
     def take(self, piece: str) -> None:
-        """A piece of the answer has arrived."""
+        """Add a piece of the answer."""
         if self._idle.is_set():
             self._idle = anyio.Event()
         self._pending.append(piece)
@@ -153,10 +153,10 @@ class AnswerPrinter:
                 self._idle.set()
 
     async def finish(self, whole: str) -> bool:
-        """Write what of the whole answer has not been streamed, and end the line.
+        """Write the rest of the answer that has not been streamed, and end the line.
 
         Returns:
-            Whether what was written is the whole answer and nothing else.
+            Whether exactly the whole answer was written.
         """
         await self._idle.wait()
         written = "".join(self._written)
@@ -195,7 +195,7 @@ def _write_counted(text: str) -> None:
 
 
 def _discard_the_rest() -> None:
-    """What is still buffered goes nowhere, or the interpreter would try to write it at its end."""
+    """Discard buffered output, which the interpreter would otherwise write at its end."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The prompt of a command: its argument, what is piped into it, or both."""
+"""The prompt of a command: its argument, its standard input, or both."""
 
 import codecs
 import sys
@@ -16,10 +16,10 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 
 def read_prompt(argument: str | None) -> str:
-    """The prompt: the argument, then what is piped in; ``-`` and no argument mean stdin alone.
+    """Return the prompt: the argument, then standard input; ``-`` and no argument mean standard input alone.
 
     Raises:
-        BridgeError: ``invalid_argument`` when there is none, or it is not text; ``too_large``.
+        BridgeError: ``invalid_argument`` if there is none, or it is not text; ``too_large``.
     """
     given = None if argument == "-" else argument
     stdin = sys.stdin
@@ -37,7 +37,7 @@ def read_prompt(argument: str | None) -> str:
 
 
 def _read(source: BinaryIO, *, waits: bool) -> bytes:
-    # A script may start us with a pipe as stdin that nobody ever writes to or closes: say what we are waiting for.
+    # A script may start the command with a pipe as stdin that is never written to or closed: report what it waits for.
     told = "Reading the rest of the prompt from stdin until it ends (`< /dev/null` gives none)."
     hint = threading.Timer(_PATIENCE_SECONDS, note, (told,))
     hint.daemon = True
@@ -46,7 +46,7 @@ def _read(source: BinaryIO, *, waits: bool) -> bytes:
     try:
         data = source.read(_MAX_BYTES + 1)
     except OSError:
-        return b""  # no stdin that could be read: a closed descriptor, a directory
+        return b""  # stdin cannot be read: a closed descriptor, a directory
     finally:
         hint.cancel()
     if len(data) > _MAX_BYTES:
@@ -61,7 +61,7 @@ def _read(source: BinaryIO, *, waits: bool) -> bytes:
 def _text(data: bytes) -> str:
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     text = "\0"
-    # A PDF, for one, may be valid UTF-8 and is no text all the same.
+    # A PDF, for example, may be valid UTF-8 without being text.
     if kind_of(data) is None:
         with suppress(UnicodeDecodeError):
             text = data.decode(encoding)

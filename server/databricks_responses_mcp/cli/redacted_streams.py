@@ -1,4 +1,4 @@
-"""stdout and stderr without the secrets of this process, whoever writes to them: commands, logs, tracebacks."""
+"""stdout and stderr without the secrets of this process, for all output: commands, logs, tracebacks."""
 
 import io
 import sys
@@ -10,9 +10,9 @@ from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 
 class _RedactedStream(io.TextIOBase):
-    """A text stream that takes secrets out; one that comes in several pieces, too.
+    """A text stream that removes secrets, even if one is written in several pieces.
 
-    It offers no ``buffer``: bytes would get around it.
+    It has no ``buffer``: writing bytes would bypass it.
     """
 
     def __init__(self, stream: TextIO, secrets: SecretValues) -> None:
@@ -30,7 +30,7 @@ class _RedactedStream(io.TextIOBase):
         return self._stream.errors
 
     def write(self, text: str) -> int:
-        """Write all but an end that may be the beginning of a secret."""
+        """Write all except an end that may be the beginning of a secret."""
         whole = self._secrets.remove(self._held + text)
         held = self._secrets.beginning_at_end(whole)
         self._held = whole[len(whole) - held :] if held else ""
@@ -42,7 +42,7 @@ class _RedactedStream(io.TextIOBase):
         self._stream.flush()
 
     def release(self) -> None:
-        """Write what was held back: nothing more will come."""
+        """Write what was held back: nothing more follows."""
         held, self._held = self._held, ""
         if held:
             self._stream.write(held)
@@ -58,7 +58,7 @@ class _RedactedStream(io.TextIOBase):
         return self._stream.fileno()
 
     def reconfigure(self, **options: Any) -> None:
-        """Change how the stream underneath encodes."""
+        """Change the encoding of the underlying stream."""
         reconfigure = getattr(self._stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(**options)
@@ -66,10 +66,10 @@ class _RedactedStream(io.TextIOBase):
 
 @contextmanager
 def redacted_streams(secrets: SecretValues, *, stdout: bool) -> Iterator[None]:
-    """Take secrets out of what is written to stderr, and to stdout if asked.
+    """Remove secrets from what is written to stderr, and to stdout if requested.
 
     Args:
-        stdout: not where it carries the protocol, whose results have been through the same already.
+        stdout: false if it carries the protocol, whose results are already redacted.
     """
     replaced = [name for name in (("stdout", "stderr") if stdout else ("stderr",)) if getattr(sys, name) is not None]
     originals = {name: getattr(sys, name) for name in replaced}

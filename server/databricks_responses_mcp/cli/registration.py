@@ -1,4 +1,4 @@
-"""Registering the server with one host: what is written, what is refused, what is told."""
+"""Registering the server with one host: what is written, refused and reported."""
 
 import os
 import subprocess
@@ -24,24 +24,24 @@ from databricks_responses_mcp.hosts.registration import (
 from databricks_responses_mcp.hosts.server_info import PORTABLE, SERVER, Launch
 
 _GIT_SECONDS = 10
-# What a repository's own configuration could have git run while it reads the index; these win over it.
+# Settings of a repository with which git would run programs while it reads the index; these override them.
 _HARMLESS_GIT = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.pager=cat")
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be registered, with whichever host.
+    """The entry to register, with any host.
 
     Attributes:
-        name: of the entry.
+        name: the name of the entry.
         command: the program and its arguments, for a user's file.
-        portable: the same for a project's, which others use as well.
+        portable: the same for a project's file, which others also use.
         sign_in: how the server signs in.
-        env: further variables.
-        forwarded: further variables that the host fetches itself.
-        project: the project whose file is meant; None for the user's.
-        force: whether another program's entry of that name may go.
+        env: additional variables.
+        forwarded: additional variables that the host fetches itself.
+        project: the project whose file is written; None for the user's.
+        force: whether to replace another program's entry with that name.
     """
 
     name: str = SERVER.key
@@ -56,16 +56,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What became of one host.
+    """The result for one host.
 
     Attributes:
-        action: what was done to the file.
+        action: the change of the file.
         file: the host's file.
         shared: whether it is a project's file.
-        backup: where the file is as it was before; None if nothing was kept.
-        deleted: whether the file was deleted, because it held nothing else.
-        profile: which profile that `install` made the entry signed in with; it stays, as others may use it.
-        launch: what the host starts now; None if nothing.
+        backup: the backup of the earlier file; None if there is none.
+        deleted: whether the file was deleted, because it had no other content.
+        profile: the profile that `install` created for the entry; it is kept, as others may use it.
+        launch: what the host starts now; None for nothing.
     """
 
     host: Host
@@ -86,7 +86,7 @@ class Done:
         return (self.shared and self.host.next_step_in_project) or self.host.next_step
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines; what there is not is absent."""
+        """Return the result for machines; empty fields are left out."""
         facts: dict[str, Any] = {
             "host": self.host.key,
             "action": self.action,
@@ -103,9 +103,9 @@ class Done:
 
 @contextmanager
 def naming(file: Path) -> Iterator[None]:
-    """Name the file in the errors of reading and editing a text, which know only where in the text the fault is.
+    """Name the file in errors of reading and editing a text, which know only the place in the text.
 
-    Errors of the file itself name it: reading and writing it stands outside.
+    Errors of the file itself already name it: reading and writing stay outside.
     """
     try:
         yield
@@ -114,7 +114,7 @@ def naming(file: Path) -> Iterator[None]:
 
 
 def file_of(host: Host, machine: Machine, project: Path | None) -> Path:
-    """The file that is meant.
+    """Return the file to write.
 
     Raises:
         BridgeError: ``invalid_argument``, if the host has no file for projects.
@@ -132,16 +132,16 @@ def file_of(host: Host, machine: Machine, project: Path | None) -> Path:
 
 
 def install(host: Host, machine: Machine, order: Order) -> Done:
-    """Write the entry, unless it is there already.
+    """Write the entry, unless it exists already.
 
     Raises:
-        BridgeError: the file cannot be read or written, holds another program's entry of that name, or is one that a
-            secret must not be written to.
+        BridgeError: the file cannot be read or written, has another program's entry with that name, or must not contain
+            a secret.
     """
     file = file_of(host, machine, order.project)
     new = _entry(host, machine, order)
     for attempt in range(_TRIES):
-        # Read again each time: some hosts write to their file all the while.
+        # Read again for each attempt: some hosts write to their file continuously.
         text = read_config(file, within=order.project)
         old = _existing(host, text, file, order)
         entry = merge_entry(old.entry if old is not None and old.launch is not None else None, new)
@@ -157,7 +157,7 @@ def install(host: Host, machine: Machine, order: Order) -> Done:
             continue
         action = "registered" if old is None else "updated"
         _hide_secrets(backup, old)
-        # The first shows what was there before any registration, the last undoes this one.
+        # The first shows the file before any registration, the last one undoes this registration.
         _delete_backups(list_backups(file)[1:-1])
         return Done(
             host=host,
@@ -172,7 +172,7 @@ def install(host: Host, machine: Machine, order: Order) -> Done:
 
 
 def uninstall(host: Host, machine: Machine, order: Order) -> Done:
-    """Take the entry out, if it is there.
+    """Remove the entry, if it exists.
 
     Raises:
         BridgeError: as `install`.
@@ -199,7 +199,7 @@ def uninstall(host: Host, machine: Machine, order: Order) -> Done:
 
 
 def preview(host: Host, machine: Machine, order: Order) -> tuple[Path, str]:
-    """The file, and what would stand in it for the entry, as a document of its own.
+    """Return the file, and its content for the entry, as a separate document.
 
     Raises:
         BridgeError: as `install`.
@@ -214,16 +214,16 @@ def preview(host: Host, machine: Machine, order: Order) -> tuple[Path, str]:
 
 
 def files_of(host: Host, machine: Machine, project: Path) -> list[tuple[Path, bool]]:
-    """The files that a host reads in a project: its user's, and the project's, which is shared."""
+    """Return the files that a host reads in a project: its user's, and the project's, which is shared."""
     user, shared = host.find_user_file(machine), host.project_path(project)
     return [(user, False)] if shared is None or _is_same(shared, user) else [(user, False), (shared, True)]
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths are one file, as in the home folder; where letter case is free, however they are written."""
+    """Return whether two paths are one file, as in the home folder; with case ignored where the system does."""
     try:
         return one.samefile(other)
-    except OSError:  # one is not there
+    except OSError:  # one does not exist
         return one.absolute() == other.absolute()
 
 
@@ -231,7 +231,7 @@ def registrations(host: Host, file: Path, *, within: Path | None = None) -> list
     """Return the entries of a file that start this server.
 
     Args:
-        within: the project that the file is one of; links that lead out of it are not followed.
+        within: the project that contains the file; links that lead out of it are not followed.
 
     Raises:
         BridgeError: the file cannot be read.
@@ -242,7 +242,7 @@ def registrations(host: Host, file: Path, *, within: Path | None = None) -> list
 
 
 def _original(host: Host, backups: Sequence[Path]) -> str | None:
-    """The text from before the first registration, which the oldest backup has; None if there was no file then."""
+    """Return the text before the first registration, from the oldest backup; None if there was no file."""
     try:
         text = read_config(backups[0]) if backups else None
         return None if text is None or any(server.is_ours for server in list_servers(host, text)) else text
@@ -252,18 +252,18 @@ def _original(host: Host, backups: Sequence[Path]) -> str | None:
 
 def _delete_backups(backups: Sequence[Path]) -> None:
     for backup in backups:
-        with suppress(OSError):  # what cannot be deleted does no harm
+        with suppress(OSError):  # a file that cannot be deleted does no harm
             backup.unlink()
 
 
 def _folders_to_keep(machine: Machine, project: Path | None) -> list[Path]:
-    """Folders that are not install's to delete, even if nothing is left in them."""
+    """Return folders that install must not delete, even if they are empty."""
     named = (machine.folder(name) for name in ("XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"))
     return [machine.home, *(folder for folder in (*named, project) if folder is not None)]
 
 
 def _hide_secrets(backup: Path | None, old: RegisteredServer | None) -> None:
-    """A token that has just been taken out of the file does not live on beside it."""
+    """Remove a token from the backups when it is removed from the file."""
     env = old.launch.env if old is not None and old.launch is not None else {}
     values = [env[name] for name in secret_variables(env) if "$" not in env[name] and "{" not in env[name]]
     if backup is None or not values:
@@ -303,7 +303,7 @@ def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
 
 
 def _set_in_shell_only(order: Order, host: Host, machine: Machine) -> list[str]:
-    """What the sign-in refers to that the host would not find; what the caller named is written as it was said."""
+    """Return the parts of the sign-in that the host would not find; what the caller named is written unchanged."""
     if order.project is not None or not host.needs_desktop_variables:
         return []
     names = [name for name in order.sign_in.forwarded if name not in order.forwarded]
@@ -312,7 +312,7 @@ def _set_in_shell_only(order: Order, host: Host, machine: Machine) -> list[str]:
 
 def _forwarded(order: Order, host: Host) -> tuple[str, ...]:
     if order.project is not None and not host.resolves_variables:
-        return order.forwarded  # how one signs in is everybody's own there
+        return order.forwarded  # there each user signs in differently
     return tuple(dict.fromkeys((*order.sign_in.forwarded, *order.forwarded)))
 
 
@@ -343,7 +343,7 @@ def _refuse_shared(host: Host, file: Path, machine: Machine, secret: list[str], 
 
 
 def is_committed(file: Path, machine: Machine) -> bool:
-    """Whether a file stands in a git work tree that does not ignore it; a link counts as what it leads to."""
+    """Return whether a file is in a git work tree that does not ignore it; a link counts as its target."""
     file = file.resolve()
     folder = next((parent for parent in file.parents if (parent / ".git").exists()), None)
     if folder is None:
@@ -367,7 +367,9 @@ def is_committed(file: Path, machine: Machine) -> bool:
 
 
 def _git_environment(machine: Machine) -> dict[str, str]:
-    """The user's variables without git's own, which may point elsewhere, and with no way to fetch a missing object."""
+    """Return the user's variables without git's own, which may point elsewhere, and with fetching of objects
+    disabled.
+    """
     own = {name: value for name, value in machine.environ.items() if not name.upper().startswith("GIT_")}
     return {
         **own,

@@ -18,18 +18,18 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 class TerminatedError(Exception):
-    """SIGTERM came; what the command had open has been closed."""
+    """SIGTERM arrived; what the command had open has been closed."""
 
 
 class StoppedError(Exception):
-    """Ctrl-C came while a command watched for it itself; what the command had open has been closed."""
+    """Ctrl-C was pressed while the command handled it itself; what it had open has been closed."""
 
 
 def run_async(function: Callable[[], Awaitable[T]]) -> T:
     """Run a command's asynchronous part.
 
-    Ctrl-C cancels it, so that connections and children are closed, and comes out as ``KeyboardInterrupt``; SIGTERM does
-    the same, and comes out as `TerminatedError`.
+    Ctrl-C cancels it, so that connections and child processes are closed, and raises ``KeyboardInterrupt``; SIGTERM
+    does the same, and raises `TerminatedError`.
     """
     gc.freeze()
     gc.enable()
@@ -37,7 +37,8 @@ def run_async(function: Callable[[], Awaitable[T]]) -> T:
         return anyio.run(_supervised, function)
     except BaseException as error:
         if is_stuck():
-            # A thread waits for a reader of stdout that reads no more: the interpreter would wait for it for ever.
+            # A thread waits for a reader of stdout that reads no more: the interpreter would wait for the thread for
+            # ever.
             sys.stderr.flush()
             os._exit(INTERRUPTED if _is_of_ctrl_c(error) else TERMINATED)
         raise

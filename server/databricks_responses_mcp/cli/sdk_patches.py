@@ -1,6 +1,6 @@
-"""The SDK without what a session of ours never uses: a host waits for every millisecond of the start.
+"""Removing parts of the SDK that a session never uses: a host waits for every millisecond of the start.
 
-All of it reaches into the SDK. Where a later SDK has moved what is looked for, nothing changes but a slower start.
+All of it depends on the SDK's internals. If a later SDK has changed them, the only effect is a slower start.
 """
 
 import importlib
@@ -16,14 +16,14 @@ WEB_PACKAGES = frozenset({"httpx2", "sse_starlette", "starlette", "uvicorn"})
 """What the SDK imports for its HTTP server and client, and never uses over stdio."""
 
 _REIMPORTED = frozenset({"databricks_responses_mcp", "mcp"})
-"""What may hold a placeholder."""
+"""Modules that may contain a placeholder."""
 
 
 def import_without_web(module: str) -> None:
-    """Import a module, and what it imports of the SDK, with placeholders for the packages of the web.
+    """Import a module, and the parts of the SDK that it needs, with placeholders for the packages of the web.
 
-    The placeholders are gone afterwards: what imports such a package later gets the real one. A module that cannot be
-    imported with them is imported without.
+    The placeholders are removed afterwards: a later import of such a package loads the real one. A module that cannot
+    be imported with them is imported without.
     """
     before = set(sys.modules)
     if any(name.partition(".")[0] in WEB_PACKAGES for name in before):
@@ -53,7 +53,7 @@ def _placeholders() -> Iterator[None]:
 
 
 class _Placeholder(ModuleType):
-    """A module in which every name is a class that nothing is: enough for annotations and base classes."""
+    """A module in which every name is a class without instances: enough for annotations and base classes."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -64,7 +64,7 @@ class _Placeholder(ModuleType):
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds a placeholder for each package of the web and for all that is in it."""
+    """Finds a placeholder for each package of the web and for all of its modules."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -77,13 +77,13 @@ class _Finder(MetaPathFinder, Loader):
         return _Placeholder(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing is in it."""
+        """Do nothing: the module is empty."""
 
 
 def defer_wire_models() -> None:
-    """Have pydantic build the SDK's models of the wire when a message first needs them, not all at import.
+    """Let pydantic build the SDK's models of messages when a message first needs them, not all at import.
 
-    The SDK has a set of some 150 of them for each protocol era; a session speaks one era and uses a dozen. To be called
+    The SDK has a set of some 150 of them for each protocol era; a session uses one era and a dozen models. Call it
     before the SDK is imported.
     """
     try:
@@ -94,9 +94,9 @@ def defer_wire_models() -> None:
 
 
 def keep_our_logs() -> None:
-    """Leave logging as it is when a server is made: the SDK would import rich for a handler that we do not want.
+    """Keep the configuration of logging when a server is created: the SDK would import rich for a handler of its own.
 
-    To be called once the SDK is imported, before a server is made.
+    Call it once the SDK is imported, before a server is created.
     """
     module = sys.modules.get("mcp.server.mcpserver.server")
     if module is not None and callable(vars(module).get("configure_logging")):
@@ -104,4 +104,4 @@ def keep_our_logs() -> None:
 
 
 def _leave_logs_alone(level: str = "INFO") -> None:
-    """Takes the place of the SDK's ``configure_logging``."""
+    """Replaces the SDK's ``configure_logging``, and does nothing."""

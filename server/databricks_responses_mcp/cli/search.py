@@ -1,4 +1,4 @@
-"""``search``: what the tool ``search_web`` does, from a terminal."""
+"""``search``: the tool ``search_web`` as a command."""
 
 import sys
 from functools import partial
@@ -49,7 +49,7 @@ _MADE_UP = "The embedded workspace does not search the web: its results are inve
 @json_option
 @session_options(ASKING, without=("model",))
 def command(session: SessionOptions, question: str | None, as_json: bool, **given: Any) -> int:
-    """Search once; the exit code says how it went."""
+    """Search once; return the exit code."""
     with failing_as_json(as_json):
         settings = settings_for_terminal(session)
         structured = run_async(partial(_search, settings, session, read_prompt(question), **given))
@@ -72,8 +72,8 @@ async def _search(
     context_size: str | None,
     conversation_id: str | None,
 ) -> dict[str, Any]:
-    """The result contract's fields."""
-    # Imported here: what a turn needs takes a while to import, and `--help` does not.
+    """Return the fields of the result."""
+    # Imported here: importing what a turn needs takes a while, and `--help` does not need it.
     from databricks_responses_mcp.calls.search_service import SearchService
     from databricks_responses_mcp.turns import conversation_queries
     from databricks_responses_mcp.turns.call_context import CallContext
@@ -86,7 +86,7 @@ async def _search(
         context_size=context_size,
         conversation_id=conversation_id,
     )
-    # The engine is not started: what the embedded workspace finds is made up without it.
+    # The engine is not started: the embedded workspace invents search results without it.
     async with open_session(settings, session, announced=_MADE_UP) as bridge:
         with phases() as shown:
             call = CallContext.start(settings, "search", reporter=shown.reporter())
@@ -112,7 +112,7 @@ def _tell(structured: dict[str, Any]) -> None:
 
 
 def _sources(structured: dict[str, Any]) -> str:
-    """The sources that the answer's marks name, a line each."""
+    """Return the sources that the answer's marks name, one in each line."""
     lines: dict[str, None] = {}
     for citation in structured.get("citations", []):
         title = f"{citation['title']}: " if citation.get("title") else ""

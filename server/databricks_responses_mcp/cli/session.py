@@ -1,4 +1,4 @@
-"""The workspace of one command: the configured one, or one started for it."""
+"""The workspace of one command: the configured one, or one that is started for it."""
 
 import os
 import sys
@@ -24,28 +24,28 @@ _SWEEP_SECONDS = 2.0
 
 @runtime_checkable
 class Startable(Protocol):
-    """An engine that has something to start."""
+    """An engine that must be started."""
 
     async def start(self) -> None:
-        """Fetch what is missing and start it, unless it runs."""
+        """Download what is missing and start the engine, unless it runs."""
         ...
 
 
 def settings_of(options: SessionOptions) -> Settings:
-    """Read the settings of a command; ``--profile`` takes the place of variables that name another way to sign in.
+    """Read the settings of a command; ``--profile`` replaces variables that name another way to sign in.
 
     Raises:
-        BridgeError: ``invalid_argument``, naming every wrong one.
+        BridgeError: ``invalid_argument``, naming every invalid one.
     """
     forget_unfilled(os.environ)
     for name in replaced_by_profile(options, os.environ):
-        # Of this process, not only of the settings: the Databricks SDK and the programs it starts read them too.
+        # Of this process, not only of the settings: the Databricks SDK and the programs that it starts read them too.
         del os.environ[name]
     return load_settings(os.environ, options.overrides, options.secrets)
 
 
 def replaced_by_profile(options: SessionOptions, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that an option ``--profile`` takes the place of, with their values."""
+    """Return the variables that an option ``--profile`` replaces, with their values."""
     if not options.overrides.get("profile"):
         return {}
     return {name: environ[name] for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN") if environ.get(name, "").strip()}
@@ -60,11 +60,11 @@ async def open_session(
     announced: str = "",
     observer: "Observer | None" = None,
 ) -> AsyncIterator[Bridge]:
-    """The workspace that the options name; an embedded one runs as long as the context.
+    """Open the workspace that the options name; an embedded one runs as long as the context.
 
     Args:
-        start_engine: fetch and start what answers in an embedded workspace now, not at the first question.
-        announced: what the person is told of an embedded workspace instead of which engine answers.
+        start_engine: whether to download and start the engine of an embedded workspace now, not at the first question.
+        announced: the message about an embedded workspace, instead of the name of its engine.
         observer: observes the requests to models.
 
     Raises:
@@ -74,14 +74,14 @@ async def open_session(
         async with open_bridge(settings, observer=observer) as bridge:
             yield bridge
         return
-    # Imported here: the embedded workspace brings a web server along.
+    # Imported here: the embedded workspace imports a web server.
     from databricks_workspace_emulator.engines.choose import choose_engine
     from databricks_workspace_emulator.engines.progress import stderr_progress
     from databricks_workspace_emulator.server import run_emulator
 
     with stderr_progress() as progress:
         chosen = choose_engine(options.engine, progress=progress)
-        # On a terminal broken at words.
+        # On a terminal the lines are wrapped.
         told = wrapped(f"databricks-responses-mcp: {announced or chosen.note}", sys.stderr)
         print(told, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
         async with run_emulator(engine=chosen.engine) as emulator:
@@ -96,10 +96,10 @@ async def open_session(
 
 
 async def forget_what_is_old(bridge: Bridge) -> None:
-    """Delete what the store keeps beyond its settings, if they are given here.
+    """Delete what exceeds the store's settings, if these are set explicitly.
 
-    Our defaults are no reason to: the server of a host on the same store may have been told to keep more. The command
-    does not wait for more than two seconds of it; the next one, or a server, deletes the rest.
+    The defaults are not applied: the server of a host with the same store may be configured to keep more. The command
+    waits at most two seconds; the next one, or a server, deletes the rest.
     """
     if bridge.settings.model_fields_set & {"store_days", "store_max_bytes"}:
         # Imported here: a server that starts over stdio needs no store yet.
@@ -110,10 +110,10 @@ async def forget_what_is_old(bridge: Bridge) -> None:
 
 
 def settings_for_terminal(options: SessionOptions) -> Settings:
-    """The settings of a command for people, and its logs set up: warnings in words, unless more was asked for.
+    """Return the settings of a command for people, and configure its logs: warnings as text, unless more was requested.
 
     Raises:
-        BridgeError: ``invalid_argument``, naming every wrong one.
+        BridgeError: ``invalid_argument``, naming every invalid one.
     """
     settings = settings_of(options)
     given = settings.model_fields_set

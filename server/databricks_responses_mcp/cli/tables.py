@@ -1,4 +1,4 @@
-"""Tables: in colour where somebody looks at them, plain columns in a pipe."""
+"""Tables: coloured on a terminal, plain columns in a pipe."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,11 @@ from databricks_responses_mcp.visible import visible
 _GAP = 2
 _LEAST = 8
 _LEAST_PROSE = 16
-"""Before prose becomes narrower, other columns are left out."""
+"""Other columns are left out before a column of prose becomes narrower than this."""
 
 _LEAST_BAR = 4
 MAX_BAR_WIDTH = 20
-"""Characters."""
+"""In characters."""
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
@@ -25,13 +25,13 @@ class Column:
     """One column of a table.
 
     Attributes:
-        heading: in capitals in a pipe.
+        heading: shown in capitals in a pipe.
         style: its colour on a terminal.
-        styles: the colours of certain values, which win.
-        numbers: set to the right.
-        elastic: cut, with an ellipsis, where the terminal is too narrow for all. Only for prose: an id or a name
-            that is cut is of no use.
-        rank: where the terminal is too narrow, the columns of the highest rank are left out first; 0 always stays.
+        styles: the colours of certain values, which take precedence.
+        numbers: whether it is aligned to the right.
+        elastic: whether it is truncated, with an ellipsis, if the terminal is too narrow for all columns. Only for
+            prose: a truncated id or name is useless.
+        rank: if the terminal is too narrow, the columns of the highest rank are left out first; 0 is never left out.
     """
 
     heading: str
@@ -43,12 +43,12 @@ class Column:
 
 
 def on_terminal() -> bool:
-    """Whether somebody looks at stdout."""
+    """Return whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns parted by two spaces, a line a row."""
+    """Return lines with columns separated by two spaces, one for each row."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n" for row in rows
@@ -66,13 +66,13 @@ def write_table(
 
     Args:
         total: a last row, set apart.
-        shares: for each row how long, 0 to 1, a bar behind it is on a terminal that is wide enough for one.
+        shares: for each row the length, 0 to 1, of a bar behind it, if the terminal is wide enough.
     """
     clean = [[visible(" ".join(cell.split())) for cell in row] for row in (*rows, *([total] if total else []))]
     if not on_terminal():
         write_out(aligned([[column.heading.upper() for column in columns], *clean]))
         return
-    # Imported here: rich costs a tenth of a second, and a pipe does without.
+    # Imported here: rich takes a tenth of a second, and a pipe does not need it.
     from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
@@ -106,14 +106,14 @@ def write_table(
         if bars and not last:
             texts.append(Text(bar(bars[number], min(space, MAX_BAR_WIDTH)), "cyan"))
         table.add_row(*texts)
-    # Wider than the terminal if need be: it goes on in the next line, and every id and name is whole. (Without a height
-    # rich takes a terminal that says it is dumb for 80 columns wide.)
+    # Wider than the terminal if necessary: rows are wrapped, and every id and name is complete. (Without a height rich
+    # assumes 80 columns for a terminal of type dumb.)
     needed = taken + sum(_LEAST + _GAP for index in shown if columns[index].elastic)
     Console(width=max(columns_there, needed), height=25).print(table, soft_wrap=False)
 
 
 def _that_fit(columns: Sequence[Column], widths: Sequence[int], available: int) -> list[int]:
-    """The columns that a terminal is wide enough for."""
+    """Return the columns that fit on the terminal."""
     shown = list(range(len(columns)))
 
     def needed() -> int:
@@ -126,7 +126,7 @@ def _that_fit(columns: Sequence[Column], widths: Sequence[int], available: int) 
 
 
 def bar(share: float, width: int) -> str:
-    """A bar that fills this share, 0 to 1, of ``width`` characters, to an eighth of one."""
+    """Return a bar for this share, 0 to 1, of ``width`` characters, precise to an eighth of one."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + _BLOCKS[rest].strip()) if eighths else ""

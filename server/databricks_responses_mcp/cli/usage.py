@@ -1,4 +1,4 @@
-"""``usage``: what was spent, by day, model, conversation or tool, and what is left of today's budget."""
+"""``usage``: tokens used by day, model, conversation or tool, and the rest of today's budget."""
 
 import sys
 from collections.abc import Sequence

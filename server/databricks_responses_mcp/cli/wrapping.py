@@ -1,4 +1,4 @@
-"""Text broken at words for a terminal: ids, names and addresses stay whole, and so does code."""
+"""Wrapping text at words for a terminal: ids, names, addresses and code are not broken."""
 
 import os
 import re
@@ -13,7 +13,7 @@ _BULLET = re.compile(r"[-*+]|\d{1,3}[.)]")
 
 
 def columns_of(stream: TextIO | None) -> int | None:
-    """How many characters a line of this stream holds; None unless it is a terminal."""
+    """Return the number of characters in a line of this stream; None unless it is a terminal."""
     if stream is None or not stream.isatty():
         return None
     given = os.environ.get("COLUMNS", "")
@@ -27,7 +27,7 @@ def columns_of(stream: TextIO | None) -> int | None:
 
 
 def wrapped(text: str, stream: TextIO | None) -> str:
-    """``text`` broken at words where the stream is a terminal; as it is elsewhere."""
+    """Return ``text`` wrapped at words if the stream is a terminal; else unchanged."""
     columns = columns_of(stream)
     if columns is None:
         return text
@@ -36,17 +36,17 @@ def wrapped(text: str, stream: TextIO | None) -> str:
 
 
 class Wrapper:
-    """Breaks text at words while it arrives.
+    """Wraps text at words while it arrives.
 
-    The last word is held back until it is known where it ends. A line that goes on keeps the indentation of its
-    beginning. What stands in a fenced block, in a table or behind four spaces is not broken.
+    The last word is held back until its end is known. A continuation line has the indentation of its first line. Fenced
+    blocks, tables and text indented by four spaces are not wrapped.
 
     Args:
-        columns: how many characters a line holds.
+        columns: the number of characters in a line.
     """
 
     def __init__(self, columns: int) -> None:
-        # The last column stays free: some terminals go to the next line as soon as it is written.
+        # The last column stays empty: some terminals go to the next line once it is written.
         self._columns = columns - 1
         self._pending = ""
         self._space = ""
@@ -58,7 +58,7 @@ class Wrapper:
         self._after_bullet = False
 
     def feed(self, text: str) -> str:
-        """Take a piece of text; returns what can be written."""
+        """Add a piece of text; return what can be written."""
         text = self._pending + text
         end = max(text.rfind(" "), text.rfind("\n"), text.rfind("\t")) + 1
         if len(text) - end > _MAX_WORD:
@@ -67,13 +67,13 @@ class Wrapper:
         return "".join(self._placed(part) for part in _PARTS.findall(text[:end]))
 
     def finish(self) -> str:
-        """What was held back, at the end of the text."""
+        """Return what was held back, at the end of the text."""
         rest, self._pending = self._pending, ""
         return "".join(self._placed(part) for part in _PARTS.findall(rest))
 
     def _placed(self, part: str) -> str:
         if part == "\n":
-            # Space at the end of a line is part of the text: two spaces are a break in Markdown.
+            # Space at the end of a line is part of the text: two spaces are a line break in Markdown.
             ended, self._space = f"{self._space}\n", ""
             self._column, self._line_start, self._verbatim, self._indent = 0, True, bool(self._fence), 0
             return ended
@@ -111,7 +111,7 @@ class Wrapper:
 
 
 def cells(text: str) -> int:
-    """How many columns a terminal needs for ``text``."""
+    """Return the number of columns that a terminal needs for ``text``."""
     if text.isascii():
         return len(text)
     # Imported here: most text is ASCII, and piped output needs no width at all.
