@@ -1,6 +1,6 @@
-"""Work on what somebody else wrote, in a process of its own that has limits and can be ended.
+"""Running a program on untrusted input, in a separate process that has limits and can be ended.
 
-In a thread such work could neither be ended nor leave the interpreter to others.
+In a thread such work could not be ended, and would block the interpreter.
 """
 
 import os
@@ -23,20 +23,20 @@ _PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PAT
 async def run_bounded(
     module: str, content: bytes, *, wall_seconds: float, limiter: anyio.CapacityLimiter | None = None
 ) -> bytes | None:
-    """Run a module of this project as a program; returns what it wrote to stdout, or None if it came to no end.
+    """Run a module of this project as a program; return what it wrote to stdout, or None if it did not finish.
 
     Args:
         module: a program that limits itself with `limit_this_process` before it reads.
-        content: what it reads from stdin.
-        wall_seconds: how long it may take on a machine that is busy with other things.
-        limiter: bounds how many such processes run at once.
+        content: what the program reads from stdin.
+        wall_seconds: the time limit; it must be long enough for a busy machine.
+        limiter: limits the number of concurrent processes.
     """
     waiting: AbstractAsyncContextManager[Any] = limiter if limiter is not None else nullcontext()
     try:
         async with waiting:
             with anyio.fail_after(wall_seconds):
                 done = await anyio.run_process(
-                    # -P: what lies in the working directory is not imported.
+                    # -P: nothing is imported from the working directory.
                     [sys.executable, "-P", "-m", module],
                     input=content,
                     stderr=subprocess.DEVNULL,
@@ -47,7 +47,7 @@ async def run_bounded(
     except (TimeoutError, OSError):
         return None
     except ExceptionGroup as errors:
-        # It ended, or was ended, before it had read everything.
+        # It ended before it had read everything.
         if errors.split(anyio.BrokenResourceError)[1] is not None:
             raise
         return None
@@ -57,7 +57,7 @@ async def run_bounded(
 def limit_this_process(*, cpu_seconds: int, memory_bytes: int) -> None:
     """Limit the processor time and the memory of this process. Windows has no such limits: `run_bounded` ends it.
 
-    A process that reaches a limit leaves no core dump, which would put what it read into the working directory.
+    A process that reaches a limit writes no core dump, which would put its input into the working directory.
     """
     if sys.platform == "win32":
         return

@@ -23,7 +23,7 @@ _PAID_FIELDS = ("text", "output", "refusal", "pending_calls", "usage", "images",
 
 
 class Reason(StrEnum):
-    """The reason of a failure, for the cases in which code decides by it about a retry, a fallback or advice."""
+    """The reason of a failure, if code decides by it about a retry, a fallback or advice."""
 
     CONTEXT_TOO_LONG = "context_too_long"
     REASONING_UNREADABLE = "reasoning_unreadable"
@@ -57,8 +57,8 @@ class Reason(StrEnum):
 class Action(StrEnum):
     """What a caller can do after a failure.
 
-    Each has its words at both edges: a host's model has tools and arguments, a person in a terminal commands and
-    options. The comment says what `Advice.subject` is.
+    Each has a sentence for MCP, where a host's model has tools and arguments, and one for a terminal, where a person
+    has commands and options. The comment says what `Advice.subject` is.
     """
 
     LIST_MODELS = "list_models"
@@ -76,17 +76,17 @@ class Action(StrEnum):
     RAISE = "raise"  # the argument
     LOWER = "lower"  # the argument
     UNSET_LIMITS = "unset_limits"
-    SIGN_IN = "sign_in"  # how the Databricks CLI is told the workspace, as in ``--profile dev``; may be empty
+    SIGN_IN = "sign_in"  # the options of the Databricks CLI for the workspace, such as ``--profile dev``; may be empty
     TRY_EMBEDDED = "try_embedded"
     RUN_DOCTOR = "run_doctor"
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One thing to do about a failure, without words.
+    """One action after a failure, without a text.
 
     Attributes:
-        subject: what is to be done it to, as the comments of `Action` say; empty for an action that has none.
+        subject: the object of the action, as the comments of `Action` say; empty for an action without one.
     """
 
     action: Action
@@ -94,7 +94,7 @@ class Advice:
 
 
 AdviceWords = Callable[[Advice], str]
-"""Puts advice into words: those for MCP, or those for a terminal."""
+"""Returns the sentence for an advice: for MCP, or for a terminal."""
 
 
 class Feature(StrEnum):
@@ -142,14 +142,14 @@ class BridgeError(Exception):
     Attributes:
         code: one of the closed set.
         message: one sentence of what happened. Never a secret, never upstream HTML.
-        hint: what to do about it, as far as it is the same for everybody: names no tool and no command.
+        hint: what to do about it, if that is the same for everybody: it names no tool and no command.
         retryable: whether the same call may succeed later without a change.
-        retry_after_seconds: how long to wait before that, when known.
-        status: the HTTP status of the upstream answer, when there was one.
-        request_id: the workspace's own id of the failed request, when it gave one.
+        retry_after_seconds: how long to wait before that, if known.
+        status: the HTTP status of the upstream answer, if there was one.
+        request_id: the workspace's own id of the failed request, if it gave one.
         partial: what was received before the failure, in the field names of the tool's result
             (``text``, ``response_id``, ``output``, ``images`` …): it may have been paid for.
-        reason: what exactly failed, where the bridge has an answer to it; not shown.
+        reason: what exactly failed, if the bridge can act on it; not shown.
         feature: what is missing, with `Reason.FEATURE_MISSING`.
         advice: what else to do about it, the most specific first.
     """

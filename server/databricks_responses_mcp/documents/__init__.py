@@ -1,1 +1,1 @@
-"""Text of documents, for models that take none."""
+"""Text of documents, for models that do not accept documents."""

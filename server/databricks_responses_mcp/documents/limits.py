@@ -1,4 +1,4 @@
-"""What reading a document may take, and how much text may come of it."""
+"""Limits of reading a document, and of the resulting text."""
 
 CPU_SECONDS = 30
 MEMORY_BYTES = 1024**3

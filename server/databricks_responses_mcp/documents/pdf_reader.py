@@ -1,4 +1,4 @@
-"""The program that reads the text of a PDF, in a process of its own that can be ended.
+"""The program that reads the text of a PDF, in a separate process that can be ended.
 
 It reads the PDF from stdin and writes ``{"pages": …, "read": …, "text": …}`` to stdout, or ``{"problem": …}``.
 """
@@ -23,7 +23,7 @@ def main() -> None:
         answer = _read(sys.stdin.buffer.read())
     except Exception as error:  # noqa: BLE001 - whatever a damaged file raises in the library
         answer = {"problem": f"{type(error).__name__}: {error}"[:_MAX_WORDS]}
-    # As ASCII: pages may have half surrogate pairs, which no encoding takes.
+    # As ASCII: pages may contain lone surrogates, which cannot be encoded.
     json.dump(answer, sys.stdout)
 
 

@@ -1,4 +1,4 @@
-"""The text of a PDF, where the optional library for it (``databricks-responses-mcp[pdf]``) is installed."""
+"""The text of a PDF, if the optional library (``databricks-responses-mcp[pdf]``) is installed."""
 
 import importlib.util
 import json
@@ -9,19 +9,19 @@ import anyio
 from databricks_responses_mcp.bounded_process import run_bounded
 
 WALL_SECONDS = 90.0
-"""How long reading may take on a machine that is busy with other things."""
+"""The time limit of reading; long enough for a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class PdfText:
-    """What was read of a PDF.
+    """The result of reading a PDF.
 
     Attributes:
-        text: of its pages, each under its number; empty if it cannot be read.
-        pages: how many it has.
-        read: how many of them are in ``text``.
-        cut: whether the text of the last of these ends early.
-        problem: in one line, why there is no text.
+        text: the text of its pages, each with its number; empty if it cannot be read.
+        pages: the number of its pages.
+        read: the number of pages in ``text``.
+        cut: whether the text of the last of these is truncated.
+        problem: why there is no text, in one line.
     """
 
     text: str = ""
@@ -32,15 +32,15 @@ class PdfText:
 
 
 def can_read_pdfs() -> bool:
-    """Whether the library is installed."""
+    """Return whether the library is installed."""
     return importlib.util.find_spec("pypdf") is not None
 
 
 async def read_pdf(data: bytes, limiter: anyio.CapacityLimiter | None = None) -> PdfText:
-    """Read the text of a PDF in a process of its own; never raises for what is in the file.
+    """Read the text of a PDF in a separate process; never raises because of the file's content.
 
     Args:
-        limiter: bounds how many are read at once.
+        limiter: limits the number of concurrent readings.
     """
     answer = await run_bounded(
         "databricks_responses_mcp.documents.pdf_reader", data, wall_seconds=WALL_SECONDS, limiter=limiter

@@ -1,7 +1,7 @@
-"""Changing several files at once: all of them or none, and only what is still as it was read.
+"""Changing several files at once: all of them or none, and only files that have not changed since they were read.
 
-Everything is written beside its target first and renamed when all of it is there. On a failure in between, what was
-renamed already is put back; if the process is killed in between, the next one does that from the journal.
+All new content is first written beside its target, and then renamed. After a failure in between, renamed files are
+restored; if the process is killed in between, the next process does that from the journal.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ from databricks_responses_mcp.visible import visible
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of one file.
+    """The change of one file.
 
     Attributes:
-        path: where it is, or is to be.
-        name: how errors call it.
+        path: its path, or the path to create.
+        name: its name in errors.
         data: the new content; None deletes the file.
-        digest: SHA-256 of the content that is replaced or deleted, in hexadecimal; None for a file that is new.
+        digest: SHA-256 of the content that is replaced or deleted, in hexadecimal; None for a new file.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Change:
 
 @dataclass(slots=True)
 class _Planned:
-    """A change and how it is made; the status is that of the file before."""
+    """A change with its temporary files; the status is the one of the file before."""
 
     change: Change
     step: Step
@@ -49,14 +49,14 @@ class _Planned:
 
 
 def change_files(changes: Sequence[Change], policy: WritePolicy, journal: WriteJournal) -> str:
-    """Make all changes, or none. Permission bits stay as they are. Blocks: call it in a worker thread.
+    """Make all changes, or none. Permission bits are preserved. Blocks: call it in a worker thread.
 
     Returns:
-        what could not be made sure of, in a sentence; empty as a rule.
+        A sentence about what is uncertain; usually empty.
 
     Raises:
-        BridgeError: ``invalid_argument`` and retryable if a file is not as it was read; ``permission_denied`` or
-            ``internal`` if one cannot be written. Nothing has been changed then, unless the message says otherwise.
+        BridgeError: ``invalid_argument`` and retryable if a file has changed since it was read; ``permission_denied``
+            or ``internal`` if one cannot be written. Nothing has been changed then, unless the message says otherwise.
     """
     with journal.entry() as entry, Folders(policy.allowed) as folders:
         work = _Work(policy, folders)
@@ -88,7 +88,7 @@ def change_files(changes: Sequence[Change], policy: WritePolicy, journal: WriteJ
 
 @dataclass(eq=False)
 class _ChangeError(Exception):
-    """A change that cannot be made. What became of the others is known when they have been put back.
+    """A change that cannot be made. The state of the other files is known after they have been restored.
 
     Attributes:
         what: what happened, as a sentence without its end.
@@ -104,7 +104,7 @@ class _ChangeError(Exception):
         """Return the error for the caller.
 
         Args:
-            lost: the names of the files that could not be put back.
+            lost: the names of the files that could not be restored.
         """
         state = f"these could not be put back: {', '.join(lost)}" if lost else "nothing was changed"
         return BridgeError(self.code, f"{self.what}; {state}.", self.hint, retryable=self.retryable, advice=self.advice)
@@ -118,7 +118,7 @@ class _Work:
         self.missing: list[Path] = []
 
     def plan(self, change: Change) -> None:
-        """Check that a file may be changed and is as it was read. Nothing is written."""
+        """Check that a file may be changed and has not changed since it was read. Nothing is written."""
         is_new = change.digest is None
         check = self._policy.check_new if is_new else self._policy.check_existing
         path = check(change.path, change.name)
@@ -153,29 +153,29 @@ class _Work:
             file.write(planned.change.data)
             file.flush()
             if before is not None and sys.platform != "win32":
-                with suppress(OSError):  # only the superuser gives files away
+                with suppress(OSError):  # only the superuser can give away files
                     os.fchown(descriptor, before.owner, before.group)
                 os.fchmod(descriptor, stat.S_IMODE(before.mode))
             os.fsync(descriptor)
 
     def make(self, planned: _Planned) -> None:
-        """Rename into place; what was there stays under another name until all is done."""
+        """Rename the new content into place; the old content keeps another name until all changes are made."""
         folder, step = planned.folder, planned.step
         assert folder is not None
         if folder.status(step.name) != planned.before:
             raise _changed(planned.change)
         if planned.before is not None:
-            # A second name first, so that at no moment there is no file; a delete wants that moment.
+            # A second name first, so that the file always exists; a deletion may remove it.
             if not (step.new and folder.link(step.name, step.old)):
                 folder.rename(step.name, step.old)
             if step.new:
                 folder.replace(step.new, step.name)
         elif not folder.link(step.new, step.name):
-            # Not `replace`: it would take the place of what somebody else has put there just now.
+            # Not `replace`: it would overwrite a file that another program has just put there.
             folder.rename(step.new, step.name)
 
     def undo(self) -> list[str]:
-        """Put everything back; return the names of the files that could not be."""
+        """Restore everything; return the names of the files that could not be restored."""
         lost: list[str] = []
         for planned in reversed(self.planned):
             if planned.folder is None:
@@ -193,10 +193,10 @@ class _Work:
 
 
 def _unchanged(folder: Folder, name: str, change: Change) -> FileStatus | None:
-    """The status of a file that is as it was read; None for one that is not there and should not be.
+    """Return the status of a file that is unchanged; None for a missing file that is to be created.
 
     Raises:
-        _ChangeError: it is not.
+        _ChangeError: it has changed.
     """
     status = folder.status(name)
     if change.digest is None:
@@ -220,7 +220,7 @@ def _unchanged(folder: Folder, name: str, change: Change) -> FileStatus | None:
 
 @contextmanager
 def _naming(change: Change) -> Iterator[None]:
-    """Tell what the operating system has against a change."""
+    """Convert an operating system error about a change."""
     try:
         yield
     except FileExistsError as error:

@@ -1,4 +1,4 @@
-"""Base64 as it comes from models and people, bare or in a data URL: decoded with as few copies as its damage allows."""
+"""Base64 from models and people, alone or in a data URL, decoded with as few copies as possible."""
 
 import binascii
 import re
@@ -16,7 +16,7 @@ _WHITESPACE = b" \t\r\n\v\f"
 def decode(data: Buffer | str) -> bytes:
     """Decode base64, standard or URL-safe, padded or not, with or without line breaks and a ``data:…,`` prefix.
 
-    Clean input is decoded straight from the buffer given; only damaged input is copied, once.
+    Valid input is decoded directly from the given buffer; only damaged input is copied, once.
 
     Raises:
         ValueError: it is not base64.
@@ -30,7 +30,7 @@ def decode(data: Buffer | str) -> bytes:
         comma = _prefix_length(bytes(view[:256]).decode("latin-1"))
         source = view[comma:] if comma else view
     try:
-        # Strict, because the lenient mode drops what it does not know, and with it a URL-safe "-" or "_".
+        # Strict, because the lenient mode drops unknown characters, including a URL-safe "-" or "_".
         return binascii.a2b_base64(source, strict_mode=True)
     except ValueError:
         pass
@@ -38,14 +38,14 @@ def decode(data: Buffer | str) -> bytes:
 
 
 def read_data_url(reference: str, max_bytes: int, too_large: Callable[[str, int, int], BridgeError]) -> bytes:
-    """Return the bytes of a data URL, whatever type it declares. Takes CPU: call it in a worker thread.
+    """Return the bytes of a data URL of any type. Uses CPU time: call it in a worker thread.
 
     Args:
-        max_bytes: the most that is taken.
-        too_large: makes the error for more, of the reference, its size in bytes and ``max_bytes``.
+        max_bytes: the maximum size.
+        too_large: makes the error for a larger one, from the reference, its size in bytes and ``max_bytes``.
 
     Raises:
-        BridgeError: ``invalid_argument`` for what is not base64, and what ``too_large`` makes.
+        BridgeError: ``invalid_argument`` for invalid base64, and the error from ``too_large``.
     """
     head, _, payload = reference.partition(",")
     bad = BridgeError(
@@ -55,7 +55,7 @@ def read_data_url(reference: str, max_bytes: int, too_large: Callable[[str, int,
     )
     if not re.search(r";\s*base64\s*$", head, re.IGNORECASE):
         raise bad
-    if len(payload) * 3 // 4 > 2 * max_bytes + 4096:  # white space and %xx may inflate it, but not without end
+    if len(payload) * 3 // 4 > 2 * max_bytes + 4096:  # white space and %xx may make it longer, within limits
         raise too_large(reference, len(payload) * 3 // 4, max_bytes)
     try:
         data = decode(unquote_to_bytes(payload) if "%" in payload else payload)

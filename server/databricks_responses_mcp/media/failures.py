@@ -1,4 +1,4 @@
-"""How failures of files and pictures are worded: a reference shown safely, several failures told as one."""
+"""Errors about files and images: a reference shown safely, several failures combined."""
 
 import re
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from databricks_responses_mcp.visible import visible
 
 _SHOWN_LENGTH = 160
 _MAX_LISTED = 10
-"""How many failures of one call are told one by one."""
+"""The maximum number of failures of one call that are listed."""
 
 
 def shown(reference: str) -> str:
-    """A reference as an error may name it: quoted, on one line, short, and without what may be a secret.
+    """Return a reference for an error: quoted, on one line, short, and without parts that may be secret.
 
-    Of a data URL only its type stays; of a web URL the user name, password, query and fragment go.
+    Of a data URL only its type is shown; of a web URL user name, password, query and fragment are removed.
     """
     if reference[:5].lower() == "data:":
         media_type = reference[5:64].split(",", 1)[0].split(";", 1)[0]
@@ -28,16 +28,16 @@ def shown(reference: str) -> str:
 
 
 def in_units(count: int) -> str:
-    """A number of bytes for people: ``812 bytes``, ``3.4 MB``."""
+    """Return a number of bytes for people: ``812 bytes``, ``3.4 MB``."""
     if count < 1000:
         return f"{count} bytes"
     return f"{count / 1000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
 
 
 def together(errors: Sequence[BridgeError], total: int, kind: str) -> BridgeError:
-    """One error that tells all of ``errors``, met while reading ``total`` things of a kind (``images``).
+    """Return one error that reports all of ``errors``, from reading ``total`` items of a kind (``images``).
 
-    The code is theirs if they agree, else ``invalid_argument``; it is retryable only if each of them is.
+    It has their code if they agree, else ``invalid_argument``; it is retryable only if each of them is.
     """
     if len(errors) == 1:
         return errors[0]

@@ -1,6 +1,6 @@
-"""Files of the web, fetched without becoming a way into the private network (SSRF).
+"""Fetching files from the web without giving access to the private network (SSRF).
 
-Imported on first need: it brings httpx.
+Imported at the first use: it imports httpx.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ from databricks_responses_mcp.media.failures import in_units, shown
 from databricks_responses_mcp.visible import visible
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
-"""Host name and port to IP addresses; raises OSError when there are none."""
+"""Resolves host name and port to IP addresses; raises OSError if there are none."""
 
 MAX_REDIRECTS = 3
 DEADLINE_SECONDS = 30.0
@@ -36,7 +36,7 @@ _SPECIAL_V4 = tuple(
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
         "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
         "224.0.0.0/3",
-        "168.63.129.16/32",  # Azure's in-host agent: public by number, private by nature
+        "168.63.129.16/32",  # Azure's in-host agent: a public address with a private service
     )
 )  # fmt: skip
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
@@ -48,17 +48,17 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was fetched: the bytes and a file name from the address."""
+    """The fetched bytes, and a file name from the URL."""
 
     data: bytes
     name: str
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is on the open internet: not private, loopback, link-local, multicast or reserved.
+    """Return whether an IP address is on the open internet: not private, loopback, link-local, multicast or reserved.
 
-    IPv6 addresses that carry an IPv4 one (mapped, 6to4, Teredo) are refused; the well-known NAT64 prefix, by which
-    IPv6-only networks reach the IPv4 internet, is as public as the address that it carries.
+    IPv6 addresses that contain an IPv4 one (mapped, 6to4, Teredo) are refused; the well-known NAT64 prefix, by which
+    IPv6-only networks reach the IPv4 internet, is as public as the address in it.
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -72,7 +72,7 @@ def is_public(address: str) -> bool:
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, as the system's resolver gives them."""
+    """Return the addresses of a host from the system's resolver."""
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -86,10 +86,10 @@ async def fetch(
     resolver: Resolver = resolve,
     deadline_seconds: float = DEADLINE_SECONDS,
 ) -> Fetched:
-    """GET a URL: https only, public addresses only, at most three redirects, each checked like the first.
+    """Fetch a URL by GET: https only, public addresses only, at most three redirects, each checked like the first.
 
-    The connection goes to the very address that was checked, so a name that changes its mind gains nothing. No proxy,
-    cookie, credential or environment setting takes part. ``allow_private`` also allows plain http.
+    The connection is made to the checked address, so a name whose address changes gains nothing. No proxy, cookie,
+    credential or environment setting is used. ``allow_private`` also allows plain http.
 
     Raises:
         BridgeError: ``invalid_argument``, ``permission_denied`` (a private address), ``not_found``, ``too_large``,
@@ -157,7 +157,7 @@ async def _checked_addresses(url: httpx.URL, asked: str, allow_private: bool, re
             "Check the spelling and the network.",
             retryable=temporary,
         ) from error
-    # One private address among public ones is already a sign of a name made to deceive.
+    # One private address among public ones already indicates a deceptive name.
     if not allow_private and not all(is_public(address) for address in addresses):
         raise BridgeError(
             ErrorCode.PERMISSION_DENIED,
@@ -168,9 +168,9 @@ async def _checked_addresses(url: httpx.URL, asked: str, allow_private: bool, re
 
 
 async def _get(url: httpx.URL, addresses: list[str], asked: str, max_bytes: int, accept: str) -> bytes | str:
-    """The body, or where it redirects to."""
+    """Return the body, or the URL of a redirect."""
     tls = await anyio.to_thread.run_sync(_tls, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    # The bare transport, not a client: no cookies, no environment, no redirects of its own.
+    # The transport alone, not a client: no cookies, no environment, no automatic redirects.
     async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=httpx.Limits(max_connections=1)) as http:
         for address in addresses:
             try:
@@ -250,7 +250,7 @@ def _is_about_certificate(error: BaseException | None) -> bool:
 
 @cache
 def _tls(cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:
-    """The system's authorities and certifi's; keyed by the variables with which OpenSSL is told of others."""
+    """Return a context with the system's authorities and certifi's; cached by the variables that OpenSSL reads."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

@@ -1,7 +1,7 @@
-"""What kind of file some bytes are, told from the bytes alone: no file name, no declared type, no decoder.
+"""The kind of a file, detected from its bytes alone: no file name, no declared type, no decoder.
 
-Whatever reads a file as text asks here first: many binary files have a valid decoding in some character encoding, so
-that a successful decoding does not show that a file is text.
+All code that reads a file as text uses this first: many binary files are valid in some character encoding, so
+successful decoding does not prove that a file is text.
 """
 
 import struct
@@ -12,22 +12,22 @@ from enum import StrEnum
 from databricks_responses_mcp.media.formats import Buffer, sniff
 
 HEAD_BYTES = 1024
-"""How many bytes of the start of a file `kind_of` needs, except to tell apart what is packed in a ZIP archive."""
+"""The number of bytes that `kind_of` needs from the start of a file, except for the content of a ZIP archive."""
 _MAX_ENTRIES = 4096
-"""How many entries of a ZIP archive are looked through."""
+"""The maximum number of entries of a ZIP archive that are examined."""
 _ZIP_COMMENT_BYTES = 65_557
-"""The longest end record of a ZIP archive: its fixed part and a comment."""
+"""The maximum size of the end record of a ZIP archive: its fixed part and a comment."""
 
 
 class Medium(StrEnum):
-    """What a model may do with a file."""
+    """How a model can use a file."""
 
     IMAGE = "image"
     DOCUMENT = "document"
     AUDIO = "audio"
     VIDEO = "video"
     OTHER = "other"
-    """Neither text nor anything that models take."""
+    """Neither text nor a type that models accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class FileKind:
     """One kind of file.
 
     Attributes:
-        name: with its article, as an error names it: ``a PDF``.
-        mime_type: as it is declared to a model; empty for what no model takes.
-        extension: with the dot; empty for what no model takes.
+        name: with its article, for errors: ``a PDF``.
+        mime_type: the type that is sent to a model; empty if no model accepts it.
+        extension: with the dot; empty if no model accepts it.
     """
 
     name: str
@@ -114,7 +114,7 @@ _STARTS: tuple[tuple[bytes, FileKind], ...] = (
     (b"PAR1\x15", _PARQUET),
     *((magic + version, _FONT) for magic in (b"wOFF", b"wOF2") for version in (b"\0\x01\0\0", b"OTTO")),
 )
-"""How files of a kind begin, where the first bytes alone decide."""
+"""The first bytes of a file, for kinds that these alone determine."""
 
 _IN_CONTAINER = {b"WAVE": WAV, b"AVI ": AVI, b"AIFF": AIFF, b"AIFC": AIFF}
 _BRANDS = {b"M4A ": M4A, b"M4B ": M4A, b"qt  ": MOV, b"3gp4": THREE_GP, b"3gp5": THREE_GP, b"3gp6": THREE_GP}
@@ -124,13 +124,13 @@ _OLE_STREAMS = (("WordDocument", DOC), ("Workbook", XLS), ("Book", XLS), ("Power
 
 
 def kind_of(data: Buffer) -> FileKind | None:
-    """The kind of a file, or None for what may be text: text has no mark of its own. SVG and CSV are text.
+    """Return the kind of a file; None for possible text, which has no signature. SVG and CSV are text.
 
     Args:
-        data: the file, or its first `HEAD_BYTES`; what is packed in a ZIP archive is told only from the whole file.
+        data: the file, or its first `HEAD_BYTES`; the content of a ZIP archive is detected only from the whole file.
     """
     head = bytes(memoryview(data)[:HEAD_BYTES])
-    # Readers of PDF allow for white space and a byte order mark before the header.
+    # PDF readers accept white space and a byte order mark before the header.
     if head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\0\f").startswith(b"%PDF-"):
         return PDF
     picture = sniff(head)
@@ -154,13 +154,13 @@ def kind_of(data: Buffer) -> FileKind | None:
 
 
 def table_kind(name: str) -> FileKind | None:
-    """The kind of table that the name of a text file says it is, or None: no bytes tell a table from other text."""
+    """Return the kind of table from a text file's name; None for another file: the bytes do not distinguish a table."""
     lower = name.lower()
     return next((kind for kind in (CSV, TSV) if lower.endswith(kind.extension)), None)
 
 
 def _packed(data: Buffer) -> FileKind:
-    """What a ZIP archive is: an office document by the names in its directory, or by the type that it declares."""
+    """Return the kind of a ZIP archive: an office document by the names in its directory, or by the declared type."""
     view = memoryview(data)
     if bytes(view[30:38]) == b"mimetype":
         (size,) = struct.unpack_from("<I", view, 18) if len(view) >= 30 else (0,)
@@ -176,7 +176,7 @@ def _packed(data: Buffer) -> FileKind:
 
 
 def _names(view: memoryview) -> Iterator[bytes]:
-    """The names in a ZIP archive's directory, as many as are looked at; none if it is cut off."""
+    """Return the names in a ZIP archive's directory, up to the limit; none if it is incomplete."""
     tail = bytes(view[-_ZIP_COMMENT_BYTES:])
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < 22:

@@ -1,4 +1,4 @@
-"""Directories by their handles, so that a link which is put in a path meanwhile is not followed."""
+"""Directories by their handles, so that a link that is put into a path meanwhile is not followed."""
 
 import errno
 import hashlib
@@ -27,7 +27,7 @@ _UNLINKABLE = (
 
 
 class FileStatus(NamedTuple):
-    """What tells that a file is still the same, and what its successor gets from it."""
+    """What identifies an unchanged file, and what its replacement inherits."""
 
     mode: int
     owner: int
@@ -43,19 +43,19 @@ class Folder:
     """A directory. Names are of files directly in it; links are never followed.
 
     Attributes:
-        path: where it is, links resolved.
-        handle: its descriptor; None where there are no such handles.
+        path: its path, links resolved.
+        handle: its descriptor; None on systems without such handles.
     """
 
     path: Path
     handle: int | None
 
     def at(self, name: str) -> str:
-        """What functions of ``os`` take for a file in it, beside the handle."""
+        """Return the arguments of ``os`` functions for a file in the directory."""
         return name if self.handle is not None else str(self.path / name)
 
     def status(self, name: str) -> FileStatus | None:
-        """The status of the file itself, not of what it may link to; None if there is none."""
+        """Return the status of the file itself, not of a link's target; None if it does not exist."""
         try:
             s = os.stat(self.at(name), dir_fd=self.handle, follow_symlinks=False)
         except FileNotFoundError:
@@ -63,15 +63,13 @@ class Folder:
         return FileStatus(s.st_mode, s.st_uid, s.st_gid, s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns)
 
     def create(self, name: str, mode: int) -> int:
-        """Create a file, which must be new, and return its descriptor."""
+        """Create a new file, and return its descriptor."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW
         return os.open(self.at(name), flags, mode, dir_fd=self.handle)
 
     def digest(self, name: str) -> str | None:
-        """The SHA-256 of a regular file, in hexadecimal; None if there is none of that name."""
-        flags = (
-            os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)
-        )  # a pipe put in its place must not be waited for
+        """Return the SHA-256 of a regular file, in hexadecimal; None if there is none with that name."""
+        flags = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)  # a pipe with that name must not block
         try:
             descriptor = os.open(self.at(name), flags, dir_fd=self.handle)
         except FileNotFoundError:
@@ -82,7 +80,7 @@ class Folder:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def link(self, source: str, target: str) -> bool:
-        """Give a file a second name, which must be free; False where the file system has none."""
+        """Give a file a second, unused name; return False if the file system does not support it."""
         if sys.platform == "win32":
             return False
         try:
@@ -96,10 +94,10 @@ class Folder:
         return True
 
     def rename(self, source: str, target: str) -> None:
-        """Rename a file to a name that is free.
+        """Rename a file to an unused name.
 
         Raises:
-            FileExistsError: it is not.
+            FileExistsError: the name is used.
         """
         if self.status(target) is not None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
@@ -114,7 +112,7 @@ class Folder:
         os.unlink(self.at(name), dir_fd=self.handle)
 
     def discard(self, name: str) -> None:
-        """Remove a file if it is there and can be removed."""
+        """Remove a file if it exists and can be removed."""
         with suppress(OSError):
             self.unlink(name)
 
@@ -123,10 +121,10 @@ class Folders:
     """The directories of one write, opened once each; a context manager that closes them.
 
     Args:
-        allowed: where directories may be.
+        allowed: the directories that may be used.
 
     Attributes:
-        made: those that were created, outermost first.
+        made: the created directories, outermost first.
     """
 
     def __init__(self, allowed: AllowedPaths) -> None:
@@ -146,10 +144,10 @@ class Folders:
         self._open.clear()
 
     def get(self, path: Path) -> Folder:
-        """The directory at a path that ``AllowedPaths.check`` gave.
+        """Return the directory at a path that ``AllowedPaths.check`` returned.
 
         Raises:
-            OSError: it is not there, is not a directory, or a link was put on the way to it.
+            OSError: it does not exist, is not a directory, or a link was put into its path.
         """
         if path not in self._open:
             if not path.is_dir():
@@ -158,14 +156,14 @@ class Folders:
         return self._open[path]
 
     def make(self, path: Path) -> Folder:
-        """The same, created with its parents if it is not there."""
+        """Return the same, and create it with its parents if it does not exist."""
         try:
             return self.get(path)
         except FileNotFoundError:
             if path.parent == path:
                 raise
             if self._allowed.root_of(path) == path:
-                # What is above an allowed directory is not ours to walk: whoever configured it wants it there.
+                # The path above an allowed directory is not checked: the user configured it.
                 path.mkdir(parents=True, exist_ok=True)
                 return self.get(path)
             parent = self.make(path.parent)
@@ -182,7 +180,7 @@ class Folders:
 
 
 def missing_folders(path: Path) -> list[Path]:
-    """The directories that have to be created for a path to be one, outermost first."""
+    """Return the directories that must be created for a path to be one, outermost first."""
     missing: list[Path] = []
     while not os.path.lexists(path) and path.parent != path:
         missing.insert(0, path)

@@ -1,4 +1,4 @@
-"""What kind of picture some bytes are, told from the bytes alone: no Pillow, no file name, no declared type."""
+"""The format of an image, detected from its bytes alone: no Pillow, no file name, no declared type."""
 
 import struct
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ Buffer = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """One picture format.
+    """One image format.
 
     Attributes:
-        name: as people say it (``PNG``).
-        mime_type: as it goes on the wire (``image/png``).
+        name: for people (``PNG``).
+        mime_type: for requests and results (``image/png``).
         extension: with the dot (``.png``).
-        accepted: whether the Responses API takes it as input.
+        accepted: whether the Responses API accepts it as input.
     """
 
     name: str
@@ -35,7 +35,7 @@ TIFF = ImageFormat("TIFF", "image/tiff", ".tiff")
 
 ACCEPTED_FORMATS = (PNG, JPEG, WEBP, GIF)
 DRAWN_FORMATS = (*ACCEPTED_FORMATS, SVG)
-"""What models draw, and what is saved."""
+"""The formats that models generate and that are saved."""
 IMAGE_SUFFIXES = frozenset(
     {f.extension for f in (*ACCEPTED_FORMATS, AVIF, HEIC, SVG, BMP, TIFF)} | {".jpeg", ".jpe", ".jfif", ".tif", ".heif"}
 )
@@ -47,9 +47,9 @@ _JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 
 
 def sniff(data: Buffer) -> ImageFormat | None:
-    """The format of a picture from its first bytes (1 KB is enough), or None if it is none that we know.
+    """Return the format of an image from its first bytes (1 KB is enough); None if it is unknown.
 
-    AVIF, HEIC, SVG, BMP and TIFF are known so that they can be refused by name: see ``ImageFormat.accepted``.
+    AVIF, HEIC, SVG, BMP and TIFF are detected so that they can be refused by name: see ``ImageFormat.accepted``.
     """
     head = bytes(memoryview(data)[:1024])
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -64,7 +64,7 @@ def sniff(data: Buffer) -> ImageFormat | None:
         return _iso_media(head)
     if head[:4] in (b"II*\x00", b"MM\x00*"):
         return TIFF
-    # "BM" also begins plain words; the header's reserved bytes and its size field settle it.
+    # "BM" is also the beginning of words; the header's reserved bytes and its size field decide.
     if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0" and head[14:15] in (b"\x0c", b"\x28", b"\x40", b"\x6c", b"\x7c"):
         return BMP
     return SVG if _is_svg(head) else None
@@ -84,10 +84,10 @@ def _is_svg(head: bytes) -> bool:
 
 
 def dimensions(data: Buffer) -> tuple[int, int] | None:
-    """Width and height in pixels of a PNG, JPEG, WEBP or GIF, or None when the header does not say.
+    """Return width and height in pixels of a PNG, JPEG, WEBP or GIF; None if the header does not contain them.
 
-    The head of the file is enough, except for a JPEG with large metadata: give as much as is at hand.
-    The numbers are those of the stored picture; an EXIF orientation is not applied.
+    The beginning of the file is enough, except for a JPEG with large metadata: pass all available bytes. The size is
+    the one of the stored image; an EXIF orientation is not applied.
     """
     image_format = sniff(data)
     view = memoryview(data)
@@ -125,7 +125,7 @@ def _jpeg_dimensions(view: memoryview) -> tuple[int, int] | None:
     while True:
         if view[at] != 0xFF:
             return None
-        while view[at] == 0xFF:  # any number of fill bytes may come before a marker
+        while view[at] == 0xFF:  # any number of fill bytes may precede a marker
             at += 1
         marker = view[at]
         at += 1
@@ -142,7 +142,9 @@ def _jpeg_dimensions(view: memoryview) -> tuple[int, int] | None:
 
 
 def is_animated(data: Buffer) -> bool:
-    """Whether a GIF, PNG or WEBP has more than one frame. Needs the whole picture; other formats are never animated."""
+    """Return whether a GIF, PNG or WEBP has more than one frame. Needs the whole image; other formats are never
+    animated.
+    """
     image_format = sniff(data)
     view = memoryview(data)
     try:

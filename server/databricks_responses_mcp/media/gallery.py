@@ -1,4 +1,4 @@
-"""Pictures by name: what makes the resource ``image://{name}`` readable, and nothing else on the disk."""
+"""Images by name: the content of the resource ``image://{name}``, and no other file."""
 
 import hashlib
 import re
@@ -20,10 +20,10 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,120}")
 
 
 class PictureGallery:
-    """The pictures that this process saved, wherever they are, and those in the default directory.
+    """The images that this process saved, in any directory, and those in the default directory.
 
     Args:
-        directory: where pictures are saved by default; it need not exist yet.
+        directory: where images are saved by default; it need not exist yet.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -31,10 +31,11 @@ class PictureGallery:
         self._elsewhere: dict[str, Path] = {}
 
     def uri_for(self, path: Path) -> str:
-        """The URI by which a saved picture can be read from now on.
+        """Return the URI by which a saved image can be read from now on.
 
-        A picture of the default directory goes by its file name, and its URI outlives this process. One saved
-        elsewhere, or under a name that does not fit in a URI, gets a name of its own for as long as the process lives.
+        An image in the default directory has its file name, and its URI is valid in later processes too. One that is
+        saved elsewhere, or has a name that does not fit in a URI, gets a separate name that is valid in this process
+        only.
         """
         path = path.absolute()
         if path.parent == self.directory and _is_name(path.name):
@@ -46,7 +47,7 @@ class PictureGallery:
         return f"{SCHEME}://{name}"
 
     async def read(self, name: str) -> tuple[bytes, str]:
-        """The bytes and MIME type of a picture, by the name in its URI (percent-encoded or not).
+        """Return the bytes and the MIME type of an image, by the name in its URI (percent-encoded or not).
 
         Raises:
             BridgeError: ``invalid_argument`` for what is not a plain file name, ``not_found``, ``permission_denied``
@@ -78,7 +79,7 @@ class PictureGallery:
         if image_format not in DRAWN_FORMATS:
             raise _not_found(name)
         if image_format is SVG:
-            # Also one that somebody else has put there: what is read here is shown.
+            # Also one from another program: what is read here is shown.
             data = _clean(data, name)
         return data, image_format.mime_type
 

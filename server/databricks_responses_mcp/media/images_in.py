@@ -1,4 +1,4 @@
-"""Images that a caller names, made into data URLs that any endpoint takes."""
+"""Converting a caller's images to data URLs that any endpoint accepts."""
 
 import base64
 import mimetypes
@@ -31,20 +31,20 @@ from databricks_responses_mcp.media.several import Sum, read_all
 _ACCEPTED_NAMES = "PNG, JPEG, WEBP or a GIF that is not animated"
 _ACCEPT = "image/png,image/jpeg,image/webp,image/gif;q=0.9,*/*;q=0.1"
 _MAX_FILE_NAME = 255
-# How PNG, JPEG, GIF and RIFF begin in base64.
+# The first characters of PNG, JPEG, GIF and RIFF in base64.
 _BASE64_OF_IMAGE = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
 
 
 @dataclass(frozen=True, slots=True)
 class InputImage:
-    """An image ready to be sent.
+    """An image that can be sent.
 
     Attributes:
-        url: a ``data:`` URL with the true type of the bytes.
+        url: a ``data:`` URL with the type detected from the bytes.
         mime_type: from the bytes.
-        bytes: size of the picture itself, before base64.
-        width: pixels, None if its header does not say.
-        height: pixels, None if its header does not say.
+        bytes: the size of the image itself, before base64.
+        width: in pixels; None if its header does not contain it.
+        height: in pixels; None if its header does not contain it.
         name: a file name to show.
     """
 
@@ -64,15 +64,15 @@ async def load_image(
     base: Path | None = None,
     allowed: AllowedPaths = EVERYTHING,
 ) -> InputImage:
-    """Read an image from a path, a ``file://`` URL, an ``https://`` URL or a data URL, and inline it.
+    """Read an image from a path, a ``file://`` URL, an ``https://`` URL or a data URL, and return it inline.
 
     A web image is fetched here, because Claude endpoints refuse remote URLs and the workspace may not reach it.
 
     Args:
         reference: the path (absolute, ``~`` or relative to ``base``) or URL.
-        max_bytes: the largest picture taken, in bytes before base64.
-        allow_private: whether plain http and private network addresses may be fetched.
-        base: what relative paths are relative to; the working directory if None.
+        max_bytes: the maximum size of an image, in bytes before base64.
+        allow_private: whether plain http and addresses of the private network may be fetched.
+        base: the directory for relative paths; the working directory if None.
         allowed: where local images may be read.
 
     Raises:
@@ -105,11 +105,10 @@ async def load_images(
     base: Path | None = None,
     allowed: AllowedPaths = EVERYTHING,
 ) -> list[InputImage]:
-    """Read several images at once, as ``load_image`` does; the result has the order of ``references``.
+    """Read several images concurrently, as `load_image` does; the result has the order of ``references``.
 
     Raises:
-        BridgeError: what is wrong with all of them, in one error; ``too_large`` if together they have more than
-            ``max_total_bytes`` bytes.
+        BridgeError: all problems in one error; ``too_large`` if together they have more than ``max_total_bytes`` bytes.
     """
 
     async def load(reference: str) -> InputImage:
@@ -126,7 +125,7 @@ async def load_images(
 
 
 def too_large(reference: str, size: int | None, max_bytes: int) -> BridgeError:
-    """The error for a picture over the limit; ``size`` in bytes if known."""
+    """Return the error for an image over the limit; ``size`` in bytes if known."""
     has = f"has {in_units(size)}" if size is not None else "is too large"
     return BridgeError(
         ErrorCode.TOO_LARGE,
@@ -136,7 +135,7 @@ def too_large(reference: str, size: int | None, max_bytes: int) -> BridgeError:
 
 
 def _is_bare_base64(reference: str) -> bool:
-    """Whether a model handed over base64 without the head of a data URL."""
+    """Return whether a model passed base64 without the prefix of a data URL."""
     return len(reference) > _MAX_FILE_NAME and reference.startswith(_BASE64_OF_IMAGE)
 
 

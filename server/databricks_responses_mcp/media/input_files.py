@@ -1,7 +1,7 @@
-"""Files that a caller names for a model: text that goes into the prompt, and what is sent beside it as it is.
+"""Files that a caller names for a model: text for the prompt, and attachments that are sent unchanged.
 
-Which of the two a file is, its bytes say. The exception is a large table (CSV, TSV): it is text by its bytes and goes
-beside the prompt if it is too large to be in it.
+The bytes of a file determine which of the two it is. The exception is a large table (CSV, TSV): its bytes are text, and
+it is attached if it is too large for the prompt.
 """
 
 import base64
@@ -32,19 +32,19 @@ _SENT = frozenset({Medium.DOCUMENT, Medium.AUDIO, Medium.VIDEO})
 _PICTURE_TYPES = frozenset(picture.mime_type for picture in ACCEPTED_FORMATS)
 _NAME_CHARACTERS = 200
 _VIDEO_HOSTS = frozenset({"www.youtube.com", "youtube.com", "m.youtube.com", "youtu.be"})
-"""Where an address is that of a page with a video, which models that take it look up themselves."""
+"""Hosts whose URLs are pages with a video, which models that support it load themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that a model is sent as it is, beside the prompt.
+    """A file that is sent to a model unchanged, beside the prompt.
 
     Attributes:
-        name: a file name with an extension that fits its kind; some APIs go by it.
+        name: a file name with an extension for its kind, which some APIs require.
         medium: document, audio or video.
         mime_type: from the bytes.
-        url: a ``data:`` URL, or the ``https:`` URL of a file that is not sent along.
-        bytes: size of the file itself, before base64; 0 for one that is not sent along.
+        url: a ``data:`` URL, or the ``https:`` URL of a file whose content is not sent.
+        bytes: the size of the file itself, before base64; 0 if its content is not sent.
     """
 
     name: str
@@ -59,11 +59,11 @@ InputFile = TextFile | Attachment
 
 @dataclass(frozen=True, slots=True)
 class FileLimits:
-    """The most that is taken of one file, in bytes.
+    """The size limits of one file, in bytes.
 
     Attributes:
-        text: of a text file.
-        attachment: of a document, a recording or a video.
+        text: for a text file.
+        attachment: for a document, a recording or a video.
     """
 
     text: int
@@ -78,22 +78,22 @@ async def read_file(
     base: Path | None = None,
     allowed: AllowedPaths = EVERYTHING,
 ) -> InputFile:
-    """Read a file, or the lines of a text file that the reference asks for.
+    """Read a file, or the lines of a text file in the reference.
 
-    ``path:10-20``, ``path:10``, ``path:10-``, ``path#L10`` and ``path#L10-L20`` are ranges, unless a file of that
-    very name exists. A range may come from a file of any size and ends at the last line if it reaches further.
-    A web file is fetched here; a document that is too large for that is left to the model's provider to fetch.
+    ``path:10-20``, ``path:10``, ``path:10-``, ``path#L10`` and ``path#L10-L20`` are ranges, unless a file with exactly
+    that name exists. A range may be from a file of any size and ends at the last line at the latest. A web file is
+    fetched here; a document that is too large for that is fetched by the model's provider.
 
     Args:
         reference: path (absolute, ``~`` or relative to ``base``), ``file://``, ``https://`` or data URL; a path with
             or without a range.
-        allow_private: whether plain http and private network addresses may be fetched.
-        base: what relative paths are relative to; the working directory if None.
+        allow_private: whether plain http and addresses of the private network may be fetched.
+        base: the directory for relative paths; the working directory if None.
         allowed: where local files may be read.
 
     Raises:
-        BridgeError: ``invalid_argument`` (a directory, a file that models do not take, a range outside the file),
-            ``not_found``, ``permission_denied`` or ``too_large``; of a web file also ``upstream_unavailable``,
+        BridgeError: ``invalid_argument`` (a directory, a file that models do not accept, a range outside the file),
+            ``not_found``, ``permission_denied`` or ``too_large``; for a web file also ``upstream_unavailable``,
             ``upstream_error`` or ``timeout``.
     """
     reference = reference.strip()
@@ -115,14 +115,14 @@ async def read_files(
     base: Path | None = None,
     allowed: AllowedPaths = EVERYTHING,
 ) -> list[InputFile]:
-    """Read several files at once, as `read_file` does, in the order of ``references``; each of them once.
+    """Read several files concurrently, as `read_file` does, in the order of ``references``; each of them once.
 
     Args:
-        max_text_bytes: the most text that they may have together, in bytes of UTF-8; None for no limit.
-        max_attachment_bytes: the most bytes that all others may have together; None for no limit.
+        max_text_bytes: the maximum size of all their text, in bytes of UTF-8; None for no limit.
+        max_attachment_bytes: the maximum size of all other files in bytes; None for no limit.
 
     Raises:
-        BridgeError: what is wrong with all of them, in one error; ``too_large`` above one of the sums.
+        BridgeError: all problems in one error; ``too_large`` above one of the sums.
     """
 
     async def read(reference: str) -> InputFile:
@@ -147,10 +147,10 @@ async def read_files(
 def _from_path(reference: str, limits: FileLimits, base: Path | None, allowed: AllowedPaths) -> InputFile:
     name, span = reference, None
     path = resolve(reference, base)
-    # Before anything is looked at: how a path is refused must not tell whether there is such a file.
+    # Before the disk is accessed: the refusal of a path must not show whether the file exists.
     path = allowed.locate(path, reference)
     ranged = split_range(reference)
-    # A file of that very name wins; "C:10" is a file of drive C on Windows.
+    # A file with exactly that name takes precedence; "C:10" is a file of drive C on Windows.
     if ranged and not os.path.lexists(path) and not (os.name == "nt" and len(ranged[0]) == 1):
         name = ranged[0]
         path = allowed.locate(resolve(name, base), reference)
@@ -178,7 +178,7 @@ def _read(
     most = _most(kind, file_name, limits)
     if size > most:
         raise _too_large(name, size, most, kind)
-    # Read again from the start: it may be another file by now than the one whose head was looked at.
+    # Read again from the start: the file may have been replaced since its beginning was read.
     return _from_bytes(read_bounded(file, most, name), name, file_name, limits)
 
 
@@ -202,11 +202,11 @@ def _from_data_url(reference: str, limits: FileLimits) -> InputFile:
 
 
 def _from_bytes(data: bytes, name: str, file_name: str, limits: FileLimits) -> InputFile:
-    """What a whole file is.
+    """Return the content of a whole file as text or attachment.
 
     Args:
-        name: as the caller named it.
-        file_name: its last part, as far as it has one.
+        name: the name from the caller.
+        file_name: its last part, if it has one.
     """
     kind = kind_of(data)
     most = _most(kind, file_name, limits)
@@ -236,12 +236,12 @@ def _host_and_name(url: str) -> tuple[str, str]:
 
 
 def _shown_name(file_name: str) -> str:
-    """A file name that a model is told: no character of it moves others, and its extension stays."""
+    """Return a file name for a model: without characters that move others, and with its extension."""
     return visible(file_name)[-_NAME_CHARACTERS:]
 
 
 def _most(kind: FileKind | None, file_name: str, limits: FileLimits) -> int:
-    """The most bytes that a file of this kind may have."""
+    """Return the size limit for a file of this kind, in bytes."""
     is_table = kind is None and table_kind(file_name) is not None
     return max(limits.text, limits.attachment) if is_table else limits.text if kind is None else limits.attachment
 

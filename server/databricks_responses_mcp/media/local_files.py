@@ -1,4 +1,4 @@
-"""Local paths as callers give them, opened so that nothing but a regular file is ever read."""
+"""Local paths from callers, opened so that only regular files are read."""
 
 import os
 import stat
@@ -16,15 +16,16 @@ from databricks_responses_mcp.spelling import similar_names
 from databricks_responses_mcp.visible import visible
 
 _SANDBOXES = ("/mnt/user-data/", "/mnt/data/", "/home/claude/", "sandbox:")
-"""Where hosts put uploads and results of their own model: in a container of theirs, not on this machine."""
+"""Paths at which hosts store uploads and results of their own model: in their container, not on this machine."""
 
 
 def resolve(reference: str, base: Path | None) -> Path:
-    """The path that a reference means: absolute, ``~``, ``file://`` or relative to ``base`` (default: the cwd).
+    """Return the path of a reference: absolute, ``~``, ``file://`` or relative to ``base`` (default: the working
+    directory).
 
     Raises:
-        BridgeError: ``invalid_argument`` if it cannot be a path on this machine; ``not_found`` if it is one of the
-            host's own sandbox.
+        BridgeError: ``invalid_argument`` if it cannot be a path on this machine; ``not_found`` if it is in the host's
+            sandbox.
     """
     text = reference.strip()
     try:
@@ -44,7 +45,7 @@ def resolve(reference: str, base: Path | None) -> Path:
 
 
 def _refuse_sandbox(text: str, reference: str) -> None:
-    """Refuse what is meant for the host's sandbox, unless this machine has such a directory.
+    """Refuse a path in the host's sandbox, unless this machine has such a directory.
 
     Raises:
         BridgeError: ``not_found``.
@@ -77,7 +78,7 @@ def _from_file_url(text: str, reference: str) -> str:
 
 
 def open_regular(path: Path, reference: str, *, opener: Callable[[str, int], int] = os.open) -> tuple[BinaryIO, int]:
-    """Open a regular file for reading; returns it, unbuffered, and its size in bytes.
+    """Open a regular file for reading; return it, unbuffered, and its size in bytes.
 
     A pipe, socket or device is refused without waiting for it. Blocks: call it in a worker thread.
 
@@ -106,10 +107,10 @@ def open_regular(path: Path, reference: str, *, opener: Callable[[str, int], int
 
 
 def read_bounded(file: BinaryIO, max_bytes: int, reference: str) -> bytes:
-    """The content of an open file; one byte more than ``max_bytes`` if it has more, as one that grew meanwhile may.
+    """Return the content of an open file; one byte more than ``max_bytes`` if it is larger, as after it has grown.
 
     Raises:
-        BridgeError: if the disk does not give it.
+        BridgeError: if the disk fails.
     """
     data = bytearray()
     try:
@@ -121,7 +122,7 @@ def read_bounded(file: BinaryIO, max_bytes: int, reference: str) -> bytes:
 
 
 def cannot_read(reference: str, error: OSError) -> BridgeError:
-    """Return the error for a file that was opened and that the disk does not give."""
+    """Return the error for an opened file that cannot be read."""
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT,
         f"{shown(reference)} cannot be read: {error.strerror}.",

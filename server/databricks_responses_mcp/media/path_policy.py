@@ -1,4 +1,4 @@
-"""Which local files a host's model may have read: those under allowed directories, wherever links lead, no secrets."""
+"""Local files that a host's model may have read: in allowed directories after links are resolved, and no secrets."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ if sys.platform != "win32":
 SETTING = "RESPONSES_MCP_ALLOWED_DIRS"
 SECRETS_SETTING = "RESPONSES_MCP_ALLOW_SECRET_FILES"
 _MAX_ENTRIES = 20_000
-"""How many entries of one directory are compared with a name that is not there as it was given."""
+"""The maximum number of directory entries that are compared with a name that does not exist as given."""
 
 _WALKS = os.open in os.supports_dir_fd
 _FOLDER_FLAGS = (
@@ -34,11 +34,11 @@ _FOLDER_FLAGS = (
 
 
 class AllowedPaths:
-    """The directories whose files may be used. Everything here touches the disk: call it in a worker thread.
+    """The directories whose files may be used. All methods access the disk: call them in a worker thread.
 
     Args:
-        roots: absolute directories, which need not exist; None allows all of them.
-        secrets: whether files that usually hold secrets may be used too.
+        roots: absolute directories, which need not exist; None allows all.
+        secrets: whether files that usually contain secrets may be used too.
     """
 
     def __init__(self, roots: Sequence[Path] | None, *, secrets: bool = False) -> None:
@@ -46,18 +46,18 @@ class AllowedPaths:
         self.secrets = secrets
 
     def also(self, root: Path) -> "AllowedPaths":
-        """The same with one more directory."""
+        """Return the same with one more directory."""
         return self if self.roots is None else AllowedPaths((*self.roots, root), secrets=self.secrets)
 
     def has(self, path: Path) -> bool:
-        """Whether an absolute path leads under an allowed directory."""
+        """Return whether an absolute path is in an allowed directory after links are resolved."""
         return self.roots is None or self.root_of(real_path(path)) is not None
 
     def check(self, path: Path, reference: str) -> Path:
-        """Where an absolute path really leads, which is under an allowed directory. It need not exist.
+        """Return an absolute path with links resolved, which must be in an allowed directory. It need not exist.
 
         Raises:
-            BridgeError: ``permission_denied``, in the same words whether there is such a file or not.
+            BridgeError: ``permission_denied``, with the same message whether the file exists or not.
         """
         real = path if self.roots is None and self.secrets else real_path(path)
         if self.roots is not None and self.root_of(real) is None:
@@ -72,13 +72,12 @@ class AllowedPaths:
         return real if self.roots is not None else path
 
     def locate(self, path: Path, reference: str) -> Path:
-        """The path itself, or the one file that its name means: as macOS writes names, which nobody types.
+        """Return the path itself, or the only file that its name can mean, such as a name in macOS's spelling.
 
-        Accents may be composed or not, and any kind of space may stand for another. Only what is under an allowed
-        directory is looked through.
+        Accents may be composed or not, and any kind of space matches another. Only allowed directories are searched.
 
         Raises:
-            BridgeError: as ``check`` does.
+            BridgeError: as `check`.
         """
         self.check(path, reference)
         if os.path.lexists(path):
@@ -97,7 +96,8 @@ class AllowedPaths:
         return found
 
     def check_plain(self, path: Path, reference: str) -> Path:
-        """As ``check``, for a file that is to be changed: no link may lie on the way from the allowed directory to it.
+        """Return the same as `check` for a file that is to be changed: its path below the allowed directory must have
+        no link.
 
         Raises:
             BridgeError: ``permission_denied``.
@@ -118,12 +118,12 @@ class AllowedPaths:
         return real if root is not None else real_path(path.parent) / path.name
 
     def open(self, path: Path, reference: str) -> tuple[BinaryIO, int]:
-        """Open a regular file for reading; returns it, unbuffered, and its size in bytes.
+        """Open a regular file for reading; return it, unbuffered, and its size in bytes.
 
-        What is opened is what was checked: a link that is put on the way meanwhile is not followed.
+        The opened file is the checked one: a link that is created meanwhile is not followed.
 
         Raises:
-            BridgeError: ``permission_denied``, and as ``open_regular`` does.
+            BridgeError: ``permission_denied``, and as `open_regular`.
         """
         real = self.check(path, reference)
         if self.roots is None:
@@ -131,7 +131,7 @@ class AllowedPaths:
         if _WALKS:
             return open_regular(real, reference, opener=self._open_without_links)
         file, size = open_regular(real, reference)
-        # Without directory handles the next best: what was opened is still what an allowed path leads to.
+        # Without directory handles: check after opening that an allowed path still leads to the opened file.
         try:
             if not os.path.samestat(os.fstat(file.fileno()), self.check(path, reference).stat()):
                 raise self._refused(reference)
@@ -141,10 +141,11 @@ class AllowedPaths:
         return file, size
 
     def open_folder(self, real: Path) -> int | None:
-        """A handle of a directory that ``check`` gave, reached without following links; None where there are none.
+        """Return a handle of a directory that `check` returned, opened without following links; None without such
+        handles.
 
         Raises:
-            OSError: it is not there, is not a directory, or a link was put on the way.
+            OSError: it does not exist, is not a directory, or a link was put into its path.
         """
         if not _WALKS:
             return None
@@ -170,7 +171,7 @@ class AllowedPaths:
                 os.close(folder)
 
     def root_of(self, real: Path) -> Path | None:
-        """The allowed directory, links resolved, that a resolved path is in."""
+        """Return the allowed directory, links resolved, that contains a resolved path."""
         for root in self.roots or ():
             resolved = real_path(root)
             if _same(real, resolved) or Path(os.path.normcase(real)).is_relative_to(os.path.normcase(resolved)):
@@ -193,14 +194,14 @@ class AllowedPaths:
 
 
 EVERYTHING = AllowedPaths(None, secrets=True)
-"""For a person who names files by hand."""
+"""For a person who names files."""
 
 
 def default_roots() -> tuple[Path, ...]:
-    """The working directory if it is a project, else nothing.
+    """Return the working directory if it is a project, else nothing.
 
-    It is none if it is the root, a home or the directory of temporary files, if it contains one of these, or if it
-    belongs to Windows itself: there hosts start servers when they have no project.
+    It is not a project if it is the root, a home directory or the directory of temporary files, if it contains one of
+    these, or if it belongs to Windows itself: hosts start servers there when they have no project.
     """
     try:
         here = Path.cwd().resolve()
@@ -208,7 +209,7 @@ def default_roots() -> tuple[Path, ...]:
     except (OSError, RuntimeError):
         return ()
     if sys.platform != "win32":
-        with suppress(KeyError):  # HOME may say something else
+        with suppress(KeyError):  # HOME may have another value
             homes.append(Path(pwd.getpwuid(os.getuid()).pw_dir).resolve())
     general = [*homes, Path(tempfile.gettempdir()).resolve(), Path(here.anchor)]
     if any(place.is_relative_to(here) for place in general):
@@ -220,15 +221,15 @@ def default_roots() -> tuple[Path, ...]:
 
 
 def real_path(path: Path) -> Path:
-    """Where a path leads, links resolved; it need not exist."""
-    # Not Path.resolve, which raises for a circle of links before Python 3.13.
+    """Return a path with links resolved; it need not exist."""
+    # Not Path.resolve, which raises for a loop of links before Python 3.13.
     return Path(os.path.realpath(path))
 
 
 def _is_link(path: Path) -> bool:
     try:
         return path.is_symlink()
-    except OSError:  # a name that is too long, or a folder that may not be searched: opening it says so
+    except OSError:  # a name that is too long, or a folder without permission: opening it reports that
         return False
 
 

@@ -1,4 +1,4 @@
-"""Pictures to disk: the model's exact bytes, whole or not at all, never over another file."""
+"""Saving images: the model's exact bytes, atomically, and never over another file."""
 
 import errno
 import hashlib
@@ -40,19 +40,19 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class SavedPicture:
-    """A picture on disk.
+    """A saved image.
 
     Attributes:
-        path: where it is, absolute.
-        mime_type: from its bytes; ``application/octet-stream`` if they are no picture we know.
+        path: its absolute path.
+        mime_type: from its bytes; ``application/octet-stream`` if they are not a known image.
         extension: with the dot, from its bytes; ``.bin`` if unknown.
-        width: pixels, None if its header does not say.
-        height: pixels, None if its header does not say.
-        bytes: size of the file.
+        width: in pixels; None if its header does not contain it.
+        height: in pixels; None if its header does not contain it.
+        bytes: the size of the file.
         sha256: hexadecimal digest of the file.
-        requested_path: the file that was asked for, when ``path`` is another one: the picture is of another
-            format than that name says, or the name was taken by another picture.
-        removed: what was left out of an SVG because it does more than draw.
+        requested_path: the requested file, if ``path`` is another one: the image has another format than that name
+            says, or another image had the name.
+        removed: what was removed from an SVG because it does more than draw.
     """
 
     path: Path
@@ -67,7 +67,7 @@ class SavedPicture:
 
 
 def decode_base64(data: Buffer | str) -> bytes:
-    """The bytes of a picture that an API gave as base64, whichever alphabet, padding or prefix it used.
+    """Return the bytes of an image from an API's base64, with any alphabet, padding or prefix.
 
     Raises:
         BridgeError: ``upstream_error`` if it is empty or damaged.
@@ -89,7 +89,7 @@ def decode_base64(data: Buffer | str) -> bytes:
 
 
 def slug(prompt: str) -> str:
-    """A readable file stem for a prompt: lower-case ASCII words joined by ``-``, 1 to 48 characters, safe anywhere."""
+    """Return a readable file stem for a prompt: lower-case ASCII words joined by ``-``, 1 to 48 characters."""
     plain = unicodedata.normalize("NFKD", prompt[:1000]).encode("ascii", "ignore").decode("ascii").lower()
     words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
     if len(words) > SLUG_LENGTH:
@@ -108,22 +108,23 @@ def save_picture(
     policy: WritePolicy | None = None,
     journal: WriteJournal | None = None,
 ) -> SavedPicture:
-    """Write a picture under a name made of its prompt and its hash; blocks, so call it in a worker thread.
+    """Write an image with a name made of its prompt and its hash; blocks, so call it in a worker thread.
 
-    ``directory`` is created if need be. It may also name a file (anything with a picture's suffix that is not an
-    existing directory): then that name is used, but for its extension, which always follows the bytes.
-    The file appears whole or not at all. An existing file is never overwritten: if it has the same content it is the
-    result, else the new one gets a number. ``data`` is hashed and written in place, without a copy. An SVG is written
-    as `svg.clean_svg` makes it: whoever opens the file may use a browser.
+    ``directory`` is created if necessary. It may also name a file (any name with an image's suffix that is not an
+    existing directory): then that name is used, except its extension, which always follows the bytes. The file is
+    written atomically. An existing file is never overwritten: if it has the same content it is the result, else the new
+    one gets a number. ``data`` is hashed and written without a copy. An SVG is written as `svg.clean_svg` returns it:
+    the file may be opened in a browser.
 
     Args:
-        policy: where files may be created; what is no picture that a model takes is refused then. None is for a
-            person who names the place by hand.
-        journal: where the write is recorded while it goes on.
+        policy: where files may be created; it also refuses data that is not an image. None is for a person who names
+            the place.
+        journal: records the write while it is in progress.
 
     Raises:
-        BridgeError: ``internal``, with what the disk said and which setting moves the pictures; ``permission_denied``
-            or ``invalid_argument`` if the policy does not allow the place; ``upstream_error`` for what is no picture.
+        BridgeError: ``internal``, with the disk's error and the setting that moves the images; ``permission_denied`` or
+            ``invalid_argument`` if the policy does not allow the place; ``upstream_error`` for data that is not an
+            image.
     """
     image_format = sniff(data)
     extension = image_format.extension if image_format else ".bin"
@@ -152,7 +153,7 @@ def save_picture(
             path = folder.path / _write(view, folder, stem, suffix, digest, entry)
     except OSError as error:
         raise _disk_failure(error, directory) from error
-    except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that does not exist
+    except (ValueError, RuntimeError) as error:  # it contains a NUL, or the home of a user that does not exist
         raise BridgeError(
             ErrorCode.INTERNAL,
             f"The picture could not be saved: {visible(str(directory))} is not a path on this machine.",
@@ -188,12 +189,12 @@ def _not_written(why: str) -> BridgeError:
 
 
 def names_a_picture(path: Path) -> bool:
-    """Whether a path is that of a file to save a picture to, rather than of a directory. Touches the disk."""
+    """Return whether a path names a file to save an image to, rather than a directory. Accesses the disk."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
 
 
 def _folder(directory: Path, policy: WritePolicy | None, stack: ExitStack) -> Folder:
-    """The directory, created if it is not there."""
+    """Return the directory, and create it if it does not exist."""
     if policy is not None:
         return stack.enter_context(Folders(policy.allowed)).make(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -206,7 +207,7 @@ def _same_type(suffix: str, extension: str) -> bool:
 
 
 def _write(view: memoryview, folder: Folder, stem: str, suffix: str, digest: str, entry: Entry | None) -> str:
-    """Write the picture under the first of its names that is free, or has the same content; gives that name."""
+    """Write the image with the first of its names that is unused, or has the same content; yield that name."""
     names = _candidates(stem, suffix)
     target = next(names)
     if _holds(folder, target, len(view), digest):
@@ -243,7 +244,7 @@ def _candidates(stem: str, suffix: str) -> Iterator[str]:
 
 
 def _write_new_file(folder: Folder, name: str, view: memoryview) -> None:
-    descriptor = folder.create(name, 0o666)  # the user's umask decides who may read, as for any file of theirs
+    descriptor = folder.create(name, 0o666)  # the user's umask decides who may read, as for their other files
     try:
         written = 0
         while written < len(view):
@@ -254,13 +255,13 @@ def _write_new_file(folder: Folder, name: str, view: memoryview) -> None:
 
 
 def _publish(folder: Folder, temporary: str, target: str, entry: Entry | None) -> None:
-    """Give the finished file its name, or raise FileExistsError if something has that name."""
+    """Give the finished file its name, or raise FileExistsError if the name is used."""
     if os.name == "nt":
         folder.rename(temporary, target)
         return
     if folder.link(temporary, target):
         return
-    # A file system without hard links (FAT, some network ones): claim the name, then replace our own empty claim.
+    # A file system without hard links (FAT, some network ones): create an empty file, then replace it.
     if entry is not None:
         if folder.status(target) is not None:
             raise FileExistsError(target)
@@ -276,7 +277,7 @@ def _publish(folder: Folder, temporary: str, target: str, entry: Entry | None) -
 def _sync_directory(directory: Path) -> None:
     if os.name == "nt":
         return
-    with suppress(OSError):  # some file systems cannot; the picture itself is synced
+    with suppress(OSError):  # some file systems cannot; the image itself is synced
         descriptor = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -285,7 +286,7 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _holds(folder: Folder, name: str, size: int, digest: str) -> bool:
-    """Whether there is a regular file of that name with just this content."""
+    """Return whether a regular file with that name has exactly this content."""
     try:
         status = folder.status(name)
         return status is not None and status.size == size and folder.digest(name) == digest

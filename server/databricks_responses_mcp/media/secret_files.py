@@ -1,4 +1,4 @@
-"""Which files usually hold passwords, keys and tokens: they are not sent to a model unless a setting allows it."""
+"""Files that usually contain passwords, keys and tokens: they are not sent to a model unless a setting allows it."""
 
 import re
 from itertools import pairwise
@@ -66,14 +66,14 @@ _PATTERNS = re.compile(
 
 
 def is_secret_file(path: Path) -> bool:
-    """Whether a path is that of a file that usually holds secrets: by its name alone, in any spelling of it."""
+    """Return whether a path names a file that usually contains secrets: by its name alone, in any spelling."""
     parts = [canonical(part) for part in path.parts]
     name = parts[-1] if parts else ""
     if any(is_git_name(part) for part in path.parts) or _FOLDERS.intersection(parts[:-1]):
         return True
     if any(pair in _FOLDER_PAIRS for pair in pairwise(parts)):
         return True
-    if path.is_absolute() and parts[1:2] in (["proc"], ["sys"]):  # the environment of processes holds tokens
+    if path.is_absolute() and parts[1:2] in (["proc"], ["sys"]):  # the environment of processes contains tokens
         return True
     if name in _NAMES:
         return True

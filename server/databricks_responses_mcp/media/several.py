@@ -1,4 +1,4 @@
-"""Several references read at once: each file once, added up while reading, and their failures told together."""
+"""Reading several references concurrently: each file once, with limits on the sum, and all failures in one error."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from databricks_responses_mcp.media.path_policy import real_path
 T = TypeVar("T")
 
 MAX_REFERENCES = 1000
-"""How many files or images one call may name."""
+"""The maximum number of files or images in one call."""
 _MAX_CONCURRENT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sum(Generic[T]):
-    """How much may be read in one call.
+    """A limit on the sum of what one call reads.
 
     Attributes:
-        max_bytes: the most that all results may have together; None for no limit.
-        size: bytes of one result; 0 for a result that does not count.
-        hint: what to do when there is more.
+        max_bytes: the maximum size of all results together; None for no limit.
+        size: returns the bytes of one result; 0 for a result that does not count.
+        hint: what to do above the limit.
         counts_repeats: whether a result counts each time it is named, because it is sent each time.
     """
 
@@ -44,19 +44,19 @@ async def read_all(
     *limits: Sum[T],
     base: Path | None = None,
 ) -> dict[str, T]:
-    """Read what each reference means; references to the same file are read once and share one result.
+    """Read each reference; references to the same file are read once and share one result.
 
     Args:
         kind: what they are, in the plural, for errors.
-        limits: reading ends as soon as the results have more than one of them.
-        base: what relative paths are relative to; the working directory if None.
+        limits: reading ends as soon as the results exceed one of them.
+        base: the directory for relative paths; the working directory if None.
 
     Returns:
-        the results by reference, in the order of their first mention.
+        The results by reference, in the order of their first use.
 
     Raises:
-        BridgeError: what is wrong with all of them, in one error; ``too_large`` above one of ``limits``;
-            ``invalid_argument`` for more than `MAX_REFERENCES`.
+        BridgeError: all problems in one error; ``too_large`` above one of ``limits``; ``invalid_argument`` for more
+            than `MAX_REFERENCES`.
     """
     if len(references) > MAX_REFERENCES:
         raise BridgeError(
@@ -106,7 +106,7 @@ async def read_all(
 
 
 def _keys(references: Sequence[str], base: Path | None) -> list[str]:
-    """For each reference, what is the same for all that mean the same file."""
+    """Return a key for each reference, which is equal for all that mean the same file."""
     return [_key(reference.strip(), base) for reference in references]
 
 

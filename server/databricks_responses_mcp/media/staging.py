@@ -1,4 +1,4 @@
-"""Files that are to be edited: read as text without losing a byte, and written back all together or not at all."""
+"""Files to edit: read as text without losing a byte, and written back together or not at all."""
 
 import codecs
 import hashlib
@@ -21,7 +21,7 @@ from databricks_responses_mcp.media.write_journal import WriteJournal
 from databricks_responses_mcp.media.write_policy import WritePolicy
 
 _MARK = "\ufeff"
-# The order matters: the mark of UTF-32 little-endian begins with that of UTF-16.
+# The order matters: the mark of UTF-32 little-endian begins with the one of UTF-16.
 _MARKED = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -29,7 +29,7 @@ _MARKED = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (codecs.BOM_UTF8, "utf-8"),
 )
-# Any bytes at all make some Windows-1252, so there control codes decide.
+# Any bytes are valid Windows-1252, so control codes decide.
 _NOT_IN_TEXT = {"cp1252": re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")}
 _NUL = re.compile("\0")
 
@@ -39,9 +39,9 @@ class Original:
     """A file as it was read.
 
     Attributes:
-        path: where it really is.
-        text: its whole content, a byte order mark included, newlines untranslated.
-        encoding: Python's name of it; encodes ``text`` back to the same bytes.
+        path: its path, with links resolved.
+        text: its whole content, including a byte order mark, with newlines unchanged.
+        encoding: Python's name of the encoding, with which ``text`` gives the same bytes.
         digest: SHA-256 of its bytes, in hexadecimal.
     """
 
@@ -52,12 +52,12 @@ class Original:
 
 
 class Staging:
-    """The files of one edit. Names are paths with ``/``, relative to ``root`` where they are under it.
+    """The files of one edit. Names are paths with ``/``, relative to ``root`` if they are in it.
 
     Attributes:
         root: the directory that names are relative to.
-        originals: the files by name, in the order in which they were given.
-        wanted: the names of the new files that the caller asked for.
+        originals: the files by name, in the order of the call.
+        wanted: the names of the new files that the caller requested.
     """
 
     def __init__(
@@ -85,21 +85,20 @@ class Staging:
         max_total_bytes: int,
         new: Sequence[str] = (),
     ) -> "Staging":
-        """Read all files to be edited; first, a write that was interrupted is undone.
+        """Read all files to edit, after undoing an interrupted write.
 
         Args:
             references: paths: absolute, ``~``, ``file://`` or relative to the working directory; without ``..``.
             allowed: where files may be read and written.
-            journal: where writes are recorded while they go on.
-            max_bytes: the most that one file may have.
-            max_total_bytes: the most that all of them may have.
-            new: paths, as ``references``, of files that may be created. Others may be created under the directories
-                of these and of the files to be edited, if no part of their path begins with a dot.
+            journal: records writes while they are in progress.
+            max_bytes: the maximum size of one file.
+            max_total_bytes: the maximum size of all files together.
+            new: paths, as ``references``, of files that may be created. Others may be created in the directories of
+                these and of the files to edit, if no part of their path begins with a dot.
 
         Raises:
-            BridgeError: what is wrong with all of them, in one error: ``permission_denied`` (outside, links, git's),
-                ``invalid_argument`` (``..``, a directory, not text, a new file that exists), ``not_found``,
-                ``too_large``.
+            BridgeError: all problems in one error: ``permission_denied`` (outside, links, git's), ``invalid_argument``
+                (``..``, a directory, not text, a new file that exists), ``not_found``, ``too_large``.
         """
         files = _Files(allowed, journal, max_bytes, max_total_bytes)
         return await anyio.to_thread.run_sync(files.read, references, new, abandon_on_cancel=True)
@@ -110,27 +109,27 @@ class Staging:
         return {name: original.text for name, original in self.originals.items()}
 
     def unasked(self, names: Iterable[str]) -> list[str]:
-        """Those of ``names`` that are new files which the caller did not ask for."""
+        """Return those of ``names`` that are new files which the caller did not request."""
         return sorted(name for name in names if name not in self.originals and name not in self.wanted)
 
     async def admit(self, name: str, text: str | None) -> None:
-        """Check that a file could be written as this text; None stands for a deletion.
+        """Check that a file could be written with this text; None means a deletion.
 
         Raises:
-            BridgeError: its encoding has not these characters, or a new file's place is taken or not allowed.
+            BridgeError: its encoding lacks these characters, or a new file exists already or is not allowed.
         """
         await anyio.to_thread.run_sync(self._admit, name, text)
 
     async def write(self, texts: Mapping[str, str]) -> str:
-        """Bring the disk to these texts: all files that differ, or none; those that are not in it are deleted.
+        """Write these texts: all files that differ, or none; files that are not among them are deleted.
 
         Returns:
-            what could not be made sure of, in a sentence; empty as a rule.
+            A sentence about what is uncertain; usually empty.
 
         Raises:
-            BridgeError: as `change_files` does; nothing was changed then.
+            BridgeError: as `change_files`; nothing was changed then.
         """
-        # Not abandoned when the call is cancelled: it is over soon, and half of it is what must not be.
+        # Not abandoned when the call is cancelled: it takes a short time, and must not stop in between.
         return await anyio.to_thread.run_sync(self._write, dict(texts))
 
     def _admit(self, name: str, text: str | None) -> None:
@@ -186,7 +185,7 @@ class _Files:
         self._journal.recover()
         read, wanted = self._named(references, new)
         root = _root(self._allowed, [*read, *wanted])
-        # Without any named file, the directory that the server was started in is what the edit is about.
+        # Without any named file, the directory that the server was started in is the one to edit.
         folders = [path.parent for path in (*read, *wanted)] or [root]
         return Staging(
             self._policy.limited(folders, wanted),
@@ -270,7 +269,7 @@ def _resolved(reference: str) -> Path:
 
 
 def _decoded(data: bytes, reference: str) -> tuple[str, str]:
-    # Before any decoding: a short PDF, for one, is valid in some encodings.
+    # Before any decoding: a short PDF, for example, is valid in some encodings.
     if (kind := kind_of(data)) is not None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
@@ -291,7 +290,7 @@ def _decoded(data: bytes, reference: str) -> tuple[str, str]:
 
 
 def _encoded(name: str, text: str, original: Original | None) -> bytes:
-    """The bytes of a file with this text, in the encoding that it had; a new one's is UTF-8."""
+    """Return the bytes of a file with this text, in its previous encoding; UTF-8 for a new file."""
     encoding = "utf-8"
     if original is not None:
         encoding = original.encoding
@@ -309,15 +308,16 @@ def _encoded(name: str, text: str, original: Original | None) -> bytes:
 
 
 def _root(allowed: AllowedPaths, paths: Sequence[Path]) -> Path:
-    """The directory that an edit is about.
+    """Return the directory of an edit.
 
-    The working directory if it is allowed and has all the files, else an allowed directory that has, else their own.
+    It is the working directory if it is allowed and contains all the files, else such an allowed directory, else their
+    common parent.
     """
     try:
         here = [Path.cwd().resolve()]
     except OSError:
         here = []
-    # Nobody means the root by a relative path: it is where hosts start servers that have no project.
+    # A relative path never means the root: hosts start servers there when they have no project.
     here = [place for place in here if place != Path(place.anchor) and allowed.has(place)]
     roots = [Path(os.path.realpath(root)) for root in allowed.roots or ()]
     for place in (*here, *roots):

@@ -1,8 +1,8 @@
-"""SVG as a model wrote it, made safe to show: only what draws is kept.
+"""Making a model's SVG safe to show: only what draws is kept.
 
-An SVG is a document that a browser runs: it may have scripts, event handlers, pages in it and addresses that are
-fetched. A parser reads it, and what is on the lists below is written anew; an SVG without anything else stays as it is,
-byte for byte. Nothing here fetches, and entities are never expanded.
+An SVG is a document that a browser runs: it may contain scripts, event handlers, embedded pages and URLs that are
+loaded. A parser reads it, and what the lists below contain is written again; an SVG without anything else is unchanged.
+Nothing is loaded here, and entities are never expanded.
 """
 
 import re
@@ -17,7 +17,7 @@ MAX_BYTES = 8_000_000
 MAX_ELEMENTS = 200_000
 MAX_DEPTH = 200
 MAX_ATTRIBUTES = 200
-"""Of one element."""
+"""In one element."""
 MAX_DRAWN = 1_000_000
 """Elements with the references among them followed: each may draw others many times."""
 
@@ -35,7 +35,7 @@ _NAMES = (
 )
 _ELEMENTS = frozenset(name for line in _NAMES for name in line.split())
 _TRANSPARENT = frozenset({"a"})
-"""Elements that go while what is in them stays."""
+"""Elements that are removed while their content is kept."""
 _ANIMATIONS = frozenset({"animate", "animateTransform", "animateMotion"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _HREFS = frozenset({"href", f"{_XLINK}{_SEPARATOR}href"})
@@ -48,7 +48,7 @@ _UNSAFE_STYLE = re.compile(
     r"\\|//|@(?!keyframes\b|media\b)|javascript:|data:|expression\(|behavior|binding|(?:image|image-set|src|attr|element)\(",
     re.IGNORECASE,
 )
-"""In a style: escapes, which hide the rest; what loads; what runs in old browsers."""
+"""In a style: escapes, which could hide the rest; what loads; what runs in old browsers."""
 _LOADING = re.compile(r"(?:image|image-set|src|element)\(", re.IGNORECASE)
 _REFERRED = re.compile(r"(?:^\s*|url\(\s*['\"]?)#([\w.:-]{1,200})", re.IGNORECASE)
 _LENGTH = re.compile(r"\s*([0-9]{1,7}(?:\.[0-9]{1,9})?)\s*(?:px)?\s*")
@@ -64,8 +64,8 @@ class CleanSvg:
 
     Attributes:
         data: the SVG.
-        size: width and height in pixels, as its root says; None if it does not.
-        removed: what was left out, each kind once, sorted.
+        size: width and height in pixels from its root; None if they are missing.
+        removed: the kinds of what was removed, sorted.
     """
 
     data: bytes
@@ -74,10 +74,10 @@ class CleanSvg:
 
 
 def clean_svg(data: Buffer) -> CleanSvg:
-    """Leave out of an SVG whatever does more than draw. Takes CPU: call it in a worker thread.
+    """Remove from an SVG everything that does more than draw. Uses CPU time: call it in a worker thread.
 
     Raises:
-        SvgError: it is no XML, declares entities, or has more than one of the limits above.
+        SvgError: it is not XML, declares entities, or exceeds one of the limits above.
     """
     source = bytes(data)
     if len(source) > MAX_BYTES:
@@ -90,7 +90,7 @@ def clean_svg(data: Buffer) -> CleanSvg:
 
 
 def _is_utf8(source: bytes, declared: str | None) -> bool:
-    """Whether every program that reads the bytes reads the same text."""
+    """Return whether every program that reads the bytes reads the same text."""
     try:
         source.decode("utf-8")
     except UnicodeDecodeError:
@@ -108,12 +108,12 @@ class _Part:
 
 
 class _Cleaner:
-    """Reads an SVG and writes what may stay of it.
+    """Reads an SVG and writes the allowed parts of it.
 
     Attributes:
         out: the pieces of the new SVG.
-        removed: what was left out.
-        is_rewritten: whether something was left out that nobody need be told of.
+        removed: what was removed.
+        is_rewritten: whether something was removed that need not be reported.
         size: of the root, in pixels.
         encoding: as declared; None if it is not.
     """
@@ -198,7 +198,7 @@ class _Cleaner:
             self._style = []
 
     def _count(self, attributes: Mapping[str, str]) -> None:
-        """Take down what an element draws, for `_drawn`."""
+        """Record what an element draws, for `_drawn`."""
         part = self._inside[-1]
         name = attributes.get("id")
         if name and name not in self._parts:
@@ -213,7 +213,7 @@ class _Cleaner:
         self._inside.pop()
         local = self._open.pop()
         if local is None:
-            # A transparent element was not counted: what is in it stays.
+            # A transparent element was not counted: its content is kept.
             self._skipping -= self._skipping > 0
             return
         if self._style is not None:
@@ -238,8 +238,8 @@ class _Cleaner:
     def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
         self.encoding = encoding
 
-    # A viewer that puts the SVG into a page of HTML reads two things otherwise than XML: a comment ends at once if it
-    # begins with > or ->, and CDATA in a title or a description is none, so that elements begin inside.
+    # Viewers that embed the SVG in HTML read two things differently from XML: a comment ends at once if it begins with
+    # > or ->, and CDATA in a title or a description is not CDATA, so that elements begin in it.
 
     def _comment(self, text: str) -> None:
         self.is_rewritten = self.is_rewritten or text.startswith((">", "->"))
@@ -266,7 +266,7 @@ class _Cleaner:
 
     def _leave_out(self, namespace: str, local: str) -> None:
         if (namespace == _SVG and local == "metadata") or namespace != _SVG:
-            # What editors keep for themselves; a page inside of foreignObject goes with it.
+            # Private data of editors; a page inside of foreignObject is removed with it.
             self.is_rewritten = True
         else:
             self.removed.add({"script": "scripts", "foreignObject": "pages"}.get(local, f"{local[:40]} elements"))
@@ -297,7 +297,7 @@ class _Cleaner:
 
 
 def _quoted(value: str) -> str:
-    """A value as an attribute has it; white space that a parser would change is written by number."""
+    """Return a value for an attribute; white space that a parser would change is written as a number."""
     quoted = escape(value)
     for character in "\t\n\r":
         quoted = quoted.replace(character, f"&#{ord(character)};")
@@ -317,12 +317,12 @@ def _is_safe_style(text: str) -> bool:
 
 
 def _refers_to_itself(text: str) -> bool:
-    """Whether each ``url(…)`` in it is a reference to a part of the same SVG."""
+    """Return whether each ``url(…)`` in it is a reference to a part of the same SVG."""
     return len(_URL.findall(text)) == len(_OWN_URL.findall(text))
 
 
 def _size(attributes: Mapping[str, str]) -> tuple[int, int] | None:
-    """Width and height of the root, or those of its view box."""
+    """Return width and height of the root, or those of its view box."""
     sides = [_LENGTH.fullmatch(attributes.get(name, "")) for name in ("width", "height")]
     texts: Iterable[str] = [side[1] for side in sides if side]
     if not all(sides):
@@ -333,7 +333,9 @@ def _size(attributes: Mapping[str, str]) -> tuple[int, int] | None:
 
 
 def _drawn(root: _Part, parts: Mapping[str, _Part]) -> int:
-    """How many elements are drawn when all references are followed; a part that refers to itself is followed once."""
+    """Return how many elements are drawn when all references are followed; a part that refers to itself is followed
+    once.
+    """
     totals: dict[int, int] = {}
     path: list[tuple[_Part, int]] = [(root, 0)]
     running = {id(root): root.elements}

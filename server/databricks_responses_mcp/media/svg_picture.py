@@ -1,4 +1,4 @@
-"""An SVG as a picture of pixels, where the optional renderer (``databricks-responses-mcp[svg]``) is installed."""
+"""Rendering an SVG to pixels, if the optional renderer (``databricks-responses-mcp[svg]``) is installed."""
 
 import importlib.util
 from pathlib import Path
@@ -10,26 +10,26 @@ from databricks_responses_mcp.bounded_process import run_bounded
 from databricks_responses_mcp.media.svg import CleanSvg, SvgError, clean_svg
 
 WALL_SECONDS = 60.0
-"""How long drawing may take on a machine that is busy with other things."""
+"""The time limit of rendering; long enough for a busy machine."""
 
 
 def can_render_svg() -> bool:
-    """Whether the renderer is installed."""
+    """Return whether the renderer is installed."""
     return importlib.util.find_spec("resvg_py") is not None
 
 
 async def render_svg(svg: CleanSvg) -> bytes | None:
-    """A PNG of an SVG, or None if it cannot be drawn within the limits."""
+    """Return a PNG of an SVG; None if it cannot be drawn within the limits."""
     is_wide = svg.size is None or svg.size[0] >= svg.size[1]
     request = (b"wide\n" if is_wide else b"high\n") + svg.data
     return await run_bounded("databricks_responses_mcp.media.svg_renderer", request, wall_seconds=WALL_SECONDS) or None
 
 
 async def pixels_of(source: bytes | Path, limiter: anyio.CapacityLimiter) -> bytes | None:
-    """A PNG of an SVG, or of the file of one; None if it cannot be drawn.
+    """Return a PNG of an SVG, or of an SVG file; None if it cannot be drawn.
 
     Args:
-        limiter: bounds how many are drawn at once.
+        limiter: limits the number of concurrent renderings.
     """
 
     def clean() -> CleanSvg:

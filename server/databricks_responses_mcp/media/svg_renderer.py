@@ -1,6 +1,6 @@
-"""The program that draws an SVG, in a process of its own that can be ended.
+"""The program that renders an SVG, in a separate process that can be ended.
 
-It reads an SVG from stdin that `svg.clean_svg` has made, and writes a PNG to stdout.
+It reads an SVG that `svg.clean_svg` returned from stdin, and writes a PNG to stdout.
 """
 
 import sys
@@ -10,11 +10,11 @@ from databricks_responses_mcp.bounded_process import limit_this_process
 CPU_SECONDS = 20
 MEMORY_BYTES = 2 * 1024**3
 MAX_SIDE = 1568
-"""Pixels of the longer side of what is drawn."""
+"""In pixels, for the longer side of the image."""
 
 
 def main() -> None:
-    """Draw one SVG; the first argument of the program is `width` or `height`: the longer side."""
+    """Render one SVG; the first argument of the program is `width` or `height`: the longer side."""
     limit_this_process(cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES)
     import resvg_py
 

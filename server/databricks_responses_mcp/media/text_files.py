@@ -1,4 +1,4 @@
-"""Text of files, whole or a range of lines, and how it is put into a prompt."""
+"""Text of files, complete or a range of lines, and how it is included in a prompt."""
 
 import codecs
 import io
@@ -14,7 +14,7 @@ from databricks_responses_mcp.media.failures import in_units, shown
 from databricks_responses_mcp.visible import visible
 
 _COUNTED_BYTES = 64 * 1024 * 1024
-"""A file larger than this is not read past the range just to count its lines."""
+"""A larger file is not read beyond the range only to count its lines."""
 _PIECE = 64 * 1024
 
 _RANGE = re.compile(
@@ -22,7 +22,7 @@ _RANGE = re.compile(
     r"|#L(?P<c>[0-9]{1,12})(?P<dash2>-(?:L?(?P<d>[0-9]{1,12}))?)?)",
     re.DOTALL,
 )
-# The order matters: the mark of UTF-32 little-endian begins with that of UTF-16.
+# The order matters: the mark of UTF-32 little-endian begins with the one of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -30,7 +30,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Any bytes at all make some Windows-1252, so there control codes decide; Unicode text may hold all but NUL.
+# Any bytes are valid Windows-1252, so control codes decide; Unicode text may contain all except NUL.
 _NOT_IN_TEXT = {
     "windows-1252": re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]"),
     **dict.fromkeys(("utf-8", "utf-16", "utf-32"), re.compile("\0")),
@@ -41,14 +41,14 @@ _NOT_IN_TEXT = {
 class TextFile:
     """Text of a file, or of a range of its lines.
 
-    A line ends at a line feed; line endings are kept as they are in the file.
+    A line ends at a line feed; line endings are unchanged.
 
     Attributes:
-        name: the path as it was given, without the range.
-        text: what was read.
-        first_line: number of the first line of a range, counting from 1; None for a whole file.
-        last_line: number of the last line read of a range; None for a whole file.
-        total_lines: lines in the file; None if it is so large that they were not counted.
+        name: the given path, without the range.
+        text: the text that was read.
+        first_line: the number of the first line of a range, from 1; None for a whole file.
+        last_line: the number of the last line that was read; None for a whole file.
+        total_lines: the number of lines in the file; None if it was too large to count them.
         encoding: ``utf-8``, ``utf-16``, ``utf-32``, or ``windows-1252`` for a text file that is not UTF-8.
     """
 
@@ -61,7 +61,7 @@ class TextFile:
 
 
 def render_files(files: Sequence[TextFile]) -> str:
-    """The files as a part of a prompt: each with its name and lines, in a fence that its own text cannot close."""
+    """Return the files as a part of a prompt: each with its name and lines, in a fence that its text cannot close."""
     return "\n\n".join(_rendered(file) for file in files)
 
 
@@ -83,13 +83,13 @@ def _rendered(file: TextFile) -> str:
 
 
 def split_range(reference: str) -> tuple[str, re.Match[str]] | None:
-    """The path and the range of lines that a reference may consist of; `span_of` reads the range."""
+    """Return the path and the range of lines in a reference; `span_of` reads the range."""
     wanted = _RANGE.fullmatch(reference)
     return None if wanted is None else (wanted["path"], wanted)
 
 
 def span_of(wanted: re.Match[str], reference: str) -> tuple[int, int | None]:
-    """The first and the last line of a range, counting from 1; None for a range that ends with the file.
+    """Return the first and the last line of a range, from 1; None for a range that ends with the file.
 
     Raises:
         BridgeError: ``invalid_argument``.
@@ -107,12 +107,12 @@ def span_of(wanted: re.Match[str], reference: str) -> tuple[int, int | None]:
 
 
 def whole_text(data: bytes, name: str) -> TextFile:
-    """A text file of which all bytes are known to be no other kind of file.
+    """Return a text file whose bytes are known not to be another kind of file.
 
     Without a byte order mark the text is UTF-8, or Windows-1252 if it is not valid UTF-8 and has no control codes.
 
     Raises:
-        BridgeError: ``invalid_argument`` if it is no text.
+        BridgeError: ``invalid_argument`` if it is not text.
     """
     text, encoding = _decoded(data, _mark(data), name)
     total = text.count("\n") + (0 if not text or text.endswith("\n") else 1)
@@ -120,15 +120,15 @@ def whole_text(data: bytes, name: str) -> TextFile:
 
 
 def lines_of(file: BinaryIO, name: str, size: int, span: tuple[int, int | None], max_bytes: int) -> TextFile:
-    """A range of the lines of an open text file; it ends at the last line if it reaches further.
+    """Return a range of the lines of an open text file; it ends at the last line at the latest.
 
     Args:
-        size: of the file, in bytes, which may be any.
-        span: as `span_of` gives it.
-        max_bytes: the most text taken, in bytes of the file.
+        size: the size of the file, in bytes, without limit.
+        span: a range as returned by `span_of`.
+        max_bytes: the maximum size of the text, in bytes of the file.
 
     Raises:
-        BridgeError: ``invalid_argument`` for what is no text and for lines that it does not have; ``too_large``.
+        BridgeError: ``invalid_argument`` if it is not text or has no such lines; ``too_large``.
     """
     head = file.read(_PIECE)
     file.seek(0)
@@ -179,7 +179,7 @@ def lines_of(file: BinaryIO, name: str, size: int, span: tuple[int, int | None],
 
 
 class _Raw(io.RawIOBase):
-    """Lends an open file to a text stream, which would close it."""
+    """Wraps an open file for a text stream, which would otherwise close it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -196,7 +196,7 @@ def _mark(data: bytes | bytearray) -> str | None:
 
 
 def _decoded(data: bytes, mark: str | None, name: str, *, is_cut: bool = False) -> tuple[str, str]:
-    """Text and encoding of bytes that begin with a mark, or of a part of a file without one."""
+    """Return text and encoding of bytes that begin with a mark, or of a part of a file without one."""
     try:
         if mark is not None:
             text, encoding = data.decode(mark), mark.removesuffix("-sig")

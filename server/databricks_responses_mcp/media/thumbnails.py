@@ -1,6 +1,6 @@
-"""Small copies of pictures, for hosts that show them inline and count every byte.
+"""Small copies of images, for hosts that show them inline and limit the size of a result.
 
-Pillow is imported on first need.
+Pillow is imported at the first use.
 """
 
 import base64
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image, Resampling
 
 WRAPPER_BYTES = 160
-"""What surrounds the base64 in the encoded ``ImageContent``: type, MIME type, keys, some metadata."""
+"""The size of the encoded ``ImageContent`` without the base64: type, MIME type, keys, some metadata."""
 MAX_PIXELS = 64_000_000
 _FORMATS = tuple(image_format.name for image_format in ACCEPTED_FORMATS)
 _HEADER_BYTES = 2 * 1024 * 1024
 _GOOD, _FAIR = 85, 70  # encoder qualities
 _MAX_STEPS = 6
 _SMALLEST_SIDE = 8
-_AIM, _ENOUGH = 0.9, 0.6  # shares of the budget: what a try aims at, and what ends the search
-# What Pillow raises on damaged data.
+_AIM, _ENOUGH = 0.9, 0.6  # shares of the budget: the aim of an attempt, and the result that ends the search
+# The exceptions of Pillow for damaged data.
 _DAMAGED = (
     OSError,
     ValueError,
@@ -44,14 +44,14 @@ _DAMAGED = (
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A picture to show inline.
+    """An image to show inline.
 
     Attributes:
         base64: the data of an ``ImageContent``.
         mime_type: its type.
         width: pixels.
         height: pixels.
-        is_original: whether these are the bytes of the picture itself.
+        is_original: whether these are the bytes of the image itself.
     """
 
     base64: str
@@ -62,13 +62,15 @@ class Thumbnail:
 
 
 def make_thumbnail(source: Buffer | Path, *, budget_bytes: int, max_side: int = 1568) -> Thumbnail | None:
-    """A copy of a PNG, JPEG, WEBP or GIF whose encoded ``ImageContent`` has at most ``budget_bytes`` bytes of JSON.
+    """Return a copy of a PNG, JPEG, WEBP or GIF whose encoded ``ImageContent`` has at most ``budget_bytes`` bytes of
+    JSON.
 
-    The picture itself if it fits and no side is longer than ``max_side`` pixels. Else a smaller one, upright, of the
-    same shape: JPEG, or WEBP if it has transparent parts. Blocks and takes CPU: call it in a worker thread.
+    It is the image itself if it fits and no side is longer than ``max_side`` pixels. Otherwise it is a smaller one,
+    upright, with the same aspect ratio: JPEG, or WEBP if it has transparent parts. Blocks and uses CPU time: call it in
+    a worker thread.
 
     Returns:
-        None if it cannot be done: no budget, a damaged picture, or one of more than 64 million pixels.
+        None if it cannot be made: no budget, a damaged image, or one of more than 64 million pixels.
     """
     budget = (budget_bytes - WRAPPER_BYTES) // 4 * 3
     if budget <= 0 or max_side < 1:
@@ -91,7 +93,7 @@ def _original(source: Buffer | Path, budget: int, max_side: int) -> Thumbnail | 
 
 
 def _smaller(source: Buffer | Path, budget: int, max_side: int) -> Thumbnail | None:
-    # Imported here, once for all: Pillow is not needed to answer `tools/list`.
+    # Imported here once: Pillow is not needed to answer `tools/list`.
     from PIL import Image, ImageOps
 
     if not _is_drawable(source):
@@ -100,7 +102,7 @@ def _smaller(source: Buffer | Path, budget: int, max_side: int) -> Thumbnail | N
     try:
         with Image.open(opened, formats=_FORMATS) as picture:
             if picture.format == "JPEG":
-                # Decodes at a half, quarter or eighth; twice the target, so that the resampling stays good.
+                # Decodes at a half, quarter or eighth; twice the target, so that resampling remains good.
                 picture.draft(None, (2 * max_side, 2 * max_side))
             if picture.width * picture.height > MAX_PIXELS:  # the frame of a GIF may be larger than its header says
                 return None
@@ -118,7 +120,7 @@ def _smaller(source: Buffer | Path, budget: int, max_side: int) -> Thumbnail | N
 
 
 def _is_drawable(source: Buffer | Path) -> bool:
-    """Whether the header names a size that will be decoded. Asked before Pillow sees the bytes."""
+    """Return whether the header has a size that will be decoded. Checked before Pillow reads the bytes."""
     if isinstance(source, Path):
         with source.open("rb") as file:
             source = file.read(_HEADER_BYTES)
@@ -127,8 +129,8 @@ def _is_drawable(source: Buffer | Path) -> bool:
 
 
 def _resizable(picture: "Image") -> "Image":
-    """The picture in a mode that can be resampled and encoded; itself, if it already is, to save its memory twice."""
-    if picture.mode.startswith("I"):  # 16 bits a pixel
+    """Return the image in a mode that can be resampled and encoded; the same object if it already has one."""
+    if picture.mode.startswith("I"):  # 16 bits for each pixel
         return picture.convert("I").point(lambda value: value / 256).convert("L")
     if picture.has_transparency_data:
         return picture if picture.mode == "RGBA" else picture.convert("RGBA")
@@ -164,7 +166,7 @@ def _shrunk(
     budget: int,
     encode: Callable[[tuple[int, int], int], tuple[int, Thumbnail | None]],
 ) -> Thumbnail | None:
-    """The largest size found in a few tries that fits, by how the bytes have followed the pixels so far."""
+    """Return the largest copy found in a few attempts that fits, estimated from the bytes for each pixel so far."""
     best: Thumbnail | None = None
     scale, slope = 1.0, 1.0
     tried = {full}

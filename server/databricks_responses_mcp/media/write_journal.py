@@ -1,9 +1,8 @@
-"""What a killed process was writing: recorded before it is begun, and undone by whoever comes next.
+"""A journal of writes: recorded before they begin, and undone by the next process if a process was killed.
 
-Each write that goes on has a file of JSON lines in the journal's directory, which is the user's own: a project cannot
-forge one. Its process holds a lock on it, which ends with the process, however that ends. Whoever starts or writes next
-undoes what is recorded in files that nobody holds any more. A line ``done`` says that nothing is left to undo but to
-remove the copies.
+Each write in progress has a file of JSON lines in the journal's directory, which belongs to the user: a project cannot
+forge one. Its process holds a lock on it, which ends with the process in every case. The next process that starts or
+writes undoes what unlocked files record. A line ``done`` means that only copies are left to remove.
 """
 
 import json
@@ -35,20 +34,20 @@ _COPY = re.compile(r"\.databricks-responses-mcp-[0-9a-f]{12}\.(new|old|part)")
 _MAX_BYTES = 16_000_000
 _MAX_AGE_SECONDS = 30 * 24 * 3600
 _MAX_ATTEMPTS = 20
-_LOCK_OFFSET = 1 << 30  # a lock on Windows keeps others from reading what it covers
+_LOCK_OFFSET = 1 << 30  # a lock on Windows prevents others from reading the locked bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What becomes of one file, and the copies beside it while that is done.
+    """The change of one file, and the copies beside it meanwhile.
 
     Attributes:
         folder: its directory, links resolved.
-        name: its name there.
-        before: SHA-256 of its content in hexadecimal; None if it is new.
-        after: the same of its new content; None if it is deleted.
-        new: the name of the copy with the new content; empty if it is deleted.
-        old: the name of the copy with the former content; empty if it is new.
+        name: its name in that directory.
+        before: SHA-256 of its content in hexadecimal; None for a new file.
+        after: the same of its new content; None for a deletion.
+        new: the name of the copy with the new content; empty for a deletion.
+        old: the name of the copy with the former content; empty for a new file.
     """
 
     folder: str
@@ -60,15 +59,15 @@ class Step:
 
 
 def copy_name(kind: str) -> str:
-    """A name for a copy beside a file: ``new``, ``old`` or ``part``."""
+    """Return a name for a copy beside a file: ``new``, ``old`` or ``part``."""
     return f".databricks-responses-mcp-{secrets.token_hex(6)}.{kind}"
 
 
 def roll_back(step: Step, folder: Folder) -> bool:
-    """Bring a file back to what it was, and remove the copies.
+    """Restore a file, and remove the copies.
 
     Returns:
-        False if somebody else has changed it since: then it stays as it is, and the copy of the former content too.
+        False if another program has changed it since: then the file and the copy of the former content are kept.
 
     Raises:
         OSError: it cannot be written.
@@ -90,17 +89,17 @@ def roll_back(step: Step, folder: Folder) -> bool:
 
 
 def remove_copies(step: Step, folder: Folder, *, keep_old: bool = False) -> None:
-    """Remove what was written beside a file."""
+    """Remove the copies beside a file."""
     for name in (step.new, "" if keep_old else step.old):
         if name:
             folder.discard(name)
 
 
 class Entry:
-    """The record of one write while it goes on; lines are on the disk when a method returns.
+    """The record of one write in progress; its lines are on the disk when a method returns.
 
     Attributes:
-        problem: why it cannot be kept, in a sentence; empty if it is kept.
+        problem: why it could not be stored, in a sentence; empty if it was.
     """
 
     def __init__(self, descriptor: int | None, problem: str = "") -> None:
@@ -108,19 +107,19 @@ class Entry:
         self.problem = problem
 
     def begin_edit(self, steps: Sequence[Step], made: Sequence[Path]) -> None:
-        """Record what is going to be changed, and the directories that are going to be created."""
+        """Record the files to change, and the directories to create."""
         self._add({"steps": [asdict(step) for step in steps], "made": [str(path) for path in made]})
 
     def begin_file(self, folder: Path, copy: str) -> None:
-        """Record a file that is going to be written under a temporary name."""
+        """Record a file that is written with a temporary name."""
         self._add({"folder": str(folder), "copy": copy})
 
     def claim(self, folder: Path, name: str) -> None:
-        """Record an empty file that keeps a name for a file to come."""
+        """Record an empty file that reserves a name."""
         self._add({"folder": str(folder), "claim": name})
 
     def finish(self) -> None:
-        """Record that everything is as it is to be."""
+        """Record that the write is complete."""
         self._add({"done": True})
 
     def _add(self, line: dict[str, Any]) -> None:
@@ -137,16 +136,16 @@ class Entry:
 
 
 class WriteJournal:
-    """The records of writes, in a directory that need not exist. Everything here touches the disk."""
+    """The records of writes, in a directory that need not exist. All methods access the disk."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     @contextmanager
     def entry(self) -> Iterator[Entry]:
-        """A record for one write; first, what others have left is undone. It is removed at the end.
+        """Yield a record for one write, after undoing interrupted ones. It is removed at the end.
 
-        A disk that does not take it is no reason not to write: `Entry.problem` says so then.
+        A disk that cannot store it does not prevent the write: then `Entry.problem` says so.
         """
         self.recover()
         try:
@@ -161,7 +160,7 @@ class WriteJournal:
             self._remove(path, descriptor)
 
     def recover(self) -> list[str]:
-        """Undo what killed processes have left; the paths of the files that are as before again, or were removed."""
+        """Undo interrupted writes of killed processes; return the paths of the files that were restored or removed."""
         try:
             paths = sorted(self.directory.iterdir())
         except OSError:
@@ -176,10 +175,10 @@ class WriteJournal:
         return recovered
 
     def _create(self) -> tuple[Path, int]:
-        """A new file that this process holds.
+        """Return a new file that this process has locked.
 
         Raises:
-            OSError: there can be none.
+            OSError: it cannot be created.
         """
         for _ in range(_MAX_ATTEMPTS):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -189,7 +188,7 @@ class WriteJournal:
                 descriptor = os.open(path, flags, 0o600)
             except FileNotFoundError:
                 continue  # another process has removed the empty directory
-            # Another process may have taken the new file for one of a dead process, and removed it.
+            # Another process may have removed the new file as one of a dead process.
             if _lock(descriptor) and os.fstat(descriptor).st_nlink > 0:
                 return path, descriptor
             self._remove(path, descriptor)
@@ -197,7 +196,7 @@ class WriteJournal:
 
     def _remove(self, path: Path, descriptor: int) -> None:
         if sys.platform == "win32":
-            os.close(descriptor)  # what is open cannot be removed there
+            os.close(descriptor)  # an open file cannot be removed there
             with suppress(OSError):
                 path.unlink()
         else:
@@ -228,7 +227,7 @@ class WriteJournal:
 
 
 def _undo(lines: Sequence[dict[str, Any]]) -> tuple[list[str], bool]:
-    """Undo recorded lines; what was undone, and whether nothing is left to do."""
+    """Undo recorded lines; return what was undone, and whether nothing is left to do."""
     is_done = any(line.get("done") is True for line in lines)
     recovered: list[str] = []
     is_undone = True
@@ -240,7 +239,7 @@ def _undo(lines: Sequence[dict[str, Any]]) -> tuple[list[str], bool]:
                 elif "folder" in line:
                     recovered += _undo_file(line, folders)
             except FileNotFoundError:
-                continue  # its directory is gone, and with it what was to be undone
+                continue  # its directory no longer exists, so nothing is left to undo
             except OSError as error:
                 logger.warning("an interrupted write cannot be undone: %s", error)
                 is_undone = False
@@ -291,7 +290,7 @@ def _undo_file(line: dict[str, Any], folders: Folders) -> list[str]:
 
 
 def _lines(descriptor: int) -> list[dict[str, Any]]:
-    """The lines that were written whole."""
+    """Return the lines that were written completely."""
     with os.fdopen(os.dup(descriptor), "rb") as file:
         file.seek(0)
         data = file.read(_MAX_BYTES)
@@ -307,7 +306,7 @@ def _lines(descriptor: int) -> list[dict[str, Any]]:
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock a file without waiting; the lock ends with the process. False if it is locked, or cannot be."""
+    """Lock a file without waiting; the lock ends with the process. Return False if it is locked, or cannot be."""
     try:
         if sys.platform == "win32":
             os.lseek(descriptor, _LOCK_OFFSET, os.SEEK_SET)

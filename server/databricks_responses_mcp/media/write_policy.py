@@ -1,7 +1,7 @@
-"""Which files are written for a model: one policy for every write, whichever tool makes it.
+"""Files that may be written for a model: one policy for every write of every tool.
 
-Files are written under allowed directories only, and nothing is written that runs by itself: git, editors and shells
-run what they find under ``.git`` and under names that begin with a dot.
+Files are written only in allowed directories, and never with a name that is run automatically: git, editors and shells
+run what they find in ``.git`` and in names that begin with a dot.
 """
 
 import os
@@ -28,14 +28,13 @@ _MAX_SHOWN_FOLDERS = 5
 
 
 class WritePolicy:
-    """Where files may be changed and created. Everything here touches the disk: call it in a worker thread.
+    """Where files may be changed and created. All methods access the disk: call them in a worker thread.
 
     Args:
-        allowed: the directories whose files may be used at all.
-        folders: new files go under these; None stands for every allowed directory.
+        allowed: the directories whose files may be used.
+        folders: the directories for new files; None means every allowed directory.
         named: new files that the caller named exactly, which may begin with a dot.
-        configured: directories that may lie under a name with a dot, because somebody configured them, beside the
-            allowed ones.
+        configured: additional directories that may be in a directory with a dot, because the user configured them.
         has_windows_names: whether names follow the rules of Windows.
     """
 
@@ -55,7 +54,7 @@ class WritePolicy:
         self._has_windows_names = has_windows_names
 
     def limited(self, folders: Iterable[Path], named: Iterable[Path]) -> "WritePolicy":
-        """The same with new files under ``folders`` only, or among ``named``."""
+        """Return the same policy with new files only in ``folders``, or among ``named``."""
         return WritePolicy(
             self.allowed,
             folders=folders,
@@ -65,7 +64,7 @@ class WritePolicy:
         )
 
     def check_existing(self, path: Path, reference: str) -> Path:
-        """Where a file that the caller named really is; it may be changed and deleted.
+        """Return the path, with links resolved, of a file that the caller named; it may be changed and deleted.
 
         Raises:
             BridgeError: ``permission_denied``.
@@ -75,10 +74,10 @@ class WritePolicy:
         return real
 
     def check_new(self, path: Path, reference: str) -> Path:
-        """Where a new file really goes; directories on the way to it need not exist.
+        """Return the path, with links resolved, of a new file; its directories need not exist.
 
         Raises:
-            BridgeError: ``permission_denied``; ``invalid_argument`` for a name that file systems do not take.
+            BridgeError: ``permission_denied``; ``invalid_argument`` for a name that file systems do not accept.
         """
         for name in path.parts[1:]:
             if is_too_long(name):
@@ -109,7 +108,7 @@ class WritePolicy:
             if _is_git_folder(parent):
                 raise self._git_refusal(reference)
             if os.path.lexists(parent / ".git"):
-                return  # the root of a working tree, which may lie in a bare repository
+                return  # the root of a working tree, which may be in a bare repository
 
     def _git_refusal(self, reference: str) -> BridgeError:
         return BridgeError(
@@ -143,7 +142,9 @@ class WritePolicy:
         )
 
     def _below_a_root(self, real: Path) -> Sequence[str]:
-        """The parts of a path below the innermost directory that somebody configured, or started the server in."""
+        """Return the parts of a path below the innermost directory that was configured, or that the server was started
+        in.
+        """
         roots = [real_path(root) for root in (*(self.allowed.roots or ()), *self._configured)]
         if self.allowed.roots is None:
             with suppress(OSError):
@@ -157,7 +158,7 @@ def _is_under(path: Path, folder: Path) -> bool:
 
 
 def _is_git_folder(folder: Path) -> bool:
-    """Whether git takes a directory for a repository, by its HEAD: also a bare one, or one of another name."""
+    """Return whether git treats a directory as a repository, by its HEAD: also a bare one, or one with another name."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     head = folder / "HEAD"
     try:

@@ -38,7 +38,7 @@ Outgoing = SessionMessage | dict[str, Any]
 async def stdio_streams() -> AsyncIterator[
     tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[Outgoing]]
 ]:
-    """Provide the streams of messages from stdin and to stdout, as the SDK's server expects them.
+    """Yield the streams of messages from stdin and to stdout, as the SDK's server expects them.
 
     In the context, other output to stdout goes to stderr, and child processes have an empty stdin. The end of stdin
     ends the stream of messages; a closed stdout ends both.
@@ -124,7 +124,7 @@ def _is_short(message: Outgoing) -> bool:
             room -= len(value)
         elif isinstance(value, dict | list):
             room -= len(value)
-            # Not before it is known that there is room: a list may have millions of members.
+            # Only after checking that there is room: a list may have millions of members.
             if room >= 0:
                 left += value.values() if isinstance(value, dict) else value
         else:
@@ -136,7 +136,7 @@ def _takes_at_once(stdout: BinaryIO, line: bytes) -> bool:
     """Return whether a line can be written without waiting for the host to read."""
     if sys.platform == "win32" or len(line) > select.PIPE_BUF:
         return False
-    # Of a pipe that is ready, POSIX promises that it takes PIPE_BUF bytes.
+    # POSIX guarantees that a pipe that is ready accepts PIPE_BUF bytes.
     poll = select.poll()
     poll.register(stdout, select.POLLOUT)
     return any(event & select.POLLOUT for _, event in poll.poll(0))
