@@ -108,7 +108,7 @@ async def _serve_stdio(open_bridge: OpenBridge) -> None:
 async def _stop_on_signal(serving: anyio.CancelScope, closed: anyio.Event) -> None:
     """End the process on SIGTERM or SIGINT, after what it started has been stopped.
 
-    The thread that waits for stdin cannot be interrupted, so the process does not wait for it.
+    A thread that waits for stdin, if stdin is not a pipe, cannot be interrupted, so the process does not wait for it.
     """
     if sys.platform == "win32":
         return  # a host ends a process there without asking it

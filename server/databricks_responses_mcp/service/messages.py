@@ -45,7 +45,7 @@ class MessageCheck:
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await Request(scope, receive).body()
+            body: bytes | bytearray = await Request(scope, receive).body()
         except ClientDisconnect:
             return
         received = (
@@ -143,7 +143,7 @@ def _escaping(send: Send) -> Send:
     return escaping
 
 
-def _replaying(body: bytes, receive: Receive) -> Receive:
+def _replaying(body: bytes | bytearray, receive: Receive) -> Receive:
     """Return a ``receive`` that returns the body again, then the following messages."""
     is_replayed = False
 

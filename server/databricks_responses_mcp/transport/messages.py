@@ -47,11 +47,11 @@ class Received:
     """
 
     message: JSONRPCMessage | None = None
-    body: bytes = b""
+    body: bytes | bytearray = b""
     refusals: tuple[dict[str, Any], ...] = ()
 
 
-def read_message(data: bytes) -> Received:
+def read_message(data: bytes | bytearray) -> Received:
     """Parse one message.
 
     Lone surrogates, which JavaScript writes for text that was cut inside a character, become U+FFFD, as do bytes that
@@ -112,7 +112,7 @@ def escape_line_breaks(chunk: bytes) -> bytes:
     return chunk
 
 
-def _read_leniently(data: bytes) -> Received:
+def _read_leniently(data: bytes | bytearray) -> Received:
     text = _repaired(data.decode("utf-8", "replace").removeprefix("\ufeff"))
     if not text.strip():
         return Received()

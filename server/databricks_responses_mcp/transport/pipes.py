@@ -13,21 +13,14 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.message import SessionMessage
 from mcp_types.jsonrpc import JSONRPCNotification, JSONRPCResponse
 
-from databricks_responses_mcp.transport.messages import (
-    MAX_MESSAGE_BYTES,
-    Received,
-    json_line,
-    read_message,
-    refuse_oversized,
-)
+from databricks_responses_mcp.transport.line_reader import line_reader
+from databricks_responses_mcp.transport.messages import json_line
 
 if sys.platform == "win32":
     from mcp.os.win32.utilities import rebind_std_handle_to_fd
 else:
     import fcntl
 
-_PIECE_BYTES = 1024 * 1024
-_TAIL_BYTES = 2048
 _SHORT_CHARACTERS = 4096
 
 Outgoing = SessionMessage | dict[str, Any]
@@ -50,11 +43,14 @@ async def stdio_streams() -> AsyncIterator[
 
             async def read() -> None:
                 async with to_server, refusals:
-                    while (received := await anyio.to_thread.run_sync(_read_line, stdin)) is not None:
-                        for refusal in received.refusals:
-                            await refusals.send(refusal)
-                        if received.message is not None:
-                            await to_server.send(SessionMessage(received.message))
+                    try:
+                        while (received := await lines.next()) is not None:
+                            for refusal in received.refusals:
+                                await refusals.send(refusal)
+                            if received.message is not None:
+                                await to_server.send(SessionMessage(received.message))
+                    finally:
+                        lines.close()
 
             async def write() -> None:
                 async with to_client:
@@ -69,7 +65,7 @@ async def stdio_streams() -> AsyncIterator[
                         except OSError:
                             tasks.cancel_scope.cancel()  # the host has closed the pipe
 
-            refusals = outgoing.clone()
+            refusals, lines = outgoing.clone(), line_reader(stdin)
             tasks.start_soon(_until_closed, read)
             tasks.start_soon(_until_closed, write)
             yield incoming, outgoing
@@ -78,20 +74,6 @@ async def stdio_streams() -> AsyncIterator[
 async def _until_closed(work: Callable[[], Any]) -> None:
     with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
         await work()
-
-
-def _read_line(stdin: BinaryIO) -> Received | None:
-    """Read the next message; None at the end of stdin."""
-    line = stdin.readline(MAX_MESSAGE_BYTES + 1)
-    if not line:
-        return None
-    if len(line) <= MAX_MESSAGE_BYTES or line.endswith(b"\n"):
-        return read_message(line)
-    tail = piece = line[-_TAIL_BYTES:]
-    while piece and not piece.endswith(b"\n"):
-        piece = stdin.readline(_PIECE_BYTES)
-        tail = (tail + piece)[-_TAIL_BYTES:]
-    return refuse_oversized(line[:_PIECE_BYTES], tail)
 
 
 def _write_message(stdout: BinaryIO, message: Outgoing) -> None:
