@@ -45,6 +45,8 @@ class MarkerFilter:
 
     def feed(self, delta: str) -> str:
         """Return the next piece of the text without markers."""
+        if not self._held and delta.isascii() and not delta.endswith(" "):
+            return delta
         text = self._held + delta
         self._held = _unfinished(text)
         shown = text[: len(text) - len(self._held)]

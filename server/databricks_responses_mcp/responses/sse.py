@@ -4,8 +4,12 @@ Source: the HTML standard's event stream format, read leniently: any line ending
 with or without a blank line before the end.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+_USUAL_EVENT = re.compile(rb"(?:event:([^\n]*)\n)?data: ?([^\n]*)\n\n")
+"""A whole event as servers of the Responses API write it."""
 
 _LARGE_LINE = 64 * 1024
 """A line of this size or more is passed on without a copy: an image's base64 has tens of megabytes."""
@@ -49,24 +53,26 @@ class SSEDecoder:
             chunk = self._normalise(chunk)
         if len(self._buffer) + len(chunk) + self._held > self._max:
             raise EventTooLargeError(f"an event of the stream is larger than {self._max} bytes")
-        first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
-        if first < 0:
-            self._buffer += chunk
-            return
-        if self._buffer or self._at_start:
-            self._buffer += chunk[:first]
-            event = self._line(self._take_buffer())
+        at = 0
+        while True:
+            if not (self._buffer or self._data or self._event or self._at_start):
+                # Between events, those of the usual form are found by one search each; another form ends the loop.
+                while (found := _USUAL_EVENT.match(chunk, at)) is not None:
+                    at = found.end()
+                    name = found[1]
+                    yield ServerSentEvent("" if name is None else name.strip().decode("utf-8", "replace"), found[2])
+            end = chunk.find(b"\n", at)
+            if end < 0:
+                break
+            if self._buffer:
+                self._buffer += chunk[at:end]
+                event = self._line(self._take_buffer())
+            else:
+                event = self._line(chunk[at:end])
+            at = end + 1
             if event is not None:
                 yield event
-        else:
-            first = -1
-        if first < last:
-            for whole in chunk[first + 1 : last].split(b"\n"):
-                # Every third line is empty and ends an event: no need to call `_line`.
-                event = self._line(whole) if whole else self._dispatch()
-                if event is not None:
-                    yield event
-        self._buffer += chunk[last + 1 :]
+        self._buffer += chunk[at:]
 
     def finish(self) -> Iterator[ServerSentEvent]:
         """Yield the events that the end of the stream completes: some servers close without the last blank line."""
