@@ -111,10 +111,14 @@ HOST_LIMITS = (
 )
 
 
+_BY_NAME = {name: host for host in HOST_LIMITS for name in host.client_names}
+_BEGINNINGS = tuple(f"{name}{end}" for name in _BY_NAME for end in "- ")
+
+
 def find_limits(client_name: str | None) -> HostLimits:
     """Return the limits of the host whose ``clientInfo`` has this name; `UNKNOWN_HOST` if it is not listed."""
     name = (client_name or "").strip().lower()
-    for host in HOST_LIMITS:
-        if any(name == known or name.startswith((f"{known}-", f"{known} ")) for known in host.client_names):
-            return host
-    return UNKNOWN_HOST
+    host = _BY_NAME.get(name)
+    if host is None and name.startswith(_BEGINNINGS):
+        host = next(_BY_NAME[known] for known in _BY_NAME if name.startswith((f"{known}-", f"{known} ")))
+    return UNKNOWN_HOST if host is None else host

@@ -147,7 +147,7 @@ def usage_of(fields: dict[str, Any]) -> dict[str, Any] | None:
 def _counts(usage: Mapping[str, Any]) -> dict[str, Any]:
     counts: dict[str, Any] = {}
     for name, value in usage.items():
-        if isinstance(value, Mapping):
+        if type(value) is not int and isinstance(value, Mapping):
             counts[name] = _counts(value)
         elif name.endswith("tokens"):
             if (count := token_count(value)) is not None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import NoneType
 from typing import Any
 
 from databricks_responses_mcp.responses.accumulator import Item
@@ -52,10 +53,13 @@ def sanitize(value: Any, depth: int = 0) -> Any:
 
 
 def _sanitized_members(members: dict[Any, Any], depth: int) -> dict[Any, Any]:
-    # Most members are ASCII text, which is always valid: an answer with 1,000 citations has 5,000 of them.
+    # Most members are safe as they are, and a call of a function costs more than to see that: an answer with 1,000
+    # citations has 5,000 of them.
     return {
-        sanitize_text(key) if isinstance(key, str) else key: (
-            item if type(item) is str and item.isascii() else sanitize(item, depth + 1)
+        key if type(key) is not str or key.isascii() else sanitize_text(key): (
+            item
+            if (kind := type(item)) is NoneType or kind is int or kind is bool or (kind is str and item.isascii())
+            else sanitize(item, depth + 1)
         )
         for key, item in members.items()
     }

@@ -119,6 +119,8 @@ async def _conversation_of(
 
 def _in_own_shapes(question: AskRequest) -> AskRequest:
     """Return the request with tools that use another API's format converted to the format of the Responses API."""
+    if not question.tools and "tools" not in question.extra and "tool_choice" not in question.extra:
+        return question
     extra = dict(question.extra)
     if isinstance(extra.get("tools"), list):
         extra["tools"] = responses_tools(extra["tools"])

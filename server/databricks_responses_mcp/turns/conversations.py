@@ -71,7 +71,7 @@ class Conversation:
     unkept_usage: dict[int, Usage] = field(default_factory=dict)
     unreadable: int = 0
     replacements: int = 0
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    turn: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
     counted: int = 0
     _weighed: tuple[int, int] = (0, 0)
 
@@ -233,17 +233,16 @@ class Conversations:
         """
         notes: tuple[str, ...] = ()
         # Shielded: a caller that cancels now has still paid for the turn.
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(_KEEP_SECONDS, shield=True) as scope:
             try:
-                with anyio.fail_after(_KEEP_SECONDS):
-                    notes = await self._commit(conversation)
-            except TimeoutError:
-                notes = (_unkept(f"The store did not answer within {_KEEP_SECONDS:.0f} s."),)
+                notes = await self._commit(conversation)
             except StoreError as error:
                 notes = (_unkept(str(error)),)
             except Exception as error:  # a defect of the store must not lose a paid answer
                 logger.exception("keeping a turn failed")
                 notes = (_unkept(f"The store failed ({type(error).__name__})."),)
+        if scope.cancelled_caught:
+            notes = (_unkept(f"The store did not answer within {_KEEP_SECONDS:.0f} s."),)
         self._hold(conversation)
         self._forget_some()
         return notes
@@ -341,11 +340,17 @@ class Conversations:
         for with_unkept in (False, True):
             if len(self._by_id) <= _MAX_IN_MEMORY and self._held <= _MAX_CHARACTERS:
                 return
-            for conversation in list(self._by_id.values()):
+            while (found := self._oldest_unused(with_unkept=with_unkept)) is not None:
+                self._let_go(found.conversation_id)
                 if len(self._by_id) <= _MAX_IN_MEMORY and self._held <= _MAX_CHARACTERS:
                     return
-                if not conversation.turn.locked() and (conversation.unkept > 0) == with_unkept:
-                    self._let_go(conversation.conversation_id)
+
+    def _oldest_unused(self, *, with_unkept: bool) -> Conversation | None:
+        """Return the oldest conversation that no call uses, among the stored ones or among the others."""
+        for conversation in self._by_id.values():
+            if not conversation.turn.locked() and (conversation.unkept > 0) == with_unkept:
+                return conversation
+        return None
 
     def _hold(self, conversation: Conversation) -> None:
         """Keep a conversation in memory, as the newest, and count its size."""

@@ -126,7 +126,7 @@ def nonzero_counts(usage: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return token counts as results show them, without those that are zero."""
     counts: dict[str, Any] = {}
     for name, value in (usage or {}).items():
-        shown = nonzero_counts(value) if isinstance(value, Mapping) else value
+        shown = nonzero_counts(value) if type(value) is not int and isinstance(value, Mapping) else value
         if shown:
             counts[name] = shown
     return counts
@@ -173,40 +173,43 @@ def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
     fields: dict[str, Any] = reading.part("fields", sanitize, response.fields, {})
     model = fields.get("model")
     response_id = fields.get("id")
-    read = Outcome(
-        text="",
+    usage = reading.part("usage", usage_of, fields, None)
+    said = _said_in(output, response.status, reading)
+    return Outcome(
         status=response.status,
         model=model if isinstance(model, str) and model else endpoint,
         endpoint=endpoint,
         response_id=response_id if isinstance(response_id, str) else None,
         incomplete_reason=incomplete_reason_of(fields),
-        usage=reading.part("usage", usage_of, fields, None),
+        usage=usage,
         extras={name: fields[name] for name in _OF_AGENTS if fields.get(name)},
-        notes=_notes(response, output),
+        notes=(*_notes(response, output), *reading.notes),
+        **said,
     )
-    read = _with_items(read, output, reading)
-    return replace(read, notes=(*read.notes, *reading.notes)) if reading.notes else read
 
 
 def with_items(outcome: Outcome, items: list[Item]) -> Outcome:
     """Return the outcome with these output items, and with their text."""
-    return _with_items(outcome, items, _Reading())
+    return replace(outcome, **_said_in(items, outcome.status, _Reading()))
 
 
-def _with_items(outcome: Outcome, items: list[Item], reading: "_Reading") -> Outcome:
-    is_whole = outcome.status == "completed"
+def _said_in(items: list[Item], status: str, reading: "_Reading") -> dict[str, Any]:
+    """Return the fields of an outcome with this status that follow from its output items."""
+    is_whole = status == "completed"
     answer: list[Item] = reading.part("answer", lambda read: answer_of(read, is_whole=is_whole), items, items)
     # Calls of a failed or unfinished response cannot be answered: they are not part of the conversation.
-    is_answerable = outcome.status in ("completed", "incomplete")
-    return replace(
-        outcome,
-        text=reading.part("text", text_of, answer, ""),
-        refusal=reading.part("refusal", refusal_of, items, ""),
-        pending_calls=reading.part("calls", pending_calls_of, items, []) if is_answerable else [],
-        citations=reading.part("citations", citations_of, answer, []),
-        output=reading.part("other items", lambda read: other_items_of(read, answer), items, []),
-        items=items,
-    )
+    is_answerable = status in ("completed", "incomplete")
+    pending: list[Item] = reading.part("calls", pending_calls_of, items, []) if is_answerable else []
+    citations: list[Item] = reading.part("citations", citations_of, answer, [])
+    output: list[Item] = reading.part("other items", lambda read: other_items_of(read, answer), items, [])
+    return {
+        "text": reading.part("text", text_of, answer, ""),
+        "refusal": reading.part("refusal", refusal_of, items, ""),
+        "pending_calls": pending,
+        "citations": citations,
+        "output": output,
+        "items": items,
+    }
 
 
 class _Reading:

@@ -95,6 +95,8 @@ class Transport:
         # and by the seconds that an idle connection is kept open.
         self._kept: dict[tuple[str, bool, int], Connections] = {}
         self._told_idle_seconds: dict[str, int] = {}
+        # Scheme, host, and whether it is this machine, of addresses that were used.
+        self._places: dict[str, tuple[str, str, bool]] = {}
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -123,11 +125,17 @@ class Transport:
             await connections.aclose()
 
     async def _keeper_for(self, address: str) -> "Connections":
-        parts = urlsplit(address)
-        host = parts.hostname or ""
-        most = _HTTP_IDLE_SECONDS if parts.scheme == "http" else _HTTPS_IDLE_SECONDS
+        place = self._places.get(address)
+        if place is None:
+            if len(self._places) >= _MOST_ADDRESSES:
+                self._places.clear()
+            parts = urlsplit(address)
+            host = parts.hostname or ""
+            place = self._places[address] = parts.scheme, host, is_loopback(host)
+        scheme, host, is_local = place
+        most = _HTTP_IDLE_SECONDS if scheme == "http" else _HTTPS_IDLE_SECONDS
         seconds = min(most, self._told_idle_seconds.get(host, most))
-        kind = (parts.scheme, is_loopback(host), seconds)
+        kind = (scheme, is_local, seconds)
         known = self._kept.get(kind)
         if known is not None:
             return known
@@ -166,6 +174,7 @@ class Connections:
     ) -> None:
         self._told_idle_seconds = told_idle_seconds
         self._urls: dict[str, httpx.URL] = {}
+        self._last_headers: tuple[Mapping[str, str], httpx.Headers] | None = None
         self.exchange: Callable[[httpx.Request], Awaitable[httpx.Response]]
         direct = _direct(trust, limits)
         if direct is not None:
@@ -195,10 +204,16 @@ class Connections:
             method,
             url,
             params=params,
-            headers={**_HEADERS, **headers},
+            headers=self._encoded(headers),
             content=content,
             extensions={"timeout": _TIMEOUT.as_dict()},
         )
+
+    def _encoded(self, headers: Mapping[str, str]) -> httpx.Headers:
+        """The headers of a request as httpx has them; those of the last request need not be encoded again."""
+        if self._last_headers is None or self._last_headers[0] != headers:
+            self._last_headers = dict(headers), httpx.Headers({**_HEADERS, **headers})
+        return self._last_headers[1]
 
     def note_idle_seconds(self, response: httpx.Response) -> None:
         """Remember how long a server keeps idle connections open (``Keep-Alive: timeout=5``), less a second for the
