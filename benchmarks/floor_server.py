@@ -2,11 +2,12 @@
 
 ``ask`` asks without streaming, as most would; ``ask_streamed`` reads the stream that the bridge reads, and
 ``ask_output`` hands over all that was in it. The client is kept between calls and made at the first one, the cheapest
-way for both start-up and calls.
+way for both start-up and calls. It serves stdio, or Streamable HTTP with ``--http HOST:PORT``.
 """
 
 import json
 import os
+import sys
 from functools import cache
 from typing import Any
 
@@ -70,4 +71,8 @@ async def ask_output(prompt: str, model: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    server.run()
+    if len(sys.argv) == 3 and sys.argv[1] == "--http":
+        host, _, port = sys.argv[2].rpartition(":")
+        server.run("streamable-http", host=host, port=int(port))
+    else:
+        server.run()

@@ -2,26 +2,30 @@
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.calls import PLAIN, STREAMED
+from benchmarks.http_server import HttpServer
 from benchmarks.measuring import Row
 from benchmarks.processes import ASK, ASK_STREAMED, BRIDGE, FLOOR, LEGACY, McpServer, server_environ, upstream
 from benchmarks.running import Run
 
 NAME = "warm call"
 TARGET = 1.5
+PROGRESS_TARGET = 1.6
 _WARM_UP, _CALLS = 10, 40
 _PATIENCE_SECONDS = 900.0
+
+_Server = TypeVar("_Server", McpServer, HttpServer)
 _TOTALS = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 
 
 def steps(quick: bool) -> int:
     """How often progress is told."""
-    return 3
+    return 4
 
 
 def run(run: Run) -> list[Row]:
@@ -32,27 +36,35 @@ def run(run: Run) -> list[Row]:
         # Without a fixed seed each process would look its names up in another order.
         environ = {**server_environ(port, run.workdir), "PYTHONHASHSEED": "0"}
         counts: list[float] = []
-        for command, call in ((BRIDGE, ASK[BRIDGE]), (FLOOR, ASK[FLOOR]), (FLOOR, ASK_STREAMED)):
+        with_progress = {**ASK[BRIDGE], "_meta": {"progressToken": 1}}
+        sides = ((BRIDGE, ASK[BRIDGE]), (BRIDGE, with_progress), (FLOOR, ASK[FLOOR]), (FLOOR, ASK_STREAMED))
+        for command, call in sides:
             counts.append(_instructions(command, call, environ, run.workdir))
             run.advance()
-    ours, plain, streamed = counts
+    ours, told, plain, streamed = counts
     return [
         Row(NAME, "instructions per call", PLAIN, "M", ours, plain, ours / plain, TARGET),
+        Row(NAME, "instructions per call with progress", PLAIN, "M", told, plain, told / plain, PROGRESS_TARGET),
         Row(NAME, "instructions per call", STREAMED, "M", ours, streamed, ours / streamed),
     ]
 
 
-def _instructions(command: tuple[str, ...], call: dict[str, Any], environ: Mapping[str, str], workdir: Path) -> float:
-    """Millions of instructions of one call, all threads of the process together."""
+def counted(serve: Callable[[tuple[str, ...]], _Server], call: Callable[[_Server], object], workdir: Path) -> float:
+    """Millions of instructions of one call, all threads of the process together.
+
+    Args:
+        serve: gives the server, to be run by the tool whose command it is given.
+        call: makes one call of it.
+        workdir: where the counts are written.
+    """
     out = workdir / "callgrind.out"
     tool = ("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", "--log-file=/dev/null")
-    with McpServer((*tool, *command), environ, patience=_PATIENCE_SECONDS) as server:
-        server.list_tools(LEGACY)
+    with serve(tool) as server:
         for _ in range(_WARM_UP):
-            server.request("tools/call", call)
+            call(server)
         _control("--instr=on", server.pid)
         for _ in range(_CALLS):
-            server.request("tools/call", call)
+            call(server)
         _control("--dump", server.pid)
     dumped = next(found for found in sorted(workdir.glob("callgrind.out.*")) if _TOTALS.search(found.read_text()))
     found = _TOTALS.search(dumped.read_text())
@@ -60,6 +72,15 @@ def _instructions(command: tuple[str, ...], call: dict[str, Any], environ: Mappi
     for file in workdir.glob("callgrind.out*"):
         file.unlink()
     return int(found[1]) / _CALLS / 1e6
+
+
+def _instructions(command: tuple[str, ...], call: dict[str, Any], environ: Mapping[str, str], workdir: Path) -> float:
+    def serve(tool: tuple[str, ...]) -> McpServer:
+        server = McpServer((*tool, *command), environ, patience=_PATIENCE_SECONDS)
+        server.list_tools(LEGACY)
+        return server
+
+    return counted(serve, lambda server: server.request("tools/call", call), workdir)
 
 
 def _control(what: str, pid: int) -> None:

@@ -1,12 +1,15 @@
 """The addresses on which the server may listen, and the Host and Origin headers that it accepts."""
 
+import asyncio
 import socket
 from typing import Any
 
+import anyio
 import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.service.listening import listen
+from harness.deadlines import DEADLINE_SECONDS
 
 
 def resolver(*addresses: str) -> Any:
@@ -58,3 +61,21 @@ def test_a_port_in_use_is_reported_and_no_socket_stays_open() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(BridgeError, match=f"cannot listen on port {port} of 127.0.0.1"):
             listen("127.0.0.1", port)
+
+
+@pytest.mark.anyio
+async def test_an_answer_of_several_small_writes_is_not_held_back() -> None:
+    listener = listen("127.0.0.1", 0)
+    without_delay: list[int] = []
+    accepted = anyio.Event()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        without_delay.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+        accepted.set()
+
+    async with await asyncio.start_server(accept, sock=listener.sockets[0]):
+        with anyio.fail_after(DEADLINE_SECONDS), socket.create_connection(("127.0.0.1", listener.port)):
+            await accepted.wait()
+    assert without_delay == [1]

@@ -105,7 +105,8 @@ def _loopback_addresses(name: str, port: int) -> list[tuple[int, str]]:
 
 
 def _listening(family: int, address: str, port: int) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio switches off the delay of small writes (Nagle) only where the protocol is named: 40 ms an answer.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform == "win32":
             # Otherwise another user's process could listen on the same port and receive the token.
