@@ -22,6 +22,7 @@ MEASURES = {
     "continue": "time beyond it, 200 turns on disk",
     "store-off": "CPU per call",
     "growth": "CPU, 1,000 conversations",
+    "http": "CPU per call, 2026-07-28, 16 in flight",
     "sweep": "what is kept",
     "endurance": "of httpx, sqlite3, PIL, loaded for tools/list",
 }

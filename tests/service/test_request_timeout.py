@@ -2,16 +2,17 @@
 
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
 import pytest
 import uvicorn
 from anyio.abc import SocketStream
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from databricks_responses_mcp.service.request_timeout import TimedProtocol
+from databricks_responses_mcp.service.request_timeout import MAX_HEAD_BYTES, TimedProtocol
 from harness.deadlines import DEADLINE_SECONDS
 from harness.http_process import http_server
 from harness.stdio_process import environment
@@ -27,11 +28,17 @@ class Impatient(TimedProtocol):
     request_seconds = 0.2
 
 
+class Patient(TimedProtocol):
+    """A protocol whose deadline no test waits for."""
+
+    request_seconds = 600
+
+
 @asynccontextmanager
-async def served(app: Any) -> AsyncIterator[int]:
+async def served(app: Any, protocol: type[TimedProtocol] = Impatient) -> AsyncIterator[int]:
     """Serve an application; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, http=Impatient, log_config=None, timeout_keep_alive=600, lifespan="off")
+        config = uvicorn.Config(app, http=protocol, log_config=None, timeout_keep_alive=600, lifespan="off")
         server = uvicorn.Server(config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listening])
@@ -85,3 +92,48 @@ async def test_idle_connections_do_not_block_other_clients(emulator: Any, tmp_pa
             assert await all_of(stream) == b""
             await stream.aclose()
         assert await serving.open_session()
+
+
+async def test_white_space_around_a_header_value_is_not_part_of_it() -> None:
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        values = [value for name, value in scope["headers"] if name == b"x-name"]
+        await PlainTextResponse(repr(values))(scope, receive, send)
+
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Name: \t first, second \t \r\nX-NAME:third\r\n\r\n"
+    async with served(echo, Patient) as port, await anyio.connect_tcp("127.0.0.1", port) as stream:
+        await stream.send(request)
+        assert repr([b"first, second", b"third"]).encode() in await all_of(stream)
+
+
+@pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\n", b"GET /"], ids=["headers", "address"])
+async def test_a_request_whose_head_does_not_end_is_refused(start: bytes) -> None:
+    asked: list[str] = []
+
+    async def count(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+
+    line = b"X-Filler: " + b"y" * 990 + b"\r\n" if start.endswith(b"\n") else b"y" * 1000
+    async with served(count, Patient) as port, await anyio.connect_tcp("127.0.0.1", port) as stream:
+        with suppress(anyio.BrokenResourceError):
+            await stream.send(start)
+            for _ in range(2 * MAX_HEAD_BYTES // 1000):
+                await stream.send(line)
+        received = await all_of(stream)
+    assert received[:12] in (b"HTTP/1.1 400", b"")  # the refusal may be lost where it crosses what is still sent
+    assert not asked
+
+
+async def test_a_body_larger_than_the_limit_of_the_head_is_read() -> None:
+    async def measure(scope: Any, receive: Any, send: Any) -> None:
+        body = await Request(scope, receive).body()
+        await PlainTextResponse(f"{len(body)} bytes")(scope, receive, send)
+
+    size = 3 * MAX_HEAD_BYTES
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+    async with served(measure, Patient) as port, await anyio.connect_tcp("127.0.0.1", port) as stream:
+        # The second request is read like the first.
+        for _ in range(2):
+            await stream.send(head + b"y" * size)
+            received = b""
+            while not received.endswith(f"{size} bytes".encode()):
+                received += await stream.receive()

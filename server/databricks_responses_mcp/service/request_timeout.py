@@ -1,24 +1,33 @@
-"""Closing HTTP connections that send no request, so that they cannot use up the limit of connections."""
+"""Closing HTTP connections that send no request, so that they cannot use up the limit of connections or the memory."""
 
 import asyncio
 from typing import ClassVar
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+try:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Protocol
+except ImportError:  # without the compiled package, uvicorn parses in Python
+    from uvicorn.protocols.http.h11_impl import H11Protocol as _Protocol  # type: ignore[assignment]
 
 REQUEST_SECONDS = 10.0
 """The deadline for the complete headers of a connection's next request, in seconds."""
 
+MAX_HEAD_BYTES = 64 * 1024
+"""The most that the request line and the headers of a request may take."""
 
-class TimedProtocol(H11Protocol):
-    """uvicorn's protocol with a deadline for the headers of each request.
+
+class TimedProtocol(_Protocol):
+    """uvicorn's protocol with a deadline for the headers of each request, and a limit of their size.
 
     uvicorn itself closes a connection only if it is silent after an answer. One that never sends a request, or sends it
-    byte by byte, stays open indefinitely and counts towards the limit of connections.
+    byte by byte, stays open indefinitely and counts towards the limit of connections. With httptools, uvicorn collects
+    headers without a limit and keeps white space around their values, which RFC 9112 excludes from them.
     """
 
     request_seconds: ClassVar[float] = REQUEST_SECONDS
 
     _deadline: asyncio.TimerHandle | None = None
+    _is_reading_head = False
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
         """Start the deadline of the first request."""
@@ -30,6 +39,24 @@ class TimedProtocol(H11Protocol):
         super().data_received(data)
         if self._is_answering:
             self._stop_waiting()
+        if self._is_reading_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too long.")
+
+    def on_message_begin(self) -> None:
+        """Begin to read the head of a request."""
+        super().on_message_begin()
+        self._is_reading_head, self._head_bytes = True, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, without the white space around its value."""
+        super().on_header(name, value.strip(b" \t"))
+
+    def on_headers_complete(self) -> None:
+        """End the head of a request."""
+        self._is_reading_head = False
+        super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         """Start the deadline of the next request, unless it has already arrived."""
