@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+import threading
+from contextlib import suppress
 
 import anyio
 import anyio.to_thread
@@ -13,8 +15,7 @@ from mcp_types.jsonrpc import JSONRPCResponse
 from databricks_responses_mcp.transport import pipes
 from harness.deadlines import DEADLINE_SECONDS
 
-_MESSAGES = 400
-"""Of 1 kB each: several times what a pipe holds."""
+_MESSAGES = 100
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="on Windows a thread writes all messages")
@@ -25,6 +26,7 @@ async def test_a_host_that_does_not_read_holds_up_nothing_but_its_own_messages(
     to_server, from_host = os.pipe()
     to_host, from_server = os.pipe()
     sent: list[int] = []
+    lines: list[bytes] = []
     with (
         os.fdopen(to_server, "rb") as stdin,
         os.fdopen(from_server, "wb") as stdout,
@@ -32,6 +34,18 @@ async def test_a_host_that_does_not_read_holds_up_nothing_but_its_own_messages(
         os.fdopen(from_host, "wb") as host_input,
     ):
         monkeypatch.setattr(pipes, "_own_pipes", lambda: _Both(stdin, stdout))
+        filled = _fill(from_server)
+
+        host_reads = threading.Event()
+
+        def read_all() -> list[bytes]:
+            # A writer that blocks the event loop is released in the end, so that the test fails instead of hanging.
+            host_reads.wait(DEADLINE_SECONDS)
+            assert host.read(filled) == b"\n" * filled
+            return [host.readline() for _ in range(_MESSAGES)]
+
+        async def receive_all() -> None:
+            lines.extend(await anyio.to_thread.run_sync(read_all))
 
         async def send_all() -> None:
             for number in range(_MESSAGES):
@@ -39,23 +53,34 @@ async def test_a_host_that_does_not_read_holds_up_nothing_but_its_own_messages(
                 await outgoing.send(SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=number, result=result)))
                 sent.append(number)
 
-        with anyio.fail_after(DEADLINE_SECONDS):
+        with anyio.fail_after(2 * DEADLINE_SECONDS):
             async with (
                 pipes.stdio_streams() as (incoming, outgoing),
                 incoming,
                 outgoing,
                 anyio.create_task_group() as tasks,
             ):
+                tasks.start_soon(receive_all)
                 tasks.start_soon(send_all)
-                stopped_at = -1
-                # The event loop goes on while the pipe is full; it is full once nothing more is taken.
-                while len(sent) != stopped_at:
-                    stopped_at = len(sent)
-                    await anyio.sleep(0.2)
-                assert 0 < stopped_at < _MESSAGES
-                lines = await anyio.to_thread.run_sync(lambda: [host.readline() for _ in range(_MESSAGES)])
+                # The writer has the first message and waits for the host; the event loop runs.
+                await anyio.wait_all_tasks_blocked()
+                sent_before_reading = sent.copy()
+                host_reads.set()
                 host_input.close()
+    assert sent_before_reading == [0]
     assert [json.loads(line)["id"] for line in lines] == list(range(_MESSAGES))
+
+
+def _fill(pipe: int) -> int:
+    """Write line feeds to a pipe until it takes no more; return their number."""
+    filled = 0
+    os.set_blocking(pipe, False)
+    for size in (4096, 1):
+        with suppress(BlockingIOError):
+            while True:
+                filled += os.write(pipe, b"\n" * size)
+    os.set_blocking(pipe, True)
+    return filled
 
 
 class _Both:
