@@ -1,6 +1,7 @@
 """Environments of programs from PyPI with several packages: installed once into the checkout's cache."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -63,7 +64,16 @@ def uv_environment(*requirements: str, without: Sequence[str] = ()) -> Path:
 
 
 def _run(*argv: str) -> None:
-    subprocess.run(argv, check=True, timeout=LONG_DEADLINE_SECONDS, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    # uv does not read pip's variables; wheels on this machine's disk are for both.
+    found = {"UV_FIND_LINKS": os.environ["PIP_FIND_LINKS"]} if "PIP_FIND_LINKS" in os.environ else {}
+    subprocess.run(
+        argv,
+        check=True,
+        timeout=LONG_DEADLINE_SECONDS,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, **found},
+    )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from harness.foreign_server import ForeignServer, foreign_server, free_port
 from harness.llama_cpp import MODEL, llama_cpp
 from harness.npm import NODE, npm_bin
 from harness.pip_environments import pip_environment
+from harness.vllm import vllm
 
 HARNESS = Path(__file__).parents[1] / "harness"
 AIMOCK = "@copilotkit/aimock@1.43.0"
@@ -37,6 +38,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def model_server() -> Iterator[ForeignServer]:
     """The local model as Databricks would serve it: ``/serving-endpoints/responses``."""
     with llama_cpp("/serving-endpoints") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForeignServer]:
+    """The local model behind vLLM's own server: ``/v1/responses`` and chat completions."""
+    with vllm(tmp_path_factory.mktemp("vllm")) as server:
         yield server
 
 
