@@ -1,7 +1,7 @@
 """The interface of every store."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from databricks_responses_mcp.store.records import (
     ConversationState,
@@ -28,10 +28,10 @@ class TurnConflictError(StoreError):
 
 
 class Store(Protocol):
-    """Stores conversations, jobs, idempotency keys and usage of one owner. Every method may raise `StoreError`.
+    """Stores conversations, jobs, idempotency keys, usage and long texts of one owner.
 
-    A change is durable when the method returns, even if the process is killed then. JSON values are returned
-    unchanged; in names (ids, titles, models, …) NUL and lone surrogates become U+FFFD.
+    Every method may raise `StoreError`. A change is durable when the method returns, even if the process is killed
+    then. JSON values are returned unchanged; in names (ids, titles, models, …) NUL and lone surrogates become U+FFFD.
     """
 
     @property
@@ -39,6 +39,14 @@ class Store(Protocol):
         """How often the store's file was deleted, moved or replaced while this process used it.
 
         A conversation that is missing after that was lost, not deleted by its user.
+        """
+        ...
+
+    def for_owner(self, owner: str) -> Self:
+        """Return a store of the same data for another owner. It shares the connections of this one, which closes them.
+
+        Args:
+            owner: whose rows it reads and writes; it sees no others.
         """
         ...
 
@@ -131,12 +139,24 @@ class Store(Protocol):
         """Return totals by group of requests since ``since``: days in order, other groups by tokens, most first."""
         ...
 
+    async def put_text(self, text_id: str, text: str, now: float) -> None:
+        """Keep a long text, or replace the one with that id. The owner's oldest texts are deleted above 64 MB.
+
+        Args:
+            now: the age of the text is counted from this time; `sweep` deletes texts after seven days.
+        """
+        ...
+
+    async def text(self, text_id: str) -> str | None:
+        """Return the text with that id, unchanged; None if it does not exist or was deleted."""
+        ...
+
     async def sweep(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
         """Delete expired conversations, then the oldest until the rest is within the limit; return how many.
 
         Works in short transactions with pauses, so that no other call waits long. It may be cancelled at any time:
-        completed deletions stay. Ended jobs and keys are deleted after seven days, or after ``keep_seconds`` if that is
-        less; jobs that still have the status ``running`` after seven days; usage after 400 days.
+        completed deletions stay. Ended jobs, keys and texts are deleted after seven days, or after ``keep_seconds`` if
+        that is less; jobs that still have the status ``running`` after seven days; usage after 400 days.
 
         Args:
             keep_seconds: conversations not updated for this time are deleted; None keeps them.
@@ -145,5 +165,5 @@ class Store(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections; the next use opens new ones. Closing a view of `for_owner` closes nothing."""
         ...

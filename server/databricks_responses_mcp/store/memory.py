@@ -1,5 +1,6 @@
 """Conversations in the memory of the process, limited in number and size, and lost when it ends."""
 
+from itertools import count
 from pathlib import Path
 
 from databricks_responses_mcp.store.job_queries import put_job
@@ -10,7 +11,8 @@ from databricks_responses_mcp.store.retention_queries import (
     delete_all_but_newest,
     delete_conversations_over,
 )
-from databricks_responses_mcp.store.sqlite import MemoryWork, SqliteStore, SqliteWork
+from databricks_responses_mcp.store.sql_store import SqlStore
+from databricks_responses_mcp.store.sqlite import MemoryWork, SqliteDatabase, SqliteWork
 from databricks_responses_mcp.store.statements import Transaction
 from databricks_responses_mcp.store.usage_queries import add_usage
 
@@ -22,17 +24,17 @@ _KEPT_BEYOND = 20
 """Up to one twentieth more than `MOST_OTHERS` rows exist between two deletions."""
 
 
-class MemoryStore(SqliteStore):
+class MemoryStore(SqlStore):
     """Stores conversations, jobs, keys and usage until the process ends; the oldest are deleted above the limits.
 
     It uses SQLite without a file, so that it behaves like a store with a file.
     """
 
     def __init__(self, owner: str = "", *, most: int = MOST_CONVERSATIONS, most_bytes: int = MOST_BYTES) -> None:
-        super().__init__(Path("memory"), owner)
+        super().__init__(MemoryDatabase(), owner)
         self._limits = Limits(most_bytes=most_bytes, most=most)
         self._slice = Slice(_AT_ONCE, most_bytes)
-        self._added = 0
+        self._additions = count(1)
 
     async def add_turn(
         self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
@@ -45,7 +47,7 @@ class MemoryStore(SqliteStore):
             if usage is not None:
                 yield from self._delete_oldest()
 
-        await self._write(statements())
+        await self._database.write(statements())
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`. May delete the oldest jobs and keys."""
@@ -54,7 +56,7 @@ class MemoryStore(SqliteStore):
             yield from put_job(self._owner, job)
             yield from self._delete_oldest()
 
-        await self._write(statements())
+        await self._database.write(statements())
 
     async def add_usage(self, usage: Usage) -> None:
         """See `Store.add_usage`. May delete the oldest usage."""
@@ -63,16 +65,22 @@ class MemoryStore(SqliteStore):
             yield from add_usage(self._owner, usage)
             yield from self._delete_oldest()
 
-        await self._write(statements())
-
-    async def _write_back(self) -> None:
-        """Do nothing: there is no log."""
+        await self._database.write(statements())
 
     def _delete_oldest(self) -> Transaction[None]:
         """Delete the oldest jobs, keys and usage at intervals: searching for them costs more than adding one."""
-        self._added += 1
-        if self._added % max(1, MOST_OTHERS // _KEPT_BEYOND) == 0:
+        if next(self._additions) % max(1, MOST_OTHERS // _KEPT_BEYOND) == 0:
             yield from delete_all_but_newest(self._owner, MOST_OTHERS)
+
+
+class MemoryDatabase(SqliteDatabase):
+    """A SQLite database without a file."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("memory"))
+
+    async def write_back(self) -> None:
+        """Do nothing: there is no log."""
 
     def _create_work(self) -> SqliteWork:
         return MemoryWork()

@@ -20,7 +20,7 @@ from databricks_responses_mcp.store.postgres_database import (
     migrate,
     parse_url,
 )
-from databricks_responses_mcp.store.sql_store import SqlStore, WaitTimeout
+from databricks_responses_mcp.store.sql_store import SqlDatabase, SqlStore, WaitTimeout
 from databricks_responses_mcp.store.statements import Statement, StatementResult, Transaction
 
 if TYPE_CHECKING:
@@ -46,17 +46,27 @@ _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE" + _LIMITS
 class PostgresStore(SqlStore):
     """Stores conversations in a PostgreSQL database, in a schema of its own; connects at the first use.
 
+    Args:
+        url: see `PostgresPool`, as is ``password``.
+        owner: the owner of the conversations; those of others are not visible.
+    """
+
+    def __init__(self, url: str, owner: str = "", password: Callable[[], Awaitable[str]] | None = None) -> None:
+        super().__init__(PostgresPool(url, password), owner)
+
+
+class PostgresPool(SqlDatabase):
+    """Connections to a PostgreSQL database, each opened when it is needed.
+
     A call that is cancelled or fails closes its connection, and the server rolls its transaction back.
 
     Args:
         url: ``postgresql://…``; without ``sslmode`` TLS is required, except for a server on this machine.
-        owner: the owner of the conversations; those of others are not visible.
         password: returns a fresh password for each connection; None uses that of the URL. A fresh password gives
             access to more than the database, so it is sent only to a server with a valid certificate for its name.
     """
 
-    def __init__(self, url: str, owner: str = "", password: Callable[[], Awaitable[str]] | None = None) -> None:
-        super().__init__(owner)
+    def __init__(self, url: str, password: Callable[[], Awaitable[str]] | None = None) -> None:
         self._url = url
         self._password = password
         self._target: Target | None = None
@@ -67,21 +77,21 @@ class PostgresStore(SqlStore):
         self._timeout = WaitTimeout(_DEADLINE_SECONDS, _BRIEFLY_SECONDS)
 
     async def aclose(self) -> None:
-        """Close the connections. The store may be used again: it reconnects."""
+        """See `SqlDatabase.aclose`."""
         with anyio.CancelScope(shield=True):
             while self._idle:
                 await _close(self._idle.pop()[1])
 
-    async def _read(self, statements: Transaction[T]) -> T:
+    async def read(self, statements: Transaction[T]) -> T:
         return await self._transaction(_READ, statements)
 
-    async def _write(self, statements: Transaction[T]) -> T:
+    async def write(self, statements: Transaction[T]) -> T:
         return await self._transaction(_WRITE, statements)
 
-    async def _write_back(self) -> None:
+    async def write_back(self) -> None:
         """Do nothing: the server does it by itself."""
 
-    async def _release_space(self) -> bool:
+    async def release_space(self) -> bool:
         """Do nothing: the server's own vacuum frees space."""
         return False
 

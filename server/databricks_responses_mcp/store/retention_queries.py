@@ -87,7 +87,7 @@ def delete_conversations_over(owner: str, limits: Limits, most: Slice) -> Transa
 
 
 def delete_expired(owner: str, *, now: float, keep_seconds: float | None, most: int) -> Transaction[bool]:
-    """Delete up to about ``most`` old jobs, keys and rows of usage each; return whether nothing is left to delete.
+    """Delete up to about ``most`` old jobs, keys, texts and rows of usage each; return whether none are left.
 
     A running job that was not updated for a week was interrupted. Usage is deleted by whole days.
     """
@@ -98,6 +98,7 @@ def delete_expired(owner: str, *, now: float, keep_seconds: float | None, most: 
         ("@jobs WHERE owner = ?", "updated_at", now - KEEP_JOBS_SECONDS),
         ("@jobs WHERE owner = ? AND status <> 'running'", "updated_at", now - keep),
         ("@keys WHERE owner = ?", "created_at", now - keep),
+        ("@texts WHERE owner = ?", "created_at", now - keep),
         ("@usage WHERE owner = ?", "created_at", midnight),
     ):
         # Only constant text is concatenated; values are parameters.

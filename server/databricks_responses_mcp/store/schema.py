@@ -129,6 +129,16 @@ _MIGRATIONS: Sequence[Sequence[str | PerDatabase]] = (
         """INSERT INTO @usage_days (owner, day, tokens)
             SELECT owner, day, SUM(input_tokens + output_tokens) FROM @usage GROUP BY owner, day""",
     ),
+    # What replicas of a service share.
+    (
+        # The text is the last column: SQLite reads the others without it.
+        """CREATE TABLE @texts (
+            owner TEXT NOT NULL, text_id TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, bytes BIGINT NOT NULL,
+            text TEXT NOT NULL,
+            PRIMARY KEY (owner, text_id)
+        )""",
+        "CREATE INDEX texts_by_age ON @texts (owner, created_at)",
+    ),
 )
 VERSION = len(_MIGRATIONS)
 

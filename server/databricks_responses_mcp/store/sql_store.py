@@ -3,12 +3,19 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 
-from databricks_responses_mcp.store import conversation_queries, job_queries, retention_queries, usage_queries
+from databricks_responses_mcp.store import (
+    conversation_queries,
+    job_queries,
+    retention_queries,
+    text_queries,
+    usage_queries,
+)
 from databricks_responses_mcp.store.records import (
     ConversationState,
     ConversationSummary,
@@ -63,11 +70,8 @@ class WaitTimeout:
             self._brief_until = monotonic() + _REMEMBERED_SECONDS
 
 
-class SqlStore(ABC):
-    """The common part of the SQL stores. Every row has an owner, and only rows of this store's owner are used."""
-
-    def __init__(self, owner: str) -> None:
-        self._owner = name(owner)
+class SqlDatabase(ABC):
+    """A database that runs transactions. The stores of several owners may share it, with its connections."""
 
     @property
     def replacements(self) -> int:
@@ -75,29 +79,64 @@ class SqlStore(ABC):
         return 0
 
     @abstractmethod
-    async def _read(self, statements: Transaction[T]) -> T:
+    async def read(self, statements: Transaction[T]) -> T:
         """Run a transaction that changes nothing; its statements see one state of the database."""
 
     @abstractmethod
-    async def _write(self, statements: Transaction[T]) -> T:
+    async def write(self, statements: Transaction[T]) -> T:
         """Run a transaction that changes something; it is durable once this has returned."""
 
     @abstractmethod
-    async def _write_back(self) -> None:
+    async def write_back(self) -> None:
         """Put what a transaction has logged where it belongs, if the database does not do so by itself.
 
         Nobody waits for it but a sweep.
         """
 
     @abstractmethod
-    async def _release_space(self) -> bool:
+    async def release_space(self) -> bool:
         """Return some space freed by deletions to the file system; return whether there is more."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close the connections. The database may be used again: it reconnects."""
+
+
+class SqlStore:
+    """The store of one owner in a SQL database. Every row has an owner, and only rows of this owner are used.
+
+    Args:
+        database: closed with this store; views for other owners share it.
+        owner: the owner of the rows.
+    """
+
+    def __init__(self, database: SqlDatabase, owner: str) -> None:
+        self._database = database
+        self._owner = name(owner)
+        self._is_view = False
+
+    def for_owner(self, owner: str) -> Self:
+        """See `Store.for_owner`."""
+        view = copy(self)
+        view._owner = name(owner)
+        view._is_view = True
+        return view
+
+    async def aclose(self) -> None:
+        """See `Store.aclose`."""
+        if not self._is_view:
+            await self._database.aclose()
+
+    @property
+    def replacements(self) -> int:
+        """See `Store.replacements`."""
+        return self._database.replacements
 
     async def add_turn(
         self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
     ) -> None:
         """See `Store.add_turn`."""
-        await self._write(self._add_turn(conversation_id, turn, state, title, usage))
+        await self._database.write(self._add_turn(conversation_id, turn, state, title, usage))
 
     def _add_turn(
         self, conversation_id: str, turn: Turn, state: ConversationState, title: str, usage: Usage | None
@@ -108,21 +147,23 @@ class SqlStore(ABC):
 
     async def set_state(self, conversation_id: str, state: ConversationState) -> None:
         """See `Store.set_state`."""
-        await self._write(conversation_queries.set_state(self._owner, conversation_id, state))
+        await self._database.write(conversation_queries.set_state(self._owner, conversation_id, state))
 
     async def conversation(self, conversation_id: str, *, after: int = 0) -> StoredConversation | None:
         """See `Store.conversation`."""
-        return await self._read(conversation_queries.conversation(self._owner, conversation_id, after))
+        return await self._database.read(conversation_queries.conversation(self._owner, conversation_id, after))
 
     async def conversations(
         self, *, limit: int = 50, offset: int = 0, contains: str = "", older_than: float | None = None
     ) -> list[ConversationSummary]:
         """See `Store.conversations`."""
-        return await self._read(conversation_queries.conversations(self._owner, limit, offset, contains, older_than))
+        return await self._database.read(
+            conversation_queries.conversations(self._owner, limit, offset, contains, older_than)
+        )
 
     async def count_conversations(self, *, contains: str = "", older_than: float | None = None) -> int:
         """See `Store.count_conversations`."""
-        return await self._read(conversation_queries.count_conversations(self._owner, contains, older_than))
+        return await self._database.read(conversation_queries.count_conversations(self._owner, contains, older_than))
 
     async def delete_conversations(self, conversation_ids: Sequence[str]) -> list[str]:
         """See `Store.delete_conversations`."""
@@ -130,44 +171,52 @@ class SqlStore(ABC):
         deleted: list[str] = []
         for at in range(0, len(ids), _DELETED_AT_ONCE):
             some = ids[at : at + _DELETED_AT_ONCE]
-            deleted += await self._write(conversation_queries.delete_conversations(self._owner, some))
+            deleted += await self._database.write(conversation_queries.delete_conversations(self._owner, some))
         return deleted
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`."""
-        await self._write(job_queries.put_job(self._owner, job))
+        await self._database.write(job_queries.put_job(self._owner, job))
 
     async def beat_job(self, job_id: str, now: float, structured: Mapping[str, Any] | None) -> bool:
         """See `Store.beat_job`."""
-        return await self._write(job_queries.beat_job(self._owner, job_id, now, structured))
+        return await self._database.write(job_queries.beat_job(self._owner, job_id, now, structured))
 
     async def job(self, job_id: str) -> Job | None:
         """See `Store.job`."""
-        return await self._read(job_queries.job(self._owner, job_id))
+        return await self._database.read(job_queries.job(self._owner, job_id))
 
     async def cancel_job(self, job_id: str) -> bool:
         """See `Store.cancel_job`."""
-        return await self._write(job_queries.cancel_job(self._owner, job_id))
+        return await self._database.write(job_queries.cancel_job(self._owner, job_id))
 
     async def claim_key(self, key: str, fingerprint: str, job_id: str, now: float) -> KeyClaim:
         """See `Store.claim_key`."""
-        return await self._write(job_queries.claim_key(self._owner, key, fingerprint, job_id, now))
+        return await self._database.write(job_queries.claim_key(self._owner, key, fingerprint, job_id, now))
 
     async def release_key(self, key: str, job_id: str) -> None:
         """See `Store.release_key`."""
-        await self._write(job_queries.release_key(self._owner, key, job_id))
+        await self._database.write(job_queries.release_key(self._owner, key, job_id))
 
     async def add_usage(self, usage: Usage) -> None:
         """See `Store.add_usage`."""
-        await self._write(usage_queries.add_usage(self._owner, usage))
+        await self._database.write(usage_queries.add_usage(self._owner, usage))
 
     async def tokens_on_day(self, at: float) -> int:
         """See `Store.tokens_on_day`."""
-        return await self._read(usage_queries.tokens_on_day(self._owner, at))
+        return await self._database.read(usage_queries.tokens_on_day(self._owner, at))
 
     async def usage(self, by: Grouping, *, since: float = 0.0) -> list[UsageTotal]:
         """See `Store.usage`."""
-        return await self._read(usage_queries.usage(self._owner, by, since))
+        return await self._database.read(usage_queries.usage(self._owner, by, since))
+
+    async def put_text(self, text_id: str, text: str, now: float) -> None:
+        """See `Store.put_text`."""
+        await self._database.write(text_queries.put_text(self._owner, text_id, text, now))
+
+    async def text(self, text_id: str) -> str | None:
+        """See `Store.text`."""
+        return await self._database.read(text_queries.text(self._owner, text_id))
 
     async def sweep(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
         """See `Store.sweep`."""
@@ -176,7 +225,9 @@ class SqlStore(ABC):
         while True:
             with pace.measured():
                 size = retention_queries.Slice(pace.rows, pace.rows * _SLICE_ROW_BYTES)
-                slice_ = await self._write(retention_queries.delete_conversations_over(self._owner, limits, size))
+                slice_ = await self._database.write(
+                    retention_queries.delete_conversations_over(self._owner, limits, size)
+                )
             deleted += slice_.conversations
             if slice_.done:
                 break
@@ -185,19 +236,19 @@ class SqlStore(ABC):
         while not done:
             await self._pause(pace)
             with pace.measured():
-                done = await self._write(
+                done = await self._database.write(
                     retention_queries.delete_expired(self._owner, now=now, keep_seconds=keep_seconds, most=pace.rows)
                 )
         has_more = True
         while has_more:
             await self._pause(pace)
             with pace.measured():
-                has_more = await self._release_space()
+                has_more = await self._database.release_space()
         return deleted
 
     async def _pause(self, pace: "_SweepPace") -> None:
         """Let others use the database between two transactions of a sweep."""
-        await self._write_back()
+        await self._database.write_back()
         await pace.rest()
 
 

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.store.sql_store import SqlStore, WaitTimeout
+from databricks_responses_mcp.store.sql_store import SqlDatabase, SqlStore, WaitTimeout
 from databricks_responses_mcp.store.sqlite_file import (
     BUSY_SECONDS,
     dialect,
@@ -165,21 +165,27 @@ def _free_pages(connection: sqlite3.Connection) -> int:
 
 
 class SqliteStore(SqlStore):
-    """Stores conversations in a SQLite file, which is opened at the first use.
+    """Stores conversations in a SQLite file, which is opened at the first use."""
+
+    def __init__(self, path: Path, owner: str = "") -> None:
+        super().__init__(SqliteDatabase(path), owner)
+
+
+class SqliteDatabase(SqlDatabase):
+    """A SQLite file, which is opened at the first use.
 
     All SQL runs in worker threads, one call at a time. A call that is cancelled before its transaction starts has no
     effect; after that its transaction is completed first, which takes milliseconds, or seconds if another process has
     locked the file.
     """
 
-    def __init__(self, path: Path, owner: str = "") -> None:
-        super().__init__(owner)
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._opened: SqliteWork | None = None
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
     async def aclose(self) -> None:
-        """Close the file. The store may be used again: it reopens the file."""
+        """Close the file; the next use opens it again."""
         if self._opened is not None:
             with anyio.CancelScope(shield=True):
                 await self._run_in_thread(lambda work: work.close())
@@ -189,20 +195,20 @@ class SqliteStore(SqlStore):
         """See `Store.replacements`."""
         return 0 if self._opened is None else self._opened.replacements
 
-    async def _read(self, statements: Transaction[T]) -> T:
+    async def read(self, statements: Transaction[T]) -> T:
         return await self._run_in_thread(lambda work: work.transaction("BEGIN", statements))
 
-    async def _write(self, statements: Transaction[T]) -> T:
+    async def write(self, statements: Transaction[T]) -> T:
         return await self._run_in_thread(lambda work: work.transaction("BEGIN IMMEDIATE", statements))
 
-    async def _write_back(self) -> None:
+    async def write_back(self) -> None:
         """Write the log back on a connection of its own, so that no call waits for it.
 
         A transaction that fills the log writes it back before it ends, and whoever waits for its turn waits for that.
         """
         await anyio.to_thread.run_sync(write_back, self._path)
 
-    async def _release_space(self) -> bool:
+    async def release_space(self) -> bool:
         return await self._run_in_thread(lambda work: work.free_pages())
 
     async def _run_in_thread(self, call: Callable[[SqliteWork], T]) -> T:

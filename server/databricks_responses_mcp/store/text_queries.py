@@ -1,0 +1,33 @@
+"""Long texts: the statements of each transaction."""
+
+from databricks_responses_mcp.store.statements import Transaction, from_json, insert, name, size, to_json
+
+MOST_BYTES = 64_000_000
+"""The size of all texts of an owner; the newest is kept even if it is larger."""
+
+_TEXT = "SELECT text FROM @texts WHERE owner = ? AND text_id = ?"
+_DELETE_OLDEST = """
+    DELETE FROM @texts WHERE owner = ? AND text_id <> ? AND text_id IN (
+        SELECT text_id FROM (
+            SELECT text_id, SUM(bytes) OVER (ORDER BY created_at DESC, text_id) AS newer_bytes FROM @texts
+            WHERE owner = ?
+        ) AS sizes WHERE newer_bytes > ?
+    )"""
+
+
+def put_text(owner: str, text_id: str, text: str, now: float) -> Transaction[None]:
+    """See `Store.put_text`. A text is stored as JSON, so that it is returned unchanged whatever it contains."""
+    stored = to_json(text)
+    yield insert(
+        "@texts",
+        {"owner": owner, "text_id": name(text_id), "created_at": now, "bytes": size(stored), "text": stored},
+        "ON CONFLICT (owner, text_id) DO UPDATE SET"
+        " created_at = excluded.created_at, bytes = excluded.bytes, text = excluded.text",
+    )
+    yield _DELETE_OLDEST, (owner, name(text_id), owner, MOST_BYTES)
+
+
+def text(owner: str, text_id: str) -> Transaction[str | None]:
+    """See `Store.text`."""
+    found = yield _TEXT, (owner, name(text_id))
+    return None if not found.rows else str(from_json(found.rows[0][0]))
