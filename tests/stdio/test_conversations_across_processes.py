@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from typing import Any
 import anyio
 import pytest
 
-from databricks_responses_mcp.calls.jobs import STALE_SECONDS
 from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
+from harness.leases import end_leases
 from harness.stdio_process import ASK, COMMAND, Raw, environment, server
 
 pytestmark = pytest.mark.anyio
@@ -119,7 +118,7 @@ async def test_a_running_call_whose_process_ended_is_interrupted_and_not_repeate
             with anyio.fail_after(DEADLINE_SECONDS):
                 await emulator.state.request_log.to("/responses")[0].disconnected.wait()
     if how == "SIGKILL":
-        _let_time_pass(tmp_path)
+        end_leases(tmp_path / "store" / "c.db")
     async with server(env(emulator, tmp_path)) as raw:
         host = await start_host(raw)
         found = await host.call(GET, response_id=running["response_id"])
@@ -128,13 +127,6 @@ async def test_a_running_call_whose_process_ended_is_interrupted_and_not_repeate
     assert found["text"].startswith("word1")
     assert again["text"] == found["text"]
     assert len(emulator.state.request_log.to("/responses")) == 1
-
-
-def _let_time_pass(tmp_path: Path) -> None:
-    """Set back the last heartbeat of all jobs, so that those of a killed process count as interrupted."""
-    with closing(sqlite3.connect(tmp_path / "store" / "c.db")) as connection:
-        connection.execute("UPDATE jobs SET updated_at = ?", (time.time() - STALE_SECONDS - 1,))
-        connection.commit()
 
 
 @pytest.mark.slow
@@ -204,7 +196,7 @@ async def test_a_killed_server_loses_no_answered_turn_and_no_call_is_billed_twic
                             answered.append(prompt)
                     except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, OSError):
                         pass
-            _let_time_pass(tmp_path)
+            end_leases(tmp_path / "store" / "c.db")
             before = len(emulator.state.request_log.to("/responses"))
             async with server(env(emulator, tmp_path)) as raw:
                 host = await start_host(raw)

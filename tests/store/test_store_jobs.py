@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from databricks_responses_mcp.store import job_queries
 from databricks_responses_mcp.store.interface import Store
 from databricks_responses_mcp.store.records import KeyClaim
 from harness.store_records import a_job
@@ -111,3 +112,46 @@ async def test_only_the_job_that_holds_a_key_can_release_it(store: Store) -> Non
     assert await store.claim_key("key", "print-2", "job-2", 3.0) == KeyClaim(
         job_id="job-2", fingerprint="print-2", mine=True
     )
+
+
+@pytest.fixture
+def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a lease end at once; what was received, and the times of the process, have no part in it."""
+    monkeypatch.setattr(job_queries, "JOB_LEASE_SECONDS", -1.0)
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_a_running_job_whose_lease_has_ended_is_read_as_interrupted(store: Store) -> None:
+    far_ahead = 4e12
+    await store.put_job(a_job(updated_at=far_ahead, structured={"text": "so far"}))
+    interrupted = a_job(updated_at=far_ahead, structured={"text": "so far"}, status="interrupted")
+
+    assert await store.job("job-1") == interrupted
+    await store.beat_job("job-1", far_ahead, {"text": "more"})
+    assert await store.job("job-1") == replace(interrupted, structured={"text": "more"})
+
+
+async def test_a_heartbeat_renews_the_lease_and_an_end_needs_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(job_queries, "JOB_LEASE_SECONDS", -1.0)
+        for job_id in ("beats", "ends", "is lost"):
+            await store.put_job(a_job(job_id))
+
+    await store.beat_job("beats", 1.0, None)
+    await store.put_job(a_job("ends", status="failed"))
+
+    found = [await store.job(job_id) for job_id in ("beats", "ends", "is lost")]
+    assert [job.status for job in found if job] == ["running", "failed", "interrupted"]
+
+
+async def test_cancellation_reaches_a_job_whose_lease_has_ended_if_its_process_lives(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(job_queries, "JOB_LEASE_SECONDS", -1.0)
+        await store.put_job(a_job())
+
+    assert await store.cancel_job("job-1")
+    assert await store.beat_job("job-1", 2.0, None)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import anyio
@@ -71,6 +72,23 @@ async def test_rows_that_a_server_of_version_0_1_writes_after_the_migration_are_
     await store.aclose()
 
 
+@pytest.mark.parametrize(("seconds_ago", "status"), [(0, "running"), (60, "interrupted")])
+async def test_a_job_of_a_server_without_leases_is_interrupted_after_its_last_heartbeat(
+    old: str, seconds_ago: float, status: str
+) -> None:
+    store = open_store(old)
+    await store.conversations()
+    at = time.time() - seconds_ago
+    columns = "owner, job_id, tool, status, created_at, updated_at, facts, lead, cancel_requested"
+    execute(old, [f"INSERT INTO @jobs ({columns}) VALUES ('', 'job-1', 'ask', 'running', 1, {at}, '{{}}', '', 0)"])
+
+    found = await store.job("job-1")
+
+    assert found is not None
+    assert found.status == status
+    await store.aclose()
+
+
 def children(setting: str, count: int) -> list[subprocess.Popen[str]]:
     """Start processes that use the store concurrently."""
     started = [
@@ -94,9 +112,9 @@ def children(setting: str, count: int) -> list[subprocess.Popen[str]]:
 
 
 async def test_processes_that_start_at_once_migrate_once(old: str) -> None:
-    ended = [(child.communicate(timeout=DEADLINE_SECONDS), child.returncode) for child in children(old, 3)]
+    ended = [(child.communicate(timeout=DEADLINE_SECONDS), child.returncode) for child in children(old, 5)]
 
-    assert [(error, code) for (_, error), code in ended] == [("", 0)] * 3
+    assert [(error, code) for (_, error), code in ended] == [("", 0)] * 5
     store = open_store(old)
     assert [await store.tokens_on_day(at) for at in (5.0, DAY)] == [30, 15], "each row is counted once"
     await store.aclose()

@@ -1,14 +1,18 @@
 """Views of one database for several owners, and long texts, which every store fulfils."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
+import anyio
 import psycopg
 import pytest
 
 from databricks_responses_mcp.store import text_queries
 from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import Store
+from databricks_responses_mcp.store.retention_queries import claim_lease
+from databricks_responses_mcp.store.sql_store import SqlStore
 from harness.postgres_server import PostgresServer
 from harness.store_records import STATE, a_job, a_turn, a_usage
 
@@ -121,3 +125,84 @@ async def test_texts_are_deleted_after_seven_days(store: Store) -> None:
     await store.sweep(now=8 * DAY, keep_seconds=None, most_bytes=None)
 
     assert [await store.text("old"), await store.text("new")] == [None, "New"]
+
+
+async def test_the_tokens_of_a_day_are_counted_for_an_owner_and_for_everyone(store: Store, her: str) -> None:
+    day = int(uuid.uuid4().hex[:4], 16) * DAY + 1.0  # one that no other test uses: all tests share the server
+    assert await store.tokens_on_day(day, everyone=True) == 0
+    await store.for_owner(her).add_usage(a_usage(day))
+    await store.for_owner(f"not {her}").add_usage(a_usage(day, input_tokens=100))
+
+    assert await store.tokens_on_day(day) == 0
+    assert await store.for_owner(her).tokens_on_day(day) == 15
+    assert await store.tokens_on_day(day, everyone=True) == await store.for_owner(her).tokens_on_day(day, everyone=True)
+    assert await store.tokens_on_day(day, everyone=True) == 120
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+async def alone(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[[], Store]]:
+    """Return what opens a store that no other test uses."""
+    if request.param == "memory":
+        memory = open_store("off")
+        yield lambda: memory
+        await memory.aclose()
+        return
+    setting = str(tmp_path / "store.db")
+    if request.param == "postgres":
+        setting = request.getfixturevalue("postgres").new_database()
+    opened: list[Store] = []
+
+    def opens() -> Store:
+        opened.append(open_store(setting))
+        return opened[-1]
+
+    yield opens
+    for store in opened:
+        await store.aclose()
+
+
+async def test_a_sweep_for_all_deletes_what_is_too_old_or_too_much_of_every_owner(alone: Callable[[], Store]) -> None:
+    store = alone()
+    owners = [store.for_owner(owner) for owner in ("", "a", "b", "c \ud800")]
+    for owner in owners:
+        await owner.add_turn("old", a_turn(1, created_at=0.0), STATE, title="")
+        await owner.add_turn("large", a_turn(1, created_at=9.0, said=[{"text": "x" * 9000}]), STATE, title="")
+        await owner.add_turn("new", a_turn(1, created_at=10.0), STATE, title="")
+    only_text, only_key = store.for_owner("text"), store.for_owner("zzz")
+    await only_text.put_text("text-1", "Old", 0.0)
+    await only_key.claim_key("key", "print", "job", 0.0)
+
+    assert await store.for_owner("a").sweep_all(now=10.0, keep_seconds=5.0, most_bytes=5000) == 8
+    assert [[found.conversation_id for found in await owner.conversations()] for owner in owners] == [["new"]] * 4
+    assert await only_text.text("text-1") is None
+    assert (await only_key.claim_key("key", "print", "other", 0.0)).mine
+
+
+async def test_one_process_at_a_time_sweeps_for_all(alone: Callable[[], Store]) -> None:
+    several = [alone() for _ in range(4)]
+    for number in range(5):
+        await several[0].for_owner(f"{number}").add_turn("old", a_turn(1, created_at=0.0), STATE, title="")
+    deleted: list[int] = []
+
+    async def sweep(store: Store) -> None:
+        deleted.append(await store.sweep_all(now=10.0, keep_seconds=5.0, most_bytes=None))
+
+    async with anyio.create_task_group() as tasks:
+        for store in several:
+            tasks.start_soon(sweep, store)
+    assert sorted(deleted) == [0, 0, 0, 5]
+
+    await several[0].add_turn("old", a_turn(1, created_at=0.0), STATE, title="")
+    assert await several[1].sweep_all(now=10.0, keep_seconds=5.0, most_bytes=None) == 0, "it was swept just now"
+
+
+@pytest.mark.parametrize(("seconds_left", "deleted"), [(600.0, 0), (-1.0, 1)])
+async def test_a_sweep_is_taken_over_once_the_lease_of_a_killed_process_has_ended(
+    alone: Callable[[], Store], seconds_left: float, deleted: int
+) -> None:
+    store = alone()
+    assert isinstance(store, SqlStore)
+    await store.add_turn("old", a_turn(1, created_at=0.0), STATE, title="")
+    await store._database.write(claim_lease("sweep", "killed", seconds_left))
+
+    assert await store.sweep_all(now=10.0, keep_seconds=5.0, most_bytes=None) == deleted

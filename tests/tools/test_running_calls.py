@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, Host
 from harness.clock import settable_clock
 from harness.deadlines import DEADLINE_SECONDS
+from harness.leases import end_leases
 
 pytestmark = pytest.mark.anyio
 
@@ -348,13 +348,14 @@ async def test_a_call_whose_server_ended_says_interrupted_with_what_had_come(
 
 
 async def test_a_call_that_nobody_says_runs_any_more_was_interrupted(connect: Connect, tmp_path: Path) -> None:
-    store = open_store(str(tmp_path / "store" / "conversations.db"))
-    long_ago = time.time() - jobs.STALE_SECONDS - 1
+    file = tmp_path / "store" / "conversations.db"
+    store = open_store(str(file))
     facts = {"text": "So far", "status": "cut", "model": "gpt"}
     await store.put_job(
-        Job(job_id="job_killed", tool=ASK, status="running", created_at=long_ago, updated_at=long_ago, structured=facts)
+        Job(job_id="job_killed", tool=ASK, status="running", created_at=1.0, updated_at=1.0, structured=facts)
     )
     await store.aclose()
+    end_leases(file)
     async with connect() as host:
         _, found, _ = await host.call(GET, response_id="job_killed")
     assert (found["status"], found["text"]) == ("interrupted", "So far")

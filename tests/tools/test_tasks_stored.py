@@ -11,6 +11,7 @@ from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
+from harness.leases import end_leases
 from harness.tasks_client import OVER, TaskHosts
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +69,7 @@ async def test_a_task_whose_server_was_killed_is_seen_to_have_been_interrupted(
         times = {"created_at": 1, "updated_at": 2}
         killed = Job(job_id="job_0123456789abcdef", tool=ASK, status="running", structured=facts, **times)
         await bridge.store.put_job(killed)
+    end_leases(tmp_path / "store" / "conversations.db")
     async with task_hosts() as host:
         task = await host.get(killed.job_id)
     assert (task["status"], task["createdAt"], task["lastUpdatedAt"]) == (

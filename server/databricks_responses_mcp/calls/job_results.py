@@ -10,7 +10,7 @@ from mcp.types import CallToolResult
 
 from databricks_responses_mcp.calls.edit_text import lead_of
 from databricks_responses_mcp.calls.generated_images import blocks_of_saved_images
-from databricks_responses_mcp.calls.jobs import STALE_SECONDS, Ending, ResultRecord
+from databricks_responses_mcp.calls.jobs import Ending, ResultRecord
 from databricks_responses_mcp.calls.results import (
     WHOLE_RESULT,
     answer_result,
@@ -83,7 +83,8 @@ async def _result_of_stored_job(call: "ToolCall", job_id: str, seconds: float, *
 
     await _watch(call, look, seconds, tail)
     if runs(stored):
-        elapsed = time.time() - stored.created_at
+        # The clock of the process that runs it may be ahead.
+        elapsed = max(0.0, time.time() - stored.created_at)
         return running_result(app, call.host, job_id, dict(stored.structured), seconds=elapsed)
     return await _ended_result_of_any_tool(call, stored.tool, *ended_of(stored))
 
@@ -152,7 +153,7 @@ def ended_of(stored: Job) -> tuple[Ending, ResultRecord]:
 
 def runs(job: Job) -> bool:
     """Return whether a job of another process is alive."""
-    return job.status == "running" and time.time() - job.updated_at < STALE_SECONDS
+    return job.status == "running"
 
 
 def _error_of(kept: Any, partial: dict[str, Any]) -> BridgeError | None:

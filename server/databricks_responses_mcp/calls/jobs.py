@@ -26,10 +26,11 @@ from databricks_responses_mcp.turns.store_calls import result_of_store, within_t
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 3.0
-"""How often a running job is marked as alive in the store."""
+"""How often a running job renews its lease in the store, see `JOB_LEASE_SECONDS`."""
 
-STALE_SECONDS = 30.0
-"""A job that was not marked as alive for this long was interrupted."""
+_WRITTEN_PER_SECOND = 20_000
+"""How many characters of a running job's text are written to the store each second, on average."""
+_LONGEST_UNWRITTEN_SECONDS = 60.0
 
 _MAX_REMEMBERED = 100
 _MAX_WHOLE = 8
@@ -255,12 +256,17 @@ class Jobs:
         return await _problem_of_storing(put())
 
     async def _beat(self, job: RunningJob) -> None:
-        """Mark the job as alive every few seconds, with what has come; end it when another process asks for that."""
-        seen = -1
+        """Renew the job's lease every few seconds, with what has come; end it when another process asks for that.
+
+        The longer the text, the more rarely it is written: it is written whole each time.
+        """
+        seen, due = -1, 0.0
         while not await job.wait(BEAT_SECONDS):
-            events = job.partial.events
-            if not await self._mark_alive(job, job.so_far() if events != seen else None):
+            events, now = job.partial.events, anyio.current_time()
+            structured = job.so_far() if events != seen and now >= due else None
+            if not await self._mark_alive(job, structured) and structured is not None:
                 seen = events
+                due = now + min(len(str(structured.get("text", ""))) / _WRITTEN_PER_SECOND, _LONGEST_UNWRITTEN_SECONDS)
 
     async def _mark_alive(self, job: RunningJob, structured: Mapping[str, Any] | None) -> str:
         """Write that a job runs, and what has come; returns what the caller must be told if that cannot be done."""

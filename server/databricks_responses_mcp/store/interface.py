@@ -103,6 +103,8 @@ class Store(Protocol):
     async def beat_job(self, job_id: str, now: float, structured: Mapping[str, Any] | None) -> bool:
         """Record that a job still runs and what it has received; return whether its cancellation was requested.
 
+        Renews the job's lease, see `JOB_LEASE_SECONDS`.
+
         Args:
             structured: None leaves those of the job unchanged.
         """
@@ -128,10 +130,13 @@ class Store(Protocol):
         """Record the usage of a request."""
         ...
 
-    async def tokens_on_day(self, at: float) -> int:
+    async def tokens_on_day(self, at: float, *, everyone: bool = False) -> int:
         """Return the input and output tokens used on the day (UTC) of the time ``at``, by all processes.
 
         The total is exact as soon as `add_usage` has returned; deleting usage or conversations does not lower it.
+
+        Args:
+            everyone: those of all owners together.
         """
         ...
 
@@ -161,6 +166,17 @@ class Store(Protocol):
         Args:
             keep_seconds: conversations not updated for this time are deleted; None keeps them.
             most_bytes: the limit of all stored turns together; None sets no limit.
+        """
+        ...
+
+    async def sweep_all(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
+        """Sweep the rows of every owner, one owner after another; return how many conversations were deleted.
+
+        Only one process at a time does so: the others return 0, for ten minutes after it has worked last.
+
+        Args:
+            keep_seconds: see `sweep`.
+            most_bytes: the limit of the turns of each owner.
         """
         ...
 

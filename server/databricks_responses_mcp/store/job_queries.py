@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from databricks_responses_mcp.store.records import Job, KeyClaim
+from databricks_responses_mcp.store.records import JOB_LEASE_SECONDS, Job, KeyClaim
 from databricks_responses_mcp.store.statements import (
     Transaction,
     Value,
@@ -17,12 +17,21 @@ from databricks_responses_mcp.store.statements import (
 
 _LONGEST_KEY = 200
 
-_BEAT = "UPDATE @jobs SET updated_at = ? WHERE owner = ? AND job_id = ? AND status = 'running'"
-_BEAT_WITH_FACTS = "UPDATE @jobs SET facts = ?, updated_at = ? WHERE owner = ? AND job_id = ? AND status = 'running'"
+_RENEW = "UPDATE @jobs SET lease_until = @clock() + ? WHERE owner = ? AND job_id = ? AND status = 'running'"
+_BEAT = """
+    UPDATE @jobs SET updated_at = ?, lease_until = @clock() + ?
+    WHERE owner = ? AND job_id = ? AND status = 'running'"""
+_BEAT_WITH_FACTS = """
+    UPDATE @jobs SET facts = ?, updated_at = ?, lease_until = @clock() + ?
+    WHERE owner = ? AND job_id = ? AND status = 'running'"""
 _CANCEL_REQUESTED = "SELECT cancel_requested FROM @jobs WHERE owner = ? AND job_id = ?"
+# A job of a release before leases has none: it counts from its last heartbeat.
 _JOB = """
-    SELECT job_id, tool, status, conversation_id, created_at, updated_at, facts, lead, cancel_requested FROM @jobs
-    WHERE owner = ? AND job_id = ?"""
+    SELECT job_id, tool,
+        CASE WHEN status = 'running' AND COALESCE(lease_until, updated_at + ?) < @clock() THEN 'interrupted'
+            ELSE status END,
+        conversation_id, created_at, updated_at, facts, lead, cancel_requested
+    FROM @jobs WHERE owner = ? AND job_id = ?"""
 _CANCEL = "UPDATE @jobs SET cancel_requested = 1 WHERE owner = ? AND job_id = ? AND status = 'running'"
 _CLAIM = "SELECT job_id, fingerprint FROM @keys WHERE owner = ? AND key = ?"
 _RELEASE = "DELETE FROM @keys WHERE owner = ? AND key = ? AND job_id = ?"
@@ -45,22 +54,23 @@ def put_job(owner: str, job: Job) -> Transaction[None]:
         {"owner": owner, "job_id": name(job.job_id), **new, "cancel_requested": int(job.cancel_requested)},
         f"ON CONFLICT (owner, job_id) DO UPDATE SET {replaced}",
     )
+    yield _RENEW, (JOB_LEASE_SECONDS, owner, name(job.job_id))
 
 
 def beat_job(owner: str, job_id: str, now: float, structured: Mapping[str, Any] | None) -> Transaction[bool]:
     """See `Store.beat_job`. An ended job is not changed."""
     this = (owner, name(job_id))
     if structured is None:
-        yield _BEAT, (now, *this)
+        yield _BEAT, (now, JOB_LEASE_SECONDS, *this)
     else:
-        yield _BEAT_WITH_FACTS, (to_json(structured), now, *this)
+        yield _BEAT_WITH_FACTS, (to_json(structured), now, JOB_LEASE_SECONDS, *this)
     found = yield _CANCEL_REQUESTED, this
     return bool(found.rows and found.rows[0][0])
 
 
 def job(owner: str, job_id: str) -> Transaction[Job | None]:
     """See `Store.job`."""
-    found = yield _JOB, (owner, name(job_id))
+    found = yield _JOB, (JOB_LEASE_SECONDS, owner, name(job_id))
     if not found.rows:
         return None
     (

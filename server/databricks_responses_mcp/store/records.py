@@ -89,6 +89,13 @@ class ConversationSummary:
     updated_at: float
 
 
+JOB_LEASE_SECONDS = 30.0
+"""How long a running job counts as running after it was last written, by the clock of the database.
+
+Its process renews the lease with `Store.beat_job`, so a job that is read as interrupted has lost its process, or its
+process has lost the database for this long.
+"""
+
 JobStatus = Literal["running", "completed", "failed", "cancelled", "interrupted"]
 
 
@@ -99,8 +106,8 @@ class Job:
     Attributes:
         job_id: its id for callers (``response_id`` of a running result).
         tool: the tool that was called.
-        status: ``running`` until its process records another one; a running job with an old ``updated_at`` was
-            interrupted without a record.
+        status: ``running`` until its process records another one, or its lease has ended: then it is read as
+            ``interrupted``, with what was received until then.
         conversation_id: the conversation of its turn, once known.
         structured: what was received until ``updated_at``; of an ended job, those of the whole result.
         preamble: of an ended job, the text before the model's own text.

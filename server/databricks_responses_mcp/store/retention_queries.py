@@ -28,6 +28,11 @@ _DELETE_STATE = "DELETE FROM @states WHERE owner = ? AND conversation_id = ?"
 _FIRST_AND_LAST = "SELECT MIN(number), MAX(number) FROM @turns WHERE owner = ? AND conversation_id = ?"
 _DELETE_TURNS = "DELETE FROM @turns WHERE owner = ? AND conversation_id = ? AND number < ?"
 
+_CLAIM_LEASE = """
+    INSERT INTO @leases AS held (name, holder, lease_until) VALUES (?, ?, @clock() + ?)
+    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
+    WHERE held.lease_until < @clock() OR held.holder = excluded.holder"""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -126,6 +131,25 @@ def delete_all_but_newest(owner: str, most: int) -> Transaction[None]:
             f"DELETE FROM {rows} AND {column} < (SELECT {column} FROM {rows} ORDER BY {column} DESC LIMIT 1 OFFSET ?)",  # noqa: S608
             (owner, owner, most - 1),
         )
+
+
+def claim_lease(lease: str, holder: str, seconds: float) -> Transaction[bool]:
+    """Claim a lease, or renew it, for this time from now; return whether ``holder`` has it.
+
+    Unlike a lock, it needs no connection that stays open, which a connection pooler would not keep.
+    """
+    claimed = yield _CLAIM_LEASE, (lease, holder, seconds)
+    return claimed.changed == 1
+
+
+def next_owner(after: str | None) -> Transaction[str | None]:
+    """Return the first owner of any row after ``after`` in their order; None if there are no more."""
+    owners: list[str] = []
+    for table in ("totals", "jobs", "keys", "texts", "usage_days"):
+        sql = f"SELECT MIN(owner) FROM @{table}"  # noqa: S608 - a constant
+        found = yield (sql, ()) if after is None else (f"{sql} WHERE owner > ?", (after,))
+        owners += [row[0] for row in found.rows if row[0] is not None]
+    return min(owners, default=None)
 
 
 def _exceeding(owner: str, limits: Limits, rows: int) -> Transaction[list[Row]]:

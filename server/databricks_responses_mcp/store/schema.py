@@ -138,6 +138,20 @@ _MIGRATIONS: Sequence[Sequence[str | PerDatabase]] = (
             PRIMARY KEY (owner, text_id)
         )""",
         "CREATE INDEX texts_by_age ON @texts (owner, created_at)",
+        "ALTER TABLE @jobs ADD COLUMN lease_until DOUBLE PRECISION",
+        """CREATE TABLE @leases (
+            name TEXT NOT NULL, holder TEXT NOT NULL, lease_until DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (name)
+        )""",
+        "CREATE INDEX usage_days_by_day ON @usage_days (day)",
+        # In SQLite each connection adds a function of that name.
+        PerDatabase(
+            sqlite=(),
+            postgresql=(
+                """CREATE FUNCTION @clock() RETURNS DOUBLE PRECISION LANGUAGE sql AS
+                $$ SELECT EXTRACT(EPOCH FROM clock_timestamp())::DOUBLE PRECISION $$""",
+            ),
+        ),
     ),
 )
 VERSION = len(_MIGRATIONS)

@@ -1,5 +1,6 @@
 """A store in a SQL database: every method runs a transaction through the database's driver."""
 
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ _SLICE_ROWS = (8, 256)
 _SLICE_ROW_BYTES = 32 * 1024
 _LEAST_REST_SECONDS = 0.005
 _REMEMBERED_SECONDS = 30.0
+_SWEEP = "sweep"
+_SWEEP_LEASE_SECONDS = 600.0
+"""Renewed for each owner. It is not given back: another process that is due to sweep then would find nothing to do."""
 
 
 class WaitTimeout:
@@ -202,8 +206,10 @@ class SqlStore:
         """See `Store.add_usage`."""
         await self._database.write(usage_queries.add_usage(self._owner, usage))
 
-    async def tokens_on_day(self, at: float) -> int:
+    async def tokens_on_day(self, at: float, *, everyone: bool = False) -> int:
         """See `Store.tokens_on_day`."""
+        if everyone:
+            return await self._database.read(usage_queries.tokens_of_all_on_day(at))
         return await self._database.read(usage_queries.tokens_on_day(self._owner, at))
 
     async def usage(self, by: Grouping, *, since: float = 0.0) -> list[UsageTotal]:
@@ -244,6 +250,17 @@ class SqlStore:
             await self._pause(pace)
             with pace.measured():
                 has_more = await self._database.release_space()
+        return deleted
+
+    async def sweep_all(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
+        """See `Store.sweep_all`."""
+        holder, deleted, owner = uuid.uuid4().hex, 0, None
+        while await self._database.write(retention_queries.claim_lease(_SWEEP, holder, _SWEEP_LEASE_SECONDS)):
+            owner = await self._database.read(retention_queries.next_owner(owner))
+            if owner is None:
+                break
+            with anyio.move_on_after(_SWEEP_LEASE_SECONDS / 2):
+                deleted += await self.for_owner(owner).sweep(now=now, keep_seconds=keep_seconds, most_bytes=most_bytes)
         return deleted
 
     async def _pause(self, pace: "_SweepPace") -> None:

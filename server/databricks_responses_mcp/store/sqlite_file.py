@@ -99,6 +99,7 @@ def _connect(where: str, busy_seconds: float) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
+        connection.create_function("clock", 0, time.time)
     except BaseException:
         connection.close()
         raise

@@ -16,7 +16,10 @@ from databricks_responses_mcp.store.interface import StoreError
 Value = str | int | float | None
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Value]]
-"""SQL and its values. Tables are written ``@table`` and placeholders ``?``; each database has its own notation."""
+"""SQL and its values. Tables are written ``@table`` and placeholders ``?``; each database has its own notation.
+
+``@clock()`` is the database's own clock, in seconds since the epoch: the clocks of several processes may differ.
+"""
 
 
 @dataclass(frozen=True, slots=True)

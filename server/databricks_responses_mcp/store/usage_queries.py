@@ -15,6 +15,7 @@ _TOTALS = """
     SELECT :group, COUNT(*), SUM(input_tokens), SUM(output_tokens), SUM(cached_tokens), SUM(reasoning_tokens)
     FROM @usage WHERE owner = ? AND created_at >= ? GROUP BY :group ORDER BY """
 _TOKENS = "SELECT tokens FROM @usage_days WHERE owner = ? AND day = ?"
+_TOKENS_OF_ALL = "SELECT SUM(tokens) FROM @usage_days WHERE day = ?"
 
 
 def add_usage(owner: str, usage: Usage) -> Transaction[None]:
@@ -41,6 +42,12 @@ def tokens_on_day(owner: str, at: float) -> Transaction[int]:
     """See `Store.tokens_on_day`. A trigger adds each row of usage to the total of its day, in the same transaction."""
     found = yield _TOKENS, (owner, day_of(at))
     return int(found.rows[0][0]) if found.rows else 0
+
+
+def tokens_of_all_on_day(at: float) -> Transaction[int]:
+    """Return the tokens that all owners used on the day of a time."""
+    found = yield _TOKENS_OF_ALL, (day_of(at),)
+    return int(found.rows[0][0] or 0)
 
 
 def day_of(at: float) -> str:

@@ -51,11 +51,16 @@ def takes_token(setting: str) -> bool:
     return not elsewhere and (url.hostname or "").endswith(DATABRICKS_DOMAINS)
 
 
-async def sweep_store(store: Store, settings: Settings) -> None:
-    """Delete data beyond the age and size of the settings; do nothing if the store cannot be used."""
+async def sweep_store(store: Store, settings: Settings, *, every_owner: bool = False) -> None:
+    """Delete data beyond the age and size of the settings; do nothing if the store cannot be used.
+
+    Args:
+        every_owner: sweep for all owners in the store, see `Store.sweep_all`; else only for the store's own.
+    """
     days = settings.store_days
+    sweep = store.sweep_all if every_owner else store.sweep
     try:
-        gone = await store.sweep(
+        gone = await sweep(
             now=time.time(), keep_seconds=days * _DAY if days else None, most_bytes=settings.store_max_bytes or None
         )
     except StoreError as error:

@@ -335,7 +335,7 @@ class Settings(BaseModel):
         int,
         Field(ge=0, le=10**15),
         Doc(
-            "The largest total size of all conversations, in bytes; the oldest are deleted first. 0 sets no limit.",
+            "The largest total size of a user's conversations in bytes; the oldest are deleted first. 0 sets no limit.",
             "a whole number, 0 or more",
         ),
     ] = 2_000_000_000
