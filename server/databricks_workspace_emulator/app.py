@@ -10,6 +10,7 @@ from databricks_workspace_emulator.routes import (
     chat,
     completions,
     endpoints,
+    files,
     gateway,
     gemini,
     invocations,
@@ -17,6 +18,7 @@ from databricks_workspace_emulator.routes import (
     mcp_services,
     open_responses,
     responses,
+    token_exchange,
 )
 from databricks_workspace_emulator.state import EmulatorState
 
@@ -26,7 +28,11 @@ def create_app(state: EmulatorState) -> Starlette:
     wrong_method = Route(state, endpoints.no_such_method)
 
     def path(method: str, template: str, handler: Handler) -> Path:
-        return Path(template, _ByMethod({method: Route(state, handler)}, wrong_method))
+        return paths(template, {method: handler})
+
+    def paths(template: str, handlers: dict[str, Handler]) -> Path:
+        routes: dict[str, ASGIApp] = {method: Route(state, handler) for method, handler in handlers.items()}
+        return Path(template, _ByMethod(routes, wrong_method))
 
     def through_gateway(method: str, template: str, handler: Handler) -> Path:
         return path(method, f"/ai-gateway{template}", gateway.behind_gateway(handler))
@@ -66,15 +72,38 @@ def create_app(state: EmulatorState) -> Starlette:
         path("GET", "/api/2.0/apps", apps.list_apps),
         path("GET", "/api/2.0/apps/{name}", apps.get_app),
     ]
+    volumes = [
+        paths(
+            "/api/2.0/fs/files/{path:path}",
+            {"PUT": files.put_file, "GET": files.get_file, "HEAD": files.get_file, "DELETE": files.delete_file},
+        ),
+        paths(
+            "/api/2.0/fs/directories/{path:path}",
+            {
+                "PUT": files.create_directory,
+                "GET": files.list_directory,
+                "HEAD": files.list_directory,
+                "DELETE": files.delete_directory,
+            },
+        ),
+    ]
     # These look at credentials themselves, or need none: clients come to the last before they have any.
     own = [
         Path("/apps/{name}/responses", Route(state, apps.ask_app, public=True)),
         Path("/apps/{name}/invocations", Route(state, apps.ask_app, public=True)),
         Path("/login.html", Route(state, apps.sign_in, public=True)),
+        Path("/oidc/v1/token", Route(state, token_exchange.exchange_token, public=True)),
         Path("/.well-known/{rest:path}", Route(state, endpoints.no_such_path, public=True)),
     ]
     app = Starlette(
-        routes=[*serving, *through, *listing, *own, Path("/{rest:path}", Route(state, endpoints.no_such_path))]
+        routes=[
+            *serving,
+            *through,
+            *listing,
+            *volumes,
+            *own,
+            Path("/{rest:path}", Route(state, endpoints.no_such_path)),
+        ]
     )
     app.router.redirect_slashes = False
     return app

@@ -2,20 +2,23 @@
 
 import base64
 import binascii
-import secrets
 
 from databricks_workspace_emulator.replies import workspace_error
+from databricks_workspace_emulator.state import EmulatorState
+from databricks_workspace_emulator.users import User
 
 
-def check_credentials(authorization: str | None, token: str) -> None:
-    """Let the request pass, or raise the workspace's 401 (nothing usable was sent) or 403 (it was wrong)."""
+def signed_in(authorization: str | None, state: EmulatorState) -> User:
+    """Return the user of a request, or raise the workspace's 401 (nothing usable was sent) or 403 (it was wrong)."""
     sent = sent_token(authorization)
     if sent is None:
         raise workspace_error(
             401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API."
         )
-    if not secrets.compare_digest(sent.encode(), token.encode()):
+    user = state.user_of(sent)
+    if user is None:
         raise workspace_error(403, "PERMISSION_DENIED", "Invalid Token")
+    return user
 
 
 def sent_token(authorization: str | None) -> str | None:

@@ -12,11 +12,12 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from databricks_workspace_emulator.authentication import check_credentials
+from databricks_workspace_emulator.authentication import signed_in
 from databricks_workspace_emulator.faults import Fault
 from databricks_workspace_emulator.replies import ApiError, too_large, workspace_error
 from databricks_workspace_emulator.request_log import Exchange
 from databricks_workspace_emulator.state import EmulatorState
+from databricks_workspace_emulator.users import User
 
 _log = logging.getLogger(__name__)
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
@@ -53,12 +54,14 @@ class Incoming:
         exchange: its entry in the journal.
         faults: what is to go wrong with it.
         authorization: the credential; it is not in the journal.
+        user: who is signed in; the first user on paths that need no credentials.
     """
 
     state: EmulatorState
     raw: bytes
     path_params: dict[str, str]
     exchange: Exchange
+    user: User
     faults: tuple[Fault, ...] = ()
     authorization: str | None = None
 
@@ -118,13 +121,16 @@ class Route:
 
     async def _reply(self, scope: Scope, headers: Headers, raw: bytes | None, exchange: Exchange) -> Reply:
         try:
+            user = self._state.users.first
             if not self._public:
-                check_credentials(headers.get("authorization"), self._state.token)
+                user = signed_in(headers.get("authorization"), self._state)
+                exchange.user = user.name
             if raw is None:
                 raise too_large(headers.get("content-length", "unknown"), self._state.max_request_bytes)
             exchange.body = _json_or_none(raw)
             path_params, faults = scope.get("path_params", {}), self._faults(headers, scope)
-            incoming = Incoming(self._state, raw, path_params, exchange, faults, headers.get("authorization"))
+            authorization = headers.get("authorization")
+            incoming = Incoming(self._state, raw, path_params, exchange, user, faults, authorization)
             return await self._handler(incoming)
         except ApiError as error:
             return error_reply(error)

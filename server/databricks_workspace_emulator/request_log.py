@@ -21,6 +21,7 @@ class Exchange:
         headers: lower-case names; credentials are left out.
         body: the JSON body; ``None`` when there was none or it was not JSON.
         raw_body_bytes: size of the body.
+        user: the name of the user who signed in; empty if nobody did.
         status: HTTP status of the answer, once it has begun.
         events_sent: stream events sent so far.
         complete: whether the whole answer was handed to the connection.
@@ -35,6 +36,7 @@ class Exchange:
     headers: Mapping[str, str]
     body: Any = None
     raw_body_bytes: int = 0
+    user: str = ""
     status: int | None = None
     events_sent: int = 0
     complete: bool = False

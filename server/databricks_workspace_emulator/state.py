@@ -21,6 +21,8 @@ from databricks_workspace_emulator.engines.base import Engine
 from databricks_workspace_emulator.faults import Faults
 from databricks_workspace_emulator.request_log import RequestLog
 from databricks_workspace_emulator.switches import Switches, TokenKind
+from databricks_workspace_emulator.users import User, Users
+from databricks_workspace_emulator.volumes import Volume, default_volumes
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 _REMEMBERED = 200
@@ -84,7 +86,9 @@ class EmulatorState:
 
     Attributes:
         engine: what writes the text.
-        token: the only credential that is accepted.
+        token: the credential of the first user.
+        users: who may sign in.
+        volumes: volumes of Unity Catalog, by ``catalog.schema.volume``.
         faults: what is to go wrong, in order.
         endpoints: serving endpoints by name; may be changed while it runs.
         retired: names of models that were retired; no endpoint has them.
@@ -121,7 +125,19 @@ class EmulatorState:
     background: dict[str, BackgroundResponse] = field(default_factory=dict)
     background_polls: int = 1
     began_background: anyio.Event = field(default_factory=anyio.Event)
+    users: Users = field(default_factory=Users)
+    volumes: dict[str, Volume] = field(default_factory=default_volumes)
     _hold: Hold | None = None
+
+    def user_of(self, token: str) -> User | None:
+        """Return the user that a token signs in; None if it is wrong or has expired."""
+        if secrets.compare_digest(token.encode(), self.token.encode()):
+            return self.users.first
+        return self.users.of_token(token)
+
+    def visible_endpoints(self, user: User) -> dict[str, Endpoint]:
+        """Return the serving endpoints that a user sees, by name."""
+        return {name: endpoint for name, endpoint in self.endpoints.items() if name not in user.unseen_endpoints}
 
     @contextmanager
     def hold(self, after_events: int = 0) -> Iterator[Hold]:

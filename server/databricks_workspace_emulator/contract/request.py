@@ -24,6 +24,7 @@ from databricks_workspace_emulator.replies import (
     workspace_error,
 )
 from databricks_workspace_emulator.state import EmulatorState
+from databricks_workspace_emulator.users import User
 
 _NOT_STORED = {
     "background": "background processing is not available",
@@ -94,14 +95,14 @@ def parse_json(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def find_endpoint(value: dict[str, Any], state: EmulatorState) -> Endpoint:
-    """The endpoint that the body names.
+def find_endpoint(value: dict[str, Any], state: EmulatorState, user: User) -> Endpoint:
+    """The endpoint that the body names, if the user sees it.
 
     Raises:
         ApiError: 400 without a name, 404 for an unknown one, 400 or 503 for one that is not up.
     """
     name = named_model(value)
-    endpoint = state.endpoints.get(name)
+    endpoint = state.visible_endpoints(user).get(name)
     if endpoint is None:
         raise retired_model() if name in state.retired else unknown_endpoint(name)
     if endpoint.kind == "foundation" and not state.switches.legacy_names:

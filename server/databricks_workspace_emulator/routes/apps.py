@@ -32,7 +32,7 @@ async def ask_app(incoming: Incoming) -> Reply:
     token = sent_token(incoming.authorization)
     if token is None or token_kind(token) == "personal":
         return Reply(b"", 302, "text/html; charset=utf-8", {"location": f"{_SIGN_IN}{incoming.exchange.path}"})
-    if token != incoming.state.token:
+    if incoming.state.user_of(token) is None:
         raise ApiError(401, "Unauthorized")
     app = incoming.state.apps.get(incoming.path_params["name"])
     if app is None:

@@ -26,7 +26,7 @@ async def create_completion(incoming: Incoming) -> Reply:
     if instead is not None:
         return instead
     value = parse_json(incoming.raw)
-    endpoint = find_endpoint(value, incoming.state)
+    endpoint = find_endpoint(value, incoming.state, incoming.user)
     require_surface(endpoint, CHAT_API)
     if endpoint.kind == "agent":
         return await agents.respond(incoming, endpoint, value)

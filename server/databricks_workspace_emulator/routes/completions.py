@@ -43,7 +43,7 @@ async def complete_prompt(incoming: Incoming) -> Reply:
     if instead is not None:
         return instead
     value = parse_json(incoming.raw)
-    endpoint = find_endpoint(value, incoming.state)
+    endpoint = find_endpoint(value, incoming.state, incoming.user)
     if endpoint.kind == "agent":
         require_surface(endpoint, CHAT_API)
         return await agents.respond(incoming, endpoint, value)

@@ -6,13 +6,14 @@ from databricks_workspace_emulator.replies import workspace_error, wrong_path
 
 async def list_endpoints(incoming: Incoming) -> Reply:
     """All endpoints."""
-    return json_reply({"endpoints": [endpoint.listing() for endpoint in incoming.state.endpoints.values()]})
+    visible = incoming.state.visible_endpoints(incoming.user)
+    return json_reply({"endpoints": [endpoint.listing() for endpoint in visible.values()]})
 
 
 async def get_endpoint(incoming: Incoming) -> Reply:
     """One endpoint."""
     name = incoming.path_params["name"]
-    endpoint = incoming.state.endpoints.get(name)
+    endpoint = incoming.state.visible_endpoints(incoming.user).get(name)
     if endpoint is None:
         raise workspace_error(404, "RESOURCE_DOES_NOT_EXIST", f"Endpoint with name '{name}' does not exist.")
     return json_reply(endpoint.details())

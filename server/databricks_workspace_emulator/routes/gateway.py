@@ -134,30 +134,30 @@ async def _chat(incoming: Incoming, api_type: str) -> Reply:
     if instead is not None:
         return instead
     value = parse_json(incoming.raw)
-    return await chat.complete(incoming, find_service(value, incoming.state, api_type), value)
+    return await chat.complete(incoming, find_service(value, incoming, api_type), value)
 
 
 async def _native(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
-    return read_request(value, find_service(value, incoming.state, RESPONSES_API), incoming.state)
+    return read_request(value, find_service(value, incoming, RESPONSES_API), incoming.state)
 
 
 async def _codex(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
-    return read_codex_request(value, find_service(value, incoming.state, RESPONSES_API), incoming.state)
+    return read_codex_request(value, find_service(value, incoming, RESPONSES_API), incoming.state)
 
 
 async def _supervisor(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
-    return read_supervisor_request(value, find_service(value, incoming.state, None))
+    return read_supervisor_request(value, find_service(value, incoming, None))
 
 
-def find_service(value: dict[str, Any], state: EmulatorState, api_type: str | None) -> Endpoint:
-    """The model behind the model service that the body names, if the service has this API."""
-    name = named_model(value)
+def find_service(value: dict[str, Any], incoming: Incoming, api_type: str | None) -> Endpoint:
+    """The model behind the model service that the body names, if the service has this API and the user sees it."""
+    name, state = named_model(value), incoming.state
     if (made := state.services.get(name)) is not None:
         kinds = made.api_types(state.endpoints)
         behind = _routed(made, state)
     else:
         service = _SCHEMA + name.removeprefix(_LEGACY) if name.startswith(_LEGACY) else name
-        models = (endpoint for endpoint in state.endpoints.values() if endpoint.kind == "foundation")
+        models = (e for e in state.visible_endpoints(incoming.user).values() if e.kind == "foundation")
         found = next((model for model in models if model.service_name == service), None)
         if found is None:
             known = service if service.count(".") == 2 else _SCHEMA + service.replace(".", "-")

@@ -56,7 +56,7 @@ async def generate(incoming: Incoming) -> Reply:
     name, method, rest = str(incoming.path_params["call"]).rpartition(_METHOD)
     if not method or rest:
         raise wrong_path(incoming.exchange.path)
-    endpoint = find_service({"model": name}, incoming.state, GEMINI_API)
+    endpoint = find_service({"model": name}, incoming, GEMINI_API)
     request = _read(parse_json(incoming.raw), endpoint)
     if incoming.state.current_hold is not None:
         await incoming.state.current_hold.wait(0)

@@ -13,7 +13,7 @@ async def invoke(incoming: Incoming) -> Reply:
     if instead is not None:
         return instead
     value = parse_json(incoming.raw) | {"model": incoming.path_params["name"]}
-    endpoint = find_endpoint(value, incoming.state)
+    endpoint = find_endpoint(value, incoming.state, incoming.user)
     if endpoint.kind == "agent":
         return await agents.respond(incoming, endpoint, value)
     require_surface(endpoint, CHAT_API)

@@ -17,7 +17,7 @@ async def list_foundation_models(incoming: Incoming) -> Reply:
     state = incoming.state
     if not state.switches.foundation_models:
         raise turned_off(incoming.exchange.method, incoming.exchange.path)
-    models = [endpoint for endpoint in state.endpoints.values() if endpoint.kind == "foundation"]
+    models = [endpoint for endpoint in state.visible_endpoints(incoming.user).values() if endpoint.kind == "foundation"]
     return json_reply({"endpoints": [model.listing() for model in models]})
 
 
@@ -63,7 +63,8 @@ def _services(incoming: Incoming) -> list[dict[str, Any]]:
     state = incoming.state
     if not state.switches.model_services:
         raise turned_off(incoming.exchange.method, incoming.exchange.path)
-    models = [endpoint.service() for endpoint in state.endpoints.values() if endpoint.kind == "foundation"]
+    visible = state.visible_endpoints(incoming.user)
+    models = [endpoint.service() for endpoint in visible.values() if endpoint.kind == "foundation"]
     return [*models, *(service.service(state.endpoints) for service in state.services.values())]
 
 

@@ -17,4 +17,4 @@ async def create_open_response(incoming: Incoming) -> Reply:
 
 
 async def _open(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest:
-    return read_open_request(value, find_endpoint(value, incoming.state))
+    return read_open_request(value, find_endpoint(value, incoming.state, incoming.user))

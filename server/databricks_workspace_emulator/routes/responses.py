@@ -58,7 +58,7 @@ async def answer_by(
 
 
 async def _native_or_agent(incoming: Incoming, value: dict[str, Any]) -> ResponsesRequest | Reply:
-    endpoint = find_endpoint(value, incoming.state)
+    endpoint = find_endpoint(value, incoming.state, incoming.user)
     if endpoint.kind == "agent":
         return await agents.respond(incoming, endpoint, value)
     require_surface(endpoint, RESPONSES_API)
