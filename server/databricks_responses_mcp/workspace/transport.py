@@ -127,7 +127,7 @@ class Transport:
     async def _keeper_for(self, address: str) -> "Connections":
         place = self._places.get(address)
         if place is None:
-            if len(self._places) >= _MOST_ADDRESSES:
+            if len(self._places) >= _MAX_ADDRESSES:
                 self._places.clear()
             parts = urlsplit(address)
             host = parts.hostname or ""
