@@ -27,6 +27,7 @@ ALLOWED = {
     "databricks_responses_mcp/cli/emulator.py": _COMMAND,
     "databricks_responses_mcp/cli/image.py": _COMMAND,
     "databricks_responses_mcp/cli/install.py": _COMMAND,
+    "databricks_responses_mcp/cli/keys.py": _COMMAND,
     "databricks_responses_mcp/cli/models.py": _COMMAND,
     "databricks_responses_mcp/cli/search.py": _COMMAND,
     "databricks_responses_mcp/cli/serve.py": _COMMAND,

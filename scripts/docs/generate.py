@@ -19,8 +19,9 @@ from databricks_responses_mcp.cli.errors import EXIT_CODES
 from databricks_responses_mcp.hosts.registry import HOSTS
 from databricks_responses_mcp.prompts.catalogue import list_prompts
 from databricks_responses_mcp.server import build_server
+from databricks_responses_mcp.service.settings import ServiceSettings
 from databricks_responses_mcp.tools.registry import all_tools
-from databricks_responses_mcp.workspace.settings import settings_help
+from databricks_responses_mcp.workspace.settings import SERVICE_PREFIX, settings_help
 from databricks_responses_mcp.workspace.surfaces.features import features_table
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,6 +31,14 @@ def settings_table() -> str:
     """Every setting, a row each."""
     rows = ["| environment variable | what it does | takes | default |", "|---|---|---|---|"]
     rows += [f"| `{doc.env}` | {doc.description} | {doc.accepts} | {doc.default} |" for doc in settings_help()]
+    return "\n".join(rows)
+
+
+def service_settings_table() -> str:
+    """Every setting of a service for a team, a row each."""
+    rows = ["| environment variable | what it does | takes | default |", "|---|---|---|---|"]
+    docs = settings_help(ServiceSettings, SERVICE_PREFIX)
+    rows += [f"| `{doc.env}` | {doc.description} | {doc.accepts} | {doc.default} |" for doc in docs]
     return "\n".join(rows)
 
 
@@ -97,7 +106,7 @@ def exit_codes() -> str:
 
 
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
-    "configuration.md": {"settings": settings_table},
+    "configuration.md": {"settings": settings_table, "service-settings": service_settings_table},
     "tools.md": {"tools": tools_reference, "prompts": prompts_reference, "resources": resources_reference},
     "errors.md": {"exit-codes": exit_codes},
     "models.md": {"features": features_table},

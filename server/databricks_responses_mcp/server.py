@@ -54,6 +54,7 @@ _RAW = "application/octet-stream"
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver.tools import Tool
+    from mcp.server.request_state import RequestStateSecurity
 
 OpenBridge = Callable[[], AbstractAsyncContextManager[Bridge]]
 OpenApps = Callable[[], AbstractAsyncContextManager[AppSource]]
@@ -194,11 +195,12 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
     return build_server_of(open_app)
 
 
-def build_server_of(open_apps: OpenApps) -> BridgeServer:
+def build_server_of(open_apps: OpenApps, state_security: "RequestStateSecurity | None" = None) -> BridgeServer:
     """Return a server, ready to run on any transport.
 
     Args:
         open_apps: opens what the calls of each user share, for the server's lifetime.
+        state_security: seals what a host hands back with its user's answers; None for a key of this process alone.
     """
 
     @asynccontextmanager
@@ -234,6 +236,7 @@ def build_server_of(open_apps: OpenApps) -> BridgeServer:
         },
         subscriptions=False,
         extensions=[tasks],
+        request_state_security=state_security,
         log_level="WARNING",
     )
     server.tasks = tasks

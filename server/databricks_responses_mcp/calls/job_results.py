@@ -94,7 +94,7 @@ async def _watch(
 ) -> None:
     """Look until the job has ended or the time is up, and tell the host every few seconds that it still runs."""
     reported = -math.inf
-    with anyio.move_on_after(seconds):
+    with call.app.jobs.waiting(seconds):
         while True:
             if call.reporter is not None and anyio.current_time() - reported >= _NEWS_SECONDS:
                 reported = anyio.current_time()

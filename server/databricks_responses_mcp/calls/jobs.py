@@ -8,8 +8,8 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -156,6 +156,9 @@ class Jobs:
         self._open_store = store
         self._tasks = tasks
         self._jobs: OrderedDict[str, RunningJob] = OrderedDict()
+        self._running: set[RunningJob] = set()
+        self._waits: set[anyio.CancelScope] = set()
+        self._is_ending = False
 
     @property
     def store(self) -> Store:
@@ -175,6 +178,7 @@ class Jobs:
     async def running(self, job: RunningJob) -> AsyncIterator[None]:
         """Run the work of a job in the context: however that ends, the job has ended, and is stored if it is kept."""
         ending: Ending = "interrupted"
+        self._running.add(job)
         try:
             # Whatever a call raises is caught here, so that what it received is not lost and the server goes on.
             with job.scope, convert_exceptions(job.tool):
@@ -190,7 +194,29 @@ class Jobs:
                 with anyio.CancelScope(shield=True):
                     await self._put(job)
             job.done.set()
+            self._running.discard(job)
             self._forget_some()
+
+    @contextmanager
+    def waiting(self, seconds: float) -> Iterator[None]:
+        """Wait in the context for the end of a job: at most for so many seconds, and not after `hand_over`."""
+        with anyio.move_on_after(0 if self._is_ending else seconds) as scope:
+            self._waits.add(scope)
+            try:
+                yield
+            finally:
+                self._waits.discard(scope)
+
+    def hand_over(self) -> None:
+        """End all waiting for jobs, now and later, because the process will end."""
+        self._is_ending = True
+        for scope in self._waits:
+            scope.deadline = anyio.current_time()
+
+    async def idle(self) -> None:
+        """Wait until no job runs."""
+        for job in tuple(self._running):
+            await job.done.wait()
 
     def here(self, job_id: str) -> RunningJob | None:
         """Return the job, if it is kept and runs, or ran, in this process."""

@@ -93,6 +93,12 @@ class AppSource(Protocol):
     async def sweep(self) -> None:
         """Delete what the store keeps beyond its limits."""
 
+    def hand_over(self) -> None:
+        """Have the requests that wait for a call answered with its id, because the server will end."""
+
+    async def idle(self) -> None:
+        """Wait until no call runs."""
+
 
 @dataclass
 class App:
@@ -135,6 +141,16 @@ class App:
         from databricks_responses_mcp.turns.retention import sweep_store
 
         await sweep_store(self.bridge.store, self.bridge.settings)
+
+    def hand_over(self) -> None:
+        """See `AppSource.hand_over`."""
+        if self._jobs is not None:
+            self._jobs.hand_over()
+
+    async def idle(self) -> None:
+        """See `AppSource.idle`."""
+        if self._jobs is not None:
+            await self._jobs.idle()
 
     @property
     def write_journal(self) -> "WriteJournal":

@@ -267,10 +267,12 @@ class ToolCall:
 
     async def _wait(self) -> None:
         """Wait for the end of the job, at most until the request must be answered, or a question that is open ends."""
-        await self.job.wait(self.seconds_left)
+        with self.app.jobs.waiting(self.seconds_left):
+            await self.job.done.wait()
         while not self.job.done.is_set() and self._question is not None:
             await first_of(self.job.done, self._question)
-            await self.job.wait(self.seconds_left)
+            with self.app.jobs.waiting(self.seconds_left):
+                await self.job.done.wait()
 
     def _patience(self) -> float:
         if self.task is not None:

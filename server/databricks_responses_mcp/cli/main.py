@@ -26,6 +26,7 @@ COMMANDS = {
     "usage": "Show the tokens used, and the rest of today's budget.",
     "doctor": "Check settings, host, sign-in and a call, and say what to fix.",
     "install": "Register the server with MCP hosts on this machine.",
+    "keys": "Manage the static keys that clients of a service may sign in with.",
     "emulator": "Run a simulated workspace on this machine: no account, no key.",
 }
 
@@ -85,7 +86,9 @@ def run(argv: Sequence[str]) -> int:
 def _import_server(arguments: list[str]) -> None:
     """Import the command that serves, and with it the SDK: without a web server, unless it serves HTTP."""
     defer_wire_models()
-    if not any(argument == "--http" or argument.startswith("--http=") for argument in arguments):
+    is_http = any(argument == "--http" or argument.startswith("--http=") for argument in arguments)
+    # A Databricks App is served over HTTP without being told.
+    if not is_http and not os.environ.get("DATABRICKS_APP_NAME", "").strip():
         import_without_web("databricks_responses_mcp.cli.serve")
 
 

@@ -1,4 +1,4 @@
-"""``serve``: speak MCP over stdio, or over HTTP on this machine."""
+"""``serve``: speak MCP over stdio, over HTTP on this machine, or over HTTP for a team (`cli.serve_team`)."""
 
 import gc
 import json
@@ -32,13 +32,17 @@ _CLEAN_UP_SECONDS = 5
 
 
 @click.command(
-    cls=SectionedCommand, help="Serve MCP over stdio (the default), or over Streamable HTTP on this machine."
+    cls=SectionedCommand,
+    help="Serve MCP over stdio (the default), or over Streamable HTTP: for yourself on this machine, or for a team. It "
+    "is for a team if RESPONSES_MCP_SERVICE_OAUTH_ISSUER or RESPONSES_MCP_SERVICE_KEYS_FILE is set, and in Databricks "
+    "Apps.",
 )
 @click.option(
     "--http",
     metavar="HOST:PORT",
-    help="Serve Streamable HTTP at http://HOST:PORT/mcp; HOST must be loopback. Clients must send a bearer token: "
-    "the one that is printed, or RESPONSES_MCP_HTTP_TOKEN.",
+    help="Serve Streamable HTTP at http://HOST:PORT/mcp. For a team, HOST may be any address and users sign in. For "
+    "yourself, HOST must be loopback, and clients must send a bearer token: the one that is printed, or "
+    "RESPONSES_MCP_HTTP_TOKEN. Default in Databricks Apps: the port that the platform names.",
 )
 @session_options(is_server=True)
 def command(session: SessionOptions, http: str | None) -> None:
@@ -52,10 +56,18 @@ def command(session: SessionOptions, http: str | None) -> None:
         async with _telemetry(settings) as observer, open_session(settings, session, observer=observer) as bridge:
             yield bridge
 
-    if http is None:
+    if http is None and not os.environ.get("DATABRICKS_APP_NAME", "").strip():
         anyio.run(_serve_stdio, open_bridge)
         return
-    _serve_http(build_server(open_bridge), _address(http), settings)
+    # Imported here: over stdio nothing of a web server is needed.
+    from databricks_responses_mcp.cli.serve_team import serve_team, team_service
+
+    service = team_service(settings, os.environ)
+    if service is not None:
+        serve_team(service, session, None if http is None else _address(http))
+    else:
+        assert http is not None
+        _serve_http(build_server(open_bridge), _loopback_address(http), settings)
 
 
 @asynccontextmanager
@@ -122,7 +134,6 @@ async def _stop_on_signal(serving: anyio.CancelScope, closed: anyio.Event) -> No
 
 
 def _serve_http(server: BridgeServer, address: tuple[str, int], settings: Settings) -> None:
-    # Imported here: over stdio nothing of a web server is needed.
     from databricks_responses_mcp.service.access import new_token
     from databricks_responses_mcp.service.http_server import SessionLimits, serve_http
     from databricks_responses_mcp.service.listening import listen
@@ -159,9 +170,15 @@ def _address(text: str) -> tuple[str, int]:
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdigit() or int(port) > 65535:
         raise click.UsageError(f"--http takes HOST:PORT, such as 127.0.0.1:8000, not {text!r}.")
+    return host, int(port)
+
+
+def _loopback_address(text: str) -> tuple[str, int]:
+    host, port = _address(text)
     if not is_loopback(host):
         raise click.UsageError(
             f"--http serves this machine only, and {host!r} is not loopback: whoever can connect uses your workspace. "
-            "Put a proxy that signs people in in front of 127.0.0.1."
+            "To serve a team, configure how its users sign in: RESPONSES_MCP_SERVICE_OAUTH_ISSUER or "
+            "RESPONSES_MCP_SERVICE_KEYS_FILE, or deploy to Databricks Apps, which sets DATABRICKS_APP_NAME."
         )
-    return host, int(port)
+    return host, port

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import anyio
@@ -51,6 +52,19 @@ def replaced_by_profile(options: SessionOptions, environ: Mapping[str, str]) -> 
     return {name: environ[name] for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN") if environ.get(name, "").strip()}
 
 
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The workspace of a command.
+
+    Attributes:
+        settings: they name it.
+        environ: the environment that credentials are read from.
+    """
+
+    settings: Settings
+    environ: Mapping[str, str]
+
+
 @asynccontextmanager
 async def open_session(
     settings: Settings,
@@ -70,9 +84,20 @@ async def open_session(
     Raises:
         BridgeError: if the embedded workspace cannot be started.
     """
+    async with (
+        open_workspace(settings, options, start_engine=start_engine, announced=announced) as workspace,
+        open_bridge(workspace.settings, workspace.environ, observer=observer) as bridge,
+    ):
+        yield bridge
+
+
+@asynccontextmanager
+async def open_workspace(
+    settings: Settings, options: SessionOptions, *, start_engine: bool = False, announced: str = ""
+) -> AsyncIterator[Workspace]:
+    """Yield the workspace that the options name; see `open_session`."""
     if not options.embedded:
-        async with open_bridge(settings, observer=observer) as bridge:
-            yield bridge
+        yield Workspace(settings, os.environ)
         return
     # Imported here: the embedded workspace imports a web server.
     from databricks_workspace_emulator.engines.choose import choose_engine
@@ -91,8 +116,7 @@ async def open_session(
                 update={"host": emulator.host, "token": SecretStr(emulator.token), "profile": None}
             )
             environ = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
-            async with open_bridge(local, environ, observer=observer) as bridge:
-                yield bridge
+            yield Workspace(local, environ)
 
 
 async def forget_what_is_old(bridge: Bridge) -> None:

@@ -2,11 +2,12 @@
 
 import hashlib
 import hmac
-import json
 import secrets
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from databricks_responses_mcp.service.refusals import refusal
 
 _TOKEN_BYTES = 32
 
@@ -65,7 +66,4 @@ def _refusal(*, is_given: bool) -> Response:
         "or that RESPONSES_MCP_HTTP_TOKEN sets."
     )
     challenge = 'Bearer realm="databricks-responses-mcp"' + (', error="invalid_token"' if is_given else "")
-    body = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": text}}
-    return Response(
-        json.dumps(body), status_code=401, headers={"WWW-Authenticate": challenge}, media_type="application/json"
-    )
+    return refusal(401, text, {"WWW-Authenticate": challenge})

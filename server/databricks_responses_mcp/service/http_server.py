@@ -1,22 +1,56 @@
-"""MCP over Streamable HTTP on this machine: the SDK's application behind the checks of this package."""
+"""MCP over Streamable HTTP: the SDK's application behind the checks of this package.
 
+For one user on this machine it is `http_app`, with the bearer token of its start. For a team it is `service_app`, whose
+users sign in and which keeps no sessions, so that every request may go to another replica.
+"""
+
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
+import anyio
 import uvicorn
 from mcp.server import MCPServer
-from mcp.server.transport_security import RequestBodyLimitMiddleware
-from starlette.types import ASGIApp
+from mcp.server.auth.routes import create_protected_resource_routes
+from mcp.server.auth.settings import AuthSettings
+from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
+from starlette.authentication import AuthenticationBackend
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from databricks_responses_mcp.service.access import TokenCheck
+from databricks_responses_mcp.service.drain import ANSWER_SECONDS, RUN_SECONDS, Drain, DrainedRequests
+from databricks_responses_mcp.service.health import Health, HealthRoutes
+from databricks_responses_mcp.service.host_check import AllowedAddresses, HostCheck
 from databricks_responses_mcp.service.listening import PATH, AddressCheck, Listener
 from databricks_responses_mcp.service.messages import MessageCheck
-from databricks_responses_mcp.service.request_timeout import TimedProtocol
+from databricks_responses_mcp.service.refusals import refusal
+from databricks_responses_mcp.service.request_timeout import IDLE_SECONDS, ServiceProtocol, TimedProtocol
+from databricks_responses_mcp.service.sign_in import signed_in
 from databricks_responses_mcp.transport.messages import MAX_MESSAGE_BYTES
 
 _CONNECTIONS_PER_SESSION = 4
 _FEWEST_CONNECTIONS = 100
 _GRACE_SECONDS = 5
+_BODY_SECONDS = 60.0
+_METADATA_PATH = "/.well-known/oauth-protected-resource"
+_CORS_REQUEST_HEADERS = (
+    "Accept",
+    "Authorization",
+    "Content-Type",
+    "Last-Event-ID",
+    "Mcp-Method",
+    "Mcp-Name",
+    "Mcp-Protocol-Version",
+    "Mcp-Session-Id",
+)
+_CORS_ANSWER_HEADERS = ("Mcp-Protocol-Version", "Mcp-Session-Id", "WWW-Authenticate", "Retry-After")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +66,29 @@ class SessionLimits:
     idle_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceHttp:
+    """How a service is reached, and by whom.
+
+    Attributes:
+        addresses: the names that requests may be addressed to, and the web pages that may send them.
+        backend: finds the user of a request.
+        auth: what OAuth tokens are needed; None if there is no issuer.
+        health: what probes are told.
+        drain: how the service ends.
+        max_connections: the most connections that are open at a time.
+    """
+
+    addresses: AllowedAddresses
+    backend: AuthenticationBackend
+    auth: AuthSettings | None
+    health: Health
+    drain: Drain
+    max_connections: int
+
+
 def http_app(server: MCPServer[Any], listener: Listener, token: str, limits: SessionLimits) -> ASGIApp:
-    """Return the ASGI application, which checks the address, token, size and message of each request."""
+    """Return the ASGI application for one user, which checks the address, token, size and message of each request."""
     app: ASGIApp = server.streamable_http_app(
         streamable_http_path=PATH,
         max_request_body_size=MAX_MESSAGE_BYTES,
@@ -46,7 +101,7 @@ def http_app(server: MCPServer[Any], listener: Listener, token: str, limits: Ses
 
 
 async def serve_http(server: MCPServer[Any], listener: Listener, token: str, limits: SessionLimits) -> None:
-    """Serve until a signal arrives; running calls then have five seconds to end."""
+    """Serve one user until a signal arrives; running calls then have five seconds to end."""
     config = uvicorn.Config(
         http_app(server, listener, token, limits),
         http=TimedProtocol,
@@ -57,3 +112,158 @@ async def serve_http(server: MCPServer[Any], listener: Listener, token: str, lim
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     await uvicorn.Server(config).serve(sockets=list(listener.sockets))
+
+
+def service_app(server: MCPServer[Any], http: ServiceHttp) -> ASGIApp:
+    """Return the ASGI application for a team: nothing of a request is read before its user has signed in."""
+    app: ASGIApp = server.streamable_http_app(
+        streamable_http_path=PATH,
+        stateless_http=True,
+        max_request_body_size=MAX_MESSAGE_BYTES,
+        # Checked by HostCheck, which also knows the names that a platform gives.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    app = _BodyDeadline(RequestBodyLimitMiddleware(MessageCheck(app), MAX_MESSAGE_BYTES))
+    app = signed_in(_PostOnly(app), http.backend, http.auth)
+    if http.auth is not None and http.auth.resource_server_url is not None:
+        app = _PublicRoutes(app, _metadata_routes(http.auth))
+    if http.addresses.pages:
+        app = CORSMiddleware(
+            app,
+            allow_origins=sorted(http.addresses.pages),
+            allow_methods=("POST", "GET", "DELETE"),
+            allow_headers=_CORS_REQUEST_HEADERS,
+            expose_headers=_CORS_ANSWER_HEADERS,
+        )
+    app = HealthRoutes(HostCheck(app, http.addresses), http.health)
+    return DrainedRequests(app, http.drain)
+
+
+async def serve_service(server: MCPServer[Any], sockets: list[socket.socket], http: ServiceHttp) -> None:
+    """Serve a team until a signal arrives, and end as `drain` describes."""
+    config = uvicorn.Config(
+        service_app(server, http),
+        http=ServiceProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # What a client says of itself in X-Forwarded-* is not believed.
+        proxy_headers=False,
+        limit_concurrency=http.max_connections,
+        timeout_keep_alive=int(IDLE_SECONDS),
+        timeout_graceful_shutdown=int(RUN_SECONDS + ANSWER_SECONDS) + 1,
+    )
+    await _DrainingServer(config, http.drain).serve(sockets=sockets)
+
+
+class _DrainingServer(uvicorn.Server):
+    """uvicorn's server, which ends as `Drain` says, and with exit code 0."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while the server runs. uvicorn's own raises the signal again at the end."""
+        earlier = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; a second SIGINT ends at once."""
+        self._drain.begin()
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End as `Drain` says."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._drain.run)
+            await super().shutdown(sockets)
+            tasks.cancel_scope.cancel()
+
+
+class _PublicRoutes:
+    """ASGI middleware that answers some paths without signing in.
+
+    Args:
+        app: the application that answers all others.
+        routes: what is public.
+    """
+
+    def __init__(self, app: ASGIApp, routes: list[Route]) -> None:
+        self._app = app
+        self._paths = {route.path for route in routes}
+        self._router = Router(routes, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        is_public = scope["type"] == "http" and scope["path"] in self._paths
+        await (self._router if is_public else self._app)(scope, receive, send)
+
+
+class _PostOnly:
+    """ASGI middleware that refuses the streams and the sessions of the handshake: without sessions both are empty."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["method"] != "POST":
+            await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+class _SlowBodyError(Exception):
+    """A request's body did not arrive in time."""
+
+
+class _BodyDeadline:
+    """ASGI middleware with a deadline for the body of each request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        deadline = anyio.current_time() + _BODY_SECONDS
+        is_complete = False
+
+        async def in_time() -> Message:
+            nonlocal is_complete
+            if is_complete:
+                return await receive()
+            with anyio.CancelScope(deadline=deadline):
+                message = await receive()
+                is_complete = not message.get("more_body", False)
+                return message
+            raise _SlowBodyError
+
+        try:
+            await self._app(scope, in_time, send)
+        except _SlowBodyError:
+            text = f"The request did not arrive within {_BODY_SECONDS:g} s. Send it again."
+            await refusal(408, text, {"Connection": "close"})(scope, receive, send)
+
+
+def _metadata_routes(auth: AuthSettings) -> list[Route]:
+    """Return the routes of the metadata by which clients find the issuer (RFC 9728).
+
+    Its path has that of the resource at its end; older clients look at the path without it.
+    """
+    assert auth.resource_server_url is not None
+    routes = create_protected_resource_routes(
+        auth.resource_server_url, [auth.issuer_url], scopes_supported=auth.required_scopes or None
+    )
+    (route,) = routes
+    paths = {route.path, route.path.rstrip("/") + "/", _METADATA_PATH}
+    return [Route(path, route.endpoint, methods=["GET", "OPTIONS"]) for path in sorted(paths)]

@@ -1,4 +1,4 @@
-"""Listening on loopback addresses, and checking the Host and Origin headers of requests."""
+"""Listening on addresses, and checking the Host and Origin headers of requests to loopback ones."""
 
 import ipaddress
 import socket
@@ -17,7 +17,7 @@ _BACKLOG = 128
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Sockets that listen on loopback addresses.
+    """Sockets that listen.
 
     Attributes:
         name: the requested host name or address.
@@ -51,15 +51,18 @@ class Listener:
         )
 
 
-def listen(name: str, port: int) -> Listener:
+def listen(name: str, port: int, *, loopback_only: bool = True) -> Listener:
     """Listen on every address of the name; port 0 selects a free one.
+
+    Args:
+        loopback_only: refuse a name that has another address, because nobody is asked to sign in.
 
     Raises:
         BridgeError: ``invalid_argument`` if an address is not loopback, or the port cannot be used.
     """
     sockets: list[socket.socket] = []
     try:
-        for family, address in _loopback_addresses(name, port):
+        for family, address in _addresses(name, port, loopback_only=loopback_only):
             sockets.append(_listening(family, address, sockets[0].getsockname()[1] if sockets else port))
     except OSError as error:
         for opened in sockets:
@@ -90,12 +93,12 @@ class AddressCheck:
         await (refusal or self._app)(scope, receive, send)
 
 
-def _loopback_addresses(name: str, port: int) -> list[tuple[int, str]]:
+def _addresses(name: str, port: int, *, loopback_only: bool) -> list[tuple[int, str]]:
     found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in found))
     for _, address in addresses:
         # A name such as x.localhost may resolve to any address.
-        if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        if loopback_only and not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
                 f"{name} is {address} here, which is not loopback: whoever can connect uses your workspace.",

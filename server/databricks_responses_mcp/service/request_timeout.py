@@ -14,6 +14,12 @@ REQUEST_SECONDS = 10.0
 MAX_HEAD_BYTES = 64 * 1024
 """The most that the request line and the headers of a request may take."""
 
+IDLE_SECONDS = 75.0
+"""How long a service keeps a connection after an answer: longer than nginx reuses one (60 s), in seconds."""
+
+_SPARE_CONNECTIONS = 50
+
+
 
 class TimedProtocol(_Protocol):
     """uvicorn's protocol with a deadline for the headers of each request, and a limit of their size.
@@ -24,10 +30,13 @@ class TimedProtocol(_Protocol):
     """
 
     request_seconds: ClassVar[float] = REQUEST_SECONDS
+    idle_seconds: ClassVar[float | None] = None
+    """How long a connection may be silent after an answer; None if as long as for a request."""
 
     _deadline: asyncio.TimerHandle | None = None
     _is_reading_head = False
     _head_bytes = 0
+    _is_idle = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
         """Start the deadline of the first request."""
@@ -39,6 +48,8 @@ class TimedProtocol(_Protocol):
         super().data_received(data)
         if self._is_answering:
             self._stop_waiting()
+        elif self._is_idle:
+            self._wait_for_request()
         if self._is_reading_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -62,7 +73,7 @@ class TimedProtocol(_Protocol):
         """Start the deadline of the next request, unless it has already arrived."""
         super().on_response_complete()
         if not self._is_answering:
-            self._wait_for_request()
+            self._wait_for_request(self.idle_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the deadline."""
@@ -73,11 +84,26 @@ class TimedProtocol(_Protocol):
     def _is_answering(self) -> bool:
         return bool(self.cycle) and not self.cycle.response_complete  # none before the first request
 
-    def _wait_for_request(self) -> None:
+    def _wait_for_request(self, idle_seconds: float | None = None) -> None:
         self._stop_waiting()
-        self._deadline = self.loop.call_later(self.request_seconds, self.transport.close)
+        self._is_idle = idle_seconds is not None
+        self._deadline = self.loop.call_later(idle_seconds or self.request_seconds, self.transport.close)
 
     def _stop_waiting(self) -> None:
+        self._is_idle = False
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class ServiceProtocol(TimedProtocol):
+    """The protocol of a service, whose connections proxies reuse, and of which there is a limited number."""
+
+    idle_seconds: ClassVar[float | None] = IDLE_SECONDS
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
+        """Start the deadline of the first request, or close the connection if there are too many."""
+        super().connection_made(transport)
+        # uvicorn answers what is above the limit with 503, but lets any number of connections stay open.
+        if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency + _SPARE_CONNECTIONS:
+            transport.abort()

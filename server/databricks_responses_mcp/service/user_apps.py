@@ -49,6 +49,16 @@ class UserApps:
         for app in tuple(self._apps.values()):
             await app.sweep()
 
+    def hand_over(self) -> None:
+        """See `AppSource.hand_over`."""
+        for app in tuple(self._apps.values()):
+            app.hand_over()
+
+    async def idle(self) -> None:
+        """See `AppSource.idle`."""
+        for app in tuple(self._apps.values()):
+            await app.idle()
+
     async def aclose(self) -> None:
         """Close the connections and stores of all users."""
         for app in self._apps.values():

@@ -1,0 +1,211 @@
+"""``serve --http`` for a team: what its settings configure, put together."""
+
+import gc
+import logging
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from mcp.server.auth.settings import AuthSettings
+from mcp.server.request_state import RequestStateSecurity
+from pydantic import AnyHttpUrl
+from starlette.authentication import AuthenticationBackend
+
+from databricks_responses_mcp.cli.options import SessionOptions
+from databricks_responses_mcp.cli.session import Workspace, open_workspace
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.hosts.server_info import SERVER
+from databricks_responses_mcp.server import build_server_of
+from databricks_responses_mcp.service.callers import Caller
+from databricks_responses_mcp.service.databricks_apps import AppsBackend, AppsPlatform, apps_platform
+from databricks_responses_mcp.service.drain import Drain
+from databricks_responses_mcp.service.health import Health, checks_of
+from databricks_responses_mcp.service.host_check import AllowedAddresses
+from databricks_responses_mcp.service.http_server import ServiceHttp, serve_service
+from databricks_responses_mcp.service.issuer_keys import IssuerKeys
+from databricks_responses_mcp.service.listening import PATH, Listener, listen
+from databricks_responses_mcp.service.oauth import OAuthTokens, TokenRules
+from databricks_responses_mcp.service.plain_http import PlainHttp
+from databricks_responses_mcp.service.settings import ServiceSettings, load_service_settings
+from databricks_responses_mcp.service.sign_in import BearerBackend, Verifiers
+from databricks_responses_mcp.service.static_keys import KeyFile
+from databricks_responses_mcp.service.user_apps import UserApps, open_user_apps
+from databricks_responses_mcp.store.factory import open_store
+from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.workspace.host import is_loopback
+from databricks_responses_mcp.workspace.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the platform's proxy connects from outside, and nobody else can
+
+
+@dataclass(frozen=True, slots=True)
+class TeamService:
+    """A service as it is configured.
+
+    Attributes:
+        settings: of the workspace and the calls.
+        service: of the service.
+        platform: the Databricks App that this process is; None elsewhere.
+    """
+
+    settings: Settings
+    service: ServiceSettings
+    platform: AppsPlatform | None
+
+
+def team_service(settings: Settings, environ: Mapping[str, str]) -> TeamService | None:
+    """Return the service for a team that is configured; None if there is no way for its users to sign in.
+
+    Raises:
+        BridgeError: ``invalid_argument`` or ``not_configured``, naming the setting that is wrong or missing.
+    """
+    service = load_service_settings(environ, secrets=settings.secrets)
+    platform = apps_platform(environ)
+    if platform is not None and (service.oauth_issuer or service.keys_file):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            "In Databricks Apps the platform signs users in, and RESPONSES_MCP_SERVICE_OAUTH_ISSUER and "
+            "RESPONSES_MCP_SERVICE_KEYS_FILE have no effect.",
+            "Remove them from the app's configuration.",
+        )
+    if service.oauth_issuer is not None and service.public_url is None:
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            "RESPONSES_MCP_SERVICE_OAUTH_ISSUER is set and RESPONSES_MCP_SERVICE_PUBLIC_URL is not.",
+            "Set RESPONSES_MCP_SERVICE_PUBLIC_URL to the URL of the MCP endpoint that clients use: tokens are issued "
+            "for it.",
+        )
+    if platform is None and service.oauth_issuer is None and service.keys_file is None:
+        return None
+    return TeamService(settings, service, platform)
+
+
+def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, int] | None) -> None:
+    """Serve a team until a signal arrives.
+
+    Args:
+        session: the options of the command.
+        address: where to listen; None for the address that the platform names.
+
+    Raises:
+        BridgeError: if it cannot be served like this.
+    """
+    if address is None:
+        assert team.platform is not None
+        address = (_EVERY_ADDRESS, team.platform.port)
+    service = team.service
+    if team.platform is None and not is_loopback(address[0]) and not (service.public_url or service.allowed_hosts):
+        raise BridgeError(
+            ErrorCode.NOT_CONFIGURED,
+            "Nothing says by which name clients reach this service, so their requests would be refused.",
+            "Set RESPONSES_MCP_SERVICE_PUBLIC_URL to the URL that clients use, or name the host in "
+            "RESPONSES_MCP_SERVICE_ALLOWED_HOSTS.",
+        )
+    outgoing = PlainHttp()
+    auth = _auth(service)
+    backend = _backend(team, auth, outgoing)
+    health = Health()
+    drain = Drain(health)
+
+    @asynccontextmanager
+    async def open_apps() -> AsyncIterator[UserApps]:
+        async with (
+            open_workspace(team.settings, session) as workspace,
+            open_bridge(workspace.settings, workspace.environ) as own,
+            _open_user_apps(workspace) as apps,
+            drain.draining(apps),
+        ):
+            health.checks |= checks_of(own, outgoing)
+            yield apps
+
+    server = build_server_of(open_apps, _state_security(team))
+    addresses = AllowedAddresses.of(service, team.platform)
+    http = ServiceHttp(addresses, backend, auth, health, drain, service.max_connections)
+    listener = listen(*address, loopback_only=False)
+    _announce(team, listener)
+    gc.freeze()
+    gc.enable()
+    anyio.run(serve_service, server, list(listener.sockets), http)
+
+
+@asynccontextmanager
+async def _open_user_apps(workspace: Workspace) -> AsyncIterator[UserApps]:
+    """Yield what the calls of each user share."""
+    settings = workspace.settings
+    store = None if settings.store is None else settings.store.get_secret_value()
+
+    def bridge_of(caller: Caller) -> Bridge:
+        own = settings
+        if caller.workspace_token is not None:
+            own = settings.model_copy(update={"token": caller.workspace_token, "profile": None})
+        return Bridge(own, workspace.environ, store=open_store(store, owner=caller.owner))
+
+    async with open_user_apps(bridge_of) as apps:
+        yield apps
+
+
+def _auth(service: ServiceSettings) -> AuthSettings | None:
+    """Return what OAuth tokens are needed; None if there is no issuer."""
+    if service.oauth_issuer is None:
+        return None
+    return AuthSettings(
+        issuer_url=AnyHttpUrl(service.oauth_issuer),
+        resource_server_url=AnyHttpUrl(str(service.public_url)),
+        required_scopes=list(service.oauth_scopes),
+        validate_token_resource=True,
+    )
+
+
+def _backend(team: TeamService, auth: AuthSettings | None, outgoing: PlainHttp) -> AuthenticationBackend:
+    """Return what finds the user of a request."""
+    if team.platform is not None:
+        return AppsBackend(team.platform)
+    service = team.service
+    keys = None
+    if service.keys_file is not None:
+        keys = KeyFile(Path(service.keys_file), service.oauth_scopes, service.public_url)
+    oauth = None
+    if service.oauth_issuer is not None:
+        resource = str(service.public_url)
+        audiences = (service.oauth_audience,) if service.oauth_audience else (resource, f"{resource}/")
+        rules = TokenRules(service.oauth_issuer, audiences, resource, service.oauth_algorithms)
+        oauth = OAuthTokens(rules, IssuerKeys(service.oauth_issuer, service.oauth_jwks_url, outgoing))
+    resource_url = auth.resource_server_url if auth is not None and auth.validate_token_resource else None
+    return BearerBackend(Verifiers(keys, oauth), resource_server_url=resource_url)
+
+
+def _state_security(team: TeamService) -> RequestStateSecurity:
+    """Return what seals the questions that clients hand back with their users' answers."""
+    audience = team.service.public_url or (team.platform.app_name if team.platform is not None else SERVER.distribution)
+    if ring := team.service.state_key_ring:
+        return RequestStateSecurity(keys=ring, audience=audience)
+    logger.warning(
+        "RESPONSES_MCP_SERVICE_STATE_KEYS is not set: with more than one replica, a user's answer to a question may "
+        "reach one that cannot read it. Set the same key on all of them."
+    )
+    return RequestStateSecurity.ephemeral(audience=audience)
+
+
+def _announce(team: TeamService, listener: Listener) -> None:
+    """Say where the service listens, and how users sign in."""
+    if team.platform is not None:
+        ways = "their Databricks account"
+    else:
+        service = team.service
+        given = (
+            f"access tokens of {service.oauth_issuer}" if service.oauth_issuer else "",
+            f"the keys of {service.keys_file}" if service.keys_file else "",
+        )
+        ways = " and ".join(filter(None, given))
+    url = team.service.public_url or f"http://{listener.name}:{listener.port}{PATH}"
+    print(  # noqa: T201 - for the person at the terminal
+        f"databricks-responses-mcp: serving a team at {url}, listening on {listener.name} port {listener.port}. "
+        f"Users sign in with {ways}.",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -1,0 +1,131 @@
+"""Checking OAuth access tokens that are JWTs (RFC 9068), with PyJWT and the issuer's public keys."""
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from mcp.server.auth.provider import AccessToken
+
+from databricks_responses_mcp.service.issuer_keys import IssuerKeys, IssuerUnavailableError
+from databricks_responses_mcp.service.refusals import SignInError
+
+logger = logging.getLogger(__name__)
+
+_LEEWAY_SECONDS = 30
+_MOST_ID_CHARACTERS = 255
+_MOST_KEYS_TRIED = 8
+_MOST_SCOPES = 200
+_TYPES = ("at+jwt", "application/at+jwt", "jwt", None)
+_NAME_CLAIMS = ("email", "preferred_username", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What an access token must say.
+
+    Attributes:
+        issuer: its ``iss``.
+        audiences: one of them must be among its ``aud``.
+        resource: the URL of this service, which the tokens are for.
+        algorithms: what it may be signed with; only asymmetric ones.
+    """
+
+    issuer: str
+    audiences: tuple[str, ...]
+    resource: str
+    algorithms: Collection[str]
+
+
+class OAuthTokens:
+    """Checks access tokens; it is a `TokenVerifier` of the SDK. A token that is accepted is not kept.
+
+    Args:
+        rules: what a token must say.
+        keys: the issuer's keys; what a token says of its key besides an id, such as ``jku`` or ``jwk``, is not read.
+    """
+
+    def __init__(self, rules: TokenRules, keys: IssuerKeys) -> None:
+        self._rules = rules
+        self._keys = keys
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Return what an access token says; None if it is not valid here.
+
+        Args:
+            token: of limited size.
+
+        Raises:
+            SignInError: with status 503 if the issuer's keys cannot be had.
+        """
+        try:
+            header = jwt.get_unverified_header(token)
+            kid, algorithm = header.get("kid"), header.get("alg")
+            if algorithm not in self._rules.algorithms or not isinstance(algorithm, str):
+                raise jwt.InvalidAlgorithmError(f"signed with {str(algorithm)[:20]!r}")
+            if _token_type(header) not in _TYPES:
+                raise jwt.InvalidTokenError("not an access token")
+            if kid is not None and not isinstance(kid, str):
+                raise jwt.InvalidTokenError("the id of its key is no text")
+            return self._access(await self._claims(token, kid, algorithm))
+        except IssuerUnavailableError as error:
+            raise SignInError(
+                503, "The keys of the OAuth issuer cannot be fetched now. Try again.", {"Retry-After": "5"}
+            ) from error
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+            logger.info("an access token was refused: %s", type(error).__name__)
+            return None
+
+    async def _claims(self, token: str, kid: str | None, algorithm: str) -> Mapping[str, Any]:
+        candidates = (await self._keys.matching(kid, algorithm))[:_MOST_KEYS_TRIED]
+        if not candidates:
+            raise jwt.InvalidKeyError("signed with an unknown key")
+        for number, candidate in enumerate(candidates, 1):
+            try:
+                claims: dict[str, Any] = jwt.decode(
+                    token,
+                    candidate.key,
+                    algorithms=[algorithm],
+                    issuer=self._rules.issuer,
+                    audience=self._rules.audiences,
+                    leeway=_LEEWAY_SECONDS,
+                    options={"require": ["iss", "sub", "aud", "exp", "iat"]},
+                )
+            except jwt.InvalidSignatureError:
+                if number == len(candidates):
+                    raise
+                continue
+            return claims
+        raise AssertionError("unreachable")
+
+    def _access(self, claims: Mapping[str, Any]) -> AccessToken:
+        subject = claims["sub"]
+        if not subject or len(subject) > _MOST_ID_CHARACTERS:
+            raise jwt.InvalidTokenError("its subject is empty or too long")
+        client = claims.get("client_id") or claims.get("azp") or ""
+        name = next((value for key in _NAME_CLAIMS if isinstance(value := claims.get(key), str)), "")
+        return AccessToken(
+            # The token itself goes no further: nothing can pass it on by mistake.
+            token="",
+            client_id=str(client)[:_MOST_ID_CHARACTERS],
+            scopes=_scopes(claims),
+            expires_at=int(claims["exp"]) + _LEEWAY_SECONDS,
+            resource=self._rules.resource,
+            subject=subject,
+            claims={"iss": self._rules.issuer, "name": name},
+        )
+
+
+def _token_type(header: Mapping[str, Any]) -> str | None:
+    given = header.get("typ")
+    return given.lower() if isinstance(given, str) else None
+
+
+def _scopes(claims: Mapping[str, Any]) -> list[str]:
+    """Return the scopes of a token: in ``scope`` by RFC 9068, in ``scp`` at other issuers."""
+    given = claims.get("scope", claims.get("scp"))
+    listed = given.split(" ") if isinstance(given, str) else given
+    if not isinstance(listed, list):
+        return []
+    return [scope for scope in listed[:_MOST_SCOPES] if isinstance(scope, str) and scope]

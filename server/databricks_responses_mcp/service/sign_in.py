@@ -1,0 +1,135 @@
+"""Signing users in: which of the three ways a service uses, and the ASGI middleware that does it.
+
+Whoever asks is either signed in, as a `SignedInUser` in the scope of the request, or gets an answer from here; nothing
+else of the request has been read then.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.auth.provider import AccessToken, TokenVerifier
+from mcp.server.auth.routes import build_resource_metadata_url
+from mcp.server.auth.settings import AuthSettings
+from starlette.authentication import AuthCredentials, AuthenticationBackend
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from databricks_responses_mcp.service.callers import Caller, SignedInUser
+from databricks_responses_mcp.service.refusals import refusal, sign_in_refusal
+from databricks_responses_mcp.service.static_keys import KEY_PREFIX, KeyFile
+
+MOST_TOKEN_BYTES = 16_384
+"""The largest bearer token that is looked at."""
+
+_MOST_NAME_CHARACTERS = 255
+_PLATFORM_HEADERS = (b"x-forwarded-", b"forwarded", b"x-real-ip")
+
+
+def signed_in(app: ASGIApp, backend: AuthenticationBackend, auth: AuthSettings | None = None) -> ASGIApp:
+    """Return an application that answers only requests of signed-in users.
+
+    Args:
+        app: the application that answers them.
+        backend: finds the user of a request.
+        auth: what OAuth tokens are needed, if that is how users sign in.
+    """
+    resource = auth.resource_server_url if auth is not None else None
+    metadata = build_resource_metadata_url(resource) if resource is not None else None
+    signed: ASGIApp = RequireAuthMiddleware(app, list(auth.required_scopes or ()) if auth is not None else [], metadata)
+    signed = AuthContextMiddleware(signed)
+    signed = _WithoutPlatformHeaders(signed)
+    signed = AuthenticationMiddleware(signed, backend=backend, on_error=sign_in_refusal)
+    return _OneCredential(signed, app)
+
+
+class BearerBackend(BearerAuthBackend):
+    """The SDK's check of bearer tokens, whose users are `SignedInUser`."""
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SignedInUser] | None:
+        """Return the user of a request; None if it has no token that is valid here.
+
+        Raises:
+            SignInError: if it cannot be said whether the token is valid.
+        """
+        found: Any = await super().authenticate(conn)
+        if found is None:
+            return None
+        credentials, user = found
+        return credentials, SignedInUser(_caller(user.access_token), user.access_token)
+
+
+class Verifiers:
+    """Checks each token in the one way that it may be valid in: as a static key, or as an OAuth access token.
+
+    Args:
+        keys: the static keys, if there are any.
+        oauth: checks access tokens, if there is an issuer.
+    """
+
+    def __init__(self, keys: KeyFile | None, oauth: TokenVerifier | None) -> None:
+        self._keys = keys
+        self._oauth = oauth
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """See `TokenVerifier`."""
+        token = token.strip()
+        if not token or len(token) > MOST_TOKEN_BYTES or not token.isascii():
+            return None
+        if self._keys is not None and token.startswith(KEY_PREFIX):
+            return await self._keys.verify_token(token)
+        return await self._oauth.verify_token(token) if self._oauth is not None else None
+
+
+class _OneCredential:
+    """ASGI middleware that refuses requests with several Authorization headers, of which proxies check another one.
+
+    Args:
+        app: the application that answers requests.
+        lifespan: the application whose lifetime is run; nobody signs in for that.
+    """
+
+    def __init__(self, app: ASGIApp, lifespan: ASGIApp) -> None:
+        self._app = app
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the application's lifetime."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+        elif _count(scope["headers"], b"authorization") > 1:
+            text = "The request has more than one Authorization header. Send one."
+            await refusal(401, text, {"WWW-Authenticate": 'Bearer error="invalid_request"'})(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+class _WithoutPlatformHeaders:
+    """ASGI middleware that drops what only a platform's proxy may say, so that nothing behind it can believe it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on one request."""
+        if scope["type"] == "http":
+            dropped = (*_PLATFORM_HEADERS, b"authorization")
+            kept = [(name, value) for name, value in scope["headers"] if not name.lower().startswith(dropped)]
+            scope = {**scope, "headers": kept}
+        await self._app(scope, receive, send)
+
+
+def _caller(token: AccessToken) -> Caller:
+    claims = token.claims or {}
+    assert token.subject is not None
+    return Caller(
+        issuer=str(claims["iss"]), subject=token.subject, name=str(claims.get("name", ""))[:_MOST_NAME_CHARACTERS]
+    )
+
+
+def _count(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> int:
+    return sum(1 for given, _ in headers if given.lower() == name)

@@ -1,0 +1,192 @@
+"""Static keys: random bearer tokens for a lab, of which a file holds the hashes.
+
+A line of the file is ``NAME:sha256$SALT$HASH``, both in hexadecimal. Keys have 256 random bits, so one round of SHA-256
+is enough: nobody can try them all. Two lines may have the same name, so that a key can be replaced.
+"""
+
+import hashlib
+import hmac
+import logging
+import os
+import re
+import secrets
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+from mcp.server.auth.provider import AccessToken
+
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.service.refusals import SignInError
+
+logger = logging.getLogger(__name__)
+
+ISSUER = "urn:databricks-responses-mcp:static-keys"
+"""Who vouches for the users of static keys: this service."""
+
+KEY_PREFIX = "dbrmcp_"
+"""What every key starts with, so that secret scanners can find one that was published."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
+_LINE = re.compile(r"(?P<name>[^:#\s]+):sha256\$(?P<salt>[0-9a-f]{32})\$(?P<hash>[0-9a-f]{64})")
+_KEY_BYTES = 32
+_SALT_BYTES = 16
+_MOST_BYTES = 4_000_000
+_CHECK_SECONDS = 1.0
+_CLIENT = "static-key"
+
+
+@dataclass(frozen=True, slots=True)
+class HashedKey:
+    """A line of the file.
+
+    Attributes:
+        name: the user of the key.
+        salt: what the key is hashed with.
+        digest: the hash.
+    """
+
+    name: str
+    salt: bytes
+    digest: bytes
+
+    def matches(self, key: bytes) -> bool:
+        """Return whether this is the line of a key, in a time that does not depend on the hash."""
+        return hmac.compare_digest(hashlib.sha256(self.salt + key).digest(), self.digest)
+
+
+def new_key(name: str) -> tuple[str, str]:
+    """Return a new key of a user, and the line of the file for it.
+
+    Raises:
+        BridgeError: ``invalid_argument`` if the name cannot be one.
+    """
+    if not _NAME.fullmatch(name):
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{quoted(name)} cannot be the name of a key.",
+            "A name has up to 100 letters, digits and . _ @ + -, such as ada@example.com.",
+        )
+    key = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
+    salt = secrets.token_bytes(_SALT_BYTES)
+    digest = hashlib.sha256(salt + key.encode()).hexdigest()
+    return key, f"{name}:sha256${salt.hex()}${digest}"
+
+
+def read_keys(path: Path) -> tuple[list[HashedKey], list[int]]:
+    """Read a file of keys; returns its keys, and the numbers of the lines that are none. Blocks: call it in a thread.
+
+    Raises:
+        BridgeError: ``not_configured`` if the file cannot be read, or others may write it.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.name == "posix" and os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
+                raise _unreadable(path, "everybody on this machine may write it", f"Run `chmod o-w {path}`.")
+            data = file.read(_MOST_BYTES + 1)
+        text = data.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
+        raise _unreadable(path, reason, "`keys add NAME` makes one.") from error
+    if len(data) > _MOST_BYTES:
+        raise _unreadable(path, f"it has more than {_MOST_BYTES} bytes", "Remove keys that nobody uses.")
+    keys: list[HashedKey] = []
+    wrong: list[int] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _LINE.fullmatch(line.strip())
+        if found is None or not _NAME.fullmatch(found["name"]):
+            wrong.append(number)
+        else:
+            keys.append(HashedKey(found["name"], bytes.fromhex(found["salt"]), bytes.fromhex(found["hash"])))
+    return keys, wrong
+
+
+class KeyFile:
+    """The keys of a file, which is read again when it has changed. It is a `TokenVerifier` of the SDK.
+
+    A key that is removed from the file stops working within a second, whatever is wrong with other lines.
+
+    Args:
+        path: the file.
+        scopes: the scopes that its users have.
+        resource: the URL of the service, if it has one.
+
+    Raises:
+        BridgeError: ``not_configured`` if the file cannot be read, or a line of it is wrong.
+    """
+
+    def __init__(self, path: Path, scopes: tuple[str, ...] = (), resource: str | None = None) -> None:
+        self._path = path
+        self._scopes = scopes
+        self._resource = resource
+        self._lock = anyio.Lock()
+        self._checked_at = time.monotonic()
+        self._stamp = _stamp(path)
+        self._keys: list[HashedKey] | None
+        self._keys, wrong = read_keys(path)
+        if wrong:
+            raise _unreadable(
+                path,
+                f"line {wrong[0]} is not NAME:sha256$SALT$HASH",
+                "Remove it, and add the key anew with `keys add NAME`.",
+            )
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Return whose key a token is; None if it is nobody's.
+
+        Raises:
+            SignInError: if the file cannot be read any more.
+        """
+        if time.monotonic() - self._checked_at > _CHECK_SECONDS:
+            await self._read_again()
+        if self._keys is None:
+            raise SignInError(503, "The keys of this service cannot be read now. Try again.", {"Retry-After": "5"})
+        key = token.strip().encode(errors="replace")
+        # All lines are compared, so the time does not show which one matched.
+        matching = [line.name for line in self._keys if line.matches(key)]
+        if not matching:
+            return None
+        return AccessToken(
+            token="",
+            client_id=_CLIENT,
+            scopes=list(self._scopes),
+            resource=self._resource,
+            subject=matching[0],
+            claims={"iss": ISSUER, "name": matching[0]},
+        )
+
+    async def _read_again(self) -> None:
+        async with self._lock:
+            if time.monotonic() - self._checked_at <= _CHECK_SECONDS:
+                return
+            stamp = await anyio.to_thread.run_sync(_stamp, self._path)
+            if stamp != self._stamp or self._keys is None:
+                try:
+                    self._keys, wrong = await anyio.to_thread.run_sync(read_keys, self._path)
+                    if wrong:
+                        logger.error("RESPONSES_MCP_SERVICE_KEYS_FILE: line %s is not a key and was left out", wrong[0])
+                except BridgeError as error:
+                    self._keys = None
+                    logger.exception("RESPONSES_MCP_SERVICE_KEYS_FILE: %s", error.message)
+                self._stamp = stamp
+            self._checked_at = time.monotonic()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written or replaced; None if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _unreadable(path: Path, reason: str, hint: str) -> BridgeError:
+    return BridgeError(
+        ErrorCode.NOT_CONFIGURED, f"The file of RESPONSES_MCP_SERVICE_KEYS_FILE, {path}, is wrong: {reason}.", hint
+    )
