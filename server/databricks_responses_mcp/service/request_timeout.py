@@ -20,7 +20,6 @@ IDLE_SECONDS = 75.0
 _SPARE_CONNECTIONS = 50
 
 
-
 class TimedProtocol(_Protocol):
     """uvicorn's protocol with a deadline for the headers of each request, and a limit of their size.
 
