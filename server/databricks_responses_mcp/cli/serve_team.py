@@ -11,7 +11,6 @@ from pathlib import Path
 import anyio
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.request_state import RequestStateSecurity
-from pydantic import AnyHttpUrl
 from starlette.authentication import AuthenticationBackend
 
 from databricks_responses_mcp.cli.options import SessionOptions
@@ -153,11 +152,14 @@ def _auth(service: ServiceSettings) -> AuthSettings | None:
     """Return what OAuth tokens are needed; None if there is no issuer."""
     if service.oauth_issuer is None:
         return None
-    return AuthSettings(
-        issuer_url=AnyHttpUrl(service.oauth_issuer),
-        resource_server_url=AnyHttpUrl(str(service.public_url)),
-        required_scopes=list(service.oauth_scopes),
-        validate_token_resource=True,
+    # From text: a URL object ends with a slash, and clients compare the issuer letter by letter.
+    return AuthSettings.model_validate(
+        {
+            "issuer_url": service.oauth_issuer,
+            "resource_server_url": service.public_url,
+            "required_scopes": list(service.oauth_scopes),
+            "validate_token_resource": True,
+        }
     )
 
 
