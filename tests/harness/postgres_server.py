@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -31,19 +31,30 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PostgresServer:
     """A running server.
 
     Attributes:
         port: on loopback.
         password: of its superuser, ``postgres``.
-        process: the server's.
+        process: the server's; another one after `restart`.
     """
 
     port: int
     password: str
     process: subprocess.Popen[bytes]
+    _start: Callable[[], subprocess.Popen[bytes]]
+
+    def restart(self, stop: signal.Signals) -> None:
+        """Stop the server and start it again.
+
+        Args:
+            stop: SIGINT ends all connections and writes everything back; SIGQUIT is like a crash.
+        """
+        self.process.send_signal(stop)
+        self.process.wait(DEADLINE_SECONDS)
+        self.process = self._start()
 
     def url(self, database: str = "postgres", *, user: str = "postgres", password: str | None = None) -> str:
         """Return the URL of a database, with the password of the superuser unless another is given."""
@@ -84,22 +95,25 @@ def postgres_server() -> Iterator[PostgresServer]:
         assert initialised.wait(DEADLINE_SECONDS) == 0, (folder / "log").read_text(encoding="utf-8", errors="replace")
         port = _free_port()
         settings = {**_SETTINGS, "port": str(port)}
-        server = _start(
-            [str(programs / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],
-            folder,
-        )
+        command = [str(programs / "postgres"), "-D", str(data)]
+        command += [f"--{name}={value}" for name, value in settings.items()]
+
+        def start() -> subprocess.Popen[bytes]:
+            return _start(command, folder)
+
+        server = PostgresServer(port, "no%2Bsecret%40all", start(), start)
         try:
-            _wait_until_ready(programs, port, server, folder)
-            yield PostgresServer(port, "no%2Bsecret%40all", server)
+            _wait_until_ready(programs, port, server.process, folder)
+            yield server
         finally:
             # A fast shutdown: it closes open connections.
             with suppress(ProcessLookupError):
-                server.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
+                server.process.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
             try:
-                server.wait(DEADLINE_SECONDS)
+                server.process.wait(DEADLINE_SECONDS)
             except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait(DEADLINE_SECONDS)
+                server.process.kill()
+                server.process.wait(DEADLINE_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

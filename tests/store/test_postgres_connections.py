@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: opened when needed, few, replaced after a loss, encrypted; errors show no password."""
 
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -10,13 +11,14 @@ import pytest
 from anyio.abc import SocketStream
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.store import postgres as postgres_store
+from databricks_responses_mcp.store import postgres_pool
 from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.schema import VERSION
 from harness.deadlines import DEADLINE_SECONDS
-from harness.postgres_server import PostgresServer
-from harness.store_records import STATE, a_turn
+from harness.lossy_connection import lossy_connection
+from harness.postgres_server import PostgresServer, postgres_server
+from harness.store_records import STATE, a_turn, a_usage
 from harness.tls_front import tls_front
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +70,28 @@ async def test_dropped_connections_are_replaced(url: str, admin: psycopg.Connect
     await store.aclose()
 
 
-async def test_a_connection_lost_during_a_call_rolls_it_back_and_the_next_call_works(
+async def test_a_transaction_whose_connection_is_lost_is_run_once_more(
+    url: str, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    store = open_store(url)
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+
+    with psycopg.connect(url) as holder:
+        holder.execute("SELECT 1 FROM databricks_responses_mcp.conversations FOR UPDATE")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: store.add_turn("conv", a_turn(2), STATE, title="", usage=a_usage()))
+            await until(admin, f"SELECT COUNT(*) = 1 {OURS} AND wait_event_type = 'Lock'")
+            admin.execute(f"SELECT pg_terminate_backend(pid) {OURS}".encode())
+            await until(admin, f"SELECT COUNT(*) = 1 {OURS} AND wait_event_type = 'Lock'")
+            holder.rollback()
+
+    read = await store.conversation("conv")
+    assert read is not None
+    assert ([turn.number for turn in read.turns], await store.tokens_on_day(1.0)) == ([1, 2], 15)
+    await store.aclose()
+
+
+async def test_a_transaction_that_loses_its_connection_twice_is_reported(
     url: str, admin: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     store = open_store(url)
@@ -84,12 +107,122 @@ async def test_a_connection_lost_during_a_call_rolls_it_back_and_the_next_call_w
         holder.execute("SELECT 1 FROM databricks_responses_mcp.conversations FOR UPDATE")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(add)
-            await until(admin, f"SELECT COUNT(*) = 1 {OURS} AND wait_event_type = 'Lock'")
-            admin.execute(f"SELECT pg_terminate_backend(pid) {OURS}".encode())
+            for _ in range(2):
+                await until(admin, f"SELECT COUNT(*) = 1 {OURS} AND wait_event_type = 'Lock'")
+                admin.execute(f"SELECT pg_terminate_backend(pid, 5000) {OURS}".encode())
 
     assert "cannot be reached (terminating connection due to administrator command)" in said[0]
     await store.add_turn("conv", a_turn(2), STATE, title="")
     await store.aclose()
+
+
+async def test_a_call_waits_for_one_of_the_connections_only_for_a_while(
+    url: str, admin: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_pool, "_WAIT_SECONDS", 0.2)
+    store = open_store(url, connections=2)
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+
+    with psycopg.connect(url) as holder:
+        holder.execute("SELECT 1 FROM databricks_responses_mcp.conversations FOR UPDATE")
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(store.set_state, "conv", STATE)
+            await until(admin, f"SELECT COUNT(*) = 2 {OURS} AND wait_event_type = 'Lock'")
+            with pytest.raises(StoreError) as refused:
+                await store.count_conversations()
+            holder.rollback()
+
+    assert str(refused.value) == (
+        f"All 2 connections to PostgreSQL at 127.0.0.1/{url.rpartition('/')[2]} were in use for 0.2 seconds. Try again."
+        " RESPONSES_MCP_SERVICE_DATABASE_CONNECTIONS allows more."
+    )
+    assert await store.count_conversations() == 1
+    await store.aclose()
+
+
+async def test_idle_connections_are_closed_without_another_call(
+    url: str, admin: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_pool, "_IDLE_SECONDS", 0.05)
+    store = open_store(url)
+    async with anyio.create_task_group() as tasks:
+        for number in range(4):
+            tasks.start_soon(store.put_text, f"text-{number}", "x", 1.0)
+
+    await until(admin, f"SELECT COUNT(*) = 0 {OURS}")
+    assert await store.text("text-3") == "x"
+    await store.aclose()
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_a_turn_is_stored_once_if_the_answer_to_its_commit_is_lost(
+    url: str, postgres: PostgresServer, commits: bool
+) -> None:
+    async with lossy_connection(postgres.port, "COMMIT\0", reaches_server=commits) as (port, lose):
+        store = open_store(url.replace(f":{postgres.port}/", f":{port}/"))
+        await store.add_turn("conv", a_turn(1), STATE, title="")
+        lose.set()
+        await store.add_turn("conv", a_turn(2), STATE, title="", usage=a_usage())
+        assert not lose.is_set(), "it was lost"
+
+        read = await store.conversation("conv")
+        assert read is not None
+        assert ([turn.number for turn in read.turns], await store.tokens_on_day(1.0)) == ([1, 2], 15)
+        await store.aclose()
+
+
+async def test_a_lost_commit_that_cannot_be_looked_up_is_reported(
+    url: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_pool, "_COMMIT_SECONDS", 0.3)
+    async with lossy_connection(postgres.port, "COMMIT\0", reaches_server=True, for_good=True) as (port, lose):
+        store = open_store(url.replace(f":{postgres.port}/", f":{port}/"))
+        await store.add_turn("conv", a_turn(1), STATE, title="")
+        lose.set()
+        with pytest.raises(StoreError) as refused:
+            await store.add_turn("conv", a_turn(2), STATE, title="")
+        await store.aclose()
+
+    assert str(refused.value).endswith("whether it was made cannot be found out. Look before you try again.")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the server is stopped otherwise there")
+async def test_calls_survive_a_restart_of_the_server() -> None:
+    with postgres_server() as server:
+        url = server.new_database()
+        stores = [open_store(url, owner=f"{number}", connections=3) for number in range(2)]
+        acknowledged: set[tuple[int, str]] = set()
+        stop, more = anyio.Event(), anyio.Semaphore(0)
+
+        async def add(number: int, worker: int) -> None:
+            while not stop.is_set():
+                conversation_id = f"conv-{worker}-{len(acknowledged)}"
+                await stores[number].add_turn(conversation_id, a_turn(1), STATE, title="")
+                assert await stores[number].conversation(conversation_id) is not None
+                acknowledged.add((number, conversation_id))
+                more.release()
+
+        async def some_are_added() -> None:
+            with anyio.fail_after(DEADLINE_SECONDS):
+                for _ in range(50):
+                    await more.acquire()
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(2):
+                for worker in range(3):
+                    tasks.start_soon(add, number, worker)
+            for how in (signal.SIGINT, signal.SIGQUIT):
+                await some_are_added()
+                await anyio.to_thread.run_sync(server.restart, how)
+            for _ in range(2):
+                await some_are_added()
+            stop.set()
+
+        kept = [await store.conversations(limit=100_000) for store in stores]
+        assert {(number, found.conversation_id) for number, some in enumerate(kept) for found in some} == acknowledged
+        for store in stores:
+            await store.aclose()
 
 
 async def test_a_cancelled_call_leaves_no_connection_or_lock_on_the_server(
@@ -212,7 +345,7 @@ async def test_tls_and_certificate_checks_follow_the_url(url: str, postgres: Pos
 
 
 async def test_a_server_that_never_answers_leads_to_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_store, "_DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr(postgres_pool, "_DEADLINE_SECONDS", 0.2)
     held = anyio.Event()
 
     async def hold(stream: SocketStream) -> None:

@@ -203,6 +203,6 @@ async def test_a_sweep_is_taken_over_once_the_lease_of_a_killed_process_has_ende
     store = alone()
     assert isinstance(store, SqlStore)
     await store.add_turn("old", a_turn(1, created_at=0.0), STATE, title="")
-    await store._database.write(claim_lease("sweep", "killed", seconds_left))
+    await store._database.write(claim_lease, "sweep", "killed", seconds_left)
 
     assert await store.sweep_all(now=10.0, keep_seconds=5.0, most_bytes=None) == deleted

@@ -9,13 +9,20 @@ from databricks_responses_mcp.store.interface import Store
 FILE = "conversations.db"
 
 
-def open_store(setting: str | None, *, owner: str = "", password: Callable[[], Awaitable[str]] | None = None) -> Store:
+def open_store(
+    setting: str | None,
+    *,
+    owner: str = "",
+    password: Callable[[], Awaitable[str]] | None = None,
+    connections: int | None = None,
+) -> Store:
     """Return the store for a setting. Nothing is opened before its first use.
 
     Args:
         setting: a path, a ``postgresql://`` URL, ``off`` for this process's memory, None for the user's own file.
         owner: the owner of the conversations; those of others are not visible.
         password: returns a fresh password for each connection to PostgreSQL.
+        connections: the most connections to PostgreSQL at a time; a few if None.
 
     Raises:
         BridgeError: ``invalid_argument`` if the setting is none of these.
@@ -26,8 +33,9 @@ def open_store(setting: str | None, *, owner: str = "", password: Callable[[], A
         return MemoryStore(owner)
     if setting is not None and setting.lower().startswith(("postgres://", "postgresql://")):
         from databricks_responses_mcp.store.postgres import PostgresStore
+        from databricks_responses_mcp.store.postgres_pool import DEFAULT_CONNECTIONS
 
-        return PostgresStore(setting, owner, password)
+        return PostgresStore(setting, owner, password, connections or DEFAULT_CONNECTIONS)
     from databricks_responses_mcp.store.sqlite import SqliteStore
 
     return SqliteStore(_own_file() if setting is None else _path(setting), owner)

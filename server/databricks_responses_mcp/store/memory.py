@@ -47,7 +47,7 @@ class MemoryStore(SqlStore):
             if usage is not None:
                 yield from self._delete_oldest()
 
-        await self._database.write(statements())
+        await self._database.write(statements)
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`. May delete the oldest jobs and keys."""
@@ -56,7 +56,7 @@ class MemoryStore(SqlStore):
             yield from put_job(self._owner, job)
             yield from self._delete_oldest()
 
-        await self._database.write(statements())
+        await self._database.write(statements)
 
     async def add_usage(self, usage: Usage) -> None:
         """See `Store.add_usage`. May delete the oldest usage."""
@@ -65,7 +65,7 @@ class MemoryStore(SqlStore):
             yield from add_usage(self._owner, usage)
             yield from self._delete_oldest()
 
-        await self._database.write(statements())
+        await self._database.write(statements)
 
     def _delete_oldest(self) -> Transaction[None]:
         """Delete the oldest jobs, keys and usage at intervals: searching for them costs more than adding one."""

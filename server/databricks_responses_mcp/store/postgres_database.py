@@ -161,6 +161,11 @@ def explain_error(error: Exception, target: Target, deadline_seconds: float) -> 
                 f"The database user lacks a permission in {where} ({_first_line(error, target)}). Grant it CREATE on"
                 " the database, or make it the owner of a schema databricks_responses_mcp."
             )
+        case errors.LockNotAvailable() | errors.QueryCanceled():
+            text = (
+                f"{where} is busy: a statement was stopped at its time limit ({_first_line(error, target)}). Try again;"
+                " if it stays so, look for transactions that somebody has left open."
+            )
         case InterfaceError() if "ProactorEventLoop" in str(error):
             text = (
                 "PostgreSQL cannot be used as the store on Windows. Set RESPONSES_MCP_STORE to the path of a file, or"

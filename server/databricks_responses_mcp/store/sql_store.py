@@ -2,11 +2,11 @@
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from time import monotonic
-from typing import Any, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 import anyio
 
@@ -30,6 +30,7 @@ from databricks_responses_mcp.store.records import (
 )
 from databricks_responses_mcp.store.statements import Transaction, name
 
+P = ParamSpec("P")
 T = TypeVar("T")
 _DELETED_AT_ONCE = 100
 # A caller waits for the end of a sweep's transaction, so that should take about 15 ms, and 50 ms at most.
@@ -83,12 +84,16 @@ class SqlDatabase(ABC):
         return 0
 
     @abstractmethod
-    async def read(self, statements: Transaction[T]) -> T:
-        """Run a transaction that changes nothing; its statements see one state of the database."""
+    async def read(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a transaction that changes nothing; its statements see one state of the database.
+
+        Args:
+            transaction: is called with the other arguments; again if the transaction must be run again.
+        """
 
     @abstractmethod
-    async def write(self, statements: Transaction[T]) -> T:
-        """Run a transaction that changes something; it is durable once this has returned."""
+    async def write(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a transaction that changes something; it is durable once this has returned. See `read`."""
 
     @abstractmethod
     async def write_back(self) -> None:
@@ -140,7 +145,7 @@ class SqlStore:
         self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
     ) -> None:
         """See `Store.add_turn`."""
-        await self._database.write(self._add_turn(conversation_id, turn, state, title, usage))
+        await self._database.write(self._add_turn, conversation_id, turn, state, title, usage)
 
     def _add_turn(
         self, conversation_id: str, turn: Turn, state: ConversationState, title: str, usage: Usage | None
@@ -151,23 +156,23 @@ class SqlStore:
 
     async def set_state(self, conversation_id: str, state: ConversationState) -> None:
         """See `Store.set_state`."""
-        await self._database.write(conversation_queries.set_state(self._owner, conversation_id, state))
+        await self._database.write(conversation_queries.set_state, self._owner, conversation_id, state)
 
     async def conversation(self, conversation_id: str, *, after: int = 0) -> StoredConversation | None:
         """See `Store.conversation`."""
-        return await self._database.read(conversation_queries.conversation(self._owner, conversation_id, after))
+        return await self._database.read(conversation_queries.conversation, self._owner, conversation_id, after)
 
     async def conversations(
         self, *, limit: int = 50, offset: int = 0, contains: str = "", older_than: float | None = None
     ) -> list[ConversationSummary]:
         """See `Store.conversations`."""
         return await self._database.read(
-            conversation_queries.conversations(self._owner, limit, offset, contains, older_than)
+            conversation_queries.conversations, self._owner, limit, offset, contains, older_than
         )
 
     async def count_conversations(self, *, contains: str = "", older_than: float | None = None) -> int:
         """See `Store.count_conversations`."""
-        return await self._database.read(conversation_queries.count_conversations(self._owner, contains, older_than))
+        return await self._database.read(conversation_queries.count_conversations, self._owner, contains, older_than)
 
     async def delete_conversations(self, conversation_ids: Sequence[str]) -> list[str]:
         """See `Store.delete_conversations`."""
@@ -175,54 +180,54 @@ class SqlStore:
         deleted: list[str] = []
         for at in range(0, len(ids), _DELETED_AT_ONCE):
             some = ids[at : at + _DELETED_AT_ONCE]
-            deleted += await self._database.write(conversation_queries.delete_conversations(self._owner, some))
+            deleted += await self._database.write(conversation_queries.delete_conversations, self._owner, some)
         return deleted
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`."""
-        await self._database.write(job_queries.put_job(self._owner, job))
+        await self._database.write(job_queries.put_job, self._owner, job)
 
     async def beat_job(self, job_id: str, now: float, structured: Mapping[str, Any] | None) -> bool:
         """See `Store.beat_job`."""
-        return await self._database.write(job_queries.beat_job(self._owner, job_id, now, structured))
+        return await self._database.write(job_queries.beat_job, self._owner, job_id, now, structured)
 
     async def job(self, job_id: str) -> Job | None:
         """See `Store.job`."""
-        return await self._database.read(job_queries.job(self._owner, job_id))
+        return await self._database.read(job_queries.job, self._owner, job_id)
 
     async def cancel_job(self, job_id: str) -> bool:
         """See `Store.cancel_job`."""
-        return await self._database.write(job_queries.cancel_job(self._owner, job_id))
+        return await self._database.write(job_queries.cancel_job, self._owner, job_id)
 
     async def claim_key(self, key: str, fingerprint: str, job_id: str, now: float) -> KeyClaim:
         """See `Store.claim_key`."""
-        return await self._database.write(job_queries.claim_key(self._owner, key, fingerprint, job_id, now))
+        return await self._database.write(job_queries.claim_key, self._owner, key, fingerprint, job_id, now)
 
     async def release_key(self, key: str, job_id: str) -> None:
         """See `Store.release_key`."""
-        await self._database.write(job_queries.release_key(self._owner, key, job_id))
+        await self._database.write(job_queries.release_key, self._owner, key, job_id)
 
     async def add_usage(self, usage: Usage) -> None:
         """See `Store.add_usage`."""
-        await self._database.write(usage_queries.add_usage(self._owner, usage))
+        await self._database.write(usage_queries.add_usage, self._owner, usage)
 
     async def tokens_on_day(self, at: float, *, everyone: bool = False) -> int:
         """See `Store.tokens_on_day`."""
         if everyone:
-            return await self._database.read(usage_queries.tokens_of_all_on_day(at))
-        return await self._database.read(usage_queries.tokens_on_day(self._owner, at))
+            return await self._database.read(usage_queries.tokens_of_all_on_day, at)
+        return await self._database.read(usage_queries.tokens_on_day, self._owner, at)
 
     async def usage(self, by: Grouping, *, since: float = 0.0) -> list[UsageTotal]:
         """See `Store.usage`."""
-        return await self._database.read(usage_queries.usage(self._owner, by, since))
+        return await self._database.read(usage_queries.usage, self._owner, by, since)
 
     async def put_text(self, text_id: str, text: str, now: float) -> None:
         """See `Store.put_text`."""
-        await self._database.write(text_queries.put_text(self._owner, text_id, text, now))
+        await self._database.write(text_queries.put_text, self._owner, text_id, text, now)
 
     async def text(self, text_id: str) -> str | None:
         """See `Store.text`."""
-        return await self._database.read(text_queries.text(self._owner, text_id))
+        return await self._database.read(text_queries.text, self._owner, text_id)
 
     async def sweep(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
         """See `Store.sweep`."""
@@ -232,7 +237,7 @@ class SqlStore:
             with pace.measured():
                 size = retention_queries.Slice(pace.rows, pace.rows * _SLICE_ROW_BYTES)
                 slice_ = await self._database.write(
-                    retention_queries.delete_conversations_over(self._owner, limits, size)
+                    retention_queries.delete_conversations_over, self._owner, limits, size
                 )
             deleted += slice_.conversations
             if slice_.done:
@@ -243,7 +248,7 @@ class SqlStore:
             await self._pause(pace)
             with pace.measured():
                 done = await self._database.write(
-                    retention_queries.delete_expired(self._owner, now=now, keep_seconds=keep_seconds, most=pace.rows)
+                    retention_queries.delete_expired, self._owner, now=now, keep_seconds=keep_seconds, most=pace.rows
                 )
         has_more = True
         while has_more:
@@ -255,8 +260,8 @@ class SqlStore:
     async def sweep_all(self, *, now: float, keep_seconds: float | None, most_bytes: int | None) -> int:
         """See `Store.sweep_all`."""
         holder, deleted, owner = uuid.uuid4().hex, 0, None
-        while await self._database.write(retention_queries.claim_lease(_SWEEP, holder, _SWEEP_LEASE_SECONDS)):
-            owner = await self._database.read(retention_queries.next_owner(owner))
+        while await self._database.write(retention_queries.claim_lease, _SWEEP, holder, _SWEEP_LEASE_SECONDS):
+            owner = await self._database.read(retention_queries.next_owner, owner)
             if owner is None:
                 break
             with anyio.move_on_after(_SWEEP_LEASE_SECONDS / 2):

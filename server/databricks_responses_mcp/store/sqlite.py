@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,6 +22,7 @@ from databricks_responses_mcp.store.sqlite_file import (
 )
 from databricks_responses_mcp.store.statements import StatementResult, Transaction
 
+P = ParamSpec("P")
 T = TypeVar("T")
 _PAGES_AT_ONCE = 50
 _SHRINK_SECONDS = 0.01
@@ -195,11 +196,13 @@ class SqliteDatabase(SqlDatabase):
         """See `Store.replacements`."""
         return 0 if self._opened is None else self._opened.replacements
 
-    async def read(self, statements: Transaction[T]) -> T:
-        return await self._run_in_thread(lambda work: work.transaction("BEGIN", statements))
+    async def read(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `SqlDatabase.read`."""
+        return await self._run_in_thread(lambda work: work.transaction("BEGIN", transaction(*args, **kwargs)))
 
-    async def write(self, statements: Transaction[T]) -> T:
-        return await self._run_in_thread(lambda work: work.transaction("BEGIN IMMEDIATE", statements))
+    async def write(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `SqlDatabase.write`."""
+        return await self._run_in_thread(lambda work: work.transaction("BEGIN IMMEDIATE", transaction(*args, **kwargs)))
 
     async def write_back(self) -> None:
         """Write the log back on a connection of its own, so that no call waits for it.
@@ -209,6 +212,7 @@ class SqliteDatabase(SqlDatabase):
         await anyio.to_thread.run_sync(write_back, self._path)
 
     async def release_space(self) -> bool:
+        """See `SqlDatabase.release_space`."""
         return await self._run_in_thread(lambda work: work.free_pages())
 
     async def _run_in_thread(self, call: Callable[[SqliteWork], T]) -> T:

@@ -1,0 +1,380 @@
+"""Connections to a PostgreSQL database, and the transactions on them.
+
+Not `psycopg_pool`: it connects in background tasks, so a caller whose password is wrong waits for its full time and
+is told only that no connection came; and what happens to a transaction whose connection is lost is the caller's part
+anyway. No state of a session is used, so that a connection pooler may give each transaction another connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.postgres_database import (
+    MISSING_DRIVER,
+    Target,
+    dialect,
+    explain_error,
+    migrate,
+    parse_url,
+)
+from databricks_responses_mcp.store.sql_store import SqlDatabase, WaitTimeout
+from databricks_responses_mcp.store.statements import Statement, StatementResult, Transaction
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+DEFAULT_CONNECTIONS = 4
+_DEADLINE_SECONDS = 30.0
+_BRIEFLY_SECONDS = 1.0
+_SLOW_SECONDS = 5.0
+"""A call that ends unsuccessfully after this time has waited for an unavailable database."""
+_WAIT_SECONDS = 8.0
+"""How long a call waits for one of the connections; shorter than what its own caller waits for it."""
+_COMMIT_SECONDS = 10.0
+_IDLE_SECONDS = 120.0
+_RECONNECT_SECONDS = 5.0
+"""How long a call tries to connect to a database that has worked before: a restart takes a moment."""
+_RETRY_PAUSE_SECONDS = 0.25
+# Shorter than the client's deadline, so that nobody waits for a lock held by a lost client.
+_LIMITS = (
+    "; SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '20s'"
+    "; SET LOCAL idle_in_transaction_session_timeout = '30s'"
+)
+_READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{_LIMITS}"
+# The id tells later whether the transaction was committed, should the answer to COMMIT be lost.
+_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE{_LIMITS}; SELECT txid_current()"
+_LOST_STATES = ("08", "57P", "25P03", "40001", "40P01")
+"""SQLSTATEs after which the server has rolled the transaction back, and it may be run again: a lost connection, a
+server that shuts down, a transaction that was idle too long, and a victim of a deadlock."""
+
+
+class _RolledBackError(Exception):
+    """A transaction was rolled back for a reason that has nothing to do with it; it may be run again.
+
+    Attributes:
+        reason: the driver's error.
+    """
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class PostgresPool(SqlDatabase):
+    """Connections to a PostgreSQL database, each opened when it is needed and closed when it is not used for a while.
+
+    A call that is cancelled or fails closes its connection, and the server rolls its transaction back. A transaction
+    whose connection is lost is run once more on a new one, unless it was committed.
+
+    Args:
+        url: ``postgresql://…``; without ``sslmode`` TLS is required, except for a server on this machine.
+        password: returns a fresh password for each connection; None uses that of the URL. A fresh password gives
+            access to more than the database, so it is sent only to a server with a valid certificate for its name.
+        connections: the most that are open at a time; calls wait for one of them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        password: Callable[[], Awaitable[str]] | None = None,
+        connections: int = DEFAULT_CONNECTIONS,
+    ) -> None:
+        self._url = url
+        self._password = password
+        self._connections = connections
+        self._target: Target | None = None
+        self._capacity = anyio.CapacityLimiter(connections)
+        self._idle: deque[tuple[float, AsyncConnection[Any]]] = deque()
+        self._closing: asyncio.TimerHandle | None = None
+        self._closers: set[asyncio.Task[None]] = set()
+        self._migrating = anyio.Lock()
+        self._migrated = False
+        self._timeout = WaitTimeout(_DEADLINE_SECONDS, _BRIEFLY_SECONDS)
+
+    async def aclose(self) -> None:
+        """See `SqlDatabase.aclose`."""
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
+        with anyio.CancelScope(shield=True):
+            while self._idle:
+                await _close(self._idle.pop()[1])
+
+    async def read(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `SqlDatabase.read`."""
+        return await self._run(_READ, partial(transaction, *args, **kwargs))
+
+    async def write(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `SqlDatabase.write`."""
+        return await self._run(_WRITE, partial(transaction, *args, **kwargs))
+
+    async def write_back(self) -> None:
+        """Do nothing: the server does it by itself."""
+
+    async def release_space(self) -> bool:
+        """Do nothing: the server's own vacuum frees space."""
+        return False
+
+    async def _run(self, begin: str, transaction: Callable[[], Transaction[T]]) -> T:
+        async with self._deadline_and_errors(), self._place():
+            try:
+                return await self._attempt(begin, transaction())
+            except _RolledBackError:
+                pass
+            try:
+                return await self._attempt(begin, transaction())
+            except _RolledBackError as error:
+                raise error.reason from None
+
+    async def _attempt(self, begin: str, statements: Transaction[T]) -> T:
+        """Run a transaction.
+
+        Raises:
+            _RolledBackError: if it may be run again.
+        """
+        from psycopg import Error
+
+        connection, transaction_id = await self._begin(begin)
+        try:
+            result = await _run_statements(connection, statements)
+        except BaseException as error:
+            # Before it is closed: then every connection is.
+            lost = isinstance(error, Error) and _is_lost(error, connection)
+            await _close(connection)
+            if lost:
+                raise _RolledBackError(error) from error
+            raise
+        # Shielded: once the call has ended, the transaction must be either committed or rolled back.
+        with anyio.CancelScope(shield=True):
+            try:
+                with anyio.fail_after(_COMMIT_SECONDS):
+                    await connection.execute("COMMIT")
+            except (Error, TimeoutError) as error:
+                lost = isinstance(error, TimeoutError) or _is_lost(error, connection)
+                await _close(connection)
+                if not lost:
+                    raise
+                if transaction_id is not None and not await self._was_committed(transaction_id):
+                    raise _RolledBackError(error) from error
+                return result
+            except BaseException:
+                await _close(connection)
+                raise
+        self._put_back(connection)
+        return result
+
+    async def _was_committed(self, transaction_id: int) -> bool:
+        """Return whether the transaction was committed; the answer to its COMMIT did not arrive.
+
+        Raises:
+            StoreError: if it cannot be found out.
+        """
+        from psycopg import Error
+
+        status: object = None
+        with anyio.move_on_after(_COMMIT_SECONDS):
+            while status not in ("committed", "aborted"):
+                try:
+                    connection = await self._connect(_COMMIT_SECONDS)
+                    try:
+                        # The server may not have noticed yet that it has lost its client.
+                        cursor = await connection.execute("SELECT txid_status(%s)", (transaction_id,))
+                        row = await cursor.fetchone()
+                        status = row[0] if row else None
+                    finally:
+                        await _close(connection)
+                except (Error, OSError, StoreError):
+                    pass
+                if status == "in progress":
+                    await anyio.sleep(_RETRY_PAUSE_SECONDS)
+                elif status is None:
+                    break
+        if status in ("committed", "aborted"):
+            return status == "committed"
+        raise StoreError(
+            f"The connection to {self._get_target().label} was lost while a change was being committed, and whether it"
+            " was made cannot be found out. Look before you try again."
+        )
+
+    async def _begin(self, begin: str) -> tuple[AsyncConnection[Any], int | None]:
+        """Begin a transaction on an idle connection if one is still open, else on a new one.
+
+        Returns:
+            The connection, and the id of a transaction that writes.
+        """
+        from psycopg import Error
+
+        while self._idle:
+            since, connection = self._idle.pop()
+            if monotonic() - since < _IDLE_SECONDS:
+                try:
+                    return connection, await _execute_begin(connection, begin)
+                except Error:
+                    pass
+                except BaseException:
+                    await _close(connection)
+                    raise
+            await _close(connection)
+        connection = await self._connect(min(_RECONNECT_SECONDS, self._timeout.seconds / 2) if self._migrated else 0.0)
+        try:
+            return connection, await _execute_begin(connection, begin)
+        except BaseException:
+            await _close(connection)
+            raise
+
+    def _put_back(self, connection: AsyncConnection[Any]) -> None:
+        self._idle.append((monotonic(), connection))
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._close_idle)
+
+    def _close_idle(self) -> None:
+        """Close the connections that were idle for too long; called by a timer, so that they are closed in time."""
+        now = monotonic()
+        # The ones at the front were idle for longest: the last one is used first.
+        while self._idle and now - self._idle[0][0] >= _IDLE_SECONDS:
+            closing = asyncio.get_running_loop().create_task(_close(self._idle.popleft()[1]))
+            self._closers.add(closing)
+            closing.add_done_callback(self._closers.discard)
+        self._closing = None
+        if self._idle:
+            left = _IDLE_SECONDS - (now - self._idle[0][0])
+            self._closing = asyncio.get_running_loop().call_later(left, self._close_idle)
+
+    async def _connect(self, patience_seconds: float) -> AsyncConnection[Any]:
+        """Connect; if that fails, again for ``patience_seconds``: the server may be restarting."""
+        from psycopg import OperationalError
+
+        until = monotonic() + patience_seconds
+        while True:
+            try:
+                return await self._connect_once()
+            except OperationalError:
+                if monotonic() + _RETRY_PAUSE_SECONDS > until:
+                    raise
+            await anyio.sleep(_RETRY_PAUSE_SECONDS)
+
+    async def _connect_once(self) -> AsyncConnection[Any]:
+        from psycopg import AsyncConnection
+
+        where = self._get_target()
+        more: dict[str, str] = {} if self._password is None else {"password": await self._fresh_password()}
+        # Statements are not prepared: a connection pooler may not support that.
+        connection: AsyncConnection[Any] = await AsyncConnection.connect(
+            **{**where.parameters, **more}, autocommit=True, prepare_threshold=None
+        )
+        try:
+            async with self._migrating:
+                if not self._migrated:
+                    await migrate(connection, where.label)
+                    self._migrated = True
+        except BaseException:
+            await _close(connection)
+            raise
+        return connection
+
+    async def _fresh_password(self) -> str:
+        assert self._password is not None
+        try:
+            return await self._password()
+        except BridgeError as error:
+            raise StoreError(f"There is no password for {self._get_target().label}: {error}") from error
+
+    def _get_target(self) -> Target:
+        if self._target is None:
+            self._target = parse_url(self._url, certified=self._password is not None)
+        return self._target
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Wait for one of the connections to be free."""
+        try:
+            with anyio.fail_after(_WAIT_SECONDS):
+                await self._capacity.acquire()
+        except TimeoutError:
+            raise StoreError(
+                f"All {self._connections} connections to {self._get_target().label} were in use for"
+                f" {_WAIT_SECONDS:g} seconds. Try again. RESPONSES_MCP_SERVICE_DATABASE_CONNECTIONS allows more."
+            ) from None
+        try:
+            yield
+        finally:
+            self._capacity.release()
+
+    @asynccontextmanager
+    async def _deadline_and_errors(self) -> AsyncIterator[None]:
+        """Set the deadline of a call, and convert its exceptions into `StoreError`."""
+        try:
+            from psycopg import Error
+        except ImportError as error:
+            raise StoreError(MISSING_DRIVER) from error
+        began, seconds = monotonic(), self._timeout.seconds
+        try:
+            with anyio.fail_after(seconds):
+                yield
+        except StoreError:
+            raise
+        except (Error, OSError, ValueError, TypeError, KeyError) as error:
+            self._record_wait(began)
+            # Not "from" the error: the driver's message may contain secrets of the URL.
+            raise explain_error(error, self._get_target(), seconds) from None
+        except BaseException:
+            self._record_wait(began)
+            raise
+        else:
+            self._timeout.record_success()
+
+    def _record_wait(self, began: float) -> None:
+        if monotonic() - began > _SLOW_SECONDS:
+            self._timeout.record_failure()
+
+
+async def _execute_begin(connection: AsyncConnection[Any], begin: str) -> int | None:
+    """Begin a transaction; return its id if it writes."""
+    cursor = await connection.execute(begin.encode())
+    while cursor.nextset():
+        pass
+    row = await cursor.fetchone() if cursor.description else None
+    return int(row[0]) if row else None
+
+
+async def _run_statements(connection: AsyncConnection[Any], statements: Transaction[T]) -> T:
+    """Run a transaction's statements. The generator runs in a thread: turns may be megabytes of JSON."""
+    done: StatementResult | None = None
+    while True:
+        statement, result = await anyio.to_thread.run_sync(_advance, statements, done)
+        if statement is None:
+            final: T = result
+            return final
+        sql, values = statement
+        cursor = await connection.execute(dialect(sql), values)
+        done = StatementResult(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+
+def _advance(statements: Transaction[Any], done: StatementResult | None) -> tuple[Statement | None, Any]:
+    try:
+        return (next(statements) if done is None else statements.send(done)), None
+    except StopIteration as stop:
+        return None, stop.value
+
+
+def _is_lost(error: BaseException, connection: AsyncConnection[Any]) -> bool:
+    """Return whether a transaction that failed was not at fault."""
+    return connection.closed or (getattr(error, "sqlstate", None) or "").startswith(_LOST_STATES)
+
+
+async def _close(connection: AsyncConnection[Any]) -> None:
+    with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+        await connection.close()

@@ -1,0 +1,82 @@
+"""A proxy in front of a PostgreSQL server that loses the connection when the client sends a certain statement."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
+
+
+class Switch:
+    """Whether the next connection that sends the statement is lost."""
+
+    def __init__(self) -> None:
+        self._on = False
+
+    def set(self) -> None:
+        """Lose the next one."""
+        self._on = True
+
+    def is_set(self) -> bool:
+        """Return whether none was lost since `set`."""
+        return self._on
+
+    def take(self) -> bool:
+        """Return whether this one is lost."""
+        on, self._on = self._on, False
+        return on
+
+
+@asynccontextmanager
+async def lossy_connection(
+    server_port: int, statement: str, *, reaches_server: bool, for_good: bool = False
+) -> AsyncIterator[tuple[int, Switch]]:
+    """Listen for clients until the context ends.
+
+    Args:
+        reaches_server: whether the server gets the statement, and answers it, before the connection is lost.
+        for_good: refuse all later connections.
+
+    Yields:
+        The port, and what makes the next connection that sends the statement a lost one.
+    """
+    switch, ended = Switch(), anyio.Event()
+
+    async def answers(server: SocketStream, client: ByteStream, lost: anyio.Event, answered: anyio.Event) -> None:
+        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            while True:
+                data = await server.receive()
+                if lost.is_set():
+                    answered.set()
+                    return
+                await client.send(data)
+
+    async def serve(client: SocketStream) -> None:
+        if ended.is_set():
+            await client.aclose()
+            return
+        lost, answered = anyio.Event(), anyio.Event()
+        async with (
+            client,
+            await anyio.connect_tcp("127.0.0.1", server_port) as server,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(answers, server, client, lost, answered)
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                while True:
+                    data = await client.receive()
+                    if statement.encode() in data and switch.take():
+                        if for_good:
+                            ended.set()
+                        lost.set()
+                        if reaches_server:
+                            await server.send(data)
+                            await answered.wait()
+                        break
+                    await server.send(data)
+            tasks.cancel_scope.cancel()
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, serve)
+        yield listener.extra(SocketAttribute.local_port), switch
+        tasks.cancel_scope.cancel()
