@@ -14,7 +14,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError, UnexpectedToolError
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     CallToolResult,
@@ -96,6 +96,14 @@ class BridgeServer(MCPServer[AppSource]):
         assert context is not None
         if name not in NAMES:
             return await self._call_foreign(name, arguments, context)
+        result = await self._call_ours(name, arguments, context)
+        await app_of(context).long_texts.save()
+        return result
+
+    async def _call_ours(
+        self, name: str, arguments: dict[str, Any], context: Context[AppSource, Any]
+    ) -> CallToolResult | InputRequiredResult:
+        """Call one of the server's own tools."""
         # Here, not above: `tools/list` needs neither.
         from databricks_responses_mcp.calls.job_results import result_of_job
         from databricks_responses_mcp.calls.tool_call import ToolCall
@@ -271,7 +279,7 @@ def _add_resources(server: BridgeServer) -> None:
         mime_type="text/plain",
     )
     async def answer(number: str, ctx: Context[AppSource, Any]) -> str:
-        return _long_text(ctx, number)
+        return await _long_text(ctx, number)
 
     @server.resource(
         "answer://{number}/{start}",
@@ -283,7 +291,7 @@ def _add_resources(server: BridgeServer) -> None:
     async def answer_from(number: str, start: str, ctx: Context[AppSource, Any]) -> str:
         from databricks_responses_mcp.calls.truncation import CHARACTERS_PER_TOKEN, page_characters
 
-        text = _long_text(ctx, number)
+        text = await _long_text(ctx, number)
         if not start.isdecimal() or int(start) > len(text):
             raise ResourceNotFoundError(f"answer://{number} has {len(text)} characters, and none at {quoted(start)}.")
         most = app_of(ctx).bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN
@@ -324,12 +332,14 @@ def _add_resources(server: BridgeServer) -> None:
             raise ResourceNotFoundError(error.text(mcp_words)) from error
 
 
-def _long_text(ctx: Context[AppSource, Any], number: str) -> str:
-    text = app_of(ctx).long_texts.get(number)
+async def _long_text(ctx: Context[AppSource, Any], number: str) -> str:
+    texts = app_of(ctx).long_texts
+    try:
+        text = await texts.read(number)
+    except BridgeError as error:
+        raise ResourceError(error.text(mcp_words)) from error
     if text is None:
-        raise ResourceNotFoundError(
-            f"answer://{number} is not here: long answers are kept while the server runs, the newest first."
-        )
+        raise ResourceNotFoundError(f"answer://{number} is not here: long answers are kept {texts.kept_for}.")
     return text
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from databricks_responses_mcp.calls.memory_limit import MemoryLimit
+
 if TYPE_CHECKING:
     from databricks_responses_mcp.media.staging import Staging
 
@@ -41,20 +43,38 @@ class EditPreview:
 
 
 class EditPreviews:
-    """Previews by id, in memory: until the server ends, the newest `MAX_PREVIEWS` within `MAX_PREVIEW_CHARACTERS`."""
+    """Previews by id, in memory: until the server ends, the newest `MAX_PREVIEWS` within `MAX_PREVIEW_CHARACTERS`.
 
-    def __init__(self) -> None:
+    Args:
+        limit: that of all users together; None where there is one user.
+    """
+
+    def __init__(self, limit: MemoryLimit | None = None) -> None:
         self._previews: OrderedDict[str, EditPreview] = OrderedDict()
+        self._limit = limit
+        if limit is not None:
+            limit.add(self)
+
+    @property
+    def held(self) -> int:
+        """How many characters of text are kept."""
+        return sum(kept.characters for kept in self._previews.values())
+
+    def drop_oldest(self) -> bool:
+        """See `Holder.drop_oldest`."""
+        if not self._previews:
+            return False
+        self._previews.popitem(last=False)
+        return True
 
     def keep(self, preview: EditPreview) -> str:
         """Remember a preview; returns its id, which cannot be guessed."""
         preview_id = f"preview_{secrets.token_urlsafe(12)}"
         self._previews[preview_id] = preview
-        while len(self._previews) > 1 and (
-            len(self._previews) > MAX_PREVIEWS
-            or sum(kept.characters for kept in self._previews.values()) > MAX_PREVIEW_CHARACTERS
-        ):
-            self._previews.popitem(last=False)
+        while len(self._previews) > 1 and (len(self._previews) > MAX_PREVIEWS or self.held > MAX_PREVIEW_CHARACTERS):
+            self.drop_oldest()
+        if self._limit is not None:
+            self._limit.enforce()
         return preview_id
 
     def get(self, preview_id: str) -> EditPreview | None:

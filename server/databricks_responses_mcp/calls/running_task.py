@@ -57,7 +57,6 @@ def task_of(request: Context[AppSource, Any]) -> "RunningTask | None":
 
 
 async def answer_call(
-    running: dict[str, "RunningTask"],
     after_seconds: float,
     params: CallToolRequestParams,
     ctx: Ctx,
@@ -66,7 +65,6 @@ async def answer_call(
     """Make a call; its result, or a task.
 
     Args:
-        running: where the task is found while it runs.
         after_seconds: how long to wait for the result.
 
     Raises:
@@ -75,7 +73,7 @@ async def answer_call(
     settings = app_in(ctx).bridge.settings
     if settings.hand_over_seconds is not None:
         after_seconds = min(after_seconds, settings.hand_over_seconds)
-    return await RunningTask(running, params, ctx, call_next).answer(after_seconds)
+    return await RunningTask(params, ctx, call_next).answer(after_seconds)
 
 
 async def hand_over(request: Context[AppSource, Any]) -> None:
@@ -95,10 +93,7 @@ class RunningTask:
         questions: what its host must ask, by a key that is used once in the task's life.
     """
 
-    def __init__(
-        self, running: dict[str, "RunningTask"], params: CallToolRequestParams, ctx: Ctx, call_next: CallNext
-    ) -> None:
-        self._running = running
+    def __init__(self, params: CallToolRequestParams, ctx: Ctx, call_next: CallNext) -> None:
         self.questions: dict[str, InputRequest] = {}
         self._params, self._call_next = params, call_next
         self._ctx = ctx
@@ -135,7 +130,7 @@ class RunningTask:
     async def answer(self, after_seconds: float) -> HandlerResult:
         """See `answer_call`."""
         job = self.job
-        self._running[job.job_id] = self
+        self._app.running_tasks[job.job_id] = self
         self._jobs.start(self._run)
         try:
             with anyio.move_on_after(after_seconds):
@@ -152,7 +147,9 @@ class RunningTask:
         try:
             value: Value = job.returned()
         except BridgeError as error:
-            return failure_result(self._app, host_of(self._ctx.session), error)
+            failure = failure_result(self._app, host_of(self._ctx.session), error)
+            await self._app.long_texts.save()
+            return failure
         if isinstance(value, ErrorData):
             raise MCPError.from_error_data(value)
         return value
@@ -180,7 +177,7 @@ class RunningTask:
                 self.job.result = error.error
             finally:
                 self._is_leaving = True
-                self._running.pop(self.job.job_id, None)
+                self._app.running_tasks.pop(self.job.job_id, None)
             self.job.record = record_of(self._params.name, self.job.result)
 
     async def _rounds_of_call(self) -> CallToolResult | InputRequiredResult:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio import CapacityLimiter
@@ -11,6 +12,8 @@ from mcp.server.mcpserver import Context
 from mcp.server.session import ServerSession
 
 from databricks_responses_mcp.calls.edit_previews import EditPreviews
+from databricks_responses_mcp.calls.long_texts import LongTexts
+from databricks_responses_mcp.calls.memory_limit import MemoryLimit
 from databricks_responses_mcp.hosts.limits import HostLimits, find_limits
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.progress import Reporter
@@ -21,53 +24,48 @@ if TYPE_CHECKING:
 
     from databricks_responses_mcp.calls.approvals import UnansweredCalls
     from databricks_responses_mcp.calls.jobs import Jobs
+    from databricks_responses_mcp.calls.running_task import RunningTask
     from databricks_responses_mcp.media.gallery import PictureGallery
     from databricks_responses_mcp.media.write_journal import WriteJournal
 
-_LONG_TEXTS_CHARACTERS = 32_000_000
 _UNSAVED_BYTES = 128_000_000
 
 
-class LongTexts:
-    """Whole answers that were too long for a result; the oldest are removed when there are too many."""
-
-    def __init__(self) -> None:
-        self._texts: OrderedDict[str, str] = OrderedDict()
-        self._characters = 0
-        self._count = 0
-
-    def keep(self, text: str) -> str:
-        """Remember ``text``; returns the URI that it can be read at, the same for the same text."""
-        known = next((key for key, kept in reversed(self._texts.items()) if kept == text), None)
-        if known is not None:
-            return f"answer://{known}"
-        self._count += 1
-        key = f"{self._count}"
-        self._texts[key] = text
-        self._characters += len(text)
-        while self._characters > _LONG_TEXTS_CHARACTERS and len(self._texts) > 1:
-            self._characters -= len(self._texts.popitem(last=False)[1])
-        return f"answer://{key}"
-
-    def get(self, key: str) -> str | None:
-        """Return the text that is kept under the last part of its URI."""
-        return self._texts.get(key)
-
-
 class UnsavedPictures:
-    """Images that could not be saved: paid for, so kept in memory; the oldest are removed when there are too many."""
+    """Images that could not be saved: paid for, so kept in memory; the oldest are removed when there are too many.
 
-    def __init__(self) -> None:
+    Args:
+        limit: that of all users together; None where there is one user.
+    """
+
+    def __init__(self, limit: MemoryLimit | None = None) -> None:
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
+        self._limit = limit
+        if limit is not None:
+            limit.add(self)
+
+    @property
+    def held(self) -> int:
+        """How many bytes are kept."""
+        return self._bytes
 
     def keep(self, name: str, data: bytes) -> str:
         """Remember ``data``; returns the URI that it can be read at."""
         self._bytes += len(data) - len(self._pictures.pop(name, b""))
         self._pictures[name] = data
         while self._bytes > _UNSAVED_BYTES and len(self._pictures) > 1:
-            self._bytes -= len(self._pictures.popitem(last=False)[1])
+            self.drop_oldest()
+        if self._limit is not None:
+            self._limit.enforce()
         return f"image://{name}"
+
+    def drop_oldest(self) -> bool:
+        """See `Holder.drop_oldest`."""
+        if not self._pictures:
+            return False
+        self._bytes -= len(self._pictures.popitem(last=False)[1])
+        return True
 
     def get(self, name: str) -> bytes | None:
         """Return the bytes that are kept under the last part of their URI."""
@@ -100,6 +98,20 @@ class AppSource(Protocol):
         """Wait until no call runs."""
 
 
+@dataclass(frozen=True, slots=True)
+class UserFiles:
+    """Where one user of a service may have files. Those of the machine itself belong to nobody who calls.
+
+    Attributes:
+        folder: local files are read and written there alone; None for no local files. Created when it is first used.
+        volume_folder: a folder in a Unity Catalog volume where the user's pictures are, ``/Volumes/…``; None if they
+            are in the settings' ``image_dir``, which is the user's own.
+    """
+
+    folder: Path | None = None
+    volume_folder: str | None = None
+
+
 @dataclass
 class App:
     """What the calls of one user share: `ToolCall.app`. A server over stdio has one; it is its lifespan context.
@@ -110,6 +122,8 @@ class App:
         unsaved: images that could not be saved.
         previews: edits that were shown but not written.
         thumbnails: lets one thumbnail be made at a time: each may take the memory of a whole picture.
+        files: where the user of a service may have files; None where the server is its user's own.
+        running_tasks: the calls that are, or may become, MCP tasks, by the id of their job.
         background: runs what outlives a call, until the server ends; None where there is no server.
     """
 
@@ -118,6 +132,8 @@ class App:
     unsaved: UnsavedPictures = field(default_factory=UnsavedPictures)
     previews: EditPreviews = field(default_factory=EditPreviews)
     thumbnails: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    files: UserFiles | None = None
+    running_tasks: "dict[str, RunningTask]" = field(default_factory=dict)
     background: TaskGroup | None = None
     _gallery: "PictureGallery | None" = None
     _jobs: "Jobs | None" = None

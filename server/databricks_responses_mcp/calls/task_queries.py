@@ -25,20 +25,26 @@ _TAIL_CHARACTERS = 120
 Ctx = ServerRequestContext[AppSource, Any]
 
 
-async def look_at(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str) -> HandlerResult:
+async def look_at(ctx: Ctx, task_id: str) -> HandlerResult:
     """Return the task as it is now.
 
     Raises:
         MCPError: -32602 if there is none; -32603 if that cannot be found out.
     """
     app = app_in(ctx)
+    seen = await _seen(app, ctx, task_id)
+    await app.long_texts.save()
+    return seen
+
+
+async def _seen(app: App, ctx: Ctx, task_id: str) -> HandlerResult:
     host = host_of(ctx.session)
     job = app.jobs.here(task_id)
     if job is None:
         return await _of_stored_job(app, host, await _stored(app, task_id))
     # It has ended once its end is stored, and so is the same in every process.
     if not job.done.is_set() or job.ending is None or job.ended_at is None:
-        return await _unfinished(app, job, running.get(task_id))
+        return await _unfinished(app, job, app.running_tasks.get(task_id))
     fields = task_fields(task_id, job.started_at, job.ended_at, app.bridge.settings, is_over=True)
     if isinstance(job.result, CallToolResult):
         # As it was cut for the host that called.
@@ -46,7 +52,7 @@ async def look_at(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str) ->
     return {**fields, **await _over(app, host, task_id, job.tool, job.ending, job.ended)}
 
 
-async def update(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str, responses: Mapping[str, Any]) -> None:
+async def update(ctx: Ctx, task_id: str, responses: Mapping[str, Any]) -> None:
     """Give answers to a task that waits for them; answers to what it did not ask are ignored.
 
     Raises:
@@ -54,7 +60,7 @@ async def update(ctx: Ctx, running: Mapping[str, RunningTask], task_id: str, res
             waits in another process.
     """
     app = app_in(ctx)
-    task = running.get(task_id)
+    task = app.running_tasks.get(task_id)
     if app.jobs.here(task_id) is None and runs(await _stored(app, task_id)):
         message = f"Task {quoted(task_id)} runs in another process of this server; answer it there"
         raise MCPError(code=INTERNAL_ERROR, message=message)

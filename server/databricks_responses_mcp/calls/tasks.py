@@ -12,7 +12,7 @@ declare the extension see nothing of this.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
@@ -24,9 +24,6 @@ from mcp_types import HEADER_MISMATCH
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from databricks_responses_mcp.calls.state import AppSource
-
-if TYPE_CHECKING:
-    from databricks_responses_mcp.calls.running_task import RunningTask
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 AFTER_SECONDS = 2.0
@@ -82,7 +79,6 @@ class TasksExtension(Extension):
 
     def __init__(self) -> None:
         self.policies: dict[str, TaskPolicy] = {name: TaskPolicy() for name in LONG_RUNNING}
-        self._running: dict[str, RunningTask] = {}
 
     def methods(self) -> Sequence[MethodBinding]:
         """``tasks/get``, ``tasks/update`` and ``tasks/cancel``, on connections of 2026-07-28 and later."""
@@ -108,19 +104,19 @@ class TasksExtension(Extension):
             return await call_next(ctx)
         from databricks_responses_mcp.calls.running_task import answer_call
 
-        return await answer_call(self._running, policy.after_seconds, params, ctx, call_next)
+        return await answer_call(policy.after_seconds, params, ctx, call_next)
 
     async def _get(self, ctx: Ctx, params: TaskParams) -> HandlerResult:
         _admit(ctx, params)
         from databricks_responses_mcp.calls.task_queries import look_at
 
-        return await look_at(ctx, self._running, params.task_id)
+        return await look_at(ctx, params.task_id)
 
     async def _update(self, ctx: Ctx, params: UpdateParams) -> HandlerResult:
         _admit(ctx, params)
         from databricks_responses_mcp.calls.task_queries import update
 
-        await update(ctx, self._running, params.task_id, params.input_responses)
+        await update(ctx, params.task_id, params.input_responses)
         return {}
 
     async def _cancel(self, ctx: Ctx, params: TaskParams) -> HandlerResult:

@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -18,15 +17,12 @@ from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.options import SessionOptions, session_options
 from databricks_responses_mcp.cli.sdk_patches import keep_our_logs
 from databricks_responses_mcp.cli.session import open_session, settings_of
-from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.cli.telemetry import telemetry
 from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.server import BridgeServer, OpenBridge, build_server
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.host import is_loopback
 from databricks_responses_mcp.workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from databricks_responses_mcp.turns.observation import Observer
 
 _CLEAN_UP_SECONDS = 5
 
@@ -53,7 +49,7 @@ def command(session: SessionOptions, http: str | None) -> None:
 
     @asynccontextmanager
     async def open_bridge() -> AsyncIterator[Bridge]:
-        async with _telemetry(settings) as observer, open_session(settings, session, observer=observer) as bridge:
+        async with telemetry(settings) as observer, open_session(settings, session, observer=observer) as bridge:
             yield bridge
 
     if http is None and not os.environ.get("DATABRICKS_APP_NAME", "").strip():
@@ -68,33 +64,6 @@ def command(session: SessionOptions, http: str | None) -> None:
     else:
         assert http is not None
         _serve_http(build_server(open_bridge), _loopback_address(http), settings)
-
-
-@asynccontextmanager
-async def _telemetry(settings: Settings) -> "AsyncIterator[Observer | None]":
-    """Send telemetry for the time of the context, if the settings say so.
-
-    Raises:
-        BridgeError: ``not_configured`` if it cannot be sent.
-    """
-    if not settings.telemetry:
-        yield None
-        return
-    try:
-        # Imported here: it is optional, and most servers send none.
-        from databricks_responses_mcp.service.telemetry import start_telemetry
-    except ModuleNotFoundError as error:
-        raise BridgeError(
-            ErrorCode.NOT_CONFIGURED,
-            f"RESPONSES_MCP_TELEMETRY is true, and a package for it is not installed ({error.name}).",
-            "Install it: pip install 'databricks-responses-mcp[telemetry]'.",
-        ) from error
-    telemetry = start_telemetry()
-    try:
-        yield telemetry
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(telemetry.close)
 
 
 async def _serve_stdio(open_bridge: OpenBridge) -> None:

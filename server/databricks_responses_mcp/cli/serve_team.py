@@ -14,11 +14,11 @@ from mcp.server.request_state import RequestStateSecurity
 from starlette.authentication import AuthenticationBackend
 
 from databricks_responses_mcp.cli.options import SessionOptions
-from databricks_responses_mcp.cli.session import Workspace, open_workspace
+from databricks_responses_mcp.cli.session import open_workspace
+from databricks_responses_mcp.cli.telemetry import telemetry
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.server import build_server_of
-from databricks_responses_mcp.service.callers import Caller
 from databricks_responses_mcp.service.databricks_apps import AppsBackend, AppsPlatform, apps_platform
 from databricks_responses_mcp.service.drain import Drain
 from databricks_responses_mcp.service.health import Health, checks_of
@@ -31,9 +31,8 @@ from databricks_responses_mcp.service.plain_http import PlainHttp
 from databricks_responses_mcp.service.settings import ServiceSettings, load_service_settings
 from databricks_responses_mcp.service.sign_in import BearerBackend, Verifiers
 from databricks_responses_mcp.service.static_keys import KeyFile
-from databricks_responses_mcp.service.user_apps import UserApps, open_user_apps
-from databricks_responses_mcp.store.factory import open_store
-from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.service.user_apps import UserApps, WorkspaceIdentity, open_user_apps
+from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_responses_mcp.workspace.host import is_loopback
 from databricks_responses_mcp.workspace.settings import Settings
 
@@ -114,9 +113,17 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
     @asynccontextmanager
     async def open_apps() -> AsyncIterator[UserApps]:
         async with (
+            telemetry(team.settings) as observer,
             open_workspace(team.settings, session) as workspace,
             open_bridge(workspace.settings, workspace.environ) as own,
-            _open_user_apps(workspace) as apps,
+            open_user_apps(
+                workspace.settings,
+                workspace.environ,
+                service,
+                store=own.store,
+                identity=_identity(team),
+                observer=observer,
+            ) as apps,
             drain.draining(apps),
         ):
             health.checks |= checks_of(own, outgoing)
@@ -132,20 +139,11 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
     anyio.run(serve_service, server, list(listener.sockets), http)
 
 
-@asynccontextmanager
-async def _open_user_apps(workspace: Workspace) -> AsyncIterator[UserApps]:
-    """Yield what the calls of each user share."""
-    settings = workspace.settings
-    store = None if settings.store is None else settings.store.get_secret_value()
-
-    def bridge_of(caller: Caller) -> Bridge:
-        own = settings
-        if caller.workspace_token is not None:
-            own = settings.model_copy(update={"token": caller.workspace_token, "profile": None})
-        return Bridge(own, workspace.environ, store=open_store(store, owner=caller.owner))
-
-    async with open_user_apps(bridge_of) as apps:
-        yield apps
+def _identity(team: TeamService) -> WorkspaceIdentity:
+    """Return as whom the workspace is called for a user."""
+    if team.platform is not None:
+        return WorkspaceIdentity.USER
+    return WorkspaceIdentity.EXCHANGED if team.service.token_exchange else WorkspaceIdentity.SERVICE
 
 
 def _auth(service: ServiceSettings) -> AuthSettings | None:

@@ -1,5 +1,6 @@
 """Who calls: the identity that each HTTP request was authenticated as."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 
@@ -18,17 +19,25 @@ class Caller:
         subject: the user's id at the issuer; it never changes.
         name: what people know the user by, such as an e-mail address; only for logs and the audit log.
         workspace_token: the user's own token for the workspace, if the request carried one.
+        mcp_token: the OAuth token that the request was authenticated with, if it was. It is for this service: it is
+            sent nowhere but to the workspace's own token endpoint, where that is configured to exchange it.
     """
 
     issuer: str
     subject: str
     name: str = ""
     workspace_token: SecretStr | None = field(default=None, repr=False)
+    mcp_token: SecretStr | None = field(default=None, repr=False)
 
     @property
     def owner(self) -> str:
         """The owner of everything that the user stores: issuer and subject, so that no two users share one."""
         return json.dumps([self.issuer, self.subject], separators=(",", ":"))
+
+    @property
+    def folder_name(self) -> str:
+        """The name of the user's folders: a digest of the owner, so that it says nothing of the user."""
+        return hashlib.sha256(self.owner.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class SignedInUser(AuthenticatedUser):

@@ -12,6 +12,7 @@ from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAut
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.auth.routes import build_resource_metadata_url
 from mcp.server.auth.settings import AuthSettings
+from pydantic import SecretStr
 from starlette.authentication import AuthCredentials, AuthenticationBackend
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
@@ -127,7 +128,10 @@ def _caller(token: AccessToken) -> Caller:
     claims = token.claims or {}
     assert token.subject is not None
     return Caller(
-        issuer=str(claims["iss"]), subject=token.subject, name=str(claims.get("name", ""))[:_MOST_NAME_CHARACTERS]
+        issuer=str(claims["iss"]),
+        subject=token.subject,
+        name=str(claims.get("name", ""))[:_MOST_NAME_CHARACTERS],
+        mcp_token=SecretStr(token.token) if token.token else None,
     )
 
 

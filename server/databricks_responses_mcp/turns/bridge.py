@@ -64,6 +64,7 @@ class Bridge:
         self._environ = environ
         self._client: WorkspaceClient | None = None
         self._credentials = credentials
+        self._transport = transport
         self._endpoints: EndpointDirectory | None = None
         self._catalog: Catalog | None = None
         self._mcp_servers: McpServers | None = None

@@ -22,6 +22,7 @@ MIN_SECRET_LENGTH = 6
 """In characters. Removing shorter values would damage other words."""
 
 _MAX_SECRETS = 500
+_MAX_USER_SECRETS = 32
 # A long user name alone may be a token.
 _MIN_TOKEN_LENGTH = 16
 _UNFIT = re.compile("[\ud800-\udfff]")
@@ -39,25 +40,35 @@ class SecretValues:
     The newest 500 forms are kept: a token that is renewed every hour is dropped after some days.
     """
 
+    _most = _MAX_SECRETS
+
     def __init__(self) -> None:
         # Replaced as a whole, so that readers in other threads see the old or the new one. The longest first.
         self._forms: tuple[str, ...] = ()
         self._as_json: tuple[bytes, ...] = ()
         self._newest: tuple[str, ...] = ()
 
+    def for_user(self) -> "SecretValues":
+        """Return what holds these values, also those that are added to these later, and a user's own.
+
+        A user's own values are known to the returned object alone; the newest 32 forms of them are kept.
+        """
+        return _UserSecretValues(self)
+
     @property
     def longest(self) -> int:
         """The length of the longest form, in characters."""
-        return len(self._forms[0]) if self._forms else 0
+        forms = self._known()[0]
+        return len(forms[0]) if forms else 0
 
     def add(self, *values: str | None) -> None:
         """Add values as they are, and as they appear in URLs, JSON and Python's quotes; None is ignored."""
         forms: list[str] = []
         for value in values:
             forms += _forms(value) if value is not None else ()
-        added = [form for form in dict.fromkeys(forms) if form not in self._newest]
+        added = [form for form in dict.fromkeys(forms) if form not in self._newest and not self._has(form)]
         if added:
-            self._know((*self._newest, *added)[-_MAX_SECRETS:])
+            self._know((*self._newest, *added)[-self._most :])
 
     def with_more(self, values: Iterable[str]) -> "SecretValues":
         """Return a copy that has these and other values: a caller's secrets cannot displace those of the process."""
@@ -65,7 +76,7 @@ class SecretValues:
         more.add(*values)
         if not more._newest:
             return self
-        more._know((*self._newest, *more._newest))
+        more._know((*self._known()[0], *more._newest))
         return more
 
     def add_url(self, text: str | None) -> None:
@@ -93,7 +104,7 @@ class SecretValues:
 
     def remove(self, text: str) -> str:
         """Return the text without the values."""
-        for form in self._forms:
+        for form in self._known()[0]:
             if form in text:
                 text = text.replace(form, REDACTED)
         return text
@@ -101,15 +112,16 @@ class SecretValues:
     def beginning_at_end(self, text: str) -> int:
         """Return how many characters at the end of a text may be the beginning of a secret; 0 for none."""
         # The first character excludes almost every position quickly.
-        starts = {form[0] for form in self._forms}
+        forms = self._known()[0]
+        starts = {form[0] for form in forms}
         for at in range(max(len(text) - self.longest + 1, 0), len(text)):
-            if text[at] in starts and any(form.startswith(text[at:]) for form in self._forms):
+            if text[at] in starts and any(form.startswith(text[at:]) for form in forms):
                 return len(text) - at
         return 0
 
     def remove_from(self, value: T) -> T:
         """Return a JSON value without the values, also in its keys; the same object if it contains none."""
-        if not isinstance(value, str) and not _may_hold(value, self._as_json):
+        if not isinstance(value, str) and not _may_hold(value, self._known()[1]):
             return value
         removed: T = self._removed(value)
         return removed
@@ -124,11 +136,17 @@ class SecretValues:
             partial=self.remove_from(error.partial),
         )
 
+    def _known(self) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+        """Return all forms, the longest first, and those of them that JSON can have, as it has them."""
+        return self._forms, self._as_json
+
+    def _has(self, form: str) -> bool:
+        """Return whether a form is known from elsewhere."""
+        return False
+
     def _know(self, forms: tuple[str, ...]) -> None:
         self._newest = forms
-        self._forms = tuple(sorted(forms, key=len, reverse=True))
-        # A text that can be encoded contains no form that cannot.
-        self._as_json = tuple(to_json(form)[1:-1] for form in self._forms if _UNFIT.search(form) is None)
+        self._forms, self._as_json = _ordered(forms)
 
     def _removed(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -140,12 +158,42 @@ class SecretValues:
         return value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SecretValues) and self._newest == other._newest
+        return isinstance(other, SecretValues) and self._known()[0] == other._known()[0]
 
     __hash__ = None  # type: ignore[assignment] # it changes
 
     def __repr__(self) -> str:
-        return f"SecretValues({len(self._forms)} forms)"
+        return f"SecretValues({len(self._known()[0])} forms)"
+
+
+class _UserSecretValues(SecretValues):
+    """The values of a service and those of one of its users; see `SecretValues.for_user`."""
+
+    _most = _MAX_USER_SECRETS
+
+    def __init__(self, shared: SecretValues) -> None:
+        super().__init__()
+        self._shared = shared
+        self._merged: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+        self._all: tuple[tuple[str, ...], tuple[bytes, ...]] = ((), ())
+
+    def _known(self) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+        shared, own = self._shared._known()[0], self._newest
+        if not own:
+            return self._shared._known()
+        if self._merged[0] is not shared or self._merged[1] is not own:
+            self._all = _ordered((*shared, *own))
+            self._merged = shared, own
+        return self._all
+
+    def _has(self, form: str) -> bool:
+        return form in self._shared._known()[0]
+
+
+def _ordered(forms: Iterable[str]) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+    """Return the forms, the longest first, and as JSON has them; no text that can be encoded holds one that cannot."""
+    ordered = tuple(sorted(forms, key=len, reverse=True))
+    return ordered, tuple(to_json(form)[1:-1] for form in ordered if _UNFIT.search(form) is None)
 
 
 def _may_hold(value: object, forms: Iterable[bytes]) -> bool:

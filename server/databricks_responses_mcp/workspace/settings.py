@@ -485,6 +485,19 @@ class Settings(BaseModel):
         """The values that must not be shown: secrets in the settings, and credentials obtained with them."""
         return self._secrets
 
+    def for_user(self, *, image_dir: Path | None) -> "Settings":
+        """Return these settings for one user of a service.
+
+        Its `secrets` hold those of these settings, and others that are added for this user alone.
+
+        Args:
+            image_dir: where the user's pictures are; None leaves it unchanged.
+        """
+        copy = self.model_copy(update={} if image_dir is None else {"image_dir_setting": image_dir})
+        copy.__dict__.pop("image_dir", None)  # the cached value
+        copy._secrets = self._secrets.for_user()
+        return copy
+
     @cached_property
     def image_dir(self) -> Path:
         """The folder for images: the setting, else a folder in the user's pictures. It is not created here."""
