@@ -1,4 +1,4 @@
-"""Advice in the words of MCP: a host's model has tools and arguments."""
+"""Advice for MCP: a host's model has tools and arguments."""
 
 from collections.abc import Mapping
 

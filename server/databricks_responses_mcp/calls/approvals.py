@@ -1,7 +1,7 @@
-"""Approvals of MCP calls that a model wants to make: only the user gives them.
+"""Approvals of MCP calls that a model requests: only the user gives them.
 
-Whatever the user does not clearly answer stays a pending call. An approval that the host's model hands back is a
-question for the user as well; where nobody can be asked, a setting decides.
+A call that the user does not clearly answer stays pending. An approval from the host's model is also a question for the
+user; if nobody can be asked, a setting decides.
 """
 
 import json
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.calls.tool_call import ToolCall
 
 MAX_ROUNDS = 8
-"""How often one call asks; the SDK's own clients end a call after ten."""
+"""How many times one call may ask; the SDK's own clients end a call after ten."""
 
 _MAX_UNANSWERED = 100
 _MAX_ARGUMENT_CHARACTERS = 1000
@@ -43,14 +43,14 @@ Result = CallToolResult | InputRequiredResult
 
 @dataclass(frozen=True, slots=True)
 class AskedApprovals:
-    """What a host was told to ask, as the host hands it back with the answers; the SDK seals it.
+    """The questions that a host was asked to put to its user, returned by the host with the answers; the SDK seals it.
 
     Attributes:
         conversation_id: the conversation that waits.
         asked: the approval that each question is about, by the question's key.
-        rounds: how often the call has asked.
+        rounds: the number of questions so far.
         job_id: the `keyed_job_id` of the call.
-        is_before: whether it was asked before the call's first turn, about approvals that the caller handed back.
+        is_before: whether it was asked before the call's first turn, about approvals from the caller.
     """
 
     conversation_id: str
@@ -60,13 +60,13 @@ class AskedApprovals:
     is_before: bool = False
 
     def encode(self) -> str:
-        """Return it as text, which `asked_before` reads."""
+        """Return it as text for `asked_before`."""
         return json.dumps([self.conversation_id, dict(self.asked), self.rounds, self.job_id, self.is_before])
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Outputs as they may be handed back to the model, and notes on who approved what in them."""
+    """Outputs that may be sent to the model, and notes on who approved them."""
 
     outputs: Sequence[Mapping[str, Any]]
     notes: tuple[str, ...] = ()
@@ -79,35 +79,35 @@ class UnansweredCalls:
         self._calls: OrderedDict[str, tuple[Outcome, GeneratedImages | None]] = OrderedDict()
 
     def keep(self, outcome: Outcome, images: "GeneratedImages | None") -> None:
-        """Remember a call until its host calls again."""
+        """Store a call until its host calls again."""
         assert outcome.conversation_id is not None
         self._calls[outcome.conversation_id] = (outcome, images)
         while len(self._calls) > _MAX_UNANSWERED:
             self._calls.popitem(last=False)
 
     def take(self, conversation_id: str) -> "tuple[Outcome, GeneratedImages | None] | None":
-        """Return what was remembered, once; None if there is nothing."""
+        """Remove and return the stored call; None if there is none."""
         return self._calls.pop(conversation_id, None)
 
 
 def asked_before(call: "ToolCall") -> AskedApprovals | None:
-    """Return what the host was told to ask, if it calls again with the answers; else None."""
-    # Only what the SDK has unsealed comes here, so it is what was sealed.
+    """Return the questions if the host calls again with the answers; else None."""
+    # The SDK has unsealed it, so it is unchanged.
     state = call.request.request_state
     return None if state is None else AskedApprovals(*json.loads(state))
 
 
 async def ask_for_approvals(call: "ToolCall", context: CallContext, outcome: Outcome, rounds: int = 0) -> Result:
-    """Ask the user about the MCP calls that an outcome waits for, and go on with the answers until no call waits.
+    """Ask the user about the MCP calls that an outcome waits for, and continue with the answers until no call waits.
 
     Args:
-        context: that of the turn which the outcome is of.
-        rounds: how often the call has asked before.
+        context: the context of the turn that led to the outcome.
+        rounds: the number of earlier questions of the call.
 
     Returns:
         The result of all turns; or the questions, which the host must ask first.
     """
-    # Once the call was handed over, nobody is there to be asked: whoever reads its result decides.
+    # Once the call was handed over, nobody can be asked: the reader of its result decides.
     while (requests := outcome.approval_requests) and not call.is_handed_over:
         if why := why_not_asked(call):
             return call.result(_unasked(call, outcome, why).as_dict())
@@ -126,13 +126,13 @@ async def ask_for_approvals(call: "ToolCall", context: CallContext, outcome: Out
 
 
 async def resume(call: "ToolCall", images: "GeneratedImages") -> Result:
-    """Go on with a call whose host calls again with its user's answers.
+    """Continue a call whose host calls again with its user's answers.
 
     Args:
-        images: takes the images of this request, if those of the earlier one are not known any more.
+        images: saves the images of this request, if those of the earlier one are no longer in memory.
 
     Raises:
-        BridgeError: ``not_found`` for the conversation; ``invalid_argument`` if other calls wait now.
+        BridgeError: ``not_found`` for the conversation; ``invalid_argument`` if other calls are pending now.
     """
     asked = asked_before(call)
     assert asked is not None
@@ -152,15 +152,15 @@ async def resume(call: "ToolCall", images: "GeneratedImages") -> Result:
 async def consent_to(
     call: "ToolCall", asked: AskedApprovals | None, conversation_id: str, outputs: Sequence[dict[str, Any]]
 ) -> Consent | Result:
-    """Return what of the outputs may be handed back: which MCP calls they approve is for the user to say.
+    """Return which of the outputs may be sent to the model: the user decides about the MCP calls that they approve.
 
     Args:
-        asked: what the host was told to ask, if it calls again with the answers.
-        conversation_id: where the calls wait.
-        outputs: as the caller gave them.
+        asked: the questions, if the host calls again with the answers.
+        conversation_id: the conversation with the pending calls.
+        outputs: the outputs from the caller.
 
     Returns:
-        What may be handed back; or the result of the call, if nothing is.
+        The outputs that may be sent; or the result of the call, if there are none.
 
     Raises:
         BridgeError: ``not_found`` for the conversation, ``permission_denied`` if nobody can be asked and the settings
@@ -169,7 +169,7 @@ async def consent_to(
     waiting = await _waiting(call, conversation_id)
     approved = approved_calls(waiting.pending_calls, outputs)
     if not approved or answer_problems(waiting.pending_calls, outputs):
-        return Consent(outputs)  # what is wrong with them is said where they are sent
+        return Consent(outputs)  # problems of the outputs are reported when they are sent
     if asked is not None:
         _check_still_waiting(asked, approved)
         answers = answers_in(call.request, asked.asked)
@@ -193,7 +193,7 @@ async def consent_to(
 
 
 async def _continue(call: "ToolCall", context: CallContext, outcome: Outcome, answers: Answers) -> Outcome:
-    """Hand the user's answers back to the model; returns the outcome of all turns."""
+    """Send the user's answers to the model; return the outcome of all turns."""
     assert outcome.conversation_id is not None
     bridge = call.app.bridge
     try:
@@ -206,7 +206,7 @@ async def _continue(call: "ToolCall", context: CallContext, outcome: Outcome, an
 
 
 async def _waiting(call: "ToolCall", conversation_id: str) -> Outcome:
-    """Return a conversation whose calls wait, as an outcome without text."""
+    """Return a conversation with pending calls as an outcome without text."""
     async with call.app.bridge.conversations.turn_of(conversation_id) as conversation:
         return Outcome(
             text="",
@@ -230,7 +230,7 @@ def _check_still_waiting(asked: AskedApprovals, calls: Sequence[Mapping[str, Any
 
 
 def _outputs(answers: Answers) -> list[dict[str, Any]]:
-    """Return the outputs that hand the user's decisions back to the model."""
+    """Return the outputs with the user's decisions for the model."""
     return [
         {"approval_request_id": approval, "approve": approve, **({} if approve else {"reason": "declined"})}
         for approval, approve in answers.decisions.items()
@@ -267,7 +267,7 @@ def _questions(call: "ToolCall", outcome: Outcome, requests: Sequence[Mapping[st
 
 
 def _origin(call: "ToolCall", outcome: Outcome, request: Mapping[str, Any]) -> str:
-    """Return the address of a server that the caller defined, whose label may say anything."""
+    """Return the address of a server that the caller defined, whose label is not trusted."""
     assert outcome.conversation_id is not None
     conversation = call.app.bridge.conversations.in_memory(outcome.conversation_id)
     addresses = [
@@ -279,14 +279,14 @@ def _origin(call: "ToolCall", outcome: Outcome, request: Mapping[str, Any]) -> s
 
 
 def _unasked(call: "ToolCall", outcome: Outcome, why: str) -> Outcome:
-    """Return an outcome whose approvals nobody could be asked for: its model may give none of them."""
+    """Return an outcome whose approvals nobody could be asked for, and its model cannot give."""
     if call.app.bridge.settings.model_approvals != "allow":
         outcome = replace(outcome, pending_calls=[_only_refusable(pending) for pending in outcome.pending_calls])
     return replace(outcome, notes=(*outcome.notes, f"{why}: the calls wait in pending_calls."))
 
 
 def _only_refusable(pending: dict[str, Any]) -> dict[str, Any]:
-    """Return a pending call whose ``answer_with`` offers the refusal alone."""
+    """Return a pending call whose ``answer_with`` contains only the refusal."""
     return {**pending, "answer_with": {**pending["answer_with"], "approve": False}}
 
 
@@ -296,7 +296,7 @@ def _nothing_approved(call: "ToolCall", outcome: Outcome, why: str) -> CallToolR
 
 
 def _decision_notes(outcome: Outcome, answers: Answers) -> list[str]:
-    """Return what the user decided, in words. A host that runs without a user declines in their place."""
+    """Return sentences about the user's decisions. A host that runs without a user declines in their place."""
     calls = {str(call.get("approval_request_id")): call for call in outcome.pending_calls}
     notes = []
     for approval, approve in answers.decisions.items():
@@ -321,7 +321,7 @@ def _nobody_to_ask(why: str, conversation_id: str) -> BridgeError:
 
 
 def _shown(text: str) -> str:
-    """Return a model's text as a person may be shown it: nothing invisible, and not without end."""
+    """Return a model's text for a person: without invisible characters, and truncated."""
     shown = visible(text[:_MAX_ARGUMENT_CHARACTERS])
     if len(text) <= _MAX_ARGUMENT_CHARACTERS and len(shown) <= _MAX_ARGUMENT_CHARACTERS:
         return shown

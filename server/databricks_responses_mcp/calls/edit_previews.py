@@ -1,4 +1,4 @@
-"""Edits that were shown but not written: kept so that exactly what was shown can be written later."""
+"""Edits that were shown but not written: kept in memory so that exactly these can be written later."""
 
 import secrets
 from collections import OrderedDict
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_PREVIEWS = 50
 MAX_PREVIEW_CHARACTERS = 32_000_000
-"""Limit for the text of all previews of one server: the files as they were read, and as they would be."""
+"""Limit for the text of all previews of one server: the files before and after the edit."""
 
 
 @dataclass(eq=False)
@@ -24,8 +24,8 @@ class EditPreview:
 
     Attributes:
         staging: the files as they were read.
-        after: texts by name, of all files that there would be.
-        structured: the result that showed it.
+        after: the texts of all files after the edit, by name.
+        structured: the result with the preview.
         is_written: whether it was written.
         lock: acquired while it is written.
     """
@@ -38,7 +38,7 @@ class EditPreview:
 
     @property
     def characters(self) -> int:
-        """How many characters of text it keeps in memory."""
+        """The number of characters of its text in memory."""
         return sum(map(len, self.staging.texts.values())) + sum(map(len, self.after.values()))
 
 
@@ -68,7 +68,7 @@ class EditPreviews:
         return True
 
     def keep(self, preview: EditPreview) -> str:
-        """Remember a preview; returns its id, which cannot be guessed."""
+        """Store a preview; return its id, which cannot be guessed."""
         preview_id = f"preview_{secrets.token_urlsafe(12)}"
         self._previews[preview_id] = preview
         while len(self._previews) > 1 and (len(self._previews) > MAX_PREVIEWS or self.held > MAX_PREVIEW_CHARACTERS):
@@ -78,5 +78,5 @@ class EditPreviews:
         return preview_id
 
     def get(self, preview_id: str) -> EditPreview | None:
-        """Return the preview, if it is still kept."""
+        """Return the preview, if it is still stored."""
         return self._previews.get(preview_id)

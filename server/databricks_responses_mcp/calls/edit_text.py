@@ -1,4 +1,4 @@
-"""The result of ``edit_files`` in words: what became of each file, and the diff."""
+"""The result of ``edit_files`` as text: what happened to each file, and the diff."""
 
 import re
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from databricks_responses_mcp.visible import visible
 
 
 def lead_of(tool: str, stored: str) -> str | Callable[[dict[str, Any]], str]:
-    """Return what is said before the model's own words: of an edit it is made of the facts, else what was stored."""
+    """Return the text before the model's own text: for an edit made of the facts, else the stored one."""
     return render_edit if tool == "edit_files" else stored
 
 
 def render_edit(structured: dict[str, Any]) -> str:
-    """Return what became of the files, as the text before the model's own words."""
+    """Return what happened to the files, as the text before the model's own text."""
     lines = [_line(operation) for operation in structured.get("operations", [])]
     if new := structured.get("new_files"):
         created = "Created" if structured.get("applied") else "Would be created"

@@ -33,7 +33,7 @@ class Answers:
     """What the user answered.
 
     Attributes:
-        decisions: yes or no, by the key of the question; all questions are in it, or none.
+        decisions: yes or no, by the key of the question; complete or empty.
         problem: why there are no decisions; empty if there are.
     """
 
@@ -42,8 +42,8 @@ class Answers:
 
 
 def why_not_asked(call: "ToolCall") -> str:
-    """Return why the user cannot be asked, in words; empty if the host can ask them."""
-    # To ask a client that cannot ask is an error of the protocol, not an answer.
+    """Return a sentence why the user cannot be asked; empty if the host can ask them."""
+    # Asking a client without this capability is a protocol error, not an answer.
     if call.app.bridge.settings.approval_timeout_seconds == 0:
         return "Nobody could be asked, as RESPONSES_MCP_APPROVAL_TIMEOUT_SECONDS is 0"
     capabilities = call.request.client_capabilities
@@ -55,7 +55,7 @@ def why_not_asked(call: "ToolCall") -> str:
 
 def asks_in_results(request: Context[AppSource, Any]) -> bool:
     """Return whether the host is asked by `question_result`, and not by `ask`."""
-    # Versions are dates: they sort as text.
+    # Versions are dates, so they can be compared as text.
     return (request.protocol_version or "") >= _ASKED_IN_RESULTS_SINCE
 
 
@@ -64,7 +64,7 @@ def question_result(questions: Mapping[str, str], state: str, record: ResultReco
 
     Args:
         questions: the text of each, by its key.
-        state: what the host hands back unread with the answers.
+        state: what the host returns unread with the answers.
         record: what is stored of the call if the host does not call again.
     """
     result = RecordedQuestion(
@@ -79,7 +79,7 @@ def question_result(questions: Mapping[str, str], state: str, record: ResultReco
 
 
 def answers_in(request: Context[AppSource, Any], keys: Mapping[str, str]) -> Answers:
-    """Return the answers that a host brings when it calls again.
+    """Return the answers of a host that calls again.
 
     Args:
         keys: the keys under which `Answers` has the decisions, by those of the questions in the result.
@@ -89,7 +89,7 @@ def answers_in(request: Context[AppSource, Any], keys: Mapping[str, str]) -> Ans
 
 
 async def ask(call: "ToolCall", questions: Mapping[str, str], record: ResultRecord | None) -> Answers:
-    """Ask one question after the other, while the call runs.
+    """Ask the questions one after the other, while the call runs.
 
     Args:
         questions: the text of each, by its key.
@@ -118,7 +118,7 @@ async def _elicit(call: "ToolCall", message: str) -> ElicitResult | None:
     try:
         result: ElicitResult = await call.request.session.elicit_form(message, _SCHEMA, call.request.request_id)
     except Exception:
-        # However a client fails at a question, that is not a yes.
+        # A failure of the client is never a yes.
         logger.warning("asking the user failed", exc_info=True)
         return None
     return result
@@ -131,7 +131,7 @@ async def _report_waiting(call: "ToolCall") -> None:
 
 
 def _decision(result: Any) -> bool | None:
-    """Return yes, no, or None for anything else."""
+    """Return yes, no, or None for any other answer."""
     if not isinstance(result, ElicitResult) or result.action == "cancel":
         return None
     # Hosts of earlier versions filled in a field of this name; it must not say otherwise.

@@ -1,4 +1,4 @@
-"""Editing files with a model, for the tool and for the command: reading, asking, writing, and what is said of it."""
+"""Editing files with a model, for the tool and the command: reading, asking, writing, and the facts of the result."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,17 +30,17 @@ async def edit_on_disk(
     model: str | None,
     conversation_id: str | None,
 ) -> tuple[Staging, Edited]:
-    """Have a model edit files of this machine; nothing is written.
+    """Let a model edit files of this machine; nothing is written.
 
     Args:
-        structured: gets the fields of the result contract, also where the edit fails.
-        paths: as `Staging.read` takes them.
+        structured: receives the fields of the result, also if the edit fails.
+        paths: as for `Staging.read`.
         new_paths: files that the model may create.
         allowed: where files may be read and written.
         journal: where a later write is recorded.
 
     Raises:
-        BridgeError: as `Staging.read` and `edit` do.
+        BridgeError: as `Staging.read` and `edit`.
     """
     settings = bridge.settings
     staging = await Staging.read(
@@ -73,10 +73,10 @@ async def edit_on_disk(
 
 
 async def write_edit(staging: Staging, texts: Mapping[str, str], structured: dict[str, Any]) -> None:
-    """Write an edit, and say so in its facts.
+    """Write an edit, and record that in its facts.
 
     Raises:
-        BridgeError: as `change_files` does; nothing was changed then.
+        BridgeError: as `change_files`; nothing was changed then.
     """
     problem = await staging.write(texts)
     conclude(structured, "written")
@@ -91,7 +91,9 @@ def add_note(structured: dict[str, Any], note: str) -> None:
 
 @contextmanager
 def keep_unwritten(structured: Mapping[str, Any]) -> Iterator[None]:
-    """Give an error of an edit what the model had already done, as `BridgeError.partial`; none of it was written."""
+    """Return an error of an edit with what the model had already done as `BridgeError.partial`; none of it was
+    written.
+    """
     try:
         yield
     except BridgeError as error:

@@ -43,13 +43,13 @@ _NO_RENDERER = (
 
 @dataclass(slots=True)
 class Taken:
-    """One image that has been saved, or is kept in memory because it could not be.
+    """One image that has been saved, or is in memory because it could not be.
 
     Attributes:
-        structured: what the result says of it, in the result contract's fields.
-        link: the resource that has it whole.
-        source: what its thumbnail is made of; None if there is none to make, or it has been made.
-        problem: what the caller must know of it.
+        structured: its fields in the result.
+        link: the resource with the whole image.
+        source: the input of its thumbnail; None if there is none to make, or it has been made.
+        problem: a note for the caller.
         thumbnail: shown inline.
     """
 
@@ -65,10 +65,10 @@ class GeneratedImages:
 
     Args:
         app: has the settings and the gallery.
-        prompt: names the files.
+        prompt: determines the names of the files.
         save_to: a folder or a file name, for which `prepare` must be awaited; None is the configured folder.
         count: how many images share the result's inline budget.
-        is_free: whether a person named ``save_to`` by hand: then it may be anywhere.
+        is_free: whether a person named ``save_to``: then it may be anywhere.
     """
 
     def __init__(
@@ -87,7 +87,8 @@ class GeneratedImages:
         """Determine where images are saved, before anything is paid for.
 
         Raises:
-            BridgeError: ``permission_denied`` if nothing may be saved there; ``invalid_argument`` if it is no path.
+            BridgeError: ``permission_denied`` if images must not be saved there; ``invalid_argument`` for an invalid
+                path.
         """
         if self._save_to is None or self._policy is None:
             return
@@ -97,20 +98,20 @@ class GeneratedImages:
         self._policy = policy
 
     async def __call__(self, item: Item) -> None:
-        """Decode, save and shrink one image in a thread; its base64 is removed from ``item``."""
+        """Decode, save and shrink one image in a thread; remove its base64 from ``item``."""
         base64 = picture_base64(item)
         if base64 is None:
             return
-        # Not before a picture has come: large prompts and answers are handled faster with the memory kept.
+        # Not before an image has arrived: large prompts and answers are processed faster if memory is not returned.
         _return_large_blocks()
         holder: list[Payload | str] = [base64]
         item["result"] = base64 = None
-        # Shielded: a deadline that strikes now must not lose what is here and paid for.
+        # Shielded: a deadline that expires now must not lose a paid image.
         with anyio.CancelScope(shield=True):
             taken = await anyio.to_thread.run_sync(self._take, holder, item)
         item["picture"] = taken.structured.get("path") or taken.structured.get("uri")
         self.taken.append(taken)
-        # Not shielded, and one at a time in the whole server: a small file may unfold to hundreds of megabytes.
+        # Not shielded, and one at a time in the whole server: a small file may decode to hundreds of megabytes.
         source, is_svg = taken.source, taken.structured.get("mime_type") == SVG.mime_type
         if is_svg and source is not None:
             source = await pixels_of(source, self._app.thumbnails) if self._budget else None
@@ -142,7 +143,7 @@ class GeneratedImages:
         return replace(error, partial=self.extend(error.partial)) if self.taken else error
 
     def preamble(self) -> str:
-        """Return where the images are, in words."""
+        """Return the text that says where the images are."""
         return "\n".join(_words(taken.structured) for taken in self.taken)
 
     def _take(self, holder: list[Payload | str], item: Item) -> Taken:
@@ -198,7 +199,7 @@ class GeneratedImages:
             return None
         try:
             return make_thumbnail(source, budget_bytes=self._budget)
-        except Exception:  # a picture without a thumbnail is better than none
+        except Exception:  # an image without a thumbnail is better than none
             logger.exception("shrinking a picture failed")
             return None
 
@@ -210,7 +211,7 @@ class GeneratedImages:
 
 
 async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) -> list[ContentBlock]:
-    """Return thumbnails and links of images that an earlier call saved, as far as their files are there."""
+    """Return thumbnails and links of images that an earlier call saved, if their files still exist."""
     budget = app.bridge.settings.inline_image_bytes
 
     def make(structured: Mapping[str, Any], pixels: bytes | None) -> list[ContentBlock]:
@@ -219,7 +220,7 @@ async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) 
             return []
         try:
             thumbnail = make_thumbnail(path if pixels is None else pixels, budget_bytes=budget)
-        except Exception:  # a picture without a thumbnail is better than none
+        except Exception:  # an image without a thumbnail is better than none
             logger.exception("shrinking a picture failed")
             thumbnail = None
         blocks: list[ContentBlock] = [] if thumbnail is None else [_image(thumbnail)]
@@ -235,16 +236,16 @@ async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) 
 
 
 def _checked_target(save_to: str, image_dir: Path, policy: WritePolicy) -> Path:
-    """Return the folder or file that ``save_to`` means.
+    """Return the folder or file for ``save_to``.
 
     Raises:
-        BridgeError: ``permission_denied`` if nothing may be saved there; ``invalid_argument`` if it is no path.
+        BridgeError: ``permission_denied`` if images must not be saved there; ``invalid_argument`` for an invalid path.
     """
     try:
         here: Path | None = Path.cwd()
     except OSError:
         here = None
-    # Hosts without a project start servers in the root or the home: nobody means those by a relative path.
+    # Hosts without a project start servers in the root or the home directory: a relative path never means those.
     if here is None or here in (Path(here.anchor), Path.home()) or not policy.allowed.has(here):
         here = image_dir
     path = resolve(save_to, here)
@@ -254,7 +255,7 @@ def _checked_target(save_to: str, image_dir: Path, policy: WritePolicy) -> Path:
 
 def _decoded(source: Payload | str) -> bytes | None:
     try:
-        # The usual case first, straight from the received bytes; then whatever dialect of base64 it may be.
+        # The usual case first, directly from the received bytes; then any variant of base64.
         return source.decode() if isinstance(source, Payload) else decode_base64(source)
     except ValueError:
         with suppress(BridgeError):
@@ -293,7 +294,7 @@ def _words(structured: dict[str, Any]) -> str:
 
 @cache
 def _return_large_blocks() -> None:
-    """Have the C library give every block of a megabyte and more back to the system when it is freed.
+    """Let the C library return every block of a megabyte and more to the system when it is freed.
 
     glibc raises its own threshold to the size of the large blocks that have been freed, and keeps later ones. Does
     nothing elsewhere.

@@ -19,19 +19,19 @@ logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.1
 _VANISHED_SECONDS = 12.0
-"""After which a claimed key is free if its call is not stored: longer than storing it may take."""
+"""The time after which a claimed key is unused if its call is not stored; storing it takes less."""
 
 
 class IdempotencyKey:
     """The key of one call.
 
-    A call claims its key when it arrives, and is stored as a job before it begins its work. If it ends without having
-    cost anything, the key is released.
+    A call claims its key when it arrives, and is stored as a job before it begins. If it ends without costs, the key is
+    released.
 
     Args:
-        key: as the caller gave it.
-        fingerprint: the same for calls that are the same; see `fingerprint_of`.
-        jobs: where calls are kept.
+        key: the key from the caller.
+        fingerprint: equal for equal calls; see `fingerprint_of`.
+        jobs: the jobs of the process, with its store.
     """
 
     def __init__(self, key: str, fingerprint: str, jobs: Jobs) -> None:
@@ -40,11 +40,10 @@ class IdempotencyKey:
         self._jobs = jobs
 
     async def claim(self, job_id: str) -> str | None:
-        """Claim the key for a call; returns the id of the earlier call that has it, or None if this is the first.
+        """Claim the key for a call; return the id of the earlier call that has it, or None if this is the first.
 
         Raises:
-            BridgeError: ``invalid_argument`` if the earlier call had other arguments; ``internal`` if the store cannot
-                tell.
+            BridgeError: ``invalid_argument`` if the earlier call had other arguments; ``internal`` if the store fails.
         """
         vanished_at: dict[str, float] = {}
         while True:
@@ -69,12 +68,14 @@ class IdempotencyKey:
         """Return whether the key is still claimed for the call.
 
         Raises:
-            BridgeError: ``internal`` if the store cannot tell.
+            BridgeError: ``internal`` if the store fails.
         """
         return (await self._claim(job_id)).job_id == job_id
 
     async def release(self, job_id: str) -> None:
-        """Let the call be made again with the key. Failures are logged: the caller is told of the call's own."""
+        """Release the key, so that the call can be made again. Failures are logged, because the caller gets the call's
+        own.
+        """
         with anyio.CancelScope(shield=True):
             try:
                 await within_time_limit(self._jobs.store.release_key(self._key, job_id))
@@ -92,5 +93,5 @@ class IdempotencyKey:
 
 
 def fingerprint_of(tool: str, arguments: Mapping[str, Any]) -> str:
-    """Return a text that is the same for the same call, and for no other."""
+    """Return a text that is equal for equal calls only."""
     return hashlib.sha256(json.dumps([tool, arguments], sort_keys=True).encode()).hexdigest()

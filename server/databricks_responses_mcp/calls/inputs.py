@@ -1,4 +1,4 @@
-"""Files and images that a caller names, read into the text, the files and the URLs that a request has."""
+"""Files and images that a caller names, read as the text, the attachments and the URLs of a request."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from databricks_responses_mcp.media.path_policy import AllowedPaths, default_roo
 from databricks_responses_mcp.media.text_files import TextFile, render_files
 from databricks_responses_mcp.responses.request import FileInput
 
-# Model serving takes 32 MiB in one request, and base64 makes four bytes of three.
+# Model serving accepts 32 MiB in one request, and base64 needs four bytes for three.
 _MAX_TEXT_BYTES = 16_000_000
 _MAX_IMAGE_BYTES = 24_000_000
 _MAX_DOCUMENT_BYTES = 24_000_000
 
 
 async def allowed_paths(app: App) -> AllowedPaths:
-    """Return where local files may be used: as configured, else in the working directory if that is a project."""
+    """Return where local files may be used: as configured, else in the working directory if it is a project."""
     settings = app.bridge.settings
     roots = settings.allowed_dirs
     if roots is None:
@@ -27,7 +27,7 @@ async def allowed_paths(app: App) -> AllowedPaths:
 
 
 async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> tuple[str, list[FileInput]]:
-    """Return the prompt with the content of text files after it, and the files that are sent beside it.
+    """Return the prompt followed by the content of text files, and the attachments.
 
     Raises:
         BridgeError: naming every file that cannot be sent.

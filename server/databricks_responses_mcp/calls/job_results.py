@@ -1,4 +1,4 @@
-"""The result of a call that was handed over: from this process, from another one, or from one that has ended."""
+"""The result of a call that was handed over: from this process, another one, or one that has ended."""
 
 import math
 import time
@@ -33,12 +33,12 @@ _CANCELLED = "The call was cancelled; what had arrived is here."
 
 
 async def result_of_job(call: "ToolCall", job_id: str, seconds: float, *, cancel: bool = False) -> CallToolResult:
-    """Return the result of an earlier call, in the contract of its own tool; or that it still runs.
+    """Return the result of an earlier call, in the contract of its tool, or the status that it is still running.
 
     Args:
-        call: the call that asks for it.
+        call: the current call.
         seconds: how long to wait for its end.
-        cancel: end it instead.
+        cancel: cancel the earlier call instead.
 
     Raises:
         BridgeError: ``not_found``; ``internal`` if the store cannot be read.
@@ -92,7 +92,7 @@ async def _result_of_stored_job(call: "ToolCall", job_id: str, seconds: float, *
 async def _watch(
     call: "ToolCall", look: Callable[[], Awaitable[bool]], seconds: float, tail: Callable[[], Awaitable[str]]
 ) -> None:
-    """Look until the job has ended or the time is up, and tell the host every few seconds that it still runs."""
+    """Wait until the job has ended or the time is over, with progress every few seconds."""
     reported = -math.inf
     with call.app.jobs.waiting(seconds):
         while True:
@@ -106,14 +106,14 @@ async def _watch(
 async def _ended_result_of_any_tool(call: "ToolCall", tool: str, ending: Ending, ended: ResultRecord) -> CallToolResult:
     result = await ended_result(call.app, call.host, tool, ending, ended)
     if WHOLE_RESULT in ended.structured:
-        # Its structure follows another contract than that of the tool which is answering.
+        # Its structured output follows another contract than the current tool's.
         structured = {"status": "failed" if result.is_error else "completed"}
         result = result.model_copy(update={"structured_content": structured})
     return result
 
 
 async def ended_result(app: App, host: HostLimits, tool: str, ending: Ending, ended: ResultRecord) -> CallToolResult:
-    """Return the result of a call that has ended, in the contract of its tool, cut to what ``host`` accepts."""
+    """Return the result of an ended call, in the contract of its tool, truncated to what ``host`` accepts."""
     if WHOLE_RESULT in ended.structured:
         return CallToolResult.model_validate(ended.structured[WHOLE_RESULT])
     preamble = lead_of(tool, ended.preamble)
@@ -152,7 +152,7 @@ def ended_of(stored: Job) -> tuple[Ending, ResultRecord]:
 
 
 def runs(job: Job) -> bool:
-    """Return whether a job of another process is alive."""
+    """Return whether a job of another process is running."""
     return job.status == "running"
 
 

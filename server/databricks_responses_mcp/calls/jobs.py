@@ -1,7 +1,7 @@
 """Jobs: calls that may outlive the request that made them, because they run in the server's own task group.
 
-A job is written to the store when its call is handed over (or before the call begins, if it has an idempotency key),
-and again while it runs, so that another process, or the next one, can tell what became of it.
+A job is stored when its call is handed over (or before the call begins, if it has an idempotency key), and again while
+it runs, so that another process, or a later one, knows its state.
 """
 
 import logging
@@ -34,7 +34,7 @@ _LONGEST_UNWRITTEN_SECONDS = 60.0
 
 _MAX_REMEMBERED = 100
 _MAX_WHOLE = 8
-"""Of the ended jobs that the store has too."""
+"""For ended jobs that the store also has."""
 
 _UNKEPT = "This call could not be kept"
 _UNREADABLE = "The call cannot be looked up"
@@ -46,11 +46,11 @@ Ending = Literal["completed", "failed", "cancelled", "interrupted"]
 
 @dataclass(frozen=True, slots=True)
 class ResultRecord:
-    """The result of a call in a form that can be stored, before it is cut to what a host accepts.
+    """The result of a call in a form that can be stored, before it is truncated to what a host accepts.
 
     Attributes:
-        structured: the result contract's fields; of a failure, of what was received before it.
-        preamble: what is said before the model's own words.
+        structured: the fields of the result; for a failure, those of what was received before it.
+        preamble: the text before the model's own text.
         error: why the call failed.
     """
 
@@ -69,7 +69,7 @@ class ReceivedImages(Protocol):
         """Return ``error`` with the images in what was received before it."""
 
     def preamble(self) -> str:
-        """Return where the images are, in words."""
+        """Return the text that says where the images are."""
 
 
 @dataclass(eq=False)
@@ -77,17 +77,17 @@ class RunningJob:
     """A call that runs, or ran, in this process.
 
     Attributes:
-        job_id: how callers name it.
+        job_id: its id for callers.
         tool: the tool that was called.
         partial: what has arrived of the answers to its requests.
-        images: the images that it has received; None if it takes none.
+        images: the images that it has received; None if it accepts none.
         scope: cancels its work.
         done: set when it has ended, and its end is stored if the job is.
         result: what the tool returned; None if it raised an error or was cancelled.
-        record: the result as it is stored; while the user is asked, what is stored if nobody answers; else None.
-        error: what the tool raised, with what had been received.
+        record: the result as it is stored; while the user is asked, what is stored without an answer; else None.
+        error: the tool's exception, with what had been received.
         ending: how it ended; None while it runs.
-        is_kept: whether it can be asked for by its id, here and through the store.
+        is_kept: whether it is available by its id, here and through the store.
         is_stored: whether the store has its end.
         started_at: seconds since the epoch.
         ended_at: the same; None while it runs.
@@ -116,10 +116,10 @@ class RunningJob:
         return ResultRecord(self.so_far()) if self.record is None else self.record
 
     def returned(self) -> Any:
-        """Return what the tool returned; the job must have ended.
+        """Return the tool's result; the job must have ended.
 
         Raises:
-            BridgeError: what the tool raised; ``cancelled`` if it was ended before it returned.
+            BridgeError: the tool's exception; ``cancelled`` if it was ended before it returned.
         """
         if self.error is not None:
             raise self.error
@@ -128,7 +128,7 @@ class RunningJob:
         return self.result
 
     def so_far(self) -> dict[str, Any]:
-        """Return what has arrived, in the result contract's fields, images that were saved included."""
+        """Return what has arrived, as fields of the result, including saved images."""
         structured = self.partial.structured()
         return structured if self.images is None else self.images.extend(structured)
 
@@ -138,7 +138,7 @@ class RunningJob:
         return error if self.images is None else self.images.attach(error)
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for the end; False if it has not come by then."""
+        """Wait for the end; return False if it has not ended in time."""
         with anyio.move_on_after(seconds):
             await self.done.wait()
         return self.done.is_set()
@@ -148,8 +148,8 @@ class Jobs:
     """The jobs of one process.
 
     Args:
-        store: where those are kept that may be asked for later.
-        tasks: where they run: they end with it.
+        store: the store of jobs that are available later.
+        tasks: the task group in which they run, and with which they end.
     """
 
     def __init__(self, store: Callable[[], Store], tasks: anyio.abc.TaskGroup) -> None:
@@ -162,7 +162,7 @@ class Jobs:
 
     @property
     def store(self) -> Store:
-        """Where jobs are kept."""
+        """The store of jobs."""
         return self._open_store()
 
     @staticmethod
@@ -171,16 +171,18 @@ class Jobs:
         return f"job_{secrets.token_hex(8)}"
 
     def start(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
-        """Run the work of a job beside the request that made it; all of it is in the context of `running`."""
+        """Run the work of a job beside the request that made it, in the context of `running`."""
         self._tasks.start_soon(work, *arguments)
 
     @asynccontextmanager
     async def running(self, job: RunningJob) -> AsyncIterator[None]:
-        """Run the work of a job in the context: however that ends, the job has ended, and is stored if it is kept."""
+        """Run the work of a job in the context: in every case the job has ended afterwards, and is stored if it is
+        kept.
+        """
         ending: Ending = "interrupted"
         self._running.add(job)
         try:
-            # Whatever a call raises is caught here, so that what it received is not lost and the server goes on.
+            # Every exception of a call is caught here, so that what it received is not lost and the server continues.
             with job.scope, convert_exceptions(job.tool):
                 yield
             ending = "cancelled" if job.scope.cancelled_caught else "completed"
@@ -219,11 +221,11 @@ class Jobs:
             await job.done.wait()
 
     def here(self, job_id: str) -> RunningJob | None:
-        """Return the job, if it is kept and runs, or ran, in this process."""
+        """Return the job, if it is kept and is, or was, of this process."""
         return self._jobs.get(job_id)
 
     async def stored(self, job_id: str) -> Job | None:
-        """Return the job as the store has it, whichever process runs it; None if the store does not know it.
+        """Return the job from the store, whichever process runs it; None if the store does not have it.
 
         Raises:
             BridgeError: ``internal`` if the store cannot be read.
@@ -239,32 +241,34 @@ class Jobs:
         await result_of_store(self.store.cancel_job(job_id), _UNREADABLE, _FIX_STORE)
 
     async def keep(self, job: RunningJob) -> str:
-        """Let a job be asked for by its id from now on; returns what the caller must be told if it cannot be stored."""
+        """Make a job available by its id from now on; return a note for the caller if it cannot be stored."""
         problem = await self._put(job) if not job.done.is_set() else ""
         job.is_kept = True
         self._jobs[job.job_id] = job
         self._forget_some()
         if job.done.is_set():
-            await self._put(job)  # it ended meanwhile
+            await self._put(job)  # it has ended meanwhile
         else:
             self._tasks.start_soon(self._beat, job)
         return problem
 
     async def shown(self, job: RunningJob) -> tuple[dict[str, Any], str]:
-        """Return what has arrived of a kept job, once the store has it; and what the caller must be told if it cannot.
+        """Return what has arrived of a kept job, once that is stored, and a note for the caller if it cannot be.
 
-        Whatever was shown of a call can so be found again after this process was killed.
+        So whatever was shown of a call is available after this process was killed.
         """
         structured = job.so_far()
         return structured, await self._mark_alive(job, structured)
 
     def forget(self, job_id: str) -> None:
-        """Let a job not be asked for any more."""
+        """Make a job unavailable."""
         if (job := self._jobs.pop(job_id, None)) is not None:
             job.is_kept = False
 
     def _forget_some(self) -> None:
-        """Forget ended jobs, the oldest first: all but a few that the store has, of the others what is too much."""
+        """Remove ended jobs, the oldest first: all except a few that the store has, of the others those above the
+        limit.
+        """
         ended = [job for job in self._jobs.values() if job.done.is_set()]
         stored = [job for job in ended if job.is_stored][:-_MAX_WHOLE]
         unstored = [job for job in ended if not job.is_stored][:-_MAX_REMEMBERED]
@@ -272,7 +276,7 @@ class Jobs:
             del self._jobs[job.job_id]
 
     async def _put(self, job: RunningJob) -> str:
-        """Write a job as it is now; returns what the caller must be told if that cannot be done."""
+        """Store the current state of a job; return a note for the caller if that fails."""
 
         async def put() -> None:
             record = _record(job)
@@ -282,9 +286,10 @@ class Jobs:
         return await _problem_of_storing(put())
 
     async def _beat(self, job: RunningJob) -> None:
-        """Renew the job's lease every few seconds, with what has come; end it when another process asks for that.
+        """Renew the job's lease every few seconds, with what has arrived; cancel it when another process
+        requests that.
 
-        The longer the text, the more rarely it is written: it is written whole each time.
+        A longer text is written less often, because it is written completely each time.
         """
         seen, due = -1, 0.0
         while not await job.wait(BEAT_SECONDS):
@@ -295,7 +300,7 @@ class Jobs:
                 due = now + min(len(str(structured.get("text", ""))) / _WRITTEN_PER_SECOND, _LONGEST_UNWRITTEN_SECONDS)
 
     async def _mark_alive(self, job: RunningJob, structured: Mapping[str, Any] | None) -> str:
-        """Write that a job runs, and what has come; returns what the caller must be told if that cannot be done."""
+        """Store that a job is running, and what has arrived; return a note for the caller if that fails."""
 
         async def beat() -> None:
             if await self.store.beat_job(job.job_id, time.time(), structured):
@@ -317,20 +322,20 @@ async def first_of(*events: anyio.Event) -> None:
 
 
 async def _problem_of_storing(call: Awaitable[None]) -> str:
-    """Return what the caller must be told if a call of the store fails; empty if it does not."""
+    """Return a note for the caller if a call of the store fails; empty if it does not."""
     try:
         await within_time_limit(call)
     except StoreError as error:
         logger.warning("a running call could not be stored: %s", error)
         return f"{_UNKEPT}: {error} {_WHILE_RUNNING}"
-    except Exception as error:  # a defect of the store is no reason to lose what was paid for, or to end the server
+    except Exception as error:  # a defect of the store must not lose a paid answer or end the server
         logger.exception("storing a running call failed")
         return f"{_UNKEPT} ({type(error).__name__}). {_WHILE_RUNNING}"
     return ""
 
 
 def _record(job: RunningJob) -> Job:
-    """Return a job as it is stored."""
+    """Return the stored form of a job."""
     if job.ending is None:
         return Job(
             job_id=job.job_id,

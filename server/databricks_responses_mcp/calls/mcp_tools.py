@@ -1,7 +1,7 @@
-"""MCP servers that a caller defines in a call's `tools`: none of them may be called without an approval.
+"""MCP servers that a caller defines in a call's `tools`: none may be called without an approval.
 
-The caller is the model of a host. It may not approve a call of an MCP server, so it may not define one either that
-needs no approval: whoever wants that configures the server.
+The caller is the model of a host. It may not approve a call of an MCP server, so it may not define one that needs no
+approval either: that requires the configuration.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,16 +11,16 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.workspace.settings import Settings
 
 _ASKS = (None, "always")
-"""Values of ``require_approval`` that leave no tool out."""
+"""Values of ``require_approval`` that apply to every tool."""
 
 
 def check_mcp_tools(settings: Settings, tools: Any, extra: Mapping[str, Any]) -> None:
-    """Check the MCP servers in a call's tools, in those of `extra` too.
+    """Check the MCP servers in a call's tools, and in those of `extra`.
 
     Args:
-        settings: whose ``model_approvals`` may allow all.
+        settings: their ``model_approvals`` may allow all.
         tools: the argument.
-        extra: the argument, which may have tools in place of it.
+        extra: the argument, which may contain tools instead.
 
     Raises:
         BridgeError: ``permission_denied``, naming the tool that would be called without an approval.

@@ -23,29 +23,31 @@ _ITEM_CHARACTERS = 2000
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 Preamble = str | Callable[[dict[str, Any]], str]
-"""What is said before the model's own words, such as where an image is; or how to say it of the facts as cut."""
+"""The text before the model's own text, such as where an image is; or a function that makes it from the truncated
+facts.
+"""
 
 
 WHOLE_RESULT = "call_tool_result"
-"""The fact under which the result of a tool that is not ours is stored as it was."""
+"""The field that stores the unchanged result of a tool that is not part of this project."""
 
 PROTOCOL_ERROR = "protocol_error"
-"""The fact under which the JSON-RPC error is stored that a tool failed with."""
+"""The field that stores the JSON-RPC error of a failed tool."""
 
 
 class RecordedResult(CallToolResult):
-    """A result that still has its record; nothing of that goes over the wire."""
+    """A result with its record, which is not sent to the host."""
 
     _record: ResultRecord = PrivateAttr(default_factory=ResultRecord)
 
     @property
     def record(self) -> ResultRecord:
-        """What the result was made from, before it was cut to what the host accepts."""
+        """The source of the result, before it was truncated to what the host accepts."""
         return self._record
 
 
 class RecordedQuestion(InputRequiredResult):
-    """A question to the user, with the record of what the call had come to before it."""
+    """A question to the user, with the record of the call so far."""
 
     _record: ResultRecord | None = PrivateAttr(default=None)
 
@@ -56,7 +58,7 @@ class RecordedQuestion(InputRequiredResult):
 
 
 def record_of(tool: str, result: CallToolResult | InputRequiredResult | ErrorData) -> ResultRecord | None:
-    """Return what is stored of a tool's result; None for a question of a tool that is not ours."""
+    """Return what is stored of a tool's result; None for a question of a tool that is not part of this project."""
     if isinstance(result, RecordedResult | RecordedQuestion):
         return result.record
     if isinstance(result, CallToolResult):
@@ -68,7 +70,7 @@ def record_of(tool: str, result: CallToolResult | InputRequiredResult | ErrorDat
 
 
 def dumped(result: CallToolResult) -> dict[str, Any]:
-    """Return a result as it goes over the wire."""
+    """Return a result as it is sent."""
     return result.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
@@ -80,12 +82,12 @@ def answer_result(
     *,
     preamble: Preamble = "",
 ) -> RecordedResult:
-    """Return the result of a successful call, cut to what the host accepts.
+    """Return the result of a successful call, truncated to what the host accepts.
 
     Args:
-        structured: the result contract's fields.
-        blocks: images and links, put after the text.
-        preamble: what is said before the model's own words.
+        structured: the fields of the result.
+        blocks: images and links, added after the text.
+        preamble: the text before the model's own text.
     """
     structured = app.bridge.settings.secrets.remove_from(structured)
 
@@ -108,8 +110,8 @@ def error_result(
     """Return the result of a failed call, with what had been received before the failure.
 
     Args:
-        blocks: images and links, put after the text.
-        preamble: what is said before the words that the model had sent.
+        blocks: images and links, added after the text.
+        preamble: the text before the model's text.
     """
     error = app.bridge.settings.secrets.remove_from_error(error)
     structured = {"status": "failed", **error.partial, "error": error.as_dict(mcp_words)}
@@ -130,7 +132,7 @@ def error_result(
 def failure_result(
     app: App, host: HostLimits, error: BridgeError, blocks: Sequence[ContentBlock] = (), *, preamble: Preamble = ""
 ) -> RecordedResult:
-    """Return what `error_result` does; with text and usage alone if that fails on what had been received."""
+    """Return what `error_result` does; with text and usage only if that fails because of the received content."""
     try:
         return error_result(app, host, error, blocks, preamble=preamble)
     except Exception:
@@ -139,7 +141,7 @@ def failure_result(
 
 
 def bare_error_result(app: App, host: HostLimits, error: BridgeError) -> RecordedResult:
-    """Return a failed call with nothing of what had been received but text and usage, for facts that cannot be told."""
+    """Return a failed call with text and usage only, for content that cannot be rendered."""
     text, usage = error.partial.get("text"), error.partial.get("usage")
     structured: dict[str, Any] = {"status": "failed", "text": text if isinstance(text, str) else ""}
     structured |= {"usage": usage} if isinstance(usage, dict) else {}
@@ -159,7 +161,7 @@ async def running_job_result(app: App, host: HostLimits, job: RunningJob, proble
     """Return the `running_result` of a job of this process that is kept.
 
     Args:
-        problem: what else the caller must know.
+        problem: another note for the caller.
     """
     tail = job.partial.tail  # before the rest is stored, so that all of it is
     structured, unstored = await app.jobs.shown(job)
@@ -177,13 +179,13 @@ def running_result(
     tail: str = "",
     problem: str = "",
 ) -> CallToolResult:
-    """Return the result of a call that still runs: what has come, and how to wait for the rest.
+    """Return the result of a running call: what has arrived, and how to wait for the rest.
 
     Args:
-        so_far: the result contract's fields, as far as they are known.
+        so_far: the fields of the result, as far as they are known.
         seconds: how long the call has been running.
         tail: the newest text, commentary included.
-        problem: what else the caller must know.
+        problem: another note for the caller.
     """
     step = f'Call get_response with response_id "{job_id}" to wait for the rest, or with cancel true to stop it.'
     structured = {
@@ -215,14 +217,14 @@ def _recorded(
 
 
 def _stored(preamble: Preamble) -> str:
-    # One that is made of the facts can be made again.
+    # A preamble made of the facts can be made again.
     return preamble if isinstance(preamble, str) else ""
 
 
 def _cap_text(app: App, structured: dict[str, Any], limit: int, texts: JsonTexts) -> dict[str, Any]:
-    """Cut what is longer than ``limit`` characters; the whole of it stays readable as a resource.
+    """Truncate texts of more than ``limit`` characters; the whole text stays readable as a resource.
 
-    Pending calls are never cut: the host must carry them out as they are.
+    Pending calls are never truncated: the host must execute them unchanged.
     """
     capped = dict(structured)
     for name in ("text", "refusal", "diff"):
@@ -251,7 +253,7 @@ def _cap_text(app: App, structured: dict[str, Any], limit: int, texts: JsonTexts
 
 
 def _shortened(value: Any, most: int) -> Any:
-    """A JSON value with its texts cut to ``most`` characters."""
+    """Return a JSON value with its texts truncated to ``most`` characters."""
     if isinstance(value, str):
         return value if len(value) <= most else f"{value[:most]}…"
     if isinstance(value, dict):
@@ -279,7 +281,7 @@ def render_text(structured: dict[str, Any], preamble: str, advice_words: AdviceW
 
 
 def _error_words(error: BridgeError) -> str:
-    """A failure in words, with all that its structure has and a reader needs."""
+    """Return a failure as text, with everything in its structured form that a reader needs."""
     parts = [f"{error.code.value}: {error.text(mcp_words)}"]
     if error.retry_after_seconds is not None:
         parts.append(f"Retry after {error.retry_after_seconds:g} s.")
@@ -289,13 +291,13 @@ def _error_words(error: BridgeError) -> str:
 
 
 def _next_step(structured: dict[str, Any], advice_words: AdviceWords) -> str:
-    """What the caller has to do, for hosts that show their model only the structure."""
+    """Return the caller's next step, for hosts that show their model only the structured output."""
     if structured.get("status") == "running":
         return str(structured.get("next_step", ""))
     if calls := structured.get("pending_calls"):
         return _continue_step(calls, structured.get("conversation_id"))
     if structured.get("status") == "incomplete" and structured.get("incomplete_reason") == "max_output_tokens":
-        # Where a limit of this server ended the answer, a larger maximum would change nothing.
+        # If a limit of this server ended the answer, a larger maximum would change nothing.
         return "" if structured.get("limited_by") else advice_words(Advice(Action.RAISE, "max_output_tokens"))
     return ""
 
@@ -321,7 +323,7 @@ def _continue_step(calls: Sequence[dict[str, Any]], conversation_id: str | None)
 
 
 def _has_output(structured: dict[str, Any]) -> bool:
-    """Whether anything but reasoning was written, be it a call that is not whole."""
+    """Return whether anything except reasoning was produced, including an incomplete call."""
     items = structured.get("output") or ()
     if structured.get("text") or structured.get("images"):
         return True
@@ -369,12 +371,12 @@ def _item_words(structured: dict[str, Any]) -> list[str]:
     for item in structured.get("output", []):
         kind = item.get("type")
         if kind == "message" and not structured.get("text"):
-            # Commentary stands for an answer as long as there is none.
+            # Commentary is used as the answer while there is none.
             lines += [f"[Commentary] {part['text']}" for part in item.get("content") or () if _has_text(part)]
         if kind in ("message", "image_generation_call") or _id_of(item) in waiting:
             continue
         if kind == "web_search_call" and structured.get("citations"):
-            continue  # what it found is in the text and its sources
+            continue  # its results are in the text and its sources
         if kind == "reasoning":
             parts = item.get("summary")
             texts = [part.get("text") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
@@ -394,6 +396,6 @@ def _id_of(call: dict[str, Any]) -> str:
 
 
 def _json(value: Any) -> str:
-    # No more than its first characters are read: a call's arguments may be megabytes.
+    # Only its first characters are read: a call's arguments may have megabytes.
     text = _encode(_shortened(value, _ITEM_CHARACTERS + 1))
     return text if len(text) <= _ITEM_CHARACTERS else f"{text[:_ITEM_CHARACTERS]}… (whole in structuredContent)"

@@ -44,14 +44,14 @@ class TaskRequestContext(ServerRequestContext[AppSource, Any]):
     """The context of a request whose call may become a task.
 
     Attributes:
-        task: the call, as far as it may become a task.
+        task: the call, if it may become a task.
     """
 
     task: "RunningTask"
 
 
 def task_of(request: Context[AppSource, Any]) -> "RunningTask | None":
-    """Return the call of a request as far as it may become a task; None if it cannot."""
+    """Return the call of a request that may become a task; None if it cannot."""
     context = request.request_context
     return context.task if isinstance(context, TaskRequestContext) else None
 
@@ -62,13 +62,13 @@ async def answer_call(
     ctx: Ctx,
     call_next: CallNext,
 ) -> HandlerResult:
-    """Make a call; its result, or a task.
+    """Make a call; return its result, or a task.
 
     Args:
         after_seconds: how long to wait for the result.
 
     Raises:
-        MCPError: as the call does.
+        MCPError: as the call.
     """
     settings = app_in(ctx).bridge.settings
     if settings.hand_over_seconds is not None:
@@ -77,9 +77,9 @@ async def answer_call(
 
 
 async def hand_over(request: Context[AppSource, Any]) -> None:
-    """Make the call of a request a task now, if it may become one.
+    """Make the call of a request a task immediately, if it may become one.
 
-    For a tool that knows that it will take long, or that it will ask its user something only later.
+    For a tool that knows that it will take long, or that it will ask its user a question only later.
     """
     if (task := task_of(request)) is not None:
         await task.hand_over()
@@ -89,8 +89,8 @@ class RunningTask:
     """One call that is, or may become, a task.
 
     Attributes:
-        job: where the call runs; the task's id is the job's.
-        questions: what its host must ask, by a key that is used once in the task's life.
+        job: the job of the call, whose id the task has.
+        questions: the open questions for its host, by a key that is used once in the task's life.
     """
 
     def __init__(self, params: CallToolRequestParams, ctx: Ctx, call_next: CallNext) -> None:
@@ -120,7 +120,7 @@ class RunningTask:
         await self._handed_over.wait()
 
     def respond(self, responses: Mapping[str, InputResponse]) -> None:
-        """Take answers to open questions; the call continues when all are answered."""
+        """Accept answers to open questions; the call continues when all are answered."""
         for key, response in responses.items():
             if self.questions.pop(key, None) is not None:
                 self._responses[key] = response
@@ -135,12 +135,12 @@ class RunningTask:
         try:
             with anyio.move_on_after(after_seconds):
                 await first_of(job.done, self._wanted)
-            # Once the tool has returned, a call is too late for a task.
+            # Once the tool has returned, it is too late for a task.
             if not (self._is_leaving or job.done.is_set()):
                 return await self._become_task()
             await job.done.wait()
         except BaseException:
-            # The host has given up before it was told of a task: nobody will ever see what this would cost.
+            # The host gave up before it received a task: nobody would see the result.
             if not self._handed_over.is_set():
                 job.scope.cancel()
             raise
@@ -181,7 +181,7 @@ class RunningTask:
             self.job.record = record_of(self._params.name, self.job.result)
 
     async def _rounds_of_call(self) -> CallToolResult | InputRequiredResult:
-        """Call the tool, again with the user's answers after each question that it asks."""
+        """Call the tool, and again with the user's answers after each of its questions."""
         context = TaskRequestContext(
             **{field.name: getattr(self._ctx, field.name) for field in fields(self._ctx)}, task=self
         )
@@ -192,15 +192,15 @@ class RunningTask:
                 return result
             if not self._is_task:
                 return result  # its host asks, and calls again: so this request ends before there is a task
-            # `call_next` runs the tool with these very parameters.
+            # `call_next` runs the tool with exactly these parameters.
             self._params.input_responses = await self._asked(result.input_requests or {})
             self._params.request_state = result.request_state
 
     async def _asked(self, requests: Mapping[str, InputRequest]) -> dict[str, InputResponse]:
-        """Wait for the answers to what the tool asks; a user who does not answer in time has dismissed the question.
+        """Wait for the answers to the tool's questions; a user who does not answer in time has dismissed the question.
 
         Raises:
-            MCPError: if something other than a user's answer does not come in time.
+            MCPError: if another expected response does not arrive in time.
         """
         self._rounds += 1
         keys = {key if self._rounds == 1 else f"{key}.{self._rounds}": key for key in requests}
@@ -222,8 +222,8 @@ def task_fields(
 ) -> dict[str, Any]:
     """Return the fields that every answer about a task has. Times are seconds since the epoch.
 
-    An ended task is kept for as long as an ended job, and its time to live counts from its creation: so that of a
-    running task grows.
+    An ended task is kept as long as an ended job, and its time to live counts from its creation: so it grows while the
+    task runs.
     """
     kept = min(_KEPT_SECONDS, settings.store_days * 86_400 or _KEPT_SECONDS)
     fields = {

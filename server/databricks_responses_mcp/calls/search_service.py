@@ -1,6 +1,6 @@
-"""The web search service of the workspace (``system.ai.web_search``), as an MCP client uses it.
+"""The web search service of the workspace (``system.ai.web_search``), used as an MCP client.
 
-Models that have no web search of their own (Claude, Gemini) get its tools as functions; the bridge carries out their
+Models that have no web search of their own (Claude, Gemini) get its tools as functions; the bridge executes their
 calls.
 """
 
@@ -24,20 +24,20 @@ T = TypeVar("T")
 
 _ADVICE = "Ask an administrator for EXECUTE on it and for its preview, or search with an OpenAI model."
 MAX_TOOLS = 10
-"""Tools of the service that a model is given."""
+"""The maximum number of the service's tools that a model gets."""
 MAX_RESULT_CHARACTERS = 100_000
-"""Of one result that a model is given; what follows is left out, and it is told."""
+"""The maximum size of one result for a model; the rest is left out, with a note."""
 MAX_ANSWER_BYTES = 8_000_000
-"""Of one answer of the service."""
+"""The maximum size of one answer of the service."""
 _SECONDS = 120.0
 _FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class SearchService:
-    """Lists and calls the tools of the service, each time in a session of its own.
+    """Lists and calls the tools of the service, each time in a new session.
 
     Args:
-        bridge: to the workspace, which signs the requests in.
+        bridge: the bridge to the workspace, which authenticates the requests.
     """
 
     def __init__(self, bridge: Bridge) -> None:
@@ -72,10 +72,10 @@ class SearchService:
         """Call a tool; return its text.
 
         Args:
-            arguments: a JSON object, as a model wrote it.
+            arguments: a JSON object, written by a model.
 
         Raises:
-            BridgeError: ``invalid_argument`` for arguments that are no object; if the call fails.
+            BridgeError: ``invalid_argument`` if the arguments are not an object; if the call fails.
         """
         try:
             given = json.loads(arguments or "{}")
@@ -106,7 +106,7 @@ class SearchService:
         try:
             async with (
                 httpx2.AsyncClient(
-                    # A few kilobytes of a compressed answer can unpack to gigabytes.
+                    # A few kilobytes of a compressed answer can expand to gigabytes.
                     headers={**headers, "accept-encoding": "identity"},
                     timeout=_SECONDS,
                     verify=trust.context,
@@ -125,7 +125,7 @@ class SearchService:
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """A body that ends with an error when it is larger than `MAX_ANSWER_BYTES`."""
+    """A body that raises an error when it is larger than `MAX_ANSWER_BYTES`."""
 
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
         self._stream = stream

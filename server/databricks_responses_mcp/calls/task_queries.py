@@ -1,4 +1,4 @@
-"""Answers to requests about tasks: of this process, of another one, or of one that has ended."""
+"""Requests about tasks: of this process, another one, or one that has ended."""
 
 import time
 from collections.abc import Mapping
@@ -26,10 +26,10 @@ Ctx = ServerRequestContext[AppSource, Any]
 
 
 async def look_at(ctx: Ctx, task_id: str) -> HandlerResult:
-    """Return the task as it is now.
+    """Return the current state of a task.
 
     Raises:
-        MCPError: -32602 if there is none; -32603 if that cannot be found out.
+        MCPError: -32602 if there is none; -32603 if that is unknown.
     """
     app = app_in(ctx)
     seen = await _seen(app, ctx, task_id)
@@ -42,12 +42,12 @@ async def _seen(app: App, ctx: Ctx, task_id: str) -> HandlerResult:
     job = app.jobs.here(task_id)
     if job is None:
         return await _of_stored_job(app, host, await _stored(app, task_id))
-    # It has ended once its end is stored, and so is the same in every process.
+    # It has ended once its end is stored, and so has the same state in every process.
     if not job.done.is_set() or job.ending is None or job.ended_at is None:
         return await _unfinished(app, job, app.running_tasks.get(task_id))
     fields = task_fields(task_id, job.started_at, job.ended_at, app.bridge.settings, is_over=True)
     if isinstance(job.result, CallToolResult):
-        # As it was cut for the host that called.
+        # As it was truncated for the calling host.
         return {**fields, "status": "completed", "result": dumped(job.result)}
     return {**fields, **await _over(app, host, task_id, job.tool, job.ending, job.ended)}
 
@@ -56,8 +56,8 @@ async def update(ctx: Ctx, task_id: str, responses: Mapping[str, Any]) -> None:
     """Give answers to a task that waits for them; answers to what it did not ask are ignored.
 
     Raises:
-        MCPError: -32602 if there is no such task, or an answer is none; -32603 if that cannot be found out, or the task
-            waits in another process.
+        MCPError: -32602 if there is no such task, or an answer is invalid; -32603 if that is unknown, or the task waits
+            in another process.
     """
     app = app_in(ctx)
     task = app.running_tasks.get(task_id)
@@ -69,10 +69,10 @@ async def update(ctx: Ctx, task_id: str, responses: Mapping[str, Any]) -> None:
 
 
 async def cancel(ctx: Ctx, task_id: str) -> None:
-    """End a task if it has not ended; its connection to the workspace is closed.
+    """Cancel a task if it has not ended; its connection to the workspace is closed.
 
     Raises:
-        MCPError: -32602 if there is no such task; -32603 if that cannot be found out.
+        MCPError: -32602 if there is no such task; -32603 if that is unknown.
     """
     app = app_in(ctx)
     job = app.jobs.here(task_id)
@@ -114,8 +114,8 @@ async def _over(
 ) -> dict[str, Any]:
     """Return how a task ended.
 
-    ``failed`` is for JSON-RPC errors alone: a tool's failure is a result, with what it had received. So is the
-    interruption of a call, whose partial text no error could carry.
+    ``failed`` is only for JSON-RPC errors: a tool's failure is a result, with what it had received. So is the
+    interruption of a call, because an error could not contain its partial text.
     """
     if (error := ended.structured.get(PROTOCOL_ERROR)) is not None:
         return {"status": "failed", "statusMessage": str(ended.error), "error": error}

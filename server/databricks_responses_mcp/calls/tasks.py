@@ -1,13 +1,13 @@
 """The extension ``io.modelcontextprotocol/tasks`` (SEP-2663): long calls as tasks, for hosts that declare it.
 
-The server decides which calls become tasks. A call that ends, or asks its user something, within
-``TaskPolicy.after_seconds`` is answered directly, since a task would cost its host another request and the wait until
-it asks again; a call that takes longer becomes a task. That is soon, not only shortly before the host would give up:
-from then on the call needs no connection and is found again by its id, also after its host has restarted. Its progress
-is then the task's ``statusMessage``.
+The server decides which calls become tasks. A call that ends, or asks its user a question, within
+``TaskPolicy.after_seconds`` is answered directly, because a task would cost its host another request and a wait; a call
+that takes longer becomes a task. That is early, not only shortly before the host would give up: from then on the call
+needs no connection and is available by its id, even after its host has restarted. Its progress is the task's
+``statusMessage``.
 
-A task is a job (``calls/jobs.py``): its id is the job's, which ``get_response`` takes as well. Hosts that do not
-declare the extension see nothing of this.
+A task is a job (``calls/jobs.py``): its id is the job's, which ``get_response`` also accepts. Hosts that do not declare
+the extension see nothing of this.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class TaskPolicy:
     """When calls of a tool become tasks.
 
     Attributes:
-        after_seconds: calls that end in that time are answered without a task. A tool may become a task earlier
+        after_seconds: calls that end within that time are answered without a task. A tool may become a task earlier
             (``running_task.hand_over``).
         required: whether the tool is refused to hosts that do not declare the extension.
     """
@@ -63,7 +63,7 @@ class TaskParams(RequestParams):
 
 
 class UpdateParams(TaskParams):
-    """Parameters of ``tasks/update``; each response is looked at when its question is known."""
+    """Parameters of ``tasks/update``; each response is validated when its question is known."""
 
     input_responses: dict[str, Any]
 
@@ -81,7 +81,9 @@ class TasksExtension(Extension):
         self.policies: dict[str, TaskPolicy] = {name: TaskPolicy() for name in LONG_RUNNING}
 
     def methods(self) -> Sequence[MethodBinding]:
-        """``tasks/get``, ``tasks/update`` and ``tasks/cancel``, on connections of 2026-07-28 and later."""
+        """Return the handlers of ``tasks/get``, ``tasks/update`` and ``tasks/cancel``, for connections of 2026-07-28
+        and later.
+        """
         versions = frozenset(MODERN_PROTOCOL_VERSIONS)
         return [
             MethodBinding("tasks/get", TaskParams, self._get, versions),
@@ -90,7 +92,7 @@ class TasksExtension(Extension):
         ]
 
     async def intercept_tool_call(self, params: CallToolRequestParams, ctx: Ctx, call_next: CallNext) -> HandlerResult:
-        """Answer a call; with a task if it takes long and its host declares tasks.
+        """Answer a call, with a task if it takes long and its host declares tasks.
 
         Raises:
             MCPError: -32021 if the tool requires tasks and the host does not declare the extension.
@@ -134,9 +136,9 @@ def _is_declared(ctx: Ctx) -> bool:
 
 
 def _admit(ctx: Ctx, params: TaskParams) -> None:
-    """Refuse a request about a task whose host cannot know tasks, or whose header does not name that task.
+    """Refuse a request about a task if its host does not support tasks, or its header does not name that task.
 
-    The SDK (mcp 2.3) holds the methods that it knows to that rule, and not these.
+    The SDK (mcp 2.3) applies that rule only to the methods that it knows.
     """
     require_client_extension(ctx, IDENTIFIER)
     headers = getattr(ctx.request, "headers", None)  # there is no HTTP request on stdio

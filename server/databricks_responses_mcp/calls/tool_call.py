@@ -2,7 +2,7 @@
 
 The tool runs in a job, beside the request that made the call, because a call may take longer than its host waits. The
 request waits for the job. Shortly before the host would give up, it is answered with status ``running`` and the id of
-the job, which goes on; `calls.job_results` reads its result later.
+the job, which continues; `calls.job_results` returns its result later.
 """
 
 import math
@@ -55,7 +55,7 @@ class ToolCall:
         task: the MCP task that the call is, or may become; None if its host does not use tasks.
         job: where the call runs: its id, what it has received, its end.
         images: saves the images that the model generates; None if the tool takes none. See `add_images`.
-        deadline: when the call ends, all its requests to the workspace included.
+        deadline: when the call ends, including all its requests to the workspace.
         is_handed_over: whether the request was answered with status ``running``: nobody waits for the result then, and
             the user cannot be asked.
     """
@@ -84,7 +84,7 @@ class ToolCall:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until the request must be answered; infinite in a task."""
+        """The seconds until the request must be answered; infinite in a task."""
         return max(self._answer_by - anyio.current_time(), 0.0)
 
     @property
@@ -93,33 +93,32 @@ class ToolCall:
         return self.job.job_id if self._is_keyed else ""
 
     async def earlier_call(self, arguments: Mapping[str, Any]) -> str | None:
-        """Claim the call's idempotency key; returns the id of an earlier call with it, or None to go on.
+        """Claim the call's idempotency key; return the id of an earlier call with it, or None to continue.
 
         Args:
-            arguments: as given, ``idempotency_key`` among them.
+            arguments: the given arguments, including ``idempotency_key``.
 
         Raises:
-            BridgeError: ``invalid_argument`` if the earlier call had other arguments; ``internal`` if the store cannot
-                tell.
+            BridgeError: ``invalid_argument`` if the earlier call had other arguments; ``internal`` if the store fails.
         """
         key = arguments.get("idempotency_key")
         # A host that calls again with its user's answers continues the call that claimed the key.
         if not isinstance(key, str) or not key or self.request.request_state is not None:
             return None
-        # In a thread, because a prompt may be megabytes.
+        # In a thread, because a prompt may have megabytes.
         fingerprint = await anyio.to_thread.run_sync(fingerprint_of, self.tool, arguments)
         self._key = IdempotencyKey(key, fingerprint, self.app.jobs)
         self._is_keyed = True
         return await self._key.claim(self.job.job_id)
 
     async def run(self, tool: Tool, arguments: Mapping[str, Any]) -> Result:
-        """Run the tool; returns its result, or one with status ``running`` if the host would not wait for it.
+        """Run the tool; return its result, or one with status ``running`` if the host would not wait for it.
 
         Args:
-            arguments: validated.
+            arguments: the validated arguments.
 
         Raises:
-            BridgeError: what the tool raised, with all that the call had received.
+            BridgeError: the tool's exception, with all that the call had received.
         """
         if self.task is not None or self.tool not in LONG_RUNNING:
             async with self._attaching_received():
@@ -134,7 +133,7 @@ class ToolCall:
                 if not job.is_kept:
                     problem = await jobs.keep(job)
         except BaseException:
-            # The host has given up: nobody will ever see what this would cost.
+            # The host has given up: nobody would see the result.
             job.scope.cancel()
             if self._key is not None and not job.partial.events:
                 jobs.forget(job.job_id)
@@ -148,9 +147,9 @@ class ToolCall:
         return result
 
     async def begin(self, images: GeneratedImages | None = None, *, job_id: str = "") -> CallContext:
-        """Begin what may cost something; returns what functions of `turns` need of the call.
+        """Begin work that may cost something; return what functions of `turns` need of the call.
 
-        A call with an idempotency key is stored first: from here on it is not made twice.
+        A call with an idempotency key is stored first: from then on it is not made twice.
 
         Args:
             images: saves the images that the model generates; they become part of the result.
@@ -184,8 +183,8 @@ class ToolCall:
         """Return the result of a call that succeeded, with its images.
 
         Args:
-            structured: the result contract's fields.
-            preamble: what is said before the model's own words; where the images are, if it is empty.
+            structured: the fields of the result.
+            preamble: the text before the model's own text; by default the text that says where the images are.
         """
         if self.images is None:
             return answer_result(self.app, self.host, structured, preamble=preamble)
@@ -201,7 +200,7 @@ class ToolCall:
         return failure_result(self.app, self.host, error, blocks, preamble=lead_of(self.tool, preamble))
 
     def open_question(self, record: ResultRecord | None) -> None:
-        """Do not hand the call over while its user is asked: a question ends by itself within `seconds_left`.
+        """Do not hand the call over while its user is asked: a question ends within `seconds_left`.
 
         Args:
             record: what is stored of the call if it ends before the user has answered.
@@ -216,7 +215,7 @@ class ToolCall:
             self._question = self.job.record = None
 
     async def release_key(self) -> None:
-        """Let the call be made again with the same idempotency key: it has not cost anything."""
+        """Release the idempotency key, so that the call can be made again: it has cost nothing."""
         if self._key is not None:
             await self._key.release(self.job.job_id)
 
@@ -228,10 +227,10 @@ class ToolCall:
 
     @asynccontextmanager
     async def _attaching_received(self) -> AsyncIterator[None]:
-        """Let a failure carry what the call has received; one that cost nothing releases the idempotency key.
+        """Add what the call has received to a failure; one that cost nothing releases the idempotency key.
 
         Raises:
-            BridgeError: for every exception but `MCPError`.
+            BridgeError: for every exception except `MCPError`.
         """
         try:
             with convert_exceptions(self.tool, passing=(MCPError,)):
@@ -252,7 +251,7 @@ class ToolCall:
         """Store the call before it begins, so that a repeated one finds it.
 
         Raises:
-            BridgeError: ``internal`` if that cannot be done, or another call has taken the key.
+            BridgeError: ``internal`` if that fails, or another call has claimed the key.
         """
         problem = "" if self.job.is_kept else await self.app.jobs.keep(self.job)
         if not problem and self._key is not None and not await self._key.belongs_to(self.job.job_id):
@@ -266,7 +265,7 @@ class ToolCall:
             )
 
     async def _wait(self) -> None:
-        """Wait for the end of the job, at most until the request must be answered, or a question that is open ends."""
+        """Wait for the end of the job, at most until the request must be answered, or an open question ends."""
         with self.app.jobs.waiting(self.seconds_left):
             await self.job.done.wait()
         while not self.job.done.is_set() and self._question is not None:

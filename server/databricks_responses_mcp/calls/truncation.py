@@ -1,4 +1,4 @@
-"""Results cut to what a host accepts, and to what it shows its model; links in the form that the host takes."""
+"""Truncating results to what a host accepts and shows its model, and converting links to the form that it accepts."""
 
 import json
 import re
@@ -15,20 +15,20 @@ CHARACTERS_PER_TOKEN = 4
 _LEAST_CHARACTERS = 400
 _CUTS_BEFORE_LEAST = 3
 _MARGIN = 0.9
-# Short words, parts of long ones, groups of digits and single marks come to about a token each; hosts count with their
-# own model's tokenizer, so this errs on the side of too many.
+# Short words, parts of long ones, groups of digits and single punctuation marks are about a token each; hosts count
+# with their own model's tokenizer, so this estimate is on the high side.
 _PIECES = re.compile(r"[A-Za-z]{1,6}|[0-9]{1,3}|[^\sA-Za-z0-9]|\n+|[ \t]{2,}")
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class JsonTexts:
-    """Values as JSON, each list and object written once: a result that is cut again shares most of them.
+    """Values as JSON, each list and object encoded once: a result that is truncated again shares most of them.
 
-    What was asked for must not be changed afterwards. One object serves one result.
+    A value must not be changed after its JSON was requested. One object serves one result.
     """
 
     def __init__(self) -> None:
-        # With the value itself, whose id is nobody else's as long as it is held.
+        # With the value itself, so that its id is not reused.
         self._written: dict[int, tuple[Any, str]] = {}
         self._tokens: dict[str, int] = {}
 
@@ -42,7 +42,7 @@ class JsonTexts:
         return known[1]
 
     def pieces_of(self, value: Mapping[str, Any] | None) -> list[str]:
-        """Return the JSON of an object in pieces, those of its members apart."""
+        """Return the JSON of an object in pieces, with its members separate."""
         if not value:
             return [_encode(value)]
         pieces = ["{"]
@@ -51,7 +51,7 @@ class JsonTexts:
         return [*pieces, "}"]
 
     def tokens(self, text: str) -> int:
-        """Return `estimated_tokens`, counted once for each text."""
+        """Return `estimated_tokens`, computed once for each text."""
         if (known := self._tokens.get(text)) is None:
             known = self._tokens[text] = estimated_tokens(text)
         return known
@@ -61,9 +61,9 @@ class _Measured:
     """The sizes of a result.
 
     Attributes:
-        words: all its text.
-        pictures: bytes of base64.
-        all_bytes: bytes of its JSON, about.
+        words: the size of all its text.
+        pictures: the bytes of base64.
+        all_bytes: the approximate bytes of its JSON.
     """
 
     def __init__(self, result: CallToolResult, texts: JsonTexts) -> None:
@@ -77,7 +77,7 @@ class _Measured:
 
     def excess(self, limits: HostLimits) -> float:
         """Return how many times more text the result has than the host accepts; at most 1 if it fits."""
-        # Pieces are cut where no two of their characters make one token.
+        # Pieces are split where no two of their characters form one token.
         shown = self._structured if limits.shows != "content" and self._has_structure else [self.words]
         if self._is_error and limits.shows_errors_whole:
             shown = [f"{self.words}\n", *self._structured]
@@ -87,7 +87,7 @@ class _Measured:
             ratios.append((sum(text.count("\n") for text in shown) + 1) / limits.shown_lines)
         if limits.shown_bytes is not None:
             ratios.append(shown_bytes / limits.shown_bytes)
-        # A token is at least a byte or so: short results are not worth counting.
+        # A token has at least about one byte: short results need not be counted.
         if limits.shown_tokens is not None and shown_bytes > limits.shown_tokens:
             ratios.append(sum(map(self._texts.tokens, shown)) / limits.shown_tokens)
         if limits.result_bytes is not None and self.all_bytes > limits.result_bytes:
@@ -100,10 +100,10 @@ def fitted(limits: HostLimits, most_characters: int, make: Callable[[int], CallR
     """Return the result with as much text as is configured and as the host accepts.
 
     Args:
-        limits: those of the host that receives the result.
-        most_characters: of one text, where the host accepts more.
-        make: builds the result with texts of at most so many characters.
-        texts: the JSON of what every result that ``make`` builds has, unchanged.
+        limits: the limits of the receiving host.
+        most_characters: the limit of one text, if the host accepts more.
+        make: builds the result with texts of at most the given number of characters.
+        texts: the JSON of the parts that every result of ``make`` shares, unchanged.
     """
     characters = most_characters
     result = make(characters)
@@ -114,7 +114,7 @@ def fitted(limits: HostLimits, most_characters: int, make: Callable[[int], CallR
         longest = max(_text_length(result), _LEAST_CHARACTERS)
         characters = max(int(min(characters, longest) / excess * _MARGIN), _LEAST_CHARACTERS)
         if cuts == _CUTS_BEFORE_LEAST:
-            # What is never cut, such as the arguments of calls, may be too much by itself.
+            # What is never truncated, such as the arguments of calls, may exceed the limit alone.
             least = make(_LEAST_CHARACTERS)
             if (measured_least := _Measured(least, texts)).excess(limits) > 1:
                 result, measured = least, measured_least
@@ -131,7 +131,7 @@ def fitted(limits: HostLimits, most_characters: int, make: Callable[[int], CallR
 
 
 def _in_words(link: ResourceLink) -> TextContent:
-    """Return a link as text, which every client hands to its model unchanged."""
+    """Return a link as text, which every client passes to its model unchanged."""
     size = None if link.size is None else f"{link.size} bytes"
     details = ", ".join(detail for detail in (link.mime_type, size) if detail)
     named = f"{link.uri} ({details})" if details else str(link.uri)
@@ -139,7 +139,7 @@ def _in_words(link: ResourceLink) -> TextContent:
 
 
 def page_characters(limits: HostLimits, most_characters: int) -> int:
-    """Return how many characters of a text a host shows at once when the text is not wrapped in a result."""
+    """Return the number of characters of a text that a host shows if the text is not part of a result."""
     sizes = [most_characters]
     if limits.shown_bytes is not None:
         sizes.append(int(limits.shown_bytes * _MARGIN) // 2)
@@ -149,7 +149,7 @@ def page_characters(limits: HostLimits, most_characters: int) -> int:
 
 
 def estimated_tokens(text: str) -> int:
-    """Return about how many tokens a text is, rather more than less."""
+    """Return the approximate number of tokens of a text, on the high side."""
     return sum(1 for _ in _PIECES.finditer(text))
 
 

@@ -96,7 +96,8 @@ def write_opencode(_name: str, launch: Launch, forwarded: Sequence[str]) -> Entr
         "command": [launch.command, *launch.args],
         **({"environment": env} if env else {}),
         "enabled": True,
-        # The default of 5 s until the tools are listed is too short for a first start by uvx; that of a call is 60 s.
+        # The default of 5 s until the tools are listed is too short for a first start by uvx; the default for a call is
+        # 60 s.
         "timeout": 300_000,
     }
 

@@ -1,4 +1,4 @@
-"""One host as data: its configuration files, its entries, how it is detected, what its user does next."""
+"""One host as data: its configuration files, its entries, how it is detected, and its user's next step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,8 +39,8 @@ class Host:
         add_command: the host's own command that registers a server; "" if it has none.
         lacks_shell_path: whether it is started from the desktop, without the PATH of the user's shell: then a command
             should be absolute.
-        next_step: what its user does next, one sentence.
-        next_step_in_project: what its user does next after a project's file was written, if that differs.
+        next_step: the next step of its user, one sentence.
+        next_step_in_project: the next step after a project's file was written, if that differs.
         make_link: makes its one-click link; None if it has none.
     """
 

@@ -78,7 +78,7 @@ class ServerDescription:
 
     Attributes:
         key: its name in a host's configuration.
-        distribution: its name on PyPI, and that of its command.
+        distribution: its name on PyPI, and the name of its command.
         registry_name: its name in the MCP registry; the README contains it as the proof of ownership.
         summary: at most 100 characters, the limit of the MCP registry.
         icon: an SVG picture.

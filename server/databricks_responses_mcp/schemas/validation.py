@@ -33,7 +33,7 @@ async def check_schema(schema: Mapping[str, Any], limiter: anyio.CapacityLimiter
 async def check_values(
     schema: Mapping[str, Any], values: Sequence[Any], limiter: anyio.CapacityLimiter | None = None
 ) -> SchemaCheck:
-    """Find the first of several JSON values that matches a schema; the other arguments are those of `check_schema`."""
+    """Find the first of several JSON values that matches a schema; for the other arguments see `check_schema`."""
     return await _run({"schema": schema, "values": values}, limiter)
 
 

@@ -1,1 +1,1 @@
-"""The MCP tools: one file a tool."""
+"""The MCP tools: one file for each tool."""

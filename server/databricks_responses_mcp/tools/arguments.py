@@ -1,4 +1,4 @@
-"""Types of tool arguments, lenient with what hosts and their models send in place of nothing."""
+"""Types of tool arguments, lenient about what hosts and their models send for a missing value."""
 
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, TypeVar
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 def without_placeholders(arguments: Mapping[str, Any], required: Collection[str]) -> dict[str, Any]:
-    """The arguments of a call without the optional ones that say only that they are not given.
+    """Return the arguments of a call without optional ones whose value means that they are missing.
 
-    Hosts that cannot leave an argument out send null for it, or the word as a text, and ``["null"]`` for a list.
+    Hosts that cannot leave out an argument send null for it, or the word as a text, and ``["null"]`` for a list.
     """
     return {name: value for name, value in arguments.items() if name in required or not _is_placeholder(value)}
 
@@ -26,7 +26,7 @@ def _is_placeholder(value: Any) -> bool:
 
 
 def _given(value: Any) -> Any:
-    """Hosts send "" for an argument that was left empty in a form."""
+    """Return None for an empty text: hosts send "" for an argument that was left empty in a form."""
     return None if value == "" else value
 
 
@@ -43,13 +43,13 @@ Optional = Annotated[T | SkipJsonSchema[None], BeforeValidator(_given)]
 """An argument that may be left out, null or empty; all three mean not given."""
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-"""Paths or URLs; one alone need not be in a list."""
+"""Paths or URLs; a single one need not be in a list."""
 
 Objects = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_as_list)]
-"""JSON objects; one alone need not be in a list."""
+"""JSON objects; a single one need not be in a list."""
 
 Key = Annotated[Optional[str], Field(description="Calls repeated with the same key return the first result.")]
-"""Identifies a call that is repeated. `BridgeServer` reads it; the tools do not need to."""
+"""Identifies a call that is repeated. `BridgeServer` reads it; the tools do not use it."""
 
 _MEANT = {
     "previous_response_id": ("conversation_id",),
@@ -66,11 +66,11 @@ _MEANT = {
     "functions": ("tools",),
     "effort": ("reasoning_effort",),
 }
-"""What arguments of other APIs are called here."""
+"""The names here of arguments of other APIs."""
 
 
 def meant_argument(given: str, known: Collection[str]) -> str | None:
-    """The argument of a tool that a caller probably meant by a name that the tool does not have."""
+    """Return the argument that a caller probably meant by a name that the tool does not have."""
     if meant := next((name for name in _MEANT.get(given, ()) if name in known), None):
         return meant
     return next(iter(similar_names(given, known)), None)

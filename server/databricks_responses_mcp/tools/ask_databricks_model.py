@@ -85,7 +85,7 @@ async def ask_databricks_model(
     surface: Annotated[Optional[str], Field(description="API surface, for example chat. Default: detected.")] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, AnswerFacts] | InputRequiredResult:
-    """Run one question; see DESCRIPTION."""
+    """Ask a model; see DESCRIPTION."""
     app = call.app
     if call.request.request_state is not None:  # the host calls again, with answers of its user
         return await resume(call, GeneratedImages(app, prompt))
@@ -120,12 +120,12 @@ async def ask_databricks_model(
 
 
 def tool() -> Tool:
-    """The tool's definition."""
+    """Return the definition of the tool."""
     return define_tool(
         ask_databricks_model,
         title="Ask a Databricks model",
         description=DESCRIPTION,
-        # Its `extra` may carry tools that act, and pictures are saved.
+        # Its `extra` may contain tools with effects, and images are saved.
         read_only=False,
         destructive=False,
         idempotent=False,

@@ -50,7 +50,7 @@ async def continue_databricks_model(
 
 
 def tool() -> Tool:
-    """The tool's definition."""
+    """Return the definition of the tool."""
     return define_tool(
         continue_databricks_model,
         title="Continue a Databricks model",

@@ -50,7 +50,7 @@ async def edit_files(
     ] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, EditFacts]:
-    """Edit; see DESCRIPTION."""
+    """Edit files; see DESCRIPTION."""
     if preview_id is None and instruction is None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
@@ -80,10 +80,10 @@ async def edit_files(
 
 
 async def _settle(app: App, staging: "Staging", edited: "Edited", structured: dict[str, Any], *, apply: bool) -> None:
-    """Write what a model made of the files, or keep it as a preview; ``structured`` say which.
+    """Write the model's changes, or store them as a preview; ``structured`` records which.
 
     Raises:
-        BridgeError: as `change_files` does if it cannot be written.
+        BridgeError: as `change_files`, if they cannot be written.
     """
     if not edited.changed:
         return
@@ -104,10 +104,10 @@ async def _settle(app: App, staging: "Staging", edited: "Edited", structured: di
 
 
 async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, Any]:
-    """The result of an earlier edit that was only shown, which is written now if it is to be.
+    """Return the result of an earlier edit that was only shown, and write it if requested.
 
     Raises:
-        BridgeError: ``not_found`` if there is none of that id; as `change_files` does if it cannot be written.
+        BridgeError: ``not_found`` if there is none with that id; as `change_files`, if it cannot be written.
     """
     preview = app.previews.get(preview_id)
     if preview is None:
@@ -117,7 +117,7 @@ async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, 
             "ends.",
             "Call edit_files again with instruction and paths.",
         )
-    # What that call said and cost was told in its result.
+    # The text and usage of that call were in its own result.
     told = ("text", "usage", "output", "notes")
     structured = {key: value for key, value in preview.structured.items() if key not in told}
     structured |= {"status": "completed", "applied": False, "preview_id": preview_id}
@@ -139,13 +139,13 @@ async def _from_preview(app: App, preview_id: str, *, apply: bool) -> dict[str, 
 
 
 async def _write(preview: EditPreview, structured: dict[str, Any]) -> None:
-    """Write an edit, and say so in its facts."""
+    """Write an edit, and record that in its facts."""
     await write_edit(preview.staging, preview.after, structured)
     preview.is_written = True
 
 
 def tool() -> Tool:
-    """The tool's definition."""
+    """Return the definition of the tool."""
     return define_tool(
         edit_files,
         title="Edit files",

@@ -56,7 +56,7 @@ async def generate_image(
     ] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, DrawingFacts]:
-    """Draw; see DESCRIPTION."""
+    """Generate images; see DESCRIPTION."""
     app = call.app
     generated = GeneratedImages(app, prompt, save_to=save_to, count=n or 1)
     context = await call.begin(generated)
@@ -81,7 +81,7 @@ async def generate_image(
 
 
 def tool() -> Tool:
-    """The tool's definition."""
+    """Return the definition of the tool."""
     return define_tool(
         generate_image,
         title="Generate an image",

@@ -25,13 +25,13 @@ async def get_response(
     ] = None,
     cancel: Annotated[bool, Field(description="true cancels the call. Default: false.")] = False,
 ) -> Annotated[CallToolResult, ResponseFacts]:
-    """Look; see DESCRIPTION."""
+    """Return the result of an earlier call; see DESCRIPTION."""
     seconds = call.seconds_left if wait_seconds is None else min(wait_seconds, call.seconds_left)
     return await result_of_job(call, response_id, seconds, cancel=cancel)
 
 
 def tool() -> Tool:
-    """The tool's definition."""
+    """Return the definition of the tool."""
     return define_tool(
         get_response,
         title="Get a response",

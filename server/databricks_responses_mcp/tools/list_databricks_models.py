@@ -54,7 +54,7 @@ async def list_databricks_models(
         bool, Field(description="true also lists endpoints without text, MCP servers, and details. Default: false.")
     ] = False,
 ) -> Annotated[CallToolResult, ModelList]:
-    """List endpoints; see DESCRIPTION."""
+    """List the models; see DESCRIPTION."""
     try:
         listing = await list_models(
             call.app.bridge, name_contains or "", capability=capability, everything=all, brief=not all
@@ -66,7 +66,7 @@ async def list_databricks_models(
 
 
 def tool() -> Tool:
-    """The tool's definition."""
+    """Return the definition of the tool."""
     return define_tool(
         list_databricks_models,
         title="List Databricks models",

@@ -1,4 +1,4 @@
-"""What the tools publish of their results, and how their schemas are kept small and portable."""
+"""The output schemas of the tools, kept small and portable."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ class ErrorFacts(BaseModel):
 
 
 class ImageFacts(BaseModel):
-    """One picture."""
+    """One image."""
 
     path: Maybe[str] = Field(None, description="File with the exact bytes of the image.")
     uri: Maybe[str] = Field(None, description="URI for resources/read.")
@@ -71,7 +71,7 @@ class AnswerFacts(TurnFacts):
 
 
 class ResponseFacts(BaseModel):
-    """The result of any call, as it was or will be; the tool that was called says what else there is."""
+    """The result of any call, complete or not; other fields depend on the tool that was called."""
 
     status: str = Field(description="running, interrupted, cancelled, or the status of the finished call")
     text: Maybe[str] = None
@@ -85,7 +85,7 @@ class ResponseFacts(BaseModel):
 
 
 class DrawingFacts(TurnFacts):
-    """The result of drawing."""
+    """The result of generating images."""
 
     conversation_id: Maybe[str] = None
     images: Maybe[list[ImageFacts]] = None
@@ -93,7 +93,7 @@ class DrawingFacts(TurnFacts):
 
 
 class CitationFacts(BaseModel):
-    """What a part of the text rests on."""
+    """The source of a part of the text."""
 
     number: Maybe[int] = Field(None, description="Its number in the text.")
     url: Maybe[str] = None
@@ -112,7 +112,7 @@ class SearchFacts(TurnFacts):
 
 
 class OperationFacts(BaseModel):
-    """What the model wanted done to one file."""
+    """The operation of a model on one file."""
 
     type: str = Field(description="create_file, update_file or delete_file")
     path: str
@@ -135,10 +135,10 @@ class EditFacts(TurnFacts):
 
 
 class _ArgumentsAsGiven(FuncMetadata):
-    """Argument parsing that takes JSON in a string for an array or an object, and leaves texts alone.
+    """Parses JSON in a string only for an array or an object, and leaves texts unchanged.
 
-    The SDK would parse every string that looks like JSON, unless its type is plain ``str``: instructions that happen to
-    be JSON would be refused.
+    The SDK would parse every string that looks like JSON, unless its type is plain ``str``: instructions that are JSON
+    would be refused.
     """
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def define_tool(
     idempotent: bool,
     open_world: bool,
 ) -> Tool:
-    """A tool with all its annotations explicit and its schemas without ballast; unknown arguments are refused."""
+    """Return a tool with all its annotations explicit and its schemas small; unknown arguments are refused."""
     tool = Tool.from_function(
         fn,
         context_kwarg="call",  # the `ToolCall`, which `ToolCall.run` passes
@@ -190,7 +190,9 @@ def define_tool(
 
 
 def slim(schema: dict[str, Any]) -> dict[str, Any]:
-    """A JSON Schema without generated titles, null defaults and docstrings of models: the host pays for each byte."""
+    """Return a JSON Schema without generated titles, null defaults and docstrings of models: the host pays for each
+    byte.
+    """
     return {key: _slim_value(key, value) for key, value in schema.items() if not _is_ballast(key, value)}
 
 
@@ -213,8 +215,8 @@ def _is_ballast(key: str, value: Any) -> bool:
     return (
         (key == "title" and isinstance(value, str))
         or (key == "default" and value in (None, [], False))
-        # Said in the description, and checked all the same.
+        # Stated in the description, and still validated.
         or key in ("minimum", "maximum", "minLength")
-        # A schema that says nothing of other properties lets them be.
+        # A schema that does not mention other properties allows them.
         or (key == "additionalProperties" and value is True)
     )

@@ -34,7 +34,7 @@ async def search_web(
     ] = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, SearchFacts]:
-    """Search; see DESCRIPTION."""
+    """Search the web; see DESCRIPTION."""
     wanted = Search(
         question=question,
         model=model,
@@ -49,7 +49,7 @@ async def search_web(
 
 
 def tool() -> Tool:
-    """The tool's definition."""
+    """Return the definition of the tool."""
     return define_tool(
         search_web,
         title="Search the web",

@@ -1,7 +1,7 @@
-"""The tools' definitions as hosts get them, read from files.
+"""The definitions of the tools for hosts, read from files.
 
-Making them from the code takes pydantic tens of milliseconds, which a host would wait for at every start. The files are
-made from the code by the tests (``UPDATE_DEFINITIONS=1``), and compared with it by the tests.
+Making them from the code takes pydantic tens of milliseconds, for which a host would wait at every start. The tests
+make the files from the code (``UPDATE_DEFINITIONS=1``), and compare them with it.
 """
 
 import json
@@ -27,11 +27,11 @@ NAMES = (
 
 @cache
 def published_tools() -> tuple[Tool, ...]:
-    """The definitions, in the order of ``NAMES``."""
+    """Return the definitions, in the order of ``NAMES``."""
     return tuple(Tool.model_validate(read_definition(name)) for name in NAMES)
 
 
 def read_definition(name: str) -> dict[str, Any]:
-    """One tool's definition, as JSON."""
+    """Return the definition of one tool, as JSON."""
     definition: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return definition
