@@ -1,1 +1,1 @@
-"""A workspace on loopback that keeps the API contract."""
+"""A workspace on loopback that implements the API contract."""

@@ -24,7 +24,7 @@ from databricks_workspace_emulator.state import EmulatorState
 
 
 def create_app(state: EmulatorState) -> Starlette:
-    """The workspace's paths over ``state``."""
+    """Return the application for the workspace's paths with ``state``."""
     wrong_method = Route(state, endpoints.no_such_method)
 
     def path(method: str, template: str, handler: Handler) -> Path:
@@ -87,7 +87,7 @@ def create_app(state: EmulatorState) -> Starlette:
             },
         ),
     ]
-    # These look at credentials themselves, or need none: clients come to the last before they have any.
+    # These check credentials themselves, or need none: clients use the last one before they have any.
     own = [
         Path("/apps/{name}/responses", Route(state, apps.ask_app, public=True)),
         Path("/apps/{name}/invocations", Route(state, apps.ask_app, public=True)),

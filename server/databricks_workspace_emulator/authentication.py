@@ -1,4 +1,4 @@
-"""Who may come in: a bearer token, or Basic with user ``token``, as a workspace accepts them."""
+"""Authentication: a bearer token, or Basic with user ``token``, as workspaces accept them."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ from databricks_workspace_emulator.users import User
 
 
 def signed_in(authorization: str | None, state: EmulatorState) -> User:
-    """Return the user of a request, or raise the workspace's 401 (nothing usable was sent) or 403 (it was wrong)."""
+    """Return the user of a request, or raise the workspace's 401 (no usable credential) or 403 (a wrong one)."""
     sent = sent_token(authorization)
     if sent is None:
         raise workspace_error(
@@ -22,7 +22,7 @@ def signed_in(authorization: str | None, state: EmulatorState) -> User:
 
 
 def sent_token(authorization: str | None) -> str | None:
-    """The token in an ``Authorization`` header, if a workspace would look at it."""
+    """Return the token in an ``Authorization`` header, if a workspace would use it."""
     scheme, _, value = (authorization or "").partition(" ")
     value = value.strip()
     if scheme.lower() == "bearer" and value:

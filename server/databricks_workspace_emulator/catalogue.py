@@ -1,4 +1,4 @@
-"""What a serving endpoint of the embedded workspace is, and how the listings show it."""
+"""The serving endpoints of the embedded workspace, and their entries in listings."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ CHAT_API = "mlflow/v1/chat/completions"
 NATIVE_CHAT_API = "openai/v1/chat/completions"
 GEMINI_API = "gemini/v1/generateContent"
 
-_CREATED = 1_757_000_000_000  # milliseconds, as the listing has it
+_CREATED = 1_757_000_000_000  # milliseconds, as in the listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +21,19 @@ class Endpoint:
     """A serving endpoint.
 
     Attributes:
-        name: what a request names as ``model``.
+        name: its name in a request's ``model``.
         kind: pay-per-token foundation model, external model, or agent.
-        provider: who makes the model, in the listing's terms.
-        model: the vendor's own name of it.
+        provider: the vendor of the model, in the listing's terms.
+        model: the vendor's own name of the model.
         display_name: for people.
         task: the listing's task.
-        api_types: which surfaces serve it.
-        custom_tools: whether it takes ``custom`` tools.
-        ready: whether it is up.
-        sees: whether it takes images.
-        reasons: whether it can be asked to think first.
+        api_types: the surfaces that serve it.
+        custom_tools: whether it accepts ``custom`` tools.
+        ready: whether it is ready.
+        sees: whether it accepts images.
+        reasons: whether it supports reasoning.
         without_tools: types of hosted tools that it refuses.
-        style: how an agent of the Responses kind writes its answer.
+        style: the answer format of an agent of the Responses kind.
     """
 
     name: str
@@ -57,17 +57,17 @@ class Endpoint:
 
     @property
     def service_name(self) -> str:
-        """The model's name in Unity Catalog, ``system.ai.…``, which the gateway takes."""
+        """The model's name in Unity Catalog, ``system.ai.…``, which the gateway accepts."""
         return f"system.ai.{self.model}"
 
     @property
     def chats_without_tools(self) -> bool:
-        """Whether chat completions refuse its tools: GPT from 5.4 on."""
+        """Whether chat completions refuse tools for it: GPT from 5.4 on."""
         version = re.match(r"gpt-(\d+)(?:-(\d+))?\b", self.model) if self.provider == "openai" else None
         return version is not None and (int(version[1]), int(version[2] or 0)) >= (5, 4)
 
     def listing(self) -> dict[str, Any]:
-        """The endpoint as ``GET /api/2.0/serving-endpoints`` shows it."""
+        """Return the endpoint as in ``GET /api/2.0/serving-endpoints``."""
         entry: dict[str, Any] = {
             "name": self.name,
             "creation_timestamp": _CREATED,
@@ -89,7 +89,7 @@ class Endpoint:
         return entry
 
     def details(self) -> dict[str, Any]:
-        """The endpoint as ``GET /api/2.0/serving-endpoints/{name}`` shows it."""
+        """Return the endpoint as in ``GET /api/2.0/serving-endpoints/{name}``."""
         return self.listing() | {
             "permission_level": "CAN_QUERY",
             "route_optimized": False,
@@ -97,7 +97,7 @@ class Endpoint:
         }
 
     def service(self) -> dict[str, Any]:
-        """The model as ``GET /api/2.1/unity-catalog/model-services`` shows it."""
+        """Return the model as in ``GET /api/2.1/unity-catalog/model-services``."""
         return {
             "name": f"model-services/{self.service_name}",
             "comment": self.display_name,
@@ -136,13 +136,13 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ModelService:
-    """A model service of Unity Catalog that somebody in the workspace made.
+    """A model service of Unity Catalog that a user created.
 
     Attributes:
         name: ``catalog.schema.name``.
         comment: for people.
-        destinations: names of endpoints, each with its share of the traffic; shares are whole numbers.
-        fallbacks: names of endpoints that answer, in this order, when the destination is not up.
+        destinations: names of endpoints, each with its share of the traffic, a whole number.
+        fallbacks: names of endpoints that answer, in this order, if the destination is not ready.
     """
 
     name: str
@@ -151,12 +151,12 @@ class ModelService:
     fallbacks: tuple[str, ...] = ()
 
     def route(self, number: int) -> tuple[str, ...]:
-        """The endpoints to try for the request of that number, counted from 0: its destination, then the fallbacks."""
+        """Return the endpoints to try for the request of that number, from 0: its destination, then the fallbacks."""
         turns = [name for name, share in self.destinations for _ in range(share)]
         return (turns[number % len(turns)], *self.fallbacks)
 
     def service(self, endpoints: Mapping[str, Endpoint]) -> dict[str, Any]:
-        """The service as ``GET /api/2.1/unity-catalog/model-services`` shows it (``view=BASIC``)."""
+        """Return the service as in ``GET /api/2.1/unity-catalog/model-services`` (``view=BASIC``)."""
         return {
             "name": f"model-services/{self.name}",
             "comment": self.comment,
@@ -165,7 +165,7 @@ class ModelService:
         }
 
     def api_types(self, endpoints: Mapping[str, Endpoint]) -> tuple[str, ...]:
-        """What every destination and fallback serves."""
+        """Return the API types that every destination and fallback serves."""
         behind = [endpoints[name].api_types for name, _ in self.destinations if name in endpoints]
         behind += [endpoints[name].api_types for name in self.fallbacks if name in endpoints]
         return tuple(kind for kind in behind[0] if all(kind in kinds for kinds in behind)) if behind else ()

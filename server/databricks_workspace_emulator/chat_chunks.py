@@ -1,4 +1,4 @@
-"""An answer as chat completions give it: the events of the Responses API made into chunks, and chunks into a whole."""
+"""Answers of chat completions: converting events of the Responses API to chunks, and chunks to a whole answer."""
 
 import secrets
 import time
@@ -21,12 +21,12 @@ _CUT = {"max_output_tokens": "length", "content_filter": "content_filter"}
 async def chat_chunks(turn: Turn, *, wants_usage: bool = True) -> AsyncGenerator[Chunk]:
     """Yield the chunks of the answer.
 
-    As recordings of real workspaces show them: with pay-per-token models every chunk has the usage so far, and the
-    chunk with ``finish_reason`` is the last. Claude counts only its input until then. External models stream as
-    OpenAI does: the usage comes after that, in a chunk without choices, if it was asked for.
+    As in recordings of real workspaces: with pay-per-token models every chunk has the usage so far, and the chunk with
+    ``finish_reason`` is the last. Claude counts only its input until then. External models stream as OpenAI does: the
+    usage follows in a chunk without choices, if it was requested.
 
     Args:
-        wants_usage: whether the client asked an external model for the usage.
+        wants_usage: whether the client requested the usage from an external model.
 
     Raises:
         ApiError: 500 if the engine fails.
@@ -37,7 +37,8 @@ async def chat_chunks(turn: Turn, *, wants_usage: bool = True) -> AsyncGenerator
         async for event in events:
             is_end = event["type"] in ("response.completed", "response.incomplete")
             for delta in translation.deltas(event):
-                # A first delta with a call has the role itself, and no content that clients would send back as empty.
+                # A first delta with a call contains the role itself, and no content that clients would send back as
+                # empty.
                 role = {"role": "assistant"} if not begun else {}
                 if role and "tool_calls" not in delta:
                     yield translation.chunk(role | {"content": ""})
@@ -63,7 +64,7 @@ class _Translation:
             "created": int(time.time()),
             "model": turn.engine.label,
         }
-        # Claude names the kind of each piece once it thinks; the others name that of thoughts alone.
+        # Claude names the kind of each piece once it reasons; the others name only the kind of reasoning.
         config = turn.request.body.reasoning
         self._text_in_parts = turn.request.endpoint.provider == "anthropic" and config is not None
         self._calls: dict[int, int] = {}
@@ -129,7 +130,7 @@ def _usage(turn: Turn) -> dict[str, Any]:
 
 
 def whole(chunks: Sequence[Chunk]) -> dict[str, Any]:
-    """The chat completion that the chunks add up to."""
+    """Return the whole chat completion of the chunks."""
     message: dict[str, Any] = {"role": "assistant", "content": "", "refusal": None}
     thought, signature, finish = "", "", None
     calls: list[dict[str, Any]] = []

@@ -13,12 +13,12 @@ _TOLD = "The embedded workspace was told to fail."
 
 
 async def play_in_chunks(incoming: Incoming, chunks: AsyncGenerator[dict[str, Any]]) -> AsyncGenerator[bytes]:
-    """The stream's bytes up to ``[DONE]``, with the asked-for faults in them.
+    """Yield the stream's bytes up to ``[DONE]``, with the requested faults.
 
-    A failure after the first chunk comes as a chunk too, since the status has been sent.
+    A failure after the first chunk is a chunk too, because the status has been sent.
 
     Raises:
-        Aborted: where the connection is to be cut.
+        Aborted: where the connection is to be closed.
     """
     slow = first(incoming.faults, "slow")
     async with aclosing(_with_faults(incoming, chunks)) as pieces:

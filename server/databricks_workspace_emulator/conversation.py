@@ -1,4 +1,4 @@
-"""What a request says, as the engines understand it: plain text, with its pictures and files in words."""
+"""The content of a request for the engines: plain text, with descriptions of its images and files."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ from databricks_workspace_emulator.engines.base import ChatMessage
 from databricks_workspace_emulator.replies import model_error
 
 NOTE = "[tool] "
-"""How a line begins that no person wrote: what a tool was asked or has given."""
+"""The prefix of a line that no person wrote: the input or output of a tool."""
 
 _MAX_PIXELS = 50_000_000
 _CALLS = ("function_call", "custom_tool_call", "apply_patch_call", "shell_call", "mcp_call")
@@ -24,7 +24,7 @@ _OUTPUTS = ("function_call_output", "custom_tool_call_output", "apply_patch_call
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What the client's own tools gave back for the question being answered."""
+    """The outputs of the client's own tools for the current question."""
 
     call_type: str
     name: str
@@ -34,13 +34,13 @@ class Outputs:
 
 @dataclass(slots=True)
 class Conversation:
-    """A request's input, read.
+    """The parsed input of a request.
 
     Attributes:
         messages: the conversation in plain text.
-        prompt: the last thing the user said.
-        pictures: bytes of the pictures that belong to the last question, oldest first; earlier generated ones included.
-        files: name and text of the files that belong to the conversation.
+        prompt: the user's last text.
+        pictures: bytes of the images that belong to the last question, oldest first, including earlier generated ones.
+        files: name and text of the files in the conversation.
         outputs: outputs of the client's tools since the last answer.
         open_items: the items since the last answer.
     """
@@ -54,15 +54,17 @@ class Conversation:
 
     @property
     def is_continued(self) -> bool:
-        """Whether the request goes on with an answer (with tool outputs or an approval) instead of asking anew."""
+        """Whether the request continues an answer (with tool outputs or an approval) instead of asking a new
+        question.
+        """
         return bool(self.outputs) or any(item["type"] == "mcp_approval_response" for item in self.open_items)
 
 
 async def read_conversation(items: list[Item], instructions: str | None) -> Conversation:
-    """Read the input items; pictures are decoded in a worker thread.
+    """Read the input items; images are decoded in a worker thread.
 
     Raises:
-        ApiError: 400 for a picture or file that cannot be read.
+        ApiError: 400 for an image or file that cannot be read.
     """
     return await anyio.to_thread.run_sync(_read, items, instructions)
 
@@ -117,14 +119,14 @@ def _item_text(item: Item, talk: Conversation, where: str, names: dict[str, str]
     if kind == "image_generation_call" and item.get("result"):
         data = _decode(item["result"], f"{where}.result")
         if data[:4] == b"<svg" or _format_and_size(data)[3]:
-            return ""  # not painted on: an edit of it begins anew
+            return ""  # not painted on: an edit of it begins again
         _describe_picture(data, f"{where}.result")
         talk.pictures.append(data)
     return ""
 
 
 def output_text(item: Item) -> str:
-    """What a tool's output item says, as text."""
+    """Return the content of a tool's output item as text."""
     output = item.get("output")
     if item["type"] == "shell_call_output":
         return "\n".join(f"{part['stdout']}{part['stderr']}".strip() for part in output or [])
@@ -162,10 +164,10 @@ def _picture_words(url: str, talk: Conversation, where: str) -> str:
 
 
 async def read_picture(url: str | None, where: str) -> bytes | None:
-    """The bytes of a data URL that holds a picture; ``None`` for none and for one that is elsewhere.
+    """Return the bytes of a data URL with an image; None without one, and for one that is elsewhere.
 
     Raises:
-        ApiError: 400 if it is no picture.
+        ApiError: 400 if it is not an image.
     """
     if url is None or not url.startswith("data:"):
         return None
@@ -175,8 +177,8 @@ async def read_picture(url: str | None, where: str) -> bytes | None:
 
 
 def _format_and_size(data: bytes) -> tuple[str | None, int, int, bool]:
-    """Return a picture's format, width, height and whether it is animated. The format of anything else is None."""
-    # Imported here: Pillow is not needed before the first picture.
+    """Return an image's format, width, height and whether it is animated. The format of anything else is None."""
+    # Imported here: Pillow is not needed before the first image.
     from PIL import Image, UnidentifiedImageError
 
     try:

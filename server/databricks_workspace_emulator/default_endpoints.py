@@ -106,7 +106,7 @@ _MORE_MODELS = (
     _open("gemini-3-1-flash-image", "google", "Gemini 3.1 Flash Image", sees=True, reasons=False, chat_only=True),
     _open("qwen3-next-80b-a3b-instruct", "alibaba", "Qwen3 Next 80B A3B Instruct", reasons=False),
     _open("meta-llama-3-1-8b-instruct", "meta", "Meta Llama 3.1 8B Instruct", reasons=False, chat_only=True),
-    # Its maker is not OpenAI, and yet it answers the native path.
+    # Its vendor is not OpenAI, but the native path serves it.
     Endpoint(
         name="databricks-grok-4-7",
         kind="foundation",
@@ -159,19 +159,19 @@ _MORE_AGENTS = (
 
 
 def default_catalogue() -> dict[str, Endpoint]:
-    """The endpoints of a new embedded workspace, by name."""
+    """Return the endpoints of a new embedded workspace, by name."""
     every = (*_MODELS, *_EXTERNAL, *_AGENTS, *_MORE_MODELS, *_MORE_AGENTS)
     return {endpoint.name: endpoint for endpoint in every}
 
 
 def default_apps() -> dict[str, Endpoint]:
-    """The agents that a new embedded workspace runs as Databricks Apps, by name."""
+    """Return the agents that a new embedded workspace runs as Databricks Apps, by name."""
     agent = Endpoint("my-agent", "agent", "databricks", "my_agent", "An app", "agent/v1/responses", (RESPONSES_API,))
     return {agent.name: agent}
 
 
 def default_services() -> dict[str, ModelService]:
-    """The model services that somebody made in a new embedded workspace, by name."""
+    """Return the user-created model services of a new embedded workspace, by name."""
     services = (
         ModelService(
             name="production.ai.frontier-model",
@@ -194,7 +194,7 @@ def default_services() -> dict[str, ModelService]:
 
 
 def retired_models() -> set[str]:
-    """Names of pay-per-token models that Databricks has retired."""
+    """Return names of pay-per-token models that Databricks has retired."""
     return {
         "databricks-claude-3-7-sonnet",
         "databricks-claude-sonnet-4",
@@ -208,7 +208,7 @@ def retired_models() -> set[str]:
 
 
 def default_mcp_services() -> dict[str, str]:
-    """The MCP services of a new embedded workspace, with their comments, by name."""
+    """Return the MCP services of a new embedded workspace, with their comments, by name."""
     return {
         "system.ai.dbsql": "Runs SQL on a warehouse",
         "system.ai.genie_one_mcp": "Asks Genie",

@@ -1,4 +1,4 @@
-"""Every shape of error body that was seen of workspaces, of the models behind them and of what stands before them."""
+"""All formats of error bodies that were observed for workspaces, for their models and for proxies in front of them."""
 
 import json
 from collections.abc import Callable
@@ -70,4 +70,4 @@ ERROR_BODIES: dict[str, Callable[[int], tuple[str, str]]] = {
     "list": lambda status: _json(["unexpected"]),
     "cut_json": lambda status: ("application/json", '{"error_code": "BAD_REQUEST", "message": "cut in the mid'),
 }
-"""By name: the media type and the text for a status."""
+"""By name: a function that returns the media type and the text for a status."""

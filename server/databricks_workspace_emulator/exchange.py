@@ -1,4 +1,4 @@
-"""The way of one HTTP request through the workspace: read, journalled, answered, given up when the client leaves."""
+"""Handling one HTTP request of the workspace: read, logged, answered, and stopped when the client disconnects."""
 
 import json
 import logging
@@ -25,10 +25,10 @@ _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is to be sent.
+    """The response to send.
 
     Attributes:
-        body: the whole body, or its chunks as they come.
+        body: the whole body, or its chunks as they are made.
         status: HTTP status.
         content_type: its media type.
         headers: extra headers.
@@ -41,20 +41,20 @@ class Reply:
 
 
 class Aborted(Exception):  # noqa: N818 - not an error: a connection that is to be cut
-    """Close the connection here and now."""
+    """Close the connection immediately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A request that has arrived and may come in.
+    """A request that has been read and authenticated.
 
     Attributes:
         raw: the body.
-        path_params: what the route took from the path.
-        exchange: its entry in the journal.
-        faults: what is to go wrong with it.
-        authorization: the credential; it is not in the journal.
-        user: who is signed in; the first user on paths that need no credentials.
+        path_params: the parameters in the path.
+        exchange: its entry in the request log.
+        faults: the faults to simulate for it.
+        authorization: the credential; it is not in the request log.
+        user: the authenticated user; the first user on paths that need no credentials.
     """
 
     state: EmulatorState
@@ -70,7 +70,7 @@ Handler = Callable[[Incoming], Awaitable[Reply]]
 
 
 def json_reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
-    """A JSON body."""
+    """Return a reply with a JSON body."""
     return Reply(json.dumps(value, ensure_ascii=False).encode(), status, headers=headers or {})
 
 
@@ -151,14 +151,14 @@ def _abort(scope: Scope) -> None:
 
 
 def error_reply(error: ApiError) -> Reply:
-    """The reply that an error is."""
+    """Return the reply for an error."""
     if isinstance(error.body, str):
         return Reply(error.body.encode(), error.status, "text/plain; charset=utf-8", error.headers)
     return json_reply(error.body, error.status, error.headers)
 
 
 async def _read_body(receive: Receive, limit: int) -> bytes | None:
-    """The body; ``None`` if it is larger than the limit (it is read to its end all the same)."""
+    """Return the body; None if it is larger than the limit (it is still read to its end)."""
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -205,6 +205,6 @@ async def _send_reply(reply: Reply, exchange: Exchange, send: Send) -> None:
         async with aclosing(reply.body) as chunks:
             async for chunk in chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    # A client that leaves once it has the last byte has not left early.
+    # A client that disconnects after the last byte has not left early.
     exchange.complete = True
     await send({"type": "http.response.body", "body": last})

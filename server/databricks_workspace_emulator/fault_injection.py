@@ -1,4 +1,4 @@
-"""Making the asked-for faults happen: instead of an answer, or in its stream."""
+"""Simulating the requested faults: instead of an answer, or in its stream."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -16,10 +16,10 @@ _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 
 
 async def play_before(incoming: Incoming) -> Reply | None:
-    """Faults that come before an answer; a reply if one takes its place.
+    """Simulate faults before an answer; return a reply if one replaces it.
 
     Raises:
-        Aborted: if the connection is to be closed without a word.
+        Aborted: if the connection is to be closed without a response.
     """
     for fault in incoming.faults:
         if fault.kind == "delay":
@@ -74,10 +74,10 @@ def _status(fault: Fault) -> Reply:
 
 
 async def play_in_stream(incoming: Incoming, events: AsyncGenerator[Event]) -> AsyncGenerator[bytes]:
-    """The stream's bytes with the asked-for faults in them.
+    """Yield the stream's bytes with the requested faults.
 
     Raises:
-        Aborted: where the connection is to be cut.
+        Aborted: where the connection is to be closed.
     """
     faults = incoming.faults
     slow = first(faults, "slow")

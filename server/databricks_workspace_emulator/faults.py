@@ -1,7 +1,7 @@
-"""What can be made to go wrong, and how to ask for it.
+"""The faults that can be simulated, and the syntax to request them.
 
 By a request's own header ``X-Emulator-Fault``, or by the queue in ``EmulatorState.faults`` that the next requests to a
-model take from. Both take this syntax, or JSON with the fields of ``Fault``::
+model take from. Both accept this syntax, or JSON with the fields of ``Fault``::
 
     429            one 429 with retry_after 15 in its body      429x2:3     two of them, retry_after 3
     429:none       a 429 that does not say when to come back     503x2  500  the same for any status from 400 on
@@ -17,9 +17,9 @@ model take from. Both take this syntax, or JSON with the fields of ``Fault``::
     body:legacy_name  501: the old names of models are gone      body:invalid_token  400: a token of another workspace
     body:guardrail    400 with the flagged categories            body:too_large      400 of the 32 MiB limit
 
-``a+b`` does both to one request; ``a,b`` queues one after the other; ``x3`` repeats. A header that holds several
-entries is counted over the requests that carry the very same value, and those that come after the last are answered
-normally; a header with one entry holds for each request that carries it.
+``a+b`` applies both to one request; ``a,b`` queues one after the other; ``x3`` repeats. A header with several entries
+is counted over the requests with the same value, and requests after the last entry are answered normally; a header with
+one entry applies to each request that has it.
 """
 
 import json
@@ -38,9 +38,9 @@ SHAPES = (
     "gateway_off", "wrong_provider", "wrong_surface", "too_large", "message", "code_number", "string", "plain", "html",
     "empty", "list", "cut_json",
 )  # fmt: skip
-"""Shapes of error bodies that ``body`` knows; ``error_bodies.ERROR_BODIES`` holds them."""
+"""The names of error bodies for ``body``; ``error_bodies.ERROR_BODIES`` has them."""
 _STATUSES = {"permission": 403, "legacy_name": 501, "gateway_off": 501}
-"""With which status a shape comes if none is asked for; else 400."""
+"""The default status of an error body; else 400."""
 KINDS: tuple[str, ...] = get_args(FaultKind)
 
 _SHORT = re.compile(r"(?P<name>[a-z_]+|\d{3})(?:x(?P<times>\d+))?(?::(?P<argument>.*))?")
@@ -48,16 +48,16 @@ _SHORT = re.compile(r"(?P<name>[a-z_]+|\d{3})(?:x(?P<times>\d+))?(?::(?P<argumen
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong with one request.
+    """One fault of one request.
 
     Attributes:
-        kind: which.
-        after: for what happens in a stream: how many events go out first.
+        kind: the kind of fault.
+        after: for a fault in a stream: how many events are sent first.
         seconds: how long ``delay`` waits.
         status: HTTP status of ``status``, ``html`` and ``body``.
         retry_after: seconds in the body of a 429; ``None`` leaves it out.
         retry_after_header: seconds in the header of a 429 or 503; ``None`` leaves it out.
-        shape: which of ``ERROR_BODIES``.
+        shape: one of ``ERROR_BODIES``.
         chunk_bytes: how many bytes ``slow`` sends at once.
     """
 
@@ -96,7 +96,7 @@ class Faults:
         return len(self._queue)
 
     def add(self, fault: str | Fault, times: int = 1) -> None:
-        """Let the next requests fail so.
+        """Let the next requests fail in this way.
 
         Raises:
             ValueError: if the text is not in the syntax of this module.
@@ -106,11 +106,11 @@ class Faults:
             self._queue.extend(entries)
 
     def clear(self) -> None:
-        """From now on nothing goes wrong."""
+        """Remove all faults from the queue."""
         self._queue.clear()
 
     def take(self, header: str | None) -> tuple[Fault, ...]:
-        """What goes wrong with the request that has just arrived: what its header asks for, else the next of the queue.
+        """Return the faults for a new request: those in its header, else the next in the queue.
 
         Raises:
             ValueError: if the header is not in the syntax of this module.
@@ -126,7 +126,7 @@ class Faults:
 
 
 def parse(text: str) -> list[tuple[Fault, ...]]:
-    """Faults from the short syntax or from JSON (an object, or a list of objects): one entry a request.
+    """Return the faults in the short syntax or in JSON (an object, or a list of objects): one entry for each request.
 
     Raises:
         ValueError: if it is neither.
@@ -191,5 +191,5 @@ def _named_fault(name: str, argument: str) -> Fault:
 
 
 def first(faults: Iterable[Fault], *kinds: FaultKind) -> Fault | None:
-    """The first of the faults that is of one of these kinds."""
+    """Return the first of the faults with one of these kinds."""
     return next((fault for fault in faults if fault.kind in kinds), None)

@@ -1,10 +1,11 @@
-"""A short text that fits a grammar: a regular expression, or a grammar in Lark's notation."""
+"""Making a short text that matches a grammar: a regular expression, or a grammar in Lark's notation."""
 
 import importlib
 import re
 from typing import Any
 
-# The standard library's own parser of regular expressions: not public, so a release without it costs only a guess.
+# The standard library's own parser of regular expressions: not public, so a release without it only makes the result
+# less exact.
 try:
     _parse: Any = importlib.import_module("re._parser").parse
 except (ImportError, AttributeError):  # pragma: no cover
@@ -19,7 +20,7 @@ _NEGATED = {"CATEGORY_NOT_DIGIT": "a", "CATEGORY_NOT_WORD": "-", "CATEGORY_NOT_S
 
 
 def fill_regex(pattern: str) -> str:
-    """A short text that matches, if the expression has no lookaround or the like; else a guess."""
+    """Return a short text that matches, if the expression has no lookaround or similar; else an approximation."""
     try:
         return _from_nodes(_parse(pattern), {}) if _parse is not None else pattern
     except (re.error, KeyError, OverflowError, RecursionError):
@@ -42,7 +43,7 @@ def _from_node(kind: str, argument: Any, groups: dict[int | None, str]) -> str:
             return _from_set(argument)
         case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
             least, most, inner = argument
-            # Once rather than never where both are possible: an empty text says little.
+            # Once rather than never where both are possible: an empty text shows little.
             times = min(int(least or min(1, most)), _MAX_REPEATS)
             return (_from_nodes(inner, groups) * times)[:_MAX_LENGTH]
         case "BRANCH":
@@ -86,7 +87,7 @@ _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"i?|/(?:\\.|[^/\\])+/[a-z]*|\w+|[()\[\]|?*
 
 
 def fill_lark(grammar: str) -> str:
-    """A short text of the grammar's ``start`` rule. Imported terminals and rare operators are guessed at."""
+    """Return a short text of the grammar's ``start`` rule. Imported terminals and rare operators are approximated."""
     rules: dict[str, list[str]] = {}
     name = ""
     for line in grammar.splitlines():
@@ -107,14 +108,14 @@ class _Lark:
         self._steps = 0
 
     def rule(self, name: str, depth: int) -> str:
-        """A text of one rule or terminal."""
+        """Return a text of one rule or terminal."""
         self._steps += 1
         if name not in self._rules or depth > _MAX_DEPTH or self._steps > _MAX_STEPS:
             return {"NUMBER": "1", "INT": "1", "WS": " ", "NEWLINE": "\n", "LF": "\n", "ESCAPED_STRING": '"a"'}.get(
                 name, "a"
             )
         options = _alternatives(self._rules[name])
-        # The alternative that does not lead back here ends the recursion.
+        # The alternative without a recursion ends it.
         plain = [option for option in options if name not in option] or options
         return self._sequence(plain[min(depth // 12, len(plain) - 1)], depth)
 

@@ -1,4 +1,4 @@
-"""Pictures drawn from a prompt by rule, without a model: the same prompt draws the same picture."""
+"""Images drawn from a prompt by rule, without a model: the same prompt gives the same image."""
 
 import hashlib
 import random
@@ -27,21 +27,20 @@ _JPEG_QUALITY = 90
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What to draw.
+    """The parameters of an image.
 
     Attributes:
-        prompt: decides the scene, and is written small in a corner.
+        prompt: determines the scene, and is written in a corner.
         size: ``WIDTHxHEIGHT`` in pixels, or ``auto``.
-        quality: ``low`` to ``max``, or ``auto``: more of it, more details and smoother edges.
-        background: ``transparent`` leaves sky and land out.
+        quality: ``low`` to ``max``, or ``auto``: a higher quality has more details and smoother edges.
+        background: ``transparent`` leaves out sky and land.
         output_format: ``png``, ``jpeg``, ``webp``, ``gif`` (frames that become sharper) or ``svg``.
         output_compression: 0 to 100, for jpeg and webp.
-        sources: pictures to edit, encoded; the last is the one that is changed: its light and its weather become those
-            of the prompt.
-        complexity: of an ``svg``: how many shapes it has.
-        frame_count: of a ``gif``; None for 9.
-        frame_duration_ms: of each of them; None for 200.
-        mask: encoded; where it is transparent the prompt's scene takes the place of the source.
+        sources: images to edit, encoded; the last one is changed: its light and its weather become those of the prompt.
+        complexity: for an ``svg``: the number of shapes.
+        frame_count: for a ``gif``; None for 9.
+        frame_duration_ms: for each frame; None for 200.
+        mask: encoded; where it is transparent, the prompt's scene replaces the source.
     """
 
     prompt: str
@@ -59,7 +58,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A finished picture and the unfinished ones before it, encoded."""
+    """A finished image and the unfinished ones before it, encoded."""
 
     data: bytes
     partials: tuple[bytes, ...]
@@ -70,10 +69,10 @@ async def draw(drawing: Drawing, partials: int = 0) -> Drawn:
     """Draw in a worker thread.
 
     Args:
-        partials: how many unfinished versions to make as well.
+        partials: the number of unfinished versions to make as well.
 
     Raises:
-        BridgeError: if a picture to edit turns out to be broken.
+        BridgeError: if an image to edit is damaged.
     """
     return await anyio.to_thread.run_sync(_draw, drawing, partials)
 
@@ -127,7 +126,7 @@ def _size(size: str, sources: list[Picture]) -> tuple[int, int]:
 
 
 def _retouched(sources: list[Picture], scene: Scene, prompt: str, canvas: Canvas, chance: random.Random) -> Picture:
-    """The last source in the light and the weather of the prompt, with what the prompt wants added."""
+    """Return the last source in the light and the weather of the prompt, with the additions of the prompt."""
     colour, share = tint_of(prompt, scene, chance)
     picture = sources[-1].resize(canvas.size)
     if scene.land == "snow":
@@ -142,12 +141,12 @@ def _retouched(sources: list[Picture], scene: Scene, prompt: str, canvas: Canvas
 
 
 def _painted_in(source: Picture, paint: Picture, mask: Picture) -> Picture:
-    """The source, painted over where the mask, a channel of opacity, is transparent."""
+    """Return the source, painted over where the mask, an alpha channel, is transparent."""
     return Image.composite(source.resize(paint.size), paint, mask.resize(paint.size))
 
 
 def _add_insets(picture: Picture, sources: list[Picture]) -> None:
-    """Show the other sources small, along the upper edge."""
+    """Draw the other sources small, along the upper edge."""
     side = max(1, min(picture.size) // 6)
     for number, source in enumerate(sources[:6]):
         picture.paste(source.resize((side, side)), (number * side, 0))
@@ -197,7 +196,7 @@ def _encode(picture: Picture, drawing: Drawing) -> bytes:
 
 
 def _as_svg(picture: Picture, drawing: Drawing) -> bytes:
-    """The picture as a mosaic of coloured tiles, with the prompt as its title."""
+    """Return the image as a mosaic of coloured tiles, with the prompt as its title."""
     across = {"low": 12, "medium": 24, "high": 48}[drawing.complexity]
     side = max(1, round(picture.width / across))
     columns, rows = max(1, picture.width // side), max(1, picture.height // side)

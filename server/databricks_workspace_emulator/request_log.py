@@ -1,4 +1,4 @@
-"""What the workspace really received: for tests, and for a person who asks what the bridge sends."""
+"""The requests that the workspace received: for tests, and for people who check what the bridge sends."""
 
 import json
 from collections import deque
@@ -11,7 +11,7 @@ import anyio
 
 @dataclass(eq=False)
 class Exchange:
-    """One request and how it ended.
+    """One request and its outcome.
 
     Attributes:
         number: 1 for the first request to arrive.
@@ -20,12 +20,12 @@ class Exchange:
         query: the query string.
         headers: lower-case names; credentials are left out.
         body: the JSON body; ``None`` when there was none or it was not JSON.
-        raw_body_bytes: size of the body.
-        user: the name of the user who signed in; empty if nobody did.
-        status: HTTP status of the answer, once it has begun.
+        raw_body_bytes: the size of the body.
+        user: the name of the authenticated user; empty if there is none.
+        status: the HTTP status of the answer, once it has begun.
         events_sent: stream events sent so far.
         complete: whether the whole answer was handed to the connection.
-        disconnected: set when the client went away before the answer was complete.
+        disconnected: set when the client disconnected before the answer was complete.
         finished: set when nothing more will be sent, for whatever reason.
     """
 
@@ -45,7 +45,7 @@ class Exchange:
 
     @property
     def request_tags(self) -> Any:
-        """What ``Databricks-Ai-Gateway-Request-Tags`` says, read as JSON; ``None`` without it.
+        """Return ``Databricks-Ai-Gateway-Request-Tags``, parsed as JSON; None without it.
 
         Raises:
             ValueError: if it is not JSON.
@@ -58,7 +58,7 @@ class RequestLog:
     """The last exchanges, oldest first.
 
     Args:
-        size: how many to keep.
+        size: the maximum number of entries.
     """
 
     def __init__(self, size: int = 1000) -> None:
@@ -67,7 +67,7 @@ class RequestLog:
         self._arrived = anyio.Event()
 
     def record(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> Exchange:
-        """Enter a request that has arrived."""
+        """Add a request that has arrived."""
         self._count += 1
         exchange = Exchange(self._count, method, path, query, headers)
         self.exchanges.append(exchange)
@@ -76,11 +76,11 @@ class RequestLog:
         return exchange
 
     def to(self, path: str) -> list[Exchange]:
-        """The exchanges whose path ends with ``path``."""
+        """Return the exchanges whose path ends with ``path``."""
         return [exchange for exchange in self.exchanges if exchange.path.endswith(path)]
 
     async def wait_for(self, count: int = 1, path: str = "/responses") -> Exchange:
-        """Wait until ``count`` requests to ``path`` have arrived; returns the last of those."""
+        """Wait until ``count`` requests to ``path`` have arrived; return the last of those."""
         while len(found := self.to(path)) < count:
             await self._arrived.wait()
         return found[count - 1]

@@ -35,7 +35,7 @@ async def begin(request: ResponsesRequest, state: EmulatorState) -> Turn:
 
 
 async def answer(turn: Turn) -> AsyncGenerator[Event]:
-    """Every event of the answer, in the documented order; the last one carries the whole response."""
+    """Yield every event of the answer, in the documented order; the last one contains the whole response."""
     writer = turn.writer
     yield writer.lifecycle("response.created")
     yield writer.lifecycle("response.in_progress")
@@ -58,7 +58,7 @@ async def answer(turn: Turn) -> AsyncGenerator[Event]:
 
 
 def _steps(turn: Turn) -> Iterator[AsyncGenerator[Event]]:
-    """The parts of the answer, one after the other; what follows may depend on what a part did."""
+    """Yield the parts of the answer, one after the other; later parts may depend on earlier ones."""
     asked = _asked(turn)
     if reasoning.is_asked(turn) or asked == "only reasoning":
         yield reasoning.play(turn)
@@ -77,5 +77,5 @@ def _steps(turn: Turn) -> Iterator[AsyncGenerator[Event]]:
 
 
 def _asked(turn: Turn) -> str:
-    """The directive of the prompt, which only the engine without a model obeys."""
+    """Return the directive of the prompt, which only the engine without a model follows."""
     return directive(turn.conversation.prompt)[0] if isinstance(turn.engine, RulesEngine) else ""

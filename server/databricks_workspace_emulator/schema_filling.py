@@ -1,4 +1,4 @@
-"""A value that fits a JSON Schema, made from the schema and a little of the prompt."""
+"""Making a value that matches a JSON Schema, from the schema and parts of the prompt."""
 
 import re
 from typing import Any
@@ -41,9 +41,9 @@ _CANDIDATES = (
 
 
 def fill(schema: dict[str, Any], prompt: str = "") -> Any:
-    """A value for ``schema``. What the schema leaves open is taken from ``prompt`` where a property's name suggests it.
+    """Return a value for ``schema``. Open choices are taken from ``prompt`` if a property's name suggests it.
 
-    Keywords beyond the common ones are not looked at, so an unusual schema may get a value that does not fit.
+    Uncommon keywords are ignored, so a value may not match an unusual schema.
     """
     return _Filler(schema, prompt).value(schema, "", 0)
 
@@ -58,7 +58,7 @@ class _Filler:
         if not isinstance(schema, dict):
             return self._prompt[:40] or "example"
         self._steps += 1
-        if depth > _ABYSS or self._steps > _MAX_STEPS:  # nothing fits a schema that requires itself
+        if depth > _ABYSS or self._steps > _MAX_STEPS:  # nothing matches a schema that requires itself
             return None
         schema = self._resolve(schema)
         if "const" in schema:
@@ -105,7 +105,7 @@ class _Filler:
         rest = {k: v for k, v in schema.items() if k != key}
         branches = [self._resolve(part) if isinstance(part, dict) else {} for part in schema[key]]
         branches = [branch for branch in branches if branch.get("type") != "null"] or branches
-        # Deep down the shallowest way out is taken, so that a schema which holds itself comes to an end.
+        # At a certain depth the shortest alternative is taken, so that a recursive schema comes to an end.
         if depth >= _MAX_DEPTH:
             branches.sort(key=lambda branch: _type_of(branch) in ("object", "array"))
             if any(isinstance(part, dict) and part.get("type") == "null" for part in schema[key]):
@@ -139,7 +139,7 @@ class _Filler:
         return text[: schema.get("maxLength")].ljust(min(schema.get("minLength", 0), _MAX_LENGTH), "x")
 
     def _hinted(self, name: str) -> str:
-        """A string for a property of this name, from the prompt where it has one."""
+        """Return a string for a property with this name, from the prompt if it contains one."""
         lowered = name.lower()
         if any(word in lowered for word in ("city", "location", "place", "country")):
             places = re.findall(r"(?:in|for|at|near|to) ((?:[A-Z][\w'-]+)(?: [A-Z][\w'-]+)*)", self._prompt)

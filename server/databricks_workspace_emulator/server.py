@@ -1,4 +1,4 @@
-"""Running the workspace on a loopback port, inside the caller's event loop."""
+"""Running the workspace on a loopback port, on the caller's event loop."""
 
 import asyncio
 import contextlib
@@ -25,13 +25,13 @@ _CLOSING_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class RunningEmulator:
-    """A workspace that answers.
+    """A running workspace.
 
     Attributes:
         host: its address, ``http://127.0.0.1:PORT``.
-        token: the credential it accepts.
-        engine_label: what writes its text.
-        state: its inside: journal, faults, holds.
+        token: the accepted credential.
+        engine_label: the name of its engine.
+        state: its internal state: request log, faults, holds.
     """
 
     host: str
@@ -49,14 +49,14 @@ async def run_emulator(
     credential: TokenKind = "personal",
     faults: Faults | None = None,
 ) -> AsyncIterator[RunningEmulator]:
-    """Serve a workspace while the context is open. Open streams are cut when it closes.
+    """Serve a workspace while the context is open. Open streams are closed with it.
 
     Args:
-        engine: what writes the text; the rule engine if not given. It is closed with the workspace.
-        port: port on 127.0.0.1; any free one if 0.
-        token: the credential to accept; a random one of the kind ``credential`` if not given.
+        engine: writes the text; by default the rule engine. It is closed with the workspace.
+        port: the port on 127.0.0.1; an unused one if 0.
+        token: the accepted credential; by default a random one of the kind ``credential``.
         credential: the kind of a random token; apps take OAuth tokens only.
-        faults: what is to go wrong.
+        faults: the faults to simulate.
 
     Raises:
         OSError: if the port is taken.
@@ -81,10 +81,10 @@ async def run_emulator(
 
 
 def _listen(port: int) -> socket.socket:
-    # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms a reply.
+    # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms for each reply.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if sys.platform != "win32":  # there it would let two programs share a port
+        if sys.platform != "win32":  # there it would allow two programs to share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((_HOST, port))
     except OSError:
@@ -94,7 +94,7 @@ def _listen(port: int) -> socket.socket:
 
 
 class _WithAbort:
-    """Lets the application cut the connection of a request, which ASGI has no word for."""
+    """Lets the application close the connection of a request, which ASGI does not support."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -107,7 +107,7 @@ class _WithAbort:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that waits for an event instead of polling, leaves signals alone and does not wait for clients."""
+    """A uvicorn server that waits for an event instead of polling, ignores signals and does not wait for clients."""
 
     def __init__(self, state: EmulatorState) -> None:
         config = uvicorn.Config(
@@ -118,7 +118,7 @@ class _Server(uvicorn.Server):
             lifespan="off",
             server_header=False,
             timeout_keep_alive=120,
-            http="h11",  # not by what happens to be installed
+            http="h11",  # independent of what is installed
             ws="none",
         )
         super().__init__(config)
@@ -127,7 +127,7 @@ class _Server(uvicorn.Server):
 
     async def run(self, listener: socket.socket, *, task_status: anyio.abc.TaskStatus[None]) -> None:  # type: ignore[override]
         self._status = task_status
-        # Shielded: the caller's cancellation reaches us as `closing`, and connections are then closed in order.
+        # Shielded: the caller's cancellation sets `closing`, and connections are then closed in order.
         with anyio.CancelScope(shield=True):
             await self.serve(sockets=[listener])
 

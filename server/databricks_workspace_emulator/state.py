@@ -1,4 +1,4 @@
-"""Everything a running embedded workspace knows, in one object that tests and commands may touch."""
+"""The state of a running embedded workspace, in one object that tests and commands may change."""
 
 import secrets
 from collections import Counter, OrderedDict
@@ -29,17 +29,17 @@ _REMEMBERED = 200
 
 
 def new_token(kind: TokenKind = "personal") -> str:
-    """A token in the shape of its kind. Apps take OAuth tokens only."""
+    """Return a token in the format of its kind. Apps accept only OAuth tokens."""
     shape = "dapi-embedded" if kind == "personal" else "eyJ-embedded"
     return f"{shape}-{secrets.token_hex(16)}"
 
 
 class Hold:
-    """Stops answers at a point of their stream until it is released.
+    """Pauses answers at a point of their stream until it is released.
 
     Attributes:
-        after_events: how many stream events go out first; 0 holds before the answer begins.
-        reached: set when the first answer has come to the hold.
+        after_events: how many stream events are sent first; 0 pauses before the answer begins.
+        reached: set when the first answer has reached the point.
     """
 
     def __init__(self, after_events: int = 0) -> None:
@@ -48,11 +48,11 @@ class Hold:
         self._released = anyio.Event()
 
     def release(self) -> None:
-        """Let go of all that wait, now and later."""
+        """Release all answers, now and later."""
         self._released.set()
 
     async def wait(self, events_sent: int) -> None:
-        """Wait here if this is the point of the hold."""
+        """Wait if this is the point of the hold."""
         if events_sent == self.after_events and not self._released.is_set():
             self.reached.set()
             await self._released.wait()
@@ -63,10 +63,10 @@ class BackgroundResponse:
     """A response of the Supervisor API that runs in the background.
 
     Attributes:
-        response: as it is when it is done.
-        polls_left: how often it is still found running.
+        response: its final state.
+        polls_left: how many further polls find it running.
         is_cancelled: whether it was cancelled before it was done.
-        cancelled: set when a client asks for that.
+        cancelled: set when a client cancels it.
     """
 
     response: dict[str, Any]
@@ -76,7 +76,7 @@ class BackgroundResponse:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing more comes of it."""
+        """Whether it has ended."""
         return self.is_cancelled or self.polls_left <= 0
 
 
@@ -85,26 +85,26 @@ class EmulatorState:
     """The workspace.
 
     Attributes:
-        engine: what writes the text.
+        engine: writes the text.
         token: the credential of the first user.
         users: who may sign in.
         volumes: volumes of Unity Catalog, by ``catalog.schema.volume``.
-        faults: what is to go wrong, in order.
+        faults: the faults to simulate, in order.
         endpoints: serving endpoints by name; may be changed while it runs.
         retired: names of models that were retired; no endpoint has them.
-        services: model services of Unity Catalog that somebody made, by name; each model has one besides.
+        services: user-created model services of Unity Catalog, by name; each model also has one.
         mcp_services: MCP services of Unity Catalog, with their comments, by name.
         mcp_faults: methods of MCP services whose next requests fail, one for each entry.
         routed: how many requests each of them has had.
         apps: Databricks Apps that are agents, by name.
-        request_log: what was received.
+        request_log: the received requests.
         max_request_bytes: a larger body is refused, as the platform does at 32 MiB; 4 MB is its documented limit.
-        switches: what the workspace has turned on.
+        switches: the features that are on.
         closing: set when the workspace shuts down; open streams end then.
         began_background: set when a response has begun in the background.
         background: responses that run in the background, by id.
-        background_polls: how often a new one of them is found running before it is done.
-        remembered: what external models remember for ``previous_response_id``: the input items and the output.
+        background_polls: how many polls find a new one of them running.
+        remembered: what external models store for ``previous_response_id``: the input items and the output.
     """
 
     engine: Engine
@@ -141,7 +141,7 @@ class EmulatorState:
 
     @contextmanager
     def hold(self, after_events: int = 0) -> Iterator[Hold]:
-        """Hold every model answer that begins meanwhile; all are released on leaving."""
+        """Pause every model answer that begins in the context; all are released at its end."""
         hold = Hold(after_events)
         previous, self._hold = self._hold, hold
         try:
@@ -152,11 +152,11 @@ class EmulatorState:
 
     @property
     def current_hold(self) -> Hold | None:
-        """The hold that an answer which begins now must observe."""
+        """Return the hold that applies to an answer which begins now."""
         return self._hold
 
     def remember(self, response_id: str, items: list[dict[str, Any]]) -> None:
-        """Keep a conversation for ``previous_response_id``; the oldest of many are forgotten."""
+        """Store a conversation for ``previous_response_id``; the oldest are removed when there are too many."""
         self.remembered[response_id] = items
         while len(self.remembered) > _REMEMBERED:
             self.remembered.popitem(last=False)

@@ -1,4 +1,4 @@
-"""What a workspace has turned on."""
+"""The features of a workspace that can be switched on and off."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ TokenKind = Literal["personal", "oauth"]
 
 @dataclass(slots=True)
 class Switches:
-    """What differs between workspaces; may be changed while one runs.
+    """Differences between workspaces; may be changed while one runs.
 
     Attributes:
         gateway: the Unity Gateway; without it every ``/ai-gateway`` path answers 501.
@@ -16,11 +16,11 @@ class Switches:
         foundation_models: the listing ``serving-endpoints:foundation-models``; without it 404.
         model_services: the listing of model services in Unity Catalog; without it 404.
         mcp_services: the listing of MCP services in Unity Catalog; without it 404.
-        legacy_names: whether model serving still knows ``databricks-…``; a workspace that has moved to model services
-            answers 501 there. On the gateway ``databricks-X`` means ``system.ai.X`` all the same.
-        long_ids: whether items of pay-per-token models have ids as real ones: up to 416 characters, another in each
-            event. No id over 64 characters is taken back, so clients that return items as received fail. Otherwise an
-            item has one short id.
+        legacy_names: whether model serving still serves ``databricks-…``; a workspace that has moved to model services
+            answers 501. On the gateway ``databricks-X`` always means ``system.ai.X``.
+        long_ids: whether items of pay-per-token models have ids like real ones: up to 416 characters, another in each
+            event. No id over 64 characters is accepted later, so clients that return items as received fail. Otherwise
+            an item has one short id.
         open_responses: the path ``open-responses``; without it 404.
     """
 
@@ -35,5 +35,5 @@ class Switches:
 
 
 def token_kind(token: str) -> TokenKind:
-    """What kind of credential a token is, by its shape: personal access tokens begin with ``dapi``."""
+    """Return the kind of a credential from its format: personal access tokens begin with ``dapi``."""
     return "personal" if token.startswith("dapi") else "oauth"

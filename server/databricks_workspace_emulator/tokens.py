@@ -1,4 +1,4 @@
-"""Counting tokens, about as a model would: the emulator has no tokenizer."""
+"""Counting tokens approximately: the emulator has no tokenizer."""
 
 import re
 
@@ -6,7 +6,7 @@ _TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+$")
 
 
 def split_tokens(text: str) -> list[str]:
-    """The text in pieces of about a token each; joined they are the text."""
+    """Return the text in pieces of about a token each; joined they are the text."""
     pieces: list[str] = []
     at = 0
     for match in _TOKEN.finditer(text):
@@ -18,16 +18,16 @@ def split_tokens(text: str) -> list[str]:
 
 
 def count_tokens(text: str) -> int:
-    """About how many tokens the text is."""
+    """Return the approximate number of tokens in the text."""
     return len(split_tokens(text))
 
 
 class TokenBudget:
-    """What ``max_output_tokens`` leaves to write.
+    """The rest of ``max_output_tokens``.
 
     Attributes:
         spent: tokens written so far.
-        cut: whether something had to be left out.
+        cut: whether something was left out.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -36,7 +36,7 @@ class TokenBudget:
         self.cut = False
 
     def take(self, text: str) -> str:
-        """As much of ``text`` as may still be written; ``cut`` tells whether that was less than all."""
+        """Return as much of ``text`` as may still be written; ``cut`` is set if that is less than all."""
         if self.cut:
             return ""
         pieces = split_tokens(text)

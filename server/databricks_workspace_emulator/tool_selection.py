@@ -1,7 +1,7 @@
-"""Which tools an answer uses: what ``tool_choice`` demands, else each tool that has not had its turn.
+"""The tools of an answer: those that ``tool_choice`` requires, else each tool that has not been used yet.
 
-Left to itself (``auto``) the emulator uses every tool once per question, or only those that the prompt names, because
-that is what shows a tool at work. Hosted tools come first; calls that the client must answer end the response.
+By default (``auto``) the emulator uses every tool once for each question, or only those that the prompt names, to show
+all tools. Hosted tools come first; calls that the client must answer end the response.
 """
 
 import re
@@ -34,7 +34,7 @@ _CALLS: dict[str, Play] = {
 
 
 def plan(turn: Turn) -> list[tuple[Play, Tool]]:
-    """The plays of this turn, in order."""
+    """Return the tool calls of this turn, in order."""
     choice = turn.request.tool_choice
     if choice == "none":
         return []
@@ -44,7 +44,7 @@ def plan(turn: Turn) -> list[tuple[Play, Tool]]:
     hosted = [(play, tool) for tool in tools if (play := _HOSTED.get(tool["type"]))]
     calls = [(play, tool) for tool in tools if (play := _CALLS.get(tool["type"]))]
     if demanded:
-        # One is enough to satisfy a demand.
+        # One is enough to satisfy a requirement.
         return [*hosted, *calls][:1]
     limit = turn.request.body.max_tool_calls
     parallel = turn.request.body.parallel_tool_calls is not False
@@ -52,7 +52,7 @@ def plan(turn: Turn) -> list[tuple[Play, Tool]]:
 
 
 def _ungrouped(tools: list[Tool]) -> list[Tool]:
-    """The tools, those of a namespace with its name."""
+    """Return the tools, those of a namespace with its name."""
     found: list[Tool] = []
     for tool in tools:
         if tool["type"] == NAMESPACE:
@@ -63,7 +63,7 @@ def _ungrouped(tools: list[Tool]) -> list[Tool]:
 
 
 def _candidates(tools: list[Tool], choice: str | dict[str, Any]) -> tuple[list[Tool], bool]:
-    """The tools that may be used, and whether one of them must."""
+    """Return the tools that may be used, and whether one of them must be."""
     if isinstance(choice, str):
         return tools, choice == "required"
     if choice["type"] != "allowed_tools":
@@ -73,7 +73,7 @@ def _candidates(tools: list[Tool], choice: str | dict[str, Any]) -> tuple[list[T
 
 
 def _had_its_turn(turn: Turn, tool: Tool) -> bool:
-    """Whether a client's tool has already answered this question, or a hosted one this prompt."""
+    """Return whether a client's tool has already answered this question, or a hosted one this prompt."""
     if tool["type"] == "apply_patch" and patches.must_correct(turn.conversation):
         return False
     if tool["type"] in _CALLS:

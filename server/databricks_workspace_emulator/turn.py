@@ -1,4 +1,4 @@
-"""One answer in the making: what every part of it needs to know."""
+"""The state of one answer while it is made."""
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Turn:
     """The answer to one request.
 
     Attributes:
-        notes: what hosted tools have done in this turn, in words; the engine is told.
+        notes: what hosted tools have done in this turn, as text for the engine.
         citations: sources found in this turn, for the message to cite.
         waiting: whether a call was made that only the client can answer; then no message follows.
     """
@@ -37,7 +37,7 @@ class Turn:
     waiting: bool = False
 
     def text_request(self) -> TextRequest:
-        """What the engine is asked for the final message."""
+        """Return the request to the engine for the final message."""
         body = self.request.body
         messages = list(self.conversation.messages)
         if self.notes:
@@ -55,4 +55,4 @@ class Turn:
 
 
 Play = Callable[[Turn, dict[str, Any]], AsyncGenerator[Event]]
-"""Plays one tool: the events of the items it adds. Client-executed calls set ``turn.waiting``."""
+"""Simulates one tool: yields the events of its items. Client-executed calls set ``turn.waiting``."""

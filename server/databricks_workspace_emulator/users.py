@@ -23,7 +23,7 @@ class User:
 
 
 class Users:
-    """Who may sign in.
+    """The users who may sign in.
 
     Attributes:
         first: who signs in with the token of the workspace's state, and sees everything.

@@ -1,4 +1,4 @@
-"""The response under construction: its events in order, numbered, and the object that they add up to."""
+"""Writing a response: its events in order, numbered, and the resulting object."""
 
 import copy
 import secrets
@@ -25,7 +25,7 @@ _PREFIXES = {
     "mcp_call": "mcp",
     "mcp_approval_request": "mcpr",
 }
-# Lengths as third parties saw them on pay-per-token endpoints; the API takes back no id above 64.
+# Lengths as others observed them on pay-per-token endpoints; the API accepts no id above 64.
 _REASONING_ID = 416
 _PART_ID = 192
 _ITEM_ID = 54
@@ -34,17 +34,17 @@ _TOKENS_PER_DELTA = 4
 
 
 class ResponseWriter:
-    """Numbers events and keeps the response.
+    """Numbers events and builds the response.
 
     Args:
-        has_long_ids: ids are as pay-per-token endpoints give them: an item has another id in each of its events, and
-            those of calls, parts, deltas and reasoning are far longer than the API takes back.
+        has_long_ids: whether ids are like those of pay-per-token endpoints: an item has another id in each of its
+            events, and those of calls, parts, deltas and reasoning are longer than the API accepts.
 
     Attributes:
-        response: the response so far; its ``output`` holds the items that are done.
-        budget: what ``max_output_tokens`` leaves.
+        response: the response so far; its ``output`` contains the finished items.
+        budget: the rest of ``max_output_tokens``.
         reasoning_tokens: how many of the spent tokens were reasoning.
-        input_tokens: what the input counts as; set by whoever has read it.
+        input_tokens: the size of the input, set by the code that has read it.
     """
 
     def __init__(self, request: ResponsesRequest, model: str, *, has_long_ids: bool) -> None:
@@ -57,24 +57,24 @@ class ResponseWriter:
         self._items: list[Item] = []
 
     def event(self, kind: str, **fields: Any) -> Event:
-        """The next event of the stream."""
+        """Return the next event of the stream."""
         event = {"type": kind, "sequence_number": self._sequence, **fields}
         self._sequence += 1
         return event
 
     def lifecycle(self, kind: str) -> Event:
-        """An event that carries the response as it is now."""
+        """Return an event with the current state of the response."""
         return self.event(kind, response=copy.deepcopy(self.response))
 
     def add(self, item: Item) -> tuple[int, Event]:
-        """Begin an item: its index and ``response.output_item.added``. The item gets its id here."""
+        """Begin an item: return its index and ``response.output_item.added``. The item gets its id here."""
         item["id"] = self._new_id(item["type"])
         self._items.append(item)
         index = len(self._items) - 1
         return index, self.event("response.output_item.added", output_index=index, item=self._shown(item))
 
     def on_item(self, kind: str, index: int, **fields: Any) -> Event:
-        """An event about the item at ``index``."""
+        """Return an event about the item at ``index``."""
         item = self._items[index]
         item_id = item["id"]
         if self._has_long_ids:
@@ -82,13 +82,13 @@ class ResponseWriter:
         return self.event(kind, item_id=item_id, output_index=index, **fields)
 
     def done(self, index: int) -> Event:
-        """End an item: ``response.output_item.done``; it now belongs to the response's output."""
+        """End an item: return ``response.output_item.done``; it is now part of the response's output."""
         shown = self._shown(self._items[index])
         self.response["output"].append(shown)
         return self.event("response.output_item.done", output_index=index, item=copy.deepcopy(shown))
 
     def finish(self, status: str, *, reason: str | None = None, error: dict[str, Any] | None = None) -> Event:
-        """The last event: ``response.completed``, ``.incomplete`` or ``.failed``."""
+        """Return the last event: ``response.completed``, ``.incomplete`` or ``.failed``."""
         self.response["status"] = status
         self.response["completed_at"] = int(time.time()) if status == "completed" else None
         self.response["incomplete_details"] = {"reason": reason} if reason else None
@@ -97,7 +97,7 @@ class ResponseWriter:
         return self.lifecycle(f"response.{status}")
 
     def usage(self) -> dict[str, Any]:
-        """``usage``, in the API's names."""
+        """Return ``usage``, with the API's names."""
         return {
             "input_tokens": self.input_tokens,
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
@@ -112,7 +112,7 @@ class ResponseWriter:
             return f"{prefix}_{secrets.token_hex(24)}"
         if kind == "reasoning":
             return _random_id(prefix, _REASONING_ID)
-        # An approval answers the request by its id, so that one must be short enough to come back.
+        # An approval answers the request by its id, so that one must be short enough to be accepted.
         long = kind not in ("message", "mcp_approval_request")
         return _random_id(prefix, _PART_ID if long else _ITEM_ID)
 
@@ -171,7 +171,7 @@ def _new_response(request: ResponsesRequest, model: str) -> dict[str, Any]:
 
 
 def _shown_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    # Secrets of a tool are never given back.
+    # Secrets of a tool are never returned.
     shown = {key: value for key, value in tool.items() if key not in ("authorization", "headers")}
     if tool["type"] == "function":
         return {"description": None, "parameters": None, "strict": True} | shown

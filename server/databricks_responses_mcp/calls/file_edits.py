@@ -91,7 +91,7 @@ def add_note(structured: dict[str, Any], note: str) -> None:
 
 @contextmanager
 def keep_unwritten(structured: Mapping[str, Any]) -> Iterator[None]:
-    """Return an error of an edit with what the model had already done as `BridgeError.partial`; none of it was
+    """Add what the model had already done to an error of an edit, as `BridgeError.partial`; none of it was
     written.
     """
     try:

@@ -176,7 +176,7 @@ def _packed(data: Buffer) -> FileKind:
 
 
 def _names(view: memoryview) -> Iterator[bytes]:
-    """Return the names in a ZIP archive's directory, up to the limit; none if it is incomplete."""
+    """Yield the names in a ZIP archive's directory, up to the limit; none if it is incomplete."""
     tail = bytes(view[-_ZIP_COMMENT_BYTES:])
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < 22:

@@ -8,7 +8,7 @@ Piece = tuple[str, str, dict[str, Any]]
 
 
 def read_content(content: Any) -> Iterator[Piece]:
-    """Return the pieces of the content in order; what cannot be read is left out."""
+    """Yield the pieces of the content in order; what cannot be read is left out."""
     if isinstance(content, str):
         if content:
             yield "text", content, {}

@@ -19,7 +19,7 @@ def without_tool_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tool_secrets(parameters: Mapping[str, Any]) -> Iterator[str]:
-    """Return the credentials in the MCP servers among the tools."""
+    """Yield the credentials in the MCP servers among the tools."""
     tools = parameters.get("tools")
     for tool in tools if isinstance(tools, list | tuple) else ():
         if not isinstance(tool, Mapping):

@@ -105,7 +105,7 @@ class Transport:
 
     @asynccontextmanager
     async def connections(self, address: str, *, fresh: bool) -> AsyncIterator["Connections"]:
-        """Return the connections for an address.
+        """Yield the connections for an address.
 
         A connection that the server has closed meanwhile is not used: that is detected before anything is written.
 

@@ -1,1 +1,1 @@
-"""One file a kind of agent: the chunks in which its answer comes, and the whole that they add up to."""
+"""One file for each kind of agent: the chunks of its answer, and the whole answer."""

@@ -1,4 +1,4 @@
-"""What an agent is asked, in each of the two dialects, and the words it answers with."""
+"""Requests to agents in both formats, and the text of the answers."""
 
 import secrets
 from collections.abc import AsyncGenerator
@@ -46,13 +46,13 @@ class Asked:
     """A request to an agent.
 
     Attributes:
-        name: the agent's.
-        items: the conversation as it came; of a chat, its messages.
-        talk: the same, read.
-        custom_inputs: given back as ``custom_outputs``.
-        wants_trace: whether ``databricks_options`` asks for it.
-        stream: whether the answer is to be streamed.
-        engine: what writes the text.
+        name: the agent's name.
+        items: the conversation as received; for a chat, its messages.
+        talk: the parsed conversation.
+        custom_inputs: returned as ``custom_outputs``.
+        wants_trace: whether ``databricks_options`` requests a trace.
+        stream: whether the answer is streamed.
+        engine: writes the text.
     """
 
     name: str
@@ -64,17 +64,17 @@ class Asked:
     engine: Engine
 
     def usage(self, text: str) -> dict[str, int]:
-        """Tokens of this question and of ``text``."""
+        """Return the tokens of this request and of ``text``."""
         read_tokens = sum(count_tokens(message.content) for message in self.talk.messages)
         written = count_tokens(text)
         return {"input_tokens": read_tokens, "output_tokens": written, "total_tokens": read_tokens + written}
 
 
 async def read_responses_agent(value: dict[str, Any], engine: Engine) -> Asked:
-    """A request in the dialect of ``ResponsesAgent``: ``input`` is a list and nothing else.
+    """Read a request in the format of ``ResponsesAgent``: ``input`` must be a list.
 
     Raises:
-        ApiError: 400 if it is not.
+        ApiError: 400 if it is invalid.
     """
     _require(value, "input")
     if isinstance(value["input"], str):
@@ -85,10 +85,10 @@ async def read_responses_agent(value: dict[str, Any], engine: Engine) -> Asked:
 
 
 async def read_chat_agent(value: dict[str, Any], engine: Engine) -> Asked:
-    """A request in the dialect of ``ChatAgent`` and ``ChatModel``: ``messages`` of plain text.
+    """Read a request in the format of ``ChatAgent`` and ``ChatModel``: ``messages`` of plain text.
 
     Raises:
-        ApiError: 400 if it is not.
+        ApiError: 400 if it is invalid.
     """
     _require(value, "messages")
     body = read(_ChatBody, value)
@@ -103,7 +103,7 @@ async def read_chat_agent(value: dict[str, Any], engine: Engine) -> Asked:
 
 
 def _require(value: dict[str, Any], field: str) -> None:
-    # In the words of MLflow, which checks a request against the agent's signature before the agent sees it.
+    # The message of MLflow, which validates a request against the agent's signature before the agent sees it.
     if value.get(field) is None:
         raise bad_request(
             f"Failed to enforce schema of the data with the agent's signature. Error: Model is missing inputs "
@@ -117,7 +117,7 @@ def _asked(body: _Common, items: list[Item], talk: Conversation, engine: Engine)
 
 
 async def words(asked: Asked) -> AsyncGenerator[str]:
-    """The agent's text in pieces.
+    """Yield the agent's text in pieces.
 
     Raises:
         ApiError: 500 if the engine fails.
@@ -134,12 +134,12 @@ async def words(asked: Asked) -> AsyncGenerator[str]:
 
 
 def new_id() -> str:
-    """An id as agents make them: short, and without a prefix that tells what it is of."""
+    """Return an id in the style of agents: short, and without a prefix for the type."""
     return secrets.token_hex(8)
 
 
 def trace(asked: Asked) -> dict[str, Any]:
-    """What ``return_trace`` brings."""
+    """Return the field for ``return_trace``."""
     info = {"trace_id": f"tr-{secrets.token_hex(16)}", "state": "OK"}
     spans = [{"name": asked.name, "span_type": "AGENT", "attributes": {}}]
     return {"trace": {"info": info, "data": {"spans": spans}}}

@@ -9,7 +9,7 @@ from databricks_workspace_emulator.agents.asked import Asked, Chunk, new_id, tra
 
 
 async def chunks(asked: Asked) -> AsyncGenerator[Chunk]:
-    """Yield ``{"id": …, "delta": …}`` chunks of one message; the last one brings what belongs to the whole answer.
+    """Yield ``{"id": …, "delta": …}`` chunks of one message; the last one has the fields of the whole answer.
 
     Raises:
         ApiError: 500 if the engine fails.
@@ -26,7 +26,7 @@ async def chunks(asked: Asked) -> AsyncGenerator[Chunk]:
 
 
 def whole(asked: Asked, parts: Sequence[Chunk]) -> dict[str, Any]:
-    """The reply that the chunks add up to: ``messages``."""
+    """Return the whole reply of the chunks: ``messages``."""
     last = parts[-1]
     text = "".join(part["delta"]["content"] for part in parts)
     message = {"role": "assistant", "content": text, "id": last["delta"]["id"]}
@@ -34,7 +34,7 @@ def whole(asked: Asked, parts: Sequence[Chunk]) -> dict[str, Any]:
 
 
 async def old_chunks(asked: Asked) -> AsyncGenerator[Chunk]:
-    """Chunks of chat completions.
+    """Yield chunks of chat completions.
 
     Raises:
         ApiError: 500 if the engine fails.
@@ -48,7 +48,7 @@ async def old_chunks(asked: Asked) -> AsyncGenerator[Chunk]:
 
 
 def old_whole(asked: Asked, parts: Sequence[Chunk]) -> dict[str, Any]:
-    """The reply that the chunks add up to: ``choices``."""
+    """Return the whole reply of the chunks: ``choices``."""
     text = "".join(part["choices"][0]["delta"].get("content", "") for part in parts)
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     return {**parts[-1], "object": "chat.completion", "choices": [choice]}

@@ -1,4 +1,4 @@
-"""An agent of the Responses kind as ``ResponsesAgent`` makes them: no id, no status, no model, no last event."""
+"""An agent of the Responses kind as ``ResponsesAgent`` makes them: no id, no status, no model, no terminal event."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -8,7 +8,7 @@ from databricks_workspace_emulator.agents.asked import Asked, Chunk, new_id, tra
 
 
 async def chunks(asked: Asked) -> AsyncGenerator[Chunk]:
-    """Deltas that name their item alone, then the item.
+    """Yield deltas that name only their item, then the item.
 
     Raises:
         ApiError: 500 if the engine fails.
@@ -28,7 +28,7 @@ async def chunks(asked: Asked) -> AsyncGenerator[Chunk]:
 
 
 def whole(asked: Asked, parts: Sequence[Chunk]) -> dict[str, Any]:
-    """The reply that the chunks add up to."""
+    """Return the whole reply of the chunks."""
     items = [part["item"] for part in parts if part.get("type") == "response.output_item.done"]
     reply: dict[str, Any] = {"object": "response", "output": items, "custom_outputs": asked.custom_inputs}
     for part in parts:
@@ -38,6 +38,6 @@ def whole(asked: Asked, parts: Sequence[Chunk]) -> dict[str, Any]:
 
 
 def message(text: str, item_id: str) -> dict[str, Any]:
-    """An agent's message: no status."""
+    """Return an agent's message: without a status."""
     content = [{"type": "output_text", "text": text}]
     return {"type": "message", "id": item_id, "role": "assistant", "content": content}

@@ -1,7 +1,7 @@
-"""An agent that supervises others, with the habits that such agents were seen to have.
+"""An agent that supervises others, with the observed behaviour of such agents.
 
-Its text comes in whole items only; it calls its own tools and shows call and output as items of its output; it asks for
-approval the same way; some chunks have no ``type``; its last event is called ``responses.completed``.
+Its text arrives only in whole items; it calls its own tools and returns call and output as items of its output; it asks
+for approval in the same way; some chunks have no ``type``; its last event is ``responses.completed``.
 """
 
 import json
@@ -20,7 +20,7 @@ _SERVER = "support"
 
 
 async def chunks(asked: Asked) -> AsyncGenerator[Chunk]:
-    """Whole items and chunks of no type, then ``responses.completed``.
+    """Yield whole items and chunks without a type, then ``responses.completed``.
 
     Raises:
         ApiError: 500 if the engine fails.
@@ -43,7 +43,7 @@ async def chunks(asked: Asked) -> AsyncGenerator[Chunk]:
 
 
 def whole(asked: Asked, parts: Sequence[Chunk]) -> dict[str, Any]:
-    """The reply that the chunks add up to."""
+    """Return the whole reply of the chunks."""
     reply = plain.whole(asked, parts)
     return {**reply, "usage": parts[-1]["response"]["usage"]}
 

@@ -1,1 +1,1 @@
-"""What the workspace lets through, and the words in which it refuses the rest."""
+"""The requests that the workspace accepts, and the messages with which it refuses others."""

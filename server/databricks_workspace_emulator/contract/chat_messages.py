@@ -8,7 +8,7 @@ from databricks_workspace_emulator.contract.shapes import CallId, Shape, read
 from databricks_workspace_emulator.replies import bad_request, invalid
 
 CHAT_SIGNATURE = "thoughtSignature"
-"""The field of a tool call in which Gemini's signature travels here."""
+"""The field of a tool call that contains Gemini's signature here."""
 
 Content = str | list[dict[str, Any]] | None
 
@@ -32,10 +32,10 @@ class _Message(Shape, extra="allow"):
 
 
 def read_messages(messages: list[dict[str, Any]], endpoint: Endpoint) -> list[Item]:
-    """The messages as input items.
+    """Return the messages as input items.
 
     Raises:
-        ApiError: 400 for a message that is none, and for what the endpoint's model does not take.
+        ApiError: 400 for an invalid message, and for content that the endpoint's model does not accept.
     """
     items: list[Item] = []
     for index, message in enumerate(messages):
@@ -83,13 +83,13 @@ def _part(part: dict[str, Any], where: str, role: str, endpoint: Endpoint) -> di
         case {"type": "audio_url" | "video_url" as kind, **named} if role == "user":
             return _recording(kind.removesuffix("_url"), named.get(kind), endpoint)
         case {"type": "reasoning", "summary": list()} if role == "assistant":
-            return None  # as the model gave it; it may come back and says nothing new
+            return None  # as returned by the model; it may be sent back and contains nothing new
         case _:
             raise invalid(where, "Expected a part of type text or image_url.")
 
 
 def _recording(medium: str, value: Any, endpoint: Endpoint) -> dict[str, Any]:
-    """A recording or a video in words: the model is told that it is there, and nothing of what it holds."""
+    """Return a sentence for a recording or a video: the model sees that it exists, not its content."""
     if endpoint.provider != "google":
         raise bad_request(f"Model {endpoint.name} does not support {medium} input.")
     url = value.get("url") if isinstance(value, dict) else None

@@ -1,4 +1,6 @@
-"""The contract of chat completions: read, checked, and put in the terms of the Responses API, which all else knows."""
+"""The contract of chat completions: parsed, validated, and converted to the Responses API, which all other code
+uses.
+"""
 
 from typing import Any, Literal
 
@@ -55,7 +57,7 @@ class _Thinking(Shape):
 
 
 class ChatBody(Shape):
-    """The fields that the unified chat API knows."""
+    """The fields of the unified chat API."""
 
     model: str
     messages: list[dict[str, Any]] = Field(min_length=1)
@@ -80,17 +82,17 @@ class ChatBody(Shape):
 
 
 class ExternalChatBody(ChatBody, extra="allow"):
-    """An external model: what the platform does not know is passed on."""
+    """An external model: fields that the platform does not know are passed on."""
 
 
 def read_chat_request(value: dict[str, Any], endpoint: Endpoint) -> tuple[ChatBody, ResponsesRequest]:
     """Apply the contract of ``POST /serving-endpoints/chat/completions`` to a request for an endpoint that serves it.
 
     Returns:
-        The body, and what it asks for as the Responses API would put it.
+        The body, and the equivalent request of the Responses API.
 
     Raises:
-        ApiError: whatever the workspace would answer instead.
+        ApiError: the workspace's refusal.
     """
     if endpoint.pay_per_token:
         for field in value:
@@ -118,7 +120,7 @@ def read_chat_request(value: dict[str, Any], endpoint: Endpoint) -> tuple[ChatBo
 
 
 def _reasoning(body: ChatBody, endpoint: Endpoint) -> ReasoningConfig | None:
-    """How the model is to think; what it thinks is shown by all but OpenAI's own."""
+    """Return the reasoning parameters; all models except OpenAI's own show their reasoning."""
     if endpoint.provider == "anthropic":
         if body.reasoning_effort is not None:
             raise bad_request("reasoning_effort: Extra inputs are not permitted")
@@ -126,7 +128,7 @@ def _reasoning(body: ChatBody, endpoint: Endpoint) -> ReasoningConfig | None:
     if body.thinking is not None:
         raise bad_request("thinking: Extra inputs are not permitted")
     if body.reasoning_effort is None:
-        # The open weights of OpenAI think unasked.
+        # OpenAI's open-weight models always reason.
         return ReasoningConfig(effort="low", summary="auto") if endpoint.provider == "openai-oss" else None
     refuse_thinking(endpoint, "reasoning_effort")
     effort = {"effort": body.reasoning_effort}

@@ -1,4 +1,4 @@
-"""The contract of ``/ai-gateway/codex/v1/responses``: the native one, and what Codex adds to its requests."""
+"""The contract of ``/ai-gateway/codex/v1/responses``: the native one, with Codex's additions to its requests."""
 
 from dataclasses import replace
 from typing import Any, Literal
@@ -28,10 +28,10 @@ class _Added(Shape, extra="ignore"):
 def read_codex_request(value: dict[str, Any], endpoint: Endpoint, state: EmulatorState) -> ResponsesRequest:
     """Apply the contract; ``client_metadata``, ``store: false`` and tools of type ``namespace`` are accepted.
 
-    So are ids of items that are longer than the API takes: Codex returns items as received.
+    Ids of items that are longer than the API accepts are accepted too: Codex returns items as received.
 
     Raises:
-        ApiError: whatever the workspace would answer instead.
+        ApiError: the workspace's refusal.
     """
     added = read(_Added, value)
     tools = added.tools or []

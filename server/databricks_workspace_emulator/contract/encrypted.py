@@ -1,4 +1,4 @@
-"""Reasoning that the client carries but cannot read: made for one model, refused when it was tampered with."""
+"""Reasoning that the client stores but cannot read: made for one model, refused when it was modified."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ _PREFIX = "gAAAA"
 
 
 def seal(model: str, thoughts: str) -> str:
-    """``encrypted_content`` for a reasoning item. It hides nothing; it only has the shape."""
+    """Return ``encrypted_content`` for a reasoning item. It is not encrypted; it only has the format."""
     payload = json.dumps({"model": model, "thoughts": thoughts}).encode()
     digest = hashlib.sha256(payload).hexdigest().encode()
     return _PREFIX + base64.urlsafe_b64encode(digest + payload).decode()

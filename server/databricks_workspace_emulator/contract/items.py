@@ -1,4 +1,4 @@
-"""Input items: which types there are, what each holds, and that calls and outputs come in pairs."""
+"""Input items: their types and fields, and the pairing of calls and outputs."""
 
 from typing import Any, Literal
 
@@ -224,10 +224,10 @@ _OUTPUT_PARTS: dict[str, type[Shape]] = {"output_text": _OutputText, "refusal": 
 
 
 def read_items(value: str | list[Item]) -> list[Item]:
-    """The input as a list of items, each with its ``type``.
+    """Return the input as a list of items, each with its ``type``.
 
     Raises:
-        ApiError: 400 for an item that the API would not take, naming it.
+        ApiError: 400 for an item that the API would not accept, naming it.
     """
     if isinstance(value, str):
         return [{"type": "message", "role": "user", "content": value}]

@@ -1,4 +1,4 @@
-"""What single models do not take, whichever unified surface they are asked through."""
+"""Inputs that single models do not accept, on any unified surface."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,11 +8,11 @@ from databricks_workspace_emulator.contract.items import Item
 from databricks_workspace_emulator.replies import bad_request
 
 SIGNATURE = "thought_signature"
-"""The field of a function call that Gemini must be given back."""
+"""The field of a function call that must be sent back to Gemini."""
 
 
 def refuse_pictures(items: list[Item], endpoint: Endpoint) -> None:
-    """Refuse pictures and documents for a model that sees none, and remote pictures for Claude.
+    """Refuse images and documents for a model that does not accept them, and remote images for Claude.
 
     Raises:
         ApiError: 400.
@@ -29,7 +29,7 @@ def refuse_pictures(items: list[Item], endpoint: Endpoint) -> None:
 
 
 def refuse_unsigned_calls(items: list[Item], endpoint: Endpoint) -> None:
-    """Refuse function calls that lack the signature which Gemini gave them.
+    """Refuse function calls without the signature that Gemini added to them.
 
     Raises:
         ApiError: 400.
@@ -45,7 +45,7 @@ def refuse_unsigned_calls(items: list[Item], endpoint: Endpoint) -> None:
 
 
 def refuse_thinking(endpoint: Endpoint, field: str) -> None:
-    """Refuse to think for a model that cannot.
+    """Refuse reasoning for a model that does not support it.
 
     Raises:
         ApiError: 400.

@@ -1,4 +1,4 @@
-"""The contract of Open Responses: one dialect for the models of all makers, and less of it than OpenAI's own has."""
+"""The contract of Open Responses: one format for the models of all vendors, with less than OpenAI's own has."""
 
 from dataclasses import replace
 from typing import Any
@@ -23,7 +23,7 @@ SUPERVISOR_TOOLS = {
     "uc_connection": "name",
     "app": "name",
 }
-"""The hosted tools of the Supervisor API, each with the field that says which one is meant."""
+"""The hosted tools of the Supervisor API, each with the field that identifies its object."""
 
 _IGNORED = ("user", "safety_identifier", "metadata", "truncation")
 _ITEMS = ("message", "function_call", "function_call_output")
@@ -43,10 +43,10 @@ _OPENAI_ONLY = (
 
 
 def read_supervisor_request(value: dict[str, Any], endpoint: Endpoint) -> ResponsesRequest:
-    """Apply the contract of the Supervisor API: that of Open Responses, with hosted tools and in the background.
+    """Apply the contract of the Supervisor API: Open Responses with hosted tools and background responses.
 
     Raises:
-        ApiError: whatever the workspace would answer instead.
+        ApiError: the workspace's refusal.
     """
     tools = value.get("tools") or []
     for sampling in ("temperature", "top_p"):
@@ -60,7 +60,7 @@ def read_supervisor_request(value: dict[str, Any], endpoint: Endpoint) -> Respon
         if field is None and kind != "function":
             supported = ", ".join(("function", *SUPERVISOR_TOOLS))
             raise invalid(f"tools[{index}].type", f"Tool type {kind!r} is not supported. Supported: {supported}.")
-        # In an object of the type's name, or beside the type.
+        # In an object named after the type, or beside the type.
         if field is not None and not isinstance((tool.get(str(kind)) or tool).get(field), str):
             raise invalid(f"tools[{index}].{kind}.{field}", "Missing required parameter.")
     functions = [tool for kind, tool in zip(kinds, tools, strict=True) if kind == "function"]
@@ -74,7 +74,7 @@ def read_open_request(value: dict[str, Any], endpoint: Endpoint) -> ResponsesReq
     """Apply the contract of ``POST /serving-endpoints/open-responses``.
 
     Raises:
-        ApiError: whatever the workspace would answer instead.
+        ApiError: the workspace's refusal.
     """
     _require_open(endpoint)
     refuse_stored(value)
@@ -94,7 +94,7 @@ def _require_open(endpoint: Endpoint) -> None:
     if OPEN_API in endpoint.api_types:
         return
     if endpoint.pay_per_token and endpoint.provider == "meta":
-        # As seen of old models: the platform does not say what is wrong.
+        # As observed with old models: the platform does not say what is wrong.
         raise workspace_error(500, "INTERNAL_ERROR", "Internal error.")
     raise workspace_error(
         400,
@@ -153,7 +153,7 @@ def _check_item(item: Item, where: str) -> None:
 
 
 def _as_native(item: Item) -> Item:
-    """An item as the native API would have it: what an assistant said is output there."""
+    """Return an item as in the native API, where content of an assistant is output."""
     item = {key: value for key, value in item.items() if key != SIGNATURE}
     content = item.get("content")
     if item.get("role") == "assistant" and isinstance(content, list):

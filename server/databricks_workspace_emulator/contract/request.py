@@ -1,4 +1,4 @@
-"""A request as the workspace understands it after every rule of the contract has been applied."""
+"""A request after every rule of the contract has been applied."""
 
 import json
 from dataclasses import dataclass
@@ -37,14 +37,14 @@ _SERVICE_TIERS = ("auto", "default", "priority")
 
 @dataclass(frozen=True, slots=True)
 class ResponsesRequest:
-    """What is asked for.
+    """The validated request.
 
     Attributes:
-        body: the request's fields, typed.
+        body: the typed fields of the request.
         endpoint: the endpoint that answers.
-        items: the whole input as items, each with its ``type``, including what ``previous_response_id`` recalls.
-        tools: as they were sent.
-        tool_choice: as it was sent, or ``auto``.
+        items: the whole input as items, each with its ``type``, including those of ``previous_response_id``.
+        tools: as received.
+        tool_choice: as received, or ``auto``.
         echoes: whether the answer begins with the whole input.
     """
 
@@ -57,7 +57,7 @@ class ResponsesRequest:
 
     @property
     def json_schema(self) -> dict[str, Any] | None:
-        """The schema that the text must fit, if one was asked for."""
+        """The schema that the text must match, if one was requested."""
         form = self.text_format
         if form is None or form.type == "text":
             return None
@@ -69,7 +69,7 @@ class ResponsesRequest:
         return self.body.text.format if self.body.text else None
 
     def includes(self, what: str) -> bool:
-        """Whether ``include`` names it."""
+        """Return whether ``include`` names it."""
         return what in (self.body.include or ())
 
 
@@ -78,7 +78,7 @@ class _WithModel(Shape, extra="ignore"):
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
-    """The body as a JSON object.
+    """Return the body as a JSON object.
 
     Raises:
         ApiError: 400 if it is not one.
@@ -86,7 +86,7 @@ def parse_json(raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(raw)
         if b"\\u" in raw:
-            # Half of a surrogate pair is JSON and yet no text that could ever be sent back.
+            # A lone surrogate is valid JSON, but no text that could be sent back.
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise workspace_error(400, "MALFORMED_REQUEST", f"The request body is not valid JSON: {error}") from None
@@ -96,10 +96,10 @@ def parse_json(raw: bytes) -> dict[str, Any]:
 
 
 def find_endpoint(value: dict[str, Any], state: EmulatorState, user: User) -> Endpoint:
-    """The endpoint that the body names, if the user sees it.
+    """Return the endpoint that the body names, if the user can see it.
 
     Raises:
-        ApiError: 400 without a name, 404 for an unknown one, 400 or 503 for one that is not up.
+        ApiError: 400 without a name, 404 for an unknown one, 400 or 503 for one that is not ready.
     """
     name = named_model(value)
     endpoint = state.visible_endpoints(user).get(name)
@@ -111,10 +111,10 @@ def find_endpoint(value: dict[str, Any], state: EmulatorState, user: User) -> En
 
 
 def named_model(value: dict[str, Any]) -> str:
-    """The body's ``model``.
+    """Return the body's ``model``.
 
     Raises:
-        ApiError: 400 if it is not there.
+        ApiError: 400 if it is missing.
     """
     name = read(_WithModel, value).model
     if not name:
@@ -123,7 +123,7 @@ def named_model(value: dict[str, Any]) -> str:
 
 
 def require_ready(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, unless it is not up."""
+    """Return the endpoint if it is ready."""
     if not endpoint.ready:
         raise workspace_error(
             503, "TEMPORARILY_UNAVAILABLE", f"The endpoint '{endpoint.name}' is not ready yet. Please try again later."
@@ -149,7 +149,7 @@ def require_surface(endpoint: Endpoint, api_type: str) -> None:
 
 
 def responses_only(endpoint: Endpoint) -> ApiError:
-    """What chat completions say of a model, or of a use of it, that the Responses API alone serves."""
+    """Return the refusal of chat completions for a model, or a use of it, that only the Responses API serves."""
     return workspace_error(
         400,
         "BAD_REQUEST",
@@ -161,7 +161,7 @@ def read_request(value: dict[str, Any], endpoint: Endpoint, state: EmulatorState
     """Apply the contract of the native Responses API to a request for an endpoint that serves it.
 
     Raises:
-        ApiError: whatever the workspace would answer instead.
+        ApiError: the workspace's refusal.
     """
     if endpoint.pay_per_token:
         refuse_stored(value)
@@ -205,7 +205,7 @@ def _check_tier(value: dict[str, Any]) -> None:
 
 
 def check_combinations(body: Body) -> None:
-    """Refuse fields that are fine each but not together, and schemas that are none."""
+    """Refuse fields that are valid alone but not together, and invalid schemas."""
     form = body.text.format if body.text else None
     if form is not None and form.type == "json_schema":
         for field, given in (("name", form.name), ("schema", form.schema_)):

@@ -1,4 +1,4 @@
-"""The JSON shapes of a request, strict: a wrong type or an unknown field is refused by name."""
+"""The JSON types of a request, strict: a wrong type or an unknown field is refused by name."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
@@ -15,7 +15,7 @@ ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
 
 class Shape(BaseModel):
-    """Base of all: JSON types are not converted, unknown fields are errors."""
+    """The base of all types: JSON types are not converted, unknown fields are errors."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -23,7 +23,7 @@ class Shape(BaseModel):
 class TextFormat(Shape):
     type: Literal["text", "json_object", "json_schema"]
     name: str | None = Field(default=None, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")
-    # The API's own name for it; pydantic's method of that name is not used here.
+    # The API's own name for it; pydantic's method with that name is not used here.
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
     strict: bool | None = None
     description: str | None = None
@@ -100,13 +100,13 @@ ShapeT = TypeVar("ShapeT", bound=BaseModel)
 
 
 def read(shape: type[ShapeT], value: object, where: str = "") -> ShapeT:
-    """``value`` as ``shape``.
+    """Return ``value`` as ``shape``.
 
     Args:
         where: the path of ``value`` in the body, for the message.
 
     Raises:
-        ApiError: 400 naming the first field that does not fit.
+        ApiError: 400 naming the first invalid field.
     """
     try:
         return shape.model_validate(value)
@@ -115,7 +115,7 @@ def read(shape: type[ShapeT], value: object, where: str = "") -> ShapeT:
 
 
 def _refusal(error: ValidationError, where: str) -> ApiError:
-    # A missing or unknown field says more than the type errors around it.
+    # A missing or unknown field is a better explanation than the type errors around it.
     telling = [one for one in error.errors() if one["type"] in ("missing", "extra_forbidden")]
     first = (telling or error.errors())[0]
     field = join_path(where, [part for part in first["loc"] if not _is_union_branch(part)]) or "body"
@@ -127,12 +127,12 @@ def _refusal(error: ValidationError, where: str) -> ApiError:
 
 
 def _is_union_branch(part: str | int) -> bool:
-    # pydantic names the branch of a union in the path; a field of the API is never called so.
+    # pydantic names the branch of a union in the path; no field of the API has such a name.
     return isinstance(part, str) and (part in {"str", "float", "int", "constrained-str"} or "[" in part)
 
 
 def join_path(where: str, parts: Sequence[str | int]) -> str:
-    """A path as the API writes it: ``input[0].content[1].type``."""
+    """Return a path as the API writes it: ``input[0].content[1].type``."""
     path = where
     for part in parts:
         if isinstance(part, int):

@@ -1,4 +1,4 @@
-"""Tools of a request: which types an endpoint takes, what each may hold, and what ``tool_choice`` may say of them."""
+"""Tools of a request: the types that an endpoint accepts, their fields, and ``tool_choice``."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ Tool = dict[str, Any]
 
 PAY_PER_TOKEN_TOOLS = ("function", "custom", "apply_patch", "shell", "image_generation", "mcp", "web_search")
 NAMESPACE = "namespace"
-"""The type of a group of tools, which the gateway of Codex takes."""
+"""The type of a group of tools, which the gateway of Codex accepts."""
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
@@ -142,10 +142,10 @@ _SHAPES: dict[str, type[Shape]] = {
 
 
 def read_tools(tools: list[Tool], endpoint: Endpoint) -> list[Tool]:
-    """The tools, checked.
+    """Return the validated tools.
 
     Raises:
-        ApiError: 400 for a tool that this endpoint does not take.
+        ApiError: 400 for a tool that this endpoint does not accept.
     """
     for index, tool in enumerate(tools):
         _read_tool(tool, f"tools[{index}]", endpoint)
@@ -229,7 +229,7 @@ _NOT_OF_GIF = ("input_image_mask", "output_compression", "partial_images")
 
 
 def _format_problem(tool: Tool, where: str) -> ApiError | None:
-    """Why fields do not go with ``output_format``, if they do not."""
+    """Return why fields are invalid with ``output_format``; None if they are valid."""
     written_as = tool.get("output_format") or "png"
     for field, needed in _ONLY_OF.items():
         if tool.get(field) is not None and written_as != needed:
@@ -262,7 +262,7 @@ _CHECKS = {
 
 
 def schema_problem(schema: dict[str, Any]) -> str | None:
-    """Why a schema is none; ``None`` if it is one."""
+    """Return why a schema is invalid; None if it is valid."""
     import jsonschema
 
     if problem := find_exceeded_limit(schema):
@@ -277,7 +277,7 @@ def schema_problem(schema: dict[str, Any]) -> str | None:
 
 
 def strict_schema_problem(schema: object, context: str = "()") -> str | None:
-    """Why a schema cannot be used with ``strict``, in the API's words; ``None`` if it can."""
+    """Return why a schema cannot be used with ``strict``, in the API's words; None if it can."""
     if not isinstance(schema, dict):
         return None
     properties = schema.get("properties") or {}
@@ -325,10 +325,10 @@ class _AllowedChoice(Shape):
 
 
 def read_tool_choice(choice: str | dict[str, Any] | None, tools: list[Tool]) -> str | dict[str, Any]:
-    """``tool_choice``, checked against the tools; ``auto`` if it was not given.
+    """Return ``tool_choice``, validated against the tools; ``auto`` by default.
 
     Raises:
-        ApiError: 400 for a choice of something that is not among the tools.
+        ApiError: 400 for a choice that is not among the tools.
     """
     if choice is None:
         return "auto"
@@ -358,7 +358,7 @@ def read_tool_choice(choice: str | dict[str, Any] | None, tools: list[Tool]) -> 
 
 
 def chosen(tool: Tool, choice: dict[str, Any]) -> bool:
-    """Whether a choice of ``tool_choice`` (or one of ``allowed_tools``) means this tool."""
+    """Return whether ``tool_choice`` (or an entry of ``allowed_tools``) means this tool."""
     if tool.get("type") != choice.get("type"):
         return False
     key = "server_label" if tool["type"] == "mcp" else "name"

@@ -1,4 +1,4 @@
-"""Animals, each drawn by a function of its own: given a pen, the animal's colour and a source of chance."""
+"""Animals, each drawn by a function with a pen, the animal's colour and a random number generator."""
 
 import random
 
@@ -16,7 +16,7 @@ def _eyes(pen: Pen, x: float, y: float, size: float, colour: Colour = _INK) -> N
 
 
 def _sitting(pen: Pen, colour: Colour, belly: Colour, feet: Colour) -> None:
-    """The body of an animal that sits and looks at us, up to its neck."""
+    """Draw the body of a sitting animal that faces the viewer, up to its neck."""
     pen.shaded(
         [(0, 0.62), (0.13, 0.56), (0.22, 0.34), (0.27, 0.12), (0.2, 0.0), (0, -0.01), (-0.2, 0.0), (-0.27, 0.12),
          (-0.22, 0.34), (-0.13, 0.56)], lighter(colour, 0.06), darker(colour, 0.16),
@@ -190,7 +190,7 @@ def draw_bird(pen: Pen, colour: Colour, _chance: random.Random) -> None:
 
 
 def draw_whale(pen: Pen, colour: Colour, _chance: random.Random) -> None:
-    """Draw a whale that blows."""
+    """Draw a whale with its spout."""
     pen.blob(
         [
             (0.46, 0.34),

@@ -1,4 +1,4 @@
-"""A canvas in units of its shorter side, with the shapes that scenes are made of."""
+"""A canvas in units of its shorter side, with the shapes of scenes."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _MAX_OVERSAMPLING = 4
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """The colour ``share`` (0 to 1) of the way from ``one`` to ``other``."""
+    """Return the colour at ``share`` (0 to 1) between ``one`` and ``other``."""
     return (
         round(one[0] + (other[0] - one[0]) * share),
         round(one[1] + (other[1] - one[1]) * share),
@@ -24,17 +24,17 @@ def mix(one: Colour, other: Colour, share: float) -> Colour:
 
 
 def lighter(colour: Colour, share: float = 0.2) -> Colour:
-    """``colour`` nearer to white."""
+    """Return ``colour`` mixed with white."""
     return mix(colour, (255, 255, 255), share)
 
 
 def darker(colour: Colour, share: float = 0.2) -> Colour:
-    """``colour`` nearer to a deep blue, as shadows outdoors are."""
+    """Return ``colour`` mixed with a deep blue, like shadows outdoors."""
     return mix(colour, (14, 18, 44), share)
 
 
 def curve(points: Sequence[Point]) -> list[Point]:
-    """A closed smooth curve through ``points`` (Catmull-Rom)."""
+    """Return a closed smooth curve through ``points`` (Catmull-Rom)."""
     count = len(points)
     out: list[Point] = []
     for index in range(count):
@@ -58,13 +58,13 @@ def curve(points: Sequence[Point]) -> list[Point]:
 
 
 class Canvas:
-    """A picture in the making, drawn larger than it will be so that its edges are smooth.
+    """An unfinished image, drawn larger than its final size so that its edges are smooth.
 
     ``y`` grows downwards; both axes are in units of the shorter side.
 
     Args:
-        size: width and height of the finished picture in pixels.
-        fine: whether to smooth edges as far as memory allows; without, only a little.
+        size: width and height of the finished image in pixels.
+        fine: whether to smooth edges as far as memory allows; otherwise only a little.
     """
 
     def __init__(self, size: tuple[int, int], *, fine: bool = True) -> None:
@@ -78,13 +78,13 @@ class Canvas:
         self._pen = ImageDraw.Draw(self.image)
 
     def finished(self) -> Image.Image:
-        """The picture in its own size."""
+        """Return the image in its final size."""
         if self.image.size == self.size:
             return self.image
         return self.image.resize(self.size, Image.Resampling.BOX, reducing_gap=None)
 
     def sky(self, stops: Sequence[Colour], until: float) -> None:
-        """Fill everything with a vertical gradient through ``stops``, evenly spread from the top to ``until``."""
+        """Fill the canvas with a vertical gradient through ``stops``, evenly spread from the top to ``until``."""
         column = Image.new("RGB", (1, self._pixels[1]))
         span = max(until * self.scale, 1.0)
         for y in range(self._pixels[1]):
@@ -94,7 +94,7 @@ class Canvas:
         self.image.paste(column.resize(self._pixels), (0, 0))
 
     def fill(self, points: Sequence[Point], colour: Colour, alpha: int = 255) -> None:
-        """A polygon in one colour."""
+        """Fill a polygon with one colour."""
         placed = self._placed(points)
         if alpha >= 255:
             self._pen.polygon(placed, fill=(*colour, 255))
@@ -106,7 +106,7 @@ class Canvas:
         self.image.alpha_composite(tile, box[:2])
 
     def shade(self, points: Sequence[Point], top: Colour, bottom: Colour) -> None:
-        """A polygon whose colour goes from ``top`` to ``bottom``."""
+        """Fill a polygon with a gradient from ``top`` to ``bottom``."""
         placed = self._placed(points)
         if (box := self._box(placed)) is None:
             return
@@ -121,11 +121,11 @@ class Canvas:
         self.image.paste(column.resize(size), box[:2], mask)
 
     def disc(self, x: float, y: float, radius: float, colour: Colour, alpha: int = 255) -> None:
-        """A filled circle."""
+        """Fill a circle."""
         self.ellipse(x, y, radius, radius, colour, alpha)
 
     def ellipse(self, x: float, y: float, across: float, up: float, colour: Colour, alpha: int = 255) -> None:
-        """A filled ellipse with these radii."""
+        """Fill an ellipse with these radii."""
         corners = [
             ((x - across) * self.scale, (y - up) * self.scale),
             ((x + across) * self.scale, (y + up) * self.scale),
@@ -140,7 +140,7 @@ class Canvas:
             self.image.alpha_composite(tile, box[:2])
 
     def glow(self, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
-        """Light around a point, which fades to nothing at ``radius``."""
+        """Draw light around a point, which fades out at ``radius``."""
         side = max(2, round(2 * radius * self.scale))
         left, top = round((x - radius) * self.scale), round((y - radius) * self.scale)
         light = Image.radial_gradient("L").resize((side, side))
@@ -152,7 +152,7 @@ class Canvas:
             self.image.alpha_composite(tile, (max(0, left), max(0, top)))
 
     def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
-        """A line with round joints and ends."""
+        """Draw a line with round joints and ends."""
         placed = self._placed(points)
         pixels = max(1, round(width * self.scale))
         self._pen.line(placed, fill=(*colour, 255), width=pixels, joint="curve")
@@ -162,7 +162,7 @@ class Canvas:
                 self._pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=(*colour, 255))
 
     def darken_edges(self, strength: float) -> None:
-        """A soft vignette."""
+        """Darken the edges softly."""
         light = Image.radial_gradient("L").resize(self._pixels)
         mask = light.point([round(255 * strength * max(0.0, level / 255 - 0.45) ** 1.5) for level in range(256)])
         tile = Image.new("RGBA", self._pixels, (12, 12, 36, 0))
@@ -173,7 +173,7 @@ class Canvas:
         return [(x * self.scale, y * self.scale) for x, y in points]
 
     def _box(self, placed: Sequence[Point]) -> tuple[int, int, int, int] | None:
-        """The part of the canvas that the points span; None if it is outside."""
+        """Return the part of the canvas that the points span; None if it is outside."""
         left = max(0, math.floor(min(x for x, _ in placed)))
         top = max(0, math.floor(min(y for _, y in placed)))
         right = min(self._pixels[0], math.ceil(max(x for x, _ in placed)) + 1)
@@ -188,13 +188,13 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """Draws one subject in coordinates of its own: ``x`` from its middle, ``y`` up from the ground, its height about 1.
+    """Draws one subject in its own coordinates: ``x`` from its middle, ``y`` up from the ground, its height about 1.
 
     Attributes:
-        x: where its middle is on the canvas.
-        y: where its ground is.
-        size: how high 1 is.
-        flip: mirrored.
+        x: the position of its middle on the canvas.
+        y: the position of its ground.
+        size: the length of 1 on the canvas.
+        flip: whether it is mirrored.
     """
 
     canvas: Canvas
@@ -204,34 +204,34 @@ class Pen:
     flip: bool = False
 
     def blob(self, points: Sequence[Point], colour: Colour) -> None:
-        """A closed smooth shape through the points."""
+        """Draw a closed smooth shape through the points."""
         self.canvas.fill(curve(self._all(points)), colour)
 
     def shaded(self, points: Sequence[Point], top: Colour, bottom: Colour, *, smooth: bool = True) -> None:
-        """A closed shape with a vertical gradient."""
+        """Draw a closed shape with a vertical gradient."""
         placed = self._all(points)
         self.canvas.shade(curve(placed) if smooth else placed, top, bottom)
 
     def shape(self, points: Sequence[Point], colour: Colour, alpha: int = 255) -> None:
-        """A polygon."""
+        """Draw a polygon."""
         self.canvas.fill(self._all(points), colour, alpha)
 
     def oval(self, x: float, y: float, across: float, up: float, colour: Colour, alpha: int = 255) -> None:
-        """An ellipse with these radii."""
+        """Draw an ellipse with these radii."""
         cx, cy = self._at((x, y))
         self.canvas.ellipse(cx, cy, across * self.size, up * self.size, colour, alpha)
 
     def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
-        """A line with round ends."""
+        """Draw a line with round ends."""
         self.canvas.line(self._all(points), width * self.size, colour)
 
     def glow(self, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
-        """Light around a point."""
+        """Draw light around a point."""
         cx, cy = self._at((x, y))
         self.canvas.glow(cx, cy, radius * self.size, colour, strength)
 
     def both(self, points: Sequence[Point], colour: Colour, *, smooth: bool = True) -> None:
-        """A shape on the right and mirrored on the left."""
+        """Draw a shape on the right, and mirrored on the left."""
         for side in (1, -1):
             mirrored = [(side * x, y) for x, y in points]
             if smooth:
@@ -240,7 +240,7 @@ class Pen:
                 self.shape(mirrored, colour)
 
     def shadow(self, across: float, colour: Colour = (14, 18, 44)) -> None:
-        """The shadow that it stands in."""
+        """Draw the shadow on the ground."""
         self.oval(0.04, 0, across, across * 0.16, colour, 60)
 
     def _at(self, point: Point) -> Point:

@@ -35,12 +35,12 @@ def paint(canvas: Canvas, scene: Scene, chance: random.Random, detail: float) ->
 
 
 def paint_figures(canvas: Canvas, scene: Scene, chance: random.Random) -> None:
-    """Draw what the prompt names, side by side in the place where each belongs."""
+    """Draw the subjects that the prompt names, side by side, each in its place."""
     heights = {"sky": 0.34, "water": 0.79, "ground": 0.93}
     count = len(scene.figures)
     crowd = 1.0 if count == 1 else max(0.5, 1.15 - 0.17 * count)
     order = ("sky", "water", "ground")
-    # From left to right as they are named; what is farther away is painted first.
+    # From left to right in the order of the prompt; distant ones are painted first.
     for index, figure in sorted(enumerate(scene.figures), key=lambda one: order.index(one[1].subject.place)):
         place = figure.subject.place
         share = 0.5 if count == 1 else 0.5 + (index / (count - 1) - 0.5) * (0.3 + 0.08 * count)
@@ -48,7 +48,7 @@ def paint_figures(canvas: Canvas, scene: Scene, chance: random.Random) -> None:
         size = figure.subject.size * crowd * chance.uniform(0.96, 1.06) * min(1.25, canvas.width**0.4)
         y = canvas.height * heights[place]
         if place == "sky":
-            # In the sky it is the middle of a subject that is placed.
+            # In the sky, the position is the middle of a subject.
             y += size * 0.5 + canvas.height * (chance.uniform(-0.12, 0.04) if count > 1 else 0.0)
         flip = chance.random() < 0.5
         pen = Pen(canvas, x, y, size, flip)
@@ -58,7 +58,7 @@ def paint_figures(canvas: Canvas, scene: Scene, chance: random.Random) -> None:
 
 
 def paint_weather(canvas: Canvas, scene: Scene, chance: random.Random, detail: float) -> None:
-    """Falling snow, rain or fog in front of everything."""
+    """Draw falling snow, rain or fog in front of everything."""
     if scene.weather == "snow" or (scene.land == "snow" and scene.weather == "clear"):
         for _ in range(round(190 * detail)):
             size = chance.choice((0.002, 0.003, 0.003, 0.004, 0.006))
@@ -114,7 +114,7 @@ def _paint_land(canvas: Canvas, scene: Scene, light: Light, chance: random.Rando
 
 
 def _ridge(canvas: Canvas, base: float, height: float, chance: random.Random) -> list[Point]:
-    """A rolling outline from the left to the right, closed along the bottom."""
+    """Return a rolling outline from the left to the right, closed along the bottom."""
     waves = [(chance.uniform(1.2, 2.6) * factor, chance.uniform(0, 6.3), height / factor) for factor in (1, 2.1, 4.3)]
     steps = 90
     line = [
@@ -211,7 +211,7 @@ def _paint_water(canvas: Canvas, scene: Scene, light: Light, chance: random.Rand
 
 
 def _lap(canvas: Canvas, scene: Scene, x: float, y: float, size: float) -> None:
-    """Water in front of what floats in it, so that it stands in the water rather than on it."""
+    """Draw water in front of a floating subject, so that it stands in the water and not on it."""
     sky = SKIES[scene.hour]
     light = Light(scene, sky[-1])
     water = mix(light.seen((46, 106, 142)), sky[0], 0.25)
@@ -236,7 +236,7 @@ def _paint_trees(canvas: Canvas, scene: Scene, light: Light, chance: random.Rand
     pines = scene.land == "snow" or scene.peaks or scene.wooded
     for depth, place, kind in spots:
         across = place
-        # The middle stays open, for what is in front.
+        # The middle stays empty for what is in front.
         if not (scene.wooded and not scene.figures):
             margin = 0.6 if scene.wooded else 0.34
             across = across * margin if across < 0.5 else 1 - (1 - across) * margin

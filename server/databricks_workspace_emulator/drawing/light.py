@@ -1,4 +1,4 @@
-"""The hours of the day in colours: skies, and how land looks under them."""
+"""The colours of the times of day: skies, and land under them."""
 
 from dataclasses import dataclass
 
@@ -26,17 +26,17 @@ GROUNDS: dict[Land, Colour] = {
     "space": (150, 138, 160),
 }
 HORIZON = 0.62
-"""Of the height."""
+"""As a share of the height."""
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The colours of the hour: what lies farther away takes more of the sky's."""
+    """The colours of the time of day: distant objects have more of the sky's colour."""
 
     scene: Scene
     haze: Colour
 
     def seen(self, colour: Colour, distance: float = 0.0) -> Colour:
-        """``colour`` as it looks at this hour, from a distance of 0 (here) to 1 (the horizon)."""
+        """Return ``colour`` as it appears at this time, from a distance of 0 (here) to 1 (the horizon)."""
         tint, share = _TINTS[self.scene.hour]
         return mix(mix(colour, tint, share), self.haze, distance)

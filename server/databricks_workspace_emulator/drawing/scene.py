@@ -1,4 +1,4 @@
-"""From the words of a prompt to what a scene has in it; what they leave open is drawn by lot, from the prompt."""
+"""From the words of a prompt to the content of a scene; open choices are random, seeded by the prompt."""
 
 import random
 import re
@@ -70,12 +70,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a picture shows.
+    """The content of an image.
 
     Attributes:
         autumn: whether leaves are red and yellow.
         wooded: whether there are many trees.
-        peaks: whether high mountains stand behind.
+        peaks: whether there are high mountains in the background.
         water: whether there is water in front.
         aurora: whether there are northern lights.
     """
@@ -91,17 +91,17 @@ class Scene:
     aurora: bool
 
     def with_a_figure(self) -> "Scene":
-        """The scene; if nothing is named to be drawn, with a tree."""
+        """Return the scene; with a tree, if no subject is named."""
         if self.figures:
             return self
         return replace(self, figures=(Figure(TREE, TREE.colour),))
 
 
 def read_scene(prompt: str, chance: random.Random) -> Scene:
-    """What the words of a prompt say a picture has in it."""
+    """Return the scene that the words of a prompt describe."""
     words = re.findall(r"[^\W\d_]+|\d+", prompt.lower())[:_MAX_WORDS]
     known = frozenset(words)
-    # Each draw of chance is made whether it is needed or not: one word more changes nothing else.
+    # Each random number is drawn whether it is needed or not: one more word changes nothing else.
     hours: tuple[Hour, ...] = ("day", "dusk", "dawn", "night")
     hour = chance.choices(hours, (4, 4, 3, 1))[0]
     peaks, wooded, autumn, lake = (chance.random() < share for share in (0.5, 0.35, 0.2, 0.2))
@@ -134,7 +134,7 @@ def _figures(words: list[str]) -> tuple[Figure, ...]:
         if number is None or number in seen or len(seen) == _MAX_SUBJECTS:
             continue
         seen.add(number)
-        # A colour or a number belongs to what comes soon after it.
+        # A colour or a number belongs to a subject that follows soon.
         before, last = words[max(last, index - 3) : index], index + 1
         colours = [_COLOURS[one] for one in before if one in _COLOURS]
         subject = SUBJECTS[number]
@@ -150,7 +150,7 @@ def _count(word: str) -> int:
 
 
 def tint_of(prompt: str, scene: Scene, chance: random.Random) -> tuple[Colour, float]:
-    """The colour that an edited picture is tinted with, and how much of it, 0 to 1."""
+    """Return the tint of an edited image, and its strength, 0 to 1."""
     words = re.findall(r"[^\W\d_]+", prompt.lower())[:_MAX_WORDS]
     if named := [_COLOURS[word] for word in words if word in _COLOURS]:
         return named[-1], 0.4

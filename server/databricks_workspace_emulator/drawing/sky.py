@@ -9,7 +9,7 @@ from databricks_workspace_emulator.drawing.scene import Scene
 
 
 def paint_sky(canvas: Canvas, scene: Scene, light: Light, chance: random.Random, detail: float) -> None:
-    """Paint what is in the sky: stars, moon or sun, clouds, birds far away, northern lights."""
+    """Paint the objects in the sky: stars, moon or sun, clouds, distant birds, northern lights."""
     width, horizon = canvas.width, canvas.height * HORIZON
     x = width * chance.choice((chance.uniform(0.16, 0.34), chance.uniform(0.66, 0.84)))
     clear = scene.weather != "rain"

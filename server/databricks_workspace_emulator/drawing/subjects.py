@@ -1,4 +1,4 @@
-"""What can be drawn by name."""
+"""The subjects that can be drawn by name."""
 
 import random
 from collections.abc import Callable
@@ -14,14 +14,14 @@ Draw = Callable[[Pen, Colour, random.Random], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Something that a prompt can name.
+    """A subject that a prompt can name.
 
     Attributes:
-        words: what names it.
-        draw: draws it, with its colour.
-        colour: its colour unless the prompt names one.
-        size: its height in units of the picture's shorter side.
-        place: where it belongs.
+        words: its names.
+        draw: draws it with its colour.
+        colour: its colour, unless the prompt names one.
+        size: its height in units of the image's shorter side.
+        place: its place in the scene.
     """
 
     words: frozenset[str]
@@ -62,4 +62,4 @@ SUBJECTS: tuple[Subject, ...] = (
     _subject("sunflower", things.draw_flower, (250, 190, 50), 0.48),
     TREE,
 )
-"""Everything that can be drawn by name."""
+"""All subjects."""

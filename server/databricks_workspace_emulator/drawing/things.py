@@ -1,4 +1,4 @@
-"""Buildings, vessels and plants, each drawn by a function of its own, as the animals are."""
+"""Buildings, vehicles and plants, each drawn by a function like the animals."""
 
 import math
 import random

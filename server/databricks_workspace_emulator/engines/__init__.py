@@ -1,1 +1,1 @@
-"""What answers behind the embedded workspace: a local model, a server of the user, or rules."""
+"""The engines of the embedded workspace: a local model, a server of the user, or rules."""

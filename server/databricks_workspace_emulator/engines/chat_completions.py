@@ -1,4 +1,4 @@
-"""A client of the one API that every local model server speaks: chat completions, streamed."""
+"""A client of streamed chat completions, the API that every local model server has."""
 
 import contextlib
 import json
@@ -23,10 +23,10 @@ class ChatCompletions:
     """One server of ``/chat/completions``.
 
     Args:
-        base_url: up to and with ``/v1``.
+        base_url: up to and including ``/v1``.
         api_key: sent as a bearer token if given.
-        advice: what the user can do when the server does not answer: the hint of those errors.
-        piece_seconds: how long to wait for the next piece of a stream; the first includes reading the prompt.
+        advice: the hint of errors about a server that does not answer.
+        piece_seconds: the time limit for the next piece of a stream; the first includes reading the prompt.
     """
 
     def __init__(self, base_url: str, *, api_key: str | None, advice: str, piece_seconds: float = 180.0) -> None:
@@ -36,24 +36,26 @@ class ChatCompletions:
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._advice = advice
         self._piece_seconds = piece_seconds
-        # A proxy of the environment is not for this machine's own servers.
+        # A proxy of the environment is not for servers on this machine.
         self._trust_env = parts.hostname not in _LOOPBACK
         self._verify = parts.scheme == "https"  # Without TLS there is no need to load certificates.
         self._client: httpx.AsyncClient | None = None
 
     async def get(self, path: str) -> Any:
-        """The JSON of a GET; the path is below the base URL, or from the root with a slash. Raises ``BridgeError``."""
+        """Return the JSON of a GET; the path is below the base URL, or from the root with a slash. Raises
+        ``BridgeError``.
+        """
         return await self._json("GET", path, None)
 
     async def post(self, path: str, body: Mapping[str, object]) -> Any:
-        """The JSON of a POST; the path as for ``get``. Raises ``BridgeError``."""
+        """Return the JSON of a POST; the path as for ``get``. Raises ``BridgeError``."""
         return await self._json("POST", path, body)
 
     async def stream(self, model: str, request: TextRequest, *, max_tokens: int | None) -> AsyncGenerator[str]:
-        """The text of the answer, in pieces as they arrive.
+        """Yield the text of the answer, in pieces as they arrive.
 
-        An answer that ran into a limit which the caller did not set says so at its end; one that had to be JSON
-        raises, because half of it is of no use.
+        An answer that reached a limit which the caller did not set ends with a note; one that had to be JSON raises,
+        because a part of it is useless.
 
         Args:
             model: the server's name of the model.
@@ -61,7 +63,7 @@ class ChatCompletions:
             max_tokens: the limit to send, which may be lower than the request's own; None leaves it to the server.
 
         Raises:
-            BridgeError: the server cannot be reached, refused, or broke off; ``partial`` has the text until then.
+            BridgeError: the server cannot be reached, refused, or ended early; ``partial`` has the text so far.
         """
         body = _chat_body(model, request, max_tokens)
         said: list[str] = []
@@ -99,7 +101,7 @@ class ChatCompletions:
             yield f"\n\n[The model was stopped here, after {limit}.]"
 
     async def aclose(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -110,8 +112,8 @@ class ChatCompletions:
                 headers={**self._headers, "accept-encoding": "identity"},
                 trust_env=self._trust_env,
                 verify=self._verify,
-                # None is kept: a request on one that the server has closed meanwhile would have to be sent again,
-                # though it may have been read, and paid for.
+                # None is kept open: a request on one that the server has closed meanwhile would have to be sent again,
+                # although the server may have read it, and it may be paid for.
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             )
         return self._client
@@ -145,7 +147,7 @@ class ChatCompletions:
             raise self._failure(ErrorCode.UPSTREAM_UNAVAILABLE, "cannot be reached", []) from error
         try:
             if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-                # A few kilobytes of it can unpack to gigabytes.
+                # A few kilobytes of it can expand to gigabytes.
                 raise self._failure(ErrorCode.UPSTREAM_ERROR, "compressed its answer without being asked to", [])
             if response.status_code != 200:
                 await self._refused(response, path)
@@ -188,7 +190,7 @@ def _encode(body: Mapping[str, object] | None) -> bytes | None:
     if body is None:
         return None
     try:
-        # Half of a surrogate pair cannot be sent; it becomes a question mark.
+        # A lone surrogate cannot be sent; it becomes a question mark.
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode(errors="replace")
     except (TypeError, ValueError) as error:
         raise BridgeError(
@@ -219,7 +221,9 @@ def _chat_body(model: str, request: TextRequest, max_tokens: int | None) -> dict
 
 
 async def _chunks(response: httpx.Response) -> AsyncIterator[Any]:
-    """The parsed events; None for the end. A server that answers a stream request in one piece is taken too."""
+    """Yield the parsed events; None for the end. A server that answers a stream request in one piece is
+    accepted too.
+    """
     if "json" in response.headers.get("content-type", ""):
         try:
             answer = json.loads(await _read(response, _MAX_BODY_BYTES))
@@ -242,14 +246,14 @@ def _parse(data: bytes | bytearray) -> Any:
     try:
         return json.loads(data) or {}
     except ValueError:
-        return {}  # A server's comment or stray line is no reason to lose the answer.
+        return {}  # A server's comment or invalid line must not lose the answer.
 
 
 def _read_chunk(chunk: Any, status: int, address: str, said: list[str]) -> tuple[str, str | None]:
     """Return the text of a chunk and why the answer ended, if it did.
 
     Args:
-        said: the text until then, for the error.
+        said: the text so far, for the error.
 
     Raises:
         BridgeError: the chunk is an error.
@@ -288,7 +292,7 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
 def _error_words(body: Any) -> str:
     error = body.get("error", body) if isinstance(body, dict) else None
     words = error.get("message") if isinstance(error, dict) else error
-    # A page in place of JSON's text is told by its status alone.
+    # A page instead of JSON is reported only by its status.
     return " ".join(words.split())[:300] if isinstance(words, str) and "<html" not in words.lower() else ""
 
 

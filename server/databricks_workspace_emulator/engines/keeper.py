@@ -1,12 +1,12 @@
-"""Keeps a server only as long as the process that wants it: a small program of its own, run as a script.
+"""Keeping a server only as long as the process that uses it: a small separate program, run as a script.
 
     python -I -S keeper.py OWNER_PID LOG_FILE COMMAND [ARGUMENT …]
 
-Standard input is a pipe from the owner. When it ends, however the owner died, the server is terminated, and killed if
-it does not go. If this program is killed itself, the kernel kills the server (Linux). What the server prints goes to
-the log file, of which only the end is kept.
+Standard input is a pipe from the owner. When it ends, for whatever reason the owner ended, the server is terminated,
+and killed if it does not end. If this program is killed itself, the kernel kills the server (Linux). The output of the
+server goes to the log file, of which only the end is kept.
 
-Nothing but the standard library is imported, so that it starts at once.
+Only the standard library is imported, so that it starts quickly.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class _Log:
-    """A file that holds the last part of what was written to it."""
+    """A file with the last part of what was written to it."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -45,7 +45,7 @@ class _Log:
 
 
 def _die_with_keeper() -> Callable[[], None] | None:
-    """What the child does between fork and exec. Safe here, unlike in the owner: this program has one thread."""
+    """Set up the child process between fork and exec. Safe here, unlike in the owner: this program has one thread."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)
@@ -53,19 +53,19 @@ def _die_with_keeper() -> Callable[[], None] | None:
 
     def before_exec() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != keeper:  # It died before the line above took hold.
+        if os.getppid() != keeper:  # It ended before the line above took effect.
             os._exit(1)
 
     return before_exec
 
 
 def _owner_is_gone(owner: int, ready: list[int]) -> bool:
-    # A fork of the owner may hold the pipe open after the owner's death; the parent's id changes all the same.
+    # A fork of the owner may keep the pipe open after the owner has ended; the parent's id changes in any case.
     return os.getppid() != owner or (0 in ready and os.read(0, 4096) == b"")
 
 
 def keep(owner: int, log: _Log, command: list[str]) -> int:
-    """Runs the command until it ends or the owner is gone; its exit status, negative for a signal."""
+    """Run the command until it ends or the owner is gone; return its exit status, negative for a signal."""
     try:
         server = subprocess.Popen(  # noqa: S603  # the owner's command line
             command,
@@ -92,7 +92,7 @@ def keep(owner: int, log: _Log, command: list[str]) -> int:
 def _end(server: subprocess.Popen[bytes], output: int, log: _Log) -> int:
     server.terminate()
     deadline = time.monotonic() + _GRACE_SECONDS
-    # Its last words are read on: a full pipe would keep it from going.
+    # Its last output is still read: a full pipe would prevent it from ending.
     while (left := deadline - time.monotonic()) > 0:
         if select.select([output], [], [], left)[0]:
             if not (data := os.read(output, 65536)):
@@ -106,7 +106,7 @@ def _end(server: subprocess.Popen[bytes], output: int, log: _Log) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """The program: see the module's text."""
+    """Run the program; see the module's text."""
     status = keep(int(arguments[0]), _Log(Path(arguments[1])), arguments[2:])
     return status if status >= 0 else 128 - status
 

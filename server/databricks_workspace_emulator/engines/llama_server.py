@@ -1,4 +1,4 @@
-"""One running llama.cpp server: started on a loopback port of its own, watched, and never left behind."""
+"""One running llama.cpp server: started on its own loopback port, monitored, and always stopped."""
 
 import os
 import re
@@ -18,9 +18,9 @@ from databricks_workspace_emulator.engines.artifacts import MODEL_FILE, OPENMP_D
 from databricks_workspace_emulator.engines.chat_completions import ChatCompletions
 
 SLOTS = 2
-"""How many answers it writes at once."""
+"""The number of concurrent answers."""
 _CONTEXT_TOKENS = 8192
-"""Of all slots together."""
+"""For all slots together."""
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 6.0
@@ -32,11 +32,11 @@ _LISTENING = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)")
 
 
 class LlamaServer:
-    """A server of the local model and the program that keeps it. Make one with ``start``.
+    """A server of the local model with its keeper program. Created by ``start``.
 
     Attributes:
         chat: the client of its ``/v1``.
-        context_tokens: how many tokens one conversation may have, prompt and answer together.
+        context_tokens: the limit of one conversation, prompt and answer together.
     """
 
     def __init__(self, process: anyio.abc.Process, log: Path) -> None:
@@ -52,12 +52,12 @@ class LlamaServer:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is no longer running."""
+        """Whether it has ended."""
         return self._process.returncode is not None
 
     @classmethod
     async def start(cls, directory: Path, logs: Path) -> Self:
-        """Starts the server whose files are in ``directory`` and waits until it answers.
+        """Start the server whose files are in ``directory``, and wait until it answers.
 
         Raises:
             BridgeError: it ended or was not ready in time; the message has the end of its log.
@@ -65,8 +65,9 @@ class LlamaServer:
         log = await anyio.to_thread.run_sync(_new_log, logs)
         key = secrets.token_urlsafe(24)
         try:
-            # A pipe that only this process holds: the keeper ends the server when it closes, whatever the reason. A
-            # session of its own keeps Ctrl-C in the terminal from reaching the server before this process is done.
+            # A pipe that only this process has: the keeper ends the server when it closes, for whatever reason. A
+            # separate session prevents Ctrl-C in the terminal from reaching the server before this process has
+            # finished.
             process = await anyio.open_process(
                 [sys.executable, "-I", "-S", keeper.__file__, str(os.getpid()), str(log), *_command(directory)],
                 stdin=subprocess.PIPE,
@@ -106,21 +107,21 @@ class LlamaServer:
                 return
 
     async def tokens(self, text: str) -> int:
-        """How many tokens a text is for this model. Raises ``BridgeError``."""
+        """Return the number of tokens of a text for this model. Raises ``BridgeError``."""
         return len((await self.chat.post("/tokenize", {"content": text}))["tokens"])
 
     async def ends_within(self, seconds: float) -> bool:
-        """Whether it has ended, waiting up to so long for it."""
+        """Return whether it has ended, after waiting for at most that time."""
         with anyio.move_on_after(seconds):
             await self._process.wait()
         return self.has_ended
 
     async def log_tail(self) -> str:
-        """The end of what it printed, on one line; empty if it printed nothing."""
+        """Return the end of its output, on one line; empty if there is none."""
         return await anyio.to_thread.run_sync(self._read_tail)
 
     async def aclose(self) -> None:
-        """Ends it and waits for its end, also while being cancelled. Safe to call twice."""
+        """Stop it and wait for its end, also while being cancelled. Safe to call twice."""
         with anyio.CancelScope(shield=True):
             if self._chat is not None:
                 await self._chat.aclose()
@@ -149,7 +150,7 @@ class LlamaServer:
             raise _not_started(self.how_it_ended(), tail)
 
     def how_it_ended(self) -> str:
-        """Its exit status in words."""
+        """Return its exit status as a text."""
         status = self._process.returncode
         if status == 128 + 4:
             return "was ended by an instruction that this processor does not have"
@@ -166,7 +167,7 @@ def _not_started(what: str, tail: str = "") -> BridgeError:
 
 def _new_log(logs: Path) -> Path:
     logs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Servers may run side by side, each with its own; those of a killed process stay until they are the oldest.
+    # Several servers may run, each with its own log; those of killed processes are removed when they are the oldest.
     old = sorted(logs.glob("llama-server-*.log"), key=lambda path: path.name)
     for path in old[: max(0, len(old) - _LOGS_KEPT + 1)]:
         path.unlink(missing_ok=True)
@@ -184,10 +185,10 @@ def _command(directory: Path) -> list[str]:
 
 
 def _environment(directory: Path, key: str) -> dict[str, str]:
-    # Not the whole environment: LLAMA_*, GGML_* and OMP_* would change the server, and credentials are none of its
-    # business. The key goes this way because a command line can be read by other users.
+    # Not the whole environment: LLAMA_*, GGML_* and OMP_* would change the server, and it needs no credentials. The key
+    # is passed here because other users can read a command line.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    # Threads that spin while they wait make it fifteen times slower as soon as another program wants a core.
+    # Threads that spin while they wait make it fifteen times slower as soon as another program needs a core.
     return kept | {
         "LLAMA_API_KEY": key,
         "OMP_WAIT_POLICY": "passive",
@@ -196,7 +197,7 @@ def _environment(directory: Path, key: str) -> dict[str, str]:
 
 
 def usable_cores() -> int:
-    """How many threads this process may keep busy: the cores it may run on, within the container's quota."""
+    """Return how many threads this process may use: the cores it may run on, within the container's quota."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()

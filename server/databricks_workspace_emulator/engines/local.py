@@ -1,4 +1,4 @@
-"""A real small model on this machine: llama.cpp and SmolLM2-135M-Instruct, fetched and started on first need."""
+"""A real small model on this machine: llama.cpp and SmolLM2-135M-Instruct, fetched and started at the first use."""
 
 import threading
 from collections.abc import AsyncGenerator
@@ -19,10 +19,10 @@ from databricks_workspace_emulator.engines.progress import Progress
 from databricks_workspace_emulator.engines.sentences import first_sentence
 
 DEFAULT_MAX_TOKENS = 512
-"""Where an answer is stopped when the request sets no limit: so small a model may never end by itself."""
+"""The limit of an answer if the request sets none: so small a model may never end by itself."""
 
-# The model's own default, about its name and makers, makes its answers worse.
-# Callers ask for room for a large model's answer; what so small a one writes beyond this goes in circles.
+# The model's own default, about its name and makers, makes its answers worse. Callers request the length of a large
+# model's answer; so small a model repeats itself beyond this length.
 _MAX_TOKENS = 1024
 _INSTRUCTIONS = ChatMessage("system", "You are a helpful assistant.")
 
@@ -32,11 +32,11 @@ _CRASH_SECONDS = 2.0
 
 
 class LocalEngine:
-    """An engine with a model of its own. Nothing is fetched or started before the first use.
+    """An engine with its own model. Nothing is fetched or started before the first use.
 
     Args:
-        cache_dir: where the files are kept instead of the user's cache.
-        progress: told how far the download is, from a worker thread.
+        cache_dir: the directory of the files instead of the user's cache.
+        progress: receives the progress of the download, from a worker thread.
     """
 
     def __init__(self, cache_dir: Path | None = None, progress: Progress | None = None) -> None:
@@ -54,9 +54,9 @@ class LocalEngine:
         return "SmolLM2-135M-Instruct (local llama.cpp)"
 
     async def start(self) -> None:
-        """Fetches what is missing and starts the server, unless it runs. One at a time, however many ask.
+        """Fetch missing files and start the server, unless it runs. Concurrent callers share one start.
 
-        A download goes on if the caller is cancelled, so that the next one finds it further along.
+        A download continues if the caller is cancelled, so that the next caller finds it further along.
 
         Raises:
             BridgeError: this machine cannot run it, the download failed, or the server does not start.
@@ -64,16 +64,16 @@ class LocalEngine:
         await self._running()
 
     async def stream(self, request: TextRequest) -> AsyncGenerator[str]:
-        """The answer in pieces. A request without a limit is stopped after ``DEFAULT_MAX_TOKENS``, which it says.
+        """Yield the answer in pieces. A request without a limit is stopped after ``DEFAULT_MAX_TOKENS``, with a note.
 
-        A conversation too long for the model is shortened, and the answer begins with a line about it (not where
-        JSON was asked for). A server that died is started again, once for a request.
+        A conversation that is too long for the model is shortened, and the answer begins with a line about it (not if
+        JSON was requested). A server that ended is started again, once for each request.
 
-        After a hosted tool the model is not asked (nor fetched) at all: what was played is told instead, because so
-        small a model would contradict it at length. After the client's own tools it gets one sentence.
+        After a hosted tool the model is not used (nor fetched): the simulated result is reported instead, because so
+        small a model would contradict it at length. After the client's own tools it writes one sentence.
 
         Raises:
-            BridgeError: as ``start``; or the server died while it wrote, with the end of its log.
+            BridgeError: as ``start``; or the server ended while it wrote, with the end of its log.
         """
         if request.played and request.json_schema is None:
             yield " ".join(request.played)
@@ -97,7 +97,7 @@ class LocalEngine:
                         raise _closed_error() from error
 
     async def aclose(self) -> None:
-        """Stops the download and the server, whichever runs. Safe to call twice; the engine is of no use then."""
+        """Stop the download and the server. Safe to call twice; the engine cannot be used afterwards."""
         self._closed = True
         with anyio.CancelScope(shield=True):
             if self._fetching is not None:
@@ -149,7 +149,7 @@ class LocalEngine:
 
 
 class _Fetching:
-    """A download in a thread of its own, which outlives the request that asked for it."""
+    """A download in its own thread, which outlives the request that started it."""
 
     def __init__(self, root: Path, progress: Progress | None) -> None:
         self.stop = threading.Event()
@@ -173,7 +173,7 @@ class _Fetching:
 
 
 async def _answer(server: LlamaServer, request: TextRequest) -> AsyncGenerator[str]:
-    # Half of the context at most is for the answer, so that something is left for the question.
+    # At most half of the context is for the answer, so that the question fits.
     asked = request.max_output_tokens if request.max_output_tokens is not None else DEFAULT_MAX_TOKENS
     max_tokens = max(1, min(asked, server.context_tokens // 2, _MAX_TOKENS))
     messages = request.messages

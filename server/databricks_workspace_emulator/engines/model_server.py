@@ -1,12 +1,12 @@
-"""Serves the local model over HTTP: a small program of its own, run as a script in a process of its own.
+"""Serving the local model over HTTP: a small program, run as a script in a separate process.
 
     python -I -S -B model_server.py DIRECTORY MODEL CONTEXT_TOKENS SLOTS THREADS
 
-The llama.cpp server of the package that was unpacked into ``DIRECTORY`` listens on a free port of 127.0.0.1, which it
-prints, and wants the key in ``LLAMA_API_KEY``. It runs until the process is ended, and no longer than its parent.
+The llama.cpp server of the package that was unpacked into ``DIRECTORY`` listens on an unused port of 127.0.0.1, which
+it prints, and requires the key in ``LLAMA_API_KEY``. It runs until the process is ended, and no longer than its parent.
 
-The package is native code for this interpreter's stable ABI. It is imported here and nowhere else, so that what goes
-wrong in it ends this process only.
+The package is native code for this interpreter's stable ABI. It is imported only here, so that a crash ends only this
+process.
 """
 
 import importlib
@@ -21,24 +21,24 @@ _PARENT_POLL_SECONDS = 1.0
 
 
 def start(directory: Path, model: Path, context_tokens: int, slots: int, threads: int, key: str) -> Any:
-    """Loads the model and listens; the server, which goes on in threads of its own. Raises what the package raises."""
+    """Load the model and listen; return the server, which runs in its own threads. Raises the package's exceptions."""
     sys.path.insert(0, str(directory))
     llama: Any = importlib.import_module("xllamacpp")
     params = llama.CommonParams()
     params.model.path = str(model)
     params.model_alias = {ALIAS}
     params.hostnames = ["127.0.0.1"]
-    params.port = 0  # The system gives a free one.
+    params.port = 0  # The system assigns an unused port.
     params.api_keys = [key]
     params.n_ctx = context_tokens
     params.n_parallel = slots
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    # So small a model is at its best when it takes the likeliest word, and must be kept from saying it for ever. A
-    # request that names its own temperature is obeyed.
+    # So small a model is best when it takes the most likely word, and must be prevented from endless repetition. The
+    # temperature of a request takes precedence.
     params.sampling.temp = 0.0
     params.sampling.penalty_repeat = 1.15
     params.sampling.penalty_last_n = 256
-    # No GPU: a driver that hangs must not matter to a model that is fast enough without.
+    # No GPU: a driver that hangs must not affect a model that is fast enough without it.
     params.n_gpu_layers = 0
     params.no_op_offload = params.no_kv_offload = True
     params.fit_params = False
@@ -50,12 +50,12 @@ def start(directory: Path, model: Path, context_tokens: int, slots: int, threads
 
 
 def main(arguments: list[str]) -> None:
-    """The program: see the module's text."""
+    """Run the program; see the module's text."""
     parent = os.getppid()
     directory, model = map(Path, arguments[:2])
     context_tokens, slots, threads = map(int, arguments[2:5])
     server = start(directory, model, context_tokens, slots, threads, os.environ.pop("LLAMA_API_KEY"))
-    # Only Linux ends a child with its parent, so it is looked after here too.
+    # Only Linux ends a child process with its parent, so it is checked here too.
     while os.getppid() == parent:
         time.sleep(_PARENT_POLL_SECONDS)
     del server

@@ -21,16 +21,16 @@ _ADVICE = "Check that it runs and that the address is right, or choose --engine 
 
 
 class OpenAICompatibleEngine:
-    """An engine that passes the conversation on to a server's ``/v1/chat/completions``.
+    """An engine that passes the conversation to a server's ``/v1/chat/completions``.
 
     Args:
         base_url: such as ``http://127.0.0.1:11434``, with or without ``/v1``; ``#model`` at its end names a model.
-        model: the server's name of the model, before what the URL says. If none is named, the first of the server's
-            list that chats is taken, when it is first needed.
+        model: the server's name of the model, which takes precedence over the URL's. By default the first chat model in
+            the server's list, when it is first needed.
         api_key: the server's key; by default the value of ``RESPONSES_MCP_ENGINE_API_KEY``.
 
     Raises:
-        BridgeError: the URL is not one.
+        BridgeError: the URL is invalid.
     """
 
     def __init__(self, base_url: str, model: str | None = None, api_key: str | None = None) -> None:
@@ -41,18 +41,18 @@ class OpenAICompatibleEngine:
 
     @property
     def label(self) -> str:
-        """``model at host:port``; the address alone until the model is known."""
+        """``model at host:port``; only the address until the model is known."""
         return f"{self._model} at {self._host}" if self._model else self._host
 
     async def start(self) -> None:
-        """Finds out the model, unless it is known. Raises ``BridgeError`` if the server has none or is not there."""
+        """Find the model, unless it is known. Raises ``BridgeError`` if the server has none or cannot be reached."""
         await self._resolved_model()
 
     async def stream(self, request: TextRequest) -> AsyncGenerator[str]:
-        """The answer in pieces; after a hosted tool that was only played, its first sentence.
+        """Yield the answer in pieces; after a simulated hosted tool, only its first sentence.
 
         Raises:
-            BridgeError: the server cannot be reached, refuses or breaks off.
+            BridgeError: the server cannot be reached, refuses or ends early.
         """
         model = await self._resolved_model()
         text = self._chat.stream(model, request, max_tokens=request.max_output_tokens)
@@ -63,7 +63,7 @@ class OpenAICompatibleEngine:
                 yield piece
 
     async def aclose(self) -> None:
-        """Closes the connections. Safe to call twice."""
+        """Close the connections. Safe to call twice."""
         await self._chat.aclose()
 
     async def _resolved_model(self) -> str:
@@ -90,7 +90,7 @@ def _first_that_chats(listed: Any, host: str) -> str:
 
 
 def _read_url(text: str) -> tuple[str, str, str | None]:
-    """The URL up to and with ``/v1``, ``host:port``, and the model that was named in it."""
+    """Return the URL up to and including ``/v1``, ``host:port``, and the model that it names."""
     try:
         parts = urlsplit(text.strip())
         port = parts.port

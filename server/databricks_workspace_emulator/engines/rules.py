@@ -1,6 +1,6 @@
-"""The engine without a model: a rule writes the text, the same for the same request, and says that no model did.
+"""The engine without a model: a rule writes the text, always the same for a request, and says that no model did.
 
-A test, or a person who wants to see how a host shows something, can ask for a certain answer by a directive in the last
+A test, or a person who wants to see how a host shows something, can request a certain answer by a directive in the last
 user message:
 
     [[say TEXT]]        exactly TEXT                    [[words 200]]   an answer of 200 numbered words
@@ -46,7 +46,7 @@ _HONEST = "No model was asked: this is the embedded workspace's rule engine."
 
 
 def directive(text: str) -> tuple[str, str]:
-    """The first directive in ``text`` and its argument; two empty strings if there is none."""
+    """Return the first directive in ``text`` and its argument; two empty strings if there is none."""
     match = _DIRECTIVE.search(text)
     return (match[1], match[2].strip()) if match else ("", "")
 
@@ -56,14 +56,14 @@ class RulesEngine:
 
     @property
     def label(self) -> str:
-        """What answered."""
+        """The engine's name."""
         return "embedded-rules"
 
     async def stream(self, request: TextRequest) -> AsyncIterator[str]:
-        """The answer, word by word.
+        """Yield the answer, word by word.
 
         Raises:
-            BridgeError: when a directive asks for it.
+            BridgeError: if a directive requests it.
         """
         for number, piece in enumerate(_PIECE.findall(_answer(request)) or [""]):
             if number == 3 and directive(_last_prompt(request))[0] == "fail":
@@ -72,7 +72,7 @@ class RulesEngine:
             yield piece
 
     async def aclose(self) -> None:
-        """Nothing to stop."""
+        """Do nothing: there is nothing to stop."""
 
 
 def _answer(request: TextRequest) -> str:

@@ -1,11 +1,11 @@
-"""Cutting an engine's text after its first sentence."""
+"""Truncating an engine's text after its first sentence."""
 
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 _MAX_CHARACTERS = 300
-# An ending only counts when something follows it: "3.14" and "e.g" go on. Closing quotes belong to the sentence.
+# An end counts only if something follows it: "3.14" and "e.g" continue. Closing quotes belong to the sentence.
 _END = re.compile(r"(?<![.\s][A-Za-z])[.!?\u2026]+[\"'\u201d\u2019)\]]*(?=\s)|[\u3002\uff01\uff1f]|(?<=\S)\s*\n")
 
 
@@ -22,7 +22,7 @@ async def first_sentence(pieces: AsyncGenerator[str]) -> AsyncGenerator[str]:
                 if len(cut) > given:
                     yield cut[given:]
                 return
-            # What could still turn out to be the space after the end is held back.
+            # The possible space after the end is held back.
             ready = len(text.rstrip())
             if ready > given:
                 yield text[given:ready]

@@ -1,1 +1,1 @@
-"""One file a path of the workspace."""
+"""One file for each path of the workspace."""

@@ -1,4 +1,4 @@
-"""Agent endpoints, each in the dialect of its kind, streamed and not."""
+"""Agent endpoints, each in the format of its kind, streamed and not."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -29,7 +29,7 @@ _CHAT = {
 
 
 async def respond(incoming: Incoming, endpoint: Endpoint, value: dict[str, Any]) -> Reply:
-    """Answer as an agent that was deployed to the workspace would."""
+    """Answer like an agent that was deployed to the workspace."""
     engine = incoming.state.engine
     dialect = _CHAT.get(endpoint.task)
     if dialect is not None:

@@ -1,4 +1,6 @@
-"""Databricks Apps that are agents: found by ``GET /api/2.0/apps/{name}``, asked under their own address, OAuth only."""
+"""Databricks Apps that are agents: found by ``GET /api/2.0/apps/{name}``, requested at their own address, OAuth
+only.
+"""
 
 from typing import Any
 
@@ -14,12 +16,12 @@ _SIGN_IN = "/login.html?next_url="
 
 
 async def list_apps(incoming: Incoming) -> Reply:
-    """All apps."""
+    """Return all apps."""
     return json_reply({"apps": [_shown(incoming, name) for name in incoming.state.apps]})
 
 
 async def get_app(incoming: Incoming) -> Reply:
-    """One app and its address."""
+    """Return one app and its address."""
     name = incoming.path_params["name"]
     if name not in incoming.state.apps:
         message = f"App with name {name} does not exist or is deleted."
@@ -28,7 +30,7 @@ async def get_app(incoming: Incoming) -> Reply:
 
 
 async def ask_app(incoming: Incoming) -> Reply:
-    """Answer as the app's agent; without an OAuth token, show the way to the sign-in page."""
+    """Answer as the app's agent; without an OAuth token, redirect to the sign-in page."""
     token = sent_token(incoming.authorization)
     if token is None or token_kind(token) == "personal":
         return Reply(b"", 302, "text/html; charset=utf-8", {"location": f"{_SIGN_IN}{incoming.exchange.path}"})
@@ -41,7 +43,7 @@ async def ask_app(incoming: Incoming) -> Reply:
 
 
 async def sign_in(incoming: Incoming) -> Reply:
-    """The page that people sign in on."""
+    """Return the page for signing in."""
     page = "<!DOCTYPE html><html><head><title>Databricks - Sign In</title></head><body>Sign in</body></html>"
     return Reply(page.encode(), 200, "text/html; charset=utf-8")
 

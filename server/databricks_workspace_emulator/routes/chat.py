@@ -1,4 +1,4 @@
-"""``POST /serving-endpoints/chat/completions``: text, thoughts and function calls, streamed and not."""
+"""``POST /serving-endpoints/chat/completions``: text, reasoning and function calls, streamed and not."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -17,11 +17,11 @@ from databricks_workspace_emulator.routes import agents
 from databricks_workspace_emulator.sse import CONTENT_TYPE, HEADERS
 
 _ENDLESS = "alibaba"
-"""Whose models were seen never to give a ``finish_reason`` in a stream."""
+"""Vendors whose models were observed never to send a ``finish_reason`` in a stream."""
 
 
 async def create_completion(incoming: Incoming) -> Reply:
-    """Answer by the endpoint that the body names."""
+    """Answer with the endpoint that the body names."""
     instead = await play_before(incoming)
     if instead is not None:
         return instead

@@ -21,7 +21,7 @@ from databricks_workspace_emulator.routes import agents
 from databricks_workspace_emulator.sse import CONTENT_TYPE, HEADERS
 
 _PROVIDERS = ("meta",)
-"""Whose foundation models complete a prompt; others take messages alone."""
+"""Vendors whose foundation models complete a prompt; others accept only messages."""
 
 
 class _Body(Shape):
@@ -38,7 +38,7 @@ class _Body(Shape):
 
 
 async def complete_prompt(incoming: Incoming) -> Reply:
-    """Answer by the endpoint that the body names: an agent's messages, or the text that continues a prompt."""
+    """Answer with the endpoint that the body names: an agent's messages, or the text that continues a prompt."""
     instead = await play_before(incoming)
     if instead is not None:
         return instead

@@ -5,13 +5,13 @@ from databricks_workspace_emulator.replies import workspace_error, wrong_path
 
 
 async def list_endpoints(incoming: Incoming) -> Reply:
-    """All endpoints."""
+    """Return all endpoints."""
     visible = incoming.state.visible_endpoints(incoming.user)
     return json_reply({"endpoints": [endpoint.listing() for endpoint in visible.values()]})
 
 
 async def get_endpoint(incoming: Incoming) -> Reply:
-    """One endpoint."""
+    """Return one endpoint."""
     name = incoming.path_params["name"]
     endpoint = incoming.state.visible_endpoints(incoming.user).get(name)
     if endpoint is None:
@@ -20,10 +20,10 @@ async def get_endpoint(incoming: Incoming) -> Reply:
 
 
 async def no_such_path(incoming: Incoming) -> Reply:
-    """Anything else."""
+    """Return the error for any other path."""
     raise wrong_path(incoming.exchange.path)
 
 
 async def no_such_method(incoming: Incoming) -> Reply:
-    """A known path, asked in the wrong way."""
+    """Return the error for a known path with a wrong method."""
     raise workspace_error(405, "BAD_REQUEST", f"Method {incoming.exchange.method} is not allowed on this path.")

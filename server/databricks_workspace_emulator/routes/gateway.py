@@ -1,4 +1,4 @@
-"""The Unity Gateway: ``/ai-gateway/…``, which knows models by their names in Unity Catalog."""
+"""The Unity Gateway: ``/ai-gateway/…``, with models by their names in Unity Catalog."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ _LEGACY = "databricks-"
 
 
 def behind_gateway(handler: Handler) -> Handler:
-    """A handler that answers 501 where the gateway is off, and reads the request's tags where it is on."""
+    """Return a handler that answers 501 if the gateway is off, and reads the request's tags if it is on."""
 
     async def handle(incoming: Incoming) -> Reply:
         if not incoming.state.switches.gateway:
@@ -48,17 +48,17 @@ def behind_gateway(handler: Handler) -> Handler:
 
 
 async def native_response(incoming: Incoming) -> Reply:
-    """``/ai-gateway/openai/v1/responses``."""
+    """Answer ``/ai-gateway/openai/v1/responses``."""
     return await answer_by(incoming, _native)
 
 
 async def codex_response(incoming: Incoming) -> Reply:
-    """``/ai-gateway/codex/v1/responses``: the same, with what Codex adds to each request."""
+    """Answer ``/ai-gateway/codex/v1/responses``: the same, with Codex's additions to each request."""
     return await answer_by(incoming, _codex)
 
 
 async def supervisor_response(incoming: Incoming) -> Reply:
-    """``/ai-gateway/mlflow/v1/responses``: not there unless the preview is on."""
+    """Answer ``/ai-gateway/mlflow/v1/responses``: 404 unless the preview is on."""
     _require_supervisor(incoming)
     reply = await answer_by(incoming, _supervisor)
     value = parse_json(incoming.raw)
@@ -71,7 +71,7 @@ async def supervisor_response(incoming: Incoming) -> Reply:
 
 
 async def get_supervisor_response(incoming: Incoming) -> Reply:
-    """``GET /ai-gateway/mlflow/v1/responses/{id}``: one that runs in the background, as far as it is."""
+    """Answer ``GET /ai-gateway/mlflow/v1/responses/{id}``: the current state of a background response."""
     kept = _background(incoming)
     response = kept.response
     if not kept.is_done:
@@ -81,7 +81,7 @@ async def get_supervisor_response(incoming: Incoming) -> Reply:
 
 
 async def cancel_supervisor_response(incoming: Incoming) -> Reply:
-    """``POST /ai-gateway/mlflow/v1/responses/{id}/cancel``."""
+    """Answer ``POST /ai-gateway/mlflow/v1/responses/{id}/cancel``."""
     kept = _background(incoming)
     kept.is_cancelled = kept.is_cancelled or not kept.is_done
     kept.cancelled.set()
@@ -103,27 +103,27 @@ def _require_supervisor(incoming: Incoming) -> None:
 
 
 async def unified_chat(incoming: Incoming) -> Reply:
-    """``/ai-gateway/mlflow/v1/chat/completions``."""
+    """Answer ``/ai-gateway/mlflow/v1/chat/completions``."""
     return await _chat(incoming, CHAT_API)
 
 
 async def native_chat(incoming: Incoming) -> Reply:
-    """``/ai-gateway/openai/v1/chat/completions``."""
+    """Answer ``/ai-gateway/openai/v1/chat/completions``."""
     return await _chat(incoming, NATIVE_CHAT_API)
 
 
 async def no_listing(incoming: Incoming) -> Reply:
-    """``GET /ai-gateway/openai/v1/models``, which looks as if it listed models."""
+    """Answer ``GET /ai-gateway/openai/v1/models``, which looks like a list of models."""
     raise bad_request(f"Request path {incoming.exchange.path} doesn't match any known API type.")
 
 
 async def no_codex_listing(incoming: Incoming) -> Reply:
-    """``GET /ai-gateway/codex/v1/models``, which Codex asks for and workspaces were seen not to have."""
+    """Answer ``GET /ai-gateway/codex/v1/models``, which Codex requests and workspaces were observed not to have."""
     raise workspace_error(404, "ENDPOINT_NOT_FOUND", "codex/v1/models is not enabled for this workspace.")
 
 
 async def list_gateway_endpoints(incoming: Incoming) -> Reply:
-    """``GET /api/ai-gateway/v2/endpoints``, by which clients find out whether there is a gateway."""
+    """Answer ``GET /api/ai-gateway/v2/endpoints``, by which clients detect whether there is a gateway."""
     if not incoming.state.switches.gateway:
         raise turned_off(incoming.exchange.method, incoming.exchange.path)
     return json_reply({"endpoints": []})
@@ -150,7 +150,9 @@ async def _supervisor(incoming: Incoming, value: dict[str, Any]) -> ResponsesReq
 
 
 def find_service(value: dict[str, Any], incoming: Incoming, api_type: str | None) -> Endpoint:
-    """The model behind the model service that the body names, if the service has this API and the user sees it."""
+    """Return the model behind the model service that the body names, if the service has this API and the user
+    sees it.
+    """
     name, state = named_model(value), incoming.state
     if (made := state.services.get(name)) is not None:
         kinds = made.api_types(state.endpoints)
@@ -172,7 +174,7 @@ def find_service(value: dict[str, Any], incoming: Incoming, api_type: str | None
 
 
 def _routed(service: ModelService, state: EmulatorState) -> Endpoint:
-    """The endpoint that answers this request to a model service: its turn's destination, or a fallback."""
+    """Return the endpoint that answers this request to a model service: the destination for it, or a fallback."""
     number = state.routed[service.name]
     state.routed[service.name] += 1
     known = [state.endpoints[name] for name in service.route(number) if name in state.endpoints]

@@ -1,4 +1,4 @@
-"""``POST /ai-gateway/gemini/v1beta/models/{model}:generateContent``: Gemini's own API, text and pictures."""
+"""``POST /ai-gateway/gemini/v1beta/models/{model}:generateContent``: Gemini's own API, text and images."""
 
 from math import sqrt
 from typing import Any, Literal
@@ -49,7 +49,7 @@ class _GeminiBody(Shape):
 
 
 async def generate(incoming: Incoming) -> Reply:
-    """Answer by the model that the path names."""
+    """Answer with the model that the path names."""
     instead = await play_before(incoming)
     if instead is not None:
         return instead
@@ -100,7 +100,7 @@ def _part(part: dict[str, Any], where: str, *, is_model: bool) -> dict[str, Any]
             return {"type": "output_text" if is_model else "input_text", "text": text}
         case {"inlineData": {"mimeType": str(mime_type), "data": str(data)}}:
             if is_model:
-                # One with a signature would be taken; this workspace gives none.
+                # One with a signature would be accepted; this workspace sends none.
                 raise bad_request(f"Image part is missing a thought_signature in {where}.")
             url = f"data:{mime_type};base64,{data}"
             if mime_type.startswith("image/"):

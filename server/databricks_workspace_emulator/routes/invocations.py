@@ -8,7 +8,7 @@ from databricks_workspace_emulator.routes import agents, chat
 
 
 async def invoke(incoming: Incoming) -> Reply:
-    """Answer in the endpoint's own dialect: an agent's, or chat completions."""
+    """Answer in the endpoint's own format: an agent's, or chat completions."""
     instead = await play_before(incoming)
     if instead is not None:
         return instead

@@ -13,7 +13,9 @@ _PAGE = 10
 
 
 async def list_foundation_models(incoming: Incoming) -> Reply:
-    """``GET /api/2.0/serving-endpoints:foundation-models``: undocumented, and what tells a model's APIs best."""
+    """Answer ``GET /api/2.0/serving-endpoints:foundation-models``: undocumented, and the best source for a model's
+    APIs.
+    """
     state = incoming.state
     if not state.switches.foundation_models:
         raise turned_off(incoming.exchange.method, incoming.exchange.path)
@@ -22,15 +24,15 @@ async def list_foundation_models(incoming: Incoming) -> Reply:
 
 
 async def list_model_services(incoming: Incoming) -> Reply:
-    """``GET /api/2.1/unity-catalog/model-services``, page by page.
+    """Answer ``GET /api/2.1/unity-catalog/model-services``, page by page.
 
-    Without a schema and without a page size it gives up, as the real one was seen to.
+    Without a schema and without a page size it fails, as the real one was observed to.
     """
     return _page(incoming, "model_services", _services(incoming))
 
 
 async def get_model_service(incoming: Incoming) -> Reply:
-    """``GET /api/2.1/unity-catalog/model-services/{name}``."""
+    """Answer ``GET /api/2.1/unity-catalog/model-services/{name}``."""
     name = incoming.path_params["name"]
     for service in _services(incoming):
         if service["name"] == f"model-services/{name}":
@@ -39,12 +41,12 @@ async def get_model_service(incoming: Incoming) -> Reply:
 
 
 async def list_mcp_services(incoming: Incoming) -> Reply:
-    """``GET /api/2.1/unity-catalog/mcp-services``, page by page."""
+    """Answer ``GET /api/2.1/unity-catalog/mcp-services``, page by page."""
     return _page(incoming, "mcp_services", _mcp_services(incoming))
 
 
 async def get_mcp_service(incoming: Incoming) -> Reply:
-    """``GET /api/2.1/unity-catalog/mcp-services/{name}``."""
+    """Answer ``GET /api/2.1/unity-catalog/mcp-services/{name}``."""
     name = incoming.path_params["name"]
     for service in _mcp_services(incoming):
         if service["name"] == f"mcp-services/{name}":
@@ -69,7 +71,7 @@ def _services(incoming: Incoming) -> list[dict[str, Any]]:
 
 
 def _page(incoming: Incoming, field: str, services: list[dict[str, Any]]) -> Reply:
-    """The page of a listing that the query asks for."""
+    """Return the requested page of a listing."""
     query = parse_qs(incoming.exchange.query)
     parent = query.get("parent", [None])[0]
     size = _whole_number(query.get("page_size", ["0"])[0])

@@ -1,4 +1,4 @@
-"""``POST /serving-endpoints/open-responses``: the models of all makers in one dialect."""
+"""``POST /serving-endpoints/open-responses``: the models of all vendors in one format."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from databricks_workspace_emulator.routes.responses import answer_by
 
 
 async def create_open_response(incoming: Incoming) -> Reply:
-    """Answer by the model that the body names, streamed or whole."""
+    """Answer with the model that the body names, streamed or whole."""
     if not incoming.state.switches.open_responses:
         raise wrong_path(incoming.exchange.path)
     return await answer_by(incoming, _open)

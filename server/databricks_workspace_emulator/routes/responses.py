@@ -24,17 +24,17 @@ from databricks_workspace_emulator.writer import Event
 
 
 async def create_response(incoming: Incoming) -> Reply:
-    """Answer by the endpoint that the body names, streamed or whole."""
+    """Answer with the endpoint that the body names, streamed or whole."""
     return await answer_by(incoming, _native_or_agent)
 
 
 async def answer_by(
     incoming: Incoming, contract: Callable[[Incoming, dict[str, Any]], Awaitable[ResponsesRequest | Reply]]
 ) -> Reply:
-    """What all surfaces of the Responses API do: faults first, then the surface's contract, then the answer.
+    """Handle a request of any surface of the Responses API: faults first, then the surface's contract, then the answer.
 
     Args:
-        contract: reads the body by the surface's rules, or gives the whole reply.
+        contract: reads the body by the surface's rules, or returns the whole reply.
     """
     instead = await play_before(incoming)
     if instead is not None:

@@ -1,1 +1,1 @@
-"""One file an item type: the events in which it comes, and what the emulator puts in it."""
+"""One file for each item type: its events, and its content in the emulator."""

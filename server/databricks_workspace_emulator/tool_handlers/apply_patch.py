@@ -1,4 +1,4 @@
-"""``apply_patch``: one file operation for the client to carry out."""
+"""``apply_patch``: one file operation for the client to apply."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from databricks_workspace_emulator.writer import Event
 
 
 async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
-    """Ask for the patch. The API has no event for its text: the item brings it whole."""
+    """Call the tool. The API has no event for the patch's text: the item contains all of it."""
     writer = turn.writer
     turn.waiting = True
     operation = asdict(write_patch(turn.conversation))

@@ -1,4 +1,4 @@
-"""What all calls that the client must answer have in common: an id to answer to, and text that comes in deltas."""
+"""The common parts of calls that the client must answer: an id, and text in deltas."""
 
 import secrets
 from typing import Any
@@ -8,22 +8,22 @@ from databricks_workspace_emulator.writer import Event, deltas
 
 
 def new_call_id() -> str:
-    """An id that the client's output must name."""
+    """Return an id that the client's output must name."""
     return f"call_{secrets.token_hex(12)}"
 
 
 def call_in_deltas(
     turn: Turn, item: dict[str, Any], field: str, text: str, events: str, **done_fields: Any
 ) -> list[Event]:
-    """A call whose one long string (``item[field]``) is written in deltas.
+    """Return the events of a call whose one long string (``item[field]``) is written in deltas.
 
     Args:
-        turn: is left waiting for the client.
-        item: the call, its string still empty.
+        turn: waits for the client afterwards.
+        item: the call, with its string still empty.
         field: ``arguments`` or ``input``.
-        text: what the string becomes; the token budget may cut it.
+        text: the string; the token budget may truncate it.
         events: the name of the deltas' events without ``.delta``.
-        **done_fields: more fields of the ``.done`` event.
+        **done_fields: additional fields of the ``.done`` event.
     """
     writer = turn.writer
     turn.waiting = True

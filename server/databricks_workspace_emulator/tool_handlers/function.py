@@ -1,4 +1,4 @@
-"""``function``: a call with arguments that fit the function's JSON Schema."""
+"""``function``: a call with arguments that match the function's JSON Schema."""
 
 import json
 import secrets

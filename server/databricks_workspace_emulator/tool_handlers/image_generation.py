@@ -1,4 +1,4 @@
-"""``image_generation``: the picture is drawn here, and the item carries it as base64."""
+"""``image_generation``: the image is drawn here, and the item contains it as base64."""
 
 import base64
 from collections.abc import AsyncGenerator
@@ -12,8 +12,8 @@ _IMAGE_TOKENS = 1056
 
 
 async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
-    """Draw the prompt, or paint on the pictures of the conversation."""
-    # Imported here: Pillow is not needed before the first picture.
+    """Draw the prompt, or edit the images of the conversation."""
+    # Imported here: Pillow is not needed before the first image.
     from databricks_workspace_emulator.pictures import Drawing, draw
 
     writer, talk = turn.writer, turn.conversation

@@ -1,4 +1,4 @@
-"""``mcp``: a remote server's tools are listed, approved where that is asked for, and called. No server is contacted."""
+"""``mcp``: a remote server's tools are listed, approved if required, and called. No server is contacted."""
 
 import json
 from collections.abc import AsyncGenerator, Iterator
@@ -13,7 +13,7 @@ _SCHEMA = {"type": "object", "properties": {"query": {"type": "string"}}, "requi
 
 
 async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
-    """List the tools if the conversation has not; then carry out what was approved, or begin a call."""
+    """List the tools if the conversation has not; then execute approved calls, or begin a call."""
     label = tool["server_label"]
     listed = any(item["type"] == "mcp_list_tools" and item["server_label"] == label for item in turn.request.items)
     if not listed:
@@ -39,7 +39,7 @@ async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
 
 
 def approvals(turn: Turn, label: str) -> Iterator[tuple[Item, Item]]:
-    """Requests for approval of this server's tools that this request decides, each with the decision."""
+    """Yield the approval requests for this server's tools that this request answers, each with the decision."""
     asked = {item["id"]: item for item in turn.request.items if item["type"] == "mcp_approval_request"}
     for item in turn.conversation.open_items:
         if item["type"] == "mcp_approval_response":
@@ -49,7 +49,7 @@ def approvals(turn: Turn, label: str) -> Iterator[tuple[Item, Item]]:
 
 
 def needs_approval(tool: dict[str, Any], name: str) -> bool:
-    """Whether ``require_approval`` (``always`` if it is not there) covers the tool of this name."""
+    """Return whether ``require_approval`` (``always`` by default) covers the tool with this name."""
     rule = tool.get("require_approval") or "always"
     if isinstance(rule, str):
         return rule == "always"

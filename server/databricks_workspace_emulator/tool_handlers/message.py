@@ -15,21 +15,21 @@ _REFUSAL = "I am sorry, but the embedded workspace was told to refuse this."
 
 
 async def play(turn: Turn) -> AsyncGenerator[Event]:
-    """The answer. If the budget ends it, the message is left ``incomplete``."""
+    """Yield the answer. If the budget ends it, the message is ``incomplete``."""
     async with aclosing(_message(turn, _text(turn), "final_answer")) as events:
         async for event in events:
             yield event
 
 
 async def play_commentary(turn: Turn) -> AsyncGenerator[Event]:
-    """A word to the user before the work."""
+    """Yield a message to the user before the work."""
     async with aclosing(_message(turn, _once("Looking into it."), "commentary")) as events:
         async for event in events:
             yield event
 
 
 async def play_refusal(turn: Turn) -> AsyncGenerator[Event]:
-    """A message that declines."""
+    """Yield a message that declines."""
     writer = turn.writer
     item = _new_message(turn, "final_answer")
     index, added = writer.add(item)
@@ -109,11 +109,11 @@ async def _text(turn: Turn) -> AsyncGenerator[str]:
             async for piece in stream:
                 yield piece
         finally:
-            # An engine that is left in the middle of its answer must let go of its connection at once.
+            # An engine that is stopped in the middle of its answer must close its connection immediately.
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
         return
-    # The API promises JSON of the schema; an engine may not keep that promise.
+    # The API guarantees JSON that matches the schema; an engine may not.
     written = "".join([piece async for piece in turn.engine.stream(request)])
     if not await fits(written, request.json_schema):
         written = json.dumps(fill(request.json_schema, turn.conversation.prompt), ensure_ascii=False)
@@ -122,7 +122,7 @@ async def _text(turn: Turn) -> AsyncGenerator[str]:
 
 
 async def fits(text: str, schema: dict[str, Any]) -> bool:
-    """Whether the text is JSON that fits the schema, its patterns left aside."""
+    """Return whether the text is JSON that matches the schema, except its patterns."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -131,7 +131,7 @@ async def fits(text: str, schema: dict[str, Any]) -> bool:
 
 
 def deltas_of(text: str) -> list[str]:
-    """Text in pieces of a few characters."""
+    """Return text in pieces of a few characters."""
     return [text[start : start + 12] for start in range(0, len(text), 12)]
 
 
@@ -141,7 +141,7 @@ async def _once(text: str) -> AsyncGenerator[str]:
 
 def _new_message(turn: Turn, phase: str) -> dict[str, Any]:
     item: dict[str, Any] = {"type": "message", "status": "in_progress", "role": "assistant"}
-    # Only OpenAI's own models tell apart what is said before the answer.
+    # Only OpenAI's own models distinguish commentary from the answer.
     if turn.request.endpoint.provider == "openai":
         item["phase"] = phase
     return item | {"content": []}

@@ -1,4 +1,4 @@
-"""A small patch in the V4A format, for a file that the conversation speaks of."""
+"""A small patch in the V4A format, for a file that the conversation mentions."""
 
 import re
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Patch:
 
 
 def write_patch(talk: Conversation) -> Patch:
-    """A patch for the first file whose text is known, else for the first that is named, else for a new one."""
+    """Return a patch for the first file whose text is known, else for the first named file, else for a new one."""
     known = known_files(talk)
     if known:
         path, text = next(iter(known.items()))
@@ -38,24 +38,26 @@ def write_patch(talk: Conversation) -> Patch:
 
 
 def must_correct(talk: Conversation) -> bool:
-    """Whether a patch that was asked not to fit has come back as failed."""
+    """Return whether a patch that was requested not to fit has been reported as failed."""
     return bool(talk.outputs) and talk.outputs[-1].failed and _misfits(talk) >= len(talk.outputs)
 
 
 def _misfits(talk: Conversation) -> int:
-    """How many patches of this question the prompt wants not to fit."""
+    """Return how many patches of this question are requested not to fit."""
     wanted = _MISFIT.search(talk.prompt)
     return int(wanted[1] or 1) if wanted else 0
 
 
 def envelope(patch: Patch) -> str:
-    """The patch as free text, in the envelope that a patch tool of the ``custom`` type takes."""
+    """Return the patch as free text, in the envelope that a patch tool of the ``custom`` type accepts."""
     word = "Add" if patch.type == "create_file" else "Update"
     return f"*** Begin Patch\n*** {word} File: {patch.path}\n{patch.diff}*** End Patch\n"
 
 
 def known_files(talk: Conversation) -> dict[str, str]:
-    """Files whose text is in the conversation: attached ones, and code blocks with a path above or in their head."""
+    """Return files whose text is in the conversation: attached ones, and code blocks with a path above or in their
+    head.
+    """
     found = dict(talk.files)
     for block in _FENCED.finditer(talk.prompt):
         path = _PATH.search(block["info"]) or _PATH.search(block["before"])
@@ -65,7 +67,7 @@ def known_files(talk: Conversation) -> dict[str, str]:
 
 
 def _insert_comment(path: str, text: str) -> str:
-    # After the first line that occurs once, so that there is only one place where the hunk can go.
+    # After the first line that occurs once, so that the hunk fits at only one place.
     lines = text.splitlines()
     place = next((line for line in lines if line.strip() and lines.count(line) == 1), lines[0])
     return f"@@\n {place}\n+{_comment(path)}\n"

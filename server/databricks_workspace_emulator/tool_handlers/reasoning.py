@@ -1,4 +1,4 @@
-"""The reasoning item: a summary if one was asked for, encrypted content if ``include`` names it."""
+"""The reasoning item: a summary if requested, encrypted content if ``include`` names it."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -11,13 +11,13 @@ _THOUGHTS = {"minimal": 1, "low": 1, "medium": 2, "high": 3, "xhigh": 4, "max": 
 
 
 def is_asked(turn: Turn) -> bool:
-    """Whether the request wants the model to reason."""
+    """Return whether the request wants the model to reason."""
     config = turn.request.body.reasoning
     return config is not None and config.effort != "none"
 
 
 async def play(turn: Turn) -> AsyncGenerator[Event]:
-    """Think, as long as the effort says; tokens are spent on it whether or not a summary is shown."""
+    """Yield reasoning as long as the effort requires; it uses tokens whether or not a summary is shown."""
     writer, config = turn.writer, turn.request.body.reasoning
     item: dict[str, Any] = {"type": "reasoning", "summary": []}
     index, added = writer.add(item)

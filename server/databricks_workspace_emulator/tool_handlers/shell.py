@@ -14,7 +14,7 @@ _MAX_OUTPUT = 4_096
 
 
 async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
-    """Ask for one or two commands."""
+    """Call the tool with one or two commands."""
     writer = turn.writer
     turn.waiting = True
     action: dict[str, Any] = {"commands": [], "timeout_ms": _TIMEOUT_MS, "max_output_length": _MAX_OUTPUT}

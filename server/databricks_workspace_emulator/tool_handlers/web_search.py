@@ -11,7 +11,7 @@ _SOURCES = 2
 
 
 async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
-    """Pretend to search for the prompt."""
+    """Simulate a search for the prompt."""
     writer = turn.writer
     query = " ".join(turn.conversation.prompt.split())[:200] or "news"
     domains = (tool.get("filters") or {}).get("allowed_domains") or ["example.com", "example.org"]
