@@ -15,7 +15,7 @@ from databricks_responses_mcp.store.records import ConversationState, StoredConv
 from databricks_responses_mcp.turns.model_listing import ModelListing
 from databricks_responses_mcp.turns.transcript import as_json, as_markdown
 from databricks_responses_mcp.visible import visible
-from databricks_responses_mcp.workspace.endpoints import parse_endpoints
+from databricks_responses_mcp.workspace.endpoints import read_entries
 
 HOSTILE = "gpt\u202eevil\u2066\u200b\x1b[2J\x9b\u2028\n\ufeff"
 SEEN = "gpt\\u202eevil\\u2066\\u200b\\x1b[2J\\x9b\\u2028\\x0a\\ufeff"
@@ -61,7 +61,7 @@ def test_a_table_escapes_names_that_would_move_the_cursor(capsys: pytest.Capture
 
 
 def test_the_list_of_models_escapes_names_in_text_and_not_in_data() -> None:
-    endpoints = parse_endpoints({"endpoints": [{"name": f"a{HOSTILE}b", "task": f"llm/v1/{HOSTILE}"}]})
+    endpoints = read_entries([{"name": f"a{HOSTILE}b", "task": f"llm/v1/{HOSTILE}"}])
     listing = ModelListing(endpoints, 0, HOSTILE, "b", is_whole=True)
     words = listing.render_text()
     assert (words.count("\n"), "\u202e" in words, SEEN in words) == (1, False, True)

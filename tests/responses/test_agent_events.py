@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databricks_responses_mcp.responses.accumulator import ResponseAssembler, text_delta
+from databricks_responses_mcp.responses.accumulator import ResponseAssembler
 from databricks_responses_mcp.responses.agent_events import AgentEvents
 from harness.translated import assembled, translated
 
@@ -43,7 +43,8 @@ def result(*given_events: Any, marked: bool = True) -> tuple[str, list[Any], dic
 
 
 def read_along(*given_events: Any) -> str:
-    return "".join(map(text_delta, events(*given_events)))
+    deltas = [event for event in events(*given_events) if event["type"] == "response.output_text.delta"]
+    return "".join(event["delta"] for event in deltas)
 
 
 FACTS = {"id": "", "model": "birds-agent"}

@@ -9,7 +9,7 @@ import pytest
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.catalog import MAX_PAGES, Catalog
 from databricks_responses_mcp.workspace.discovery import Discovery
-from databricks_responses_mcp.workspace.endpoints import parse_endpoints
+from databricks_responses_mcp.workspace.endpoints import read_entries
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ def discovery(workspace: Workspace, *schemas: str) -> Discovery:
 
 async def listing(workspace: Workspace, *schemas: str) -> dict[str, tuple[str, ...]]:
     payload = await discovery(workspace, *schemas).listing()
-    return {endpoint.name: endpoint.profile.surfaces for endpoint in parse_endpoints(payload)}
+    return {endpoint.name: endpoint.profile.surfaces for endpoint in read_entries(payload["endpoints"])}
 
 
 CLAUDE = {"name": "databricks-claude", "endpoint_type": "FOUNDATION_MODEL_API"}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
+from databricks_responses_mcp.workspace.endpoints import Endpoint, read_entries
 from databricks_responses_mcp.workspace.model_profile import CAPABILITIES, ModelProfile, gpt_version
 
 
@@ -57,7 +57,7 @@ LISTING: dict[str, Any] = {
 def test_each_kind_of_endpoint_is_told_apart() -> None:
     told = {
         e.name: (e.kind, e.profile.model_class, e.profile.has("image_generation"), f"{e.provider}", f"{e.task}")
-        for e in parse_endpoints(LISTING)
+        for e in read_entries(LISTING["endpoints"])
     }
     assert told == snapshot(
         {
@@ -89,7 +89,7 @@ def test_each_kind_of_endpoint_is_told_apart() -> None:
 
 
 def test_an_entry_is_read_whole() -> None:
-    first, *_, last = parse_endpoints(LISTING)
+    first, *_, last = read_entries(LISTING["endpoints"])
     assert [first, last] == snapshot(
         [
             Endpoint(
@@ -132,7 +132,7 @@ def test_an_entry_is_read_whole() -> None:
 
 
 def test_the_state_is_told_in_the_workspaces_words() -> None:
-    assert {e.name: (e.ready, e.state) for e in parse_endpoints(LISTING) if e.state != "READY"} == snapshot(
+    assert {e.name: (e.ready, e.state) for e in read_entries(LISTING["endpoints"]) if e.state != "READY"} == snapshot(
         {
             "databricks-by-type": (True, "not told"),
             "databricks-gpt-6": (False, "NOT_READY, IN_PROGRESS"),
@@ -163,11 +163,9 @@ def test_the_version_of_a_gpt_is_read_from_its_name(name: str, version: tuple[in
     assert gpt_version(name) == version
 
 
-@pytest.mark.parametrize(
-    "payload", [{}, {"endpoints": None}, {"endpoints": {}}, {"endpoints": [None, 1, {}, {"name": 5}]}]
-)
-def test_a_listing_without_endpoints_is_empty(payload: dict[str, Any]) -> None:
-    assert parse_endpoints(payload) == []
+@pytest.mark.parametrize("entries", [None, {}, [None, 1, {}, {"name": 5}]])
+def test_a_listing_without_endpoints_is_empty(entries: Any) -> None:
+    assert read_entries(entries) == []
 
 
 entries = st.recursive(
@@ -204,4 +202,4 @@ entries = st.recursive(
 @given(st.lists(entries, max_size=3))
 def test_no_listing_of_any_shape_breaks_the_reader(listing: list[Any]) -> None:
     named = [e for e in listing if isinstance(e, dict) and isinstance(e.get("name"), str) and e["name"].strip()]
-    assert [e.name for e in parse_endpoints({"endpoints": listing})] == [e["name"].strip() for e in named]
+    assert [e.name for e in read_entries(listing)] == [e["name"].strip() for e in named]

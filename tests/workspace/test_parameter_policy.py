@@ -4,14 +4,14 @@ import pytest
 from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
+from databricks_responses_mcp.workspace.endpoints import Endpoint, read_entries
 from databricks_responses_mcp.workspace.parameter_policy import check_parameters, needs_check
 
 ASKING = {"background": True, "store": True, "previous_response_id": "resp_1", "conversation": {"id": "conv_1"}}
 
 
 def endpoint(name: str, **entity: object) -> Endpoint:
-    (found,) = parse_endpoints({"endpoints": [{"name": name, "config": {"served_entities": [entity]}}]})
+    (found,) = read_entries([{"name": name, "config": {"served_entities": [entity]}}])
     return found
 
 

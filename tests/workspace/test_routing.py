@@ -3,7 +3,7 @@
 import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason
-from databricks_responses_mcp.workspace.endpoints import Endpoint, parse_endpoints
+from databricks_responses_mcp.workspace.endpoints import Endpoint, read_entries
 from databricks_responses_mcp.workspace.routing import CHOICES, Route, Router, is_wrong_route
 from databricks_responses_mcp.workspace.settings import SURFACE_NAMES
 from databricks_responses_mcp.workspace.surfaces.table import SURFACES
@@ -20,7 +20,7 @@ async def keys(router: Router, model: str, forced: str | None = None) -> list[st
 
 
 async def test_the_listing_comes_before_the_name() -> None:
-    (listed,) = parse_endpoints({"endpoints": [{"name": "databricks-gpt-5", "task": "agent/v1/responses"}]})
+    (listed,) = read_entries([{"name": "databricks-gpt-5", "task": "agent/v1/responses"}])
 
     async def look_up(_name: str) -> Endpoint | None:
         return listed

@@ -7,7 +7,7 @@ from typing import Any
 from databricks_responses_mcp.visible import visible
 
 
-def lead_of(tool: str, stored: str) -> str | Callable[[dict[str, Any]], str]:
+def choose_preamble(tool: str, stored: str) -> str | Callable[[dict[str, Any]], str]:
     """Return the text before the model's own text: for an edit made of the facts, else the stored one."""
     return render_edit if tool == "edit_files" else stored
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 from mcp.types import CallToolResult
 
-from databricks_responses_mcp.calls.edit_text import lead_of
+from databricks_responses_mcp.calls.edit_text import choose_preamble
 from databricks_responses_mcp.calls.generated_images import blocks_of_saved_images
 from databricks_responses_mcp.calls.jobs import Ending, ResultRecord
 from databricks_responses_mcp.calls.results import (
@@ -116,7 +116,7 @@ async def ended_result(app: App, host: HostLimits, tool: str, ending: Ending, en
     """Return the result of an ended call, in the contract of its tool, truncated to what ``host`` accepts."""
     if WHOLE_RESULT in ended.structured:
         return CallToolResult.model_validate(ended.structured[WHOLE_RESULT])
-    preamble = lead_of(tool, ended.preamble)
+    preamble = choose_preamble(tool, ended.preamble)
     blocks = await blocks_of_saved_images(app, ended.structured.get("images", ()))
     if ended.error is not None:
         return error_result(app, host, ended.error, blocks, preamble=preamble)

@@ -17,7 +17,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, InputRequiredResult
 
-from databricks_responses_mcp.calls.edit_text import lead_of
+from databricks_responses_mcp.calls.edit_text import choose_preamble
 from databricks_responses_mcp.calls.generated_images import GeneratedImages
 from databricks_responses_mcp.calls.idempotency import IdempotencyKey, fingerprint_of
 from databricks_responses_mcp.calls.jobs import Jobs, ResultRecord, RunningJob, first_of
@@ -197,7 +197,7 @@ class ToolCall:
         if not error.partial:
             error = self.job.attach(error)
         blocks, preamble = ((), "") if self.images is None else (self.images.blocks(), self.images.preamble())
-        return failure_result(self.app, self.host, error, blocks, preamble=lead_of(self.tool, preamble))
+        return failure_result(self.app, self.host, error, blocks, preamble=choose_preamble(self.tool, preamble))
 
     def open_question(self, record: ResultRecord | None) -> None:
         """Do not hand the call over while its user is asked: a question ends within `seconds_left`.

@@ -10,8 +10,11 @@ import sys
 from typing import Any
 
 from databricks_responses_mcp.bounded_process import limit_this_process
-from databricks_responses_mcp.documents.limits import CPU_SECONDS, MAX_CHARACTERS, MAX_PAGES, MEMORY_BYTES
 
+CPU_SECONDS = 30
+MEMORY_BYTES = 1024**3
+MAX_PAGES = 2000
+MAX_CHARACTERS = 1_000_000
 _MAX_WORDS = 200
 
 

@@ -473,14 +473,6 @@ def _unfinished(slot: _Slot) -> Item | None:
     return item
 
 
-def text_delta(event: Any) -> str:
-    """The text that an event adds to a message, markers included, or ""."""
-    if not isinstance(event, dict) or event.get("type") != "response.output_text.delta":
-        return ""
-    delta = event.get("delta")
-    return delta if isinstance(delta, str) else ""
-
-
 def picture_base64(item: Item) -> Payload | str | None:
     """Return the image of an ``image_generation_call`` as received; None if it has none."""
     result = item.get("result")

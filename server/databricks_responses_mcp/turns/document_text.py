@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from databricks_responses_mcp.documents.limits import MAX_CHARACTERS
+from databricks_responses_mcp.documents.pdf_reader import MAX_CHARACTERS
 from databricks_responses_mcp.documents.pdf_text import can_read_pdfs, read_pdf
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.sanitize import sanitize_text

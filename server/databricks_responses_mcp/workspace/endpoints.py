@@ -43,13 +43,8 @@ class Endpoint:
     profile: ModelProfile
 
 
-def parse_endpoints(payload: Mapping[str, Any]) -> list[Endpoint]:
-    """Read the answer of ``GET /api/2.0/serving-endpoints``; only entries without a name are left out."""
-    return read_entries(payload.get("endpoints"))
-
-
 def read_entries(entries: object) -> list[Endpoint]:
-    """Read a list of endpoints in the form of that answer; entries without a name are left out."""
+    """Read the list in ``GET /api/2.0/serving-endpoints``; only entries without a name are left out."""
     return [_endpoint(entry) for entry in entries if _text(entry, "name")] if isinstance(entries, list) else []
 
 
