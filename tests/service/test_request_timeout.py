@@ -1,18 +1,20 @@
 """Connections to `serve --http` that send no request, over real sockets."""
 
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 import uvicorn
 from anyio.abc import SocketStream
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from databricks_responses_mcp.service.request_timeout import MAX_HEAD_BYTES, TimedProtocol
+from databricks_responses_mcp.service.request_timeout import MAX_HEAD_BYTES, ServiceProtocol, TimedProtocol
 from harness.deadlines import DEADLINE_SECONDS
 from harness.http_process import http_server
 from harness.stdio_process import environment
@@ -137,3 +139,75 @@ async def test_a_body_larger_than_the_limit_of_the_head_is_read() -> None:
             received = b""
             while not received.endswith(f"{size} bytes".encode()):
                 received += await stream.receive()
+
+
+async def test_a_request_on_its_way_when_the_server_ends_is_answered() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(PlainTextResponse("in time"), http=ServiceProtocol, log_config=None, lifespan="off")
+        server = uvicorn.Server(config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listening])
+            fresh, used = [await anyio.connect_tcp("127.0.0.1", listening.getsockname()[1]) for _ in range(2)]
+            await used.send(HEAD + b"12345")
+            assert b"in time" in await used.receive()
+            while len(server.server_state.connections) < 2:
+                await anyio.lowlevel.checkpoint()
+            server.should_exit = True
+            while server.servers[0].is_serving():  # noqa: ASYNC110 - it has no event
+                await anyio.sleep(0.01)
+            for stream in (fresh, used):
+                await stream.send(HEAD + b"12345")
+                answer = await all_of(stream)
+                assert b"in time" in answer
+                assert b"connection: close" in answer
+
+
+async def test_connections_beyond_the_limit_are_closed_at_once() -> None:
+    def connect(port: int) -> int:
+        """Open 200 connections; return how many of them the server closes."""
+        with contextlib.ExitStack() as opened:
+            streams = [
+                opened.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS))
+                for _ in range(200)
+            ]
+            return sum(_is_closed(stream) for stream in streams[60:])
+
+    config = uvicorn.Config(
+        PlainTextResponse("one of few"), http=ServiceProtocol, log_config=None, lifespan="off", limit_concurrency=10
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listening])
+            assert await anyio.to_thread.run_sync(connect, listening.getsockname()[1]) == 140
+            server.should_exit = True
+
+
+def _is_closed(stream: socket.socket) -> bool:
+    try:
+        return stream.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+async def test_an_idle_connection_is_kept_for_the_next_request_but_not_for_bytes_that_trickle_in() -> None:
+    class Brief(ServiceProtocol):
+        request_seconds = 0.2
+        idle_seconds = 600.0
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(
+            PlainTextResponse("done"), http=Brief, log_config=None, lifespan="off", timeout_keep_alive=600
+        )
+        server = uvicorn.Server(config)
+        async with (
+            anyio.create_task_group() as tasks,
+            await anyio.connect_tcp("127.0.0.1", listening.getsockname()[1]) as stream,
+        ):
+            tasks.start_soon(server.serve, [listening])
+            await stream.send(HEAD + b"12345")
+            assert b"done" in await stream.receive()
+            await anyio.sleep(3 * Brief.request_seconds)
+            await stream.send(HEAD + b"12345" + b"GET")
+            assert b"done" in await all_of(stream)
+            server.should_exit = True

@@ -18,6 +18,7 @@ from mcp.server import MCPServer
 from mcp.server.auth.routes import create_protected_resource_routes
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
+from sse_starlette.sse import AppStatus
 from starlette.authentication import AuthenticationBackend
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -141,6 +142,8 @@ def service_app(server: MCPServer[Any], http: ServiceHttp) -> ASGIApp:
 
 async def serve_service(server: MCPServer[Any], sockets: list[socket.socket], http: ServiceHttp) -> None:
     """Serve a team until a signal arrives, and end as `drain` describes."""
+    # Otherwise the event streams of older clients would be cut half a second after the signal.
+    AppStatus.enable_automatic_graceful_drain = False
     config = uvicorn.Config(
         service_app(server, http),
         http=ServiceProtocol,

@@ -18,6 +18,7 @@ IDLE_SECONDS = 75.0
 """How long a service keeps a connection after an answer: longer than nginx reuses one (60 s), in seconds."""
 
 _SPARE_CONNECTIONS = 50
+_LAST_REQUEST_SECONDS = 1.0
 
 
 class TimedProtocol(_Protocol):
@@ -72,7 +73,8 @@ class TimedProtocol(_Protocol):
         """Start the deadline of the next request, unless it has already arrived."""
         super().on_response_complete()
         if not self._is_answering:
-            self._wait_for_request(self.idle_seconds)
+            # The next one may have begun to arrive with the last one.
+            self._wait_for_request(None if self._is_reading_head else self.idle_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the deadline."""
@@ -100,9 +102,31 @@ class ServiceProtocol(TimedProtocol):
 
     idle_seconds: ClassVar[float | None] = IDLE_SECONDS
 
+    _is_ending = False
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
         """Start the deadline of the first request, or close the connection if there are too many."""
         super().connection_made(transport)
         # uvicorn answers what is above the limit with 503, but lets any number of connections stay open.
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency + _SPARE_CONNECTIONS:
             transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Read data; what arrives while the server ends is answered, and the connection then closed."""
+        super().data_received(data)
+        if self._is_ending and self._is_answering:
+            self._close_after_answer()
+
+    def shutdown(self) -> None:
+        """Close the connection after its answer; an idle one a moment later, since a request may be on its way."""
+        self._is_ending = True
+        if self._is_answering:
+            self._close_after_answer()
+        else:
+            self._stop_waiting()
+            self._deadline = self.loop.call_later(_LAST_REQUEST_SECONDS, super().shutdown)
+
+    def _close_after_answer(self) -> None:
+        """Close the connection after the answer, and say so in it, as if the client had asked for that."""
+        self.cycle.scope["headers"].append((b"connection", b"close"))
+        self.cycle.keep_alive = False
