@@ -11,7 +11,10 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 
-@click.group(help="Manage the static keys that clients of a service may sign in with. The file holds hashes only.")
+@click.group(
+    help="Manage the static keys that clients of a service for a team may sign in with. Their file holds nothing but "
+    "hashes, so no key can be read from it."
+)
 def command() -> None:
     """The group of the commands for keys."""
 

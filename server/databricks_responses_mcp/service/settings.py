@@ -29,6 +29,9 @@ ASYMMETRIC_ALGORITHMS = (
 )
 """The algorithms that access tokens may be signed with. With a symmetric one, whoever checks a token can make one."""
 
+MOST_CONNECTIONS = 2000
+"""The default of `ServiceSettings.max_connections`."""
+
 _FEWEST_KEY_BYTES = 32
 _HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -127,7 +130,7 @@ class ServiceSettings(BaseModel):
         int,
         Field(ge=10, le=100_000),
         Doc("The most connections that are open at a time.", "a whole number from 10 to 100000"),
-    ] = 2000
+    ] = MOST_CONNECTIONS
 
     @field_validator("public_url", mode="after")
     @classmethod
