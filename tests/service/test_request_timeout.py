@@ -160,6 +160,7 @@ async def test_a_request_on_its_way_when_the_server_ends_is_answered() -> None:
                 answer = await all_of(stream)
                 assert b"in time" in answer
                 assert b"connection: close" in answer
+                await stream.aclose()
 
 
 async def test_connections_beyond_the_limit_are_closed_at_once() -> None:

@@ -128,5 +128,5 @@ class ServiceProtocol(TimedProtocol):
 
     def _close_after_answer(self) -> None:
         """Close the connection after the answer, and say so in it, as if the client had asked for that."""
-        self.cycle.scope["headers"].append((b"connection", b"close"))
+        self.cycle.scope["headers"] = [*self.cycle.scope["headers"], (b"connection", b"close")]
         self.cycle.keep_alive = False
