@@ -254,3 +254,45 @@ async def test_stdio_and_one_users_http_import_nothing_of_a_team_service(tmp_pat
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     done = await anyio.run_process([sys.executable, "-c", code], env=env)
     assert json.loads(done.stdout) == []
+
+
+async def test_a_users_answer_may_reach_another_replica_and_is_of_nobody_elses_use(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    keys = keys_in(tmp_path / "keys", "ada", "bob")
+    old, new = "0" * 32, "1" * 32
+    env = {"RESPONSES_MCP_SERVICE_KEYS_FILE": str(tmp_path / "keys")}
+    meta = {**META, "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
+    call = asking("Search.", _meta=meta)
+    call["params"]["arguments"]["mcp_servers"] = ["sql"]
+
+    async def ask(serving: TeamServer, key: str, **more: Any) -> Any:
+        body = {**call, "params": {**call["params"], **more}}
+        answer = await serving.send("POST", "/mcp", body, {**bearer(key), **MODERN, "accept": "application/json"})
+        return answer.json()
+
+    async with (
+        team_server(emulator, tmp_path, **env, RESPONSES_MCP_SERVICE_STATE_KEYS=f"{old},{new}") as first,
+        team_server(emulator, tmp_path, **env, RESPONSES_MCP_SERVICE_STATE_KEYS=f"{new}, {old}") as second,
+        team_server(emulator, tmp_path, **env) as without_keys,
+    ):
+        asked = (await ask(first, keys["ada"]))["result"]
+        answers = {key: {"action": "accept", "content": {}} for key in asked["inputRequests"]}
+        again = {"inputResponses": answers, "requestState": asked["requestState"]}
+        of_bob = await ask(second, keys["bob"], **again)
+        elsewhere = await ask(without_keys, keys["ada"], **again)
+        forged = await ask(second, keys["ada"], **{**again, "requestState": asked["requestState"][:-2] + "AA"})
+        done = (await ask(second, keys["ada"], **again))["result"]["structuredContent"]
+    refused = {"code": -32602, "message": "Invalid or expired requestState"}
+    for answer in (of_bob, elsewhere, forged):
+        assert {name: answer["error"][name] for name in refused} == refused
+    assert (done["status"], [item["type"] for item in done["output"]]) == ("completed", ["mcp_call"])
+
+
+async def test_a_team_can_be_served_with_the_embedded_workspace(emulator: RunningEmulator, tmp_path: Path) -> None:
+    keys = keys_in(tmp_path / "keys", "ada")
+    arguments = ("--http", "127.0.0.1:0", "--embedded", "--engine", "rules")
+    env = {"RESPONSES_MCP_SERVICE_KEYS_FILE": str(tmp_path / "keys"), "DATABRICKS_TOKEN": "of no use"}
+    async with team_server(emulator, tmp_path, *arguments, **env) as serving:
+        assert await text_of(serving, "[[say embedded]]", bearer(keys["ada"])) == "embedded"
+    assert not list(emulator.state.request_log.to("/responses"))
