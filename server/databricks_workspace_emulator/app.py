@@ -14,6 +14,7 @@ from databricks_workspace_emulator.routes import (
     gateway,
     gemini,
     invocations,
+    lakebase,
     listings,
     mcp_services,
     open_responses,
@@ -87,6 +88,13 @@ def create_app(state: EmulatorState) -> Starlette:
             },
         ),
     ]
+    databases = [
+        path("POST", "/api/2.0/postgres/credentials", lakebase.create_endpoint_credential),
+        path("GET", "/api/2.0/postgres/projects/{rest:path}", lakebase.get_postgres_endpoint),
+        path("POST", "/api/2.0/database/credentials", lakebase.create_instance_credential),
+        path("GET", "/api/2.0/database/instances/{name}", lakebase.get_instance),
+        path("GET", "/api/2.0/preview/scim/v2/Me", lakebase.describe_user),
+    ]
     # These check credentials themselves, or need none: clients use the last one before they have any.
     own = [
         Path("/apps/{name}/responses", Route(state, apps.ask_app, public=True)),
@@ -101,6 +109,7 @@ def create_app(state: EmulatorState) -> Starlette:
             *through,
             *listing,
             *volumes,
+            *databases,
             *own,
             Path("/{rest:path}", Route(state, endpoints.no_such_path)),
         ]

@@ -19,6 +19,7 @@ from databricks_workspace_emulator.default_endpoints import (
 )
 from databricks_workspace_emulator.engines.base import Engine
 from databricks_workspace_emulator.faults import Faults
+from databricks_workspace_emulator.lakebase import Lakebase
 from databricks_workspace_emulator.request_log import RequestLog
 from databricks_workspace_emulator.switches import Switches, TokenKind
 from databricks_workspace_emulator.users import User, Users
@@ -89,6 +90,7 @@ class EmulatorState:
         token: the credential of the first user.
         users: who may sign in.
         volumes: volumes of Unity Catalog, by ``catalog.schema.volume``.
+        lakebase: databases of Lakebase.
         faults: the faults to simulate, in order.
         endpoints: serving endpoints by name; may be changed while it runs.
         retired: names of models that were retired; no endpoint has them.
@@ -127,6 +129,7 @@ class EmulatorState:
     began_background: anyio.Event = field(default_factory=anyio.Event)
     users: Users = field(default_factory=Users)
     volumes: dict[str, Volume] = field(default_factory=default_volumes)
+    lakebase: Lakebase = field(default_factory=Lakebase)
     _hold: Hold | None = None
 
     def user_of(self, token: str) -> User | None:

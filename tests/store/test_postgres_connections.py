@@ -13,7 +13,7 @@ from anyio.abc import SocketStream
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store import postgres_pool
 from databricks_responses_mcp.store.factory import open_store
-from databricks_responses_mcp.store.interface import Store, StoreError
+from databricks_responses_mcp.store.interface import SignIn, Store, StoreError
 from databricks_responses_mcp.store.schema import VERSION
 from harness.deadlines import DEADLINE_SECONDS
 from harness.lossy_connection import lossy_connection
@@ -261,11 +261,11 @@ async def test_each_connection_uses_a_fresh_password(
 ) -> None:
     asked: list[str] = []
 
-    async def password() -> str:
+    async def sign_in() -> SignIn:
         asked.append("no+secret@all" if asked else "expired-token")
-        return asked[-1]
+        return SignIn(password=asked[-1])
 
-    store = open_store(url.replace(f":{postgres.password}@", "@"), password=password)
+    store = open_store(url.replace(f":{postgres.password}@", "@"), sign_in=sign_in)
     with pytest.raises(StoreError) as refused:
         await store.conversations()
     assert "password authentication failed" in str(refused.value)
@@ -281,10 +281,10 @@ async def test_each_connection_uses_a_fresh_password(
 
 
 async def test_a_failure_to_get_a_password_is_reported(url: str) -> None:
-    async def password() -> str:
+    async def sign_in() -> SignIn:
         raise BridgeError(ErrorCode.UNAUTHENTICATED, "The login has expired.", "Log in again.")
 
-    said = await refusal(open_store(url, password=password))
+    said = await refusal(open_store(url, sign_in=sign_in))
 
     assert said.startswith("There is no password for PostgreSQL at 127.0.0.1/test_")
     assert said.endswith(": The login has expired. Log in again.")

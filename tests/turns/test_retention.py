@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from databricks_responses_mcp.store.interface import StoreError
-from databricks_responses_mcp.turns.retention import open_configured_store, takes_token
+from databricks_responses_mcp.turns.retention import accepts_token, open_configured_store
 from databricks_responses_mcp.workspace.credentials import Credentials, TokenCredentials
 from databricks_responses_mcp.workspace.host import normalise_host
 from databricks_responses_mcp.workspace.settings import Settings
@@ -36,9 +36,9 @@ pytestmark = pytest.mark.anyio
 )
 def test_only_a_databricks_database_gets_the_token(store: str, takes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PGPASSWORD", raising=False)
-    assert takes_token(store) is takes
+    assert accepts_token(store) is takes
     monkeypatch.setenv("PGPASSWORD", "secret")
-    assert takes_token(store) is False
+    assert accepts_token(store) is False
 
 
 def nobody() -> Credentials:

@@ -14,11 +14,12 @@ from mcp.server.request_state import RequestStateSecurity
 from starlette.authentication import AuthenticationBackend
 
 from databricks_responses_mcp.cli.options import SessionOptions
-from databricks_responses_mcp.cli.session import open_workspace
+from databricks_responses_mcp.cli.session import Workspace, open_workspace
 from databricks_responses_mcp.cli.telemetry import telemetry
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.server import build_server_of
+from databricks_responses_mcp.service.database import open_service_store
 from databricks_responses_mcp.service.databricks_apps import AppsBackend, AppsPlatform, apps_platform
 from databricks_responses_mcp.service.drain import Drain
 from databricks_responses_mcp.service.health import Health, checks_of
@@ -32,7 +33,7 @@ from databricks_responses_mcp.service.settings import ServiceSettings, load_serv
 from databricks_responses_mcp.service.sign_in import BearerBackend, Verifiers
 from databricks_responses_mcp.service.static_keys import KeyFile
 from databricks_responses_mcp.service.user_apps import UserApps, WorkspaceIdentity, open_user_apps
-from databricks_responses_mcp.turns.bridge import open_bridge
+from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.host import is_loopback
 from databricks_responses_mcp.workspace.settings import Settings
 
@@ -115,7 +116,7 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
         async with (
             telemetry(team.settings) as observer,
             open_workspace(team.settings, session) as workspace,
-            open_bridge(workspace.settings, workspace.environ) as own,
+            _open_own(workspace, service) as own,
             open_user_apps(
                 workspace.settings,
                 workspace.environ,
@@ -137,6 +138,22 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
     gc.freeze()
     gc.enable()
     anyio.run(serve_service, server, list(listener.sockets), http)
+
+
+@asynccontextmanager
+async def _open_own(workspace: Workspace, service: ServiceSettings) -> AsyncIterator[Bridge]:
+    """Yield the workspace as the service itself reaches it, with the database that all users share."""
+
+    def own() -> Bridge:
+        return bridge
+
+    store = open_service_store(workspace.settings, service, own, workspace.environ)
+    bridge = Bridge(workspace.settings, workspace.environ, store=store)
+    try:
+        yield bridge
+    finally:
+        await bridge.aclose()
+        await store.aclose()
 
 
 def _identity(team: TeamService) -> WorkspaceIdentity:

@@ -132,6 +132,31 @@ class ServiceSettings(BaseModel):
         Doc("The most connections that are open at a time.", "a whole number from 10 to 100000"),
     ] = MOST_CONNECTIONS
 
+    database_connections: Annotated[
+        int,
+        Field(ge=1, le=100),
+        Doc(
+            "The most connections of a replica to the PostgreSQL database in RESPONSES_MCP_STORE. Users share them.",
+            "a whole number from 1 to 100",
+        ),
+    ] = 10
+    lakebase_endpoint: Annotated[
+        str | None,
+        Field(pattern=r"^projects/[^/\s]+/branches/[^/\s]+/endpoints/[^/\s]+$", max_length=1000),
+        Doc(
+            "The Lakebase endpoint (autoscaling) that issues a credential for each connection to the database.",
+            "projects/PROJECT/branches/BRANCH/endpoints/ENDPOINT",
+        ),
+    ] = None
+    lakebase_instance: Annotated[
+        str | None,
+        Field(pattern=r"^[^/\s]+$", max_length=1000),
+        Doc(
+            "The Lakebase instance (provisioned) that issues a credential for each connection to the database.",
+            "the name of an instance",
+        ),
+    ] = None
+
     @field_validator("public_url", mode="after")
     @classmethod
     def _endpoint(cls, value: str | None) -> str | None:

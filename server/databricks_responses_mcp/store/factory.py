@@ -1,10 +1,9 @@
 """Creating the store that ``RESPONSES_MCP_STORE`` names."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.store.interface import Store
+from databricks_responses_mcp.store.interface import FreshSignIn, Store
 
 FILE = "conversations.db"
 
@@ -13,7 +12,7 @@ def open_store(
     setting: str | None,
     *,
     owner: str = "",
-    password: Callable[[], Awaitable[str]] | None = None,
+    sign_in: FreshSignIn | None = None,
     connections: int | None = None,
 ) -> Store:
     """Return the store for a setting. Nothing is opened before its first use.
@@ -21,7 +20,7 @@ def open_store(
     Args:
         setting: a path, a ``postgresql://`` URL, ``off`` for this process's memory, None for the user's own file.
         owner: the owner of the conversations; those of others are not visible.
-        password: returns a fresh password for each connection to PostgreSQL.
+        sign_in: returns what each new connection to PostgreSQL is opened with besides the URL.
         connections: the most connections to PostgreSQL at a time; a few if None.
 
     Raises:
@@ -35,7 +34,7 @@ def open_store(
         from databricks_responses_mcp.store.postgres import PostgresStore
         from databricks_responses_mcp.store.postgres_pool import DEFAULT_CONNECTIONS
 
-        return PostgresStore(setting, owner, password, connections or DEFAULT_CONNECTIONS)
+        return PostgresStore(setting, owner, sign_in, connections or DEFAULT_CONNECTIONS)
     from databricks_responses_mcp.store.sqlite import SqliteStore
 
     return SqliteStore(_own_file() if setting is None else _path(setting), owner)

@@ -1,6 +1,7 @@
 """The interface of every store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from databricks_responses_mcp.store.records import (
@@ -25,6 +26,28 @@ class StoreError(Exception):
 
 class TurnConflictError(StoreError):
     """Another call has added a turn of that number to the conversation, or has deleted it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """What a connection to a database is opened with besides its URL.
+
+    Attributes:
+        password: it may give access to more than the database, so it is sent only to a server with a valid certificate
+            for its name.
+        host: of the database, if neither the URL nor ``PGHOST`` names one.
+        user: the database user, if neither the URL nor ``PGUSER`` names one.
+        database: the database, if neither the URL nor ``PGDATABASE`` names one.
+    """
+
+    password: str = field(repr=False)
+    host: str | None = None
+    user: str | None = None
+    database: str | None = None
+
+
+FreshSignIn = Callable[[], Awaitable[SignIn]]
+"""Returns what one new connection is opened with. Raises ``BridgeError`` if it cannot be had."""
 
 
 class Store(Protocol):

@@ -1,7 +1,6 @@
 """Conversations in PostgreSQL, for several replicas of a shared server."""
 
-from collections.abc import Awaitable, Callable
-
+from databricks_responses_mcp.store.interface import FreshSignIn
 from databricks_responses_mcp.store.postgres_pool import DEFAULT_CONNECTIONS, PostgresPool
 from databricks_responses_mcp.store.sql_store import SqlStore
 
@@ -10,7 +9,7 @@ class PostgresStore(SqlStore):
     """Stores conversations in a PostgreSQL database, in a schema of its own; connects at the first use.
 
     Args:
-        url: see `PostgresPool`, as are ``password`` and ``connections``.
+        url: see `PostgresPool`, as are ``sign_in`` and ``connections``.
         owner: the owner of the conversations; those of others are not visible.
     """
 
@@ -18,7 +17,7 @@ class PostgresStore(SqlStore):
         self,
         url: str,
         owner: str = "",
-        password: Callable[[], Awaitable[str]] | None = None,
+        sign_in: FreshSignIn | None = None,
         connections: int = DEFAULT_CONNECTIONS,
     ) -> None:
-        super().__init__(PostgresPool(url, password, connections), owner)
+        super().__init__(PostgresPool(url, sign_in, connections), owner)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import certifi
 
-from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.interface import SignIn, StoreError
 from databricks_responses_mcp.store.schema import VERSION, Database, migration_statements, newer_schema_message
 
 if TYPE_CHECKING:
@@ -35,12 +35,13 @@ class Target:
     parameters: dict[str, Any] = field(repr=False)
 
 
-def parse_url(url: str, *, certified: bool = False) -> Target:
+def parse_url(url: str, *, sign_in: SignIn | None = None) -> Target:
     """Parse a URL. Without ``sslmode`` in it or in ``PGSSLMODE``, TLS is required except on this machine.
 
     Args:
-        certified: require a valid certificate of another machine, whatever the URL or the environment says:
-            ``sslmode=require`` encrypts, but would send a password to any server.
+        sign_in: what the connection is opened with besides. A valid certificate is then required of another machine,
+            whatever the URL or the environment says: ``sslmode=require`` encrypts, but would send a password to any
+            server.
 
     Raises:
         StoreError: if it cannot be parsed. The message does not contain the URL, which may include a password.
@@ -55,6 +56,15 @@ def parse_url(url: str, *, certified: bool = False) -> Target:
             "The PostgreSQL URL in RESPONSES_MCP_STORE cannot be read. Write"
             " postgresql://user:password@host:5432/database, with special characters of the password as %XX."
         ) from None
+    if sign_in is not None:
+        given["password"] = sign_in.password
+        for key, variable, value in (
+            ("host", "PGHOST", sign_in.host),
+            ("user", "PGUSER", sign_in.user),
+            ("dbname", "PGDATABASE", sign_in.database),
+        ):
+            if value is not None and not os.environ.get(variable):
+                given.setdefault(key, value)
     hosts = [host for host in str(given.get("host") or os.environ.get("PGHOST") or "").split(",") if host]
     parameters: dict[str, Any] = {
         "connect_timeout": _CONNECT_SECONDS,
@@ -65,7 +75,7 @@ def parse_url(url: str, *, certified: bool = False) -> Target:
     is_remote = not all(map(_is_local, hosts))
     if is_remote and not os.environ.get("PGSSLMODE"):
         parameters.setdefault("sslmode", "require")
-    if is_remote and certified:
+    if is_remote and sign_in is not None:
         # GSSAPI encryption would be tried first and replace TLS.
         parameters |= {"sslmode": "verify-full", "gssencmode": "disable"}
         if not os.environ.get("PGSSLROOTCERT"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from time import monotonic
@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.interface import FreshSignIn, SignIn, StoreError
 from databricks_responses_mcp.store.postgres_database import (
     MISSING_DRIVER,
     Target,
@@ -48,6 +48,7 @@ _IDLE_SECONDS = 120.0
 _RECONNECT_SECONDS = 5.0
 """How long a call tries to connect to a database that has worked before: a restart takes a moment."""
 _RETRY_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 1.0
 # Shorter than the client's deadline, so that nobody waits for a lock held by a lost client.
 _LIMITS = (
     "; SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '20s'"
@@ -81,19 +82,18 @@ class PostgresPool(SqlDatabase):
 
     Args:
         url: ``postgresql://…``; without ``sslmode`` TLS is required, except for a server on this machine.
-        password: returns a fresh password for each connection; None uses that of the URL. A fresh password gives
-            access to more than the database, so it is sent only to a server with a valid certificate for its name.
+        sign_in: returns what each new connection is opened with besides the URL; None if the URL has it all.
         connections: the most that are open at a time; calls wait for one of them.
     """
 
     def __init__(
         self,
         url: str,
-        password: Callable[[], Awaitable[str]] | None = None,
+        sign_in: FreshSignIn | None = None,
         connections: int = DEFAULT_CONNECTIONS,
     ) -> None:
         self._url = url
-        self._password = password
+        self._sign_in = sign_in
         self._connections = connections
         self._target: Target | None = None
         self._capacity = anyio.CapacityLimiter(connections)
@@ -257,23 +257,25 @@ class PostgresPool(SqlDatabase):
         """Connect; if that fails, again for ``patience_seconds``: the server may be restarting."""
         from psycopg import OperationalError
 
-        until = monotonic() + patience_seconds
+        until, pause = monotonic() + patience_seconds, _RETRY_PAUSE_SECONDS
         while True:
             try:
                 return await self._connect_once()
             except OperationalError:
-                if monotonic() + _RETRY_PAUSE_SECONDS > until:
+                if monotonic() + pause > until:
                     raise
-            await anyio.sleep(_RETRY_PAUSE_SECONDS)
+            await anyio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _connect_once(self) -> AsyncConnection[Any]:
         from psycopg import AsyncConnection
 
         where = self._get_target()
-        more: dict[str, str] = {} if self._password is None else {"password": await self._fresh_password()}
+        if self._sign_in is not None:
+            where = self._target = parse_url(self._url, sign_in=await self._fresh_sign_in(self._sign_in))
         # Statements are not prepared: a connection pooler may not support that.
         connection: AsyncConnection[Any] = await AsyncConnection.connect(
-            **{**where.parameters, **more}, autocommit=True, prepare_threshold=None
+            **where.parameters, autocommit=True, prepare_threshold=None
         )
         try:
             async with self._migrating:
@@ -285,16 +287,15 @@ class PostgresPool(SqlDatabase):
             raise
         return connection
 
-    async def _fresh_password(self) -> str:
-        assert self._password is not None
+    async def _fresh_sign_in(self, sign_in: FreshSignIn) -> SignIn:
         try:
-            return await self._password()
+            return await sign_in()
         except BridgeError as error:
             raise StoreError(f"There is no password for {self._get_target().label}: {error}") from error
 
     def _get_target(self) -> Target:
         if self._target is None:
-            self._target = parse_url(self._url, certified=self._password is not None)
+            self._target = parse_url(self._url)
         return self._target
 
     @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from databricks_responses_mcp.store.factory import open_store
-from databricks_responses_mcp.store.interface import Store, StoreError
+from databricks_responses_mcp.store.interface import FreshSignIn, SignIn, Store, StoreError
 from databricks_responses_mcp.workspace.host import DATABRICKS_DOMAINS
 from databricks_responses_mcp.workspace.settings import Settings
 
@@ -24,31 +24,40 @@ def open_configured_store(settings: Settings, credentials: "Callable[[], Credent
     """Return the store that the settings name. Nothing is opened before its first use.
 
     Args:
-        credentials: of the workspace; a Lakebase database gets their token as its password. No other store receives it.
+        credentials: of the workspace; a Lakebase database accepts their token as its password. It is sent to no other.
 
     Raises:
-        BridgeError: ``invalid_argument`` if the setting names no known kind of store.
+        BridgeError: ``invalid_argument`` if the setting names no kind of store.
     """
     setting = settings.store.get_secret_value() if settings.store is not None else None
+    return open_store(setting, sign_in=workspace_sign_in(credentials) if accepts_token(setting) else None)
 
-    async def token() -> str:
+
+def workspace_sign_in(credentials: "Callable[[], Credentials]") -> FreshSignIn:
+    """Return what signs in to a Lakebase database with the token of the workspace."""
+
+    async def sign_in() -> SignIn:
         headers = await credentials().headers()
-        return headers.get("Authorization", "").removeprefix("Bearer ")
+        return SignIn(password=headers.get("Authorization", "").removeprefix("Bearer "))
 
-    return open_store(setting, password=token if setting is not None and takes_token(setting) else None)
+    return sign_in
 
 
-def takes_token(setting: str) -> bool:
-    """Return whether a store is a database of Databricks, which accepts the workspace's token.
+def accepts_token(setting: str | None) -> bool:
+    """Return whether a store is a database of Databricks, which accepts the token of the workspace.
 
-    The token gives access to the whole workspace: it is sent only to Databricks, and never in place of a given
-    password.
+    The token gives access to the whole workspace, so it is sent only to Databricks, and not instead of a password that
+    was given.
     """
-    url = urlsplit(setting)
+    try:
+        url = urlsplit(setting or "")
+    except ValueError:
+        return False  # the store tells what is wrong with it
     if url.scheme not in ("postgres", "postgresql") or url.password is not None or os.environ.get("PGPASSWORD"):
         return False
     elsewhere = {"host", "hostaddr", "password", "passfile", "service"} & parse_qs(url.query).keys()
-    return not elsewhere and (url.hostname or "").endswith(DATABRICKS_DOMAINS)
+    host = url.hostname or ("" if url.netloc.rpartition("@")[2] else os.environ.get("PGHOST", ""))
+    return not elsewhere and host.lower().endswith(DATABRICKS_DOMAINS)
 
 
 async def sweep_store(store: Store, settings: Settings, *, every_owner: bool = False) -> None:

@@ -59,6 +59,8 @@ class _Request:
     Attributes:
         target: a path of the workspace, or the whole URL of an App.
         is_app: whether it is the URL of an App.
+        is_repeatable: whether it changes and costs nothing, so that it may be sent again even if the server has
+            read it.
     """
 
     method: str
@@ -68,11 +70,7 @@ class _Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     model: str | None = None
     is_app: bool = False
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether it changes and costs nothing, so that it may be sent again even if the server has read it."""
-        return self.method == "GET"
+    is_repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +130,28 @@ class WorkspaceClient:
         Raises:
             BridgeError: for every failure, by the error contract.
         """
+        body = await self._json(_Request(method="GET", target=path, params=params, is_repeatable=True))
+        return self._settings.secrets.remove_from(body)
+
+    async def post_json(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the JSON of ``POST path``, for a request that may be sent twice without harm.
+
+        Secrets are not removed from it: it may be one.
+
+        Raises:
+            BridgeError: for every failure, by the error contract.
+        """
+        headers = {"content-type": "application/json"}
+        return await self._json(
+            _Request(method="POST", target=path, content=to_json(body), headers=headers, is_repeatable=True)
+        )
+
+    async def _json(self, request: _Request) -> Any:
         with anyio.move_on_after(_LIST_SECONDS) as scope:
-            request = _Request(method="GET", target=path, params=params)
             async with self._exchange(request) as response:
                 body = await _read(response, MAX_LISTING_BYTES)
             try:
-                return self._settings.secrets.remove_from(parse_json(body))
+                return parse_json(body)
             except ValueError as exc:
                 raise upstream_error(
                     status=response.status_code, headers=response.headers, body=body, model=None, host=self._origin
@@ -145,7 +159,7 @@ class WorkspaceClient:
         assert scope.cancelled_caught
         raise BridgeError(
             ErrorCode.TIMEOUT,
-            f"The workspace did not answer GET {path} within {_LIST_SECONDS} s.",
+            f"The workspace did not answer {request.method} {request.target} within {_LIST_SECONDS} s.",
             "Check the network and DATABRICKS_HOST.",
             retryable=True,
             advice=(Advice(Action.RUN_DOCTOR),),
