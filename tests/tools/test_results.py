@@ -1,11 +1,13 @@
 """What results say, in words and in structure."""
 
+import json
 from typing import Any
 
 import pytest
 
 from databricks_responses_mcp.calls.results import answer_result, error_result, running_result
 from databricks_responses_mcp.calls.state import App
+from databricks_responses_mcp.calls.truncation import CHARACTERS_PER_TOKEN
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.limits import UNKNOWN_HOST
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -136,3 +138,22 @@ async def test_an_answer_that_the_budget_ended_is_not_to_be_asked_for_again(
         content, facts, _ = await host.call("ask_databricks_model", prompt="[[words 500]]")
     assert (facts["status"], facts["limited_by"]) == ("incomplete", "RESPONSES_MCP_MAX_OUTPUT_TOKENS")
     assert "larger" not in content[0].text
+
+
+async def test_output_items_that_are_too_long_are_cut_and_whole_in_a_resource(bridge: Bridge) -> None:
+    app = App(bridge)
+    limit = bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN
+    long = "x" * limit
+    items = [{"type": "web_search_call", "action": {"query": long, "queries": [long, "y" * 2000, 7]}}]
+    _, facts = shown(answer_result(app, UNKNOWN, {"text": "Found.", "status": "completed", "output": items}))
+    cut = f"{'x' * 2000}…"
+    characters = len(json.dumps(items))
+    assert facts == {
+        "text": "Found.",
+        "status": "completed",
+        "output": [{"type": "web_search_call", "action": {"query": cut, "queries": [cut, "y" * 2000, 7]}}],
+        "notes": [
+            f"The output items are {characters} characters of JSON; they are cut here and whole as resource answer://1."
+        ],
+    }
+    assert json.loads(app.long_texts.get("1") or "") == items

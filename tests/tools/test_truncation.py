@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import ItemsView
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
-from databricks_responses_mcp.calls.truncation import JsonTexts, estimated_tokens, fitted
-from databricks_responses_mcp.hosts.limits import HOST_LIMITS, UNKNOWN_HOST, find_limits
+from databricks_responses_mcp.calls.truncation import JsonTexts, estimated_tokens, fitted, page_characters
+from databricks_responses_mcp.hosts.limits import HOST_LIMITS, UNKNOWN_HOST, HostLimits, find_limits
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 
@@ -58,6 +59,45 @@ async def test_a_parsed_value_that_is_too_long_is_a_resource(connect: Connect) -
     assert "parsed" not in facts
     assert json.loads(whole.text) == json.loads(answer)
     assert len(json.dumps(facts)) < 11_000
+
+
+async def test_an_answer_of_marks_alone_is_cut_by_its_tokens(connect: Connect) -> None:
+    """Each mark is a token, so such a text fits the host's limit in bytes long before that in tokens."""
+    limits = find_limits("claude-code")
+    text = "!?" * 20_000
+    async with connect(client_name="claude-code") as host:
+        _, facts, _ = await host.call(ASK, prompt=f"[[say {text}]]", max_output_tokens=120_000)
+    assert len(text) < (limits.shown_bytes or 0)
+    assert 20_000 < estimated_tokens(json.dumps(facts, ensure_ascii=False)) <= (limits.shown_tokens or 0)
+
+
+async def test_the_rest_of_an_answer_comes_in_pages_that_its_host_shows_whole(connect: Connect) -> None:
+    pages: list[str] = []
+    async with connect(client_name="codex-mcp-client") as host:
+        _, facts, _ = await host.call(ASK, **LONG)
+        whole = (await host.client.read_resource(facts["text_uri"])).contents[0].text
+        uri: str | None = f"{facts['text_uri']}/{len(facts['text'])}"
+        while uri is not None:
+            page = (await host.client.read_resource(uri)).contents[0].text
+            assert len(page.encode()) <= (find_limits("codex-mcp-client").shown_bytes or 0)
+            text, more, rest = page.partition("\n\n[")
+            pages.append(text)
+            uri = rest.rpartition(" more: ")[2].rstrip("]") if more else None
+    assert len(pages) > 10
+    assert facts["text"] + "".join(pages) == whole
+
+
+@pytest.mark.parametrize(
+    ("limits", "characters"),
+    [
+        (UNKNOWN_HOST, 80_000),
+        (replace(UNKNOWN_HOST, shown_bytes=10_000), 4_500),
+        (replace(UNKNOWN_HOST, shown_tokens=10_000), 18_000),
+        (replace(UNKNOWN_HOST, shown_tokens=1_000, shown_bytes=1_000), 450),
+    ],
+)
+def test_a_page_is_as_long_as_its_host_shows(limits: HostLimits, characters: int) -> None:
+    assert page_characters(limits, 80_000) == characters
 
 
 async def test_an_error_that_received_much_is_cut_too(connect: Connect, emulator: RunningEmulator) -> None:
