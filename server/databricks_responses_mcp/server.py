@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.to_thread
@@ -23,6 +23,8 @@ from mcp.types import (
     GetPromptResult,
     Icon,
     InputRequiredResult,
+    ListToolsResult,
+    PaginatedRequestParams,
     Prompt,
 )
 from mcp.types import Tool as ToolDefinition
@@ -75,10 +77,20 @@ class BridgeServer(MCPServer[AppSource]):
             await lowlevel.run(incoming, outgoing, lowlevel.create_initialization_options())
 
     async def list_tools(self) -> list[ToolDefinition]:
-        """The tools as published; what they need is imported once the first host has its list."""
+        """Return the tools as published; what they need is imported once the first host has its list."""
         if self.listed is not None:
             self.listed.set()
         return [*published_tools(), *await super().list_tools()]
+
+    async def _handle_list_tools(
+        self, ctx: ServerRequestContext[AppSource], params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        """Answer ``tools/list`` with the tools that the user may call."""
+        listed = await super()._handle_list_tools(ctx, params)
+        policy = app_in(ctx).bridge.policy
+        if policy is not None:
+            listed.tools = [tool for tool in listed.tools if policy.allows_tool(tool.name)]
+        return listed
 
     @property
     def ours(self) -> "dict[str, Tool]":
@@ -111,6 +123,8 @@ class BridgeServer(MCPServer[AppSource]):
         call = ToolCall(context, name)
         try:
             with convert_exceptions(name, passing=(MCPError,)):
+                if call.app.bridge.policy is not None:
+                    call.app.bridge.policy.check_tool(name)
                 tool = self.ours[name]
                 arguments = _known_arguments(tool, arguments)
                 validated = _validated(tool, arguments)
@@ -200,15 +214,21 @@ def build_server(open_bridge: OpenBridge) -> BridgeServer:
         async with open_bridge() as bridge:
             yield App(bridge)
 
-    return build_server_of(open_app)
+    return build_server_of(open_app, list_scope="public")
 
 
-def build_server_of(open_apps: OpenApps, state_security: "RequestStateSecurity | None" = None) -> BridgeServer:
+def build_server_of(
+    open_apps: OpenApps,
+    state_security: "RequestStateSecurity | None" = None,
+    *,
+    list_scope: Literal["public", "private"] = "private",
+) -> BridgeServer:
     """Return a server, ready to run on any transport.
 
     Args:
         open_apps: opens what the calls of each user share, for the server's lifetime.
         state_security: seals what a host hands back with its user's answers; None for a key of this process alone.
+        list_scope: who may share a cached list of tools: ``private`` where users may call different ones.
     """
 
     @asynccontextmanager
@@ -239,7 +259,7 @@ def build_server_of(open_apps: OpenApps, state_security: "RequestStateSecurity |
         version=SERVER.version,
         lifespan=lifespan,
         cache_hints={
-            "tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
+            "tools/list": CacheHint(ttl_ms=_HOUR_MS, scope=list_scope),
             "prompts/list": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
         },
         subscriptions=False,

@@ -16,6 +16,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.fetching import Fetched, fetch, is_public
 from databricks_responses_mcp.media.images_in import load_image
 from harness.deadlines import DEADLINE_SECONDS
+from harness.policies import policy_of
 
 pytestmark = pytest.mark.anyio
 Picture = Callable[..., bytes]
@@ -362,3 +363,23 @@ async def test_an_address_that_cannot_be_fetched_is_refused_before_any_connectio
     error = await failure(url)
     assert error.code in (ErrorCode.INVALID_ARGUMENT, ErrorCode.NOT_FOUND)
     assert "pw" not in str(error)
+
+
+async def test_each_redirect_is_checked_against_the_list_of_hosts_before_its_name_is_resolved(
+    web_server: Start, trusted: None
+) -> None:
+    web = web_server(True)
+    web.answers["/x"] = (302, {"Location": f"https://outside.test:{web.port}/x"}, b"")
+    asked: list[str] = []
+
+    async def resolver(host: str, _: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    policy = policy_of('default.url_hosts.allow = ["pictures.test:*"]')
+    url = f"https://pictures.test:{web.port}/x"
+    error = await failure(url, allow_private=True, resolver=resolver, check_url=policy.check_url)
+    assert error.code is ErrorCode.PERMISSION_DENIED
+    assert f"outside.test:{web.port}" in error.message
+    assert asked == ["pictures.test"]
+    assert len(web.seen) == 1

@@ -108,6 +108,7 @@ def test_an_entry_is_read_whole() -> None:
                     confidence="named",
                     can=frozenset(CAPABILITIES),
                 ),
+                served=("system.ai.gpt-5",),
             ),
             Endpoint(
                 name="old-fields",

@@ -92,6 +92,8 @@ class GeneratedImages:
         """
         if self._save_to is None or self._policy is None:
             return
+        if (access := self._app.bridge.policy) is not None:
+            access.check_saving()
         image_dir = self._app.bridge.settings.image_dir
         policy = WritePolicy((await allowed_paths(self._app)).also(image_dir), configured=(image_dir,))
         self._target = await anyio.to_thread.run_sync(_checked_target, self._save_to, image_dir, policy)

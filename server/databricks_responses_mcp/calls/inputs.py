@@ -34,13 +34,14 @@ async def prompt_with_files(app: App, prompt: str, files: Sequence[str]) -> tupl
     """
     if not files:
         return prompt, []
-    settings = app.bridge.settings
+    settings, policy = app.bridge.settings, app.bridge.policy
     read = await read_files(
         files,
         FileLimits(text=settings.max_file_bytes, attachment=settings.max_document_bytes),
         max_text_bytes=_MAX_TEXT_BYTES,
         max_attachment_bytes=_MAX_DOCUMENT_BYTES,
         allow_private=settings.allow_private_urls,
+        check_url=None if policy is None else policy.check_url,
         allowed=await allowed_paths(app),
     )
     texts = [file for file in read if isinstance(file, TextFile)]
@@ -57,12 +58,13 @@ async def image_urls(app: App, images: Sequence[str]) -> list[str]:
     """
     if not images:
         return []
-    settings = app.bridge.settings
+    settings, policy = app.bridge.settings, app.bridge.policy
     loaded = await load_images(
         images,
         max_bytes=settings.max_image_bytes,
         max_total_bytes=_MAX_IMAGE_BYTES,
         allow_private=settings.allow_private_urls,
+        check_url=None if policy is None else policy.check_url,
         # Generated images may be edited further.
         allowed=(await allowed_paths(app)).also(settings.image_dir),
     )

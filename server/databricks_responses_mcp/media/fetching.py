@@ -24,6 +24,9 @@ from databricks_responses_mcp.visible import visible
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Resolves host name and port to IP addresses; raises OSError if there are none."""
 
+CheckURL = Callable[[str], None]
+"""Raises `BridgeError` for a URL that may not be fetched; it is asked about each redirect, too."""
+
 MAX_REDIRECTS = 3
 DEADLINE_SECONDS = 30.0
 _CONNECT_SECONDS = 8.0
@@ -83,6 +86,7 @@ async def fetch(
     max_bytes: int,
     accept: str = "*/*",
     allow_private: bool = False,
+    check_url: CheckURL | None = None,
     resolver: Resolver = resolve,
     deadline_seconds: float = DEADLINE_SECONDS,
 ) -> Fetched:
@@ -90,6 +94,7 @@ async def fetch(
 
     The connection is made to the checked address, so a name whose address changes gains nothing. No proxy, cookie,
     credential or environment setting is used. ``allow_private`` also allows plain http.
+    ``check_url`` is asked before a host's name is resolved.
 
     Raises:
         BridgeError: ``invalid_argument``, ``permission_denied`` (a private address), ``not_found``, ``too_large``,
@@ -100,6 +105,8 @@ async def fetch(
             current = _parsed(url, url)
             for _ in range(MAX_REDIRECTS + 1):
                 _check_scheme(current, url, allow_private)
+                if check_url is not None:
+                    check_url(f"{current.scheme}://{current.netloc.decode('ascii')}{current.path}")
                 addresses = await _checked_addresses(current, url, allow_private, resolver)
                 answer = await _get(current, addresses, url, max_bytes, accept)
                 if isinstance(answer, bytes):

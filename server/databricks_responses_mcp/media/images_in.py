@@ -13,7 +13,7 @@ import anyio.to_thread
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.base64_data import read_data_url
 from databricks_responses_mcp.media.failures import in_units, shown
-from databricks_responses_mcp.media.fetching import fetch
+from databricks_responses_mcp.media.fetching import CheckURL, fetch
 from databricks_responses_mcp.media.file_kinds import kind_of
 from databricks_responses_mcp.media.formats import (
     ACCEPTED_FORMATS,
@@ -61,6 +61,7 @@ async def load_image(
     *,
     max_bytes: int,
     allow_private: bool = False,
+    check_url: CheckURL | None = None,
     base: Path | None = None,
     allowed: AllowedPaths = EVERYTHING,
 ) -> InputImage:
@@ -72,6 +73,7 @@ async def load_image(
         reference: the path (absolute, ``~`` or relative to ``base``) or URL.
         max_bytes: the maximum size of an image, in bytes before base64.
         allow_private: whether plain http and addresses of the private network may be fetched.
+        check_url: refuses URLs that may not be fetched.
         base: the directory for relative paths; the working directory if None.
         allowed: where local images may be read.
 
@@ -84,7 +86,9 @@ async def load_image(
     if scheme.startswith("data:") or _is_bare_base64(reference):
         return await anyio.to_thread.run_sync(_from_data_url, reference, max_bytes)
     if scheme.startswith(("https:", "http:")):
-        fetched = await fetch(reference, max_bytes=max_bytes, accept=_ACCEPT, allow_private=allow_private)
+        fetched = await fetch(
+            reference, max_bytes=max_bytes, accept=_ACCEPT, allow_private=allow_private, check_url=check_url
+        )
         return await anyio.to_thread.run_sync(_inlined, fetched.data, fetched.name, reference)
     other = re.match(r"([a-z][a-z0-9+.-]+)://", reference, re.IGNORECASE)
     if other and other[1].lower() != "file":
@@ -102,6 +106,7 @@ async def load_images(
     max_bytes: int,
     max_total_bytes: int | None = None,
     allow_private: bool = False,
+    check_url: CheckURL | None = None,
     base: Path | None = None,
     allowed: AllowedPaths = EVERYTHING,
 ) -> list[InputImage]:
@@ -112,7 +117,14 @@ async def load_images(
     """
 
     async def load(reference: str) -> InputImage:
-        return await load_image(reference, max_bytes=max_bytes, allow_private=allow_private, base=base, allowed=allowed)
+        return await load_image(
+            reference,
+            max_bytes=max_bytes,
+            allow_private=allow_private,
+            check_url=check_url,
+            base=base,
+            allowed=allowed,
+        )
 
     limit = Sum[InputImage](
         max_bytes=max_total_bytes,

@@ -19,7 +19,7 @@ import anyio.to_thread
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.base64_data import read_data_url
 from databricks_responses_mcp.media.failures import in_units, shown
-from databricks_responses_mcp.media.fetching import fetch
+from databricks_responses_mcp.media.fetching import CheckURL, fetch
 from databricks_responses_mcp.media.file_kinds import HEAD_BYTES, MP4, PDF, FileKind, Medium, kind_of, table_kind
 from databricks_responses_mcp.media.formats import ACCEPTED_FORMATS
 from databricks_responses_mcp.media.local_files import cannot_read, read_bounded, resolve
@@ -75,6 +75,7 @@ async def read_file(
     limits: FileLimits,
     *,
     allow_private: bool = False,
+    check_url: CheckURL | None = None,
     base: Path | None = None,
     allowed: AllowedPaths = EVERYTHING,
 ) -> InputFile:
@@ -88,6 +89,7 @@ async def read_file(
         reference: path (absolute, ``~`` or relative to ``base``), ``file://``, ``https://`` or data URL; a path with
             or without a range.
         allow_private: whether plain http and addresses of the private network may be fetched.
+        check_url: refuses URLs that may not be used.
         base: the directory for relative paths; the working directory if None.
         allowed: where local files may be read.
 
@@ -101,7 +103,7 @@ async def read_file(
     if scheme.startswith("data:"):
         return await anyio.to_thread.run_sync(_from_data_url, reference, limits)
     if scheme.startswith(("https:", "http:")):
-        return await _from_web(reference, limits, allow_private=allow_private)
+        return await _from_web(reference, limits, allow_private=allow_private, check_url=check_url)
     return await anyio.to_thread.run_sync(_from_path, reference, limits, base, allowed, abandon_on_cancel=True)
 
 
@@ -112,6 +114,7 @@ async def read_files(
     max_text_bytes: int | None = None,
     max_attachment_bytes: int | None = None,
     allow_private: bool = False,
+    check_url: CheckURL | None = None,
     base: Path | None = None,
     allowed: AllowedPaths = EVERYTHING,
 ) -> list[InputFile]:
@@ -126,7 +129,9 @@ async def read_files(
     """
 
     async def read(reference: str) -> InputFile:
-        return await read_file(reference, limits, allow_private=allow_private, base=base, allowed=allowed)
+        return await read_file(
+            reference, limits, allow_private=allow_private, check_url=check_url, base=base, allowed=allowed
+        )
 
     text = Sum[InputFile](
         max_bytes=max_text_bytes,
@@ -182,13 +187,17 @@ def _read(
     return _from_bytes(read_bounded(file, most, name), name, file_name, limits)
 
 
-async def _from_web(reference: str, limits: FileLimits, *, allow_private: bool) -> InputFile:
+async def _from_web(
+    reference: str, limits: FileLimits, *, allow_private: bool, check_url: CheckURL | None
+) -> InputFile:
     host, name = _host_and_name(reference)
+    if check_url is not None:
+        check_url(reference)
     if host in _VIDEO_HOSTS:
         return Attachment("video", Medium.VIDEO, MP4.mime_type, reference, 0)
     most = max(limits.text, limits.attachment)
     try:
-        fetched = await fetch(reference, max_bytes=most, allow_private=allow_private)
+        fetched = await fetch(reference, max_bytes=most, allow_private=allow_private, check_url=check_url)
     except BridgeError as error:
         if error.code is not ErrorCode.TOO_LARGE or not name.lower().endswith(PDF.extension):
             raise

@@ -63,7 +63,7 @@ class _Listing:
 
     async def _ask(self, bridge: Bridge, done: anyio.Event) -> None:
         try:
-            self.known = await bridge.endpoints.list()
+            self.known = await bridge.endpoints.usable()
         except BridgeError as error:
             logger.info("no completion of model names: %s", error)
             self.not_before = time.monotonic() + _RETRY_SECONDS

@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from databricks_responses_mcp.store.records import (
+    Admission,
+    AdmissionRequest,
     ConversationState,
     ConversationSummary,
+    Denial,
     Grouping,
     Job,
     KeyClaim,
+    RequestLimits,
     StoredConversation,
     Turn,
     Usage,
@@ -165,6 +169,31 @@ class Store(Protocol):
 
     async def usage(self, by: Grouping, *, since: float = 0.0) -> list[UsageTotal]:
         """Return totals by group of requests since ``since``: days in order, other groups by tokens, most first."""
+        ...
+
+    async def admit_request(
+        self, request: AdmissionRequest, limits: RequestLimits, all_limits: RequestLimits
+    ) -> Admission | Denial:
+        """Count a request against limits, unless it would exceed one; exact whichever processes admit others meanwhile.
+
+        Times are those of the database's clock. A minute is the last 60 seconds, a day is one of UTC.
+
+        Args:
+            limits: of this owner.
+            all_limits: of all owners together.
+        """
+        ...
+
+    async def settle_request(self, admission: Admission, tokens: int) -> None:
+        """Record that an admitted request has ended, and replace its reserved tokens by what it used."""
+        ...
+
+    async def extend_requests(self, admission_ids: Sequence[str], seconds: float) -> None:
+        """Let admitted requests count as running for that many seconds from now, unless they are settled."""
+        ...
+
+    async def add_audit_record(self, at: float, record: Mapping[str, Any]) -> None:
+        """Append a record to the audit log of the owner; no method reads or deletes it."""
         ...
 
     async def put_text(self, text_id: str, text: str, now: float) -> None:

@@ -176,3 +176,70 @@ class UsageTotal:
     output_tokens: int
     cached_tokens: int
     reasoning_tokens: int
+
+
+LimitName = Literal["tokens_per_day", "requests_per_minute", "concurrent_calls"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """Limits of one owner, or of all together; None where there is none. False if there is none at all."""
+
+    tokens_per_day: int | None = None
+    requests_per_minute: int | None = None
+    concurrent_calls: int | None = None
+
+    def __bool__(self) -> bool:
+        return self != RequestLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionRequest:
+    """A request that is to be sent.
+
+    Attributes:
+        admission_id: its own id.
+        call_id: of the call that it is part of; the requests of one call count once as a running call.
+        least_tokens: without that many left it is not worth sending.
+        wanted_tokens: what it may use at most, as far as that can be told.
+        lease_seconds: how long it counts as running unless it is settled or extended.
+    """
+
+    admission_id: str
+    call_id: str
+    least_tokens: int
+    wanted_tokens: int
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A request that was admitted.
+
+    Attributes:
+        day: when its tokens count (UTC, ``YYYY-MM-DD``).
+        tokens: what was reserved: at most what it wanted, at least what it needs.
+        scopes: whose tokens they are.
+    """
+
+    admission_id: str
+    day: str
+    tokens: int
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """Why a request was not admitted; it is not counted.
+
+    Attributes:
+        limit: the limit that is reached.
+        is_of_all: whether that is the limit of all owners together.
+        retry_after_seconds: when the request may be admitted.
+        used: what counts against the limit: tokens used and reserved, or requests, or calls.
+    """
+
+    limit: LimitName
+    is_of_all: bool
+    retry_after_seconds: float
+    used: int

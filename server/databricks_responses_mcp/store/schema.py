@@ -153,6 +153,25 @@ _MIGRATIONS: Sequence[Sequence[str | PerDatabase]] = (
             ),
         ),
     ),
+    # Limits of requests, and the audit log.
+    (
+        """CREATE TABLE @limit_scopes (
+            scope TEXT NOT NULL, day TEXT NOT NULL, tokens BIGINT NOT NULL,
+            PRIMARY KEY (scope)
+        )""",
+        """CREATE TABLE @admissions (
+            owner TEXT NOT NULL, admission_id TEXT NOT NULL, call_id TEXT NOT NULL,
+            started_at DOUBLE PRECISION NOT NULL, lease_until DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (owner, admission_id)
+        )""",
+        "CREATE INDEX admissions_of_owner ON @admissions (owner, started_at)",
+        "CREATE INDEX admissions_by_start ON @admissions (started_at)",
+        "CREATE INDEX admissions_by_lease ON @admissions (lease_until)",
+        """CREATE TABLE @audit (
+            owner TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, record TEXT NOT NULL
+        )""",
+        "CREATE INDEX audit_by_age ON @audit (created_at)",
+    ),
 )
 VERSION = len(_MIGRATIONS)
 

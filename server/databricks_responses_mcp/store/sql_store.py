@@ -13,16 +13,21 @@ import anyio
 from databricks_responses_mcp.store import (
     conversation_queries,
     job_queries,
+    limit_queries,
     retention_queries,
     text_queries,
     usage_queries,
 )
 from databricks_responses_mcp.store.records import (
+    Admission,
+    AdmissionRequest,
     ConversationState,
     ConversationSummary,
+    Denial,
     Grouping,
     Job,
     KeyClaim,
+    RequestLimits,
     StoredConversation,
     Turn,
     Usage,
@@ -220,6 +225,24 @@ class SqlStore:
     async def usage(self, by: Grouping, *, since: float = 0.0) -> list[UsageTotal]:
         """See `Store.usage`."""
         return await self._database.read(usage_queries.usage, self._owner, by, since)
+
+    async def admit_request(
+        self, request: AdmissionRequest, limits: RequestLimits, all_limits: RequestLimits
+    ) -> Admission | Denial:
+        """See `Store.admit_request`."""
+        return await self._database.write(limit_queries.admit(self._owner, request, limits, all_limits))
+
+    async def settle_request(self, admission: Admission, tokens: int) -> None:
+        """See `Store.settle_request`."""
+        await self._database.write(limit_queries.settle(self._owner, admission, tokens))
+
+    async def extend_requests(self, admission_ids: Sequence[str], seconds: float) -> None:
+        """See `Store.extend_requests`."""
+        await self._database.write(limit_queries.extend(self._owner, admission_ids, seconds))
+
+    async def add_audit_record(self, at: float, record: Mapping[str, Any]) -> None:
+        """See `Store.add_audit_record`."""
+        await self._database.write(limit_queries.add_audit(self._owner, at, dict(record)))
 
     async def put_text(self, text_id: str, text: str, now: float) -> None:
         """See `Store.put_text`."""

@@ -12,14 +12,17 @@ from databricks_responses_mcp.workspace.settings import Settings
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+    from databricks_responses_mcp.policy.access import AccessPolicy
     from databricks_responses_mcp.store.interface import Store
     from databricks_responses_mcp.turns.conversations import Conversations
     from databricks_responses_mcp.turns.document_text import DocumentTexts
     from databricks_responses_mcp.turns.observation import Observer
+    from databricks_responses_mcp.turns.request_limits import RequestLimiter
     from databricks_responses_mcp.turns.usage import TokenBudget
     from databricks_responses_mcp.workspace.catalog import Catalog
     from databricks_responses_mcp.workspace.credentials import Credentials
     from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
+    from databricks_responses_mcp.workspace.endpoints import Endpoint
     from databricks_responses_mcp.workspace.http import WorkspaceClient
     from databricks_responses_mcp.workspace.mcp_servers import McpServers
     from databricks_responses_mcp.workspace.routing import Router
@@ -40,6 +43,7 @@ class Bridge:
         without_documents: endpoints that turned out to take no documents, such as PDFs.
         schema_checks: bounds how many processes check answers at once.
         observer: observes the requests to models; None if nobody does.
+        policy: what the user may do; None lets everything pass.
 
     Args:
         environ: the environment that credentials are read from.
@@ -58,8 +62,10 @@ class Bridge:
         store: "Store | None" = None,
         transport: "Transport | None" = None,
         observer: "Observer | None" = None,
+        policy: "AccessPolicy | None" = None,
     ) -> None:
         self.settings = settings
+        self.policy = policy
         settings.secrets.add_environment(environ)
         self._environ = environ
         self._client: WorkspaceClient | None = None
@@ -75,6 +81,7 @@ class Bridge:
         self.observer = observer
         self._conversations: Conversations | None = None
         self._token_budget: TokenBudget | None = None
+        self._request_limiter: RequestLimiter | None = None
         self._document_texts: DocumentTexts | None = None
         self.without_encrypted_reasoning: set[str] = set()
         self.without_default_cap: set[str] = set()
@@ -111,6 +118,16 @@ class Bridge:
         return self._token_budget
 
     @property
+    def request_limiter(self) -> "RequestLimiter | None":
+        """Admits requests within the limits of the user's policy; None if it has none."""
+        policy = self.policy
+        if self._request_limiter is None and policy is not None and (policy.user_limits or policy.total_limits):
+            from databricks_responses_mcp.turns.request_limits import RequestLimiter
+
+            self._request_limiter = RequestLimiter(self, policy)
+        return self._request_limiter
+
+    @property
     def credentials(self) -> "Credentials":
         """Where host and headers come from."""
         if self._credentials is None:
@@ -144,6 +161,7 @@ class Bridge:
                 ttl_seconds=self.settings.endpoints_ttl_seconds,
                 in_background=self._start,
                 fetch_service=discovery.service,
+                is_allowed=self._is_allowed,
             )
         return self._endpoints
 
@@ -155,6 +173,9 @@ class Bridge:
 
             self._catalog = Catalog(self._get_json, self.settings.model_schemas)
         return self._catalog
+
+    def _is_allowed(self, endpoint: "Endpoint") -> bool:
+        return self.policy is None or self.policy.allows_model(endpoint.name, endpoint.served)
 
     async def _get_json(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         return await self.client.get_json(path, params=params)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.turns.call_record import CallRecord
 from databricks_responses_mcp.turns.deadline import Deadline
 from databricks_responses_mcp.turns.partial_response import PartialResponse
 from databricks_responses_mcp.turns.progress import Reporter
@@ -33,6 +34,7 @@ class CallContext:
         stop: once it is set, reading ends; the answer so far is stored as incomplete.
         partial: what has arrived so far, for code outside of the call that reports on it.
         secrets: values that must not be shown or stored.
+        record: collects what the call does, without any text.
     """
 
     deadline: Deadline
@@ -46,6 +48,7 @@ class CallContext:
     stop: anyio.Event | None = None
     partial: PartialResponse = field(default_factory=PartialResponse)
     secrets: SecretValues = field(default_factory=SecretValues)
+    record: CallRecord = field(default_factory=CallRecord)
 
     @classmethod
     def start(

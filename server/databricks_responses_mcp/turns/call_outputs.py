@@ -44,6 +44,8 @@ async def answer_calls(
                 f"Nothing was sent: {'; '.join(problems[:10])}.",
                 "Give one output for each pending call, in the shape that its answer_with shows.",
             )
+        if bridge.policy is not None:
+            bridge.policy.check_approvals(outputs)
         call = call or CallContext.start(bridge.settings)
         said = answer_items(conversation.pending, outputs)
         outcome = await take_turn(bridge, conversation, said, call, once=once)

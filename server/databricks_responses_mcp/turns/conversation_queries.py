@@ -73,8 +73,10 @@ async def delete(bridge: Bridge, conversations: Sequence[ConversationSummary]) -
     """Delete these conversations; return the ids of those that existed.
 
     Raises:
-        BridgeError: ``internal`` if the store cannot be written.
+        BridgeError: ``internal`` if the store cannot be written; ``permission_denied`` in read-only mode.
     """
+    if bridge.policy is not None:
+        bridge.policy.check_deletion()
     ids = [summary.conversation_id for summary in conversations]
     gone = await _asked(bridge.store.delete_conversations(ids))
     bridge.conversations.forget(ids)

@@ -95,6 +95,8 @@ async def draw(bridge: Bridge, drawing: Drawing, call: CallContext) -> Drawn:
             "Leave type out.",
             advice=(Advice(Action.ASK, "other tools"),),
         )
+    if bridge.policy is not None:
+        bridge.policy.check_pictures(drawing.count)
     if drawing.conversation_id is None:
         async with call.deadline.bounds("choosing a model"):
             model = drawing.model or bridge.settings.image_model or await bridge.endpoints.default_image_model()

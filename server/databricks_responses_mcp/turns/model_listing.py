@@ -92,7 +92,7 @@ async def list_models(
         )
     matching = [
         endpoint
-        for endpoint in await bridge.endpoints.list()
+        for endpoint in await bridge.endpoints.usable()
         if name_contains.lower() in endpoint.name.lower() and (wanted is None or wanted in endpoint.profile.can)
     ]
     shown = matching

@@ -3,7 +3,8 @@
 Each step adds one thing and calls the next:
 
 1. `send_without_refused_parts`: the conversation's history; a retry without a part that the endpoint refuses.
-2. `send_metered`: token limits before the request, usage recorded after it, secrets removed from what came back.
+2. `send_metered`: the user's policy, budgets and rates before the request, usage recorded after it, secrets removed
+   from what came back.
 3. `send_with_readable_documents`, if there are documents: a retry with their text if the model takes none.
 4. `send_with_surface_fallback`: the surface that serves the model; another one if the first was the wrong one.
 5. `stream.send_one_stream`: one HTTP request and its streamed answer.
@@ -25,6 +26,14 @@ from databricks_responses_mcp.turns.history import input_of
 from databricks_responses_mcp.turns.model_suggestions import unsupported_by_surface, with_model_suggestion
 from databricks_responses_mcp.turns.observation import ModelRequest, Observer
 from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.request_limits import within_request_limits
+from databricks_responses_mcp.turns.request_policy import (
+    allowed_routes,
+    hold_to_policy,
+    is_allowed_route,
+    least_limit,
+    needs_cap,
+)
 from databricks_responses_mcp.turns.stream import send_one_stream
 from databricks_responses_mcp.turns.tool_secrets import tool_secrets
 from databricks_responses_mcp.turns.usage import TurnUsage, request_usage
@@ -119,7 +128,8 @@ class RequestParts:
             return "reasoning" if has_reasoning and "reasoning" not in self.left_out else None
         if error.reason is Reason.OUTPUT_CAP_REFUSED:
             # The limits of this server can only be enforced by a maximum in each request.
-            is_needed = bridge.settings.max_output_tokens is not None or bridge.settings.daily_token_budget is not None
+            limits = (bridge.settings.max_output_tokens, bridge.settings.daily_token_budget)
+            is_needed = any(limit is not None for limit in limits) or needs_cap(bridge.policy)
             return "default_cap" if self._default_cap(bridge) and not is_needed else None
         if error.reason is Reason.STRICT_REFUSED:
             # Strict mode accepts only some schemas, and which ones changes.
@@ -136,7 +146,8 @@ class RequestParts:
 
         Rate limits reserve output tokens in advance: a request without a maximum reserves the model's largest.
         """
-        default, most = bridge.settings.default_max_output_tokens, bridge.settings.max_output_tokens
+        default = bridge.settings.default_max_output_tokens
+        most = least_limit(bridge.settings.max_output_tokens, bridge.policy)
         is_refused = "default_cap" in self.left_out or self.conversation.endpoint in bridge.without_default_cap
         if not self.has_default_cap or not default or _CAP in self.parameters or is_refused:
             return {}
@@ -197,8 +208,10 @@ async def send_metered(
         turn_usage: receives the usage of the request, if its answer alone becomes the conversation's next turn.
 
     Raises:
-        BridgeError: ``budget_exceeded`` before anything is sent, and every failure of `send_with_readable_documents`.
+        BridgeError: ``budget_exceeded`` and `PolicyError` before anything is sent, and every failure of
+            `send_with_readable_documents`.
     """
+    limited_by = await hold_to_policy(bridge, body, call)
     usage: Any = None
     outcome: Outcome | None = None
     endpoint = model = str(body["model"])
@@ -207,7 +220,8 @@ async def send_metered(
     call.partial.hide(of_tools)
     if bridge.observer is not None:
         call = replace(call, conversation_id=conversation_id)
-    async with bridge.token_budget.within_limits(body) as lowered:
+    async with bridge.token_budget.within_limits(body) as lowered, within_request_limits(bridge, body, call) as cost:
+        call.record.add_request(endpoint, conversation_id)
         try:
             send = send_with_readable_documents if has_documents(body["input"]) else send_with_surface_fallback
             outcome = await send(bridge, body, call)
@@ -216,6 +230,7 @@ async def send_metered(
             if cleaned_fields is not fields:
                 outcome = replace(outcome, **cleaned_fields)
             usage, model = outcome.usage, outcome.model
+            call.record.add_answer(outcome.surface or _NATIVE)
         except BridgeError as error:
             cleaned = secrets.remove_from_error(error)
             usage, model = cleaned.partial.get("usage"), cleaned.partial.get("model", model)
@@ -224,12 +239,17 @@ async def send_metered(
             spent = request_usage(
                 usage, label=call.usage_label, endpoint=endpoint, model=model, conversation_id=conversation_id
             )
+            cost.usage = spent
+            if spent is not None:
+                call.record.add_usage(spent)
             if spent is not None and (outcome is None or turn_usage is None):
                 await bridge.token_budget.record(spent)
         if spent is not None and turn_usage is not None:
             turn_usage.take(spent)
         if outcome.incomplete_reason != _CAP:
             return outcome
+        if rule := cost.limited_by or limited_by:
+            return replace(outcome, limited_by=rule)
         if lowered:
             return replace(outcome, limited_by="RESPONSES_MCP_DAILY_TOKEN_BUDGET", notes=(*outcome.notes, lowered))
         is_limit = bridge.token_budget.is_limit(body)
@@ -282,7 +302,7 @@ async def send_with_surface_fallback(
     first: BridgeError | None = None
     unsaid: tuple[Surface, UntranslatableError] | None = None
     tried: set[SurfaceKey] = set()
-    left = list(moved or await _routes_to(bridge, body, call))
+    left = allowed_routes(bridge, moved or await _routes_to(bridge, body, call))
     while left:
         route = left.pop(0)
         surface = route.surface
@@ -295,7 +315,8 @@ async def send_with_surface_fallback(
             unsaid = unsaid or (surface, error)
             if route.confidence == "learned":
                 # Learned from other requests: this request may need what only another surface has.
-                left = await bridge.router.other_routes(model, route, tried)
+                others = await bridge.router.other_routes(model, route, tried)
+                left = [other for other in others if is_allowed_route(bridge, other)]
             continue
         except BridgeError as error:
             if first is not None:

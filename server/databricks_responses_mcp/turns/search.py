@@ -131,7 +131,7 @@ async def _needs_service(bridge: Bridge, wanted: Search) -> bool:
         async with bridge.conversations.turn_of(wanted.conversation_id) as conversation:
             model = conversation.endpoint
     model = model or bridge.settings.model
-    if model is None:
+    if model is None or (bridge.policy is not None and not bridge.policy.allows_mcp_server(SEARCH_SERVICE)):
         return False
     endpoint = await bridge.endpoints.get(model)
     profile = endpoint.profile if endpoint is not None else profile_of_name(model)

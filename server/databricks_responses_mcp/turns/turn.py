@@ -42,6 +42,10 @@ async def take_turn(
     """
     servers: list[dict[str, Any]] = []
     parameters, left_out = usable_tools({**conversation.parameters, **(once or {})})
+    if bridge.policy is not None:
+        bridge.policy.check_defined_servers(parameters.get("tools"))
+        for name in conversation.mcp_servers:
+            bridge.policy.check_mcp_server(name)
     if conversation.mcp_servers:
         async with call.deadline.bounds("signing in to the MCP servers"):
             servers = await bridge.mcp_servers.resolve(conversation.mcp_servers, bridge.client.access)

@@ -37,6 +37,7 @@ class EndpointDirectory:
         ttl_seconds: how long an answer is cached.
         in_background: starts work in the background, if possible; then the cached listing is returned immediately,
             however old it is, and refreshed meanwhile.
+        is_allowed: whether the user may use an endpoint; others are never chosen or suggested.
         clock: a monotonic clock, in seconds.
 
     Attributes:
@@ -50,10 +51,12 @@ class EndpointDirectory:
         *,
         in_background: Callable[[Callable[[], Coroutine[Any, Any, None]]], bool] = lambda _work: False,
         fetch_service: Callable[[str], Awaitable[Mapping[str, Any] | None]] | None = None,
+        is_allowed: Callable[[Endpoint], bool] = lambda _endpoint: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch = fetch
         self._fetch_service = fetch_service
+        self._is_allowed = is_allowed
         self._services: dict[str, Endpoint] = {}
         self._asked_services: OrderedDict[str, tuple[float, Endpoint | None]] = OrderedDict()
         self.problems: tuple[str, ...] = ()
@@ -94,6 +97,14 @@ class EndpointDirectory:
             self._known = await self._ask()
             self._asked_at = asked_at
             return self._known
+
+    async def usable(self) -> tuple[Endpoint, ...]:
+        """Those of `list` that the user may use.
+
+        Raises:
+            BridgeError: as `list`.
+        """
+        return self._allowed(await self.list())
 
     async def _refresh(self) -> None:
         try:
@@ -157,16 +168,20 @@ class EndpointDirectory:
 
     async def one_that_can(self, capability: Capability, *, but: str = "") -> str | None:
         """Return the first endpoint, in the order of the defaults, that has a capability. Never raises."""
-        able = [e for e in await self._list_or_nothing() if e.ready and e.name != but and capability in e.profile.can]
+        usable = self._allowed(await self._list_or_nothing())
+        able = [e for e in usable if e.ready and e.name != but and capability in e.profile.can]
         return max(able, key=_rank).name if able else None
 
     async def similar(self, name: str) -> tuple[str, ...]:
         """Return up to three endpoints with a name similar to ``name``. Never raises."""
-        names = [e.name for e in await self._list_or_nothing() if e.ready and e.profile.is_askable]
+        names = [e.name for e in self._allowed(await self._list_or_nothing()) if e.ready and e.profile.is_askable]
         return () if name in names else tuple(_similar(name, names))
 
+    def _allowed(self, endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+        return tuple(endpoint for endpoint in endpoints if self._is_allowed(endpoint))
+
     async def _default(self, suits: Callable[[Endpoint], bool], what: str, setting: str) -> str:
-        endpoints = await self._list_or_nothing()
+        endpoints = self._allowed(await self._list_or_nothing())
         able = [e for e in endpoints if suits(e) and e.ready and e.kind in ("pay_per_token", "external", "service")]
         if able:
             return max(able, key=_rank).name

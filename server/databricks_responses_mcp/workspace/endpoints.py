@@ -30,6 +30,7 @@ class Endpoint:
         display_name: a name for people.
         description: one or two sentences, as the workspace has it; empty if there is none.
         profile: the surfaces that serve it and its capabilities.
+        served: the names of the models behind it, as far as the workspace lists them.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Endpoint:
     display_name: str
     description: str
     profile: ModelProfile
+    served: tuple[str, ...] = ()
 
 
 def read_entries(entries: object) -> list[Endpoint]:
@@ -71,6 +73,7 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
         (task for e in entities if (task := _text(_map(e, "external_model"), "task"))), ""
     )
     provider = next((p for e in entities if (p := _text(_map(e, "external_model"), "provider"))), "")
+    served = [_text(e, "entity_name") or _text(_map(e, "foundation_model"), "name") for e in entities]
     kind = _kind(entry, name, task, entities)
     ready, state = _state(entry)
     foundation = next((_map(e, "foundation_model") for e in entities if _map(e, "foundation_model")), {})
@@ -85,7 +88,7 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
         description=_text(entry, "description") or _text(foundation, "description"),
         profile=profile_of(
             EndpointFacts(
-                names=_model_names(name, entities),
+                names=" ".join((name, *served)).replace(" ", "/"),
                 task=task,
                 provider=provider,
                 is_ours=kind in ("pay_per_token", "provisioned"),
@@ -94,6 +97,7 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
                 api_types=_api_types(entry, entities),
             )
         ),
+        served=tuple(filter(None, (*served, *(_text(_map(e, "external_model"), "name") for e in entities)))),
     )
 
 
@@ -144,11 +148,6 @@ def _api_types(entry: Mapping[str, Any], entities: list[Mapping[str, Any]]) -> s
     """Return the API types of this listing, or of another one that was merged in."""
     places = [entry, *(_map(entity, "foundation_model") for entity in entities)]
     return {kind for place in places for key in _API_TYPES for kind in _strings(place.get(key))}
-
-
-def _model_names(name: str, entities: list[Mapping[str, Any]]) -> str:
-    inner = (_text(e, "entity_name") or _text(_map(e, "foundation_model"), "name") for e in entities)
-    return " ".join((name, *inner)).replace(" ", "/")
 
 
 def _map(value: object, key: str) -> Mapping[str, Any]:

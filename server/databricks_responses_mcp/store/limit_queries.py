@@ -1,0 +1,117 @@
+"""Limits of requests, of one owner and of all together: the statements of each transaction.
+
+A row for each scope (an owner, or all) has the tokens of a day, used and reserved. A transaction locks the rows of its
+scopes first, that of all before that of the owner, so that what it counts does not change before it has ended.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from databricks_responses_mcp.store.records import Admission, AdmissionRequest, Denial, LimitName, RequestLimits
+from databricks_responses_mcp.store.statements import Transaction, insert, name, placeholders, to_json
+
+_DAY, _MINUTE = 86_400.0, 60.0
+_BUSY_SECONDS = 5.0
+"""When a call may be tried again that others were running beside."""
+_ALL = "all"
+
+_CLOCK = "SELECT @clock()"
+_LOCK = """
+    INSERT INTO @limit_scopes AS held (scope, day, tokens) VALUES (?, ?, 0)
+    ON CONFLICT (scope) DO UPDATE SET
+        tokens = CASE WHEN held.day < excluded.day THEN 0 ELSE held.tokens END,
+        day = CASE WHEN held.day < excluded.day THEN excluded.day ELSE held.day END"""
+_TOKENS = "SELECT tokens FROM @limit_scopes WHERE scope = ?"
+_ADD = "UPDATE @limit_scopes SET tokens = tokens + ? WHERE scope = ? AND day = ?"
+_NEWEST = "SELECT started_at FROM @admissions WHERE started_at > ? ORDER BY started_at DESC LIMIT 1 OFFSET ?"
+_NEWEST_OF_OWNER = """
+    SELECT started_at FROM @admissions WHERE owner = ? AND started_at > ? ORDER BY started_at DESC LIMIT 1 OFFSET ?"""
+_CALLS = "SELECT COUNT(DISTINCT call_id) FROM @admissions WHERE lease_until > ? AND call_id <> ?"
+_CALLS_OF_OWNER = """
+    SELECT COUNT(DISTINCT call_id) FROM @admissions WHERE owner = ? AND lease_until > ? AND call_id <> ?"""
+_FORGET = "DELETE FROM @admissions WHERE owner = ? AND started_at < ? AND lease_until < ?"
+_END = "UPDATE @admissions SET lease_until = 0 WHERE owner = ? AND admission_id = ?"
+_EXTEND = "UPDATE @admissions SET lease_until = @clock() + ? WHERE owner = ? AND lease_until > 0 AND admission_id IN "
+
+
+def admit(
+    owner: str, request: AdmissionRequest, limits: RequestLimits, all_limits: RequestLimits
+) -> Transaction[Admission | Denial]:
+    """See `Store.admit_request`."""
+    found = yield _CLOCK, ()
+    now = float(found.rows[0][0])
+    day = datetime.fromtimestamp(now, UTC).date().isoformat()
+    scopes = [(scope, one) for scope, one in ((_ALL, all_limits), (_scope(owner), limits)) if one]
+    least_left: int | None = None
+    for scope, one in scopes:
+        yield _LOCK, (scope, day)
+        denial = yield from _denial_by_requests(owner, scope, request, one, now)
+        if denial is None and one.tokens_per_day is not None:
+            found = yield _TOKENS, (scope,)
+            used = int(found.rows[0][0])
+            left = one.tokens_per_day - used
+            least_left = left if least_left is None else min(left, least_left)
+            if left < request.least_tokens:
+                denial = _denial(scope, "tokens_per_day", _DAY - now % _DAY, used)
+        if denial is not None:
+            return denial
+    tokens = request.wanted_tokens if least_left is None else min(request.wanted_tokens, least_left)
+    for scope, _ in scopes:
+        yield _ADD, (tokens, scope, day)
+    yield _FORGET, (owner, now - _MINUTE, now)
+    yield insert(
+        "@admissions",
+        {
+            "owner": owner,
+            "admission_id": request.admission_id,
+            "call_id": request.call_id,
+            "started_at": now,
+            "lease_until": now + request.lease_seconds,
+        },
+    )
+    return Admission(admission_id=request.admission_id, day=day, tokens=tokens, scopes=tuple(s for s, _ in scopes))
+
+
+def settle(owner: str, admission: Admission, tokens: int) -> Transaction[None]:
+    """See `Store.settle_request`."""
+    for scope in admission.scopes:
+        yield _ADD, (tokens - admission.tokens, scope, admission.day)
+    yield _END, (owner, admission.admission_id)
+
+
+def extend(owner: str, admission_ids: Sequence[str], seconds: float) -> Transaction[None]:
+    """See `Store.extend_requests`."""
+    yield f"{_EXTEND}({placeholders(len(admission_ids))})", (seconds, owner, *admission_ids)
+
+
+def add_audit(owner: str, at: float, record: dict[str, Any]) -> Transaction[None]:
+    """See `Store.add_audit_record`."""
+    yield insert("@audit", {"owner": name(owner), "created_at": at, "record": to_json(record)})
+
+
+def _denial_by_requests(
+    owner: str, scope: str, request: AdmissionRequest, limits: RequestLimits, now: float
+) -> Transaction[Denial | None]:
+    """Return why a limit of calls or requests does not admit the request."""
+    if limits.concurrent_calls is not None:
+        values = (now, request.call_id)
+        found = yield (_CALLS, values) if scope == _ALL else (_CALLS_OF_OWNER, (owner, *values))
+        running = int(found.rows[0][0])
+        if running >= limits.concurrent_calls:
+            return _denial(scope, "concurrent_calls", _BUSY_SECONDS, running)
+    if limits.requests_per_minute is not None:
+        since = (now - _MINUTE, limits.requests_per_minute - 1)
+        found = yield (_NEWEST, since) if scope == _ALL else (_NEWEST_OF_OWNER, (owner, *since))
+        if found.rows:
+            wait = float(found.rows[0][0]) + _MINUTE - now
+            return _denial(scope, "requests_per_minute", wait, limits.requests_per_minute)
+    return None
+
+
+def _denial(scope: str, limit: LimitName, seconds: float, used: int) -> Denial:
+    return Denial(limit=limit, is_of_all=scope == _ALL, retry_after_seconds=seconds, used=used)
+
+
+def _scope(owner: str) -> str:
+    return f"owner {owner}"
