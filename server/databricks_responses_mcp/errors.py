@@ -226,12 +226,15 @@ def is_paid(structured: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def convert_exceptions(doing: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def convert_exceptions(
+    doing: str, *, passing: tuple[type[Exception], ...] = (), log_fields: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """Convert exceptions in the context into errors of the contract: an unexpected exception becomes ``internal``.
 
     Args:
         doing: the operation, as the subject of a sentence: a tool's name, ``Reading the answer of gpt``.
         passing: exceptions that are not converted.
+        log_fields: what the line of the log about an unexpected one has besides.
 
     Raises:
         BridgeError: for every other exception.
@@ -243,17 +246,17 @@ def convert_exceptions(doing: str, *, passing: tuple[type[Exception], ...] = ())
     except passing:
         raise
     except Exception as error:
-        raise as_bridge_error(error, doing) from error
+        raise as_bridge_error(error, doing, log_fields) from error
 
 
-def as_bridge_error(error: Exception, doing: str) -> BridgeError:
+def as_bridge_error(error: Exception, doing: str, log_fields: Mapping[str, str] | None = None) -> BridgeError:
     """Return an exception as an error of the contract, as `convert_exceptions` does; the details are only logged."""
     cause: BaseException = error
     while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
         cause = cause.exceptions[0]
     if isinstance(cause, BridgeError):
         return cause
-    logger.error("%s failed", doing, exc_info=cause)
+    logger.error("%s failed", doing, exc_info=cause, extra={"fields": log_fields or {}})
     return BridgeError(
         ErrorCode.INTERNAL,
         f"{doing} failed inside the bridge ({type(cause).__name__}).",

@@ -122,18 +122,21 @@ class BridgeServer(MCPServer[AppSource]):
 
         call = ToolCall(context, name)
         try:
-            with convert_exceptions(name, passing=(MCPError,)):
+            with convert_exceptions(name, passing=(MCPError,), log_fields=call.log.fields):
                 if call.app.bridge.policy is not None:
                     call.app.bridge.policy.check_tool(name)
                 tool = self.ours[name]
                 arguments = _known_arguments(tool, arguments)
                 validated = _validated(tool, arguments)
                 if (earlier := await call.earlier_call(arguments)) is not None:
-                    return await result_of_job(call, earlier, call.seconds_left)
+                    repeated = await result_of_job(call, earlier, call.seconds_left)
+                    await call.log_end("repeated")
+                    return repeated
                 if self.called is not None:
                     self.called.set()
                 return await call.run(tool, validated)
         except BridgeError as error:
+            await call.log_end("failed", error)
             return call.failure(error)
 
     async def read_resource(

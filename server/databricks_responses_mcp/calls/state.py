@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from databricks_responses_mcp.calls.approvals import UnansweredCalls
+    from databricks_responses_mcp.calls.call_log import AuditLog, User
     from databricks_responses_mcp.calls.jobs import Jobs
     from databricks_responses_mcp.calls.running_task import RunningTask
     from databricks_responses_mcp.media.gallery import PictureGallery
@@ -125,6 +126,8 @@ class App:
         files: where the user of a service may have files; None where the server is its user's own.
         running_tasks: the calls that are, or may become, MCP tasks, by the id of their job.
         background: runs what outlives a call, until the server ends; None where there is no server.
+        user: who is signed in; None where nobody signs in.
+        audit: where each call is recorded; None for no audit log.
     """
 
     bridge: Bridge
@@ -135,6 +138,8 @@ class App:
     files: UserFiles | None = None
     running_tasks: "dict[str, RunningTask]" = field(default_factory=dict)
     background: TaskGroup | None = None
+    user: "User | None" = None
+    audit: "AuditLog | None" = None
     _gallery: "PictureGallery | None" = None
     _jobs: "Jobs | None" = None
     _unanswered: "UnansweredCalls | None" = None

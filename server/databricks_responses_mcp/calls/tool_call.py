@@ -17,6 +17,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, InputRequiredResult
 
+from databricks_responses_mcp.calls.call_log import CallLog, CallOutcome
 from databricks_responses_mcp.calls.edit_text import choose_preamble
 from databricks_responses_mcp.calls.generated_images import GeneratedImages
 from databricks_responses_mcp.calls.idempotency import IdempotencyKey, fingerprint_of
@@ -58,12 +59,14 @@ class ToolCall:
         deadline: when the call ends, including all its requests to the workspace.
         is_handed_over: whether the request was answered with status ``running``: nobody waits for the result then, and
             the user cannot be asked.
+        log: logs the call.
     """
 
     def __init__(self, request: Context[AppSource, Any], tool: str) -> None:
         self.request = request
         self.app = app_of(request)
         self.tool = tool
+        self.log = CallLog(self.app, request, tool)
         self.host: HostLimits = host_of(request.session)
         self.reporter = reporter_of(request)
         self.task = task_of(request)
@@ -122,7 +125,9 @@ class ToolCall:
         """
         if self.task is not None or self.tool not in LONG_RUNNING:
             async with self._attaching_received():
-                return tool.fn_metadata.convert_result(await tool.fn(self, **arguments))
+                result: Result = tool.fn_metadata.convert_result(await tool.fn(self, **arguments))
+                await self.log_end(result)
+                return result
         jobs, job = self.app.jobs, self.job
         jobs.start(self._run_in_job, tool, arguments)
         problem = ""
@@ -143,8 +148,8 @@ class ToolCall:
             if self.reporter is not None:
                 self.reporter.silence()
             return await running_job_result(self.app, self.host, job, problem)
-        result: Result = job.returned()
-        return result
+        returned: Result = job.returned()
+        return returned
 
     async def begin(self, images: GeneratedImages | None = None, *, job_id: str = "") -> CallContext:
         """Begin work that may cost something; return what functions of `turns` need of the call.
@@ -164,6 +169,7 @@ class ToolCall:
             self._is_keyed = True
             if self.task is None and not self.job.is_kept:
                 self.job.job_id = job_id
+        await self.log.begin()
         if self._is_keyed:
             await self._store()
         return CallContext(
@@ -173,6 +179,7 @@ class ToolCall:
             take_image=self.images,
             partial=self.job.partial,
             secrets=self.app.bridge.settings.secrets,
+            record=self.log.record,
         )
 
     def add_images(self, images: GeneratedImages) -> None:
@@ -199,6 +206,14 @@ class ToolCall:
         blocks, preamble = ((), "") if self.images is None else (self.images.blocks(), self.images.preamble())
         return failure_result(self.app, self.host, error, blocks, preamble=choose_preamble(self.tool, preamble))
 
+    async def log_end(self, outcome: CallOutcome | Result, error: BridgeError | None = None) -> None:
+        """Log the end of the call, once; a result says by itself what the outcome is."""
+        if isinstance(outcome, InputRequiredResult):
+            outcome = "asked_user"
+        elif not isinstance(outcome, str):
+            outcome = "completed"
+        await self.log.end(outcome, error, job_id=self.job.job_id, conversation_id=self.job.partial.conversation_id)
+
     def open_question(self, record: ResultRecord | None) -> None:
         """Do not hand the call over while its user is asked: a question ends within `seconds_left`.
 
@@ -224,6 +239,7 @@ class ToolCall:
         async with self.app.jobs.running(self.job), self._attaching_received():
             self.job.result = tool.fn_metadata.convert_result(await tool.fn(self, **arguments))
             self.job.record = record_of(self.tool, self.job.result)
+            await self.log_end(self.job.result)
 
     @asynccontextmanager
     async def _attaching_received(self) -> AsyncIterator[None]:
@@ -233,16 +249,23 @@ class ToolCall:
             BridgeError: for every exception except `MCPError`.
         """
         try:
-            with convert_exceptions(self.tool, passing=(MCPError,)):
+            with convert_exceptions(self.tool, passing=(MCPError,), log_fields=self.log.fields):
                 yield
+        except MCPError:
+            await self.log_end("failed")
+            raise
         except BridgeError as error:
             failure = self.job.attach(error)
+            await self.log_end("failed", error)
             if not failure.may_be_paid:
                 await self.release_key()
             if failure is error:
                 raise
             raise failure from error
         except anyio.get_cancelled_exc_class():
+            # The server's own end cancels the task group around the job, not the job.
+            is_cancelled = self.job.scope.cancel_called or (self.task is None and self.tool not in LONG_RUNNING)
+            await self.log_end("cancelled" if is_cancelled else "interrupted")
             if self.task is not None and not self.job.partial.events:
                 await self.release_key()
             raise

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from databricks_responses_mcp.workspace.redaction import redact
@@ -15,6 +16,7 @@ class _JsonLines(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": redact(record.getMessage()),
+            **_fields(record),
         }
         if record.exc_info:
             line["exception"] = redact(self.formatException(record.exc_info))
@@ -23,7 +25,14 @@ class _JsonLines(logging.Formatter):
 
 class _TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        return redact(super().format(record)) + fields
+
+
+def _fields(record: logging.LogRecord) -> dict[str, str]:
+    """Return what a line has besides its message, such as the ids of the request and of the user."""
+    fields = getattr(record, "fields", None)
+    return {str(name): ascii(value)[1:-1] for name, value in fields.items()} if isinstance(fields, Mapping) else {}
 
 
 def configure_logging(level: str, log_format: str) -> None:

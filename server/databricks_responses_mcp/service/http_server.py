@@ -32,6 +32,7 @@ from databricks_responses_mcp.service.host_check import AllowedAddresses, HostCh
 from databricks_responses_mcp.service.listening import PATH, AddressCheck, Listener
 from databricks_responses_mcp.service.messages import MessageCheck
 from databricks_responses_mcp.service.refusals import refusal
+from databricks_responses_mcp.service.request_ids import RequestIds
 from databricks_responses_mcp.service.request_timeout import IDLE_SECONDS, ServiceProtocol, TimedProtocol
 from databricks_responses_mcp.service.sign_in import signed_in
 from databricks_responses_mcp.transport.messages import MAX_MESSAGE_BYTES
@@ -51,7 +52,7 @@ _CORS_REQUEST_HEADERS = (
     "Mcp-Protocol-Version",
     "Mcp-Session-Id",
 )
-_CORS_ANSWER_HEADERS = ("Mcp-Protocol-Version", "Mcp-Session-Id", "WWW-Authenticate", "Retry-After")
+_CORS_ANSWER_HEADERS = ("Mcp-Protocol-Version", "Mcp-Session-Id", "WWW-Authenticate", "Retry-After", "X-Request-Id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def service_app(server: MCPServer[Any], http: ServiceHttp) -> ASGIApp:
             expose_headers=_CORS_ANSWER_HEADERS,
         )
     app = HealthRoutes(HostCheck(app, http.addresses), http.health)
-    return DrainedRequests(app, http.drain)
+    return RequestIds(DrainedRequests(app, http.drain))
 
 
 async def serve_service(server: MCPServer[Any], sockets: list[socket.socket], http: ServiceHttp) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -126,6 +126,39 @@ class ServiceSettings(BaseModel):
             default="a new one at each start, for a single replica",
         ),
     ] = None
+    policy: Annotated[
+        Path | None,
+        Doc(
+            "The policy file (TOML): what each user may do, budgets and rates.",
+            "an absolute path or a path that starts with ~",
+            default="not set: users may do what the server can do",
+        ),
+    ] = None
+    audit: Annotated[
+        Path | Literal["table"] | None,
+        Doc(
+            "Where each call is recorded, without its text: a file of JSON lines, or the table audit of the store.",
+            "an absolute path or a path that starts with ~, table, or off",
+            default="off",
+        ),
+    ] = None
+    audit_strict: Annotated[
+        bool,
+        Doc(
+            "Whether a call is recorded before it may spend anything, on the disk, and is refused if that fails.",
+            "true or false",
+        ),
+    ] = False
+    audit_max_bytes: Annotated[
+        int,
+        Field(ge=10_000, le=10**12),
+        Doc("The size at which the file of the audit log is renamed and a new one begun, in bytes.", "10000 or more"),
+    ] = 100_000_000
+    audit_max_files: Annotated[
+        int,
+        Field(ge=1, le=1000),
+        Doc("How many renamed files of the audit log are kept.", "a whole number from 1 to 1000"),
+    ] = 10
     max_connections: Annotated[
         int,
         Field(ge=10, le=100_000),
@@ -217,11 +250,17 @@ class ServiceSettings(BaseModel):
             raise ValueError("no algorithms")
         return algorithms
 
-    @field_validator("keys_file", mode="after")
+    @field_validator("audit", mode="before")
     @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        if value is None:
-            return None
+    def _audit(cls, value: object) -> object:
+        word = value.strip().lower() if isinstance(value, str) else value
+        return None if word == "off" else "table" if word == "table" else value
+
+    @field_validator("keys_file", "policy", "audit", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | Literal["table"] | None) -> Path | Literal["table"] | None:
+        if not isinstance(value, Path):
+            return value
         path = value.expanduser()
         if not path.is_absolute():
             raise ValueError("not absolute")

@@ -1,0 +1,77 @@
+"""What a service applies to each of its users: the policy, and the audit log."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from databricks_responses_mcp.calls.call_log import AuditError, AuditLog, User
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.policy.access import AccessPolicy
+from databricks_responses_mcp.policy.rules import PolicyRules
+from databricks_responses_mcp.service.audit import AuditFile, AuditTable
+from databricks_responses_mcp.service.callers import Caller
+from databricks_responses_mcp.service.policy_file import read_policy
+from databricks_responses_mcp.service.settings import ServiceSettings
+from databricks_responses_mcp.store.interface import Store
+
+
+class Governance:
+    """The policy and the audit log of a service. Make it with `load_governance`.
+
+    Args:
+        rules: of the policy file; None for no policy.
+        audit_file: where calls are recorded; None for no file.
+        is_strict: whether a call is recorded before it spends anything.
+        has_table: whether calls are recorded in the store.
+    """
+
+    def __init__(
+        self, rules: PolicyRules | None, audit_file: AuditFile | None, *, has_table: bool, is_strict: bool
+    ) -> None:
+        self._rules = rules
+        self._audit_file = audit_file
+        self._has_table = has_table
+        self._is_strict = is_strict
+
+    def policy_of(self, caller: Caller) -> AccessPolicy | None:
+        """Return what a user may do; None if there is no policy."""
+        return None if self._rules is None else AccessPolicy.of_user(self._rules, caller.subject, caller.name)
+
+    def audit_of(self, store: Store) -> AuditLog | None:
+        """Return where the calls of the user of a store are recorded; None if they are not."""
+        return AuditTable(store, is_strict=self._is_strict) if self._has_table else self._audit_file
+
+
+def load_governance(service: ServiceSettings, tools: Sequence[str]) -> Governance:
+    """Read the policy file and check the audit log. Blocks.
+
+    Args:
+        tools: the names of the server's tools.
+
+    Raises:
+        BridgeError: ``invalid_argument`` naming every error of the policy file; ``not_configured`` for a file that
+            cannot be read or written.
+    """
+    rules = None if service.policy is None else read_policy(service.policy, tools)
+    audit = service.audit
+    file = None
+    if isinstance(audit, Path):
+        file = AuditFile(
+            audit,
+            max_bytes=service.audit_max_bytes,
+            max_files=service.audit_max_files,
+            is_strict=service.audit_strict,
+        )
+        try:
+            file.check()
+        except AuditError as error:
+            raise BridgeError(
+                ErrorCode.NOT_CONFIGURED,
+                f"The audit log cannot be written: {error}",
+                "Set RESPONSES_MCP_SERVICE_AUDIT to a file in a directory that the service may write.",
+            ) from error
+    return Governance(rules, file, has_table=audit == "table", is_strict=service.audit_strict)
+
+
+def user_of(caller: Caller) -> User:
+    """Return a user as logs name them."""
+    return User(issuer=caller.issuer, subject=caller.subject, name=caller.name)
