@@ -16,6 +16,7 @@ from databricks_responses_mcp.cli.findings import Finding, NotApplicableError
 from databricks_responses_mcp.cli.host_checks import examine_hosts
 from databricks_responses_mcp.cli.network import configured_host, examine_folder, examine_profile, reach
 from databricks_responses_mcp.cli.options import SessionOptions
+from databricks_responses_mcp.cli.policy_checks import examine_policy
 from databricks_responses_mcp.cli.session import open_session, replaced_by_profile, settings_for_terminal
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason
 from databricks_responses_mcp.hosts.machine import Machine
@@ -28,7 +29,7 @@ from databricks_responses_mcp.workspace.catalog import catalog_name_of
 from databricks_responses_mcp.workspace.host import normalise_host
 from databricks_responses_mcp.workspace.profiles import host_of_profile
 from databricks_responses_mcp.workspace.redaction import redact
-from databricks_responses_mcp.workspace.settings import Settings, settings_help
+from databricks_responses_mcp.workspace.settings import SERVICE_PREFIX, Settings, settings_help
 
 _MAX_SECONDS = 120.0
 _SMALLEST_ANSWER = 16
@@ -48,12 +49,14 @@ class Examination:
         options: how the workspace is reached.
         report: receives each finding immediately.
         call: whether to send the request that costs a few tokens.
+        user: whose rules of a service\'s policy are shown; None shows those of all users, if there is a policy.
     """
 
-    def __init__(self, options: SessionOptions, report: Report, *, call: bool = True) -> None:
+    def __init__(self, options: SessionOptions, report: Report, *, call: bool = True, user: str | None = None) -> None:
         self._options = options
         self._report = report
         self._call = call
+        self._user = user
         self._replaced: dict[str, str] = {}
         self._settings: Settings | None = None
         self._bridge: Bridge | None = None
@@ -69,6 +72,8 @@ class Examination:
         """Run all checks."""
         await self._check("versions", self._versions)
         await self._check("settings", self._read_settings)
+        if self._user is not None or any(name.startswith(SERVICE_PREFIX) for name in os.environ):
+            await self._check("policy", lambda: examine_policy(os.environ, self._options.secrets, self._user))
         if self._settings is not None:
             # A rate limit or an outage is a finding, and must not be waited for.
             settings = self._settings.model_copy(update={"max_retries": 0})

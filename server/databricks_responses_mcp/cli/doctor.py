@@ -16,10 +16,10 @@ from databricks_responses_mcp.errors import ErrorCode
 from databricks_responses_mcp.visible import LINES, visible
 
 _HELP = """\
-Check everything that a call needs, one line for each check: versions, settings, the workspace's address, the network,
-sign-in, the endpoints, the models, a call that costs a few tokens, the image directory, and each MCP host that the
-server is registered with. A failed check says what to fix. The exit code is 0 if no check failed, otherwise the exit
-code of the first failure.
+Check everything that a call needs, one line for each check: versions, settings, the policy of a team's service, the
+workspace's address, the network, sign-in, the endpoints, the models, a call that costs a few tokens, the image
+directory, and each MCP host that the server is registered with. A failed check says what to fix. The exit code is 0 if
+no check failed, otherwise the exit code of the first failure.
 """
 _MARKS = {"ok": "✓", "failed": "✗", "skipped": "\N{EN DASH}"}
 _PLAIN_MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "-   "}
@@ -27,9 +27,10 @@ _PLAIN_MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "-   "}
 
 @click.command(cls=SectionedCommand, help=_HELP)
 @click.option("--call/--no-call", default=True, help="Make the call that costs a few tokens. Default: --call.")
+@click.option("--user", metavar="NAME", help="Show what the policy of a team's service lets this user do.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @session_options()
-def command(session: SessionOptions, call: bool, as_json: bool) -> int:
+def command(session: SessionOptions, call: bool, user: str | None, as_json: bool) -> int:
     """Run the checks; the exit code is the one of the first failure."""
     from databricks_responses_mcp.cli.checks import Examination
 
@@ -45,7 +46,7 @@ def command(session: SessionOptions, call: bool, as_json: bool) -> int:
                     shown.clear()
                     await write_out_aside(_line(finding))
 
-            examination = Examination(session, report, call=call)
+            examination = Examination(session, report, call=call, user=user)
             await examination.run()
             return examination.failure
 
