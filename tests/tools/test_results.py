@@ -145,7 +145,7 @@ async def test_output_items_that_are_too_long_are_cut_and_whole_in_a_resource(br
     limit = bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN
     long = "x" * limit
     items = [{"type": "web_search_call", "action": {"query": long, "queries": [long, "y" * 2000, 7]}}]
-    _, facts = shown(answer_result(app, UNKNOWN, {"text": "Found.", "status": "completed", "output": items}))
+    _, facts = shown(answer_result(app, UNKNOWN_HOST, {"text": "Found.", "status": "completed", "output": items}))
     cut = f"{'x' * 2000}…"
     characters = len(json.dumps(items))
     assert facts == {

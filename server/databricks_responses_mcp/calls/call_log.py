@@ -74,20 +74,24 @@ class CallLog:
     """
 
     def __init__(self, app: "App", request: Context[Any, Any], tool: str) -> None:
-        self.record = CallRecord()
         self._user, self._audit = app.user, app.audit
         self._tool = tool
         self._request = request
         self._request_id = request_id_of(request)
+        self.record = CallRecord()
+        if self._user is not None:
+            self.record.log_fields = {
+                "request_id": self._request_id,
+                "user_id": self._user.subject,
+                "call_id": self.record.call_id,
+            }
         self._began = anyio.current_time()
         self._is_ended = False
 
     @property
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> Mapping[str, str]:
         """What each line of the log about this call has: ``request_id``, ``user_id``, ``call_id``. Empty over stdio."""
-        if self._user is None:
-            return {}
-        return {"request_id": self._request_id, "user_id": self._user.subject, "call_id": self.record.call_id}
+        return self.record.log_fields
 
     async def begin(self) -> None:
         """Record that the call may spend something from now on, where the audit log is strict.

@@ -119,7 +119,7 @@ async def _elicit(call: "ToolCall", message: str) -> ElicitResult | None:
         result: ElicitResult = await call.request.session.elicit_form(message, _SCHEMA, call.request.request_id)
     except Exception:
         # A failure of the client is never a yes.
-        logger.warning("asking the user failed", exc_info=True)
+        logger.warning("asking the user failed", exc_info=True, extra={"fields": call.log.fields})
         return None
     return result
 

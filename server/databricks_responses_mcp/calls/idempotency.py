@@ -29,12 +29,14 @@ class IdempotencyKey:
     released.
 
     Args:
-        key: the key from the caller.
+            key: the key from the caller.
         fingerprint: equal for equal calls; see `fingerprint_of`.
         jobs: the jobs of the process, with its store.
+        log_fields: additional fields of log lines about the call.
     """
 
-    def __init__(self, key: str, fingerprint: str, jobs: Jobs) -> None:
+    def __init__(self, key: str, fingerprint: str, jobs: Jobs, log_fields: Mapping[str, str]) -> None:
+        self._log_fields = log_fields
         self._key = key
         self._fingerprint = fingerprint
         self._jobs = jobs
@@ -80,9 +82,11 @@ class IdempotencyKey:
             try:
                 await within_time_limit(self._jobs.store.release_key(self._key, job_id))
             except StoreError as error:
-                logger.warning("an idempotency key could not be released: %s", error)
+                logger.warning(
+                    "an idempotency key could not be released: %s", error, extra={"fields": self._log_fields}
+                )
             except Exception:
-                logger.exception("releasing an idempotency key failed")
+                logger.exception("releasing an idempotency key failed", extra={"fields": self._log_fields})
 
     async def _claim(self, job_id: str) -> KeyClaim:
         return await result_of_store(

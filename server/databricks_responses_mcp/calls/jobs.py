@@ -91,6 +91,7 @@ class RunningJob:
         is_stored: whether the store has its end.
         started_at: seconds since the epoch.
         ended_at: the same; None while it runs.
+        log_fields: what lines of the log about it have besides.
     """
 
     job_id: str
@@ -107,6 +108,7 @@ class RunningJob:
     is_stored: bool = False
     started_at: float = field(default_factory=time.time)
     ended_at: float | None = None
+    log_fields: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ended(self) -> ResultRecord:
@@ -283,7 +285,7 @@ class Jobs:
             await self.store.put_job(record)
             job.is_stored = record.status != "running"
 
-        return await _problem_of_storing(put())
+        return await _problem_of_storing(put(), job.log_fields)
 
     async def _beat(self, job: RunningJob) -> None:
         """Renew the job's lease every few seconds, with what has arrived; cancel it when another process
@@ -306,7 +308,7 @@ class Jobs:
             if await self.store.beat_job(job.job_id, time.time(), structured):
                 job.scope.cancel()
 
-        return await _problem_of_storing(beat())
+        return await _problem_of_storing(beat(), job.log_fields)
 
 
 async def first_of(*events: anyio.Event) -> None:
@@ -321,15 +323,15 @@ async def first_of(*events: anyio.Event) -> None:
             waiting.start_soon(wait, event)
 
 
-async def _problem_of_storing(call: Awaitable[None]) -> str:
+async def _problem_of_storing(call: Awaitable[None], log_fields: Mapping[str, str]) -> str:
     """Return a note for the caller if a call of the store fails; empty if it does not."""
     try:
         await within_time_limit(call)
     except StoreError as error:
-        logger.warning("a running call could not be stored: %s", error)
+        logger.warning("a running call could not be stored: %s", error, extra={"fields": log_fields})
         return f"{_UNKEPT}: {error} {_WHILE_RUNNING}"
     except Exception as error:  # a defect of the store must not lose a paid answer or end the server
-        logger.exception("storing a running call failed")
+        logger.exception("storing a running call failed", extra={"fields": log_fields})
         return f"{_UNKEPT} ({type(error).__name__}). {_WHILE_RUNNING}"
     return ""
 

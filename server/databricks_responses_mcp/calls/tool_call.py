@@ -77,6 +77,7 @@ class ToolCall:
                 self.task.silence_at_handover(self.reporter)
         else:
             self.job = RunningJob(Jobs.new_id(), tool, PartialResponse(settings.secrets))
+        self.job.log_fields = self.log.fields
         self.deadline = Deadline(settings.timeout_seconds)
         self.is_handed_over = False
         self._answer_by = anyio.current_time() + self._patience()
@@ -110,7 +111,7 @@ class ToolCall:
             return None
         # In a thread, because a prompt may have megabytes.
         fingerprint = await anyio.to_thread.run_sync(fingerprint_of, self.tool, arguments)
-        self._key = IdempotencyKey(key, fingerprint, self.app.jobs)
+        self._key = IdempotencyKey(key, fingerprint, self.app.jobs, self.log.fields)
         self._is_keyed = True
         return await self._key.claim(self.job.job_id)
 

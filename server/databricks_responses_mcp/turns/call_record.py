@@ -1,6 +1,7 @@
 """What one call did, collected while it runs: for limits, logs and the audit log. It contains no text."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from databricks_responses_mcp.store.records import Usage
@@ -19,6 +20,7 @@ class CallRecord:
         input_tokens: of all requests, as far as the workspace told.
         output_tokens: likewise.
         cached_tokens: likewise; they are part of the input tokens.
+        log_fields: what lines of the log about the call have besides, such as the ids of the request and the user.
     """
 
     call_id: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -29,6 +31,7 @@ class CallRecord:
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    log_fields: Mapping[str, str] = field(default_factory=dict)
 
     def add_request(self, model: str, conversation_id: str | None) -> None:
         """Record that a request is to be sent to a model."""

@@ -115,12 +115,17 @@ async def list_models(
 async def list_mcp_servers(bridge: Bridge) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the names and descriptions of the configured MCP servers and of the MCP services of Unity Catalog.
 
+    Those that the user's policy does not allow are left out.
+
     Returns:
         The servers, and sentences about what could not be listed.
     """
     services = await bridge.catalog.list("mcp-services")
     descriptions = {name: str(entry.get("comment") or "") for name, entry in services.entries.items()}
-    return {**bridge.mcp_servers.configured, **dict(sorted(descriptions.items()))}, services.problems
+    servers = {**bridge.mcp_servers.configured, **dict(sorted(descriptions.items()))}
+    if (policy := bridge.policy) is not None:
+        servers = {name: about for name, about in servers.items() if policy.allows_mcp_server(name)}
+    return servers, services.problems
 
 
 def _without_empty(**texts: str) -> dict[str, str]:

@@ -243,7 +243,7 @@ async def send_metered(
             if spent is not None:
                 call.record.add_usage(spent)
             if spent is not None and (outcome is None or turn_usage is None):
-                await bridge.token_budget.record(spent)
+                await bridge.token_budget.record(spent, call.record.log_fields)
         if spent is not None and turn_usage is not None:
             turn_usage.take(spent)
         if outcome.incomplete_reason != _CAP:

@@ -93,7 +93,7 @@ class RequestLimiter:
                 tokens = cost.usage.input_tokens + cost.usage.output_tokens
             else:
                 tokens = 0 if is_unpaid else admission.tokens
-            await self._settle(admission, tokens)
+            await self._settle(admission, tokens, call)
 
     async def _admit(self, body: dict[str, Any], call: CallContext, cost: RequestCost) -> Admission:
         input_tokens, output_tokens = 0, 0
@@ -124,14 +124,18 @@ class RequestLimiter:
             self._start_extending()
         return result
 
-    async def _settle(self, admission: Admission, tokens: int) -> None:
+    async def _settle(self, admission: Admission, tokens: int, call: CallContext) -> None:
         with anyio.CancelScope(shield=True):
             try:
                 await within_time_limit(self._bridge.store.settle_request(admission, tokens))
             except StoreError as error:
-                logger.warning("a request stays counted with all tokens that were reserved for it: %s", error)
+                logger.warning(
+                    "a request stays counted with all tokens that were reserved for it: %s",
+                    error,
+                    extra={"fields": call.record.log_fields},
+                )
             except Exception:  # a defect of the store is no reason to lose what was paid for
-                logger.exception("settling a request failed")
+                logger.exception("settling a request failed", extra={"fields": call.record.log_fields})
 
     def _start_extending(self) -> None:
         if not self._is_extending and self._bridge.background is not None:

@@ -87,15 +87,20 @@ class TokenBudget:
         """Stop counting the usage of a request here, now that storing it has been tried."""
         self._reserved -= _tokens(usage)
 
-    async def record(self, usage: Usage) -> None:
-        """Store the usage of a request. A failing store must not lose an answer: it is logged."""
+    async def record(self, usage: Usage, log_fields: Mapping[str, str] | None = None) -> None:
+        """Store the usage of a request. A failing store must not lose an answer: it is logged.
+
+        Args:
+            log_fields: what the line of the log has besides.
+        """
+        extra = {"fields": log_fields or {}}
         with anyio.CancelScope(shield=True):
             try:
                 await within_time_limit(self._store.add_usage(usage))
             except StoreError as error:
-                logger.warning("the usage of a request could not be kept: %s", error)
+                logger.warning("the usage of a request could not be kept: %s", error, extra=extra)
             except Exception:  # a defect of the store must not lose a paid answer
-                logger.exception("keeping the usage of a request failed")
+                logger.exception("keeping the usage of a request failed", extra=extra)
 
     def _hold_to_limit(self, body: dict[str, Any]) -> None:
         if self._limit is None:
