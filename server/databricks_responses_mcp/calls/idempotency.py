@@ -25,8 +25,8 @@ _VANISHED_SECONDS = 12.0
 class IdempotencyKey:
     """The key of one call.
 
-    A call claims its key when it arrives, and is stored as a job before it begins. If it ends without costs, the key is
-    released.
+    A call claims its key when it arrives, and is stored as a job before it begins. If it ends without costs, the key
+    is released.
 
     Args:
             key: the key from the caller.

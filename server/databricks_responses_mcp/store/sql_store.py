@@ -230,19 +230,19 @@ class SqlStore:
         self, request: AdmissionRequest, limits: RequestLimits, all_limits: RequestLimits
     ) -> Admission | Denial:
         """See `Store.admit_request`."""
-        return await self._database.write(limit_queries.admit(self._owner, request, limits, all_limits))
+        return await self._database.write(limit_queries.admit, self._owner, request, limits, all_limits)
 
     async def settle_request(self, admission: Admission, tokens: int) -> None:
         """See `Store.settle_request`."""
-        await self._database.write(limit_queries.settle(self._owner, admission, tokens))
+        await self._database.write(limit_queries.settle, self._owner, admission, tokens)
 
     async def extend_requests(self, admission_ids: Sequence[str], seconds: float) -> None:
         """See `Store.extend_requests`."""
-        await self._database.write(limit_queries.extend(self._owner, admission_ids, seconds))
+        await self._database.write(limit_queries.extend, self._owner, admission_ids, seconds)
 
     async def add_audit_record(self, at: float, record: Mapping[str, Any]) -> None:
         """See `Store.add_audit_record`."""
-        await self._database.write(limit_queries.add_audit(self._owner, at, dict(record)))
+        await self._database.write(limit_queries.add_audit, self._owner, at, dict(record))
 
     async def put_text(self, text_id: str, text: str, now: float) -> None:
         """See `Store.put_text`."""
