@@ -193,7 +193,7 @@ def _backend(team: TeamService, auth: AuthSettings | None, outgoing: PlainHttp) 
         rules = TokenRules(service.oauth_issuer, audiences, resource, service.oauth_algorithms)
         oauth = OAuthTokens(rules, IssuerKeys(service.oauth_issuer, service.oauth_jwks_url, outgoing))
     resource_url = auth.resource_server_url if auth is not None and auth.validate_token_resource else None
-    return BearerBackend(Verifiers(keys, oauth), resource_server_url=resource_url)
+    return BearerBackend(Verifiers(keys, oauth), resource_server_url=resource_url, keeps_token=service.token_exchange)
 
 
 def _state_security(team: TeamService) -> RequestStateSecurity:

@@ -12,7 +12,7 @@ from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAut
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.auth.routes import build_resource_metadata_url
 from mcp.server.auth.settings import AuthSettings
-from pydantic import SecretStr
+from pydantic import AnyHttpUrl, SecretStr
 from starlette.authentication import AuthCredentials, AuthenticationBackend
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
@@ -47,7 +47,19 @@ def signed_in(app: ASGIApp, backend: AuthenticationBackend, auth: AuthSettings |
 
 
 class BearerBackend(BearerAuthBackend):
-    """The SDK's check of bearer tokens, whose users are `SignedInUser`."""
+    """The SDK's check of bearer tokens, whose users are `SignedInUser`.
+
+    Args:
+        verifier: checks the tokens.
+        resource_server_url: the resource that a token must be issued for.
+        keeps_token: whether `Caller.mcp_token` is set, because the workspace exchanges it.
+    """
+
+    def __init__(
+        self, verifier: TokenVerifier, *, resource_server_url: AnyHttpUrl | None = None, keeps_token: bool = False
+    ) -> None:
+        super().__init__(verifier, resource_server_url=resource_server_url)
+        self._keeps_token = keeps_token
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SignedInUser] | None:
         """Return the user of a request; None if it has no token that is valid here.
@@ -59,7 +71,9 @@ class BearerBackend(BearerAuthBackend):
         if found is None:
             return None
         credentials, user = found
-        return credentials, SignedInUser(_caller(user.access_token), user.access_token)
+        token = conn.headers["authorization"].partition(" ")[2].strip()
+        is_kept = self._keeps_token and not token.startswith(KEY_PREFIX)
+        return credentials, SignedInUser(_caller(user.access_token, token if is_kept else ""), user.access_token)
 
 
 class Verifiers:
@@ -124,14 +138,14 @@ class _WithoutPlatformHeaders:
         await self._app(scope, receive, send)
 
 
-def _caller(token: AccessToken) -> Caller:
+def _caller(token: AccessToken, mcp_token: str) -> Caller:
     claims = token.claims or {}
     assert token.subject is not None
     return Caller(
         issuer=str(claims["iss"]),
         subject=token.subject,
         name=str(claims.get("name", ""))[:_MOST_NAME_CHARACTERS],
-        mcp_token=SecretStr(token.token) if token.token else None,
+        mcp_token=SecretStr(mcp_token) if mcp_token else None,
     )
 
 
