@@ -22,6 +22,7 @@ from databricks_responses_mcp.server import build_server_of
 from databricks_responses_mcp.service.database import open_service_store
 from databricks_responses_mcp.service.databricks_apps import AppsBackend, AppsPlatform, apps_platform
 from databricks_responses_mcp.service.drain import Drain
+from databricks_responses_mcp.service.governance import load_governance
 from databricks_responses_mcp.service.health import Health, checks_of
 from databricks_responses_mcp.service.host_check import AllowedAddresses
 from databricks_responses_mcp.service.http_server import ServiceHttp, serve_service
@@ -33,6 +34,7 @@ from databricks_responses_mcp.service.settings import ServiceSettings, load_serv
 from databricks_responses_mcp.service.sign_in import BearerBackend, Verifiers
 from databricks_responses_mcp.service.static_keys import KeyFile
 from databricks_responses_mcp.service.user_apps import UserApps, WorkspaceIdentity, open_user_apps
+from databricks_responses_mcp.tools.definitions import NAMES
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.host import is_loopback
 from databricks_responses_mcp.workspace.settings import Settings
@@ -105,6 +107,7 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
             "Set RESPONSES_MCP_SERVICE_PUBLIC_URL to the URL that clients use, or name the host in "
             "RESPONSES_MCP_SERVICE_ALLOWED_HOSTS.",
         )
+    governance = load_governance(service, NAMES)
     outgoing = PlainHttp()
     auth = _auth(service)
     backend = _backend(team, auth, outgoing)
@@ -124,6 +127,7 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
                 store=own.store,
                 identity=_identity(team),
                 observer=observer,
+                governance=governance,
             ) as apps,
             drain.draining(apps),
         ):

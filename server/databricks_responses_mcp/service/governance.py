@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from databricks_responses_mcp.calls.call_log import AuditError, AuditLog, User
+from databricks_responses_mcp.calls.call_log import AuditError, User
+from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.policy.access import AccessPolicy
 from databricks_responses_mcp.policy.rules import PolicyRules
@@ -11,7 +12,6 @@ from databricks_responses_mcp.service.audit import AuditFile, AuditTable
 from databricks_responses_mcp.service.callers import Caller
 from databricks_responses_mcp.service.policy_file import read_policy
 from databricks_responses_mcp.service.settings import ServiceSettings
-from databricks_responses_mcp.store.interface import Store
 
 
 class Governance:
@@ -32,13 +32,15 @@ class Governance:
         self._has_table = has_table
         self._is_strict = is_strict
 
+    def apply(self, app: App, caller: Caller) -> None:
+        """Let the calls of a user's new App be held to the policy, and logged with the user's name."""
+        app.bridge.policy = self.policy_of(caller)
+        app.user = User(issuer=caller.issuer, subject=caller.subject, name=caller.name)
+        app.audit = AuditTable(app.bridge.store, is_strict=self._is_strict) if self._has_table else self._audit_file
+
     def policy_of(self, caller: Caller) -> AccessPolicy | None:
         """Return what a user may do; None if there is no policy."""
         return None if self._rules is None else AccessPolicy.of_user(self._rules, caller.subject, caller.name)
-
-    def audit_of(self, store: Store) -> AuditLog | None:
-        """Return where the calls of the user of a store are recorded; None if they are not."""
-        return AuditTable(store, is_strict=self._is_strict) if self._has_table else self._audit_file
 
 
 def load_governance(service: ServiceSettings, tools: Sequence[str]) -> Governance:
@@ -70,8 +72,3 @@ def load_governance(service: ServiceSettings, tools: Sequence[str]) -> Governanc
                 "Set RESPONSES_MCP_SERVICE_AUDIT to a file in a directory that the service may write.",
             ) from error
     return Governance(rules, file, has_table=audit == "table", is_strict=service.audit_strict)
-
-
-def user_of(caller: Caller) -> User:
-    """Return a user as logs name them."""
-    return User(issuer=caller.issuer, subject=caller.subject, name=caller.name)

@@ -24,6 +24,7 @@ from databricks_responses_mcp.calls.stored_texts import StoredTexts
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.service.caller_credentials import CallerCredentials, ExchangedCredentials, TokenExchange
 from databricks_responses_mcp.service.callers import Caller, caller_of
+from databricks_responses_mcp.service.governance import Governance
 from databricks_responses_mcp.service.settings import ServiceSettings
 from databricks_responses_mcp.store.interface import Store
 from databricks_responses_mcp.turns.bridge import Bridge
@@ -98,8 +99,10 @@ class UserApps:
         transport: the connections to the workspace.
         store: whose part of each user, `Store.for_owner`, shares the connections to the database.
         identity: as whom the workspace is called.
-        user_folder: users may read and write files in a folder of their own below this; None for no local files.
+        user_folder: users may read and write files in a folder of their own below this, unless their policy names
+            another one; None for no local files.
         observer: observes the requests to models.
+        governance: the policy and the audit log; None for neither.
     """
 
     def __init__(
@@ -113,8 +116,10 @@ class UserApps:
         identity: WorkspaceIdentity,
         user_folder: Path | None = None,
         observer: Observer | None = None,
+        governance: Governance | None = None,
     ) -> None:
         self._observer = observer
+        self._governance = governance
         self._settings = settings
         self._environ = environ
         self._service = service
@@ -149,6 +154,9 @@ class UserApps:
         app = self._apps.get(caller.owner)
         if app is None:
             app = self._apps[caller.owner] = self._new_app(caller)
+        elif self._governance is not None and app.user is not None and app.user.name != caller.name:
+            # Rules may go by the name, which another token may lack.
+            self._governance.apply(app, caller)
         if app.take_token is not None and token is not None:
             app.take_token(token)
         self._recent[caller.owner] = app, anyio.current_time()
@@ -220,17 +228,21 @@ class UserApps:
             transport=self._transport,
             observer=self._observer,
         )
+        policy = None if self._governance is None else self._governance.policy_of(caller)
+        folder = None if self._user_folder is None else self._user_folder / caller.folder_name
         app = UserApp(
             bridge,
             long_texts=StoredTexts(store),
             unsaved=UnsavedPictures(self._unsaved_limit),
             previews=EditPreviews(self._unsaved_limit),
             files=UserFiles(
-                folder=None if self._user_folder is None else self._user_folder / caller.folder_name,
+                folder=folder if policy is None or policy.folder is None else Path(policy.folder),
                 volume_folder=f"{pictures}/{caller.folder_name}" if in_volume else None,
             ),
             take_token=take_token,
         )
+        if self._governance is not None:
+            self._governance.apply(app, caller)
         assert self._tasks is not None
         app.run_in(self._tasks)
         return app
@@ -261,6 +273,7 @@ async def open_user_apps(
     identity: WorkspaceIdentity,
     user_folder: Path | None = None,
     observer: Observer | None = None,
+    governance: Governance | None = None,
 ) -> AsyncIterator[UserApps]:
     """Yield the apps of all users for the lifetime of a server; see `UserApps` for the arguments.
 
@@ -278,6 +291,7 @@ async def open_user_apps(
             identity=identity,
             user_folder=user_folder,
             observer=observer,
+            governance=governance,
         )
     finally:
         await transport.aclose()

@@ -121,7 +121,9 @@ class Bridge:
     def request_limiter(self) -> "RequestLimiter | None":
         """Admits requests within the limits of the user's policy; None if it has none."""
         policy = self.policy
-        if self._request_limiter is None and policy is not None and (policy.user_limits or policy.total_limits):
+        if policy is None or not (policy.user_limits or policy.total_limits):
+            return None
+        if self._request_limiter is None or self._request_limiter.policy is not policy:
             from databricks_responses_mcp.turns.request_limits import RequestLimiter
 
             self._request_limiter = RequestLimiter(self, policy)

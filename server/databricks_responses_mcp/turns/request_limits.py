@@ -58,11 +58,14 @@ class RequestLimiter:
     Args:
         bridge: of the user; its store counts.
         policy: of the user, with limits.
+
+    Attributes:
+        policy: likewise.
     """
 
     def __init__(self, bridge: Bridge, policy: AccessPolicy) -> None:
         self._bridge = bridge
-        self._policy = policy
+        self.policy = policy
         self._limits, self._all_limits = _values(policy.user_limits), _values(policy.total_limits)
         self._has_budget = self._limits.tokens_per_day is not None or self._all_limits.tokens_per_day is not None
         self._running: set[str] = set()
@@ -160,16 +163,16 @@ class RequestLimiter:
         """Return the request's ``max_output_tokens``; set it if there is none."""
         wanted = body.setdefault(_CAP, self._bridge.settings.default_max_output_tokens or _DEFAULT_OUTPUT)
         if type(wanted) is not int or wanted < 0:
-            self._policy.refuse(f"{_CAP} {str(wanted)[:40]}", self._budget_rule().place)
+            self.policy.refuse(f"{_CAP} {str(wanted)[:40]}", self._budget_rule().place)
         return wanted
 
     def _budget_rule(self) -> Rule:
-        rule = self._policy.user_limits.tokens_per_day or self._policy.total_limits.tokens_per_day
+        rule = self.policy.user_limits.tokens_per_day or self.policy.total_limits.tokens_per_day
         assert rule is not None
         return rule
 
     def _refusal(self, denial: Denial) -> PolicyError:
-        limits = self._policy.total_limits if denial.is_of_all else self._policy.user_limits
+        limits = self.policy.total_limits if denial.is_of_all else self.policy.user_limits
         whose = "of all users together" if denial.is_of_all else "of yours"
         wait = max(1.0, float(round(denial.retry_after_seconds)))
         code = ErrorCode.RATE_LIMITED
@@ -179,14 +182,14 @@ class RequestLimiter:
                 what = f"{denial.used} tokens {whose} are used or reserved today (UTC), so too few are left"
             case "requests_per_minute":
                 rule = limits.requests_per_minute
-                what = f"{denial.used} requests {whose} were sent in the last minute"
+                what = f"The number of requests {whose} in the last minute has reached {denial.used}"
             case "concurrent_calls":
                 rule = limits.concurrent_calls
-                what = f"{denial.used} calls {whose} are running"
+                what = f"The number of running calls {whose} has reached {denial.used}"
             case _:
                 assert_never(denial.limit)
         assert rule is not None
-        return self._policy.refusal(what, f"{rule.place} = {rule.value}", code=code, retry_after_seconds=wait)
+        return self.policy.refusal(what, f"{rule.place} = {rule.value}", code=code, retry_after_seconds=wait)
 
 
 @asynccontextmanager

@@ -1,0 +1,153 @@
+"""The policy and the audit log of a service, as its users meet them: two users, one process, real sockets."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+from databricks_workspace_emulator.server import RunningEmulator
+from harness import Host
+from harness.deadlines import DEADLINE_SECONDS
+from harness.stdio_process import ASK, COMMAND, environment
+from harness.team_service import TeamServer, bearer, keys_in, team_server
+
+pytestmark = pytest.mark.anyio
+
+POLICY = """
+contact = "#ai-help"
+[default]
+models.deny = ["*opus*"]
+max_output_tokens = 500
+[users.bob]
+tools.allow = ["ask_databricks_model"]
+requests_per_minute = 1
+"""
+OPUS = "databricks-claude-opus-4-1"
+
+
+def service(tmp_path: Path, policy: str = POLICY, **more: str) -> dict[str, str]:
+    """Return the settings of a service with this policy and an audit log."""
+    (tmp_path / "policy.toml").write_text(policy, encoding="utf-8")
+    return {
+        "RESPONSES_MCP_SERVICE_KEYS_FILE": str(tmp_path / "keys"),
+        "RESPONSES_MCP_SERVICE_POLICY": str(tmp_path / "policy.toml"),
+        "RESPONSES_MCP_SERVICE_AUDIT": str(tmp_path / "audit.jsonl"),
+        **more,
+    }
+
+
+async def call(serving: TeamServer, key: str, tool: str, **arguments: Any) -> dict[str, Any]:
+    """Call a tool over plain HTTP; returns the structured content and the id of the request."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    answer = await serving.send("POST", "/mcp", body, {"accept": "application/json", **bearer(key)})
+    assert answer.status_code == 200, answer.text
+    return {**answer.json()["result"]["structuredContent"], "request_id": answer.headers["x-request-id"]}
+
+
+async def test_each_user_has_the_tools_and_limits_of_their_own_section(
+    emulator: RunningEmulator, tmp_path: Path, era: str
+) -> None:
+    keys = keys_in(tmp_path / "keys", "ada", "bob")
+    listed: dict[str, list[str]] = {}
+    answers: dict[str, Any] = {}
+    async with team_server(emulator, tmp_path, **service(tmp_path)) as serving:
+        for name, key in keys.items():
+            async with Client(serving.transport(bearer(key)), mode=era) as client:
+                host = Host(client)
+                listed[name] = [tool.name for tool in (await client.list_tools()).tools]
+                for attempt in ("first", "second"):
+                    _, facts, failed = await host.call(ASK, prompt="[[say hello]]")
+                    answers[f"{name} {attempt}"] = facts["error"]["message"] if failed else facts["text"]
+                _, facts, _ = await host.call(ASK, prompt="Hi", model=OPUS)
+                answers[f"{name} opus"] = facts["error"]["code"], facts["error"]["hint"]
+    assert len(listed["ada"]) == 8
+    assert listed["bob"] == ["ask_databricks_model", "get_response"]
+    assert answers == {
+        "ada first": "hello",
+        "ada second": "hello",
+        "ada opus": ("permission_denied", "Keep to the rule, or ask #ai-help to change it."),
+        "bob first": "hello",
+        "bob second": "The number of requests of yours in the last minute has reached 1: policy rule "
+        '[users."bob"] requests_per_minute = 1. Nothing was sent.',
+        "bob opus": ("permission_denied", "Keep to the rule, or ask #ai-help to change it."),
+    }
+    assert [exchange.body["max_output_tokens"] for exchange in emulator.state.request_log.to("/responses")] == [500] * 3
+
+
+async def test_each_call_is_in_the_audit_log_with_its_user_and_the_id_of_its_request(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    keys = keys_in(tmp_path / "keys", "ada", "bob")
+    more = {"RESPONSES_MCP_LOG_LEVEL": "INFO", "RESPONSES_MCP_LOG_FORMAT": "json"}
+    async with team_server(emulator, tmp_path, **service(tmp_path, **more)) as serving:
+        first = await call(serving, keys["ada"], ASK, prompt="PROMPT-WORD [[say ANSWER-WORD]]")
+        second = await call(serving, keys["bob"], "search_web", question="PROMPT-WORD")
+        with anyio.fail_after(DEADLINE_SECONDS):
+            while sum("ended" in line for line in "".join(serving.printed).splitlines()) < 2:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+    text = (tmp_path / "audit.jsonl").read_text(encoding="utf-8")
+    records = [json.loads(line) for line in text.splitlines()]
+    assert [(r["request_id"], r["subject"], r["tool"], r["outcome"], r.get("rule")) for r in records] == [
+        (first["request_id"], "ada", ASK, "completed", None),
+        (
+            second["request_id"],
+            "bob",
+            "search_web",
+            "refused",
+            '[users."bob"] tools.allow = ["ask_databricks_model"]',
+        ),
+    ]
+    printed = "".join(serving.printed)
+    assert "WORD" not in text + printed
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{") and "ended" in line]
+    assert [(line["user_id"], line["request_id"], line["call_id"]) for line in lines] == [
+        (record["subject"], record["request_id"], record["call_id"]) for record in records
+    ]
+
+
+async def test_the_limit_of_all_users_is_exact_over_two_replicas(emulator: RunningEmulator, tmp_path: Path) -> None:
+    keys = keys_in(tmp_path / "keys", "ada", "bob")
+    env = service(tmp_path, "total.requests_per_minute = 7\n")
+    outcomes: list[str] = []
+    async with team_server(emulator, tmp_path, **env) as one, team_server(emulator, tmp_path, **env) as other:
+
+        async def ask(serving: TeamServer, key: str) -> None:
+            facts = await call(serving, key, ASK, prompt="[[say hello]]")
+            outcomes.append(facts["error"]["code"] if "error" in facts else facts["text"])
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(ask, (one, other)[number % 2], list(keys.values())[number // 2 % 2])
+    assert sorted(outcomes) == ["hello"] * 7 + ["rate_limited"] * 13
+    assert len(list(emulator.state.request_log.to("/responses"))) == 7
+
+
+@pytest.mark.parametrize(
+    ("policy", "audit", "problem"),
+    [
+        (
+            "[default]\nread_onyl = true",
+            "audit.jsonl",
+            "default.read_onyl: there is no such key. Did you mean",
+        ),
+        ("", "none/audit.jsonl", "The audit log cannot be written"),
+    ],
+)
+async def test_a_service_with_a_wrong_policy_or_audit_log_does_not_start(
+    emulator: RunningEmulator, tmp_path: Path, policy: str, audit: str, problem: str
+) -> None:
+    keys_in(tmp_path / "keys", "ada")
+    env = service(tmp_path, policy, RESPONSES_MCP_SERVICE_AUDIT=str(tmp_path / audit))
+    with anyio.fail_after(DEADLINE_SECONDS):
+        ended = await anyio.run_process(
+            [*COMMAND, "serve", "--http", "127.0.0.1:0"],
+            env=environment(emulator, tmp_path, **env),
+            check=False,
+            stdout=subprocess.DEVNULL,
+        )
+    assert ended.returncode in (2, 3)
+    assert problem in " ".join(ended.stderr.decode().split())
