@@ -1,19 +1,15 @@
 """A service whose users sign in at a real OAuth issuer (npm's oidc-provider), with the SDK's own client."""
 
-import os
 import re
 import socket
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import anyio
 import httpx
 import pytest
-from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client
 from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
@@ -25,14 +21,12 @@ from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
 from harness.deadlines import DEADLINE_SECONDS
 from harness.http_process import INITIALIZE
-from harness.npm import npm_bin
+from harness.oidc_provider import issuer_for, token_of
 from harness.stdio_process import ASK
 from harness.team_service import TeamServer, bearer, team_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.service]
 
-PROGRAM = Path(__file__).parent / "programs" / "issuer.mjs"
-PROVIDER = "oidc-provider@9.13.3"
 CALLBACK = "http://127.0.0.1:9/callback"
 FORM = re.compile(r'action="([^"]+)"')
 
@@ -62,22 +56,6 @@ class Tokens:
 
 
 @asynccontextmanager
-async def issuer_for(resource: str) -> AsyncIterator[str]:
-    """Run an issuer that knows the resource; yields its URL."""
-    modules = npm_bin(PROVIDER).parent
-    env = {"PATH": os.environ["PATH"], "NODE_MODULES": str(modules)}
-    command = ["node", str(PROGRAM), resource]
-    async with await anyio.open_process(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        try:
-            assert process.stdout is not None
-            with anyio.fail_after(DEADLINE_SECONDS):
-                line = await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", 10_000)
-            yield line.decode().strip()
-        finally:
-            process.kill()
-
-
-@asynccontextmanager
 async def signed_service(
     emulator: RunningEmulator, tmp_path: Path, **more: str
 ) -> AsyncIterator[tuple[TeamServer, str]]:
@@ -85,7 +63,7 @@ async def signed_service(
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     resource = f"http://{address}/mcp"
-    async with issuer_for(resource) as issuer:
+    async with issuer_for(resource, "ada", "bob") as issuer:
         env = {
             "RESPONSES_MCP_SERVICE_PUBLIC_URL": resource,
             "RESPONSES_MCP_SERVICE_OAUTH_ISSUER": issuer,
@@ -94,15 +72,6 @@ async def signed_service(
         }
         async with team_server(emulator, tmp_path, "--http", address, **env) as serving:
             yield serving, issuer
-
-
-async def token_of(issuer: str, name: str, resource: str, scope: str = "mcp") -> str:
-    """Return an access token of a client of the issuer."""
-    async with httpx.AsyncClient(timeout=DEADLINE_SECONDS, auth=(name, f"secret-of-{name}")) as http:
-        asked = {"grant_type": "client_credentials", "resource": resource, "scope": scope}
-        answer = await http.post(f"{issuer}/token", data=asked)
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["access_token"])
 
 
 @asynccontextmanager

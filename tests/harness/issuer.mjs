@@ -1,11 +1,11 @@
-// An OAuth issuer: `node issuer.mjs RESOURCE`, with oidc-provider in the folder of NODE_MODULES. Prints its URL.
+// An OAuth issuer: `node issuer.mjs RESOURCE CLIENT...`, with oidc-provider in the folder of NODE_MODULES. Prints its URL.
 import { createRequire } from 'node:module'
 import { createServer } from 'node:http'
 import { pathToFileURL } from 'node:url'
 
 const require = createRequire(`${process.env.NODE_MODULES}/x.js`)
 const { Provider } = await import(pathToFileURL(require.resolve('oidc-provider')))
-const allowed = process.argv[2]
+const [allowed, ...names] = process.argv.slice(2)
 
 const resourceServer = (_, resource) => ({
   scope: resource === allowed ? 'mcp other' : 'mcp',
@@ -19,7 +19,7 @@ const http = createServer()
 http.listen(0, '127.0.0.1', () => {
   const issuer = `http://127.0.0.1:${http.address().port}`
   const provider = new Provider(issuer, {
-    clients: ['ada', 'bob'].map((name) => ({
+    clients: names.map((name) => ({
       client_id: name,
       client_secret: `secret-of-${name}`,
       grant_types: ['client_credentials'],
