@@ -98,7 +98,7 @@ continue_conversation: To continue it, call ask_databricks_model with conversati
 start_conversation: Call ask_databricks_model without conversation_id to start a new conversation.
 compact: To shorten the conversation, call manage_conversations with action compact and
     conversation_id "conv_1": a summary then replaces its earlier turns. Or pass context_management
-    in extra, where the endpoint takes it.
+    in extra, if the endpoint accepts it.
 continue_call: First call continue_databricks_model with conversation_id "conv_1" and one output for
     each pending call.
 ask: Call ask_databricks_model to use other tools.
@@ -126,8 +126,8 @@ list_conversations: Run `databricks-responses-mcp conversations list` to see the
 continue_conversation: To continue it, run `databricks-responses-mcp ask --conversation conv_1`.
 start_conversation: Run `databricks-responses-mcp ask` to start a new conversation.
 compact: To shorten the conversation, run `databricks-responses-mcp conversations compact conv_1`: a
-    summary then replaces its earlier turns. Or pass context_management in --extra, where the
-    endpoint takes it.
+    summary then replaces its earlier turns. Or pass context_management in --extra, if the endpoint
+    accepts it.
 continue_call: Commands do not answer calls: an MCP host does, with continue_databricks_model and
     conversation_id conv_1.
 ask: Run `databricks-responses-mcp ask` to use other tools.

@@ -155,7 +155,7 @@ async def test_a_broken_answer_keeps_its_beginning_and_says_what_happened(
             err="""\
 upstream_unavailable: The connection to the workspace broke in the middle of its answer
 (RemoteProtocolError).
-  Ask again; what had arrived is kept in this result.
+  Ask again; this result contains what had arrived.
 """,
             code=8,
         )
@@ -328,7 +328,7 @@ async def test_a_deadline_ends_the_call_with_what_had_arrived(cli: CommandLine, 
             out="word1 word2 word3\n",
             err="""\
 timeout: databricks-gpt-5 gave no whole answer within 1 s.
-  What arrived is kept in this result. Ask for less at once, or raise RESPONSES_MCP_TIMEOUT_SECONDS
+  This result contains what had arrived. Ask for less at once, or raise RESPONSES_MCP_TIMEOUT_SECONDS
 (and the host's own limit for tool calls).
 """,
             code=9,
@@ -386,8 +386,8 @@ async def test_ctrl_c_keeps_what_came_and_the_conversation_goes_on_from_there(
         Ran(
             out="word1 word2 word3\n",
             err="""\
-[Interrupted] --continue goes on from here. What it cost is not known, because the workspace tells
-that at the end of an answer; about 4 tokens of the answer came.
+[Interrupted] --continue continues from here. What it cost is not known, because the workspace tells
+that at the end of an answer; about 4 tokens of the answer arrived.
 (embedded-rules as databricks-gpt-5, conversation CONVERSATION)
 """,
             code=130,
@@ -418,7 +418,7 @@ async def test_ctrl_c_before_the_first_word_ends_the_command_and_keeps_nothing(
 ) -> None:
     ran = await interrupted(cli, emulator, "[[words 50]]", after_events=2, until=b"")
     assert ran == snapshot(
-        Ran(out="", err="Interrupted before the model had said anything; the question is not kept.\n", code=130)
+        Ran(out="", err="Interrupted before any text arrived; the question is not stored.\n", code=130)
     )
     assert (await cli.run("ask", "--continue", "hi")).code == 5
 

@@ -135,7 +135,7 @@ conv_newer  gpt-5  1      1234    40 d  Bird names
         )
     )
     assert await kept.run("conversations", "--contains", "nowhere") == Ran("", "No conversation matches.\n", 0)
-    assert await kept.run("conversations", RESPONSES_MCP_STORE="off") == Ran("", "No conversation is kept.\n", 0)
+    assert await kept.run("conversations", RESPONSES_MCP_STORE="off") == Ran("", "No conversation is stored.\n", 0)
 
 
 async def test_show_prints_markdown_and_export_everything(cli: CommandLine) -> None:
@@ -287,7 +287,7 @@ The conversation has 1 earlier answer.
     sent = words_sent(emulator, 2)
     assert (sent[0][:45], sent[1:]) == ("This is a summary of the conversation so far:", ["[[say two]]"])
     shown = (await cli.run("conversations", "show", conversation)).out
-    assert "*From here on, the next message stands for everything above.*" in shown
+    assert "*From here on, the next message replaces everything above.*" in shown
     await cli.run("conversations", "compact", conversation)
     again = await cli.run("conversations", "compact", conversation)
     assert again.folded() == snapshot(
@@ -362,7 +362,7 @@ async def test_an_answer_that_cannot_be_kept_is_given_with_a_warning(cli: Comman
     assert Path(facts["images"][0]["path"]).exists()
     assert ("conversation_id" in facts, len(facts["notes"])) == (False, 1)
     for ran in (asked, drawn):
-        assert "This turn could not be kept: " in ran.err
+        assert "This turn could not be stored: " in ran.err
         assert ran.conversations == ()
     listed = await cli.run("conversations", "--json", RESPONSES_MCP_STORE=str(store))
     assert (json.loads(listed.out)["error"]["code"], listed.code) == ("internal", 1)

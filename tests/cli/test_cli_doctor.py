@@ -68,7 +68,7 @@ async def test_a_workspace_where_all_is_well_passes_every_check(cli: CommandLine
 ✓ versions: VERSIONS
 ✓ settings: valid; set are RESPONSES_MCP_IMAGE_DIR, RESPONSES_MCP_MAX_RETRIES, RESPONSES_MCP_MODEL, RESPONSES_MCP_STORE
 ✓ host: http://HOST from DATABRICKS_HOST
-✓ network: 127.0.0.1 takes connections
+✓ network: 127.0.0.1 accepts connections
 ✓ sign-in: token from DATABRICKS_TOKEN; accepted
 ✓ endpoints: 39 may be listed, 38 of them answer with text
 ✓ model: databricks-gpt-5, from RESPONSES_MCP_MODEL, is READY
@@ -177,7 +177,7 @@ async def test_a_port_that_nobody_listens_on_is_told(examine: Examine) -> None:
     assert (lines[0].replace(str(port), "PORT"), code) == snapshot(
         (
             """\
-failed network: 127.0.0.1 takes no connection on port PORT: connection refused. -> Check
+failed network: 127.0.0.1 accepts no connection on port PORT: connection refused. -> Check
 DATABRICKS_HOST for a typing mistake, its port, and whether a VPN or a proxy is needed.\
 """,
             "upstream_unavailable",
@@ -276,9 +276,9 @@ async def test_who_may_not_list_endpoints_may_still_ask_one(examine: Examine, an
 failed endpoints: The workspace does not allow it (HTTP 403): User may not list endpoints. -> Ask an
 administrator for access, for example CAN QUERY on the endpoint.\
 """,
-                    "skipped model: databricks-gpt-5: endpoints may not be listed, so the call will tell",
-                    "skipped image model: none is set, and endpoints may not be listed: each picture needs a `model`",
-                    "skipped call: not made, as asked for",
+                    "skipped model: databricks-gpt-5: endpoints may not be listed, so the call will show it",
+                    "skipped image model: none is set, and endpoints may not be listed: each image needs a `model`",
+                    "skipped call: not made, as requested",
                 ],
                 "permission_denied",
             )
@@ -364,9 +364,9 @@ async def test_a_server_that_is_no_workspace_is_named_as_one_and_its_call_tried(
             (
                 1,
                 [
-                    "skipped endpoints: http://HOST has none (HTTP 404): it is no Databricks workspace",
-                    "skipped model: m: this server lists no models, so the call will tell",
-                    "skipped image model: none is set, and this server lists no models: each picture needs a `model`",
+                    "skipped endpoints: http://HOST has none (HTTP 404): it is not a Databricks workspace",
+                    "skipped model: m: this server lists no models, so the call will show it",
+                    "skipped image model: none is set, and this server lists no models: each image needs a `model`",
                 ],
                 None,
             )
@@ -380,7 +380,7 @@ async def test_a_folder_that_cannot_be_written_to_is_told(examine: Examine, tmp_
     assert ([" ".join(line.split()).replace(str(tmp_path), "TMP") for line in lines], code) == snapshot(
         (
             [
-                "skipped call: not made, as asked for",
+                "skipped call: not made, as requested",
                 (
                     "failed pictures: TMP/file is a file, not a folder. -> Set RESPONSES_MCP_IMAGE_DIR "
                     "(or --image-dir) to a folder that you may write to."

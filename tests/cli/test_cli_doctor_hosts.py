@@ -374,7 +374,7 @@ async def test_a_secret_in_a_log_is_not_shown(cli: CommandLine, home: Path) -> N
 
 def said(line: str) -> str:
     """What a finding says of the host's log."""
-    return " ".join(line.split()).partition("its log says of the last start: ")[2]
+    return " ".join(line.split()).partition("its log of the last start: ")[2]
 
 
 def test_the_programs_of_these_tests_can_run() -> None:

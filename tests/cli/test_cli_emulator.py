@@ -45,7 +45,7 @@ async def test_its_one_line_of_json_is_enough_to_ask_and_it_ends_at_once(bare: C
             "",
             """\
 invalid_argument: The workspace cannot listen on port PORT of 127.0.0.1: another program has it.
-  Choose another one with --port, or leave it out to take a free one.
+  Choose another one with --port, or leave it out to use an unused one.
 """,
             2,
         )

@@ -62,7 +62,7 @@ async def test_a_picture_that_no_disk_takes_where_it_should_go_is_rescued(
     ran = await cli.run("image", "a fox", "--save-to", "file/inside", TMPDIR=str(temporary), TEMP=str(temporary))
     path = Path(ran.out.removesuffix("\n"))
     assert (path.parent, path.read_bytes()[:4], ran.code) == (temporary, b"\x89PNG", 0)
-    assert f"It could not be saved where it was to go, and is in the temporary directory: {path}" in ran.err
+    assert f"It could not be saved in its folder, and is in the temporary directory: {path}" in ran.err
 
 
 async def test_a_failure_after_the_picture_names_the_file_that_was_saved(

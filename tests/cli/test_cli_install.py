@@ -209,8 +209,8 @@ mcpServers:
       DATABRICKS_CONFIG_PROFILE: dev
 """,
             """\
-Claude Desktop: this would stand in ~/.config/Claude/claude_desktop_config.json
-Continue: this would stand in ~/.continue/config.yaml
+Claude Desktop: this would be the content of ~/.config/Claude/claude_desktop_config.json
+Continue: this would be the content of ~/.continue/config.yaml
 """,
             0,
         )
@@ -374,11 +374,11 @@ async def test_what_makes_no_sense_is_refused(account: CommandLine, home: Path) 
             ],
             "zed --project --token-in-file": ["2: --token-in-file is for a user's file: a project's is shared."],
             "zed --name two words": [
-                "2: --name takes letters, digits, hyphens and underscores, which every host can show."
+                "2: --name accepts letters, digits, hyphens and underscores, which every host can show."
             ],
             "zed --project nowhere": ["2: Invalid value for --project: 'nowhere' is not a folder."],
             "zed --env 1=2": [
-                "2: invalid_argument: --env takes NAME=VALUE or NAME, not '1=2'. Start with a variable's name."
+                "2: invalid_argument: --env must be NAME=VALUE or NAME, not '1=2'. Start with a variable's name."
             ],
             "zed --command '": [
                 "2: invalid_argument: --command cannot be read: No closing quotation. Check its quotes."

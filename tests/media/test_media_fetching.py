@@ -282,7 +282,7 @@ async def test_an_image_with_unrequested_compression_is_never_decompressed(web_s
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert (error.code, "came compressed" in error.message) == (ErrorCode.UPSTREAM_ERROR, True)
+    assert (error.code, "was compressed" in error.message) == (ErrorCode.UPSTREAM_ERROR, True)
     assert peak < 10 * ROOM
 
 

@@ -256,7 +256,7 @@ async def test_reading_stops_at_the_limit(tmp_path: Path, picture: Picture, monk
 async def test_more_references_than_anybody_means_are_refused_before_any_is_looked_at(tmp_path: Path) -> None:
     with pytest.raises(BridgeError) as caught:
         await load_images(["absent.png"] * (MAX_REFERENCES + 1), max_bytes=ROOM, base=tmp_path)
-    assert caught.value.message == snapshot("1001 images were named; one call takes 1000.")
+    assert caught.value.message == snapshot("1001 images were named; the limit of one call is 1000.")
 
 
 async def test_no_images_are_no_images() -> None:

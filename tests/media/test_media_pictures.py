@@ -149,7 +149,7 @@ def test_a_path_through_a_file_is_told_with_the_setting(tmp_path: Path, picture:
             save_picture(picture(), directory, "x")
         assert caught.value.as_dict(mcp_words) == {
             "code": "internal",
-            "message": f"The picture could not be saved in {directory}: part of that path is a file, not a directory.",
+            "message": f"The image could not be saved in {directory}: part of that path is a file, not a directory.",
             "retryable": False,
             "hint": "Name another place to save it, or set RESPONSES_MCP_IMAGE_DIR to a directory that can be written.",
         }
@@ -176,7 +176,7 @@ except Exception as error:
 """
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == (
-        f"BridgeError The picture could not be saved in {tmp_path}: the file is larger than the system allows. []"
+        f"BridgeError The image could not be saved in {tmp_path}: the file is larger than the system allows. []"
     )
 
 
@@ -253,7 +253,7 @@ def test_damaged_base64_is_an_error_and_not_another_picture(data: str | bytes) -
 def test_no_base64_is_no_picture(data: str | bytes) -> None:
     with pytest.raises(BridgeError) as caught:
         decode_base64(data)
-    assert caught.value.message == "The picture came without data."
+    assert caught.value.message == "The image has no data."
 
 
 @pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])

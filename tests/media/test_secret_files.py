@@ -112,15 +112,15 @@ async def test_a_secret_file_is_refused_by_every_name_whether_it_exists_or_not(t
     (tmp_path / ".env").write_text("TOKEN=secret\n")
     (tmp_path / "link").symlink_to(".env")
     message, hint = await refusal(tmp_path, name)
-    assert "holds passwords, keys or other secrets" in message
+    assert "indicates passwords, keys or other secrets" in message
     assert "RESPONSES_MCP_ALLOW_SECRET_FILES=true" in hint
 
 
 async def test_the_refusal_says_which_file_why_and_which_setting_opens_it(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("x\n")
     assert " ".join(await refusal(tmp_path, ".env")) == snapshot(
-        "“.env” may not be used: by its name it holds passwords, keys or other secrets, and what is read goes to the "
-        "model. Leave it out, or copy the parts without secrets to another file; "
+        "“.env” may not be used: its name indicates passwords, keys or other secrets, and its content would be sent to "
+        "the model. Leave it out, or copy the parts without secrets to another file; "
         "RESPONSES_MCP_ALLOW_SECRET_FILES=true allows it."
     )
 

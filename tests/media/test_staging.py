@@ -151,7 +151,7 @@ async def test_what_cannot_be_edited_is_refused_before_anything_is_sent(project:
             "absent.txt": ("not_found", "There is no file “absent.txt” (looked for …/project/absent.txt)."),
             "../out.txt": (
                 "invalid_argument",
-                "“../out.txt” goes up with “..”, which is refused for files that are to be changed.",
+                "“../out.txt” contains “..”, which is refused for files that are to be changed.",
             ),
             "…/out.txt": ("permission_denied", "“…/out.txt” may not be used: it is not under …/project."),
         }

@@ -345,7 +345,7 @@ def test_a_disk_that_takes_no_record_takes_the_files_all_the_same_and_it_is_told
     journal = WriteJournal(tmp_path / "file" / "journal")
     problem = change_files([change(project / "a", b"A\n")], WritePolicy(AllowedPaths([project])), journal)
     assert (project / "a").read_text() == "A\n"
-    assert problem.startswith("The files are written, but no record of it could be kept")
+    assert problem.startswith("The files are written, but the write could not be recorded")
 
 
 def test_a_failure_leaves_no_record(tmp_path: Path, project: Path) -> None:

@@ -303,7 +303,7 @@ async def test_without_a_person_claude_code_leaves_an_approval_pending(claude: C
                     ],
                     "next_step": """\
 Ask the user about each approval, carry out the other pending calls, then call continue_databricks_model with
-conversation_id "CONV" and one output for each, in the shape of its answer_with. To give a call up, answer it
+conversation_id "CONV" and one output for each, in the shape of its answer_with. To skip a call, answer it
 with an output that says so, such as "not carried out", or with approve: false.\
 """,
                 },

@@ -294,7 +294,7 @@ You sent 9 characters in 3 words, beginning: “a red fox”
             "type": "resource_link",
             "uri": "image://a-red-fox-0b43a9983f.png",
             "name": "a-red-fox-0b43a9983f.png",
-            "description": "The whole picture, as the model drew it.",
+            "description": "The whole image from the model.",
             "mimeType": "image/png",
             "size": 46315,
         }

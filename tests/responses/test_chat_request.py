@@ -276,7 +276,7 @@ def test_what_another_model_did_with_tools_of_its_own_is_told_as_calls() -> None
         ],
         "tool_choice": "none",
     }
-    assert notes == ["The model was not shown the pictures drawn earlier in this conversation."]
+    assert notes == ["The model did not receive the images generated earlier in this conversation."]
 
 
 def test_the_models_own_words_at_the_end_are_left_out_and_told() -> None:

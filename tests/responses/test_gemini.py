@@ -50,7 +50,7 @@ def test_a_drawing_with_a_reference_in_a_conversation() -> None:
                     "role": "user",
                     "parts": [
                         {"text": "A fox"},
-                        {"text": "A picture that was drawn earlier in this conversation:"},
+                        {"text": "An image that was generated earlier in this conversation:"},
                         {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}},
                     ],
                 },

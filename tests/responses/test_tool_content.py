@@ -39,7 +39,7 @@ def text(words: str) -> dict[str, Any]:
         ([PICTURE, text("own")], [PICTURE, text("own")]),
         (
             [{"type": "audio", "data": "UklGRg==", "mimeType": "audio/wav"}],
-            [text("[audio, audio/wav: not handed on, because the API takes no audio here]")],
+            [text("[audio, audio/wav: not sent, because the API accepts no audio here]")],
         ),
         ([{"type": "resource", "resource": {"uri": "file:///a.txt", "text": "A"}}], [text("file:///a.txt:\nA")]),
         ([{"type": "resource", "resource": {"uri": "x", "mimeType": "image/png", "blob": "iVBORw0KGgo="}}], [PICTURE]),
@@ -54,7 +54,7 @@ def text(words: str) -> dict[str, Any]:
         ),
         (
             [{"type": "resource", "resource": {"uri": "x:y", "blob": "AAAA"}}],
-            [text("[resource x:y, application/octet-stream: not handed on, because the API takes no such files]")],
+            [text("[resource x:y, application/octet-stream: not sent, because the API accepts no such files]")],
         ),
         (
             [{"type": "resource_link", "uri": "file:///a", "name": "a", "title": "a", "mimeType": "text/plain"}],

@@ -530,7 +530,7 @@ async def test_a_missing_secret_is_told_before_anything_is_sent(emulator: Runnin
             "both have a server called tickets",
         ),
         ({"mcp_servers": ["tickets"], "tool_choice": "docs"}, "tool_choice 'docs' is neither a mode nor a tool"),
-        ({"mcp_servers": ["tickets"], "extra": {"tools": {}}}, "`extra` has `tools` that are no list"),
+        ({"mcp_servers": ["tickets"], "extra": {"tools": {}}}, "`tools` in `extra` is not a list"),
     ],
 )
 async def test_wrong_servers_are_refused_before_anything_is_sent(

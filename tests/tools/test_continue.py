@@ -305,6 +305,6 @@ async def test_a_result_with_pending_calls_says_how_to_give_one_up_and_that_work
         output = {"call_id": pending["call_id"], "output": "not carried out"}
         _, later, failed = await host.call(CONTINUE, conversation_id=conversation, outputs=[output])
     assert 'an output that says so, such as "not carried out"' in content[0].text
-    assert "To give a call up, hand back an output that says so" in in_words[0].text
+    assert "To skip a call, return an output that says so" in in_words[0].text
     assert not failed
     assert "pending_calls" not in later

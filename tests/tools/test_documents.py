@@ -114,8 +114,8 @@ async def test_a_model_that_takes_no_documents_is_given_the_text_of_a_pdf_and_th
     assert (facts["text"], again["text"]) == ("ok", "more")
     note = facts["notes"][0]
     assert note == snapshot(
-        "The model takes no documents: it was given the text of report.pdf (2 pages, extracted from the PDF), without "
-        "layout and pictures."
+        "The model does not accept documents: it received the text of report.pdf (2 pages, extracted from the PDF), "
+        "without layout and images."
     )
     assert again["notes"] == [note]
     # Refused once, then answered; the next turn has the text at once.
@@ -143,9 +143,9 @@ async def test_a_document_whose_text_cannot_be_had_is_refused_with_advice(
     assert failed
     assert facts["error"]["code"] == "unsupported_by_model"
     assert {
-        "plan.docx": "plan.docx cannot be made text: the bridge reads the text of PDFs alone; save it as PDF or text.",
-        "scan.pdf": "scan.pdf cannot be made text: it contains no text, only pictures of pages.",
-        "report.pdf": "plan.docx cannot be made text: the bridge reads the text of PDFs alone; save it as PDF or text.",
+        "plan.docx": "plan.docx cannot be converted to text: only text of PDFs can be read; save it as PDF or text.",
+        "scan.pdf": "scan.pdf cannot be converted to text: it contains no text, only pictures of pages.",
+        "report.pdf": "plan.docx cannot be converted to text: only text of PDFs can be read; save it as PDF or text.",
     }[files[0]] in facts["error"]["hint"]
 
 

@@ -137,9 +137,9 @@ async def test_how_it_goes_is_told_to_a_host_that_asks_for_it(connect: Connect, 
         await host.call(EDIT, instruction="[[misfit]]", paths=[str(source)])
     assert [message for _, message in host.progress] == [
         "databricks-gpt-5: the model is answering",
-        "0 operations carried out, 1 failed; the model goes on",
+        "0 operations applied, 1 failed; the model continues",
         "databricks-gpt-5: the model is answering",
-        "1 operation carried out, 1 failed; the model goes on",
+        "1 operation applied, 1 failed; the model continues",
         "databricks-gpt-5: the model is answering",
     ]
 

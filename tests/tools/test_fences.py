@@ -5,7 +5,7 @@ import json
 import pytest
 
 from databricks_responses_mcp.calls.edit_text import render_edit
-from databricks_responses_mcp.prompts.definition import fenced
+from databricks_responses_mcp.prompts.definition import fence_text
 from databricks_responses_mcp.store.records import ConversationState, StoredConversation, Turn
 from databricks_responses_mcp.turns.transcript import as_markdown
 
@@ -16,7 +16,7 @@ def test_no_text_closes_the_fence_that_it_stands_in(ticks: int) -> None:
     fence = "`" * max(3, ticks + 1)
     diff = f"-{inside}\n+x\n"
     assert render_edit({"diff": diff, "directory": "/d"}).endswith(f":\n{fence}diff\n{diff}{fence}")
-    assert fenced(f"a\n{inside}\n`b`", "diff") == f"{fence}diff\na\n{inside}\n`b`\n{fence}"
+    assert fence_text(f"a\n{inside}\n`b`", "diff") == f"{fence}diff\na\n{inside}\n`b`\n{fence}"
     call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": inside}
     turn = Turn(number=1, endpoint="e", model="m", said=[], items=[call], status="completed", created_at=0.0)
     state = ConversationState(

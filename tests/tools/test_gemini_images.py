@@ -62,7 +62,7 @@ async def test_a_mask_is_refused_with_what_to_do_instead(
     async with connect(allowed_dirs=(tmp_path,)) as host:
         _, facts, failed = await host.call(DRAW, prompt="Snow", model=GEMINI, images=[mask], mask=mask)
     assert (failed, facts["error"]["code"]) == (True, "unsupported_by_model")
-    assert "takes no mask: say in words" in facts["error"]["message"]
+    assert "accepts no mask: describe" in facts["error"]["message"]
 
 
 async def test_without_a_gateway_the_error_says_so(connect: Connect, emulator: RunningEmulator) -> None:

@@ -59,7 +59,7 @@ async def test_a_picture_is_on_disk_exact_shown_small_and_readable_as_a_resource
     assert [block.type for block in content] == ["text", "image", "text"]
     assert content[0].text.startswith(f"Picture (640x512 image/png, {len(data)} bytes) saved to {image['path']}")
     assert content[2].text == (
-        f"MCP resource {image['uri']} (image/png, {len(data)} bytes): The whole picture, as the model drew it."
+        f"MCP resource {image['uri']} (image/png, {len(data)} bytes): The whole image from the model."
     )
     assert facts["output"][0]["type"] == "image_generation_call"
     assert base64.b64encode(data).decode()[:100] not in json.dumps(facts)
@@ -185,7 +185,7 @@ async def test_one_of_several_that_fails_is_told_and_the_others_are_kept(
         content, facts, failed = await host.call(DRAW, prompt="A cat", n=2, size="256x256")
     assert not failed
     assert len(facts["images"]) == 1
-    assert facts["notes"][0].startswith("A picture failed: ")
+    assert facts["notes"][0].startswith("An image failed: ")
     assert facts["notes"][0] in content[0].text
 
 
@@ -333,7 +333,7 @@ async def test_scripts_of_an_svg_are_removed_and_the_result_says_so(tmp_path: Pa
     await taker({"type": "image_generation_call", "result": base64.b64encode(svg).decode()})
     facts = taker.extend({})
     assert b"alert" not in Path(facts["images"][0]["path"]).read_bytes()
-    assert facts["notes"] == ["Left out of the SVG, as it does more than draw: scripts."]
+    assert facts["notes"] == ["Removed from the SVG, because it does more than draw: scripts."]
 
 
 async def test_a_gif_has_frames_and_no_previews(connect: Connect, emulator: RunningEmulator) -> None:

@@ -97,7 +97,7 @@ async def test_a_conversation_is_compacted_also_when_that_takes_longer_than_the_
         cats, dogs = await two(host)
         blocks, facts, failed = await host.call(MANAGE, action="compact", conversation_id=cats)
     assert not failed
-    assert blocks[0].text.startswith("This summary stands for the earlier turns from now on:")
+    assert blocks[0].text.startswith("This summary replaces the earlier turns from now on:")
     assert facts["usage"]["input_tokens"] > 0
     async with connect(era, hand_over_seconds=0.05) as host:
         with emulator.state.hold(3):
@@ -106,7 +106,7 @@ async def test_a_conversation_is_compacted_also_when_that_takes_longer_than_the_
         with anyio.fail_after(DEADLINE_SECONDS):
             while running["status"] == "running":
                 blocks, running, _ = await host.call("get_response", response_id=running.get("response_id", ""))
-    assert blocks[0].text.startswith("This summary stands for the earlier turns from now on:")
+    assert blocks[0].text.startswith("This summary replaces the earlier turns from now on:")
 
 
 @pytest.mark.parametrize(

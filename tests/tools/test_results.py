@@ -26,7 +26,7 @@ def shown(result: Any) -> tuple[str, dict[str, Any]]:
 async def test_a_running_call_says_how_to_wait_in_words_and_in_structure(bridge: Bridge) -> None:
     so_far = {"text": "One two", "model": "m", "incomplete_reason": "x"}
     assert shown(running_result(App(bridge), UNKNOWN_HOST, "job_1", so_far, seconds=61.23, tail="I look it up")) == (
-        f"[Still running after 61 s] The work goes on in the server. {WAIT} Newest: …I look it up So far:\n\nOne two",
+        f"[Still running after 61 s] The work continues in the server. {WAIT} Newest: …I look it up So far:\n\nOne two",
         {
             "text": "One two",
             "model": "m",
@@ -41,7 +41,7 @@ async def test_a_running_call_says_how_to_wait_in_words_and_in_structure(bridge:
 
 async def test_a_call_that_has_said_nothing_yet_has_no_tail(bridge: Bridge) -> None:
     assert shown(running_result(App(bridge), UNKNOWN_HOST, "job_1", {}, seconds=0.04, problem="Not kept.")) == (
-        f"[Still running after 0 s] The work goes on in the server. {WAIT}\n\n[Not kept.]",
+        f"[Still running after 0 s] The work continues in the server. {WAIT}\n\n[Not kept.]",
         {
             "status": "running",
             "response_id": "job_1",
@@ -60,7 +60,7 @@ async def test_a_call_that_has_said_nothing_yet_has_no_tail(bridge: Bridge) -> N
             {"pending_calls": [CALL], "conversation_id": "conv_1"},
             (
                 'Carry out the pending calls, then call continue_databricks_model with conversation_id "conv_1" and '
-                "one output for each, in the shape of its answer_with. To give a call up, answer it with an output "
+                "one output for each, in the shape of its answer_with. To skip a call, answer it with an output "
                 'that says so, such as "not carried out".'
             ),
         ),
@@ -68,8 +68,8 @@ async def test_a_call_that_has_said_nothing_yet_has_no_tail(bridge: Bridge) -> N
             {"pending_calls": [{**CALL, "type": "mcp_approval_request"}]},
             (
                 "Ask the user about each approval, carry out the other pending calls, then call "
-                "continue_databricks_model with one output for each, in the shape of its answer_with. To give a call "
-                'up, answer it with an output that says so, such as "not carried out", or with approve: false.'
+                "continue_databricks_model with one output for each, in the shape of its answer_with. To skip a "
+                'call, answer it with an output that says so, such as "not carried out", or with approve: false.'
             ),
         ),
         (
@@ -77,8 +77,8 @@ async def test_a_call_that_has_said_nothing_yet_has_no_tail(bridge: Bridge) -> N
             (
                 "Nobody can approve the MCP calls from here. Tell the user that they wait, and that they can be "
                 "approved in a host that can ask its user, or by the server's setting "
-                "RESPONSES_MCP_MODEL_APPROVALS=allow. To go on without them, carry out the other pending calls, then "
-                "call continue_databricks_model with one output for each, in the shape of its answer_with."
+                "RESPONSES_MCP_MODEL_APPROVALS=allow. To continue without them, carry out the other pending calls, "
+                "then call continue_databricks_model with one output for each, in the shape of its answer_with."
             ),
         ),
         (

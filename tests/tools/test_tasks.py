@@ -142,7 +142,7 @@ async def test_continuing_and_compacting_can_be_tasks(task_hosts: TaskHosts, emu
             )
         compacted = await host.result(compacting)
     assert (gone_on["isError"], "pending_calls" in gone_on["structuredContent"]) == (False, False)
-    assert compacted["content"][0]["text"].startswith("This summary stands for the earlier turns from now on:")
+    assert compacted["content"][0]["text"].startswith("This summary replaces the earlier turns from now on:")
 
 
 async def test_a_cancelled_task_closes_the_connection_and_keeps_what_had_come(
@@ -157,7 +157,9 @@ async def test_a_cancelled_task_closes_the_connection_and_keeps_what_had_come(
         cancelled = await host.until(task_id, "cancelled")
         assert await host.cancel(task_id) == {"resultType": "complete"}
         kept = await host.call("get_response", response_id=task_id)
-    assert cancelled["statusMessage"] == f'Cancelled. get_response with response_id "{task_id}" gives what had arrived.'
+    assert (
+        cancelled["statusMessage"] == f'Cancelled. get_response with response_id "{task_id}" returns what had arrived.'
+    )
     assert sorted(cancelled) == [
         "createdAt",
         "lastUpdatedAt",

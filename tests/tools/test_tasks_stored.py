@@ -58,7 +58,7 @@ async def test_a_task_whose_server_ended_gives_what_had_come(task_hosts: TaskHos
     assert facts["status"] == "interrupted"
     assert facts["text"].startswith("word")
     assert facts["text"] in result["content"][0]["text"]
-    assert "Nothing was asked anew." in facts["notes"][-1]
+    assert "No request was repeated." in facts["notes"][-1]
 
 
 async def test_a_task_whose_server_was_killed_is_seen_to_have_been_interrupted(
@@ -161,7 +161,7 @@ async def test_a_store_that_cannot_be_used_is_said_and_the_task_can_still_be_had
         result = await host.result(created["taskId"])
         with pytest.raises(MCPError) as failed:
             await host.get("job_unknown")
-    assert created["statusMessage"].startswith("This call could not be kept: ")
+    assert created["statusMessage"].startswith("This call could not be stored: ")
     assert result["structuredContent"]["text"] == "here"
     assert failed.value.error.code == -32603
 

@@ -66,7 +66,7 @@ async def test_a_summary_stands_for_the_earlier_turns_which_stay_readable(
     assert body["tools"] == [WEATHER]
     assert len(stored.turns) == 5
     told = as_markdown(stored)
-    for said in ("Weather?", "22 degrees", "Bye", "stands for everything above", "And now?"):
+    for said in ("Weather?", "22 degrees", "Bye", "replaces everything above", "And now?"):
         assert said in told
 
 

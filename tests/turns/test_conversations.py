@@ -370,9 +370,9 @@ async def test_a_store_that_fails_costs_no_answer_and_gets_the_turns_when_it_wor
     store.write_text("not a directory")
     second = await say(bridge, "Two", first.conversation_id)
     assert second.text
-    assert "could not be kept" in second.notes[0]
+    assert "could not be stored" in second.notes[0]
     fresh = await say(bridge, "Fresh")
-    assert "could not be kept" in fresh.notes[0]
+    assert "could not be stored" in fresh.notes[0]
     third = await say(bridge, "Three", first.conversation_id)
     assert said_by_user(sent(emulator)) == ["One", "Two", "Three"]
     assert third.notes
@@ -407,7 +407,7 @@ async def test_a_turn_that_was_kept_though_it_seemed_not_to_be_is_kept_once(
     with monkeypatch.context() as patched:
         patched.setattr(SqliteStore, "add_turn", lost)
         second = await say(bridge, "Two", first.conversation_id)
-        assert "could not be kept" in second.notes[0]
+        assert "could not be stored" in second.notes[0]
     third = await say(bridge, "Three", first.conversation_id)
     assert third.conversation_id == first.conversation_id
     assert not third.notes

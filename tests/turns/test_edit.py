@@ -287,10 +287,10 @@ async def test_cancelling_ends_it_at_once() -> None:
 
             async def report(value: float, message: str) -> None:
                 said_so.append(message)
-                if "carried out" in message:
+                if "applied" in message:
                     scope.cancel()
 
             server.first = [response(FITS)]
             wanted = Edit(instruction="Change it.", files=FILES, root="/r", model="m")
             await edit(bridge, wanted, CallContext.start(bridge.settings, reporter=Reporter(report)), admit=anything)
-    assert said_so[-1] == "1 operation carried out, 0 failed; the model goes on"
+    assert said_so[-1] == "1 operation applied, 0 failed; the model continues"

@@ -72,7 +72,7 @@ async def test_elsewhere_background_is_refused_by_the_rules_of_that_surface(
 
 async def test_sampling_beside_tools_is_refused_before_it_is_sent(bridge: Bridge, emulator: RunningEmulator) -> None:
     question = AskRequest(prompt="Hi", model=CLAUDE, surface="supervisor", tools=HOSTED, temperature=0.5)
-    with pytest.raises(BridgeError, match="does not take temperature together with tools"):
+    with pytest.raises(BridgeError, match="does not accept temperature together with tools"):
         await ask(bridge, question)
     assert emulator.state.request_log.to(PATH) == []
 

@@ -174,7 +174,7 @@ async def test_an_app_is_asked_by_its_name_and_takes_oauth_only(emulator: Runnin
     async with open_bridge(settings_for(emulator, tmp_path), {}) as bridge:
         with pytest.raises(BridgeError) as caught:
             await ask(bridge, AskRequest(prompt="Hi", model=f"apps/{name}"))
-    assert "OAuth tokens only" in caught.value.full_hint(mcp_words)
+    assert "only OAuth tokens" in caught.value.full_hint(mcp_words)
     async with (
         run_emulator(credential="oauth") as running,
         open_bridge(settings_for(running, tmp_path), {}) as bridge,

@@ -122,7 +122,7 @@ def test_an_entry_is_read_whole() -> None:
                 profile=ModelProfile(
                     model_class="chat",
                     surfaces=("invocations", "chat"),
-                    reason="a custom model; the workspace does not say what it speaks",
+                    reason="a custom model; the workspace does not say which API it supports",
                     confidence="guessed",
                     can=frozenset({"text", "structured_output"}),
                     cannot=frozenset({"image_generation", "web_search", "custom_tools"}),

@@ -30,26 +30,26 @@ def test_a_pay_per_token_endpoint_is_never_sent_what_it_cannot_keep() -> None:
     assert {name: textwrap.wrap(str(refusal(name, PAY_PER_TOKEN)), 90) for name in ASKING} == snapshot(
         {
             "background": [
-                "databricks-gpt-5 does not take background: a pay-per-token endpoint runs nothing in the",
+                "databricks-gpt-5 does not accept background: a pay-per-token endpoint runs nothing in the",
                 "background. Leave it out: the call streams, with progress, until it is done; an external-",
-                "model endpoint (OpenAI or Azure OpenAI) takes it.",
+                "model endpoint (OpenAI or Azure OpenAI) accepts it.",
             ],
             "store": [
-                "databricks-gpt-5 does not take store: a pay-per-token endpoint stores no responses. Leave",
-                "it out: the bridge keeps what it needs for the next turn itself; an external-model",
-                "endpoint (OpenAI or Azure OpenAI) takes it.",
+                "databricks-gpt-5 does not accept store: a pay-per-token endpoint stores no responses.",
+                "Leave it out: the bridge itself stores what the next turn needs; an external-model",
+                "endpoint (OpenAI or Azure OpenAI) accepts it.",
             ],
             "previous_response_id": [
-                "databricks-gpt-5 does not take previous_response_id: a pay-per-token endpoint remembers no",
-                "earlier response. Leave it out and continue the conversation by the conversation_id of the",
-                "earlier result: the bridge keeps the conversation itself; an external-model endpoint",
-                "(OpenAI or Azure OpenAI) takes it.",
+                "databricks-gpt-5 does not accept previous_response_id: a pay-per-token endpoint remembers",
+                "no earlier response. Leave it out and continue the conversation by the conversation_id of",
+                "the earlier result: the bridge keeps the conversation itself; an external-model endpoint",
+                "(OpenAI or Azure OpenAI) accepts it.",
             ],
             "conversation": [
-                "databricks-gpt-5 does not take conversation: a pay-per-token endpoint keeps no",
+                "databricks-gpt-5 does not accept conversation: a pay-per-token endpoint keeps no",
                 "conversations. Leave it out and continue the conversation by the conversation_id of the",
                 "earlier result: the bridge keeps the conversation itself; an external-model endpoint",
-                "(OpenAI or Azure OpenAI) takes it.",
+                "(OpenAI or Azure OpenAI) accepts it.",
             ],
         }
     )
@@ -85,5 +85,5 @@ def test_the_supervisor_has_rules_of_its_own() -> None:
     assert check_parameters(given, PAY_PER_TOKEN, surface="supervisor") == given
     assert not needs_check({"background": True}, "supervisor")
     for name in ("temperature", "top_p"):
-        with pytest.raises(BridgeError, match=f"does not take {name} together with tools"):
+        with pytest.raises(BridgeError, match=f"does not accept {name} together with tools"):
             check_parameters({name: 0, "tools": [{}]}, PAY_PER_TOKEN, surface="supervisor")

@@ -41,7 +41,7 @@ async def test_what_was_learned_holds_until_it_does_not() -> None:
 async def test_a_setting_or_an_argument_forces_one() -> None:
     assert await keys(Router(nothing_known, setting="open-responses"), "m") == ["open-responses"]
     assert await keys(Router(nothing_known, setting="open-responses"), "m", forced="gateway") == ["gateway"]
-    with pytest.raises(BridgeError, match="no surface 'chatt'"):
+    with pytest.raises(BridgeError, match="Unknown surface: 'chatt'"):
         await Router(nothing_known).routes("m", forced="chatt")
 
 

@@ -16,7 +16,7 @@ _SENTENCES: Mapping[Action, str] = {
     Action.START_CONVERSATION: "Call ask_databricks_model without conversation_id to start a new conversation.",
     Action.COMPACT: (
         'To shorten the conversation, call manage_conversations with action compact and conversation_id "{subject}": '
-        "a summary then replaces its earlier turns. Or pass context_management in extra, where the endpoint takes it."
+        "a summary then replaces its earlier turns. Or pass context_management in extra, if the endpoint accepts it."
     ),
     Action.CONTINUE_CALL: (
         'First call continue_databricks_model with conversation_id "{subject}" and one output for each pending call.'

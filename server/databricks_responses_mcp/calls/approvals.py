@@ -315,8 +315,8 @@ def _nobody_to_ask(why: str, conversation_id: str) -> BridgeError:
         ErrorCode.PERMISSION_DENIED,
         f"{why}, and a model may not approve MCP calls itself: nothing was sent, the calls wait.",
         f"Tell the user that conversation {conversation_id} waits for an approval, and how to give it: in a host that "
-        "can ask its user, or where this server is configured by RESPONSES_MCP_MODEL_APPROVALS=allow, or by "
-        "require_approval never for that MCP server. To give the calls up, hand back approve: false.",
+        "can ask its user, or by this server's setting RESPONSES_MCP_MODEL_APPROVALS=allow, or by "
+        "require_approval never for that MCP server. To decline the calls, return approve: false.",
     )
 
 

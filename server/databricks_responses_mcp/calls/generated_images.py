@@ -37,7 +37,7 @@ _LARGE_BYTES = 1 << 20
 _NO_BASE64 = "The model sent a picture that is not valid base64."
 _NO_RENDERER = (
     "An SVG has a thumbnail only with the optional renderer: `pip install databricks-responses-mcp[svg]`. "
-    "The picture itself is whole."
+    "The image itself is complete."
 )
 
 
@@ -173,9 +173,9 @@ class GeneratedImages:
         }
         problems = []
         if saved.requested_path:
-            problems.append(f"{saved.requested_path} was asked for; the picture is {saved.path}.")
+            problems.append(f"{saved.requested_path} was requested; the image is {saved.path}.")
         if saved.removed:
-            problems.append(f"Left out of the SVG, as it does more than draw: {', '.join(saved.removed)}.")
+            problems.append(f"Removed from the SVG, because it does more than draw: {', '.join(saved.removed)}.")
         return Taken(structured, _link(structured, saved.path.name), saved.path, " ".join(problems))
 
     def _unsaved(self, data: bytes, reason: str, extra: dict[str, Any]) -> Taken:
@@ -191,7 +191,7 @@ class GeneratedImages:
         shape = _shape(mime_type, dimensions(data) or (None, None), len(data), digest)
         structured = {"uri": self._app.unsaved.keep(name, data), **shape, **extra}
         problem = (
-            f"The picture was drawn and paid for, but could not be saved: {reason} "
+            f"The image was generated and paid for, but could not be saved: {reason} "
             f"It stays readable as {structured['uri']} while this server runs."
         )
         return Taken(structured, _link(structured, name), data, problem)
@@ -208,7 +208,7 @@ class GeneratedImages:
     def _unreadable(self, raw: bytes, extra: dict[str, Any], reason: str = _NO_BASE64) -> Taken:
         name = f"unreadable-{hashlib.sha256(raw).hexdigest()[:10]}.txt"
         structured = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
-        problem = f"{reason} What it sent is kept as text: {structured['uri']}."
+        problem = f"{reason} Its data is stored as text: {structured['uri']}."
         return Taken(structured, _link(structured, name), None, problem)
 
 
@@ -282,7 +282,7 @@ def _link(structured: dict[str, Any], name: str) -> ResourceLink:
         uri=structured["uri"],
         mime_type=structured.get("mime_type"),
         size=structured.get("bytes"),
-        description="The whole picture, as the model drew it.",
+        description="The whole image from the model.",
     )
 
 

@@ -28,7 +28,7 @@ _NEWS_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 10.0
 
-_INTERRUPTED = "The server that ran this call ended before it did; what had arrived is here. Nothing was asked anew."
+_INTERRUPTED = "The server that ran this call ended before it did; what had arrived is here. No request was repeated."
 _CANCELLED = "The call was cancelled; what had arrived is here."
 
 

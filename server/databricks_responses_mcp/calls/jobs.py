@@ -36,10 +36,10 @@ _MAX_REMEMBERED = 100
 _MAX_WHOLE = 8
 """For ended jobs that the store also has."""
 
-_UNKEPT = "This call could not be kept"
+_UNKEPT = "This call could not be stored"
 _UNREADABLE = "The call cannot be looked up"
 _FIX_STORE = "Fix the store (see RESPONSES_MCP_STORE) and ask again."
-_WHILE_RUNNING = "It can be asked for while this server runs."
+_WHILE_RUNNING = "It is available while this server runs."
 
 Ending = Literal["completed", "failed", "cancelled", "interrupted"]
 

@@ -136,7 +136,7 @@ def failure_result(
     try:
         return error_result(app, host, error, blocks, preamble=preamble)
     except Exception:
-        logger.exception("an error could not be told with all that was received before it")
+        logger.exception("an error could not be reported with all that was received before it")
         return bare_error_result(app, host, error)
 
 
@@ -204,7 +204,7 @@ def running_result(
             del structured[name]
     shown = f" Newest: …{' '.join(tail.split())}" if tail and tail not in structured["text"] else ""
     before = " So far:" if structured["text"] else ""
-    preamble = f"[Still running after {seconds:.0f} s] The work goes on in the server. {step}{shown}{before}"
+    preamble = f"[Still running after {seconds:.0f} s] The work continues in the server. {step}{shown}{before}"
     return answer_result(app, host, structured, preamble=preamble)
 
 
@@ -235,8 +235,8 @@ def _cap_text(app: App, structured: dict[str, Any], limit: int, texts: JsonTexts
             if name != "refusal":
                 capped[f"{name}_uri"] = uri
             note = (
-                f"The {name} is {len(text)} characters; the first {limit} are here. The whole is the resource {uri}; "
-                f"{uri}/{limit} goes on from here."
+                f"The {name} is {len(text)} characters; the first {limit} are here. The whole text is the resource "
+                f"{uri}; {uri}/{limit} continues from here."
             )
             capped["notes"] = [*capped.get("notes", []), note]
     if structured.get("output") and len(whole := texts.of(structured["output"])) > limit:
@@ -310,10 +310,10 @@ def _continue_step(calls: Sequence[dict[str, Any]], conversation_id: str | None)
         others = "carry out the other pending calls, then " if len(approvals) < len(calls) else ""
         return (
             "Nobody can approve the MCP calls from here. Tell the user that they wait, and that they can be approved "
-            "in a host that can ask its user, or by the server's setting RESPONSES_MCP_MODEL_APPROVALS=allow. To go on "
-            f"without them, {others}{hand_back}"
+            "in a host that can ask its user, or by the server's setting RESPONSES_MCP_MODEL_APPROVALS=allow. To "
+            f"continue without them, {others}{hand_back}"
         )
-    give_up = 'To give a call up, answer it with an output that says so, such as "not carried out"'
+    give_up = 'To skip a call, answer it with an output that says so, such as "not carried out"'
     if not approvals:
         return f"Carry out the pending calls, then {hand_back} {give_up}."
     return (

@@ -82,7 +82,7 @@ class SearchService:
         except (ValueError, RecursionError):
             given = None
         if not isinstance(given, dict):
-            raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"The arguments of {quoted(name)} are no JSON object.", "")
+            raise BridgeError(ErrorCode.INVALID_ARGUMENT, f"The arguments of {quoted(name)} are not a JSON object.", "")
 
         async def called(client: Client) -> str:
             result = await client.call_tool(name, given)
@@ -144,7 +144,7 @@ class _Bounded(httpx2.AsyncByteStream):
 
 async def _bound(response: httpx2.Response) -> None:
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise httpx2.DecodingError("the answer is compressed, which was not asked for")
+        raise httpx2.DecodingError("the answer is compressed without being requested")
     if isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Bounded(response.stream)
 

@@ -120,7 +120,7 @@ async def _over(
     if (error := ended.structured.get(PROTOCOL_ERROR)) is not None:
         return {"status": "failed", "statusMessage": str(ended.error), "error": error}
     if ending == "cancelled":
-        message = f'Cancelled. get_response with response_id "{task_id}" gives what had arrived.'
+        message = f'Cancelled. get_response with response_id "{task_id}" returns what had arrived.'
         return {"status": "cancelled", "statusMessage": message}
     result = await ended_result(app, host, tool, ending, ended)
     if ending == "interrupted":

@@ -17,7 +17,7 @@ _SENTENCES: Mapping[Action, str] = {
     Action.START_CONVERSATION: "Run `databricks-responses-mcp ask` to start a new conversation.",
     Action.COMPACT: (
         "To shorten the conversation, run `databricks-responses-mcp conversations compact {subject}`: a summary then "
-        "replaces its earlier turns. Or pass context_management in --extra, where the endpoint takes it."
+        "replaces its earlier turns. Or pass context_management in --extra, if the endpoint accepts it."
     ),
     Action.CONTINUE_CALL: (
         "Commands do not answer calls: an MCP host does, with continue_databricks_model and conversation_id {subject}."

@@ -211,14 +211,14 @@ def _calls_in_words(calls: list[dict[str, Any]], structured: dict[str, Any]) -> 
 
 def _interruption_in_words(structured: dict[str, Any]) -> str:
     is_kept = "conversation_id" in structured
-    kept = "--continue goes on from here." if is_kept else "The turn is not kept: the store is off."
+    kept = "--continue continues from here." if is_kept else "The turn is not stored: the store is off."
     if "usage" in structured:
         return f"[Interrupted] {kept}"
     # The API's own estimate: four characters for each token.
     received = max(1, len(str(structured.get("text", ""))) // 4)
     return (
-        f"[Interrupted] {kept} What it cost is not known, because the workspace tells that at the end of an answer; "
-        f"about {counted(received, 'token')} of the answer came."
+        f"[Interrupted] {kept} What it cost is not known, because the workspace reports that at the end of an answer; "
+        f"about {counted(received, 'token')} of the answer arrived."
     )
 
 
@@ -248,7 +248,7 @@ async def _interruptible(work: Callable[[anyio.Event, anyio.Event], Awaitable[di
         results.append(await work(stop, spoken))
         tasks.cancel_scope.cancel()
     if not results or aborted:
-        note("Interrupted before the model had said anything; the question is not kept.")
+        note("Interrupted before any text arrived; the question is not stored.")
         raise StoppedError
     return results[0]
 

@@ -170,7 +170,7 @@ class Examination:
         other = self._replaced.get("DATABRICKS_HOST", "")
         if not other or other.strip().rstrip("/") == self._origin:
             return ""
-        return f"; --profile takes the place of DATABRICKS_HOST, which is {other.strip()[:120]!r}"
+        return f"; --profile replaces DATABRICKS_HOST, which is {other.strip()[:120]!r}"
 
     async def _sign_in(self) -> str:
         bridge = self._of_bridge()
@@ -195,7 +195,7 @@ class Examination:
             settings = self._of_bridge().settings
             if settings.responses_path != _DEFAULT_PATH:
                 raise NotApplicableError(
-                    f"{self._origin} has none (HTTP {error.status}): it is no Databricks workspace"
+                    f"{self._origin} has none (HTTP {error.status}): it is not a Databricks workspace"
                 )
             raise BridgeError(
                 ErrorCode.NOT_CONFIGURED,
@@ -217,15 +217,15 @@ class Examination:
         bridge = self._of_bridge()
         chosen = bridge.settings.image_model
         if not chosen and self._cannot_list():
-            raise NotApplicableError(f"none is set, and {self._no_list()}: each picture needs a `model`")
+            raise NotApplicableError(f"none is set, and {self._no_list()}: each image needs a `model`")
         name = chosen or await bridge.endpoints.default_image_model()
         found = await self._judge(name, chosen="RESPONSES_MCP_IMAGE_MODEL" if chosen else "")
         endpoint = await bridge.endpoints.get(name)
         if endpoint is not None and "image_generation" in endpoint.profile.cannot:
             raise BridgeError(
                 ErrorCode.UNSUPPORTED_BY_MODEL,
-                f"{name} does not draw: {endpoint.profile.reason}.",
-                "Set RESPONSES_MCP_IMAGE_MODEL to one that `databricks-responses-mcp models` says draws.",
+                f"{name} does not generate images: {endpoint.profile.reason}.",
+                "Set RESPONSES_MCP_IMAGE_MODEL to one of `databricks-responses-mcp models --can image_generation`.",
             )
         return found
 
@@ -233,7 +233,7 @@ class Examination:
         """Check whether an endpoint exists, is ready and serves the API."""
         bridge = self._of_bridge()
         if self._cannot_list():
-            raise NotApplicableError(f"{name}: {self._no_list()}, so the call will tell")
+            raise NotApplicableError(f"{name}: {self._no_list()}, so the call will show it")
         endpoints = await bridge.endpoints.list()
         endpoint = await bridge.endpoints.get(name)
         source = f"from {chosen}" if chosen else "the default here"
@@ -269,7 +269,7 @@ class Examination:
 
     async def _ask(self) -> str:
         if not self._call:
-            raise NotApplicableError("not made, as asked for")
+            raise NotApplicableError("not made, as requested")
         bridge = self._of_bridge()
         # A separate request, not a turn: `ask --continue` would continue its conversation.
         items = Prompt(text="Reply with: OK").items()

@@ -89,7 +89,7 @@ def list_(session: SessionOptions, contains: str, older_than: float | None, limi
     if found:
         write_table(_COLUMNS, [_cells(summary) for summary in found])
     else:
-        note("No conversation matches." if contains or older_than is not None else "No conversation is kept.")
+        note("No conversation matches." if contains or older_than is not None else "No conversation is stored.")
     if total > len(found):
         note(f"These are the newest {len(found)} of {total}; --limit shows more.")
 
@@ -238,7 +238,7 @@ async def _meant(
     if bool(conversation_ids) == (older_than is not None):
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            "Deleting takes conversations, or an age.",
+            "Deleting requires conversations, or an age.",
             "Give their ids, or --older-than DAYS (0 means all), and not both.",
         )
     if older_than is not None:

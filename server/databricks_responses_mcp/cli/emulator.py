@@ -134,9 +134,9 @@ def _cannot_listen(port: int, error: OSError) -> BridgeError:
         errno.EADDRINUSE: "another program has it",
         errno.EACCES: "the operating system does not allow it",
     }
-    reason = reasons.get(error.errno or 0, error.strerror or "the operating system says no")
+    reason = reasons.get(error.errno or 0, error.strerror or "the operating system refused it")
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT,
         f"The workspace cannot listen on port {port} of 127.0.0.1: {reason}.",
-        "Choose another one with --port, or leave it out to take a free one.",
+        "Choose another one with --port, or leave it out to use an unused one.",
     )

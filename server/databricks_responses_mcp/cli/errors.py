@@ -76,7 +76,7 @@ def tell(error: BridgeError) -> None:
         click.echo(wrapped(f"  {visible(advice, keep=LINES)}", sys.stderr), err=True)
     for picture in error.partial.get("images", []):
         kept = visible(str(picture.get("path") or picture.get("uri")))
-        click.echo(f"  Kept from before that: {kept}", err=True)
+        click.echo(f"  Received before that: {kept}", err=True)
 
 
 @contextmanager

@@ -126,7 +126,7 @@ async def _examine(host: Host, places: list[Place], machine: Machine, project: P
         hints += [hint] if hint else []
     for name in dict.fromkeys(place.server.name for place in places):
         said = await anyio.to_thread.run_sync(partial(last_start_error, host.key, machine, name, project))
-        details += [f"its log says of the last start: {said[:_MAX_REASON_CHARACTERS]}"] if said else []
+        details += [f"its log of the last start: {said[:_MAX_REASON_CHARACTERS]}"] if said else []
     return Finding(
         f"in {host.title}",
         "failed" if failure is not None else "ok",
@@ -222,7 +222,7 @@ def _check_references(host: Host, place: Place, launch: Launch, machine: Machine
         shell = "it is set in this shell only" if machine.environ.get(variable) else "it is not set"
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
-            f"it takes {variable} from its environment, and {shell}{_FROM_DESKTOP if host.lacks_shell_path else ''}.",
+            f"it reads {variable} from its environment, and {shell}{_FROM_DESKTOP if host.lacks_shell_path else ''}.",
             f"{again} offers a profile instead." if variable.startswith("DATABRICKS_") else f"Set {variable}.",
         )
     for question in find_undefined_inputs(host, read_config(place.file), place.server):
@@ -248,8 +248,8 @@ async def _version(program: Path, arguments: tuple[str, ...]) -> str:
     said = output.decode("utf-8", "replace").strip()
     told = _VERSION.search(said)
     if code != 0 or told is None:
-        last = said.splitlines()[-1][:_MAX_REASON_CHARACTERS].rstrip(".") if said else "it said nothing"
-        how = f"failed with exit code {code}" if code else "told no version"
+        last = said.splitlines()[-1][:_MAX_REASON_CHARACTERS].rstrip(".") if said else "it printed nothing"
+        how = f"failed with exit code {code}" if code else "printed no version"
         raise _cannot_start(f"`{words}` {how}: {last}")
     return told[1]
 

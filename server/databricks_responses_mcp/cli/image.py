@@ -209,12 +209,12 @@ def _save_elsewhere(unsaved: "UnsavedPictures", prompt: str, structured: dict[st
         except BridgeError as error:
             raise BridgeError(
                 ErrorCode.INTERNAL,
-                "The picture was drawn and paid for, but could be saved neither where it was to go nor in the "
+                "The image was generated and paid for, but could be saved neither in its folder nor in the "
                 f"temporary directory. {error.message}",
-                "Free disk space, or choose another folder with --save-to; then draw it again.",
+                "Free disk space, or choose another folder with --save-to; then generate it again.",
             ) from error
         pictures.append({**{key: value for key, value in picture.items() if key != "uri"}, "path": str(saved.path)})
-        notes.append(f"It could not be saved where it was to go, and is in the temporary directory: {saved.path}")
+        notes.append(f"It could not be saved in its folder, and is in the temporary directory: {saved.path}")
     return {**structured, "images": pictures, "notes": notes}
 
 

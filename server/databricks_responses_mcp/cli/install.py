@@ -73,7 +73,7 @@ and never a secret.
     "variables",
     multiple=True,
     metavar="NAME[=VALUE]",
-    help="Environment variable for the server; without a value, the host takes it from its environment.",
+    help="Environment variable for the server; without a value, the host reads it from its environment.",
 )
 @click.option("--command", "own", metavar="TEXT", help="Command to start instead, as one string with its arguments.")
 @click.option("--force", is_flag=True, help="Replace another program's server of the same name.")
@@ -107,7 +107,7 @@ def _do(hosts: list[Host], machine: Machine, project: Path | None, *, as_json: b
         try:
             if given["printed"]:
                 file, text = preview(host, machine, order)
-                note(f"{host.title}: this would stand in {file}")
+                note(f"{host.title}: this would be the content of {file}")
                 write_out(text if text.endswith("\n") else f"{text}\n")
                 continue
             done = (uninstall if given["uninstall"] else install)(host, machine, order)
@@ -228,11 +228,12 @@ def _confirms(name: str, why: str) -> bool:
 
 def _told(done: Any, order: Any, *, here: bool) -> Iterator[str]:
     host = done.host
+    emptied = ", which had no other content and was deleted" if done.deleted else ""
     words = {
         "registered": f"registered as {done.name} in {done.file}",
         "updated": f"changed in {done.file}",
         "unchanged": f"already registered in {done.file}, nothing changed",
-        "removed": f"taken out of {done.file}" + (", which held nothing else and is deleted" if done.deleted else ""),
+        "removed": f"removed from {done.file}{emptied}",
         "absent": f"not registered in {done.file}, nothing changed",
     }
     yield f"{host.title}: {words[done.action]}"
@@ -318,7 +319,7 @@ def _check(given: dict[str, Any], *, chosen: bool, project: bool) -> None:
         ),
         (
             lambda: not given["name"] or not set(given["name"]) <= _NAME_CHARACTERS or len(given["name"]) > 64,
-            "--name takes letters, digits, hyphens and underscores, which every host can show.",
+            "--name accepts letters, digits, hyphens and underscores, which every host can show.",
         ),
     ]
     for wrong, message in rules:

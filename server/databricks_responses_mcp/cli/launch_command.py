@@ -201,7 +201,7 @@ def sign_in_by_token(environ: Mapping[str, str]) -> SignIn:
             f"There is no token to write: {' and '.join(missing)} not set.",
             "Set DATABRICKS_HOST and DATABRICKS_TOKEN for this command.",
         )
-    return SignIn(values, words="with the token, which now stands in the file", secret=True)
+    return SignIn(values, words="with the token, which is now in the file", secret=True)
 
 
 def secret_variable(environ: Mapping[str, str]) -> str | None:
@@ -234,7 +234,7 @@ def parse_variables(given: Sequence[str]) -> tuple[dict[str, str], tuple[str, ..
     for text in given:
         name, equals, value = text.partition("=")
         if not name.isascii() or not name.replace("_", "a").isalnum() or name[0].isdigit():
-            raise _wrong(f"--env takes NAME=VALUE or NAME, not {text[:40]!r}.", "Start with a variable's name.")
+            raise _wrong(f"--env must be NAME=VALUE or NAME, not {text[:40]!r}.", "Start with a variable's name.")
         if equals:
             values[name] = value
         else:

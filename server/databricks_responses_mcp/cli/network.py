@@ -51,7 +51,7 @@ def configured_host(
             host = ""
         if host:
             return host, f"the profile {name} of {path.name}"
-        return None, f"not said by the profile {name} of {path.name}: signing in will tell"
+        return None, f"not in the profile {name} of {path.name}: signing in will show it"
     if settings.token or any(environ.get(name, "").strip() for name in SIGN_IN_VARIABLES):
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
@@ -84,7 +84,7 @@ async def reach(origin: str) -> str:
         BridgeError: ``upstream_unavailable`` or ``not_configured``, naming the step that failed.
     """
     if not origin:
-        raise NotApplicableError("not looked at before signing in, which tells the address")
+        raise NotApplicableError("not checked before signing in, which shows the address")
     parts = urlsplit(origin)
     name = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -103,13 +103,13 @@ async def reach(origin: str) -> str:
         ) from None
     except OSError as error:
         raise _unreachable(
-            f"{where} takes no connection on port {port}: {_reason(error)}.",
+            f"{where} accepts no connection on port {port}: {_reason(error)}.",
             f"{_CHECK_HOST}, its port, and whether a VPN or a proxy is needed.",
         ) from error
     try:
         if not isinstance(trust.context, ssl.SSLContext):
-            return f"{where} takes connections"
-        return f"{where} takes connections, {await _encrypt(stream, name, trust.context)}"
+            return f"{where} accepts connections"
+        return f"{where} accepts connections, {await _encrypt(stream, name, trust.context)}"
     finally:
         with anyio.move_on_after(1, shield=True):
             await anyio.aclose_forcefully(stream)
@@ -152,7 +152,7 @@ async def _encrypt(stream: anyio.abc.SocketStream, name: str, context: ssl.SSLCo
     except TimeoutError:
         raise _unreachable(
             f"{name} took the connection and did not answer the TLS handshake.",
-            "Something in between holds the connection: a firewall, or a proxy that is not configured.",
+            "Something in between blocks the connection: a firewall, or a proxy that is not configured.",
         ) from None
     except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
         raise _unreachable(

@@ -34,7 +34,7 @@ def profile_values(secret: str, environ: Mapping[str, str]) -> dict[str, str]:
         value = environ.get(variable, "").strip()
         values[key] = checked_token(value) if key == "token" else value
         if not value or not value.isprintable() or "\n" in value:
-            raise BridgeError(ErrorCode.NOT_CONFIGURED, f"{variable} is not set, or holds no value.", "Set it.")
+            raise BridgeError(ErrorCode.NOT_CONFIGURED, f"{variable} is not set, or has no value.", "Set it.")
     return values
 
 

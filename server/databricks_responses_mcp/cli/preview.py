@@ -52,9 +52,9 @@ def _reason(environ: Mapping[str, str]) -> str:
     if environ.get("TERM") == "dumb":
         return "TERM is dumb"
     if environ.get("NO_COLOR"):
-        return "NO_COLOR is set, and the terminal names no protocol for pictures"
+        return "NO_COLOR is set, and the terminal reports no protocol for images"
     return (
-        "the terminal names no protocol for pictures (kitty, iTerm2) and no 24-bit colour; "
+        "the terminal reports no protocol for images (kitty, iTerm2) and no 24-bit colour; "
         "if it has that, set COLORTERM=truecolor"
     )
 

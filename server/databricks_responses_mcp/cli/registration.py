@@ -280,7 +280,7 @@ def _entry(host: Host, machine: Machine, order: Order) -> dict[str, Any]:
         names = " and ".join(forwarded)
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED,
-            f"{host.title} starts servers without {names}: it takes nothing from the environment.",
+            f"{host.title} starts servers without {names}: it reads nothing from the environment.",
             "Make a profile with `databricks auth login`, which needs no secret in a file, or have one made of the "
             "variables with --yes, or, if it may stand in the host's file, write the token there with --token-in-file.",
         )
@@ -332,7 +332,7 @@ def _existing(host: Host, text: str, file: Path, order: Order) -> RegisteredServ
 def _refuse_shared(host: Host, file: Path, machine: Machine, secret: list[str], *, project: bool) -> None:
     if not project and not is_committed(file, machine):
         return
-    why = f"is {host.title}'s file for a project, which is made to be shared" if project else "is kept in git"
+    why = f"is {host.title}'s file for a project, which is made to be shared" if project else "is tracked by git"
     raise BridgeError(
         ErrorCode.INVALID_ARGUMENT,
         f"{', '.join(secret)} would be written to {file}, which {why}.",

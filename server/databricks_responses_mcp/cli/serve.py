@@ -138,7 +138,7 @@ def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdigit() or int(port) > 65535:
-        raise click.UsageError(f"--http takes HOST:PORT, such as 127.0.0.1:8000, not {text!r}.")
+        raise click.UsageError(f"--http must be HOST:PORT, such as 127.0.0.1:8000, not {text!r}.")
     return host, int(port)
 
 

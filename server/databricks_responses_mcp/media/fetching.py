@@ -237,7 +237,7 @@ async def _read(response: httpx.Response, asked: str, max_bytes: int) -> bytes |
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("identity", ""):
         raise BridgeError(
-            ErrorCode.UPSTREAM_ERROR, f"{shown(asked)} came compressed, which was not asked for.", _ELSEWHERE
+            ErrorCode.UPSTREAM_ERROR, f"{shown(asked)} was compressed without being requested.", _ELSEWHERE
         )
     body = bytearray()
     async for chunk in response.aiter_raw(64 * 1024):

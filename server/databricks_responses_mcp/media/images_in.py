@@ -186,7 +186,7 @@ def _inlined(data: bytes | bytearray, name: str, reference: str) -> InputImage:
     if size is None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"{shown(reference)} is a damaged {image_format.name}: its header is cut off or has no size.",
+            f"{shown(reference)} is a damaged {image_format.name}: its header is incomplete or has no size.",
             "Save or download it again.",
         )
     url = b"data:%b;base64,%b" % (image_format.mime_type.encode(), base64.b64encode(data))
@@ -209,7 +209,7 @@ def _not_accepted(data: bytes | bytearray, found: ImageFormat | None, reference:
     example = (
         "rsvg-convert in.svg -o out.png" if found and found.name == "SVG" else f"magick in{_suffix(found)} out.png"
     )
-    hint = f"Convert it first, for instance: {example}." if found else "What is no image goes into `files`."
+    hint = f"Convert it first, for instance: {example}." if found else "Pass other files in `files`."
     return BridgeError(ErrorCode.INVALID_ARGUMENT, f"{shown(reference)} {what}; models take {_ACCEPTED_NAMES}.", hint)
 
 

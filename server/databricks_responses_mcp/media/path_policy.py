@@ -65,8 +65,8 @@ class AllowedPaths:
         if not self.secrets and (is_secret_file(path) or is_secret_file(real)):
             raise BridgeError(
                 ErrorCode.PERMISSION_DENIED,
-                f"{shown(reference)} may not be used: by its name it holds passwords, keys or other secrets, and what "
-                "is read goes to the model.",
+                f"{shown(reference)} may not be used: its name indicates passwords, keys or other secrets, and its "
+                "content would be sent to the model.",
                 f"Leave it out, or copy the parts without secrets to another file; {SECRETS_SETTING}=true allows it.",
             )
         return real if self.roots is not None else path

@@ -77,13 +77,13 @@ def decode_base64(data: Buffer | str) -> bytes:
     except ValueError as error:
         raise BridgeError(
             ErrorCode.UPSTREAM_ERROR,
-            f"The picture's data is damaged: it is not base64 ({len(data)} characters).",
-            "Ask for the picture again.",
+            f"The image's data is damaged: it is not base64 ({len(data)} characters).",
+            "Request the image again.",
             retryable=True,
         ) from error
     if not decoded:
         raise BridgeError(
-            ErrorCode.UPSTREAM_ERROR, "The picture came without data.", "Ask for the picture again.", retryable=True
+            ErrorCode.UPSTREAM_ERROR, "The image has no data.", "Request the image again.", retryable=True
         )
     return decoded
 
@@ -156,7 +156,7 @@ def save_picture(
     except (ValueError, RuntimeError) as error:  # it contains a NUL, or the home of a user that does not exist
         raise BridgeError(
             ErrorCode.INTERNAL,
-            f"The picture could not be saved: {visible(str(directory))} is not a path on this machine.",
+            f"The image could not be saved: {visible(str(directory))} is not a path on this machine.",
             "Name another place to save it, or set RESPONSES_MCP_IMAGE_DIR to a directory that can be written.",
         ) from error
     return SavedPicture(
@@ -183,7 +183,7 @@ def _not_written(why: str) -> BridgeError:
     return BridgeError(
         ErrorCode.UPSTREAM_ERROR,
         f"What the model sent is not written to the disk: {why}.",
-        "Ask for the picture again.",
+        "Request the image again.",
         retryable=True,
     )
 
@@ -230,7 +230,7 @@ def _write(view: memoryview, folder: Folder, stem: str, suffix: str, digest: str
     except StopIteration as error:
         raise BridgeError(
             ErrorCode.INTERNAL,
-            f"{_MAX_NUMBERS} pictures already have the name {visible(stem)}{suffix}.",
+            f"{_MAX_NUMBERS} images already have the name {visible(stem)}{suffix}.",
             "Save it under another name.",
         ) from error
     finally:
@@ -298,6 +298,6 @@ def _disk_failure(error: OSError, directory: Path) -> BridgeError:
     reason = _REASONS.get(error.errno or 0) or error.strerror or type(error).__name__
     return BridgeError(
         ErrorCode.INTERNAL,
-        f"The picture could not be saved in {visible(str(directory))}: {reason}.",
+        f"The image could not be saved in {visible(str(directory))}: {reason}.",
         "Name another place to save it, or set RESPONSES_MCP_IMAGE_DIR to a directory that can be written.",
     )

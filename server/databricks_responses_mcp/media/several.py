@@ -61,7 +61,7 @@ async def read_all(
     if len(references) > MAX_REFERENCES:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"{len(references)} {kind} were named; one call takes {MAX_REFERENCES}.",
+            f"{len(references)} {kind} were named; the limit of one call is {MAX_REFERENCES}.",
             "Name only those that matter.",
         )
     keys = await anyio.to_thread.run_sync(_keys, references, base, abandon_on_cancel=True)

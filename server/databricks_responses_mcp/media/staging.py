@@ -140,7 +140,7 @@ class Staging:
                 raise BridgeError(
                     ErrorCode.INVALID_ARGUMENT,
                     f"{shown(name)} exists already, but was not among the files to edit.",
-                    "Give it in `paths`, or have another name used.",
+                    "Name it in `paths`, or use another name.",
                 )
             if taken := next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None):
                 raise BridgeError(
@@ -179,7 +179,7 @@ class _Files:
         if len(references) + len(new) > MAX_REFERENCES:
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
-                f"{len(references) + len(new)} files were named; one call takes {MAX_REFERENCES}.",
+                f"{len(references) + len(new)} files were named; the limit of one call is {MAX_REFERENCES}.",
                 "Name only those that matter.",
             )
         self._journal.recover()
@@ -262,7 +262,7 @@ def _resolved(reference: str) -> Path:
     if ".." in path.parts:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"{shown(reference)} goes up with “..”, which is refused for files that are to be changed.",
+            f"{shown(reference)} contains “..”, which is refused for files that are to be changed.",
             "Name the file by its own path.",
         )
     return path
@@ -327,7 +327,7 @@ def _root(allowed: AllowedPaths, paths: Sequence[Path]) -> Path:
         return Path(os.path.commonpath([path.parent for path in paths])) if _on_one_drive(paths) else paths[0].parent
     raise BridgeError(
         ErrorCode.PERMISSION_DENIED,
-        "There is no directory to make files in: the server was started outside of any project.",
+        "There is no directory for new files: the server was started outside of any project.",
         f"Set {SETTING} to the project's directory, or name a file in `paths`.",
     )
 

@@ -171,7 +171,7 @@ class _Cleaner:
             raise SvgError(f"an element has more than {MAX_ATTRIBUTES} attributes")
         namespace, _, local = name.rpartition(_SEPARATOR)
         if not self._open and (namespace, local) != (_SVG, "svg"):
-            raise SvgError("its root is no svg element")
+            raise SvgError("its root is not an svg element")
         self._inside.append(self._inside[-1])
         if self._skipping or self._style is not None:
             self._open.append(None)

@@ -323,7 +323,6 @@ def _lock(descriptor: int) -> bool:
 
 def _problem(error: OSError) -> str:
     return (
-        "The files are written, but no record of it could be kept while that was done "
-        f"({error.strerror or error}): had the server been killed just then, some of them might have been left "
-        "as they were."
+        "The files are written, but the write could not be recorded meanwhile "
+        f"({error.strerror or error}): if the server had been killed then, some of them might have stayed unchanged."
     )

@@ -57,12 +57,12 @@ def to_agent_chat(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         kind = tool.get("type") if isinstance(tool, Mapping) else None
         feature = "function tools" if kind == "function" else tool_feature(kind)
         raise UntranslatableError(
-            feature, f"An agent of the chat kind takes no tools; this request has a {quoted(kind)}."
+            feature, f"An agent of the chat kind accepts no tools; this request has a {quoted(kind)}."
         )
     text = body.get("text")
     wanted = text.get("format") if isinstance(text, Mapping) else None
     if isinstance(wanted, Mapping) and wanted.get("type") != "text":
-        raise UntranslatableError("structured output", "An agent of the chat kind takes no format for its answer.")
+        raise UntranslatableError("structured output", "An agent of the chat kind accepts no format for its answer.")
     items, notes = plain_items(body.get("input"), _CHAT_SURFACE)
     sent: dict[str, Any] = {
         "model": body.get("model"),

@@ -192,7 +192,7 @@ def _part(part: Any) -> Part | None:
 def _image(part: Mapping[str, Any]) -> Part:
     url = part.get("image_url")
     if not isinstance(url, str) or not url:
-        raise UntranslatableError("images", "Chat completions take images as data or by URL, not by file id.")
+        raise UntranslatableError("images", "Chat completions accept images as data or by URL, not by file id.")
     image = {"url": url}
     detail = part.get("detail")
     if detail in ("low", "high", "original"):
@@ -204,7 +204,7 @@ def _image(part: Mapping[str, Any]) -> Part:
 def _file(part: Mapping[str, Any]) -> Part:
     data = part.get("file_data")
     if not isinstance(data, str) or not data:
-        raise UntranslatableError("files", "Chat completions take files as data only, neither by URL nor by file id.")
+        raise UntranslatableError("files", "Chat completions accept files as data only, neither by URL nor by file id.")
     file = {"file_data": data}
     if isinstance(part.get("filename"), str):
         file["filename"] = part["filename"]

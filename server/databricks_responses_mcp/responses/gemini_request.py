@@ -36,7 +36,7 @@ _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:
 _SIZES = ((1280, "1K"), (2560, "2K"))
 """Resolutions, each with the longest side of a square of the same area that it is used for."""
 _MAX_BYTES = "4K"
-_EARLIER = "A picture that was drawn earlier in this conversation:"
+_EARLIER = "An image that was generated earlier in this conversation:"
 _UNTOLD_FIELDS = frozenset({"type", "size", "partial_images"})
 
 
@@ -76,17 +76,17 @@ def _image_tool(tools: Any) -> Mapping[str, Any] | None:
     for tool in tools or ():
         kind = tool.get("type") if isinstance(tool, Mapping) else tool
         if kind != _DRAWS or not isinstance(tool, Mapping):
-            raise UntranslatableError(tool_feature(kind), f"{_SURFACE} is asked for text and pictures alone.")
+            raise UntranslatableError(tool_feature(kind), f"{_SURFACE} is used for text and images only.")
         found = {name: value for name, value in tool.items() if value is not None}
     if found is not None and "input_image_mask" in found:
-        raise UntranslatableError("masks", f"{_SURFACE} takes no mask: say in words what is to be changed.")
+        raise UntranslatableError("masks", f"{_SURFACE} accepts no mask: describe what to change.")
     return found
 
 
 def _check_text(text: Any) -> None:
     wanted = text.get("format") if isinstance(text, Mapping) else None
     if isinstance(wanted, Mapping) and wanted.get("type") not in (None, "text"):
-        raise UntranslatableError("structured output", f"{_SURFACE} is asked for text and pictures alone.")
+        raise UntranslatableError("structured output", f"{_SURFACE} is used for text and images only.")
 
 
 def _configuration(body: Mapping[str, Any], tool: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -184,4 +184,4 @@ def _data(url: Any, feature: str) -> dict[str, Any]:
         return {"inlineData": {"mimeType": head[5:-7], "data": payload}}
     if feature == "video" and isinstance(url, str) and url.startswith("https://"):
         return {"fileData": {"fileUri": url}}
-    raise UntranslatableError(feature, f"{_SURFACE} takes {feature} as data only.")
+    raise UntranslatableError(feature, f"{_SURFACE} accepts {feature} as data only.")

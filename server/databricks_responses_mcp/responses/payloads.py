@@ -73,7 +73,7 @@ def parse_json(data: bytes | bytearray) -> Any:
 
 def _loads(data: bytes | bytearray) -> Any:
     if len(data) > 2 * MAX_JSON_VALUES and sum(map(data.count, b",[{")) > MAX_JSON_VALUES:
-        raise ValueError(f"the JSON holds more than {MAX_JSON_VALUES} values")
+        raise ValueError(f"the JSON contains more than {MAX_JSON_VALUES} values")
     try:
         return from_json(data)
     except ValueError:

@@ -55,7 +55,7 @@ def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
             pictures = True
         elif kind not in _UNTOLD:
             raise _untranslatable(item, kind, surface)
-    notes = ["The model was not shown the pictures drawn earlier in this conversation."] if pictures else []
+    notes = ["The model did not receive the images generated earlier in this conversation."] if pictures else []
     return items, notes
 
 

@@ -55,7 +55,7 @@ _STORED = "stored responses"
 _REFUSED = {
     "background": ("background", "has no background mode"),
     "conversation": (_STORED, "stores no conversations"),
-    "previous_response_id": (_STORED, "stores no responses to go on from"),
+    "previous_response_id": (_STORED, "stores no responses to continue from"),
     "prompt": ("stored prompts", "stores no prompts"),
     "store": (_STORED, "stores no responses"),
 }

@@ -132,7 +132,7 @@ def _file(part: Mapping[str, Any]) -> list[Part] | None:
 def _audio(part: Mapping[str, Any]) -> list[Part] | None:
     if not isinstance(part.get("data"), str):
         return None
-    return [_text(f"[audio, {_mime_type(part, 'audio/wav')}: not handed on, because the API takes no audio here]")]
+    return [_text(f"[audio, {_mime_type(part, 'audio/wav')}: not sent, because the API accepts no audio here]")]
 
 
 def _resource(part: Mapping[str, Any]) -> list[Part] | None:
@@ -150,7 +150,7 @@ def _resource(part: Mapping[str, Any]) -> list[Part] | None:
     if mime_type in _FILES:
         name = uri.rstrip("/").rpartition("/")[2] or "document"
         return [{"type": "input_file", "filename": name, "file_data": _data_url(blob, mime_type)}]
-    return [_text(f"[resource {uri}, {mime_type}: not handed on, because the API takes no such files]")]
+    return [_text(f"[resource {uri}, {mime_type}: not sent, because the API accepts no such files]")]
 
 
 def _link(part: Mapping[str, Any]) -> list[Part] | None:

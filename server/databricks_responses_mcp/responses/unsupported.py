@@ -55,7 +55,7 @@ def require_functions(tools: Iterable[Any], surface: str) -> list[Mapping[str, A
             kind = tool.get("type") if isinstance(tool, Mapping) else tool
             raise UntranslatableError(
                 tool_feature(kind),
-                f"{surface} takes function tools only, and this request has one of {quoted(kind)}.",
+                f"{surface} accepts only function tools, and this request has one of {quoted(kind)}.",
             )
         functions.append(tool)
     return functions

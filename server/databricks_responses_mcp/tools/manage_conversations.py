@@ -25,7 +25,7 @@ compact replaces the earlier turns by a summary and costs tokens; the other acti
 ACTIONS = ("list", "show", "export", "compact", "delete")
 _SHOWN = 20
 _MAX_DELETED = 100
-_COMPACTED = "This summary stands for the earlier turns from now on:"
+_COMPACTED = "This summary replaces the earlier turns from now on:"
 
 
 class ManagedFacts(BaseModel):

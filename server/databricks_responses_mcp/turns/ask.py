@@ -235,7 +235,7 @@ def _check_question(bridge: Bridge, question: AskRequest) -> None:
         if "tools" in question.extra and not isinstance(question.extra["tools"], list):
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
-                "`extra` has `tools` that are no list, so the MCP servers cannot be put beside them.",
+                "`tools` in `extra` is not a list, so the MCP servers cannot be added to it.",
                 "Use the argument `tools`.",
             )
     too_much = [f"extra.{problem}" for problem in size_problems(question.extra.get("tools"))]

@@ -56,7 +56,7 @@ async def to_delete(
     if (conversation_id is None) == (older_than_days is None):
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            "Deleting takes one conversation, or an age.",
+            "Deleting requires one conversation, or an age.",
             "Give conversation_id, or older_than_days (0 means all), and not both.",
         )
     if conversation_id is None:

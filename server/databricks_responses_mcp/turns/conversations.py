@@ -180,7 +180,7 @@ def check_nothing_waits(conversation: Conversation) -> None:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
             f"The conversation waits for the outputs of {waiting}.",
-            "To give a call up, hand back an output that says so, or approve: false for an approval.",
+            "To skip a call, return an output that says so; to decline an approval, return approve: false.",
             advice=(Advice(Action.CONTINUE_CALL, conversation.conversation_id),),
         )
 
@@ -404,4 +404,4 @@ def _new_id() -> str:
 
 
 def _unkept(reason: str) -> str:
-    return f"This turn could not be kept: {reason} The conversation can be continued until this process ends."
+    return f"This turn could not be stored: {reason} The conversation can be continued until this process ends."

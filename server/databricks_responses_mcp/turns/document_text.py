@@ -67,14 +67,14 @@ class DocumentTexts:
         if digest not in self._texts:
             text, said = await self._read(data)
             if not text:
-                converted.problems.append(f"{name} cannot be made text: {said}.")
+                converted.problems.append(f"{name} cannot be converted to text: {said}.")
                 return part
             self._texts[digest] = text, said
             while len(self._texts) > _MAX_CACHED:
                 self._texts.popitem(last=False)
         text, said = self._texts[digest]
         converted.notes.append(
-            f"The model takes no documents: it was given the text of {name} ({said}), without layout and pictures."
+            f"The model does not accept documents: it received the text of {name} ({said}), without layout and images."
         )
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
         return {"type": "input_text", "text": f"File: {name} ({said})\n{fence}\n{text}\n{fence}"}
@@ -85,13 +85,13 @@ class DocumentTexts:
         try:
             data = await anyio.to_thread.run_sync(lambda: base64.b64decode(payload, validate=True))
         except (binascii.Error, ValueError):
-            return "", "its data is no base64"
+            return "", "its data is not base64"
         if head.startswith("data:text/"):
             text = data.decode("utf-8", "replace")
             cut = f", cut to {MAX_CHARACTERS} characters" if len(text) > MAX_CHARACTERS else ""
             return text[:MAX_CHARACTERS], f"text{cut}"
         if not head.startswith("data:application/pdf"):
-            return "", "the bridge reads the text of PDFs alone; save it as PDF or text"
+            return "", "only text of PDFs can be read; save it as PDF or text"
         if not can_read_pdfs():
             return "", "reading PDFs needs `pip install databricks-responses-mcp[pdf]`"
         read = await read_pdf(data, self._limiter)

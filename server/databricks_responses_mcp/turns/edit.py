@@ -17,9 +17,9 @@ MAX_STEPS = 8
 """The maximum number of requests in one edit."""
 
 _INSTRUCTIONS = """\
-You edit files with the apply_patch tool. The user's message holds the files as they are, each line as it stands.
+You edit files with the apply_patch tool. The user's message contains the files, each line unchanged.
 Name files by the paths given there; new files get paths relative to the same directory. Only these files can be \
-updated or deleted. After each operation you are told whether it was carried out. One that failed has changed nothing: \
+updated or deleted. After each operation you get its result. One that failed has changed nothing: \
 correct it and send it again. When everything is done, say in a few sentences what you changed and why."""
 
 
@@ -202,4 +202,4 @@ def _joined(texts: list[str]) -> str:
 def _progress(session: PatchSession) -> str:
     failed = sum(bool(operation.error) for operation in session.operations)
     done = len(session.operations) - failed
-    return f"{done} operation{'s' * (done != 1)} carried out, {failed} failed; the model goes on"
+    return f"{done} operation{'s' * (done != 1)} applied, {failed} failed; the model continues"

@@ -51,7 +51,7 @@ def _read(paths: Iterable[str]) -> dict[str, str]:
                 break
             data = Path(path).read_bytes()
         except OSError as error:
-            logger.warning("a picture of the conversation is gone: %s", error)
+            logger.warning("an image of the conversation no longer exists: %s", error)
             continue
         left -= len(data)
         read[path] = base64.b64encode(data).decode("ascii")

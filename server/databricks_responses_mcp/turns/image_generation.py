@@ -74,7 +74,7 @@ class Drawn:
         if self.errors:
             structured["notes"] = [
                 *structured.get("notes", []),
-                *(f"A picture failed: {error.text(words)}" for error in self.errors),
+                *(f"An image failed: {error.text(words)}" for error in self.errors),
             ]
             structured["errors"] = [error.as_dict(words) for error in self.errors]
         return {key: value for key, value in structured.items() if value or key == "text"}
@@ -91,7 +91,7 @@ async def draw(bridge: Bridge, drawing: Drawing, call: CallContext) -> Drawn:
         # It could be an MCP server that the user has not approved.
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,
-            f"`extra` has the type {quoted(drawing.extra['type'])}: it takes fields of the {_TYPE} tool only.",
+            f"`extra` has the type {quoted(drawing.extra['type'])}: only fields of the {_TYPE} tool are accepted.",
             "Leave type out.",
             advice=(Advice(Action.ASK, "other tools"),),
         )
@@ -187,8 +187,8 @@ def _no_picture(outcome: Outcome) -> BridgeError:
     said = f" It said: {outcome.text[:300]}" if outcome.text else ""
     return BridgeError(
         ErrorCode.UNSUPPORTED_BY_MODEL,
-        f"{outcome.endpoint} answered without drawing a picture.{said}",
-        "Use a model of the workspace that draws.",
+        f"{outcome.endpoint} answered without an image.{said}",
+        "Use a model of the workspace that generates images.",
         partial=partial,
         advice=(Advice(Action.LIST_MODELS),),
     )
@@ -198,7 +198,7 @@ def _failed_picture(outcome: Outcome) -> BridgeError:
     reason = next((str(item["error"])[:300] for item in pictures_of(outcome.items) if item.get("error")), "")
     return BridgeError(
         ErrorCode.UPSTREAM_ERROR,
-        f"{outcome.endpoint} began a picture and did not finish it.{f' It said: {reason}' if reason else ''}",
+        f"{outcome.endpoint} began an image and did not finish it.{f' It said: {reason}' if reason else ''}",
         "Ask again, or word the prompt differently.",
         retryable=True,
         partial=outcome.as_dict(),

@@ -246,7 +246,7 @@ def interrupted(outcome: Outcome) -> Outcome:
     if not said:
         raise BridgeError(
             ErrorCode.CANCELLED,
-            "The answer was interrupted before the model had said anything; the question is not kept.",
+            "The answer was interrupted before any text arrived; the question is not stored.",
             "Ask again. What the workspace charges for it is not known here.",
             partial={"usage": outcome.usage} if outcome.usage else {},
         )

@@ -51,7 +51,7 @@ class Reporter:
         except Exception:
             # A host that no longer accepts progress must not lose the answer.
             self._silent = True
-            logger.warning("progress could not be sent; the call goes on without", exc_info=True)
+            logger.warning("progress could not be sent; the call continues without it", exc_info=True)
 
     @property
     def elapsed(self) -> float:

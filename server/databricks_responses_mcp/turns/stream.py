@@ -81,7 +81,7 @@ async def send_one_stream(
         failure = BridgeError(
             ErrorCode.TIMEOUT,
             f"{endpoint} gave no whole answer within {seconds:.0f} s.",
-            "What arrived is kept in this result. Ask for less at once, or raise RESPONSES_MCP_TIMEOUT_SECONDS "
+            "This result contains what had arrived. Ask for less at once, or raise RESPONSES_MCP_TIMEOUT_SECONDS "
             "(and the host's own limit for tool calls).",
             retryable=True,
         )
@@ -231,10 +231,10 @@ def _check_is_answer(received: Any, model: str) -> None:
         text = json.dumps(predictions, ensure_ascii=False)
     raise BridgeError(
         ErrorCode.UNSUPPORTED_BY_MODEL,
-        f'{model} answered {{"predictions": …}}: it is a custom model with a schema of its own, which speaks neither '
+        f'{model} answered {{"predictions": …}}: it is a custom model with its own schema, which supports neither '
         "the Responses API nor Chat Completions.",
-        "Asking again gives the same. Query it with its own schema (`databricks serving-endpoints query`), or log it "
-        "again as a chat model or an agent (MLflow ChatModel, ResponsesAgent).",
+        "Another request would get the same answer. Query it with its own schema (`databricks serving-endpoints "
+        "query`), or log it again as a chat model or an agent (MLflow ChatModel, ResponsesAgent).",
         partial={"text": text, "status": "failed", "model": model, "endpoint": model},
     )
 
@@ -251,7 +251,7 @@ def _failure_of(assembler: ResponseAssembler, outcome: Outcome) -> BridgeError |
         return BridgeError(
             ErrorCode.UPSTREAM_ERROR,
             "The workspace ended the stream before the answer was whole.",
-            "Ask again; what had arrived is kept in this result.",
+            "Ask again; this result contains what had arrived.",
             retryable=True,
         )
     return None

@@ -82,7 +82,7 @@ async def fit_to_schema(
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
                 f"output_schema cannot be used to check an answer: {error}.",
-                "Correct the schema; the answer is kept in this result.",
+                "Correct the schema; this result contains the answer.",
                 partial=outcome.as_dict(),
             ) from error
         except ValueError as error:
@@ -90,7 +90,7 @@ async def fit_to_schema(
                 raise BridgeError(
                     ErrorCode.UPSTREAM_ERROR,
                     f"{outcome.endpoint} answered twice without fitting output_schema: {error}.",
-                    "Use a simpler schema, or a model with structured outputs; the text is kept in this result.",
+                    "Use a simpler schema, or a model with structured outputs; this result contains the text.",
                     retryable=True,
                     partial=outcome.as_dict(),
                 ) from error

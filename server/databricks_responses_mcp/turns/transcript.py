@@ -31,7 +31,7 @@ def as_markdown(conversation: StoredConversation) -> str:
         parts.append(f"**Instructions**\n\n{instructions}")
     for turn in conversation.turns:
         if turn.number == state.replay_from and turn.number > 1:
-            parts.append("---\n\n*From here on, the next message stands for everything above.*")
+            parts.append("---\n\n*From here on, the next message replaces everything above.*")
         parts += _turn(turn)
     if state.pending:
         parts.append(f"**Waiting for outputs**\n\n{_fenced(json.dumps(list(state.pending), indent=2))}")
@@ -95,7 +95,7 @@ def _item(item: Item) -> str:
         return "\n".join(f"> {line}" for text in texts for line in text.splitlines())
     if kind == "image_generation_call":
         picture = item.get("picture")
-        return f"![picture](<{visible(str(picture))}>)" if picture else "*a picture that was not finished*"
+        return f"![picture](<{visible(str(picture))}>)" if picture else "*an image that was not finished*"
     shown = {key: value for key, value in item.items() if key not in ("type", "id", "status", "encrypted_content")}
     return f"**{visible(str(kind))}**\n\n{_fenced(json.dumps(_short(shown), ensure_ascii=False, indent=2))}"
 

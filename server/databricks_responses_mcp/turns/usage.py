@@ -98,7 +98,7 @@ class TokenBudget:
             try:
                 await within_time_limit(self._store.add_usage(usage))
             except StoreError as error:
-                logger.warning("the usage of a request could not be kept: %s", error, extra=extra)
+                logger.warning("the usage of a request could not be stored: %s", error, extra=extra)
             except Exception:  # a defect of the store must not lose a paid answer
                 logger.exception("keeping the usage of a request failed", extra=extra)
 

@@ -66,7 +66,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         _E.TOO_LARGE,
         _SMALLER,
-        "The request is larger than model serving takes",
+        "The request is larger than model serving accepts",
         text=r"maximum allowed content length|RequestSize\(bytes\)|request (?:entity|body|payload)? ?(?:is )?too large|"
         r"payload too large",
     ),
@@ -131,24 +131,24 @@ RULES: tuple[Rule, ...] = (
     # Parameters.
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Leave out what the message names: an agent takes what the schema has that it was saved with. Of function "
-        "tools that is only the type where MLflow made the schema; such an agent brings tools of its own.",
-        "The agent {model} does not take that",
+        "Leave out what the message names: an agent accepts only the fields of the schema that it was saved with. "
+        "If MLflow made the schema, only the type of function tools is accepted; such an agent has its own tools.",
+        "The agent {model} does not accept that",
         text=r"not defined in the schema",
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Pay-per-token endpoints store nothing and run nothing in the background. The bridge keeps conversations "
-        "itself; an external-model endpoint (OpenAI, Azure OpenAI) takes the parameter.",
-        "The endpoint does not take {param}",
+        "Pay-per-token endpoints store nothing and run nothing in the background. The bridge stores conversations "
+        "itself; an external-model endpoint (OpenAI, Azure OpenAI) accepts the parameter.",
+        "The endpoint does not accept {param}",
         advice=(Advice(Action.LEAVE_OUT, "{param}"),),
         text=_UNSUPPORTED,
         params=("background", "store", "previous_response_id", "conversation"),
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Only models with priority pay-per-token take it.",
-        "The endpoint does not take {param}",
+        "Only models with priority pay-per-token accept it.",
+        "The endpoint does not accept {param}",
         advice=(Advice(Action.LEAVE_OUT, "service_tier"),),
         text=_UNSUPPORTED + r"|invalid",
         params=("service_tier",),
@@ -158,14 +158,14 @@ RULES: tuple[Rule, ...] = (
     rule(
         _E.INVALID_ARGUMENT,
         "Use one of the efforts that the message names, or leave the effort out.",
-        "The model {model} does not take that reasoning effort",
+        "The model {model} does not accept that reasoning effort",
         text=_UNSUPPORTED + r"|invalid|supported values",
         params=("reasoning.effort", "reasoning_effort", "effort"),
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Reasoning models such as the GPT-5 series do not take it.",
-        "The model {model} does not take {param}",
+        "Reasoning models such as the GPT-5 series do not accept it.",
+        "The model {model} does not accept {param}",
         advice=(Advice(Action.LEAVE_OUT, "{param}"),),
         text=_UNSUPPORTED + r"|only the default",
         params=("temperature", "top_p", "top_logprobs", "presence_penalty", "frequency_penalty"),
@@ -173,8 +173,8 @@ RULES: tuple[Rule, ...] = (
     *(
         rule(
             _E.UNSUPPORTED_BY_MODEL,
-            f"Ask a model that takes {medium}: Gemini models of the workspace do.",
-            f"The model {{model}} takes no {medium}",
+            f"Use a model that accepts {medium}, such as a Gemini model of the workspace.",
+            f"The model {{model}} does not accept {medium}",
             advice=(Action.LIST_MODELS,),
             text=rf"{medium}_url.{{0,60}}(?:{_UNSUPPORTED})|(?:invalid value|{_UNSUPPORTED}).{{0,60}}{medium}",
             reason=Reason.FEATURE_MISSING,
@@ -185,7 +185,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         _E.UNSUPPORTED_BY_MODEL,
         "Give its text instead, for instance of pdftotext in.pdf out.txt, or use an OpenAI model of the workspace.",
-        "The model {model} does not take this document",
+        "The model {model} does not accept this document",
         text=r"unsupported mime type|(?:invalid value|expected)\W.{0,20}input_file|"
         rf"(?:input_file|file_data|file_url)\b.{{0,80}}(?:{_UNSUPPORTED})|"
         r"(?:does(?: not|n't) support|no support for|unsupported).{0,30}(?:\bfiles?\b|documents?\b|pdfs?\b)|"
@@ -195,8 +195,8 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Leave the pictures out, or use a model that sees them.",
-        "The model {model} sees no pictures",
+        "Leave the images out, or use a model that accepts them.",
+        "The model {model} does not accept images",
         text=r"(?:does(?: not|n't) support|no support for|unsupported).{0,30}(?:image|vision|multi-?modal)|"
         r"(?:image|vision) (?:input|content)s? (?:is|are) not supported|is not a (?:multi-?modal|vision)|"
         r"at most 0 images?|image_url is only supported by|missing data required for image input",
@@ -205,9 +205,9 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.UNSUPPORTED_BY_MODEL,
-        "Pay-per-token endpoints take the tools function, custom (GPT-5 series only), apply_patch, shell, "
+        "Pay-per-token endpoints accept the tools function, custom (GPT-5 series only), apply_patch, shell, "
         "image_generation, mcp and web_search; leave others out or choose another model.",
-        "The model {model} does not take that tool",
+        "The model {model} does not accept that tool",
         text=rf"(?<![\w-])(?:tool|custom tools?|hosted tool)\b.{{0,80}}(?:{_UNSUPPORTED})|tools?\[\d+\]\.type|"
         rf"{_TOOLS}.{{0,60}}(?:{_UNSUPPORTED})",
         reason=Reason.FEATURE_MISSING,
@@ -325,8 +325,8 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         _E.INVALID_ARGUMENT,
-        "Give a picture that is whole, in PNG, JPEG, WebP or non-animated GIF, and not too large.",
-        "The model could not read a picture",
+        "Use an undamaged image in PNG, JPEG, WebP or non-animated GIF, and not too large.",
+        "The model could not read an image",
         codes="INVALID_IMAGE INVALID_IMAGE_FORMAT INVALID_BASE64_IMAGE INVALID_IMAGE_URL IMAGE_TOO_LARGE "
         "IMAGE_TOO_SMALL IMAGE_PARSE_ERROR INVALID_IMAGE_MODE IMAGE_FILE_TOO_LARGE UNSUPPORTED_IMAGE_MEDIA_TYPE "
         "EMPTY_IMAGE_FILE FAILED_TO_DOWNLOAD_IMAGE IMAGE_FILE_NOT_FOUND",

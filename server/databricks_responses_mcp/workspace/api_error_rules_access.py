@@ -16,8 +16,8 @@ SIGN_IN_AGAIN = (Action.SIGN_IN, Action.RUN_DOCTOR)
 """The advice of rows whose main action is `SIGN_IN`."""
 
 OWN_ADDRESS = (
-    "Use the workspace's own address as DATABRICKS_HOST, not a custom URL or a Databricks App: those sign in with a "
-    "browser or OAuth and take no personal access token."
+    "Use the workspace's own address as DATABRICKS_HOST, not a custom URL or a Databricks App: those require a "
+    "browser or OAuth and accept no personal access token."
 )
 
 ACCESS_RULES: tuple[Rule, ...] = (
@@ -47,7 +47,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
     rule(
         _E.PERMISSION_DENIED,
         "Connect from an allowed network (VPN), or ask an administrator to add this address to the IP access list.",
-        "The workspace does not take requests from this network",
+        "The workspace does not accept requests from this network",
         text=r"IP ACL|IP access list|source IP",
         status=(401, 403),
     ),
@@ -56,7 +56,7 @@ ACCESS_RULES: tuple[Rule, ...] = (
         _E.UNAUTHENTICATED,
         "Sign in with OAuth: unset DATABRICKS_TOKEN and set DATABRICKS_CONFIG_PROFILE to the profile that signing in "
         "made; or set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET of a service principal.",
-        "This workspace takes no personal access tokens",
+        "This workspace does not accept personal access tokens",
         advice=(Action.SIGN_IN,),
         text=r"(?:api|personal access) tokens? (?:are|is|has been|have been|was|were) "
         r"(?:disabled|turned off|not (?:allowed|enabled|permitted|supported))|"

@@ -40,7 +40,7 @@ _OF_PROFILE = (
     "These credentials come from the profile {profile} of ~/.databrickscfg: sign in again, or correct its token."
 )
 _APPS_TAKE_OAUTH = (
-    "Databricks Apps take OAuth tokens only, no personal access tokens: sign in with a profile, or as a service "
+    "Databricks Apps accept only OAuth tokens, no personal access tokens: sign in with a profile, or as a service "
     "principal that may use the App."
 )
 _MATCHED = 4_000
@@ -172,8 +172,8 @@ def _size_hint(status: int, request_bytes: int) -> str:
     if request_bytes <= SOFT_LIMIT_BYTES or status not in (400, 413, 500):
         return ""
     return (
-        f"The request was {request_bytes / 1e6:.1f} MB; foundation, external and agent endpoints may take no more than "
-        f"{SOFT_LIMIT_BYTES / 1e6:.0f}."
+        f"The request was {request_bytes / 1e6:.1f} MB; foundation, external and agent endpoints may accept no more "
+        f"than {SOFT_LIMIT_BYTES / 1e6:.0f}."
     )
 
 

@@ -142,7 +142,7 @@ def checked_token(raw: str) -> str:
     if re.search(r"\$\{|\$\(|\{\{|^\$[A-Za-z_]|^%[A-Za-z_]+%$|^<.*>$|^(?:dapi)?[.\u2026xX*]+$", token) or not token:
         raise _wrong_token("DATABRICKS_TOKEN is a placeholder that was never filled in.")
     if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise _wrong_token("DATABRICKS_TOKEN holds spaces, line breaks or letters that no token has.")
+        raise _wrong_token("DATABRICKS_TOKEN contains spaces, line breaks or letters that no token has.")
     return token
 
 

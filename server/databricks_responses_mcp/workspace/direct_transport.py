@@ -489,5 +489,5 @@ def _head_of(request: httpx.Request) -> bytes:
     head = b"\r\n".join(lines) + b"\r\n\r\n"
     ends = len(lines) + 1
     if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
-        raise httpx.LocalProtocolError("A header holds a line break or a NUL.")
+        raise httpx.LocalProtocolError("A header contains a line break or a NUL.")
     return head

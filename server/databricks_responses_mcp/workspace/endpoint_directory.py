@@ -163,7 +163,7 @@ class EndpointDirectory:
             BridgeError: as `default_text_model`.
         """
         return await self._default(
-            lambda e: "image_generation" in e.profile.can, "that draws pictures", "RESPONSES_MCP_IMAGE_MODEL"
+            lambda e: "image_generation" in e.profile.can, "that generates images", "RESPONSES_MCP_IMAGE_MODEL"
         )
 
     async def one_that_can(self, capability: Capability, *, but: str = "") -> str | None:
@@ -213,7 +213,7 @@ class EndpointDirectory:
             try:
                 entry = await self._fetch_service(name)
             except BridgeError as error:
-                logger.debug("the model service %s cannot be asked for: %s", name, error)
+                logger.debug("the model service %s cannot be requested: %s", name, error)
         found = next(iter(read_entries([entry] if entry is not None else [])), None)
         self._asked_services[name] = (self._clock(), found)
         while len(self._asked_services) > _MAX_SERVICES:
@@ -230,14 +230,14 @@ class EndpointDirectory:
             except BridgeError:
                 return self._known or ()
         self._failed_at = self._clock()
-        self._failure = self._failure or BridgeError(ErrorCode.TIMEOUT, "The listing did not come in time.", "")
+        self._failure = self._failure or BridgeError(ErrorCode.TIMEOUT, "The listing did not arrive in time.", "")
         return self._known or ()
 
     async def _ask(self) -> tuple[Endpoint, ...]:
         try:
             payload: object = await self._fetch()
             if not isinstance(payload, Mapping):
-                raise BridgeError(ErrorCode.UPSTREAM_ERROR, "This is no listing.", "", status=200)
+                raise BridgeError(ErrorCode.UPSTREAM_ERROR, "The answer is not a listing.", "", status=200)
         except BridgeError as error:
             self._failure, self._failed_at = _told(error), self._clock()
             raise self._failure from error

@@ -122,7 +122,7 @@ class EventStream:
             raise BridgeError(
                 ErrorCode.UPSTREAM_UNAVAILABLE,
                 f"The connection to the workspace broke in the middle of its answer ({type(exc).__name__}).",
-                "Ask again; what had arrived is kept in this result.",
+                "Ask again; this result contains what had arrived.",
                 retryable=True,
             ) from exc
 
@@ -171,5 +171,5 @@ def _too_large(why: str) -> BridgeError:
     return BridgeError(
         ErrorCode.TOO_LARGE,
         f"The workspace's answer was not read to its end: {why}.",
-        "Ask for less at once, or raise RESPONSES_MCP_MAX_ANSWER_BYTES; what had arrived is kept in this result.",
+        "Ask for less at once, or raise RESPONSES_MCP_MAX_ANSWER_BYTES; this result contains what had arrived.",
     )

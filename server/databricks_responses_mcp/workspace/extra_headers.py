@@ -69,11 +69,11 @@ def read_headers(text: str) -> dict[str, str]:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name[:100]!r} is no header's name")
         if lower in _OURS or lower.startswith(_OUR_PREFIXES):
-            raise ValueError(f"{name} is set by the bridge, or by whoever sends the request, and by nobody else")
+            raise ValueError(f"{name} is set by the bridge or the HTTP client, and cannot be configured")
         if lower in seen:
             raise ValueError(f"{name} is there twice")
         if not isinstance(content, str) or len(content) > MAX_VALUE or not _VALUE.fullmatch(content):
-            raise ValueError(f"{name} takes a text of printable ASCII characters, at most {MAX_VALUE}")
+            raise ValueError(f"{name} must be a text of printable ASCII characters, at most {MAX_VALUE}")
         seen.add(lower)
     return value
 

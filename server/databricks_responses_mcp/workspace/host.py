@@ -66,7 +66,7 @@ def normalise_host(raw: str) -> WorkspaceHost:
         raise _wrong("The workspace's address is only a number; that looks like a workspace id.")
     if re.match(r"^(dapi|dkea|dose|eyJ)[A-Za-z0-9_.-]{16,}$", text):
         # Not repeated in the error: it is a token in the wrong place.
-        raise _wrong("The workspace's address holds what looks like a token.")
+        raise _wrong("The workspace's address contains what looks like a token.")
     url = text if "://" in text else "https://" + text.removeprefix("//")
     try:
         parts = urlsplit(url)

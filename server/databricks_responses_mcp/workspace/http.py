@@ -288,7 +288,7 @@ class WorkspaceClient:
         await _close(response)
         raise BridgeError(
             ErrorCode.UPSTREAM_ERROR,
-            f"The answer came compressed ({encoding}), which was not asked for, and was not read.",
+            f"The answer was compressed ({encoding}) without being requested, and was not read.",
             "Check that DATABRICKS_HOST is the workspace's own address and that no proxy compresses answers.",
             status=response.status_code,
         )

@@ -94,13 +94,13 @@ def _entry(given: Mapping[str, Any]) -> McpServerEntry:
 
 def _problems(name: str, entry: Any) -> Iterator[str]:
     if not isinstance(entry, dict):
-        yield ": it takes an object with url"
+        yield ": it must be an object with url"
         return
     yield from _name_problems(name, entry)
     for key, value in entry.items():
         check = _CHECKS.get(key)
         if check is None:
-            yield f".{key[:100]}: there is no such field; there are {', '.join(_CHECKS)}"
+            yield f".{key[:100]}: unknown field; the fields are {', '.join(_CHECKS)}"
         elif value is not None and (problem := check(value)):
             yield f".{key}{problem}"
 
@@ -120,7 +120,7 @@ def _name_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
 
 def _check_url(value: Any) -> str:
     if not isinstance(value, str):
-        return ": it takes a URL"
+        return ": it must be a URL"
     try:
         parts = urlsplit(value)
         host = parts.hostname or ""
@@ -128,21 +128,21 @@ def _check_url(value: Any) -> str:
     except ValueError:
         return ": this is not a URL"
     if not host or parts.scheme not in ("https", "http") or not re.fullmatch(r"[\x21-\x7e]+", value):
-        return ": it takes an https:// URL"
+        return ": it must be an https:// URL"
     if "@" in parts.netloc or "${" in value:
         return ": secrets go into authorization or headers, not into the URL"
-    return "" if parts.scheme == "https" or is_loopback(host) else ": it takes https://; plain http is not encrypted"
+    return "" if parts.scheme == "https" or is_loopback(host) else ": it must be https://; plain http is not encrypted"
 
 
 def _check_secret(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        return ": it takes a text of one line, such as ${MY_TOKEN}"
+        return ": it must be a text of one line, such as ${MY_TOKEN}"
     return ": ${ is not followed by the NAME} of a variable" if "${" in re.sub(REFERENCE, "", value) else ""
 
 
 def _check_headers(value: Any) -> str:
     if not isinstance(value, dict):
-        return ": it takes an object of texts"
+        return ": it must be an object of texts"
     for key, text in value.items():
         if not re.fullmatch(_HEADER, key):
             return f": {key[:100]!r} is no header's name"
@@ -153,27 +153,27 @@ def _check_headers(value: Any) -> str:
 
 def _check_names(value: Any) -> str:
     sound = isinstance(value, list) and value and all(isinstance(name, str) and name for name in value)
-    return "" if sound else ": it takes a list of tools' names"
+    return "" if sound else ": it must be a list of tools' names"
 
 
 def _check_approval(value: Any) -> str:
     if value in ("always", "never"):
         return ""
     if not isinstance(value, dict) or not value or set(value) - {"always", "never"}:
-        return ': it takes "always", "never", or {"always": {"tool_names": […]}, "never": {"tool_names": […]}}'
+        return ': it must be "always", "never", or {"always": {"tool_names": […]}, "never": {"tool_names": […]}}'
     for key, rule in value.items():
         if not isinstance(rule, dict) or set(rule) != {"tool_names"}:
-            return f'.{key}: it takes {{"tool_names": […]}}'
+            return f'.{key}: it must be {{"tool_names": […]}}'
         if problem := _check_names(rule["tool_names"]):
             return f".{key}.tool_names{problem}"
     return ""
 
 
 def _check_text(value: Any) -> str:
-    return "" if isinstance(value, str) else ": it takes a text"
+    return "" if isinstance(value, str) else ": it must be a text"
 
 
-# Each returns the place and the problem of a value, as in ``.name: it takes a text``; empty if it is valid.
+# Each returns the place and the problem of a value, as in ``.name: it must be a text``; empty if it is valid.
 _CHECKS: Mapping[str, Callable[[Any], str]] = {
     "url": _check_url,
     "authorization": _check_secret,

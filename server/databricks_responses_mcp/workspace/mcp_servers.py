@@ -109,8 +109,8 @@ class McpServers:
             if not await access.may_hold_token(url):
                 raise BridgeError(
                     ErrorCode.NOT_CONFIGURED,
-                    f"The MCP server {name!r} is not on the workspace, and would be given what signs in to it.",
-                    "Give it a credential of its own. The workspace's token goes to the workspace and its Apps alone.",
+                    f"The MCP server {name!r} is not on the workspace, and would receive its credentials.",
+                    "Configure its own credential. The workspace's token is sent only to the workspace and its Apps.",
                 )
             return
 
@@ -124,7 +124,9 @@ class McpServers:
                     f"The MCP server {quoted(name)} takes its {where} from {match[1]}, which is not set."
                 )
             if not value.isprintable():
-                raise _not_configured(f"{match[1]}, for the MCP server {quoted(name)}, holds what no header can carry.")
+                raise _not_configured(
+                    f"{match[1]}, for the MCP server {quoted(name)}, contains characters that no header may have."
+                )
             return value
 
         return re.sub(REFERENCE, value_of, text)

@@ -141,7 +141,12 @@ def _reach(facts: EndpointFacts) -> tuple[ModelClass, tuple[SurfaceKey, ...], st
         return "open", ("open-responses", "chat"), "a model that Databricks serves, not OpenAI's by its name", "named"
     if facts.task == "llm/v1/chat":
         return "chat", ("chat", "invocations"), "a custom model whose task is chat", "listed"
-    return "chat", ("invocations", "chat"), "a custom model; the workspace does not say what it speaks", "guessed"
+    return (
+        "chat",
+        ("invocations", "chat"),
+        "a custom model; the workspace does not say which API it supports",
+        "guessed",
+    )
 
 
 def _reach_by_gateway(facts: EndpointFacts) -> tuple[ModelClass, tuple[SurfaceKey, ...], str, Confidence]:

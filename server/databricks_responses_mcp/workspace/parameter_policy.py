@@ -20,7 +20,7 @@ class _Refusal:
     instead: str
 
 
-_EXTERNAL = "an external-model endpoint (OpenAI or Azure OpenAI) takes it"
+_EXTERNAL = "an external-model endpoint (OpenAI or Azure OpenAI) accepts it"
 _CONTINUE = (
     "Leave it out and continue the conversation by the conversation_id of the earlier result: the bridge keeps the "
     "conversation itself"
@@ -33,7 +33,7 @@ _OF_PAY_PER_TOKEN: Mapping[str, _Refusal] = {
         f"Leave it out: the call streams, with progress, until it is done; {_EXTERNAL}.",
     ),
     "store": _Refusal(
-        "stores no responses", f"Leave it out: the bridge keeps what it needs for the next turn itself; {_EXTERNAL}."
+        "stores no responses", f"Leave it out: the bridge itself stores what the next turn needs; {_EXTERNAL}."
     ),
     "previous_response_id": _Refusal("remembers no earlier response", f"{_CONTINUE}; {_EXTERNAL}."),
     "conversation": _Refusal("keeps no conversations", f"{_CONTINUE}; {_EXTERNAL}."),
@@ -83,7 +83,7 @@ def check_parameters(
         elif value:
             raise BridgeError(
                 ErrorCode.UNSUPPORTED_BY_MODEL,
-                f"{shown} does not take {parameter}: a pay-per-token endpoint {refusal.means}.",
+                f"{shown} does not accept {parameter}: a pay-per-token endpoint {refusal.means}.",
                 refusal.instead,
             )
     return passed
@@ -94,6 +94,6 @@ def _check_supervisor(parameters: Mapping[str, object], model: str) -> None:
     if given and parameters.get("tools"):
         raise BridgeError(
             ErrorCode.UNSUPPORTED_BY_MODEL,
-            f"The Supervisor API does not take {' and '.join(given)} together with tools ({model}).",
+            f"The Supervisor API does not accept {' and '.join(given)} together with tools ({model}).",
             f"Leave {' and '.join(given)} out.",
         )

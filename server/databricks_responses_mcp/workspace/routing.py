@@ -187,7 +187,7 @@ def _key(name: str) -> SurfaceKey:
         if key == name:
             return key
     raise BridgeError(
-        ErrorCode.INVALID_ARGUMENT, f"There is no surface {quoted(name)}.", f"Use one of {', '.join(CHOICES)}."
+        ErrorCode.INVALID_ARGUMENT, f"Unknown surface: {quoted(name)}.", f"Use one of {', '.join(CHOICES)}."
     )
 
 

@@ -222,7 +222,7 @@ class Settings(BaseModel):
         int,
         Field(ge=1000, le=10**11),
         Doc(
-            "The largest answer of the workspace that is read, in bytes; what has arrived by then is kept.",
+            "The largest answer of the workspace that is read, in bytes; the content so far is kept.",
             "a whole number, 1000 or more",
         ),
     ] = 256_000_000
