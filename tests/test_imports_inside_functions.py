@@ -42,6 +42,7 @@ ALLOWED = {
     "databricks_responses_mcp/media/svg_renderer.py": "the process is limited before the library is loaded",
     "databricks_responses_mcp/documents/pdf_reader.py": "the process is limited before the library is loaded",
     "databricks_responses_mcp/hosts/editing/editing.py": "each kind of file has its own parser",
+    "databricks_responses_mcp/service/listening.py": "Windows has no module of that name",
     "databricks_responses_mcp/spelling.py": "only an error needs difflib",
     "databricks_responses_mcp/store/postgres_pool.py": "psycopg is optional",
     "databricks_responses_mcp/store/postgres_database.py": "psycopg is optional",

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import anyio
@@ -79,3 +81,18 @@ async def test_an_answer_of_several_small_writes_is_not_held_back() -> None:
         with anyio.fail_after(DEADLINE_SECONDS), socket.create_connection(("127.0.0.1", listener.port)):
             await accepted.wait()
     assert without_delay == [1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+@pytest.mark.parametrize(("limits", "connections"), [((256, 4000), 2000), ((256, 1000), 700), ((64, 64), 10)])
+def test_connections_are_limited_to_the_files_that_the_process_may_open(
+    limits: tuple[int, int], connections: int
+) -> None:
+    code = (
+        "import resource, sys\n"
+        "from databricks_responses_mcp.service.listening import connection_limit\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, {limits})\n"
+        "print(connection_limit(2000), resource.getrlimit(resource.RLIMIT_NOFILE)[0])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(connections), str(min(2300, limits[1]))]

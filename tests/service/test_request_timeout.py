@@ -14,6 +14,7 @@ from anyio.abc import SocketStream
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
+from databricks_responses_mcp.service.http_server import BodyDeadline
 from databricks_responses_mcp.service.request_timeout import MAX_HEAD_BYTES, ServiceProtocol, TimedProtocol
 from harness.deadlines import DEADLINE_SECONDS
 from harness.http_process import http_server
@@ -212,3 +213,48 @@ async def test_an_idle_connection_is_kept_for_the_next_request_but_not_for_bytes
             await stream.send(HEAD + b"12345" + b"GET")
             assert b"done" in await all_of(stream)
             server.should_exit = True
+
+
+async def test_a_client_that_does_not_read_its_answer_is_disconnected() -> None:
+    class Brief(ServiceProtocol):
+        unread_seconds = 0.2
+
+    ended = anyio.Event()
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await _received_at_once(receive)).get("type") != "http.disconnect":
+            await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
+        ended.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(endless, http=Brief, log_config=None, lifespan="off"))
+        async with (
+            anyio.create_task_group() as tasks,
+            await anyio.connect_tcp("127.0.0.1", listening.getsockname()[1]) as stream,
+        ):
+            tasks.start_soon(server.serve, [listening])
+            await stream.send(HEAD + b"12345")
+            with anyio.fail_after(DEADLINE_SECONDS):
+                await ended.wait()
+            server.should_exit = True
+
+
+async def _received_at_once(receive: Any) -> dict[str, Any]:
+    """Return the next message of a client, or nothing if there is none yet."""
+    with anyio.move_on_after(0.01):
+        message: dict[str, Any] = await receive()
+        return message
+    return {}
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
+    async def reading(scope: Any, receive: Any, send: Any) -> None:
+        await Request(scope, receive).body()
+
+    async with (
+        served(BodyDeadline(reading, 0.2), Patient) as port,
+        await anyio.connect_tcp("127.0.0.1", port) as stream,
+    ):
+        await stream.send(HEAD + b"1234")
+        assert (await all_of(stream)).startswith(b"HTTP/1.1 408 ")

@@ -27,7 +27,7 @@ from databricks_responses_mcp.service.health import Health, checks_of
 from databricks_responses_mcp.service.host_check import AllowedAddresses
 from databricks_responses_mcp.service.http_server import ServiceHttp, serve_service
 from databricks_responses_mcp.service.issuer_keys import IssuerKeys
-from databricks_responses_mcp.service.listening import PATH, Listener, listen
+from databricks_responses_mcp.service.listening import PATH, Listener, connection_limit, listen
 from databricks_responses_mcp.service.oauth import OAuthTokens, TokenRules
 from databricks_responses_mcp.service.plain_http import PlainHttp
 from databricks_responses_mcp.service.settings import ServiceSettings, load_service_settings
@@ -136,7 +136,14 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
 
     server = build_server_of(open_apps, _state_security(team))
     addresses = AllowedAddresses.of(service, team.platform)
-    http = ServiceHttp(addresses, backend, auth, health, drain, service.max_connections)
+    most = connection_limit(service.max_connections)
+    if most < service.max_connections:
+        logger.warning(
+            "RESPONSES_MCP_SERVICE_MAX_CONNECTIONS is %d, and this process may open files for %d (ulimit -n).",
+            service.max_connections,
+            most,
+        )
+    http = ServiceHttp(addresses, backend, auth, health, drain, most)
     listener = listen(*address, loopback_only=False)
     _announce(team, listener)
     gc.freeze()

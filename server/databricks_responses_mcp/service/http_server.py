@@ -125,7 +125,7 @@ def service_app(server: MCPServer[Any], http: ServiceHttp) -> ASGIApp:
         # Checked by HostCheck, which also knows the names that a platform gives.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    app = _BodyDeadline(RequestBodyLimitMiddleware(MessageCheck(app), MAX_MESSAGE_BYTES))
+    app = BodyDeadline(RequestBodyLimitMiddleware(MessageCheck(app), MAX_MESSAGE_BYTES))
     app = signed_in(_PostOnly(app), http.backend, http.auth)
     if http.auth is not None and http.auth.resource_server_url is not None:
         app = _PublicRoutes(app, _metadata_routes(http.auth))
@@ -228,18 +228,24 @@ class _SlowBodyError(Exception):
     """A request's body did not arrive in time."""
 
 
-class _BodyDeadline:
-    """ASGI middleware with a deadline for the body of each request."""
+class BodyDeadline:
+    """ASGI middleware with a deadline for the body of each request.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: the application that reads it.
+        seconds: how long it may take to arrive.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float = _BODY_SECONDS) -> None:
         self._app = app
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        deadline = anyio.current_time() + _BODY_SECONDS
+        deadline = anyio.current_time() + self._seconds
         is_complete = False
 
         async def in_time() -> Message:
@@ -255,7 +261,7 @@ class _BodyDeadline:
         try:
             await self._app(scope, in_time, send)
         except _SlowBodyError:
-            text = f"The request did not arrive within {_BODY_SECONDS:g} s. Send it again."
+            text = f"The request did not arrive within {self._seconds:g} s. Send it again."
             await refusal(408, text, {"Connection": "close"})(scope, receive, send)
 
 

@@ -13,6 +13,8 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 PATH = "/mcp"
 _BACKLOG = 128
+_OTHER_FILES = 300
+_FEWEST_CONNECTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,25 @@ def listen(name: str, port: int, *, loopback_only: bool = True) -> Listener:
             "Choose another one with --http HOST:PORT.",
         ) from error
     return Listener(name, int(sockets[0].getsockname()[1]), tuple(sockets))
+
+
+def connection_limit(wanted: int) -> int:
+    """Return how many connections this process can have open, having asked the system for as many as are wanted.
+
+    A process that has used up its files accepts no connection, and cannot open its store either.
+    """
+    if sys.platform == "win32":
+        return wanted
+    # Imported here: there is no such module on Windows.
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(min(wanted, soft - _OTHER_FILES), _FEWEST_CONNECTIONS)
+    return wanted
 
 
 class AddressCheck:

@@ -17,6 +17,9 @@ MAX_HEAD_BYTES = 64 * 1024
 IDLE_SECONDS = 75.0
 """How long a service keeps a connection after an answer: longer than nginx reuses one (60 s), in seconds."""
 
+UNREAD_SECONDS = 60.0
+"""How long a client of a service may leave an answer unread, in seconds."""
+
 _SPARE_CONNECTIONS = 50
 _LAST_REQUEST_SECONDS = 1.0
 
@@ -101,8 +104,10 @@ class ServiceProtocol(TimedProtocol):
     """The protocol of a service, whose connections proxies reuse, and of which there is a limited number."""
 
     idle_seconds: ClassVar[float | None] = IDLE_SECONDS
+    unread_seconds: ClassVar[float] = UNREAD_SECONDS
 
     _is_ending = False
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
         """Start the deadline of the first request, or close the connection if there are too many."""
@@ -125,6 +130,26 @@ class ServiceProtocol(TimedProtocol):
         else:
             self._stop_waiting()
             self._deadline = self.loop.call_later(_LAST_REQUEST_SECONDS, super().shutdown)
+
+    def pause_writing(self) -> None:
+        """Wait until the client reads on, but not indefinitely: what is unread takes memory."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.unread_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        self._read_on()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting for the client."""
+        self._read_on()
+        super().connection_lost(exc)
+
+    def _read_on(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _close_after_answer(self) -> None:
         """Close the connection after the answer, and say so in it, as if the client had asked for that."""
