@@ -202,7 +202,7 @@ class BridgeServer(MCPServer[AppSource]):
             failure = _as_bridge_error(name, error)
         except BridgeError as error:
             failure = error
-        return failure_result(app_of(context), host_of(context.session), failure)
+        return failure_result(app_of(context), host_of(context.request_context), failure)
 
 
 def build_server(open_bridge: OpenBridge) -> BridgeServer:
@@ -318,7 +318,7 @@ def _add_resources(server: BridgeServer) -> None:
         if not start.isdecimal() or int(start) > len(text):
             raise ResourceNotFoundError(f"answer://{number} has {len(text)} characters, and none at {quoted(start)}.")
         most = app_of(ctx).bridge.settings.max_text_tokens * CHARACTERS_PER_TOKEN
-        size = page_characters(host_of(ctx.session), most)
+        size = page_characters(host_of(ctx.request_context), most)
         end = int(start) + size
         page = text[int(start) : end]
         return page if end >= len(text) else f"{page}\n\n[{len(text) - end} more: answer://{number}/{end}]"

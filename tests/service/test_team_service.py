@@ -296,3 +296,14 @@ async def test_a_team_can_be_served_with_the_embedded_workspace(emulator: Runnin
     async with team_server(emulator, tmp_path, *arguments, **env) as serving:
         assert await text_of(serving, "[[say embedded]]", bearer(keys["ada"])) == "embedded"
     assert not list(emulator.state.request_log.to("/responses"))
+
+
+@pytest.mark.parametrize(("agent", "is_whole"), [("claude-code/2.1.330 (cli)", False), ("python-httpx/0.28", True)])
+async def test_an_older_client_gets_as_much_as_the_host_in_its_user_agent_shows(
+    emulator: RunningEmulator, tmp_path: Path, agent: str, is_whole: bool
+) -> None:
+    keys = keys_in(tmp_path / "keys", "ada")
+    env = {"RESPONSES_MCP_SERVICE_KEYS_FILE": str(tmp_path / "keys"), "RESPONSES_MCP_MAX_TEXT_TOKENS": "1000000"}
+    async with team_server(emulator, tmp_path, **env) as serving:
+        text = await text_of(serving, "[[words 7000]]", {**bearer(keys["ada"]), "user-agent": agent})
+    assert (len(text.split()) == 7000) is is_whole

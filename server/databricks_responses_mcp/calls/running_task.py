@@ -147,7 +147,7 @@ class RunningTask:
         try:
             value: Value = job.returned()
         except BridgeError as error:
-            failure = failure_result(self._app, host_of(self._ctx.session), error)
+            failure = failure_result(self._app, host_of(self._ctx), error)
             await self._app.long_texts.save()
             return failure
         if isinstance(value, ErrorData):

@@ -9,7 +9,6 @@ from anyio import CapacityLimiter
 from anyio.abc import TaskGroup
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
-from mcp.server.session import ServerSession
 
 from databricks_responses_mcp.calls.edit_previews import EditPreviews
 from databricks_responses_mcp.calls.long_texts import LongTexts
@@ -217,10 +216,17 @@ def app_in(ctx: ServerRequestContext[AppSource, Any]) -> App:
     return ctx.lifespan_context.app_for(ctx.request)
 
 
-def host_of(session: ServerSession) -> HostLimits:
-    """Return what the host at the other end of a session accepts."""
-    client = session.client_params
-    return find_limits(client.client_info.name if client is not None else None)
+def host_of(ctx: ServerRequestContext[AppSource, Any]) -> HostLimits:
+    """Return what the host that sent a request accepts.
+
+    Without a session an older client does not say its name in each request. Its User-Agent may, as that of Claude Code
+    does.
+    """
+    client = ctx.session.client_params
+    if client is not None:
+        return find_limits(client.client_info.name)
+    agent = ctx.request.headers.get("user-agent", "") if ctx.request is not None else ""
+    return find_limits(agent.partition("/")[0])
 
 
 def reporter_of(ctx: Context[AppSource]) -> Reporter | None:

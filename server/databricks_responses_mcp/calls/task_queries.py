@@ -38,7 +38,7 @@ async def look_at(ctx: Ctx, task_id: str) -> HandlerResult:
 
 
 async def _seen(app: App, ctx: Ctx, task_id: str) -> HandlerResult:
-    host = host_of(ctx.session)
+    host = host_of(ctx)
     job = app.jobs.here(task_id)
     if job is None:
         return await _of_stored_job(app, host, await _stored(app, task_id))

@@ -67,7 +67,7 @@ class ToolCall:
         self.app = app_of(request)
         self.tool = tool
         self.log = CallLog(self.app, request, tool)
-        self.host: HostLimits = host_of(request.session)
+        self.host: HostLimits = host_of(request.request_context)
         self.reporter = reporter_of(request)
         self.task = task_of(request)
         settings = self.app.bridge.settings
