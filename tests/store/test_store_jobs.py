@@ -155,3 +155,37 @@ async def test_cancellation_reaches_a_job_whose_lease_has_ended_if_its_process_l
 
     assert await store.cancel_job("job-1")
     assert await store.beat_job("job-1", 2.0, None)
+
+
+async def test_the_questions_of_a_running_job_are_answered_once_each(store: Store) -> None:
+    await store.put_job(a_job())
+    await store.put_job(a_job("job-2"))
+    await store.ask_in_job("job-1", {"a?\0": {"message": "\ud800"}, "b": {}})
+    asking = await store.job("job-1")
+    assert asking is not None
+    assert asking.questions == {"a?\0": {"message": "\ud800"}, "b": {}}
+
+    await store.answer_job("job-1", {"b": {"action": "accept"}, "c": {"action": "accept"}})
+    await store.answer_job("job-1", {"b": {"action": "decline"}})
+    await store.answer_job("job-2", {"b": {"action": "decline"}})
+    await store.answer_job("none", {"b": {"action": "decline"}})
+
+    assert await store.answers_to_job("job-1") == {"b": {"action": "accept"}}
+    assert [await store.answers_to_job(job_id) for job_id in ("job-2", "none")] == [{}, {}]
+    await store.ask_in_job("job-1", {})
+    assert await store.job("job-1") == a_job()
+    await store.put_job(a_job(status="completed"))
+    await store.ask_in_job("job-1", {"late": {}})
+    assert await store.job("job-1") == a_job(status="completed")
+
+
+async def test_answers_are_deleted_with_their_job(store: Store) -> None:
+    await store.put_job(a_job())
+    await store.ask_in_job("job-1", {"a": {}})
+    await store.answer_job("job-1", {"a": 1})
+    await store.put_job(a_job(status="completed"))
+
+    await store.sweep(now=1e9, keep_seconds=None, most_bytes=None)
+
+    assert await store.job("job-1") is None
+    assert await store.answers_to_job("job-1") == {}

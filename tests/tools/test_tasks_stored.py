@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mcp import MCPError
 
-from databricks_responses_mcp.calls import jobs
+from databricks_responses_mcp.calls import jobs, running_task
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns.bridge import open_bridge
 from databricks_workspace_emulator.server import RunningEmulator
@@ -80,7 +80,7 @@ async def test_a_task_whose_server_was_killed_is_seen_to_have_been_interrupted(
     assert (task["result"]["isError"], task["result"]["structuredContent"]["text"]) == (True, "Once upon")
 
 
-async def test_a_task_of_another_process_can_be_seen_and_cancelled_but_not_answered(
+async def test_a_task_of_another_process_can_be_seen_and_cancelled_and_takes_no_answer_without_a_question(
     task_hosts: TaskHosts, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.02)
@@ -91,14 +91,29 @@ async def test_a_task_of_another_process_can_be_seen_and_cancelled_but_not_answe
             seen = await other.get(task_id)
             while "word" not in seen["statusMessage"]:
                 seen = await other.get(task_id)
-            with pytest.raises(MCPError) as refused:
-                await other.update(task_id, approval_1={"action": "accept"})
+            assert await other.update(task_id, approval_1={"action": "accept"}) == {"resultType": "complete"}
+            assert (await host.get(task_id))["status"] == "working"
             assert await other.cancel(task_id) == {"resultType": "complete"}
             await host.until(task_id, "cancelled")
             assert (await other.get(task_id))["status"] == "cancelled"
     assert seen["status"] == "working"
-    assert refused.value.error.code == -32603
-    assert "another process" in refused.value.error.message
+
+
+async def test_a_task_asks_its_user_through_another_process(
+    task_hosts: TaskHosts, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running_task, "_LOOK_SECONDS", 0.02)
+    async with task_hosts() as host, task_hosts() as other:
+        with emulator.state.hold():
+            task_id = await host.start(ASK, prompt="Search for the outage.", mcp_servers=["sql"])
+        waiting = await other.until(task_id, "input_required")
+        with pytest.raises(MCPError) as refused:
+            await other.update(task_id, approval_1="yes")
+        await other.update(task_id, unheard_of={"action": "accept"}, approval_1={"action": "accept"})
+        result = await other.result(task_id)
+    assert list(waiting["inputRequests"]) == ["approval_1"]
+    assert refused.value.error.code == -32602
+    assert result["structuredContent"]["notes"][0].startswith("The user approved")
 
 
 async def test_the_same_key_is_the_same_call_task_or_not(task_hosts: TaskHosts, emulator: RunningEmulator) -> None:

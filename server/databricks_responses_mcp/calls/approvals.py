@@ -25,7 +25,7 @@ from databricks_responses_mcp.errors import Action, Advice, BridgeError, ErrorCo
 from databricks_responses_mcp.responses.answers import answer_problems, approved_calls, with_decisions
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.call_outputs import answer_calls
-from databricks_responses_mcp.turns.outcome import Outcome, keep_before
+from databricks_responses_mcp.turns.outcome import Outcome, keep_before, with_items
 from databricks_responses_mcp.visible import visible
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class AskedApprovals:
         rounds: the number of questions so far.
         job_id: the `keyed_job_id` of the call.
         is_before: whether it was asked before the call's first turn, about approvals from the caller.
+        first_turn: the number of the call's first turn; 0 if it has made none.
     """
 
     conversation_id: str
@@ -58,10 +59,13 @@ class AskedApprovals:
     rounds: int
     job_id: str = ""
     is_before: bool = False
+    first_turn: int = 0
 
     def encode(self) -> str:
         """Return it as text for `asked_before`."""
-        return json.dumps([self.conversation_id, dict(self.asked), self.rounds, self.job_id, self.is_before])
+        return json.dumps(
+            [self.conversation_id, dict(self.asked), self.rounds, self.job_id, self.is_before, self.first_turn]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,15 @@ def asked_before(call: "ToolCall") -> AskedApprovals | None:
     return None if state is None else AskedApprovals(*json.loads(state))
 
 
-async def ask_for_approvals(call: "ToolCall", context: CallContext, outcome: Outcome, rounds: int = 0) -> Result:
+async def ask_for_approvals(
+    call: "ToolCall", context: CallContext, outcome: Outcome, rounds: int = 0, *, first_turn: int = 0
+) -> Result:
     """Ask the user about the MCP calls that an outcome waits for, and continue with the answers until no call waits.
 
     Args:
         context: the context of the turn that led to the outcome.
         rounds: the number of earlier questions of the call.
+        first_turn: the number of the call's first turn; 0 if that is the newest one.
 
     Returns:
         The result of all turns; or the questions, which the host must ask first.
@@ -117,7 +124,9 @@ async def ask_for_approvals(call: "ToolCall", context: CallContext, outcome: Out
         record = call.result(outcome.as_dict()).record
         if asks_in_results(call.request):
             call.app.unanswered.keep(outcome, call.images)
-            return _question(call, outcome, requests, rounds, record)
+            return _question(
+                call, outcome, requests, rounds, record, first_turn=first_turn or _newest_turn(call, outcome)
+            )
         answers = await ask(call, _questions(call, outcome, requests), record)
         if answers.problem:
             return _nothing_approved(call, outcome, answers.problem)
@@ -136,7 +145,7 @@ async def resume(call: "ToolCall", images: "GeneratedImages") -> Result:
     """
     asked = asked_before(call)
     assert asked is not None
-    outcome = await _waiting(call, asked.conversation_id)
+    outcome = await _waiting(call, asked.conversation_id, asked.first_turn)
     _check_still_waiting(asked, outcome.pending_calls)
     if (known := call.app.unanswered.take(asked.conversation_id)) is not None:
         outcome, images = known[0], known[1] or images
@@ -146,7 +155,7 @@ async def resume(call: "ToolCall", images: "GeneratedImages") -> Result:
         return _nothing_approved(call, outcome, answers.problem)
     context = await call.begin(job_id=asked.job_id)
     outcome = await _continue(call, context, outcome, answers)
-    return await ask_for_approvals(call, context, outcome, asked.rounds)
+    return await ask_for_approvals(call, context, outcome, asked.rounds, first_turn=asked.first_turn)
 
 
 async def consent_to(
@@ -205,17 +214,39 @@ async def _continue(call: "ToolCall", context: CallContext, outcome: Outcome, an
     return replace(outcome, notes=(*outcome.notes, *_decision_notes(outcome, answers))).merge(after)
 
 
-async def _waiting(call: "ToolCall", conversation_id: str) -> Outcome:
-    """Return a conversation with pending calls as an outcome without text."""
+async def _waiting(call: "ToolCall", conversation_id: str, first_turn: int = 0) -> Outcome:
+    """Return a conversation with pending calls as an outcome.
+
+    Args:
+        first_turn: the outcome is that of the turns from this one on: a call that asks its user may be continued by
+            another process, which finds them in the store. 0 for an outcome without text.
+    """
     async with call.app.bridge.conversations.turn_of(conversation_id) as conversation:
-        return Outcome(
+        waiting = Outcome(
             text="",
             status="completed",
             model=conversation.endpoint,
             endpoint=conversation.endpoint,
-            pending_calls=conversation.pending,
             conversation_id=conversation.conversation_id,
         )
+        outcome = waiting
+        for turn in conversation.history[first_turn - 1 :] if first_turn else ():
+            answer = replace(
+                waiting,
+                model=turn.model,
+                endpoint=turn.endpoint,
+                status=turn.status,
+                response_id=turn.response_id,
+                usage=None if turn.usage is None else dict(turn.usage),
+            )
+            outcome = outcome.merge(with_items(answer, list(turn.items)))
+        return replace(outcome, pending_calls=conversation.pending)
+
+
+def _newest_turn(call: "ToolCall", outcome: Outcome) -> int:
+    assert outcome.conversation_id is not None
+    conversation = call.app.bridge.conversations.in_memory(outcome.conversation_id)
+    return 0 if conversation is None else len(conversation.history)
 
 
 def _check_still_waiting(asked: AskedApprovals, calls: Sequence[Mapping[str, Any]]) -> None:
@@ -245,11 +276,12 @@ def _question(
     record: ResultRecord | None,
     *,
     is_before: bool = False,
+    first_turn: int = 0,
 ) -> InputRequiredResult:
     assert outcome.conversation_id is not None
     asked = {f"approval_{number}": str(request["approval_request_id"]) for number, request in enumerate(requests, 1)}
     texts = _questions(call, outcome, requests)
-    state = AskedApprovals(outcome.conversation_id, asked, rounds, call.keyed_job_id, is_before)
+    state = AskedApprovals(outcome.conversation_id, asked, rounds, call.keyed_job_id, is_before, first_turn)
     return question_result({key: texts[approval] for key, approval in asked.items()}, state.encode(), record)
 
 

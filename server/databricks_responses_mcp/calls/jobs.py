@@ -242,6 +242,28 @@ class Jobs:
         """
         await result_of_store(self.store.cancel_job(job_id), _UNREADABLE, _FIX_STORE)
 
+    async def publish_questions(self, job: RunningJob, questions: Mapping[str, Any]) -> None:
+        """Let other processes see what the host of a job must ask. Failures are logged: this one shows it anyway."""
+        await _problem_of_storing(self.store.ask_in_job(job.job_id, questions), job.log_fields)
+
+    async def answer_elsewhere(self, job_id: str, answers: Mapping[str, Any]) -> None:
+        """Give answers to a job that runs in another process, which looks for them while it waits.
+
+        Raises:
+            BridgeError: ``internal`` if the store cannot be written.
+        """
+        await result_of_store(self.store.answer_job(job_id, answers), _UNREADABLE, _FIX_STORE)
+
+    async def answers_from_elsewhere(self, job: RunningJob) -> Mapping[str, Any]:
+        """Return the answers that other processes have received for a job; none if the store cannot be read."""
+        try:
+            return await within_time_limit(self.store.answers_to_job(job.job_id))
+        except StoreError as error:
+            logger.warning("the answers to a running call cannot be read: %s", error, extra={"fields": job.log_fields})
+        except Exception:  # a defect of the store is no reason to lose what was paid for
+            logger.exception("reading the answers to a running call failed", extra={"fields": job.log_fields})
+        return {}
+
     async def keep(self, job: RunningJob) -> str:
         """Make a job available by its id from now on; return a note for the caller if it cannot be stored."""
         problem = await self._put(job) if not job.done.is_set() else ""

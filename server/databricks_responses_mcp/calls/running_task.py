@@ -19,7 +19,8 @@ from mcp.types import (
     InputRequiredResult,
     InputResponse,
 )
-from mcp_types import INTERNAL_ERROR
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from pydantic import TypeAdapter, ValidationError
 
 from databricks_responses_mcp.calls.jobs import Jobs, RunningJob, first_of
 from databricks_responses_mcp.calls.results import failure_result, record_of
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _KEPT_SECONDS = 7 * 86_400
 _OFTEN_MS, _SELDOM_MS = 1000, 3000
 _OFTEN_SECONDS = 30.0
+_LOOK_SECONDS = 1.0
+"""How often a task that waits for its user looks for answers that another process has received."""
 
 Ctx = ServerRequestContext[AppSource, Any]
 Value = CallToolResult | InputRequiredResult | ErrorData
@@ -206,15 +209,45 @@ class RunningTask:
         keys = {key if self._rounds == 1 else f"{key}.{self._rounds}": key for key in requests}
         self._responses, self._all_answered = {}, anyio.Event()
         self.questions = {key: requests[own] for key, own in keys.items()}
-        with anyio.move_on_after(self._settings.approval_timeout_seconds):
-            if self.questions:
-                await self._all_answered.wait()
+        if self.questions:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._look_for_answers_elsewhere)
+                with anyio.move_on_after(self._settings.approval_timeout_seconds):
+                    await self._all_answered.wait()
+                tasks.cancel_scope.cancel()
+            await self._jobs.publish_questions(self.job, {})
         unanswered, self.questions = self.questions, {}
         for key, request in unanswered.items():
             if not isinstance(request, ElicitRequest):
                 raise MCPError(code=INTERNAL_ERROR, message=f"Nobody answered {request.method} {quoted(key)} in time")
             self._responses[key] = ElicitResult(action="cancel")
         return {keys[key]: response for key, response in self._responses.items()}
+
+    async def _look_for_answers_elsewhere(self) -> None:
+        """Show the questions to other processes, whom the host may ask about the task, and take their answers."""
+        shown = {
+            key: request.model_dump(by_alias=True, mode="json", exclude_none=True)
+            for key, request in self.questions.items()
+        }
+        await self._jobs.publish_questions(self.job, shown)
+        while True:
+            await anyio.sleep(_LOOK_SECONDS)
+            answers = await self._jobs.answers_from_elsewhere(self.job)
+            # They were validated before they were stored.
+            self.respond({key: response_of(key, value) for key, value in answers.items() if key in self.questions})
+
+
+def response_of(key: str, value: Any) -> InputResponse:
+    """Return the answer to a question, as the host sent it.
+
+    Raises:
+        MCPError: -32602 if it is invalid.
+    """
+    try:
+        response: InputResponse = TypeAdapter(InputResponse).validate_python(value, by_name=False)
+    except ValidationError as error:
+        raise MCPError(code=INVALID_PARAMS, message=f"The response to {quoted(key)} is none") from error
+    return response
 
 
 def task_fields(

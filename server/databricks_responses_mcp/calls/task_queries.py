@@ -6,17 +6,16 @@ from typing import Any
 
 from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp.types import CallToolResult, InputResponse
+from mcp.types import CallToolResult
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
-from pydantic import TypeAdapter, ValidationError
 
 from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.calls.job_results import ended_of, ended_result, runs, stored_job
 from databricks_responses_mcp.calls.jobs import Ending, ResultRecord, RunningJob
 from databricks_responses_mcp.calls.results import PROTOCOL_ERROR, dumped
-from databricks_responses_mcp.calls.running_task import RunningTask, task_fields
+from databricks_responses_mcp.calls.running_task import RunningTask, response_of, task_fields
 from databricks_responses_mcp.calls.state import App, AppSource, app_in, host_of
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.store.records import Job
 
@@ -56,16 +55,21 @@ async def update(ctx: Ctx, task_id: str, responses: Mapping[str, Any]) -> None:
     """Give answers to a task that waits for them; answers to what it did not ask are ignored.
 
     Raises:
-        MCPError: -32602 if there is no such task, or an answer is invalid; -32603 if that is unknown, or the task waits
-            in another process.
+        MCPError: -32602 if there is no such task, or an answer is invalid; -32603 if that is unknown.
     """
     app = app_in(ctx)
-    task = app.running_tasks.get(task_id)
-    if app.jobs.here(task_id) is None and runs(await _stored(app, task_id)):
-        message = f"Task {quoted(task_id)} runs in another process of this server; answer it there"
-        raise MCPError(code=INTERNAL_ERROR, message=message)
-    if task is not None:
-        task.respond({key: _response(key, value) for key, value in responses.items() if key in task.questions})
+    if app.jobs.here(task_id) is None:
+        stored = await _stored(app, task_id)
+        answers = {key: responses[key] for key in stored.questions if key in responses}
+        for key, value in answers.items():
+            response_of(key, value)
+        if answers:
+            try:
+                await app.jobs.answer_elsewhere(task_id, answers)
+            except BridgeError as error:
+                raise _as_protocol_error(error) from error
+    elif (task := app.running_tasks.get(task_id)) is not None:
+        task.respond({key: response_of(key, value) for key, value in responses.items() if key in task.questions})
 
 
 async def cancel(ctx: Ctx, task_id: str) -> None:
@@ -93,16 +97,21 @@ async def _unfinished(app: App, job: RunningJob, task: RunningTask | None) -> di
             key: request.model_dump(by_alias=True, mode="json", exclude_none=True)
             for key, request in task.questions.items()
         }
-        message = "Waiting for the user."
-        return {**fields, "status": "input_required", "statusMessage": message, "inputRequests": asked}
+        return {**fields, **_waiting(asked)}
     structured, _ = await app.jobs.shown(job)
     return {**fields, "status": "working", "statusMessage": _progress(job.tool, str(structured.get("text", "")))}
+
+
+def _waiting(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {"status": "input_required", "statusMessage": "Waiting for the user.", "inputRequests": dict(asked)}
 
 
 async def _of_stored_job(app: App, host: HostLimits, stored: Job) -> dict[str, Any]:
     settings = app.bridge.settings
     if runs(stored):
         fields = task_fields(stored.job_id, stored.created_at, stored.updated_at, settings, is_over=False)
+        if stored.questions:
+            return {**fields, **_waiting(stored.questions)}
         message = _progress(stored.tool, str(stored.structured.get("text", "")))
         return {**fields, "status": "working", "statusMessage": message}
     fields = task_fields(stored.job_id, stored.created_at, stored.updated_at, settings, is_over=True)
@@ -138,14 +147,6 @@ async def _stored(app: App, task_id: str) -> Job:
 def _as_protocol_error(error: BridgeError) -> MCPError:
     code = INVALID_PARAMS if error.code is ErrorCode.NOT_FOUND else INTERNAL_ERROR
     return MCPError(code=code, message=error.text(mcp_words))
-
-
-def _response(key: str, value: Any) -> InputResponse:
-    try:
-        response: InputResponse = TypeAdapter(InputResponse).validate_python(value, by_name=False)
-    except ValidationError as error:
-        raise MCPError(code=INVALID_PARAMS, message=f"The response to {quoted(key)} is none") from error
-    return response
 
 
 def _progress(tool: str, text: str) -> str:

@@ -145,6 +145,22 @@ class Store(Protocol):
         """Request the cancellation of a job; return False if no running job has that id."""
         ...
 
+    async def ask_in_job(self, job_id: str, questions: Mapping[str, Any]) -> None:
+        """Store what the host of a running job must ask its user, by a key that is used once in the job's life.
+
+        Args:
+            questions: replace those before; none if nothing is to be asked any more.
+        """
+        ...
+
+    async def answer_job(self, job_id: str, answers: Mapping[str, Any]) -> None:
+        """Store answers to the open questions of a running job, by key; only the first answer to each counts."""
+        ...
+
+    async def answers_to_job(self, job_id: str) -> Mapping[str, Any]:
+        """Return all answers to a job's questions, by key."""
+        ...
+
     async def claim_key(self, key: str, fingerprint: str, job_id: str, now: float) -> KeyClaim:
         """Claim an idempotency key for a job unless it is claimed; only one of several processes succeeds."""
         ...

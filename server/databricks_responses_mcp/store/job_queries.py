@@ -30,9 +30,12 @@ _JOB = """
     SELECT job_id, tool,
         CASE WHEN status = 'running' AND COALESCE(lease_until, updated_at + ?) < @clock() THEN 'interrupted'
             ELSE status END,
-        conversation_id, created_at, updated_at, facts, lead, cancel_requested
+        conversation_id, created_at, updated_at, facts, lead, cancel_requested, questions
     FROM @jobs WHERE owner = ? AND job_id = ?"""
 _CANCEL = "UPDATE @jobs SET cancel_requested = 1 WHERE owner = ? AND job_id = ? AND status = 'running'"
+_ASK = "UPDATE @jobs SET questions = ? WHERE owner = ? AND job_id = ? AND status = 'running'"
+_QUESTIONS = "SELECT questions FROM @jobs WHERE owner = ? AND job_id = ? AND status = 'running'"
+_ANSWERS = "SELECT question, answer FROM @answers WHERE owner = ? AND job_id = ?"
 _CLAIM = "SELECT job_id, fingerprint FROM @keys WHERE owner = ? AND key = ?"
 _RELEASE = "DELETE FROM @keys WHERE owner = ? AND key = ? AND job_id = ?"
 
@@ -83,6 +86,7 @@ def job(owner: str, job_id: str) -> Transaction[Job | None]:
         structured,
         preamble,
         cancel_requested,
+        questions,
     ) = found.rows[0]
     return Job(
         job_id=stored_id,
@@ -94,6 +98,7 @@ def job(owner: str, job_id: str) -> Transaction[Job | None]:
         structured=from_json(structured),
         preamble=preamble,
         cancel_requested=bool(cancel_requested),
+        questions={} if questions is None or status != "running" else from_json(questions),
     )
 
 
@@ -101,6 +106,30 @@ def cancel_job(owner: str, job_id: str) -> Transaction[bool]:
     """See `Store.cancel_job`."""
     result = yield _CANCEL, (owner, name(job_id))
     return result.changed > 0
+
+
+def ask_in_job(owner: str, job_id: str, questions: Mapping[str, Any]) -> Transaction[None]:
+    """See `Store.ask_in_job`."""
+    yield _ASK, (to_json(questions) if questions else None, owner, name(job_id))
+
+
+def answer_job(owner: str, job_id: str, answers: Mapping[str, Any]) -> Transaction[None]:
+    """See `Store.answer_job`. The first answer to a question counts."""
+    this = (owner, name(job_id))
+    found = yield _QUESTIONS, this
+    open_questions = from_json(found.rows[0][0]) if found.rows and found.rows[0][0] is not None else {}
+    for question, answer in answers.items():
+        if question in open_questions:
+            row: dict[str, Value] = {"owner": owner, "job_id": name(job_id), "question": name(question)}
+            yield insert(
+                "@answers", {**row, "answer": to_json(answer)}, "ON CONFLICT (owner, job_id, question) DO NOTHING"
+            )
+
+
+def answers_to_job(owner: str, job_id: str) -> Transaction[dict[str, Any]]:
+    """See `Store.answers_to_job`."""
+    found = yield _ANSWERS, (owner, name(job_id))
+    return {question: from_json(answer) for question, answer in found.rows}
 
 
 def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -> Transaction[KeyClaim]:

@@ -112,6 +112,7 @@ class Job:
         structured: what was received until ``updated_at``; of an ended job, those of the whole result.
         preamble: of an ended job, the text before the model's own text.
         cancel_requested: whether its cancellation was requested.
+        questions: what its host must ask its user, by key, while the job waits for that.
     """
 
     job_id: str
@@ -123,6 +124,7 @@ class Job:
     structured: Mapping[str, Any] = field(default_factory=dict)
     preamble: str = ""
     cancel_requested: bool = False
+    questions: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,6 +139,12 @@ _MIGRATIONS: Sequence[Sequence[str | PerDatabase]] = (
         )""",
         "CREATE INDEX texts_by_age ON @texts (owner, created_at)",
         "ALTER TABLE @jobs ADD COLUMN lease_until DOUBLE PRECISION",
+        "ALTER TABLE @jobs ADD COLUMN questions TEXT",
+        """CREATE TABLE @answers (
+            owner TEXT NOT NULL, job_id TEXT NOT NULL, question TEXT NOT NULL, answer TEXT NOT NULL,
+            PRIMARY KEY (owner, job_id, question),
+            FOREIGN KEY (owner, job_id) REFERENCES @jobs ON DELETE CASCADE
+        )""",
         """CREATE TABLE @leases (
             name TEXT NOT NULL, holder TEXT NOT NULL, lease_until DOUBLE PRECISION NOT NULL,
             PRIMARY KEY (name)

@@ -204,6 +204,18 @@ class SqlStore:
         """See `Store.cancel_job`."""
         return await self._database.write(job_queries.cancel_job, self._owner, job_id)
 
+    async def ask_in_job(self, job_id: str, questions: Mapping[str, Any]) -> None:
+        """See `Store.ask_in_job`."""
+        await self._database.write(job_queries.ask_in_job, self._owner, job_id, questions)
+
+    async def answer_job(self, job_id: str, answers: Mapping[str, Any]) -> None:
+        """See `Store.answer_job`."""
+        await self._database.write(job_queries.answer_job, self._owner, job_id, answers)
+
+    async def answers_to_job(self, job_id: str) -> Mapping[str, Any]:
+        """See `Store.answers_to_job`."""
+        return await self._database.read(job_queries.answers_to_job, self._owner, job_id)
+
     async def claim_key(self, key: str, fingerprint: str, job_id: str, now: float) -> KeyClaim:
         """See `Store.claim_key`."""
         return await self._database.write(job_queries.claim_key, self._owner, key, fingerprint, job_id, now)
