@@ -87,7 +87,7 @@ class BridgeServer(MCPServer[AppSource]):
     ) -> ListToolsResult:
         """Answer ``tools/list`` with the tools that the user may call."""
         listed = await super()._handle_list_tools(ctx, params)
-        policy = app_in(ctx).bridge.policy
+        policy = ctx.lifespan_context.policy_for(ctx.request)
         if policy is not None:
             listed.tools = [tool for tool in listed.tools if policy.allows_tool(tool.name)]
         return listed

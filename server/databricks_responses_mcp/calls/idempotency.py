@@ -29,7 +29,7 @@ class IdempotencyKey:
     is released.
 
     Args:
-            key: the key from the caller.
+        key: the key from the caller.
         fingerprint: equal for equal calls; see `fingerprint_of`.
         jobs: the jobs of the process, with its store.
         log_fields: additional fields of log lines about the call.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.calls.running_task import RunningTask
     from databricks_responses_mcp.media.gallery import PictureGallery
     from databricks_responses_mcp.media.write_journal import WriteJournal
+    from databricks_responses_mcp.policy.access import AccessPolicy
 
 _UNSAVED_BYTES = 128_000_000
 
@@ -77,6 +78,13 @@ class AppSource(Protocol):
 
     def app_for(self, request: "Request | None") -> "App":
         """Return what the calls of the request's user share.
+
+        Args:
+            request: the HTTP request; None over stdio.
+        """
+
+    def policy_for(self, request: "Request | None") -> "AccessPolicy | None":
+        """Return what the request's user may do; None if there is no policy. Needs no `App`.
 
         Args:
             request: the HTTP request; None over stdio.
@@ -146,6 +154,10 @@ class App:
     def app_for(self, request: "Request | None") -> "App":
         """See `AppSource.app_for`: every request of this server uses the same."""
         return self
+
+    def policy_for(self, request: "Request | None") -> "AccessPolicy | None":
+        """See `AppSource.policy_for`."""
+        return self.bridge.policy
 
     def run_in(self, tasks: TaskGroup) -> None:
         """See `AppSource.run_in`."""

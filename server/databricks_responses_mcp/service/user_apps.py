@@ -22,6 +22,7 @@ from databricks_responses_mcp.calls.memory_limit import MemoryLimit
 from databricks_responses_mcp.calls.state import App, UnsavedPictures, UserFiles, write_journal_of
 from databricks_responses_mcp.calls.stored_texts import StoredTexts
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.policy.access import AccessPolicy
 from databricks_responses_mcp.service.caller_credentials import CallerCredentials, ExchangedCredentials, TokenExchange
 from databricks_responses_mcp.service.callers import Caller, caller_of
 from databricks_responses_mcp.service.governance import Governance
@@ -164,6 +165,11 @@ class UserApps:
         if len(self._recent) > self._service.max_users:
             self._drop_one()
         return app
+
+    def policy_for(self, request: Request | None) -> AccessPolicy | None:
+        """See `AppSource.policy_for`."""
+        assert request is not None
+        return None if self._governance is None else self._governance.policy_of(caller_of(request))
 
     def run_in(self, tasks: TaskGroup) -> None:
         """See `AppSource.run_in`."""

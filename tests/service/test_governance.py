@@ -1,0 +1,68 @@
+"""The policy of a user's App: it goes by the newest name that the user has proved, and by the folder of the policy."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp.server.auth.provider import AccessToken
+from starlette.requests import Request
+
+from databricks_responses_mcp.calls.call_log import User
+from databricks_responses_mcp.service.callers import Caller, SignedInUser
+from databricks_responses_mcp.service.governance import Governance
+from databricks_responses_mcp.service.settings import load_service_settings
+from databricks_responses_mcp.service.user_apps import WorkspaceIdentity, open_user_apps
+from databricks_responses_mcp.store.memory import MemoryStore
+from databricks_workspace_emulator.server import RunningEmulator
+from harness import settings_for
+from harness.policies import rules
+
+pytestmark = pytest.mark.anyio
+
+ISSUER = "https://issuer.example"
+POLICY = """
+[users."auditor@example.com"]
+read_only = true
+tokens_per_day = 1000
+folder = "/srv/auditor"
+"""
+
+
+def request_of(name: str) -> Request:
+    caller = Caller(issuer=ISSUER, subject="u-1", name=name)
+    token = AccessToken(token="t", client_id="test", scopes=[], subject="u-1", claims={"iss": ISSUER})
+    return Request({"type": "http", "headers": [], "user": SignedInUser(caller, token)})
+
+
+async def test_a_user_whose_token_has_another_name_gets_the_rules_of_that_name(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    settings = settings_for(emulator, tmp_path)
+    governance = Governance(rules(POLICY), None, has_table=True, is_strict=True)
+    async with (
+        open_user_apps(
+            settings,
+            {},
+            load_service_settings({}, secrets=settings.secrets),
+            store=MemoryStore(""),
+            identity=WorkspaceIdentity.SERVICE,
+            governance=governance,
+        ) as apps,
+        anyio.create_task_group() as tasks,
+    ):
+        apps.run_in(tasks)
+        app = apps.app_for(request_of(""))
+        assert app.bridge.policy is not None
+        before = (app.bridge.policy.is_read_only, app.bridge.request_limiter, app.user)
+        assert apps.app_for(request_of("auditor@example.com")) is app
+        limiter = app.bridge.request_limiter
+        assert limiter is not None
+        after = (app.bridge.policy.is_read_only, app.bridge.policy.folder, app.user)
+        assert limiter.policy is app.bridge.policy
+        assert apps.app_for(request_of("")) is app
+        assert app.bridge.request_limiter is None
+        policies = [apps.policy_for(request_of(name)) for name in ("", "Auditor@Example.com")]
+        tasks.cancel_scope.cancel()
+    assert before == (False, None, User(issuer=ISSUER, subject="u-1", name=""))
+    assert after == (True, "/srv/auditor", User(issuer=ISSUER, subject="u-1", name="auditor@example.com"))
+    assert [policy is not None and policy.is_read_only for policy in policies] == [False, True]
