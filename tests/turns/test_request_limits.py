@@ -10,6 +10,7 @@ from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.policy.access import PolicyError
 from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.turns import request_limits
 from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
@@ -84,11 +85,11 @@ async def test_a_cancelled_answer_counts_with_all_that_was_reserved(emulator: Ru
         async with anyio.create_task_group() as tasks:
             heard = anyio.Event()
             call = CallContext.start(bridge.settings, on_text=lambda _: heard.set())
-            tasks.start_soon(ask, bridge, AskRequest(prompt="[[slow 100]] [[long 4000]]", max_output_tokens=900), call)
+            tasks.start_soon(ask, bridge, AskRequest(prompt="[[words 3000]]", max_output_tokens=9000), call)
             await heard.wait()
             tasks.cancel_scope.cancel()
     (body,) = sent(emulator)
-    assert await used(bridge) == 900 + estimated_tokens(body)
+    assert await used(bridge) == 9000 + estimated_tokens(body)
     await bridge.aclose()
 
 
@@ -140,3 +141,52 @@ async def test_a_length_that_is_not_a_number_is_refused_under_a_budget(
             await ask(bridge, AskRequest(prompt="Hi", extra={"max_output_tokens": wanted}))
     await bridge.aclose()
     assert sent(emulator) == []
+
+
+async def test_a_call_that_is_cancelled_before_its_request_is_sent_costs_nothing(
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge = bridge_with(emulator, tmp_path, "default = { tokens_per_day = 100000, concurrent_calls = 1 }")
+    admit, asked = bridge.store.admit_request, anyio.Event()
+
+    async def slowly(*arguments: Any) -> Any:
+        asked.set()
+        await anyio.sleep(0.01)
+        return await admit(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bridge.store, "admit_request", slowly)
+        with anyio.fail_after(DEADLINE_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask, bridge, AskRequest(prompt="Hi"))
+                await asked.wait()
+                tasks.cancel_scope.cancel()
+    assert await used(bridge) == 0
+    await ask(bridge, AskRequest(prompt="[[say hello]]"))
+    await bridge.aclose()
+    assert len(sent(emulator)) == 1
+
+
+async def test_a_running_call_is_kept_counted_while_it_runs(
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_limits, "_EXTEND_SECONDS", 0.01)
+    bridge = bridge_with(emulator, tmp_path, "default.concurrent_calls = 1")
+    extended = anyio.Event()
+    extend = bridge.store.extend_requests
+
+    async def spying(admission_ids: Any, seconds: float) -> None:
+        await extend(admission_ids, seconds)
+        extended.set()
+
+    monkeypatch.setattr(bridge.store, "extend_requests", spying)
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            bridge.background = tasks
+            emulator.state.faults.add("delay:60")
+            tasks.start_soon(ask, bridge, AskRequest(prompt="[[say hello]]"))
+            await extended.wait()
+            with pytest.raises(PolicyError, match="running calls of yours has reached 1"):
+                await ask(bridge, AskRequest(prompt="[[say hello]]"))
+            tasks.cancel_scope.cancel()
+    await bridge.aclose()

@@ -43,6 +43,9 @@ class Answers:
 
 def why_not_asked(call: "ToolCall") -> str:
     """Return a sentence why the user cannot be asked; empty if the host can ask them."""
+    policy = call.app.bridge.policy
+    if policy is not None and policy.is_read_only:
+        return "Nobody was asked, as the policy of this service lets this user change nothing (read_only)"
     # Asking a client without this capability is a protocol error, not an answer.
     if call.app.bridge.settings.approval_timeout_seconds == 0:
         return "Nobody could be asked, as RESPONSES_MCP_APPROVAL_TIMEOUT_SECONDS is 0"
