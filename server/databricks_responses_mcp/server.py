@@ -286,13 +286,10 @@ def _add_resources(server: BridgeServer) -> None:
     )
     async def picture(name: str, ctx: Context[AppSource, Any]) -> bytes:
         app: App = app_of(ctx)
-        if (unsaved := app.unsaved.get(name)) is not None:
-            return unsaved
         try:
-            data, _ = await app.gallery.read(name)
+            return await app.pictures.read(name)
         except BridgeError as error:
             raise ResourceNotFoundError(error.text(mcp_words)) from error
-        return data
 
     @server.resource(
         "answer://{number}",

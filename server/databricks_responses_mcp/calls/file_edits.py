@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from databricks_responses_mcp.errors import BridgeError
@@ -29,6 +30,7 @@ async def edit_on_disk(
     journal: WriteJournal,
     model: str | None,
     conversation_id: str | None,
+    base: Path | None = None,
 ) -> tuple[Staging, Edited]:
     """Let a model edit files of this machine; nothing is written.
 
@@ -38,6 +40,7 @@ async def edit_on_disk(
         new_paths: files that the model may create.
         allowed: where files may be read and written.
         journal: where a later write is recorded.
+        base: what relative paths are relative to; the working directory if None.
 
     Raises:
         BridgeError: as `Staging.read` and `edit`.
@@ -50,6 +53,7 @@ async def edit_on_disk(
         journal=journal,
         max_bytes=settings.max_file_bytes,
         max_total_bytes=_MAX_TOTAL_BYTES,
+        base=base,
     )
     structured |= {"directory": str(staging.root), "applied": False}
 

@@ -15,13 +15,22 @@ import anyio
 import anyio.to_thread
 from mcp.types import ContentBlock, ImageContent, ResourceLink
 
-from databricks_responses_mcp.calls.inputs import allowed_paths
+from databricks_responses_mcp.calls.advice import mcp_words
+from databricks_responses_mcp.calls.inputs import allowed_paths, base_of_paths, require_local_files
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.media.folders import make_private_folder
 from databricks_responses_mcp.media.formats import SVG, dimensions, sniff
+from databricks_responses_mcp.media.gallery import SCHEME
 from databricks_responses_mcp.media.local_files import resolve
 from databricks_responses_mcp.media.path_policy import AllowedPaths
-from databricks_responses_mcp.media.pictures import decode_base64, names_a_picture, save_picture
+from databricks_responses_mcp.media.pictures import (
+    PreparedPicture,
+    decode_base64,
+    names_a_picture,
+    prepare_picture,
+    save_picture,
+)
 from databricks_responses_mcp.media.svg import SvgError, clean_svg
 from databricks_responses_mcp.media.svg_picture import can_render_svg, pixels_of
 from databricks_responses_mcp.media.thumbnails import Thumbnail, make_thumbnail
@@ -34,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 _M_MMAP_THRESHOLD = -3
 _LARGE_BYTES = 1 << 20
+_VOLUME_SECONDS = 60.0
 _NO_BASE64 = "The model sent a picture that is not valid base64."
 _NO_RENDERER = (
     "An SVG has a thumbnail only with the optional renderer: `pip install databricks-responses-mcp[svg]`. "
@@ -51,6 +61,7 @@ class Taken:
         source: the input of its thumbnail; None if there is none to make, or it has been made.
         problem: a note for the caller.
         thumbnail: shown inline.
+        is_saved: whether it is kept elsewhere than in memory.
     """
 
     structured: dict[str, Any]
@@ -58,6 +69,7 @@ class Taken:
     source: bytes | Path | None = None
     problem: str = ""
     thumbnail: ImageContent | None = None
+    is_saved: bool = True
 
 
 class GeneratedImages:
@@ -92,11 +104,17 @@ class GeneratedImages:
         """
         if self._save_to is None or self._policy is None:
             return
+        require_local_files(self._app, "`save_to`")
         if (access := self._app.bridge.policy) is not None:
             access.check_saving()
         image_dir = self._app.bridge.settings.image_dir
-        policy = WritePolicy((await allowed_paths(self._app)).also(image_dir), configured=(image_dir,))
-        self._target = await anyio.to_thread.run_sync(_checked_target, self._save_to, image_dir, policy)
+        allowed = await allowed_paths(self._app)
+        base = base_of_paths(self._app)
+        if base is None:
+            policy = WritePolicy(allowed.also(image_dir), configured=(image_dir,))
+        else:
+            policy = WritePolicy(allowed, configured=(base,))
+        self._target = await anyio.to_thread.run_sync(_checked_target, self._save_to, base or image_dir, policy)
         self._policy = policy
 
     async def __call__(self, item: Item) -> None:
@@ -110,7 +128,7 @@ class GeneratedImages:
         item["result"] = base64 = None
         # Shielded: a deadline that expires now must not lose a paid image.
         with anyio.CancelScope(shield=True):
-            taken = await anyio.to_thread.run_sync(self._take, holder, item)
+            taken = await self._taken(holder, item)
         item["picture"] = taken.structured.get("path") or taken.structured.get("uri")
         self.taken.append(taken)
         # Not shielded, and one at a time in the whole server: a small file may decode to hundreds of megabytes.
@@ -146,27 +164,70 @@ class GeneratedImages:
 
     def preamble(self) -> str:
         """Return the text that says where the images are."""
-        return "\n".join(_words(taken.structured) for taken in self.taken)
+        return "\n".join(_words(taken) for taken in self.taken)
 
-    def _take(self, holder: list[Payload | str], item: Item) -> Taken:
-        source = holder.pop()
-        data = _decoded(source)
+    async def _taken(self, holder: list[Payload | str], item: Item) -> Taken:
+        """Save one image where the user's are; its base64 is removed from ``holder``."""
         extra = (
             {"revised_prompt": sanitize_text(revised)} if isinstance(revised := item.get("revised_prompt"), str) else {}
         )
+        volume = self._app.pictures.volume if self._save_to is None else None
+        if volume is None:
+            return await anyio.to_thread.run_sync(self._take, holder, extra)
+        found = await anyio.to_thread.run_sync(self._prepared, holder, extra)
+        if isinstance(found, Taken):
+            return found
+        try:
+            with anyio.fail_after(_VOLUME_SECONDS):
+                await volume.save(found)
+        except (BridgeError, TimeoutError) as error:
+            took = f"the volume did not take it within {_VOLUME_SECONDS:.0f} s."
+            reason = error.text(mcp_words) if isinstance(error, BridgeError) else took
+            return await anyio.to_thread.run_sync(self._unsaved, bytes(found.data), reason, extra)
+        structured = {
+            "uri": f"{SCHEME}://{found.name}",
+            **_shape(found.mime_type, (found.width, found.height), len(found.data), found.sha256),
+            **extra,
+        }
+        return Taken(structured, _link(structured, found.name), bytes(found.data), _removal_note(found.removed))
+
+    def _prepared(self, holder: list[Payload | str], extra: dict[str, Any]) -> PreparedPicture | Taken:
+        """Decode and check an image that is not saved on this machine; blocks."""
+        data = self._data_of(holder, extra)
+        if isinstance(data, Taken):
+            return data
+        try:
+            return prepare_picture(data, self._prompt)
+        except BridgeError as error:
+            return self._unsaved(data, str(error), extra)
+
+    def _data_of(self, holder: list[Payload | str], extra: dict[str, Any]) -> bytes | Taken:
+        source = holder.pop()
+        data = _decoded(source)
         if data is None:
             raw = bytes(source.base64) if isinstance(source, Payload) else source.encode("utf-8", "replace")
             return self._unreadable(raw, extra)
-        del source
+        return data
+
+    def _take(self, holder: list[Payload | str], extra: dict[str, Any]) -> Taken:
+        """Decode and save an image on this machine; blocks."""
+        data = self._data_of(holder, extra)
+        if isinstance(data, Taken):
+            return data
+        files = self._app.files
         try:
+            if files is not None:
+                make_private_folder(self._app.bridge.settings.image_dir)
             saved = save_picture(data, self._target, self._prompt, policy=self._policy, journal=self._app.write_journal)
         except BridgeError as error:
             return self._unsaved(data, str(error), extra)
         except Exception as error:
             logger.exception("saving a picture failed")
             return self._unsaved(data, f"{type(error).__name__}.", extra)
+        # A path of the service's machine would mean nothing to its users.
+        place = {"path": str(saved.path)} if files is None or self._save_to is not None else {}
         structured = {
-            "path": str(saved.path),
+            **place,
             "uri": self._app.gallery.uri_for(saved.path),
             **_shape(saved.mime_type, (saved.width, saved.height), saved.bytes, saved.sha256),
             **extra,
@@ -175,7 +236,7 @@ class GeneratedImages:
         if saved.requested_path:
             problems.append(f"{saved.requested_path} was requested; the image is {saved.path}.")
         if saved.removed:
-            problems.append(f"Removed from the SVG, because it does more than draw: {', '.join(saved.removed)}.")
+            problems.append(_removal_note(saved.removed))
         return Taken(structured, _link(structured, saved.path.name), saved.path, " ".join(problems))
 
     def _unsaved(self, data: bytes, reason: str, extra: dict[str, Any]) -> Taken:
@@ -190,11 +251,12 @@ class GeneratedImages:
         mime_type = image_format.mime_type if image_format else "application/octet-stream"
         shape = _shape(mime_type, dimensions(data) or (None, None), len(data), digest)
         structured = {"uri": self._app.unsaved.keep(name, data), **shape, **extra}
+        kept = "while this server runs" if self._app.files is None else "on this replica, for about an hour"
         problem = (
             f"The image was generated and paid for, but could not be saved: {reason} "
-            f"It stays readable as {structured['uri']} while this server runs."
+            f"It stays readable as {structured['uri']} {kept}."
         )
-        return Taken(structured, _link(structured, name), data, problem)
+        return Taken(structured, _link(structured, name), data, problem, is_saved=False)
 
     def _thumbnail(self, source: bytes | Path | None) -> Thumbnail | None:
         if source is None:
@@ -209,7 +271,11 @@ class GeneratedImages:
         name = f"unreadable-{hashlib.sha256(raw).hexdigest()[:10]}.txt"
         structured = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
         problem = f"{reason} Its data is stored as text: {structured['uri']}."
-        return Taken(structured, _link(structured, name), None, problem)
+        return Taken(structured, _link(structured, name), None, problem, is_saved=False)
+
+
+def _removal_note(removed: Sequence[str]) -> str:
+    return f"Removed from the SVG, because it does more than draw: {', '.join(removed)}." if removed else ""
 
 
 async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) -> list[ContentBlock]:
@@ -230,11 +296,34 @@ async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) 
 
     blocks: list[ContentBlock] = []
     for structured in images:
-        if "path" in structured:
+        if app.files is not None:
+            blocks += await _blocks_by_uri(app, structured, budget)
+        elif "path" in structured:
             is_svg = bool(budget) and structured.get("mime_type") == SVG.mime_type
             pixels = await pixels_of(Path(str(structured["path"])), app.thumbnails) if is_svg else None
             blocks += await anyio.to_thread.run_sync(make, structured, pixels, limiter=app.thumbnails)
     return blocks
+
+
+async def _blocks_by_uri(app: App, structured: Mapping[str, Any], budget: int) -> list[ContentBlock]:
+    """Return the thumbnail and the link of an image that is not a file of the caller's machine, if it is there."""
+    uri = str(structured.get("uri", ""))
+    data = await app.pictures.read_uri(uri)
+    if data is None:
+        return []
+    is_svg = structured.get("mime_type") == SVG.mime_type
+    pixels = (await pixels_of(data, app.thumbnails) if budget else None) if is_svg else data
+
+    def make() -> list[ContentBlock]:
+        try:
+            thumbnail = None if pixels is None else make_thumbnail(pixels, budget_bytes=budget)
+        except Exception:  # a picture without a thumbnail is better than none
+            logger.exception("shrinking a picture failed")
+            thumbnail = None
+        blocks: list[ContentBlock] = [] if thumbnail is None else [_image(thumbnail)]
+        return [*blocks, _link(dict(structured), uri.partition("://")[2])]
+
+    return await anyio.to_thread.run_sync(make, limiter=app.thumbnails)
 
 
 def _checked_target(save_to: str, image_dir: Path, policy: WritePolicy) -> Path:
@@ -286,8 +375,12 @@ def _link(structured: dict[str, Any], name: str) -> ResourceLink:
     )
 
 
-def _words(structured: dict[str, Any]) -> str:
-    where = f"saved to {structured['path']}" if "path" in structured else f"not saved; readable as {structured['uri']}"
+def _words(taken: Taken) -> str:
+    structured, uri = taken.structured, taken.structured["uri"]
+    if "path" in structured:
+        where = f"saved to {structured['path']}"
+    else:
+        where = f"{'saved' if taken.is_saved else 'not saved'}; readable as {uri}"
     shape = f"{structured['width']}x{structured['height']} " if "width" in structured else ""
     words = f"Picture ({shape}{structured.get('mime_type', 'unknown format')}, {structured['bytes']} bytes) {where}"
     revised = structured.get("revised_prompt")

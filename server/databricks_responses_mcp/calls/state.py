@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.calls.approvals import UnansweredCalls
     from databricks_responses_mcp.calls.call_log import AuditLog, User
     from databricks_responses_mcp.calls.jobs import Jobs
+    from databricks_responses_mcp.calls.pictures import Pictures
     from databricks_responses_mcp.calls.running_task import RunningTask
+    from databricks_responses_mcp.calls.volume_pictures import VolumePictures
     from databricks_responses_mcp.media.gallery import PictureGallery
     from databricks_responses_mcp.media.write_journal import WriteJournal
     from databricks_responses_mcp.policy.access import AccessPolicy
@@ -148,6 +150,7 @@ class App:
     user: "User | None" = None
     audit: "AuditLog | None" = None
     _gallery: "PictureGallery | None" = None
+    _pictures: "Pictures | None" = None
     _jobs: "Jobs | None" = None
     _unanswered: "UnansweredCalls | None" = None
 
@@ -210,12 +213,30 @@ class App:
 
     @property
     def gallery(self) -> "PictureGallery":
-        """The pictures that can be read as resources."""
+        """The pictures on this machine that can be read as resources."""
         if self._gallery is None:
             from databricks_responses_mcp.media.gallery import PictureGallery
 
             self._gallery = PictureGallery(self.bridge.settings.image_dir)
         return self._gallery
+
+    @property
+    def pictures(self) -> "Pictures":
+        """The pictures of the user."""
+        if self._pictures is None:
+            from databricks_responses_mcp.calls.pictures import Pictures
+
+            self._pictures = Pictures(self, self._volume_pictures())
+        return self._pictures
+
+    def _volume_pictures(self) -> "VolumePictures | None":
+        folder = None if self.files is None else self.files.volume_folder
+        if folder is None:
+            return None
+        from databricks_responses_mcp.calls.volume_pictures import VolumePictures
+        from databricks_responses_mcp.workspace.volume_files import VolumeFiles
+
+        return VolumePictures(VolumeFiles(lambda: self.bridge.client, folder))
 
 
 def app_of(ctx: Context[AppSource]) -> App:

@@ -26,6 +26,16 @@ _UNLINKABLE = (
 )
 
 
+def make_private_folder(folder: Path) -> None:
+    """Create a directory that this program's user alone may enter, if it is not there; blocks.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 class FileStatus(NamedTuple):
     """What identifies an unchanged file, and what its replacement inherits."""
 

@@ -1,7 +1,10 @@
 """Images by name: the content of the resource ``image://{name}``, and no other file."""
 
 import hashlib
+import os
 import re
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,7 +19,38 @@ from databricks_responses_mcp.media.svg import SvgError, clean_svg
 
 SCHEME = "image"
 MAX_BYTES = 64 * 1024 * 1024
+_MOST_ENTRIES = 5000
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,120}")
+
+
+def is_picture_uri(reference: str) -> bool:
+    """Whether a reference is the URI of a picture, ``image://NAME``."""
+    return reference.strip()[: len(SCHEME) + 3].lower() == f"{SCHEME}://"
+
+
+def name_in_uri(uri: str) -> str:
+    """The name of a picture in its URI."""
+    return uri.strip()[len(SCHEME) + 3 :]
+
+
+def is_generated_name(name: str) -> bool:
+    """Whether a name is one that is given to generated pictures: it is a file name in every file system."""
+    return _is_name(name)
+
+
+def picture_to_show(data: bytes, name: str) -> tuple[bytes, str]:
+    """The bytes of a picture as they may be shown, and their MIME type.
+
+    Raises:
+        BridgeError: ``not_found`` for what is no picture; ``permission_denied`` for an SVG that cannot be shown safely.
+    """
+    image_format = sniff(data)
+    if image_format not in DRAWN_FORMATS:
+        raise no_such_picture(name)
+    if image_format is SVG:
+        # Also one that somebody else has put there: what is read here is shown.
+        data = _clean(data, name)
+    return data, image_format.mime_type
 
 
 class PictureGallery:
@@ -55,6 +89,10 @@ class PictureGallery:
         """
         return await anyio.to_thread.run_sync(self._read, unquote(name), abandon_on_cancel=True)
 
+    async def names(self) -> Sequence[str]:
+        """The names of pictures in the default directory, the newest first."""
+        return await anyio.to_thread.run_sync(_newest, self.directory, abandon_on_cancel=True)
+
     def _read(self, name: str) -> tuple[bytes, str]:
         path = self._elsewhere.get(name)
         if path is None:
@@ -71,17 +109,11 @@ class PictureGallery:
                 data = file.read()
         except BridgeError as error:
             if error.code is ErrorCode.NOT_FOUND:
-                raise _not_found(name) from error
+                raise no_such_picture(name) from error
             raise
         except OSError as error:
-            raise _not_found(name) from error
-        image_format = sniff(data)
-        if image_format not in DRAWN_FORMATS:
-            raise _not_found(name)
-        if image_format is SVG:
-            # Also one from another program: what is read here is shown.
-            data = _clean(data, name)
-        return data, image_format.mime_type
+            raise no_such_picture(name) from error
+        return picture_to_show(data, name)
 
     def _in_directory(self, name: str) -> Path:
         if not _is_safe(name):
@@ -95,7 +127,7 @@ class PictureGallery:
             real = path.resolve(strict=True)
             inside = real.is_relative_to(self.directory.resolve())
         except (OSError, RuntimeError) as error:
-            raise _not_found(name) from error
+            raise no_such_picture(name) from error
         if not inside:
             raise BridgeError(
                 ErrorCode.PERMISSION_DENIED,
@@ -116,6 +148,15 @@ def _clean(data: bytes, name: str) -> bytes:
         ) from error
 
 
+def _newest(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            files = [(e.stat().st_mtime_ns, e.name) for e in islice(entries, _MOST_ENTRIES) if e.is_file()]
+    except OSError:
+        return []
+    return [name for _, name in sorted(files, reverse=True) if name.endswith((".png", ".jpg", ".jpeg", ".webp"))]
+
+
 def _is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and ".." not in name
 
@@ -124,7 +165,8 @@ def _is_safe(name: str) -> bool:
     return bool(name) and name.isprintable() and not name.startswith(".") and not re.search(r'[/\\:*?"<>|]|\.\.', name)
 
 
-def _not_found(name: str) -> BridgeError:
+def no_such_picture(name: str) -> BridgeError:
+    """The error for a picture that is not there."""
     return BridgeError(
         ErrorCode.NOT_FOUND,
         f"There is no picture {shown(name)} here.",

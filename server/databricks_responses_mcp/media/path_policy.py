@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -33,21 +34,42 @@ _FOLDER_FLAGS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is said of a path outside the allowed directories where these are not a setting of the caller's.
+
+    Attributes:
+        reason: why it may not be used, as the end of a sentence.
+        hint: what to do instead.
+    """
+
+    reason: str
+    hint: str
+
+    def error(self, what: str) -> BridgeError:
+        """Return the error for what may not be used."""
+        return BridgeError(ErrorCode.PERMISSION_DENIED, f"{what} may not be used: {self.reason}.", self.hint)
+
+
 class AllowedPaths:
     """The directories whose files may be used. All methods access the disk: call them in a worker thread.
 
     Args:
         roots: absolute directories, which need not exist; None allows all.
         secrets: whether files that usually contain secrets may be used too.
+        refusal: what is said of other paths, if that is not what a person who configures this server has to know.
     """
 
-    def __init__(self, roots: Sequence[Path] | None, *, secrets: bool = False) -> None:
+    def __init__(self, roots: Sequence[Path] | None, *, secrets: bool = False, refusal: Refusal | None = None) -> None:
         self.roots = None if roots is None else tuple(roots)
         self.secrets = secrets
+        self.refusal = refusal
 
     def also(self, root: Path) -> "AllowedPaths":
         """Return the same with one more directory."""
-        return self if self.roots is None else AllowedPaths((*self.roots, root), secrets=self.secrets)
+        if self.roots is None:
+            return self
+        return AllowedPaths((*self.roots, root), secrets=self.secrets, refusal=self.refusal)
 
     def has(self, path: Path) -> bool:
         """Return whether an absolute path is in an allowed directory after links are resolved."""
@@ -179,6 +201,8 @@ class AllowedPaths:
         return None
 
     def _refused(self, reference: str) -> BridgeError:
+        if self.refusal is not None:
+            return self.refusal.error(shown(reference))
         if not self.roots:
             return BridgeError(
                 ErrorCode.PERMISSION_DENIED,

@@ -21,6 +21,7 @@ from databricks_responses_mcp.visible import visible
 
 SLUG_LENGTH = 48
 _CHUNK = 1 << 20
+_DIGEST_IN_NAME = 24
 _MAX_NUMBERS = 10_000
 _WINDOWS_RESERVED = frozenset(
     {"con", "prn", "aux", "nul", "conin", "conout", *(f"{device}{n}" for device in ("com", "lpt") for n in range(10))}
@@ -98,6 +99,53 @@ def slug(prompt: str) -> str:
     if not words:
         return "picture"
     return f"{words}-picture" if words in _WINDOWS_RESERVED else words
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPicture:
+    """A picture that may be kept, and how.
+
+    Attributes:
+        name: a file name made of its prompt and its content.
+        data: its bytes; an SVG's as `svg.clean_svg` makes them.
+        mime_type: from its bytes.
+        width: pixels, None if its header does not say.
+        height: pixels, None if its header does not say.
+        sha256: hexadecimal digest of the bytes.
+        removed: what was left out of an SVG because it does more than draw.
+    """
+
+    name: str
+    data: memoryview
+    mime_type: str
+    width: int | None
+    height: int | None
+    sha256: str
+    removed: tuple[str, ...] = ()
+
+
+def prepare_picture(data: Buffer, prompt: str) -> PreparedPicture:
+    """Check a picture that a model has drawn, and name it; blocks, so call it in a worker thread.
+
+    Raises:
+        BridgeError: ``upstream_error`` for what is no picture, or an SVG that cannot be shown safely.
+    """
+    image_format = sniff(data)
+    svg = _clean(data) if image_format is SVG else None
+    view = memoryview(data if svg is None else svg.data).cast("B")
+    size = (dimensions(view) if svg is None else svg.size) or (None, None)
+    if image_format not in DRAWN_FORMATS or (size[0] is None and svg is None):
+        raise _not_written("it is not a PNG, JPEG, WEBP, GIF or SVG")
+    digest = hashlib.sha256(view).hexdigest()
+    return PreparedPicture(
+        name=f"{slug(prompt)}-{digest[:_DIGEST_IN_NAME]}{image_format.extension}",
+        data=view,
+        mime_type=image_format.mime_type,
+        width=size[0],
+        height=size[1],
+        sha256=digest,
+        removed=() if svg is None else svg.removed,
+    )
 
 
 def save_picture(

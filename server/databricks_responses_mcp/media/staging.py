@@ -84,23 +84,25 @@ class Staging:
         max_bytes: int,
         max_total_bytes: int,
         new: Sequence[str] = (),
+        base: Path | None = None,
     ) -> "Staging":
         """Read all files to edit, after undoing an interrupted write.
 
         Args:
-            references: paths: absolute, ``~``, ``file://`` or relative to the working directory; without ``..``.
+            references: paths: absolute, ``~``, ``file://`` or relative to ``base``; without ``..``.
             allowed: where files may be read and written.
             journal: records writes while they are in progress.
             max_bytes: the maximum size of one file.
             max_total_bytes: the maximum size of all files together.
             new: paths, as ``references``, of files that may be created. Others may be created in the directories of
                 these and of the files to edit, if no part of their path begins with a dot.
+            base: what relative paths are relative to; the working directory if None.
 
         Raises:
             BridgeError: all problems in one error: ``permission_denied`` (outside, links, git's), ``invalid_argument``
                 (``..``, a directory, not text, a new file that exists), ``not_found``, ``too_large``.
         """
-        files = _Files(allowed, journal, max_bytes, max_total_bytes)
+        files = _Files(allowed, journal, max_bytes, max_total_bytes, base)
         return await anyio.to_thread.run_sync(files.read, references, new, abandon_on_cancel=True)
 
     @property
@@ -168,8 +170,11 @@ class Staging:
 class _Files:
     """Reads the files of one edit; blocks."""
 
-    def __init__(self, allowed: AllowedPaths, journal: WriteJournal, max_bytes: int, max_total_bytes: int) -> None:
+    def __init__(
+        self, allowed: AllowedPaths, journal: WriteJournal, max_bytes: int, max_total_bytes: int, base: Path | None
+    ) -> None:
         self._allowed = allowed
+        self._base = base
         self._policy = WritePolicy(allowed)
         self._journal = journal
         self._max_bytes = max_bytes
@@ -227,11 +232,11 @@ class _Files:
         return read, list(dict.fromkeys(wanted))
 
     def _existing(self, reference: str) -> Path:
-        path = _resolved(reference)
+        path = _resolved(reference, self._base)
         return self._policy.check_existing(self._allowed.locate(path, reference), reference)
 
     def _new(self, reference: str) -> Path:
-        path = _resolved(reference)
+        path = _resolved(reference, self._base)
         path = self._policy.limited([], [path]).check_new(path, reference)
         if os.path.lexists(path):
             raise BridgeError(
@@ -257,8 +262,8 @@ class _Files:
         return Original(path, text, encoding, hashlib.sha256(data).hexdigest())
 
 
-def _resolved(reference: str) -> Path:
-    path = resolve(reference, None)
+def _resolved(reference: str, base: Path | None) -> Path:
+    path = resolve(reference, base)
     if ".." in path.parts:
         raise BridgeError(
             ErrorCode.INVALID_ARGUMENT,

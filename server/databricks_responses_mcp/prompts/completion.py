@@ -5,13 +5,9 @@ An error or a timeout of a source leads to an empty completion, never to an erro
 """
 
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from itertools import islice
-from pathlib import Path
 
 import anyio
-import anyio.to_thread
 from mcp.types import Completion, CompletionArgument, PromptReference, ResourceTemplateReference
 
 from databricks_responses_mcp.calls.state import App
@@ -25,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 2.0
 _MAX_VALUES = 100  # in one answer, by the protocol
-_MAX_ENTRIES = 5000
 _MAX_IDS = 100
 
 Source = Callable[[App, str], Awaitable[Sequence[str]]]
@@ -34,7 +29,7 @@ Source = Callable[[App, str], Awaitable[Sequence[str]]]
 
 async def list_image_names(app: App, typed: str) -> Sequence[str]:
     """Return the names of saved images, the newest first."""
-    return await anyio.to_thread.run_sync(_newest, app.bridge.settings.image_dir, abandon_on_cancel=True)
+    return await app.pictures.names()
 
 
 async def list_conversation_ids(app: App, typed: str) -> Sequence[str]:
@@ -96,12 +91,3 @@ def _always(values: Sequence[str]) -> Source:
         return values
 
     return suggest
-
-
-def _newest(folder: Path) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            files = [(e.stat().st_mtime_ns, e.name) for e in islice(entries, _MAX_ENTRIES) if e.is_file()]
-    except OSError:
-        return []
-    return [name for _, name in sorted(files, reverse=True) if name.endswith((".png", ".jpg", ".jpeg", ".webp"))]

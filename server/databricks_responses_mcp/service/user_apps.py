@@ -249,6 +249,7 @@ class UserApps:
         )
         if self._governance is not None:
             self._governance.apply(app, caller)
+        bridge.read_picture = app.pictures.read_uri
         assert self._tasks is not None
         app.run_in(self._tasks)
         return app

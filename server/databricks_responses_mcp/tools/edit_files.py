@@ -9,7 +9,7 @@ from pydantic import Field
 from databricks_responses_mcp.calls.edit_previews import MAX_PREVIEWS, EditPreview
 from databricks_responses_mcp.calls.edit_text import render_edit
 from databricks_responses_mcp.calls.file_edits import add_note, edit_on_disk, keep_unwritten, write_edit
-from databricks_responses_mcp.calls.inputs import allowed_paths
+from databricks_responses_mcp.calls.inputs import allowed_paths, base_of_paths, require_local_files
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
@@ -58,6 +58,7 @@ async def edit_files(
             "Say in `instruction` what to change.",
         )
     app = call.app
+    require_local_files(app, "`edit_files`")
     context = await call.begin()
     if preview_id is not None:
         return call.result(await _from_preview(app, preview_id, apply=apply), preamble=render_edit)
@@ -71,6 +72,7 @@ async def edit_files(
             paths=paths,
             new_paths=new_paths,
             allowed=await allowed_paths(app),
+            base=base_of_paths(app),
             journal=app.write_journal,
             model=model,
             conversation_id=conversation_id,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.store.interface import Store
     from databricks_responses_mcp.turns.conversations import Conversations
     from databricks_responses_mcp.turns.document_text import DocumentTexts
+    from databricks_responses_mcp.turns.history import ReadPicture
     from databricks_responses_mcp.turns.observation import Observer
     from databricks_responses_mcp.turns.request_limits import RequestLimiter
     from databricks_responses_mcp.turns.usage import TokenBudget
@@ -41,6 +42,8 @@ class Bridge:
         without_encrypted_reasoning: endpoints that turned out not to give reasoning that can be sent again.
         without_default_cap: endpoints that turned out not to take the `max_output_tokens` that the bridge adds.
         without_documents: endpoints that turned out to take no documents, such as PDFs.
+        read_picture: reads a picture of the user, for the history of a conversation; None if pictures are files of this
+            machine.
         schema_checks: bounds how many processes check answers at once.
         observer: observes the requests to models; None if nobody does.
         policy: what the user may do; None lets everything pass.
@@ -87,6 +90,7 @@ class Bridge:
         self.without_default_cap: set[str] = set()
         self.without_documents: set[str] = set()
         self.background: TaskGroup | None = None
+        self.read_picture: ReadPicture | None = None
         self.schema_checks = anyio.CapacityLimiter(_MOST_SCHEMA_CHECKS)
 
     @property

@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,18 @@ _MAX_PICTURE_BYTES = 15_000_000
 _READ_SECONDS = 30.0
 
 
-async def input_of(conversation: Conversation, parameters: Mapping[str, Any]) -> list[Item]:
-    """Return the conversation so far as it is sent."""
+ReadPicture = Callable[[str], Awaitable[bytes | None]]
+"""Reads a picture of the user by what the conversation keeps of it; None if it is not there."""
+
+
+async def input_of(
+    conversation: Conversation, parameters: Mapping[str, Any], read_picture: ReadPicture | None = None
+) -> list[Item]:
+    """Return the conversation so far as it is sent.
+
+    Args:
+        read_picture: reads the pictures; None if they are files of this machine.
+    """
     items = conversation.input_items()
     if not any(item.get("type") == "image_generation_call" for item in items):
         return items
@@ -30,6 +40,8 @@ async def input_of(conversation: Conversation, parameters: Mapping[str, Any]) ->
         return with_pictures(items, {})
     with anyio.move_on_after(_READ_SECONDS):
         paths = [str(item["picture"]) for item in reversed(items) if item.get("type") == "image_generation_call"]
+        if read_picture is not None:
+            return with_pictures(items, await _read_by(read_picture, paths))
         return with_pictures(items, await anyio.to_thread.run_sync(_read, paths, abandon_on_cancel=True))
     return with_pictures(items, {})
 
@@ -39,6 +51,21 @@ def _may_draw(parameters: Mapping[str, Any]) -> bool:
     return isinstance(tools, list | tuple) and any(
         isinstance(tool, Mapping) and tool.get("type") == "image_generation" for tool in tools
     )
+
+
+async def _read_by(read_picture: ReadPicture, uris: Iterable[str]) -> dict[str, str]:
+    """Return the base64 of the first pictures that fit into one request."""
+    read: dict[str, str] = {}
+    left = _MAX_PICTURE_BYTES
+    for uri in dict.fromkeys(uris):
+        data = await read_picture(uri)
+        if data is None:
+            continue
+        if len(data) > left:
+            break
+        left -= len(data)
+        read[uri] = (await anyio.to_thread.run_sync(base64.b64encode, data)).decode("ascii")
+    return read
 
 
 def _read(paths: Iterable[str]) -> dict[str, str]:

@@ -181,7 +181,7 @@ async def send_without_refused_parts(
     """
     while True:
         parameters = parts.sent_parameters(bridge)
-        history = await input_of(parts.conversation, parameters)
+        history = await input_of(parts.conversation, parameters, bridge.read_picture)
         try:
             result = await send(history, parameters)
         except BridgeError as error:

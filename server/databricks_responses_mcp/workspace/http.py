@@ -41,6 +41,8 @@ _OFF_LOOP_BYTES = 512 * 1024
 _ERROR_BODY_BYTES = 1024 * 1024
 _ERROR_BODY_SECONDS = 30
 _LIST_SECONDS = 60
+_TRANSFER_SECONDS = 120
+_ANSWERED = (200, 204)
 _DEFAULT_RATE_LIMIT_SECONDS = 30.0
 
 _MAX_WAIT_SECONDS = 150.0
@@ -165,6 +167,43 @@ class WorkspaceClient:
             advice=(Advice(Action.RUN_DOCTOR),),
         )
 
+    async def transfer(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        params: Mapping[str, str] | None = None,
+        most_bytes: int = MAX_LISTING_BYTES,
+    ) -> bytes:
+        """Send bytes to a path of the workspace, or read them from it; returns what it answers with.
+
+        Args:
+            method: GET, PUT or DELETE.
+            most_bytes: the most that the answer may have.
+
+        Raises:
+            BridgeError: for every failure, by the error contract; ``too_large`` for a longer answer.
+        """
+        with anyio.move_on_after(_TRANSFER_SECONDS):
+            headers = {} if content is None else {"content-type": "application/octet-stream"}
+            request = _Request(
+                method=method,
+                target=path,
+                content=content,
+                params=params,
+                headers=headers,
+                is_repeatable=method in ("GET", "PUT"),
+            )
+            async with self._exchange(request) as response:
+                return await _read_whole(response, most_bytes, path)
+        raise BridgeError(
+            ErrorCode.TIMEOUT,
+            f"The workspace did not finish {method} {path} within {_TRANSFER_SECONDS} s.",
+            "Try again.",
+            retryable=True,
+        )
+
     @asynccontextmanager
     async def responses(
         self,
@@ -281,7 +320,7 @@ class WorkspaceClient:
         except SendError as failure:
             return _refused(request, failure)
         encoding = unasked_encoding(response)
-        if response.status_code != 200:
+        if response.status_code not in _ANSWERED:
             return await self._refusal(response, request, readable=encoding is None)
         if encoding is None:
             return response
@@ -344,6 +383,26 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
     except httpx.HTTPError:
         # The status is enough; a body that cannot be read must not hide it.
         return bytes(body)
+    return bytes(body)
+
+
+async def _read_whole(response: httpx.Response, most_bytes: int, path: str) -> bytes:
+    """The body, which must not be cut off or longer than allowed."""
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > most_bytes:
+                raise BridgeError(
+                    ErrorCode.TOO_LARGE, f"What {path} has is larger than {most_bytes} bytes.", "Ask for a smaller one."
+                )
+    except httpx.HTTPError as error:
+        raise BridgeError(
+            ErrorCode.UPSTREAM_UNAVAILABLE,
+            f"The connection broke while {path} was read ({type(error).__name__}).",
+            "Try again.",
+            retryable=True,
+        ) from error
     return bytes(body)
 
 
