@@ -68,12 +68,14 @@ class BackgroundResponse:
         polls_left: how many further polls find it running.
         is_cancelled: whether it was cancelled before it was done.
         cancelled: set when a client cancels it.
+        polled: set when a client polls it.
     """
 
     response: dict[str, Any]
     polls_left: int
     is_cancelled: bool = False
     cancelled: anyio.Event = field(default_factory=anyio.Event)
+    polled: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def is_done(self) -> bool:

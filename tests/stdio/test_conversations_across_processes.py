@@ -1,7 +1,6 @@
 """Conversations and running calls of server processes that are shut down or killed, and continued by others."""
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,11 +14,11 @@ import pytest
 from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 from harness.leases import end_leases
+from harness.process_host import ENDS, GET, start_host
 from harness.stdio_process import ASK, COMMAND, Raw, environment, server
 
 pytestmark = pytest.mark.anyio
 
-GET = "get_response"
 LIMITED = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
@@ -30,44 +29,6 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """Runs a program with a limit on the size of its files, which simulates a full disk."""
 
 
-class ProcessHost:
-    """A host of one server process."""
-
-    def __init__(self, raw: Raw) -> None:
-        self.raw = raw
-        self._number = 0
-
-    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Call a tool and return its structured content."""
-        self._number += 1
-        answer = await self.raw.ask(self._number, "tools/call", name=tool, arguments=arguments)
-        facts: dict[str, Any] = answer["result"]["structuredContent"]
-        return facts
-
-    async def wait_for_text(self, response_id: str) -> dict[str, Any]:
-        """Poll a running call until it has received text."""
-        while True:
-            facts = await self.call(GET, response_id=response_id, wait_seconds=0)
-            if facts.get("text"):
-                return facts
-
-    async def end(self, how: str) -> None:
-        """End the process, and wait until it is gone."""
-        process = self.raw.process
-        if how == "stdin closed":
-            assert process.stdin is not None
-            await process.stdin.aclose()
-        else:
-            process.send_signal(signal.SIGTERM if how == "SIGTERM" else signal.SIGKILL)
-        with anyio.fail_after(DEADLINE_SECONDS):
-            await process.wait()
-
-
-async def start_host(raw: Raw) -> ProcessHost:
-    await raw.initialize()
-    return ProcessHost(raw)
-
-
 def env(emulator: RunningEmulator, tmp_path: Path, **more: str) -> dict[str, str]:
     return environment(emulator, tmp_path, RESPONSES_MCP_STORE=str(tmp_path / "store" / "c.db"), **more)
 
@@ -76,9 +37,6 @@ def user_messages(emulator: RunningEmulator) -> list[str]:
     """Return the user's messages in the newest request."""
     body = emulator.state.request_log.to("/responses")[-1].body
     return [item["content"][0]["text"] for item in body["input"] if item.get("role") == "user"]
-
-
-ENDS = ["stdin closed"] if sys.platform == "win32" else ["stdin closed", "SIGTERM", "SIGKILL"]
 
 
 @pytest.mark.parametrize("how", ENDS)

@@ -1,17 +1,25 @@
 """The Supervisor API: hosted tools, and responses that run in the background until they are done or cancelled."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
+import anyio.abc
 import pytest
 from mcp import Client, StdioServerParameters
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import AskRequest, ask
-from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.background import run_in_background
+from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.workspace.http import WorkspaceClient
+from databricks_responses_mcp.workspace.settings import load_settings
+from databricks_responses_mcp.workspace.surfaces.table import SURFACES
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
 from harness.deadlines import DEADLINE_SECONDS
+from harness.raw_server import answer, raw_server
 from harness.stdio_process import ASK, COMMAND, environment
 
 pytestmark = pytest.mark.anyio
@@ -25,6 +33,98 @@ HOSTED = [
     {"type": "uc_connection", "uc_connection": {"name": "jira"}},
     {"type": "app", "app": {"name": "my-agent"}},
 ]
+
+
+class HeldServer:
+    """Answers the request that starts a response once it may; knows which requests came.
+
+    Attributes:
+        asked: set when the request that starts a response is there.
+        may_answer: set it to have that answered.
+        lines: the first lines of the requests.
+    """
+
+    def __init__(self, answers: list[bytes]) -> None:
+        self.asked, self.may_answer = anyio.Event(), anyio.Event()
+        self.lines: list[str] = []
+        self._answers = answers
+
+    async def serve(self, stream: anyio.abc.SocketStream) -> None:
+        received = b""
+        async with stream:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                while True:
+                    received += await stream.receive()
+                    head, separator, rest = received.partition(b"\r\n\r\n")
+                    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+                    if not separator or len(rest) < length:
+                        continue
+                    received = rest[length:]
+                    self.lines.append(head.partition(b"\r\n")[0].decode())
+                    if len(self.lines) == 1:
+                        self.asked.set()
+                        await self.may_answer.wait()
+                    await stream.send(self._answers.pop(0))
+
+
+@asynccontextmanager
+async def held_server(*answers: bytes) -> AsyncIterator[tuple[HeldServer, WorkspaceClient]]:
+    server = HeldServer(list(answers))
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    host = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
+    settings = load_settings({"DATABRICKS_HOST": host, "DATABRICKS_TOKEN": "t", "RESPONSES_MCP_STORE": "off"}, {})
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, server.serve)
+        async with open_bridge(settings, {}) as bridge:
+            yield server, bridge.client
+        tasks.cancel_scope.cancel()
+
+
+QUEUED = answer(b'{"object": "response", "status": "queued", "id": "resp_1"}', "application/json")
+DONE = answer(b'{"object": "response", "status": "completed", "id": "resp_1", "output": []}', "application/json")
+BUSY = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\ncontent-length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (QUEUED, [f"POST {PATH} HTTP/1.1", f"POST {PATH}/resp_1/cancel HTTP/1.1"]),
+        (DONE, [f"POST {PATH} HTTP/1.1"]),
+        (BUSY, [f"POST {PATH} HTTP/1.1"]),
+    ],
+    ids=["queued", "completed", "refused"],
+)
+async def test_a_call_cancelled_before_the_id_of_its_response_is_known_cancels_it_once_it_is(
+    given: bytes, sent: list[str]
+) -> None:
+    request = {"model": "m", "background": True}
+    async with held_server(given, DONE, DONE) as (server, client), anyio.create_task_group() as tasks:
+
+        async def run() -> None:
+            await run_in_background(client, request, surface=SURFACES["supervisor"], model="m")
+
+        tasks.start_soon(run)
+        with anyio.fail_after(DEADLINE_SECONDS):
+            await server.asked.wait()
+        tasks.cancel_scope.cancel()
+        server.may_answer.set()
+    assert server.lines == sent
+
+
+@pytest.mark.slow
+async def test_a_cancelled_call_does_not_wait_long_for_an_id_that_does_not_come() -> None:
+    request = {"model": "m", "background": True}
+    async with held_server(QUEUED) as (server, client):
+        with anyio.fail_after(DEADLINE_SECONDS):
+            async with anyio.create_task_group() as tasks:
+
+                async def run() -> None:
+                    await run_in_background(client, request, surface=SURFACES["supervisor"], model="m")
+
+                tasks.start_soon(run)
+                await server.asked.wait()
+                tasks.cancel_scope.cancel()
+    assert server.lines == [f"POST {PATH} HTTP/1.1"]
 
 
 @pytest.fixture(autouse=True)
@@ -78,14 +178,12 @@ async def test_sampling_beside_tools_is_refused_before_it_is_sent(bridge: Bridge
 
 
 async def test_an_id_that_would_change_the_path_is_not_requested(bridge: Bridge, emulator: RunningEmulator) -> None:
-    from databricks_responses_mcp.turns.background import run_in_background
-    from harness.raw_server import answer, raw_server
-
+    request = {"model": "m", "background": True}
     for odd in ('"../../../api/2.0/secrets"', '"a?b"', '""', "7", "null"):
         body = f'{{"object": "response", "status": "queued", "id": {odd}}}'.encode()
         async with raw_server(answer(body, "application/json")) as (server, other):
             with pytest.raises(BridgeError, match="gave no id") as caught:
-                await run_in_background(other.client, {"model": "m", "background": True}, path="/x", model="m")
+                await run_in_background(other.client, request, surface=SURFACES["supervisor"], model="m")
             assert (server.gets, caught.value.may_be_paid) == (0, True)
 
 

@@ -10,7 +10,14 @@ from mcp.types import CallToolResult
 
 from databricks_responses_mcp.calls.edit_text import choose_preamble
 from databricks_responses_mcp.calls.generated_images import blocks_of_saved_images
-from databricks_responses_mcp.calls.jobs import Ending, ResultRecord
+from databricks_responses_mcp.calls.jobs import (
+    Ending,
+    ResultRecord,
+    RunningJob,
+    background_of,
+    is_alive,
+    without_background,
+)
 from databricks_responses_mcp.calls.results import (
     WHOLE_RESULT,
     answer_result,
@@ -18,6 +25,7 @@ from databricks_responses_mcp.calls.results import (
     running_job_result,
     running_result,
 )
+from databricks_responses_mcp.calls.resumed_jobs import resumed_job
 from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
@@ -47,6 +55,11 @@ async def result_of_job(call: "ToolCall", job_id: str, seconds: float, *, cancel
     job = app.jobs.here(job_id)
     if job is None:
         return await _result_of_stored_job(call, job_id, seconds, cancel=cancel)
+    return await _result_of_own_job(call, job, seconds, cancel=cancel)
+
+
+async def _result_of_own_job(call: "ToolCall", job: RunningJob, seconds: float, *, cancel: bool) -> CallToolResult:
+    app = call.app
     if cancel and not job.done.is_set():
         job.scope.cancel()
         seconds = _CANCEL_SECONDS
@@ -67,25 +80,32 @@ async def result_of_job(call: "ToolCall", job_id: str, seconds: float, *, cancel
 async def _result_of_stored_job(call: "ToolCall", job_id: str, seconds: float, *, cancel: bool) -> CallToolResult:
     app = call.app
     stored = await stored_job(app, job_id)
-    if cancel and runs(stored):
+    until = anyio.current_time() + seconds
+    if cancel and is_alive(stored):
         await app.jobs.request_cancellation(job_id)
         seconds = _CANCEL_SECONDS
 
     async def look() -> bool:
         nonlocal stored
-        if runs(stored):
+        if is_alive(stored):
             await anyio.sleep(_POLL_SECONDS)
             stored = await stored_job(app, job_id)
-        return not runs(stored)
+        return not is_alive(stored)
 
     async def tail() -> str:
         return str(stored.structured.get("text", ""))
 
     await _watch(call, look, seconds, tail)
-    if runs(stored):
+    if (job := await resumed_job(app, stored, cancel=cancel)) is not None:
+        left = _CANCEL_SECONDS if cancel else max(until - anyio.current_time(), 0.0)
+        return await _result_of_own_job(call, job, left, cancel=False)
+    if background_of(stored) is not None:
+        stored = await stored_job(app, job_id)
+    if is_alive(stored):
         # The clock of the process that runs it may be ahead.
         elapsed = max(0.0, time.time() - stored.created_at)
-        return running_result(app, call.host, job_id, dict(stored.structured), seconds=elapsed)
+        structured = without_background(stored.structured)
+        return running_result(app, call.host, job_id, structured, seconds=elapsed)
     return await _ended_result_of_any_tool(call, stored.tool, *ended_of(stored))
 
 
@@ -145,15 +165,10 @@ async def stored_job(app: App, job_id: str) -> Job:
 
 def ended_of(stored: Job) -> tuple[Ending, ResultRecord]:
     """Return how a job of another process ended, and its result."""
-    structured = dict(stored.structured)
+    structured = without_background(stored.structured)
     error = _error_of(structured.pop("error", None), structured)
     ending: Ending = "interrupted" if stored.status == "running" else stored.status
     return ending, ResultRecord(structured, stored.preamble, error)
-
-
-def runs(job: Job) -> bool:
-    """Return whether a job of another process is running."""
-    return job.status == "running"
 
 
 def _error_of(kept: Any, partial: dict[str, Any]) -> BridgeError | None:

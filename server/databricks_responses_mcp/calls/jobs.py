@@ -19,7 +19,10 @@ import anyio.abc
 from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, convert_exceptions
 from databricks_responses_mcp.store.interface import Store, StoreError
+from databricks_responses_mcp.store.memory import MemoryStore
 from databricks_responses_mcp.store.records import Job
+from databricks_responses_mcp.turns.background_response import BackgroundResponse
+from databricks_responses_mcp.turns.deadline import Deadline
 from databricks_responses_mcp.turns.partial_response import PartialResponse
 from databricks_responses_mcp.turns.store_calls import result_of_store, within_time_limit
 
@@ -40,6 +43,9 @@ _UNKEPT = "This call could not be stored"
 _UNREADABLE = "The call cannot be looked up"
 _FIX_STORE = "Fix the store (see RESPONSES_MCP_STORE) and ask again."
 _WHILE_RUNNING = "It is available while this server runs."
+
+_BACKGROUND = "background"
+"""Where the JSON of a job has its response in the background; no result has a field of this name."""
 
 Ending = Literal["completed", "failed", "cancelled", "interrupted"]
 
@@ -81,6 +87,7 @@ class RunningJob:
         tool: the tool that was called.
         partial: what has arrived of the answers to its requests.
         images: the images that it has received; None if it accepts none.
+        background: the response that runs in the background of the workspace; None if there is none.
         scope: cancels its work.
         done: set when it has ended, and its end is stored if the job is.
         result: what the tool returned; None if it raised an error or was cancelled.
@@ -98,6 +105,7 @@ class RunningJob:
     tool: str
     partial: PartialResponse = field(default_factory=PartialResponse)
     images: ReceivedImages | None = None
+    background: BackgroundResponse | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
     result: Any = None
@@ -276,6 +284,12 @@ class Jobs:
             self._tasks.start_soon(self._beat, job)
         return problem
 
+    async def keep_background(self, job: RunningJob, background: BackgroundResponse) -> None:
+        """Store with a job, at once if it is kept, the response that runs in the background of the workspace."""
+        job.background = background
+        if job.is_kept:
+            await self._put(job)
+
     async def shown(self, job: RunningJob) -> tuple[dict[str, Any], str]:
         """Return what has arrived of a kept job, once that is stored, and a note for the caller if it cannot be.
 
@@ -327,10 +341,48 @@ class Jobs:
         """Store that a job is running, and what has arrived; return a note for the caller if that fails."""
 
         async def beat() -> None:
-            if await self.store.beat_job(job.job_id, time.time(), structured):
+            stored = None if structured is None else _with_background(job, structured)
+            if await self.store.beat_job(job.job_id, time.time(), stored):
                 job.scope.cancel()
 
         return await _problem_of_storing(beat(), job.log_fields)
+
+
+class JobOfCall:
+    """The job of a call as `turns` sees it; see `turns.background_response.ResumableJob`."""
+
+    def __init__(self, jobs: Jobs, job: RunningJob, deadline: Deadline) -> None:
+        self._jobs, self._job, self._deadline = jobs, job, deadline
+
+    async def keep_background(self, response: BackgroundResponse) -> None:
+        """See `ResumableJob`."""
+        await self._jobs.keep_background(self._job, response)
+
+    def is_left_to_others(self) -> bool:
+        """See `ResumableJob`."""
+        job = self._job
+        is_ended_by_call = job.scope.cancel_called or self._deadline.seconds_left <= 0
+        return job.is_kept and not is_ended_by_call and not isinstance(self._jobs.store, MemoryStore)
+
+
+def is_alive(stored: Job) -> bool:
+    """Return whether a stored job runs in some process."""
+    return stored.status == "running"
+
+
+def background_of(stored: Job) -> BackgroundResponse | None:
+    """Return the response in the background that a job has left to other processes; None if there is none."""
+    value = stored.structured.get(_BACKGROUND) if stored.status == "interrupted" else None
+    return BackgroundResponse.from_json(value)
+
+
+def without_background(structured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a stored job has of its result."""
+    return {key: value for key, value in structured.items() if key != _BACKGROUND}
+
+
+def _with_background(job: RunningJob, structured: Mapping[str, Any]) -> dict[str, Any]:
+    return {**structured, **({_BACKGROUND: job.background.to_json()} if job.background is not None else {})}
 
 
 async def first_of(*events: anyio.Event) -> None:
@@ -368,10 +420,10 @@ def _record(job: RunningJob) -> Job:
             created_at=job.started_at,
             updated_at=time.time(),
             conversation_id=job.partial.conversation_id,
-            structured=job.so_far(),
+            structured=_with_background(job, job.so_far()),
         )
     ended = job.ended
-    structured = ended.structured
+    structured = _with_background(job, ended.structured) if job.ending == "interrupted" else ended.structured
     if ended.error is not None:
         structured = {**structured, "error": ended.error.as_dict(mcp_words)}
     return Job(

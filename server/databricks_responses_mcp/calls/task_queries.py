@@ -10,9 +10,10 @@ from mcp.types import CallToolResult
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 
 from databricks_responses_mcp.calls.advice import mcp_words
-from databricks_responses_mcp.calls.job_results import ended_of, ended_result, runs, stored_job
-from databricks_responses_mcp.calls.jobs import Ending, ResultRecord, RunningJob
+from databricks_responses_mcp.calls.job_results import ended_of, ended_result, stored_job
+from databricks_responses_mcp.calls.jobs import Ending, ResultRecord, RunningJob, is_alive
 from databricks_responses_mcp.calls.results import PROTOCOL_ERROR, dumped
+from databricks_responses_mcp.calls.resumed_jobs import resumed_job
 from databricks_responses_mcp.calls.running_task import RunningTask, response_of, task_fields
 from databricks_responses_mcp.calls.state import App, AppSource, app_in, host_of
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
@@ -38,7 +39,7 @@ async def look_at(ctx: Ctx, task_id: str) -> HandlerResult:
 
 async def _seen(app: App, ctx: Ctx, task_id: str) -> HandlerResult:
     host = host_of(ctx)
-    job = app.jobs.here(task_id)
+    job = app.jobs.here(task_id) or await _resumed(app, await _stored(app, task_id))
     if job is None:
         return await _of_stored_job(app, host, await _stored(app, task_id))
     # It has ended once its end is stored, and so has the same state in every process.
@@ -83,7 +84,10 @@ async def cancel(ctx: Ctx, task_id: str) -> None:
     if job is not None:
         job.scope.cancel()
         return
-    if runs(await _stored(app, task_id)):
+    stored = await _stored(app, task_id)
+    if not is_alive(stored):
+        await _resumed(app, stored, cancel=True)
+    else:
         try:
             await app.jobs.request_cancellation(task_id)
         except BridgeError as error:
@@ -108,7 +112,7 @@ def _waiting(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _of_stored_job(app: App, host: HostLimits, stored: Job) -> dict[str, Any]:
     settings = app.bridge.settings
-    if runs(stored):
+    if is_alive(stored):
         fields = task_fields(stored.job_id, stored.created_at, stored.updated_at, settings, is_over=False)
         if stored.questions:
             return {**fields, **_waiting(stored.questions)}
@@ -140,6 +144,13 @@ async def _over(
 async def _stored(app: App, task_id: str) -> Job:
     try:
         return await stored_job(app, task_id)
+    except BridgeError as error:
+        raise _as_protocol_error(error) from error
+
+
+async def _resumed(app: App, stored: Job, *, cancel: bool = False) -> RunningJob | None:
+    try:
+        return await resumed_job(app, stored, cancel=cancel)
     except BridgeError as error:
         raise _as_protocol_error(error) from error
 

@@ -21,7 +21,7 @@ from databricks_responses_mcp.calls.call_log import CallLog, CallOutcome
 from databricks_responses_mcp.calls.edit_text import choose_preamble
 from databricks_responses_mcp.calls.generated_images import GeneratedImages
 from databricks_responses_mcp.calls.idempotency import IdempotencyKey, fingerprint_of
-from databricks_responses_mcp.calls.jobs import Jobs, ResultRecord, RunningJob, first_of
+from databricks_responses_mcp.calls.jobs import JobOfCall, Jobs, ResultRecord, RunningJob, first_of
 from databricks_responses_mcp.calls.results import (
     Preamble,
     RecordedResult,
@@ -179,6 +179,7 @@ class ToolCall:
             reporter=self.reporter,
             take_image=self.images,
             partial=self.job.partial,
+            job=JobOfCall(self.app.jobs, self.job, self.deadline),
             secrets=self.app.bridge.settings.secrets,
             record=self.log.record,
         )
@@ -267,7 +268,7 @@ class ToolCall:
             # The server's own end cancels the task group around the job, not the job.
             is_cancelled = self.job.scope.cancel_called or (self.task is None and self.tool not in LONG_RUNNING)
             await self.log_end("cancelled" if is_cancelled else "interrupted")
-            if self.task is not None and not self.job.partial.events:
+            if self.task is not None and not self.job.partial.events and self.job.background is None:
                 await self.release_key()
             raise
 

@@ -1,5 +1,6 @@
-"""Output that repeats the input: the Supervisor API returns the whole conversation before its own items."""
+"""Output that repeats the input: the Supervisor API returns the whole conversation before what it adds."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,28 +9,38 @@ from databricks_responses_mcp.responses.accumulator import Item
 _OF_CALLERS = ("user", "system", "developer")
 
 
-def without_echo(output: Sequence[Item], given: Any) -> list[Item]:
-    """Return the output without the items at its beginning that repeat the input, in order, and without user messages.
+def input_marks(given: Any) -> list[str]:
+    """Return a mark of each input item by which its repetition is recognised.
 
     Args:
         given: the ``input`` of the request.
     """
-    items = [item for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
+    return [_mark(item) for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
+
+
+def without_echo(output: Sequence[Item], marks: Sequence[str]) -> list[Item]:
+    """Return the output without the items at its beginning that repeat the input, in order, and without callers' words.
+
+    Args:
+        marks: the `input_marks` of the request.
+    """
     place = 0
-    # A repetition begins with the first item: otherwise an answer may only happen to equal an earlier text.
-    is_repeated = bool(items and output) and _mark(output[0]) == _mark(items[0])
-    for item in items if is_repeated else ():
-        if place < len(output) and _mark(output[place]) == _mark(item):
+    # A repetition begins with the first item: without it, an answer may only happen to say what was said before.
+    is_repeated = bool(marks and output) and _mark(output[0]) == marks[0]
+    for mark in marks if is_repeated else ():
+        if place < len(output) and _mark(output[place]) == mark:
             place += 1
     return [item for item in output[place:] if item.get("role") not in _OF_CALLERS]
 
 
-def _mark(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what an item and its repetition have in common, despite other changes."""
+def _mark(item: Mapping[str, Any]) -> str:
+    """Return a hash of what an item and its repetition share, whatever else was done to it."""
     kind = item.get("type") or "message"
     if kind == "message":
-        return kind, item.get("role"), _text(item.get("content"))
-    return kind, str(item.get("call_id") or item.get("approval_request_id") or item.get("name"))
+        shared: tuple[Any, ...] = (kind, item.get("role"), _text(item.get("content")))
+    else:
+        shared = (kind, str(item.get("call_id") or item.get("approval_request_id") or item.get("name")))
+    return hashlib.sha256(repr(shared).encode()).hexdigest()[:16]
 
 
 def _text(content: Any) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from databricks_responses_mcp.responses.accumulator import Item
+from databricks_responses_mcp.turns.background_response import ResumableJob
 from databricks_responses_mcp.turns.call_record import CallRecord
 from databricks_responses_mcp.turns.deadline import Deadline
 from databricks_responses_mcp.turns.partial_response import PartialResponse
@@ -33,6 +34,7 @@ class CallContext:
         take_image: receives each image as soon as it is complete.
         stop: once it is set, reading ends; the answer so far is stored as incomplete.
         partial: what has arrived so far, for code outside of the call that reports on it.
+        job: stores a response that runs in the background of the workspace; None if no later process can read it.
         secrets: values that must not be shown or stored.
         record: collects what the call does, without any text.
     """
@@ -47,6 +49,7 @@ class CallContext:
     take_image: TakeImage | None = None
     stop: anyio.Event | None = None
     partial: PartialResponse = field(default_factory=PartialResponse)
+    job: ResumableJob | None = None
     secrets: SecretValues = field(default_factory=SecretValues)
     record: CallRecord = field(default_factory=CallRecord)
 

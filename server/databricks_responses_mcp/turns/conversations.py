@@ -79,7 +79,7 @@ class Conversation:
     def weight(self) -> int:
         """The approximate size of its turns, in characters."""
         turns, characters = self._weighed
-        characters += sum(_weight(turn.said) + _weight(turn.items) for turn in self.history[turns:])
+        characters += sum(weight_of(turn.said) + weight_of(turn.items) for turn in self.history[turns:])
         self._weighed = len(self.history), characters
         return characters
 
@@ -384,7 +384,8 @@ def _title(said: Sequence[Item]) -> str:
     return "(no words)"
 
 
-def _weight(value: Sequence[Any]) -> int:
+def weight_of(value: Sequence[Any]) -> int:
+    """Return about how many characters a JSON value has."""
     characters = 0
     left: list[Any] = [value]
     while left:

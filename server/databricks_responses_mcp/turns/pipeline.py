@@ -39,6 +39,7 @@ from databricks_responses_mcp.turns.tool_secrets import tool_secrets
 from databricks_responses_mcp.turns.usage import TurnUsage, request_usage
 from databricks_responses_mcp.workspace.endpoints import wants_encrypted_reasoning
 from databricks_responses_mcp.workspace.routing import Route, has_moved, is_wrong_route
+from databricks_responses_mcp.workspace.secret_values import SecretValues
 from databricks_responses_mcp.workspace.surfaces.surface import Surface, SurfaceKey
 
 T = TypeVar("T")
@@ -224,11 +225,7 @@ async def send_metered(
         call.record.add_request(endpoint, conversation_id)
         try:
             send = send_with_readable_documents if has_documents(body["input"]) else send_with_surface_fallback
-            outcome = await send(bridge, body, call)
-            fields = {name: getattr(outcome, name) for name in _FROM_UPSTREAM}
-            cleaned_fields = secrets.remove_from(fields)
-            if cleaned_fields is not fields:
-                outcome = replace(outcome, **cleaned_fields)
+            outcome = cleaned_outcome(await send(bridge, body, call), secrets)
             usage, model = outcome.usage, outcome.model
             call.record.add_answer(outcome.surface or _NATIVE)
         except BridgeError as error:
@@ -254,6 +251,13 @@ async def send_metered(
             return replace(outcome, limited_by="RESPONSES_MCP_DAILY_TOKEN_BUDGET", notes=(*outcome.notes, lowered))
         is_limit = bridge.token_budget.is_limit(body)
         return replace(outcome, limited_by="RESPONSES_MCP_MAX_OUTPUT_TOKENS") if is_limit else outcome
+
+
+def cleaned_outcome(outcome: Outcome, secrets: SecretValues) -> Outcome:
+    """Return an outcome without the secrets that the workspace has repeated."""
+    fields = {name: getattr(outcome, name) for name in _FROM_UPSTREAM}
+    cleaned = secrets.remove_from(fields)
+    return outcome if cleaned is fields else replace(outcome, **cleaned)
 
 
 async def send_with_readable_documents(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> Outcome:

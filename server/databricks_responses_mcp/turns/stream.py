@@ -10,9 +10,10 @@ import anyio
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, convert_exceptions
 from databricks_responses_mcp.responses.accumulator import ResponseAssembler, picture_base64
-from databricks_responses_mcp.responses.echoed_input import without_echo
+from databricks_responses_mcp.responses.echoed_input import input_marks, without_echo
 from databricks_responses_mcp.responses.output import pictures_of
-from databricks_responses_mcp.turns.background import run_in_background
+from databricks_responses_mcp.turns.background import read_background, run_in_background
+from databricks_responses_mcp.turns.background_response import BackgroundResponse
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.ignored_tools import ignored_tools_note
 from databricks_responses_mcp.turns.outcome import Outcome, interrupted, outcome_of
@@ -34,12 +35,14 @@ async def send_one_stream(
     *,
     surface: Surface = RESPONSES,
     model: str | None = None,
+    background: BackgroundResponse | None = None,
 ) -> Outcome:
     """Send ``body`` and read the answer to its end.
 
     Args:
         surface: the path of ``body``, and how the answer is read.
         model: the requested serving endpoint, if the body does not name it.
+        background: the response that an earlier process began for the body: it is read, and nothing is sent.
 
     Raises:
         BridgeError: for every failure; ``partial`` has what had arrived. ``cancelled``, if it was stopped before the
@@ -56,7 +59,7 @@ async def send_one_stream(
         try:
             if call.reporter is None and stop is None:
                 with convert_exceptions(reading):
-                    await _read_answer(client, body, surface, endpoint, assembler, call, None)
+                    await _read_answer(client, body, surface, endpoint, assembler, call, None, background)
             else:
                 progress = (
                     TurnProgress(call.reporter, assembler, call.progress_label or endpoint)
@@ -71,7 +74,7 @@ async def send_one_stream(
                         tasks.start_soon(_cancel_when, stop, tasks.cancel_scope)
                     try:
                         with convert_exceptions(reading):
-                            await _read_answer(client, body, surface, endpoint, assembler, call, progress)
+                            await _read_answer(client, body, surface, endpoint, assembler, call, progress, background)
                     except BridgeError as error:
                         failure = error
                     tasks.cancel_scope.cancel()
@@ -87,7 +90,8 @@ async def send_one_stream(
         )
     result = assembler.result()
     if surface.echoes:
-        result = replace(result, output=without_echo(result.output, body.get("input")))
+        marks = input_marks(body.get("input")) if background is None else background.input_marks
+        result = replace(result, output=without_echo(result.output, marks))
     outcome = outcome_of(result, endpoint)
     if (note := ignored_tools_note(body, result)) is not None:
         outcome = replace(outcome, notes=(*outcome.notes, note))
@@ -117,13 +121,21 @@ async def _read_answer(
     assembler: ResponseAssembler,
     call: CallContext,
     progress: TurnProgress | None,
+    background: BackgroundResponse | None,
 ) -> None:
-    """Return the error in a stream that contained nothing else: the request was refused and may be sent again."""
+    """Send the request and read its answer into ``assembler``; again after a stream that contained only a refusal."""
     on_wait: OnWait | None = progress.waiting if progress is not None else None
-    if surface.has_background and body.get("background") is True:
+    if background is not None or (surface.has_background and body.get("background") is True):
         if progress is not None:
             await progress.opened()
-        assembler.feed(await run_in_background(client, body, path=surface.path(model), model=model))
+        if background is not None:
+            assembler.feed(await read_background(client, background, surface=surface, job=call.job))
+            return
+        marks = input_marks(body.get("input")) if surface.echoes else ()
+        response = await run_in_background(
+            client, body, surface=surface, model=model, input_marks=marks, job=call.job, on_wait=on_wait
+        )
+        assembler.feed(response)
         return
     retries = 0
     while True:

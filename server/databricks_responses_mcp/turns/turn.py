@@ -8,9 +8,10 @@ from databricks_responses_mcp.errors import Action, Advice, BridgeError, Reason
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.request import build_request
 from databricks_responses_mcp.responses.unique_ids import unique_calls
+from databricks_responses_mcp.turns.background_response import BackgroundResponse, BackgroundTurn, ResumableJob
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
-from databricks_responses_mcp.turns.conversations import Conversation
+from databricks_responses_mcp.turns.conversations import Conversation, weight_of
 from databricks_responses_mcp.turns.outcome import Outcome, with_items
 from databricks_responses_mcp.turns.pipeline import RequestParts, send_metered, send_without_refused_parts
 from databricks_responses_mcp.turns.tool_secrets import usable_tools
@@ -20,6 +21,32 @@ _LEFT_OUT = (
     "The model was not given the MCP servers {labels}: their credentials are never stored, and this process does not "
     "know them. Pass `tools` again to let it use them."
 )
+
+_MOST_CHARACTERS = 1_000_000
+"""A turn with more is not stored with a job."""
+
+
+class TurnJob:
+    """The job of a call, which stores with a response the turn that it answers."""
+
+    def __init__(self, job: ResumableJob, conversation: Conversation, said: Sequence[Item]) -> None:
+        self._job, self._conversation, self._said = job, conversation, said
+
+    async def keep_background(self, response: BackgroundResponse) -> None:
+        """See `ResumableJob`."""
+        if weight_of(self._said) <= _MOST_CHARACTERS:
+            turn = BackgroundTurn(
+                conversation_id=self._conversation.conversation_id,
+                number=len(self._conversation.history) + 1,
+                said=self._said,
+                state=self._conversation.state,
+            )
+            response = replace(response, turn=turn)
+        await self._job.keep_background(response)
+
+    def is_left_to_others(self) -> bool:
+        """See `ResumableJob`."""
+        return self._job.is_left_to_others()
 
 
 async def take_turn(
@@ -64,7 +91,7 @@ async def take_turn(
                 lambda history, sent: send_metered(
                     bridge,
                     build_request(conversation.endpoint, [*history, *said], sent),
-                    call,
+                    _with_turn(call, conversation, said),
                     conversation_id=conversation.conversation_id,
                     turn_usage=turn_usage,
                 ),
@@ -82,3 +109,8 @@ async def take_turn(
     if left_out:
         notes = (*notes, _LEFT_OUT.format(labels=", ".join(left_out)))
     return replace(outcome, conversation_id=conversation.conversation_id, notes=(*outcome.notes, *notes))
+
+
+def _with_turn(call: CallContext, conversation: Conversation, said: Sequence[Item]) -> CallContext:
+    """Return the call, whose job stores the turn too if the response runs in the background."""
+    return call if call.job is None else replace(call, job=TurnJob(call.job, conversation, said))

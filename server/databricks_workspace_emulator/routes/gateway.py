@@ -74,6 +74,7 @@ async def get_supervisor_response(incoming: Incoming) -> Reply:
     """Answer ``GET /ai-gateway/mlflow/v1/responses/{id}``: the current state of a background response."""
     kept = _background(incoming)
     response = kept.response
+    kept.polled.set()
     if not kept.is_done:
         kept.polls_left -= 1
         return json_reply({**response, "status": "in_progress", "output": [], "usage": None, "completed_at": None})
