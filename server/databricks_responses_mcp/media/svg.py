@@ -7,18 +7,19 @@ Nothing is loaded here, and entities are never expanded.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from xml.parsers import expat
 
 from databricks_responses_mcp.media.formats import Buffer
+from databricks_responses_mcp.media.svg_cost import MOST, SvgCost
 
 MAX_BYTES = 8_000_000
 MAX_ELEMENTS = 200_000
 MAX_DEPTH = 200
 MAX_ATTRIBUTES = 200
 """In one element."""
-MAX_DRAWN = 1_000_000
+MAX_DRAWN = MOST
 """Elements with the references among them followed: each may draw others many times."""
 
 _SVG = "http://www.w3.org/2000/svg"
@@ -45,12 +46,13 @@ _REFERENCE = re.compile(r"#[\w.:-]{1,200}")
 _URL = re.compile(r"url\(", re.IGNORECASE)
 _OWN_URL = re.compile(r"url\(\s*(['\"]?)#[\w.:-]{1,200}\1\s*\)", re.IGNORECASE)
 _UNSAFE_STYLE = re.compile(
-    r"\\|//|@(?!keyframes\b|media\b)|javascript:|data:|expression\(|behavior|binding|(?:image|image-set|src|attr|element)\(",
+    r"\\|//|@(?!keyframes\b|media\b)|javascript:|data:|expression\(|behavior|binding|(?:image|image-set|src|attr|element)\("
+    r"|--[\w-]+\s*:[^;}]*(?:url|var)\(",
     re.IGNORECASE,
 )
-"""In a style: escapes, which could hide the rest; what loads; what runs in old browsers."""
+"""In a style: escapes, which hide the rest; what loads; what runs in old browsers; variables of references, which can
+be used anywhere and grow by being used in each other."""
 _LOADING = re.compile(r"(?:image|image-set|src|element)\(", re.IGNORECASE)
-_REFERRED = re.compile(r"(?:^\s*|url\(\s*['\"]?)#([\w.:-]{1,200})", re.IGNORECASE)
 _LENGTH = re.compile(r"\s*([0-9]{1,7}(?:\.[0-9]{1,9})?)\s*(?:px)?\s*")
 
 
@@ -99,14 +101,6 @@ def _is_utf8(source: bytes, declared: str | None) -> bool:
     return b"\0" not in source and (declared is None or declared.lower() in ("utf-8", "us-ascii"))
 
 
-@dataclass(slots=True)
-class _Part:
-    """What an element with an id draws: its own elements, and the parts that it contains or refers to."""
-
-    elements: int = 0
-    parts: list[str] = field(default_factory=list)
-
-
 class _Cleaner:
     """Reads an SVG and writes the allowed parts of it.
 
@@ -129,9 +123,8 @@ class _Cleaner:
         self._elements = 0
         self._style: list[str] | None = None
         self._is_in_cdata = False
-        self._root = _Part()
-        self._inside = [self._root]
-        self._parts: dict[str, _Part] = {}
+        self._cost = SvgCost()
+        self._inside = [0]
 
     def read(self, source: bytes) -> None:
         parser = expat.ParserCreate(namespace_separator=_SEPARATOR)
@@ -158,7 +151,7 @@ class _Cleaner:
             raise SvgError("its encoding is not known") from error
         if not self.out:
             raise SvgError("it has no svg element")
-        if _drawn(self._root, self._parts) > MAX_DRAWN:
+        if self._cost.drawn() > MAX_DRAWN:
             raise SvgError(f"its parts refer to each other so that more than {MAX_DRAWN} elements would be drawn")
 
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
@@ -188,7 +181,7 @@ class _Cleaner:
             return
         if not self._open:
             self.size = _size(attributes)
-        self._count(attributes)
+        self._inside[-1] = self._cost.add(self._inside[-1], local, attributes, _HREFS)
         kept = self._attributes(attributes)
         if not self._open:
             kept = [f'xmlns="{_SVG}"', f'xmlns:xlink="{_XLINK}"', *kept]
@@ -196,18 +189,6 @@ class _Cleaner:
         self._open.append(local)
         if local == "style":
             self._style = []
-
-    def _count(self, attributes: Mapping[str, str]) -> None:
-        """Record what an element draws, for `_drawn`."""
-        part = self._inside[-1]
-        name = attributes.get("id")
-        if name and name not in self._parts:
-            part.parts.append(name)
-            self._parts[name] = self._inside[-1] = part = _Part()
-        part.elements += 1
-        for value in attributes.values():
-            if "#" in value:
-                part.parts += _REFERRED.findall(value)
 
     def _end(self, _name: str) -> None:
         self._inside.pop()
@@ -219,6 +200,7 @@ class _Cleaner:
         if self._style is not None:
             text = "".join(self._style)
             self._style = None
+            self._cost.add_style(text)
             if _is_safe_style(text):
                 self.out.append(escape(text, quote=False))
             else:
@@ -330,30 +312,3 @@ def _size(attributes: Mapping[str, str]) -> tuple[int, int] | None:
         texts = [side for side in box[2:] if _LENGTH.fullmatch(side)] if len(box) == 4 else []
     numbers = [round(float(text)) for text in texts]
     return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None
-
-
-def _drawn(root: _Part, parts: Mapping[str, _Part]) -> int:
-    """Return how many elements are drawn when all references are followed; a part that refers to itself is followed
-    once.
-    """
-    totals: dict[int, int] = {}
-    path: list[tuple[_Part, int]] = [(root, 0)]
-    running = {id(root): root.elements}
-    while path:
-        part, at = path[-1]
-        if at == len(part.parts):
-            path.pop()
-            total = totals[id(part)] = min(running.pop(id(part)), MAX_DRAWN + 1)
-            if path:
-                running[id(path[-1][0])] += total
-            continue
-        path[-1] = (part, at + 1)
-        child = parts.get(part.parts[at])
-        if child is None or id(child) in running:
-            continue
-        if id(child) in totals:
-            running[id(part)] += totals[id(child)]
-        else:
-            running[id(child)] = child.elements
-            path.append((child, 0))
-    return totals[id(root)]
