@@ -97,7 +97,7 @@ async def test_google_adk_s_agent_draws_and_goes_on(server: str, tmp_path: Path)
         model.will_call(*CALLS)
         env = {"GOOGLE_GEMINI_BASE_URL": model.url, "GOOGLE_API_KEY": "x"}
         seen = await python(GOOGLE_ADK, "google_adk_agent.py", tmp_path, SERVER=server, **env)
-    assert seen == {"tools": sorted(NAMES), "answer": LAST_WORDS}
+    assert seen == {"tools": sorted(NAMES), "answer": LAST_WORDS, "resource": "image/png"}
     [asked], [drawn] = gemini_results(model.requests[-1])
     assert asked["functionResponse"]["response"]["structuredContent"]["text"] == "Four."
     # It hands its model the result as JSON, with the picture in it.

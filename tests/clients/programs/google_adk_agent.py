@@ -1,4 +1,7 @@
-"""Google's ADK: an agent on Gemini asks and draws with the bridge's tools and goes on."""
+"""Google's ADK: an agent on Gemini asks and draws with the bridge's tools and goes on; its session reads the picture.
+
+The agent's own tool for resources, and ``McpToolset.read_resource``, take the names of listed resources alone.
+"""
 
 import asyncio
 import json
@@ -6,7 +9,7 @@ import os
 
 from google.adk.agents import LlmAgent
 from google.adk.runners import InMemoryRunner
-from google.adk.tools.mcp_tool.mcp_session_manager import StdioConnectionParams
+from google.adk.tools.mcp_tool.mcp_session_manager import MCPSessionManager, StdioConnectionParams
 from google.adk.tools.mcp_tool.mcp_toolset import McpToolset
 from google.genai import types
 from mcp import StdioServerParameters
@@ -14,7 +17,8 @@ from mcp import StdioServerParameters
 
 async def main() -> None:
     parameters = StdioServerParameters(**json.loads(os.environ["SERVER"]))
-    toolset = McpToolset(connection_params=StdioConnectionParams(server_params=parameters, timeout=240))
+    connection = StdioConnectionParams(server_params=parameters, timeout=240)
+    toolset = McpToolset(connection_params=connection)
     tools = await toolset.get_tools()
     agent = LlmAgent(name="agent", model="gemini-3-8-flash", instruction="Be brief.", tools=[toolset])
     runner = InMemoryRunner(agent=agent, app_name="test")
@@ -25,7 +29,19 @@ async def main() -> None:
         parts = event.content.parts if event.content and event.content.parts else []
         texts += [part.text for part in parts if part.text]
     await toolset.close()
-    print(json.dumps({"tools": [tool.name for tool in tools], "answer": texts[-1]}))
+    sessions = MCPSessionManager(connection)
+    client = await sessions.create_session()
+    drawn = await client.call_tool("generate_image", {"prompt": "a cat", "size": "256x256"})
+    structured = getattr(drawn, "structuredContent", None) or drawn.structured_content
+    read = await client.read_resource(structured["images"][0]["uri"])
+    await sessions.close()
+    blob = read.contents[0]
+    result = {
+        "tools": [tool.name for tool in tools],
+        "answer": texts[-1],
+        "resource": getattr(blob, "mimeType", None) or blob.mime_type,
+    }
+    print(json.dumps(result))
 
 
 asyncio.run(main())
