@@ -4,6 +4,7 @@ It reads what to do as JSON from its argument, and writes what it saw as JSON to
 """
 
 import asyncio
+import base64
 import json
 import sys
 
@@ -16,7 +17,7 @@ from semantic_kernel.contents import ChatHistory
 
 
 async def main() -> None:
-    """List and converse."""
+    """List, converse, read a resource."""
     given = json.loads(sys.argv[1])
     kernel = Kernel()
     model = AsyncOpenAI(base_url=f"{given['model_url']}/v1", api_key="x")
@@ -31,7 +32,11 @@ async def main() -> None:
         async for [message] in service.get_streaming_chat_message_contents(history, settings, kernel=kernel):
             answer += str(message)
         listed = list(kernel.plugins["bridge"].functions)
-        print(json.dumps({"tools": listed, "answer": answer}))
+        drawn = await plugin.session.call_tool("generate_image", {"prompt": "a cat", "size": "256x256"})
+        read = await plugin.session.read_resource(drawn.structuredContent["images"][0]["uri"])
+        blob = read.contents[0]
+        seen = {"tools": listed, "answer": answer, "resource": [blob.mimeType, len(base64.b64decode(blob.blob))]}
+        print(json.dumps(seen))
 
 
 asyncio.run(main())

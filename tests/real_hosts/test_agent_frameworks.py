@@ -34,10 +34,18 @@ def model() -> Iterator[StandIn]:
         yield running
 
 
-async def ran(requirements: tuple[str, ...], program: str, account: Account, model: StandIn) -> dict[str, Any]:
-    """What a program of the harness saw that asks, draws and goes on."""
+async def ran(
+    requirements: tuple[str, ...], program: str, account: Account, model: StandIn, *, other: str = ""
+) -> dict[str, Any]:
+    """Return what a program of the harness saw that asks, draws and goes on.
+
+    Args:
+        other: its server is a small one, whose pictures come with a ``link`` or with ``text``; empty for the bridge.
+    """
     python = await anyio.to_thread.run_sync(lambda: pip_environment(*requirements) / "python")
     server = {"command": COMMAND[0], "args": COMMAND[1:], "env": dict(account.server_env)}
+    if other:
+        server = {"command": str(python), "args": [str(HARNESS / "old_link_server.py"), other], "env": {}}
     given = {"server": server, "model_url": model.url, "prompt": "Ask what two and two is, then draw a fox."}
     with anyio.fail_after(LONG_DEADLINE_SECONDS):
         done = await anyio.run_process(
@@ -64,9 +72,18 @@ async def test_langchain_s_agent_draws_and_its_model_gets_the_picture_and_no_add
     asked, drawn = tool_results(model.requests[-1])
     assert [part["text"] for part in asked["content"]] == ["Four."]
     assert [part["type"] for part in drawn["content"]] == ["text", "image_url", "text"]
-    # A link of ours was handed to the model as the address of a picture, which its server refuses.
     assert drawn["content"][1]["image_url"]["url"].startswith("data:image/")
     assert drawn["content"][2]["text"].startswith("MCP resource image://a-red-fox-")
+
+
+async def test_langchain_hands_a_link_to_a_picture_to_the_model_as_an_address_that_nobody_can_load(
+    account: Account, model: StandIn
+) -> None:
+    model.will_call(*calls())
+    await ran(LANGCHAIN, "langchain_program.py", account, model, other="link")
+    _, drawn = tool_results(model.requests[-1])
+    # Why the bridge gives clients that are no known host the link as text.
+    assert [part.get("image_url", {}).get("url", "")[:8] for part in drawn["content"]] == ["", "data:ima", "image://"]
 
 
 async def test_semantic_kernel_s_agent_draws_and_goes_on(account: Account, model: StandIn) -> None:
@@ -76,9 +93,24 @@ async def test_semantic_kernel_s_agent_draws_and_goes_on(account: Account, model
     assert seen["answer"] == LAST_WORDS
     asked, drawn = tool_results(model.requests[-1])
     assert "Four." in asked["content"]
-    # A link of ours failed the call.
-    assert "Error" not in drawn["content"]
+    assert seen["resource"][0] == "image/png"
+    assert "error occurred" not in drawn["content"]
     assert "MCP resource image://a-red-fox-" in drawn["content"]
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [("link", "An error occurred while invoking the function"), ("text", "Saved.")],
+)
+async def test_semantic_kernel_fails_a_call_whose_result_has_a_link_to_a_picture(
+    account: Account, model: StandIn, other: str, told: str
+) -> None:
+    model.will_call(*calls("bridge-"))
+    seen = await ran(SEMANTIC_KERNEL, "semantic_kernel_program.py", account, model, other=other)
+    assert seen["answer"] == LAST_WORDS
+    _, drawn = tool_results(model.requests[-1])
+    # Why the bridge gives clients that are no known host the link as text.
+    assert told in drawn["content"]
 
 
 async def test_pydantic_ai_s_agent_draws_and_its_model_gets_the_picture(account: Account, model: StandIn) -> None:
