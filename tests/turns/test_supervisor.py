@@ -1,8 +1,10 @@
 """The Supervisor API: hosted tools, and responses that run in the background until they are done or cancelled."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.abc
@@ -13,6 +15,7 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.background import run_in_background
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.turns.call_outputs import answer_calls
 from databricks_responses_mcp.workspace.http import WorkspaceClient
 from databricks_responses_mcp.workspace.settings import load_settings
 from databricks_responses_mcp.workspace.surfaces.table import SURFACES
@@ -205,3 +208,38 @@ async def test_a_call_that_is_cancelled_cancels_the_response_and_a_slow_one_beco
             (kept,) = emulator.state.background.values()
             await kept.cancelled.wait()
     assert kept.is_cancelled
+
+
+async def test_a_call_of_an_mcp_server_is_approved_in_the_next_request() -> None:
+    """As a skill of Databricks describes it: the server asks with a whole response, and calls after the answer."""
+    asked = {"type": "mcp_approval_request", "id": "call_1", "server_label": "jira", "name": "find", "arguments": "{}"}
+    called = [
+        {"type": "function_call_output", "call_id": "call_1", "output": "3 issues"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Three."}]},
+    ]
+
+    def completed(*output: dict[str, Any]) -> bytes:
+        body = {"object": "response", "id": "resp_1", "status": "completed", "model": "m", "output": list(output)}
+        return answer(json.dumps(body).encode(), "application/json")
+
+    async with raw_server(completed(), surface="supervisor") as (server, bridge):
+        server.first = [completed(asked), completed(*called)]
+        first = await ask(bridge, AskRequest(prompt="Hi", model=CLAUDE, tools=[HOSTED[3]]))
+        (pending,) = first.pending_calls
+        approval = {"approval_request_id": "call_1", "approve": True}
+        second = await answer_calls(bridge, str(first.conversation_id), [approval])
+        third = await ask(bridge, AskRequest(prompt="Thanks", conversation_id=first.conversation_id))
+    assert (pending["type"], pending["name"]) == ("mcp_approval_request", "find")
+    assert (second.text, second.pending_calls) == ("Three.", [])
+    sent = [[item["type"] for item in json.loads(request)["input"]] for request in server.requests if request]
+    assert sent == [
+        ["message"],
+        ["message", "mcp_approval_request", "mcp_approval_response"],
+        [
+            *("message", "mcp_approval_request", "mcp_approval_response"),
+            *("function_call_output", "message", "message"),
+        ],
+    ]
+    assert third.status == "completed"
+    decided = json.loads([request for request in server.requests if request][1])["input"]
+    assert {**decided[1], "type": ""}["id"] == decided[2]["approval_request_id"] == "call_1"

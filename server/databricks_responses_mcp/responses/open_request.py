@@ -18,6 +18,8 @@ _SURFACE = "Open Responses"
 _KNOWN = frozenset({"max_tool_calls", "parallel_tool_calls", "stream_options", "top_logprobs"})
 _HERE = frozenset({"model", "input", "stream", "tools"})
 _NOT_SENT = frozenset({"id", "status", "phase"})
+_APPROVALS = frozenset({"mcp_approval_request", "mcp_approval_response"})
+"""Items of the Supervisor API: it asks before it calls an MCP server, which is a ``uc_connection`` or an ``app``."""
 
 
 def to_supervisor(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -26,7 +28,7 @@ def to_supervisor(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     Raises:
         UntranslatableError: for an item of the conversation that neither API supports.
     """
-    return _opened(body, "the Supervisor API", NATIVE_ONLY - {"include"})
+    return _opened(body, "the Supervisor API", NATIVE_ONLY - {"include"}, _APPROVALS)
 
 
 def to_open(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -40,9 +42,11 @@ def to_open(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return _opened(body, _SURFACE, _KNOWN)
 
 
-def _opened(body: Mapping[str, Any], surface: str, known: Collection[str]) -> tuple[dict[str, Any], list[str]]:
+def _opened(
+    body: Mapping[str, Any], surface: str, known: Collection[str], items_known: Collection[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
     asked, left_out = take_parameters(body, surface=surface, said_otherwise=_HERE, known=known)
-    items, notes = plain_items(body.get("input"), surface)
+    items, notes = plain_items(body.get("input"), surface, also=items_known)
     sent = [_item(item) for item in items if item["type"] != "reasoning" and not _is_empty(item)]
     cut = 0
     while len(sent) > 1 and sent[-1]["type"] == "message" and sent[-1].get("role") == "assistant":
@@ -61,6 +65,8 @@ def _opened(body: Mapping[str, Any], surface: str, known: Collection[str]) -> tu
 
 
 def _item(item: Item) -> Item:
+    if item["type"] in _APPROVALS:  # the id of one is named by the other
+        return {key: value for key, value in item.items() if key != "status" and value is not None}
     sent = {key: value for key, value in item.items() if key not in _NOT_SENT and value is not None}
     content = sent.get("content")
     if item["type"] == "message" and isinstance(content, list | tuple):

@@ -5,7 +5,7 @@ the next model knows it.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from databricks_responses_mcp.errors import quoted
@@ -33,8 +33,12 @@ _UNTOLD = {
 }
 
 
-def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
+def plain_items(value: Any, surface: str, *, also: Collection[str] = ()) -> tuple[list[Item], list[str]]:
     """Return a request's ``input`` as messages, reasoning, function calls and their outputs, and notes for the caller.
+
+    Args:
+        surface: its name in an error.
+        also: other types of items that the surface accepts unchanged.
 
     Raises:
         UntranslatableError: for an item that the model must know and that has no equivalent.
@@ -45,7 +49,7 @@ def plain_items(value: Any, surface: str) -> tuple[list[Item], list[str]]:
     pictures = False
     for item in _items_of(value):
         kind = str(item.get("type") or ("message" if "role" in item else None))
-        if kind in _PASSING:
+        if kind in _PASSING or kind in also:
             items.append({**item, "type": kind})
         elif kind in _CALLS:
             items += _call(item)
