@@ -124,6 +124,22 @@ async def test_wrong_outputs_are_refused_by_name_and_nothing_is_sent(
     assert "22" in later["text"]
 
 
+async def test_outputs_are_refused_when_no_call_waits_and_nothing_is_sent(
+    connect: Connect, emulator: RunningEmulator
+) -> None:
+    async with connect() as host:
+        conversation, (pending,) = await begin(host, "Weather in Paris?", WEATHER)
+        outputs = [{"call_id": pending["call_id"], "output": "22"}]
+        await host.call(CONTINUE, conversation_id=conversation, outputs=outputs)
+        for again in (outputs, []):
+            content, facts, failed = await host.call(CONTINUE, conversation_id=conversation, outputs=again)
+            assert failed
+            assert facts["error"]["code"] == "invalid_argument"
+            assert f"No call waits in conversation {conversation!r}" in content[0].text
+            assert "prompt" in facts["error"]["hint"]
+    assert len(emulator.state.request_log.to("/responses")) == 2
+
+
 async def test_a_turn_that_fails_leaves_the_conversation_as_it_was(connect: Connect, emulator: RunningEmulator) -> None:
     async with connect() as host:
         conversation, (pending,) = await begin(host, "Weather in Paris?", WEATHER)

@@ -151,3 +151,50 @@ async def test_what_cannot_be_summed_up_at_all_is_tried_a_few_times_only() -> No
             await compact(bridge, str(first.conversation_id))
     assert raised.value.code is ErrorCode.TOO_LARGE
     assert len(server.requests) <= 5
+
+
+async def test_an_empty_summary_changes_nothing() -> None:
+    async with raw_server(said("Hi")) as (server, bridge):
+        first = await ask(bridge, AskRequest(prompt="One", model="gpt"))
+        server.first = [said("")]
+        with pytest.raises(BridgeError, match="no whole summary") as raised:
+            await compact(bridge, str(first.conversation_id))
+        await ask(bridge, AskRequest(prompt="Two", conversation_id=first.conversation_id))
+    assert (raised.value.code, raised.value.retryable) == (ErrorCode.UPSTREAM_ERROR, True)
+    # It was paid for.
+    assert raised.value.partial["usage"] == {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+    assert requests(server)[-1] == ["One", "Hi", "Two"]
+
+
+async def test_one_prompt_that_is_too_long_to_be_summed_up_is_refused_as_too_long() -> None:
+    async with raw_server(said("Hi")) as (server, bridge):
+        first = await ask(bridge, AskRequest(prompt="One", model="gpt"))
+        server.requests.clear()
+        server.answer = REFUSED + TOO_LONG
+        with pytest.raises(BridgeError) as raised:
+            await compact(bridge, str(first.conversation_id))
+    assert raised.value.code is ErrorCode.TOO_LARGE
+    assert len(server.requests) == 1
+
+
+async def test_a_summary_in_parts_never_parts_a_call_from_its_output() -> None:
+    calls = [
+        {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}", "name": "f", "arguments": "{}"}
+        for number in range(6)
+    ]
+    asked = {"id": "r", "object": "response", "status": "completed", "model": "gpt-5", "output": calls}
+    event = {"type": "response.completed", "response": asked}
+    stream = answer(f"event: response.completed\ndata: {json.dumps(event)}\n\n".encode(), "text/event-stream")
+    async with raw_server(said("Hi")) as (server, bridge):
+        server.first = [stream]
+        first = await ask(bridge, AskRequest(prompt="One", model="gpt", tools=[WEATHER]))
+        outputs = [{"call_id": call["call_id"], "output": "22"} for call in first.pending_calls]
+        await answer_calls(bridge, str(first.conversation_id), outputs)
+        await ask(bridge, AskRequest(prompt="Two", conversation_id=first.conversation_id))
+        server.requests.clear()
+        server.first = [REFUSED + TOO_LONG, said("earlier"), said("all")]
+        await compact(bridge, str(first.conversation_id))
+    kinds = [[item["type"] for item in json.loads(request)["input"]] for request in server.requests]
+    conversation = ["message", *["function_call"] * 6, *["function_call_output"] * 6, "message"]
+    # Each request ends with the instruction to sum up; the last one begins with the earlier summary.
+    assert kinds == [[*conversation, "message", "message", "message"], [*conversation, "message"], ["message"] * 4]

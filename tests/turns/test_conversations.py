@@ -428,6 +428,49 @@ async def test_what_is_in_memory_stays_small(
     assert [known for known in ids if bridge.conversations.in_memory(known)] == [ids[1]]
 
 
+async def test_the_conversation_that_was_used_least_recently_is_forgotten_first(
+    bridge: Bridge, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "_MOST_IN_MEMORY", 2)
+    first, second = [str((await say(bridge, prompt)).conversation_id) for prompt in ("One", "Two")]
+    await say(bridge, "On", first)
+    third = str((await say(bridge, "Three")).conversation_id)
+    ids = (first, second, third)
+    assert [known for known in ids if bridge.conversations.in_memory(known)] == [first, third]
+
+
+async def test_turns_that_the_store_has_not_got_are_forgotten_last_but_not_kept_without_end(
+    bridge: Bridge, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "_MOST_IN_MEMORY", 2)
+    stored = str((await say(bridge, "Stored")).conversation_id)
+    working = bridge.store.add_turn
+
+    async def fail(*args: Any, **more: Any) -> None:
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(bridge.store, "add_turn", fail)
+    lost = [str((await say(bridge, prompt)).conversation_id) for prompt in ("One", "Two", "Three")]
+    # Of the four the stored one was forgotten, and of the others the oldest.
+    held = [known for known in (stored, *lost) if bridge.conversations.in_memory(known)]
+    assert held == lost[1:]
+    monkeypatch.setattr(bridge.store, "add_turn", working)
+    for known in lost[1:]:
+        assert not (await say(bridge, "On", known)).notes
+    assert said_by_user(sent(emulator)) == ["Three", "On"]
+
+
+async def test_a_conversation_in_use_is_not_forgotten(
+    bridge: Bridge, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "_MOST_IN_MEMORY", 1)
+    first = str((await say(bridge, "One")).conversation_id)
+    async with bridge.conversations.turn_of(first) as conversation:
+        await say(bridge, "Other")
+        assert bridge.conversations.in_memory(first) is conversation
+    assert (await say(bridge, "Two", first)).conversation_id == first
+
+
 async def test_deleting_a_conversation_that_is_being_gone_on_with_keeps_the_turn_in_a_copy(
     bridge: Bridge, emulator: RunningEmulator
 ) -> None:
