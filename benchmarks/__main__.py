@@ -49,7 +49,7 @@ def main() -> int:
     else:
         print_table(rows)
     if options.publish:
-        publish(rows, curves, load)
+        publish("benchmarks", rows, curves, load)
     return 0
 
 

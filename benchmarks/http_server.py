@@ -20,7 +20,7 @@ FLOOR_HTTP = (sys.executable, "-m", "benchmarks.floor_server", "--http")
 TOKEN = "0123456789abcdef0123456789abcdef"
 _CLIENT = {"name": "benchmarks", "version": "1"}
 _PREFIX = "io.modelcontextprotocol/"
-_META = {
+META = {
     f"{_PREFIX}protocolVersion": MODERN,
     f"{_PREFIX}clientInfo": _CLIENT,
     f"{_PREFIX}clientCapabilities": {},
@@ -36,6 +36,7 @@ class HttpServer:
         environ: its whole environment.
         tool: a prefix of the command, such as valgrind.
         patience: seconds after which it is ended.
+        token: what its user signs in with.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class HttpServer:
         *,
         tool: tuple[str, ...] = (),
         patience: float = _START_SECONDS,
+        token: str = TOKEN,
     ) -> None:
+        self._token = token
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
-            self._port = int(found.getsockname()[1])
+            self.port = int(found.getsockname()[1])
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
-        whole = (*tool, *command, f"127.0.0.1:{self._port}")
+        whole = (*tool, *command, f"127.0.0.1:{self.port}")
         environ = {**environ, "RESPONSES_MCP_HTTP_TOKEN": TOKEN}
         self._process = subprocess.Popen(
             whole, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors, env=environ, cwd=ROOT
@@ -65,7 +68,7 @@ class HttpServer:
         until = time.monotonic() + _START_SECONDS
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
                 break
             except OSError:
                 if time.monotonic() > until or self._process.poll() is not None:
@@ -104,7 +107,7 @@ class HttpServer:
         """
         message: dict[str, Any] = {"id": threading.get_ident(), "method": "tools/call", "params": params}
         if era == MODERN:
-            message["params"] = {**params, "_meta": _META}
+            message["params"] = {**params, "_meta": META}
             headers = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": params["name"]}
         else:
             headers = {"mcp-protocol-version": LEGACY, "mcp-session-id": self._session}
@@ -125,9 +128,9 @@ class HttpServer:
     def _post(self, message: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[bytes, str]:
         connection: http.client.HTTPConnection | None = getattr(self._of_thread, "connection", None)
         if connection is None:
-            connection = self._of_thread.connection = http.client.HTTPConnection("127.0.0.1", self._port)
+            connection = self._of_thread.connection = http.client.HTTPConnection("127.0.0.1", self.port)
         sent = {
-            "authorization": f"Bearer {TOKEN}",
+            "authorization": f"Bearer {self._token}",
             "accept": "application/json, text/event-stream",
             "content-type": "application/json",
             **headers,

@@ -12,7 +12,7 @@ from benchmarks.plots import write_plots
 
 README = Path(__file__).with_name("README.md")
 _HEADINGS = ("benchmark", "measure", "beside", "ours", "floor", "ratio", "target", "met")
-_BEGIN, _END = "<!-- results: python -m benchmarks --publish -->", "<!-- end of results -->"
+_END = "<!-- end of results -->"
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -34,20 +34,22 @@ def as_json(rows: Sequence[Row]) -> str:
     return json.dumps({"machine": machine(), "rows": [{**asdict(row), "met": row.met} for row in rows]}, indent=2)
 
 
-def publish(rows: Sequence[Row], curves: Sequence[Curve], load: str) -> None:
-    """Put the rows and the plots in the README, in place of the ones that are there.
+def publish(program: str, rows: Sequence[Row], curves: Sequence[Curve], load: str) -> None:
+    """Put the rows and the plots in the README, in place of the ones of the same program.
 
     Args:
+        program: the module that was run, such as ``benchmarks.team``.
         load: how busy the machine was.
     """
     write_plots(curves)
     text = README.read_text(encoding="utf-8")
-    before, rest = text.split(_BEGIN)
-    after = rest.split(_END)[1]
+    begin = f"<!-- results: python -m {program} --publish -->"
+    before, rest = text.split(begin)
+    after = rest.partition(_END)[2]
     lines = [f"| {' | '.join(cells)} |" for cells in (_HEADINGS, _RULE, *map(_cells, rows))]
     measured = f"Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}. {load}"
     plots = [f"![{curve.about}](plots/{curve.name}.svg)" for curve in curves]
-    block = "\n".join([_BEGIN, "", measured, "", *lines, "", *plots, "", _END])
+    block = "\n".join([begin, "", measured, "", *lines, "", *plots, "", _END])
     README.write_text(f"{before}{block}{after}", encoding="utf-8")
 
 

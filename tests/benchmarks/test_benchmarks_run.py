@@ -28,9 +28,9 @@ MEASURES = {
 }
 
 
-def benchmarks(*arguments: str) -> str:
+def benchmarks(*arguments: str, program: str = "benchmarks") -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--quick", *arguments],
+        [sys.executable, "-m", program, "--quick", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -100,3 +100,13 @@ def test_a_plot_shows_each_point_of_both_sides() -> None:
     texts = {element.text for element in drawn.iter() if element.text}
     assert (names.count("circle"), names.count("polyline")) == (6, 2)
     assert {"bridge", "a <floor>", "10", "100", "1,000", "calls", "CPU & more: exponent 1.00"} <= texts
+
+
+@pytest.mark.slow
+def test_the_load_on_a_teams_service_completes_and_prints_its_table() -> None:
+    rows = json.loads(benchmarks("--json", program="benchmarks.team"))["rows"]
+
+    assert [row["benchmark"] for row in rows if row["measure"] == "CPU per call"] == [
+        f"{number} in flight" for number in (1, 16, 64, 256)
+    ]
+    assert all(isfinite(row["ratio"]) for row in rows)
