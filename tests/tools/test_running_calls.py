@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from databricks_responses_mcp.calls import job_results, jobs
 from databricks_responses_mcp.calls.tool_call import patience_with
 from databricks_responses_mcp.hosts.limits import find_limits
 from databricks_responses_mcp.store.factory import open_store
+from databricks_responses_mcp.store.memory import MemoryStore
 from databricks_responses_mcp.store.records import Job
 from databricks_responses_mcp.turns import progress
+from databricks_responses_mcp.turns.partial_response import PartialResponse
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, Host
 from harness.clock import settable_clock
@@ -306,6 +309,51 @@ async def test_what_an_mcp_server_is_signed_in_to_with_is_not_told_on_the_way_no
     assert secret not in kept.replace(f"[[say {secret}", "")
     assert secret in said
     assert secret not in items
+
+
+class Arriving(PartialResponse):
+    """An answer of which more arrives all the time."""
+
+    count = 0
+
+    @property
+    def events(self) -> int:
+        self.count += 1
+        return self.count
+
+    def structured(self) -> dict[str, Any]:
+        return {"text": "x" * 10_000}
+
+
+class CountingStore(MemoryStore):
+    """Counts how often a running job is written, with and without what has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beats: list[bool] = []
+        self.enough = anyio.Event()
+
+    async def beat_job(self, job_id: str, now: float, structured: Mapping[str, Any] | None) -> bool:
+        self.beats.append(structured is not None)
+        if len(self.beats) == 20:
+            self.enough.set()
+        return await super().beat_job(job_id, now, structured)
+
+
+@pytest.mark.parametrize(("written_per_second", "writes"), [(1, 1), (10**12, 20)])
+async def test_a_long_text_is_written_more_rarely_while_its_lease_is_renewed_as_often(
+    monkeypatch: pytest.MonkeyPatch, written_per_second: int, writes: int
+) -> None:
+    monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.001)
+    monkeypatch.setattr(jobs, "_WRITTEN_PER_SECOND", written_per_second)
+    store = CountingStore()
+    async with anyio.create_task_group() as tasks:
+        with anyio.fail_after(DEADLINE_SECONDS):
+            await jobs.Jobs(lambda: store, tasks).keep(jobs.RunningJob("job-1", ASK, Arriving()))
+            await store.enough.wait()
+        tasks.cancel_scope.cancel()
+    await store.aclose()
+    assert store.beats[:20].count(True) == writes
 
 
 async def test_another_server_on_the_store_waits_for_a_call_and_cancels_it(

@@ -229,7 +229,7 @@ class RunningTask:
             key: request.model_dump(by_alias=True, mode="json", exclude_none=True)
             for key, request in self.questions.items()
         }
-        await self._jobs.publish_questions(self.job, shown)
+        await self._jobs.publish_questions(self.job, self.job.partial.without_secrets(shown))
         while True:
             await anyio.sleep(_LOOK_SECONDS)
             answers = await self._jobs.answers_from_elsewhere(self.job)

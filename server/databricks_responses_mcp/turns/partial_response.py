@@ -29,6 +29,10 @@ class PartialResponse:
         """Remove ``values`` as well from everything that this object returns from now on."""
         self._secrets = self._secrets.with_more(values)
 
+    def without_secrets(self, value: Any) -> Any:
+        """Return a JSON value without the secrets of this call."""
+        return self._secrets.remove_from(value)
+
     def add(self, assembler: ResponseAssembler, endpoint: str) -> None:
         """Add the answer to a request that is about to be sent; ``assembler`` receives its events."""
         self._streams.append((assembler, endpoint))
