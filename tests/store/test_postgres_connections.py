@@ -141,6 +141,24 @@ async def test_a_call_waits_for_one_of_the_connections_only_for_a_while(
     await store.aclose()
 
 
+async def test_brief_calls_need_no_thread_while_all_threads_are_busy(url: str) -> None:
+    store = open_store(url)
+    await store.conversations()
+    threads = anyio.to_thread.current_default_thread_limiter()
+    workers = [object() for _ in range(int(threads.total_tokens))]
+    for worker in workers:
+        threads.acquire_on_behalf_of_nowait(worker)
+    try:
+        with anyio.fail_after(DEADLINE_SECONDS):
+            await store.add_usage(a_usage())
+            assert (await store.claim_key("key", "print", "job", 1.0)).mine
+            assert await store.tokens_on_day(1.0) == 15
+    finally:
+        for worker in workers:
+            threads.release_on_behalf_of(worker)
+    await store.aclose()
+
+
 async def test_idle_connections_are_closed_without_another_call(
     url: str, admin: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

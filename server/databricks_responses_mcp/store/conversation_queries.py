@@ -10,6 +10,7 @@ from databricks_responses_mcp.store.statements import (
     Row,
     Transaction,
     Value,
+    brief,
     fold_case,
     from_json,
     insert,
@@ -140,6 +141,7 @@ def conversations(
     return [_summary(*row) for row in found.rows]
 
 
+@brief
 def count_conversations(owner: str, contains: str, older_than: float | None) -> Transaction[int]:
     """See `Store.count_conversations`. Counts them all by their running total, without reading them."""
     if not contains and older_than is None:

@@ -8,6 +8,7 @@ from databricks_responses_mcp.store.records import JOB_LEASE_SECONDS, Job, KeyCl
 from databricks_responses_mcp.store.statements import (
     Transaction,
     Value,
+    brief,
     from_json,
     insert,
     name,
@@ -102,6 +103,7 @@ def job(owner: str, job_id: str) -> Transaction[Job | None]:
     )
 
 
+@brief
 def cancel_job(owner: str, job_id: str) -> Transaction[bool]:
     """See `Store.cancel_job`."""
     result = yield _CANCEL, (owner, name(job_id))
@@ -132,6 +134,7 @@ def answers_to_job(owner: str, job_id: str) -> Transaction[dict[str, Any]]:
     return {question: from_json(answer) for question, answer in found.rows}
 
 
+@brief
 def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -> Transaction[KeyClaim]:
     """See `Store.claim_key`."""
     this: dict[str, Value] = {"owner": owner, "key": _short(key)}
@@ -144,6 +147,7 @@ def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -
             return KeyClaim(job_id=held.rows[0][0], fingerprint=held.rows[0][1], mine=claimed.changed == 1)
 
 
+@brief
 def release_key(owner: str, key: str, job_id: str) -> Transaction[None]:
     """See `Store.release_key`."""
     yield _RELEASE, (owner, _short(key), name(job_id))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from databricks_responses_mcp.store.records import Admission, AdmissionRequest, Denial, LimitName, RequestLimits
-from databricks_responses_mcp.store.statements import Transaction, insert, name, placeholders, to_json
+from databricks_responses_mcp.store.statements import Transaction, brief, insert, name, placeholders, to_json
 
 _DAY, _MINUTE = 86_400.0, 60.0
 _BUSY_SECONDS = 5.0
@@ -35,6 +35,7 @@ _END = "UPDATE @admissions SET lease_until = 0 WHERE owner = ? AND admission_id 
 _EXTEND = "UPDATE @admissions SET lease_until = @clock() + ? WHERE owner = ? AND lease_until > 0 AND admission_id IN "
 
 
+@brief
 def admit(
     owner: str, request: AdmissionRequest, limits: RequestLimits, all_limits: RequestLimits
 ) -> Transaction[Admission | Denial]:
@@ -73,6 +74,7 @@ def admit(
     return Admission(admission_id=request.admission_id, day=day, tokens=tokens, scopes=tuple(s for s, _ in scopes))
 
 
+@brief
 def settle(owner: str, admission: Admission, tokens: int) -> Transaction[None]:
     """See `Store.settle_request`."""
     for scope in admission.scopes:
@@ -80,6 +82,7 @@ def settle(owner: str, admission: Admission, tokens: int) -> Transaction[None]:
     yield _END, (owner, admission.admission_id)
 
 
+@brief
 def extend(owner: str, admission_ids: Sequence[str], seconds: float) -> Transaction[None]:
     """See `Store.extend_requests`."""
     yield f"{_EXTEND}({placeholders(len(admission_ids))})", (seconds, owner, *admission_ids)

@@ -29,7 +29,7 @@ from databricks_responses_mcp.store.postgres_database import (
     parse_url,
 )
 from databricks_responses_mcp.store.sql_store import SqlDatabase, WaitTimeout
-from databricks_responses_mcp.store.statements import Statement, StatementResult, Transaction
+from databricks_responses_mcp.store.statements import Statement, StatementResult, Transaction, is_brief
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -128,18 +128,18 @@ class PostgresPool(SqlDatabase):
         """Do nothing: the server's own vacuum frees space."""
         return False
 
-    async def _run(self, begin: str, transaction: Callable[[], Transaction[T]]) -> T:
+    async def _run(self, begin: str, transaction: partial[Transaction[T]]) -> T:
         async with self._deadline_and_errors(), self._place():
             try:
-                return await self._attempt(begin, transaction())
+                return await self._attempt(begin, transaction)
             except _RolledBackError:
                 pass
             try:
-                return await self._attempt(begin, transaction())
+                return await self._attempt(begin, transaction)
             except _RolledBackError as error:
                 raise error.reason from None
 
-    async def _attempt(self, begin: str, statements: Transaction[T]) -> T:
+    async def _attempt(self, begin: str, transaction: partial[Transaction[T]]) -> T:
         """Run a transaction.
 
         Raises:
@@ -149,7 +149,7 @@ class PostgresPool(SqlDatabase):
 
         connection, transaction_id = await self._begin(begin)
         try:
-            result = await _run_statements(connection, statements)
+            result = await _run_statements(connection, transaction(), in_thread=not is_brief(transaction.func))
         except BaseException as error:
             # Before it is closed: then every connection is.
             lost = isinstance(error, Error) and _is_lost(error, connection)
@@ -351,11 +351,18 @@ async def _execute_begin(connection: AsyncConnection[Any], begin: str) -> int | 
     return int(row[0]) if row else None
 
 
-async def _run_statements(connection: AsyncConnection[Any], statements: Transaction[T]) -> T:
-    """Run a transaction's statements. The generator runs in a thread: turns may be megabytes of JSON."""
+async def _run_statements(connection: AsyncConnection[Any], statements: Transaction[T], *, in_thread: bool) -> T:
+    """Run a transaction's statements.
+
+    Args:
+        in_thread: whether the generator runs in a thread, because its values may be megabytes of JSON.
+    """
     done: StatementResult | None = None
     while True:
-        statement, result = await anyio.to_thread.run_sync(_advance, statements, done)
+        if in_thread:
+            statement, result = await anyio.to_thread.run_sync(_advance, statements, done)
+        else:
+            statement, result = _advance(statements, done)
         if statement is None:
             final: T = result
             return final

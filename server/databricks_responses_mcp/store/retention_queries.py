@@ -7,7 +7,7 @@ depends on what it deletes, not on the size of the store.
 from dataclasses import dataclass
 
 from databricks_responses_mcp.store.conversation_queries import delete_conversations
-from databricks_responses_mcp.store.statements import Row, Transaction, Value
+from databricks_responses_mcp.store.statements import Row, Transaction, Value, brief
 from databricks_responses_mcp.store.usage_queries import day_of
 
 DAY = 86_400.0
@@ -133,6 +133,7 @@ def delete_all_but_newest(owner: str, most: int) -> Transaction[None]:
         )
 
 
+@brief
 def claim_lease(lease: str, holder: str, seconds: float) -> Transaction[bool]:
     """Claim a lease, or renew it, for this time from now; return whether ``holder`` has it.
 
@@ -142,6 +143,7 @@ def claim_lease(lease: str, holder: str, seconds: float) -> Transaction[bool]:
     return claimed.changed == 1
 
 
+@brief
 def next_owner(after: str | None) -> Transaction[str | None]:
     """Return the first owner of any row after ``after`` in their order; None if there are no more."""
     owners: list[str] = []

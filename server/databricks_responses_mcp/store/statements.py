@@ -5,7 +5,7 @@ A transaction is a generator of statements, so that both blocking and asynchrono
 
 import json
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,6 +33,18 @@ class StatementResult:
 T = TypeVar("T")
 Transaction = Generator[Statement, StatementResult, T]
 """One transaction: yields statements, is sent their results, and returns its own; an exception rolls it back."""
+TransactionFunction = TypeVar("TransactionFunction", bound=Callable[..., Transaction[Any]])
+
+
+def brief(transaction: TransactionFunction) -> TransactionFunction:
+    """Mark a function whose transactions have short values only: running them takes less time than changing threads."""
+    vars(transaction)["is_brief"] = True
+    return transaction
+
+
+def is_brief(transaction: Callable[..., object]) -> bool:
+    """Return whether a function was marked with `brief`."""
+    return getattr(transaction, "is_brief", False)
 
 
 def insert(table: str, row: Mapping[str, Value], then: str = "") -> Statement:

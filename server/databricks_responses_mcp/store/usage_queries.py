@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from databricks_responses_mcp.store.records import Grouping, Usage, UsageTotal
-from databricks_responses_mcp.store.statements import Transaction, count, insert, name, optional_name
+from databricks_responses_mcp.store.statements import Transaction, brief, count, insert, name, optional_name
 
 _GROUPS: dict[Grouping, str] = {
     "day": "day",
@@ -18,6 +18,7 @@ _TOKENS = "SELECT tokens FROM @usage_days WHERE owner = ? AND day = ?"
 _TOKENS_OF_ALL = "SELECT SUM(tokens) FROM @usage_days WHERE day = ?"
 
 
+@brief
 def add_usage(owner: str, usage: Usage) -> Transaction[None]:
     """See `Store.add_usage`."""
     yield insert(
@@ -38,12 +39,14 @@ def add_usage(owner: str, usage: Usage) -> Transaction[None]:
     )
 
 
+@brief
 def tokens_on_day(owner: str, at: float) -> Transaction[int]:
     """See `Store.tokens_on_day`. A trigger adds each row of usage to the total of its day, in the same transaction."""
     found = yield _TOKENS, (owner, day_of(at))
     return int(found.rows[0][0]) if found.rows else 0
 
 
+@brief
 def tokens_of_all_on_day(at: float) -> Transaction[int]:
     """Return the tokens that all owners used on the day of a time."""
     found = yield _TOKENS_OF_ALL, (day_of(at),)
