@@ -3,12 +3,14 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 import psycopg
 import pytest
 from databricks.sdk import WorkspaceClient as DatabricksClient
+from mcp import Client
 from pydantic import SecretStr
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
@@ -19,8 +21,11 @@ from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.settings import Settings
 from databricks_workspace_emulator.lakebase import LakebaseDatabase
 from databricks_workspace_emulator.server import RunningEmulator
+from harness import Host
 from harness.postgres_server import PostgresServer, postgres_server
+from harness.stdio_process import ASK
 from harness.store_records import STATE, a_turn
+from harness.team_service import bearer, keys_in, team_server
 
 pytestmark = pytest.mark.anyio
 
@@ -131,6 +136,33 @@ async def test_the_environment_of_a_databricks_app_names_the_database(
     assert [exchange.path for exchange in emulator.state.request_log.exchanges] == ["/api/2.0/postgres/credentials"]
     await store.aclose()
     await bridge.aclose()
+
+
+async def test_a_service_as_a_process_keeps_each_users_conversations_in_its_database(
+    emulator: RunningEmulator, server: PostgresServer, database: RealDatabase, tmp_path: Path
+) -> None:
+    database.user = "first"
+    keys = keys_in(tmp_path / "keys", "ada", "bob")
+    given = {
+        "RESPONSES_MCP_SERVICE_KEYS_FILE": str(tmp_path / "keys"),
+        "RESPONSES_MCP_SERVICE_LAKEBASE_ENDPOINT": ENDPOINT,
+        "RESPONSES_MCP_SERVICE_DATABASE_CONNECTIONS": "1",  # each new credential invalidates the one before
+        "RESPONSES_MCP_STORE": "lakebase",
+        "PGPORT": str(server.port),
+    }
+    counts: dict[str, int] = {}
+    async with team_server(emulator, tmp_path, **given) as serving:
+        assert (await serving.send("GET", "/readyz")).json()["store"] == "ok"
+        for name in ("ada", "bob"):
+            async with Client(serving.transport(bearer(keys[name])), mode="2026-07-28") as client:
+                _, facts, failed = await Host(client).call(ASK, prompt=f"[[say {name}]]")
+                assert (failed, facts["text"]) == (False, name)
+                terminate(server)
+                _, facts, _ = await Host(client).call("manage_conversations", action="list")
+                counts[name] = len(facts["conversations"])
+    assert counts == {"ada": 1, "bob": 1}
+    assert len(database.issued) >= 3
+    assert not any(credential in "".join(serving.printed) for credential in database.issued)
 
 
 async def test_a_user_without_a_client_id_signs_in_by_name(
