@@ -39,6 +39,8 @@ T = TypeVar("T")
 DEFAULT_CONNECTIONS = 4
 _DEADLINE_SECONDS = 30.0
 _BRIEFLY_SECONDS = 1.0
+_BRIEFLY_WITH_SIGN_IN_SECONDS = 4.0
+"""Enough to ask for a credential as well before connecting."""
 _SLOW_SECONDS = 5.0
 """A call that ends unsuccessfully after this time has waited for an unavailable database."""
 _WAIT_SECONDS = 8.0
@@ -102,7 +104,8 @@ class PostgresPool(SqlDatabase):
         self._closers: set[asyncio.Task[None]] = set()
         self._migrating = anyio.Lock()
         self._migrated = False
-        self._timeout = WaitTimeout(_DEADLINE_SECONDS, _BRIEFLY_SECONDS)
+        briefly = _BRIEFLY_SECONDS if sign_in is None else _BRIEFLY_WITH_SIGN_IN_SECONDS
+        self._timeout = WaitTimeout(_DEADLINE_SECONDS, briefly)
 
     async def aclose(self) -> None:
         """See `SqlDatabase.aclose`."""
