@@ -29,7 +29,7 @@ from databricks_responses_mcp.service.access import TokenCheck
 from databricks_responses_mcp.service.drain import ANSWER_SECONDS, RUN_SECONDS, Drain, DrainedRequests
 from databricks_responses_mcp.service.health import Health, HealthRoutes
 from databricks_responses_mcp.service.host_check import AllowedAddresses, HostCheck
-from databricks_responses_mcp.service.listening import PATH, AddressCheck, Listener
+from databricks_responses_mcp.service.listening import BACKLOG, PATH, AddressCheck, Listener
 from databricks_responses_mcp.service.messages import MessageCheck
 from databricks_responses_mcp.service.refusals import refusal
 from databricks_responses_mcp.service.request_ids import RequestIds
@@ -154,6 +154,7 @@ async def serve_service(server: MCPServer[Any], sockets: list[socket.socket], ht
         server_header=False,
         # What a client says of itself in X-Forwarded-* is not believed.
         proxy_headers=False,
+        backlog=BACKLOG,
         limit_concurrency=http.max_connections,
         timeout_keep_alive=int(IDLE_SECONDS),
         timeout_graceful_shutdown=int(RUN_SECONDS + ANSWER_SECONDS) + 1,

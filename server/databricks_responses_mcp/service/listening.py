@@ -12,8 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 
 PATH = "/mcp"
-_BACKLOG = 128
-_OTHER_FILES = 300
+BACKLOG = 128
+"""How many connections wait to be accepted. asyncio accepts as many at once, before it sees that there are too many."""
+
+_OTHER_FILES = 700
 _FEWEST_CONNECTIONS = 10
 
 
@@ -140,7 +142,7 @@ def _listening(family: int, address: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind((address, port))
-        opened.listen(_BACKLOG)
+        opened.listen(BACKLOG)
     except BaseException:
         opened.close()
         raise
