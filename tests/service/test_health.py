@@ -1,17 +1,23 @@
 """Probes of a service: what they are told, and that they cannot be used to put load on what they look at."""
 
 import json
+import signal
+from pathlib import Path
 from typing import Any
 
 import anyio
+import psycopg
 import pytest
 from starlette.responses import PlainTextResponse
 
 from databricks_responses_mcp.service import health as health_module
 from databricks_responses_mcp.service.health import Health, HealthRoutes, checks_of
 from databricks_responses_mcp.service.plain_http import PlainHttp
-from databricks_responses_mcp.turns.bridge import Bridge
+from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_workspace_emulator.server import RunningEmulator
+from harness import settings_for
+from harness.deadlines import DEADLINE_SECONDS
+from harness.postgres_server import postgres_server
 
 pytestmark = pytest.mark.anyio
 
@@ -90,3 +96,33 @@ async def test_the_store_and_the_workspace_are_looked_at_without_anybodys_creden
         assert (await Health(checks_of(unreachable, PlainHttp())).states())["workspace"] == "failed"
     finally:
         await unreachable.aclose()
+
+
+@pytest.mark.slow  # a database server
+async def test_a_service_whose_database_is_closed_or_gone_is_not_ready_until_it_is_back(
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_module, "_REMEMBERED_SECONDS", -1.0)
+    monkeypatch.setattr(health_module, "_CHECK_SECONDS", DEADLINE_SECONDS)
+    with postgres_server() as postgres:
+        url = postgres.new_database()
+        settings = settings_for(emulator, tmp_path, store=url)
+        database = url.rsplit("/", 1)[1]
+
+        def allow(connections: bool) -> None:
+            with psycopg.connect(postgres.url(), autocommit=True) as connection:
+                connection.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {connections}".encode())
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database]
+                )
+
+        async with open_bridge(settings, {}) as bridge:
+            health = Health(checks_of(bridge, PlainHttp()))
+            assert (await health.states())["store"] == "ok"
+            allow(False)
+            assert (await health.states())["store"] == "failed"
+            allow(True)
+            assert (await health.states())["store"] == "ok"
+            postgres.process.send_signal(signal.SIGQUIT)
+            postgres.process.wait(DEADLINE_SECONDS)
+            assert await health.states() == {"store": "failed", "workspace": "ok"}
