@@ -136,7 +136,7 @@ class RunningTask:
         self._app.running_tasks[job.job_id] = self
         self._jobs.start(self._run)
         try:
-            with anyio.move_on_after(after_seconds):
+            with self._jobs.waiting(after_seconds):
                 await first_of(job.done, self._wanted)
             # Once the tool has returned, it is too late for a task.
             if not (self._is_leaving or job.done.is_set()):
