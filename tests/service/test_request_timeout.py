@@ -14,7 +14,7 @@ from anyio.abc import SocketStream
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from databricks_responses_mcp.service.http_server import BodyDeadline
+from databricks_responses_mcp.service.http_server import BodyLimits
 from databricks_responses_mcp.service.request_timeout import MAX_HEAD_BYTES, ServiceProtocol, TimedProtocol
 from harness.deadlines import DEADLINE_SECONDS
 from harness.http_process import http_server
@@ -253,8 +253,35 @@ async def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
         await Request(scope, receive).body()
 
     async with (
-        served(BodyDeadline(reading, 0.2), Patient) as port,
+        served(BodyLimits(reading, 0.2), Patient) as port,
         await anyio.connect_tcp("127.0.0.1", port) as stream,
     ):
         await stream.send(HEAD + b"1234")
         assert (await all_of(stream)).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_large_requests_at_once_do_not_take_more_memory_than_there_is_for_them() -> None:
+    reading, answer = anyio.Event(), anyio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        body = await Request(scope, receive).body()
+        reading.set()
+        await answer.wait()
+        await PlainTextResponse(f"read {len(body)}")(scope, receive, send)
+
+    async with (
+        served(BodyLimits(slow, 600, 8), Patient) as port,
+        await anyio.connect_tcp("127.0.0.1", port) as first,
+        await anyio.connect_tcp("127.0.0.1", port) as second,
+    ):
+        await first.send(HEAD + b"12345")
+        await reading.wait()
+        await second.send(HEAD + b"12345")
+        refused = await all_of(second)
+        answer.set()
+        assert b"read 5" in await first.receive()
+        async with await anyio.connect_tcp("127.0.0.1", port) as third:
+            await third.send(HEAD + b"12345")
+            assert b"read 5" in await third.receive()
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 5" in refused

@@ -41,6 +41,7 @@ _CONNECTIONS_PER_SESSION = 4
 _FEWEST_CONNECTIONS = 100
 _GRACE_SECONDS = 5
 _BODY_SECONDS = 60.0
+_MOST_BODY_BYTES = 1024**3
 _METADATA_PATH = "/.well-known/oauth-protected-resource"
 _CORS_REQUEST_HEADERS = (
     "Accept",
@@ -125,7 +126,7 @@ def service_app(server: MCPServer[Any], http: ServiceHttp) -> ASGIApp:
         # Checked by HostCheck, which also knows the names that a platform gives.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    app = BodyDeadline(RequestBodyLimitMiddleware(MessageCheck(app), MAX_MESSAGE_BYTES))
+    app = BodyLimits(RequestBodyLimitMiddleware(MessageCheck(app), MAX_MESSAGE_BYTES))
     app = signed_in(_PostOnly(app), http.backend, http.auth)
     if http.auth is not None and http.auth.resource_server_url is not None:
         app = _PublicRoutes(app, _metadata_routes(http.auth))
@@ -225,21 +226,29 @@ class _PostOnly:
             await self._app(scope, receive, send)
 
 
-class _SlowBodyError(Exception):
-    """A request's body did not arrive in time."""
+class _BodyError(Exception):
+    """A request whose body is not read on, and the answer to it."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
 
 
-class BodyDeadline:
-    """ASGI middleware with a deadline for the body of each request.
+class BodyLimits:
+    """ASGI middleware with a deadline for the body of each request, and a limit of the size of all that are in use.
 
     Args:
-        app: the application that reads it.
-        seconds: how long it may take to arrive.
+        app: the application that reads them.
+        seconds: how long a body may take to arrive.
+        most_bytes: the largest size of all bodies together.
     """
 
-    def __init__(self, app: ASGIApp, seconds: float = _BODY_SECONDS) -> None:
+    def __init__(self, app: ASGIApp, seconds: float = _BODY_SECONDS, most_bytes: int = _MOST_BODY_BYTES) -> None:
         self._app = app
         self._seconds = seconds
+        self._most_bytes = most_bytes
+        self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -248,22 +257,30 @@ class BodyDeadline:
             return
         deadline = anyio.current_time() + self._seconds
         is_complete = False
+        received = 0
 
-        async def in_time() -> Message:
-            nonlocal is_complete
+        async def limited() -> Message:
+            nonlocal is_complete, received
             if is_complete:
                 return await receive()
             with anyio.CancelScope(deadline=deadline):
                 message = await receive()
                 is_complete = not message.get("more_body", False)
+                size = len(message.get("body", b""))
+                received += size
+                self._bytes += size
+                if self._bytes > self._most_bytes:
+                    raise _BodyError(503, "The service has too many large requests at the moment. Send it again.")
                 return message
-            raise _SlowBodyError
+            raise _BodyError(408, f"The request did not arrive within {self._seconds:g} s. Send it again.")
 
         try:
-            await self._app(scope, in_time, send)
-        except _SlowBodyError:
-            text = f"The request did not arrive within {self._seconds:g} s. Send it again."
-            await refusal(408, text, {"Connection": "close"})(scope, receive, send)
+            await self._app(scope, limited, send)
+        except _BodyError as error:
+            headers = {"Connection": "close", **({"Retry-After": "5"} if error.status == 503 else {})}
+            await refusal(error.status, error.text, headers)(scope, receive, send)
+        finally:
+            self._bytes -= received
 
 
 def _metadata_routes(auth: AuthSettings) -> list[Route]:
