@@ -180,6 +180,12 @@ PROVOCATIONS |= {
     "A misspelt setting": lambda desk: desk.ask(RESPONSES_MCP_MODLE="x"),
     "A wrong value": lambda desk: desk.ask(RESPONSES_MCP_MAX_RETRIES="many"),
     "Only for this machine": lambda desk: desk.run("serve", "--http", "0.0.0.0:8000"),
+    "A service whose address is not known": lambda desk: desk.run(
+        "serve", "--http", "127.0.0.1:0", RESPONSES_MCP_SERVICE_OAUTH_ISSUER="https://login.example.com"
+    ),
+    "A file of keys that cannot be read": lambda desk: desk.run(
+        "serve", "--http", "127.0.0.1:0", RESPONSES_MCP_SERVICE_KEYS_FILE="/nowhere/keys"
+    ),
     "The engine is not there": lambda desk: desk.bare("ask", "--embedded", "--engine", "http://127.0.0.1:9", "hi"),
     "Nothing to sign in with": lambda desk: desk.bare("install", "cursor"),
     "The host does not pass the token": lambda desk: desk.run("install", "claude-desktop"),
