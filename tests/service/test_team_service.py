@@ -286,7 +286,8 @@ async def test_a_users_answer_may_reach_another_replica_and_is_of_nobody_elses_u
     refused = {"code": -32602, "message": "Invalid or expired requestState"}
     for answer in (of_bob, elsewhere, forged):
         assert {name: answer["error"][name] for name in refused} == refused
-    assert (done["status"], [item["type"] for item in done["output"]]) == ("completed", ["mcp_call"])
+    assert done["status"] == "completed"
+    assert [item["type"] for item in done["output"]] == ["mcp_list_tools", "mcp_approval_request", "mcp_call"]
 
 
 async def test_a_team_can_be_served_with_the_embedded_workspace(emulator: RunningEmulator, tmp_path: Path) -> None:
