@@ -130,9 +130,12 @@ async def test_a_refused_and_a_failed_call_are_recorded_with_their_reason(
 
 
 async def test_a_repeated_call_is_recorded_as_such(emulator: RunningEmulator, tmp_path: Path) -> None:
-    async with connected(emulator, tmp_path, audit_file(tmp_path)) as host:
+    # The limit is reached by the first call: the second one sends nothing.
+    policy = "default.requests_per_minute = 1"
+    async with connected(emulator, tmp_path, audit_file(tmp_path), policy=policy) as host:
         for _ in range(2):
-            await host.call(ASK, prompt="[[say hello]]", idempotency_key="k")
+            _, facts, _ = await host.call(ASK, prompt="[[say hello]]", idempotency_key="k")
+            assert facts["text"] == "hello"
     assert [(record["outcome"], record["requests"]) for record in records(tmp_path)] == [
         ("completed", 1),
         ("repeated", 0),

@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from databricks_responses_mcp.calls.call_log import AuditError
+from databricks_responses_mcp.service import audit
 from databricks_responses_mcp.service.audit import AuditFile
 from harness.deadlines import DEADLINE_SECONDS
 
@@ -80,6 +83,28 @@ async def test_a_full_disk_is_an_error_and_leaves_no_half_line(tmp_path: Path, m
             await log.write({"n": 2})
     await log.write({"n": 3})
     assert records(path) == [1, 3]
+
+
+async def test_calls_do_not_wait_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, goes_on, hangs = audit_file(tmp_path / "audit.jsonl"), threading.Event(), threading.Event()
+    write = os.write
+
+    def hang(descriptor: int, data: bytes) -> int:
+        hangs.set()
+        goes_on.wait(DEADLINE_SECONDS)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(audit, "_STUCK_SECONDS", 0.0)
+    monkeypatch.setattr(os, "write", hang)
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(log.write, {"n": 1})
+            await anyio.to_thread.run_sync(hangs.wait)
+            with pytest.raises(AuditError, match="the disk has not taken an earlier record"):
+                await log.write({"n": 2})
+            goes_on.set()
+        await log.write({"n": 3})
+    assert records(tmp_path / "audit.jsonl") == [1, 3]
 
 
 _WRITE_MANY = """

@@ -20,6 +20,7 @@ if sys.platform != "win32":
     import fcntl
 
 _MODE = 0o600
+_STUCK_SECONDS = 5.0
 
 
 class AuditFile:
@@ -41,9 +42,14 @@ class AuditFile:
         self._max_bytes = max_bytes
         self._max_files = max_files
         self._one_at_a_time = anyio.CapacityLimiter(1)
+        self._began: float | None = None
 
     async def write(self, record: Mapping[str, Any]) -> None:
         """See `AuditLog.write`."""
+        began = self._began
+        if began is not None and time.monotonic() - began > _STUCK_SECONDS:
+            # Other calls must not wait for it, too.
+            raise AuditError(f"{self._path}: the disk has not taken an earlier record.")
         line = json.dumps({key: value for key, value in record.items() if value is not None}) + "\n"
         await anyio.to_thread.run_sync(self._append, line.encode(), limiter=self._one_at_a_time, abandon_on_cancel=True)
 
@@ -56,6 +62,7 @@ class AuditFile:
         self._append(b"")
 
     def _append(self, line: bytes) -> None:
+        self._began = time.monotonic()
         try:
             with self._locked():
                 descriptor = self._open()
@@ -69,6 +76,8 @@ class AuditFile:
                     os.close(descriptor)
         except OSError as error:
             raise AuditError(f"{self._path}: {error.strerror or type(error).__name__}.") from error
+        finally:
+            self._began = None
 
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
