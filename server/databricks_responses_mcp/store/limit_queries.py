@@ -1,7 +1,8 @@
 """Limits of requests, of one owner and of all together: the statements of each transaction.
 
 A row for each scope (an owner, or all) has the tokens of a day, used and reserved. A transaction locks the rows of its
-scopes first, that of all before that of the owner, so that what it counts does not change before it has ended.
+scopes, so that what it counts does not change before it has ended: that of the owner first, that of all last, because
+every other owner waits for it.
 """
 
 from collections.abc import Sequence
@@ -22,14 +23,13 @@ _LOCK = """
     ON CONFLICT (scope) DO UPDATE SET
         tokens = CASE WHEN held.day < excluded.day THEN 0 ELSE held.tokens END,
         day = CASE WHEN held.day < excluded.day THEN excluded.day ELSE held.day END"""
-_TOKENS = "SELECT tokens FROM @limit_scopes WHERE scope = ?"
+_COUNT = """
+    SELECT (SELECT tokens FROM @limit_scopes WHERE scope = ?),
+        (SELECT COUNT(DISTINCT call_id) FROM @admissions WHERE {owner}lease_until > ? AND call_id <> ?),
+        (SELECT started_at FROM @admissions WHERE {owner}started_at > ? ORDER BY started_at DESC LIMIT 1 OFFSET ?)"""
+_COUNT_OF_ALL, _COUNT_OF_OWNER = _COUNT.format(owner=""), _COUNT.format(owner="owner = ? AND ")
 _ADD = "UPDATE @limit_scopes SET tokens = tokens + ? WHERE scope = ? AND day = ?"
-_NEWEST = "SELECT started_at FROM @admissions WHERE started_at > ? ORDER BY started_at DESC LIMIT 1 OFFSET ?"
-_NEWEST_OF_OWNER = """
-    SELECT started_at FROM @admissions WHERE owner = ? AND started_at > ? ORDER BY started_at DESC LIMIT 1 OFFSET ?"""
-_CALLS = "SELECT COUNT(DISTINCT call_id) FROM @admissions WHERE lease_until > ? AND call_id <> ?"
-_CALLS_OF_OWNER = """
-    SELECT COUNT(DISTINCT call_id) FROM @admissions WHERE owner = ? AND lease_until > ? AND call_id <> ?"""
+_ADD_TO_LOCKED = "UPDATE @limit_scopes SET tokens = tokens + ? WHERE scope IN (?, ?) AND day = ?"
 _FORGET = "DELETE FROM @admissions WHERE owner = ? AND started_at < ? AND lease_until < ?"
 _END = "UPDATE @admissions SET lease_until = 0 WHERE owner = ? AND admission_id = ?"
 _EXTEND = "UPDATE @admissions SET lease_until = @clock() + ? WHERE owner = ? AND lease_until > 0 AND admission_id IN "
@@ -43,24 +43,21 @@ def admit(
     found = yield _CLOCK, ()
     now = float(found.rows[0][0])
     day = datetime.fromtimestamp(now, UTC).date().isoformat()
-    scopes = [(scope, one) for scope, one in ((_ALL, all_limits), (_scope(owner), limits)) if one]
+    scopes = [(scope, one) for scope, one in ((_scope(owner), limits), (_ALL, all_limits)) if one]
+    yield _FORGET, (owner, now - _MINUTE, now)
     least_left: int | None = None
     for scope, one in scopes:
         yield _LOCK, (scope, day)
-        denial = yield from _denial_by_requests(owner, scope, request, one, now)
-        if denial is None and one.tokens_per_day is not None:
-            found = yield _TOKENS, (scope,)
-            used = int(found.rows[0][0])
-            left = one.tokens_per_day - used
-            least_left = left if least_left is None else min(left, least_left)
-            if left < request.least_tokens:
-                denial = _denial(scope, "tokens_per_day", _DAY - now % _DAY, used)
+        used, denial = yield from _counted(owner, scope, request, one, now)
         if denial is not None:
             return denial
+        if one.tokens_per_day is not None:
+            left = one.tokens_per_day - used
+            least_left = left if least_left is None else min(left, least_left)
     tokens = request.wanted_tokens if least_left is None else min(request.wanted_tokens, least_left)
-    for scope, _ in scopes:
-        yield _ADD, (tokens, scope, day)
-    yield _FORGET, (owner, now - _MINUTE, now)
+    names = [scope for scope, _ in scopes]
+    if names:
+        yield _ADD_TO_LOCKED, (tokens, names[0], names[-1], day)
     yield insert(
         "@admissions",
         {
@@ -71,7 +68,7 @@ def admit(
             "lease_until": now + request.lease_seconds,
         },
     )
-    return Admission(admission_id=request.admission_id, day=day, tokens=tokens, scopes=tuple(s for s, _ in scopes))
+    return Admission(admission_id=request.admission_id, day=day, tokens=tokens, scopes=tuple(names))
 
 
 @brief
@@ -93,23 +90,23 @@ def add_audit(owner: str, at: float, record: dict[str, Any]) -> Transaction[None
     yield insert("@audit", {"owner": name(owner), "created_at": at, "record": to_json(record)})
 
 
-def _denial_by_requests(
+def _counted(
     owner: str, scope: str, request: AdmissionRequest, limits: RequestLimits, now: float
-) -> Transaction[Denial | None]:
-    """Return why a limit of calls or requests does not admit the request."""
-    if limits.concurrent_calls is not None:
-        values = (now, request.call_id)
-        found = yield (_CALLS, values) if scope == _ALL else (_CALLS_OF_OWNER, (owner, *values))
-        running = int(found.rows[0][0])
-        if running >= limits.concurrent_calls:
-            return _denial(scope, "concurrent_calls", _BUSY_SECONDS, running)
-    if limits.requests_per_minute is not None:
-        since = (now - _MINUTE, limits.requests_per_minute - 1)
-        found = yield (_NEWEST, since) if scope == _ALL else (_NEWEST_OF_OWNER, (owner, *since))
-        if found.rows:
-            wait = float(found.rows[0][0]) + _MINUTE - now
-            return _denial(scope, "requests_per_minute", wait, limits.requests_per_minute)
-    return None
+) -> Transaction[tuple[int, Denial | None]]:
+    """Return the tokens that are used and reserved, and why a limit of a locked scope does not admit the request."""
+    mine = () if scope == _ALL else (owner,)
+    skipped = (limits.requests_per_minute or 1) - 1
+    values = (scope, *mine, now, request.call_id, *mine, now - _MINUTE, skipped)
+    found = yield _COUNT_OF_ALL if scope == _ALL else _COUNT_OF_OWNER, values
+    used, running, oldest = found.rows[0]
+    denial: Denial | None = None
+    if limits.concurrent_calls is not None and running >= limits.concurrent_calls:
+        denial = _denial(scope, "concurrent_calls", _BUSY_SECONDS, int(running))
+    elif limits.requests_per_minute is not None and oldest is not None:
+        denial = _denial(scope, "requests_per_minute", float(oldest) + _MINUTE - now, limits.requests_per_minute)
+    elif limits.tokens_per_day is not None and limits.tokens_per_day - int(used) < request.least_tokens:
+        denial = _denial(scope, "tokens_per_day", _DAY - now % _DAY, int(used))
+    return int(used), denial
 
 
 def _denial(scope: str, limit: LimitName, seconds: float, used: int) -> Denial:
