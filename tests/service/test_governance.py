@@ -24,7 +24,6 @@ POLICY = """
 [users."auditor@example.com"]
 read_only = true
 tokens_per_day = 1000
-folder = "/srv/auditor"
 """
 
 
@@ -57,12 +56,39 @@ async def test_a_user_whose_token_has_another_name_gets_the_rules_of_that_name(
         assert apps.app_for(request_of("auditor@example.com")) is app
         limiter = app.bridge.request_limiter
         assert limiter is not None
-        after = (app.bridge.policy.is_read_only, app.bridge.policy.folder, app.user)
+        after = (app.bridge.policy.is_read_only, app.user)
         assert limiter.policy is app.bridge.policy
         assert apps.app_for(request_of("")) is app
         assert app.bridge.request_limiter is None
         policies = [apps.policy_for(request_of(name)) for name in ("", "Auditor@Example.com")]
         tasks.cancel_scope.cancel()
     assert before == (False, None, User(issuer=ISSUER, subject="u-1", name=""))
-    assert after == (True, "/srv/auditor", User(issuer=ISSUER, subject="u-1", name="auditor@example.com"))
+    assert after == (True, User(issuer=ISSUER, subject="u-1", name="auditor@example.com"))
     assert [policy is not None and policy.is_read_only for policy in policies] == [False, True]
+
+
+def test_users_who_share_a_section_do_not_share_its_folder() -> None:
+    text = """
+        default.folder = "/srv/all"
+        [[group]]
+        name = "science"
+        members = ["*@science.example.com"]
+        folder = "/srv/science"
+        [users."alice@example.com"]
+        folder = "/srv/alice"
+        [users."*@example.net"]
+        folder = "/srv/net"
+    """
+    governance = Governance(rules(text), None, has_table=False, is_strict=False)
+    folders = {}
+    for name in ("alice@example.com", "bob@example.com", "bob@science.example.com", "bob@example.net"):
+        caller = Caller(issuer=ISSUER, subject=f"id of {name}", name=name)
+        folder = str(governance.folder_of(caller))
+        folders[name] = folder.replace(caller.folder_name, "OWN")
+    assert folders == {
+        "alice@example.com": "/srv/alice",
+        "bob@example.com": "/srv/all/OWN",
+        "bob@science.example.com": "/srv/science/OWN",
+        "bob@example.net": "/srv/net/OWN",
+    }
+    assert Governance(None, None, has_table=False, is_strict=False).folder_of(caller) is None

@@ -11,6 +11,7 @@ from mcp import Client
 
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
+from harness.bad_requests import META
 from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, environment
 from harness.team_service import TeamServer, bearer, keys_in, team_server
@@ -107,6 +108,28 @@ async def test_each_call_is_in_the_audit_log_with_its_user_and_the_id_of_its_req
     assert [(line["user_id"], line["request_id"], line["call_id"]) for line in lines] == [
         (record["subject"], record["request_id"], record["call_id"]) for record in records
     ]
+
+
+async def test_a_folder_of_the_policy_is_open_to_its_user_alone_and_lists_of_tools_are_private(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    keys = keys_in(tmp_path / "keys", "ada", "bob")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "note.txt").write_text("FILE-WORD", encoding="utf-8")
+    (tmp_path / "other.txt").write_text("OTHER-WORD", encoding="utf-8")
+    policy = f"[users.bob]\nfolder = '{tmp_path / 'home'}'\n"
+    async with team_server(emulator, tmp_path, **service(tmp_path, policy)) as serving:
+        mine, other = str(tmp_path / "home" / "note.txt"), str(tmp_path / "other.txt")
+        answers = [
+            await call(serving, keys[name], ASK, prompt="[[echo]]", files=[path])
+            for name, path in (("bob", mine), ("bob", other), ("ada", mine))
+        ]
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}
+        headers = {"accept": "application/json", "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list"}
+        listed = await serving.send("POST", "/mcp", body, {**headers, **bearer(keys["ada"])})
+    assert "FILE-WORD" in answers[0]["text"]
+    assert [answer["error"]["code"] for answer in answers[1:]] == ["permission_denied"] * 2
+    assert listed.json()["result"]["cacheScope"] == "private"
 
 
 async def test_the_limit_of_all_users_is_exact_over_two_replicas(emulator: RunningEmulator, tmp_path: Path) -> None:

@@ -74,10 +74,9 @@ class AccessPolicy:
         return cls(rules_of(policy, subject, name), total_rules(policy), policy.contact)
 
     @property
-    def folder(self) -> str | None:
-        """The directory of local files that the user may use; None if there is none."""
-        rule = self.rules.get("folder")
-        return None if rule is None else str(rule.value)
+    def folder(self) -> Rule | None:
+        """The directory of local files that the user may use; that of several users has one for each of them."""
+        return self.rules.get("folder")
 
     @property
     def max_output_tokens(self) -> Rule | None:

@@ -93,10 +93,12 @@ class Rule:
     Attributes:
         place: where it is in the file, such as ``[default] models.deny``.
         value: its value there.
+        is_of_one_user: whether it is in a section that can mean one user alone.
     """
 
     place: str
     value: Any
+    is_of_one_user: bool = False
 
 
 def rules_of(policy: PolicyRules, subject: str, name: str) -> dict[str, Rule]:
@@ -110,8 +112,8 @@ def rules_of(policy: PolicyRules, subject: str, name: str) -> dict[str, Rule]:
         name: what people know the user by; compared without differences of case.
     """
     rules: dict[str, Rule] = {}
-    for place, section in _sections(policy, subject, name):
-        rules |= {key: Rule(f"{place} {key}", value) for key, value in _values(section)}
+    for place, section, is_one in _sections(policy, subject, name):
+        rules |= {key: Rule(f"{place} {key}", value, is_one) for key, value in _values(section)}
     return rules
 
 
@@ -125,14 +127,14 @@ def is_user(pattern: str, subject: str, name: str) -> bool:
     return subject == pattern or fnmatchcase(name.casefold(), pattern.casefold())
 
 
-def _sections(policy: PolicyRules, subject: str, name: str) -> Iterator[tuple[str, Rules]]:
-    yield "[default]", policy.default
+def _sections(policy: PolicyRules, subject: str, name: str) -> Iterator[tuple[str, Rules, bool]]:
+    yield "[default]", policy.default, False
     for group in policy.group:
         if any(is_user(member, subject, name) for member in group.members):
-            yield f"[[group]] {group.name}:", group
+            yield f"[[group]] {group.name}:", group, False
     for key, rules in policy.users.items():
         if is_user(key, subject, name):
-            yield f'[users."{key}"]', rules
+            yield f'[users."{key}"]', rules, "*" not in key and "?" not in key
 
 
 def _values(section: Limits) -> Iterator[tuple[str, Any]]:

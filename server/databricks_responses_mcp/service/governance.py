@@ -38,6 +38,14 @@ class Governance:
         app.user = User(issuer=caller.issuer, subject=caller.subject, name=caller.name)
         app.audit = AuditTable(app.bridge.store, is_strict=self._is_strict) if self._has_table else self._audit_file
 
+    def folder_of(self, caller: Caller) -> Path | None:
+        """Return the directory of local files that a user may use; None if the policy has none."""
+        policy = self.policy_of(caller)
+        rule = None if policy is None else policy.folder
+        if rule is None:
+            return None
+        return Path(rule.value) if rule.is_of_one_user else Path(rule.value) / caller.folder_name
+
     def policy_of(self, caller: Caller) -> AccessPolicy | None:
         """Return what a user may do; None if there is no policy."""
         return None if self._rules is None else AccessPolicy.of_user(self._rules, caller.subject, caller.name)

@@ -234,15 +234,16 @@ class UserApps:
             transport=self._transport,
             observer=self._observer,
         )
-        policy = None if self._governance is None else self._governance.policy_of(caller)
-        folder = None if self._user_folder is None else self._user_folder / caller.folder_name
+        folder = None if self._governance is None else self._governance.folder_of(caller)
+        if folder is None and self._user_folder is not None:
+            folder = self._user_folder / caller.folder_name
         app = UserApp(
             bridge,
             long_texts=StoredTexts(store),
             unsaved=UnsavedPictures(self._unsaved_limit),
             previews=EditPreviews(self._unsaved_limit),
             files=UserFiles(
-                folder=folder if policy is None or policy.folder is None else Path(policy.folder),
+                folder=folder,
                 volume_folder=f"{pictures}/{caller.folder_name}" if in_volume else None,
             ),
             take_token=take_token,
