@@ -19,7 +19,7 @@ from databricks_responses_mcp.server import build_server_of
 from databricks_responses_mcp.service.audit import AuditFile, AuditTable
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_workspace_emulator.server import RunningEmulator
-from harness import Host, settings_for
+from harness import Connect, Host, settings_for
 from harness.policies import policy_of
 
 pytestmark = pytest.mark.anyio
@@ -211,3 +211,11 @@ async def test_a_line_of_the_log_has_the_ids_of_the_user_and_the_call(
     assert line["message"].startswith(f"{ASK} ended: outcome=completed")
     assert (line["user_id"], line["request_id"], len(line["call_id"])) == ("u-1", "", 16)
     await anyio.lowlevel.checkpoint()
+
+
+async def test_over_stdio_the_end_of_a_call_is_not_logged(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with connect() as host:
+        _, _, failed = await host.call(ASK, prompt="[[say hello]]")
+    assert not failed
+    assert not [record for record in caplog.records if "ended" in record.getMessage()]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from databricks_responses_mcp.calls.search_service import SearchService
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.policy.access import PolicyError
 from databricks_responses_mcp.turns.ask import AskRequest, ask
@@ -123,6 +124,17 @@ async def test_an_mcp_server_is_refused_by_its_name_and_by_its_address(
     assert "mcp_servers.allow" in (await refusal(ask(bridge, AskRequest(prompt="Hi", tools=[tool])))).rule
     await bridge.aclose()
     assert sent(emulator) == []
+
+
+@pytest.mark.parametrize(("pattern", "calls"), [("system.ai.web_search", True), ("genie/*", False)])
+async def test_the_service_for_searches_is_used_only_if_it_is_allowed(
+    emulator: RunningEmulator, tmp_path: Path, pattern: str, calls: bool
+) -> None:
+    bridge = bridge_with(emulator, tmp_path, f'default.mcp_servers.allow = ["{pattern}"]')
+    with suppress(BridgeError):  # the model has no search of its own
+        await search(bridge, Search(question="Who won?", model=CLAUDE), server=SearchService(bridge))
+    await bridge.aclose()
+    assert bool(emulator.state.request_log.to("/ai-gateway/mcp-services/system.ai.web_search")) is calls
 
 
 async def test_a_request_without_a_maximum_gets_that_of_the_policy_and_a_larger_one_is_refused(

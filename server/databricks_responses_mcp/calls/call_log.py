@@ -124,7 +124,9 @@ class CallLog:
         if self._is_ended:
             return
         self._is_ended = True
-        if self._audit is None and not logger.isEnabledFor(logging.INFO):
+        # Over stdio nobody is signed in, and hosts show stderr as errors.
+        is_logged = self._user is not None and logger.isEnabledFor(logging.INFO)
+        if self._audit is None and not is_logged:
             return
         if isinstance(error, PolicyError):
             outcome = "refused"
@@ -143,7 +145,7 @@ class CallLog:
             "rule": error.rule if isinstance(error, PolicyError) else None,
             "seconds": round(anyio.current_time() - self._began, 3),
         }
-        if logger.isEnabledFor(logging.INFO):
+        if is_logged:
             shown = ("outcome", "error", "rule", "seconds", "requests", "input_tokens", "output_tokens")
             told = " ".join(f"{name}={facts[name]}" for name in shown if facts[name] is not None)
             logger.info("%s ended: %s", self._tool, told, extra={"fields": self.fields})
