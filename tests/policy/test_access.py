@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.policy.access import AccessPolicy, PolicyError
+from databricks_responses_mcp.policy.access import AccessPolicy
+from databricks_responses_mcp.policy.refusal import PolicyError
 from harness.policies import policy_of
 
 OPUS = 'default.models.deny = ["*opus*"]'

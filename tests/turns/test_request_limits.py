@@ -8,7 +8,7 @@ import pytest
 
 from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.policy.access import PolicyError
+from databricks_responses_mcp.policy.refusal import PolicyError
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.turns import request_limits
 from databricks_responses_mcp.turns.ask import AskRequest, ask

@@ -10,7 +10,7 @@ import pytest
 
 from databricks_responses_mcp.calls.search_service import SearchService
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.policy.access import PolicyError
+from databricks_responses_mcp.policy.refusal import PolicyError
 from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext

@@ -10,7 +10,7 @@ import anyio
 from mcp.server.mcpserver import Context
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.policy.access import PolicyError
+from databricks_responses_mcp.policy.refusal import PolicyError
 from databricks_responses_mcp.turns.call_record import CallRecord
 
 if TYPE_CHECKING:

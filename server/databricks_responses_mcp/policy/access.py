@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
 from databricks_responses_mcp.policy.hosts import UnclearURLError, host_and_port, host_matches, url_matches
+from databricks_responses_mcp.policy.refusal import PolicyError
 from databricks_responses_mcp.policy.rules import PolicyRules, Rule, first_match, rules_of, total_rules
 
 ALWAYS_ALLOWED_TOOL = "get_response"
@@ -23,17 +24,6 @@ _MEDIA_FIELDS = ("image_url", "file_url", "video_url", "audio_url")
 _SYSTEM_PREFIX, _LEGACY_PREFIX = "system.ai.", "databricks-"
 _TYPE_VERSION = re.compile(r"_(?:preview|\d{4}_\d{2}_\d{2}|\d{8})")
 _APP_HOST = re.compile(r"(?P<name>[a-z0-9-]+)-\d+\.(?:[a-z0-9-]+\.)*(?:azure)?databricksapps\.(?:com|us)(?=[:/]|$)")
-
-
-@dataclass(eq=False)
-class PolicyError(BridgeError):
-    """What a rule of the policy does not allow. Nothing was sent, and nothing is counted.
-
-    Attributes:
-        rule: the rule, with its place in the file.
-    """
-
-    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,20 +12,23 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import anyio
 import anyio.lowlevel
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.policy.access import AccessPolicy, PolicyError, UsageLimits
-from databricks_responses_mcp.policy.rules import Rule
+from databricks_responses_mcp.policy.refusal import PolicyError
 from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.store.records import Admission, AdmissionRequest, Denial, RequestLimits, Usage
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.store_calls import result_of_store, within_time_limit
 from databricks_responses_mcp.turns.usage import SMALLEST_ANSWER
+
+if TYPE_CHECKING:
+    from databricks_responses_mcp.policy.access import AccessPolicy, UsageLimits
+    from databricks_responses_mcp.policy.rules import Rule
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +66,7 @@ class RequestLimiter:
         policy: likewise.
     """
 
-    def __init__(self, bridge: Bridge, policy: AccessPolicy) -> None:
+    def __init__(self, bridge: Bridge, policy: "AccessPolicy") -> None:
         self._bridge = bridge
         self.policy = policy
         self._limits, self._all_limits = _values(policy.user_limits), _values(policy.total_limits)
@@ -166,7 +169,7 @@ class RequestLimiter:
             self.policy.refuse(f"{_CAP} {str(wanted)[:40]}", self._budget_rule().place)
         return wanted
 
-    def _budget_rule(self) -> Rule:
+    def _budget_rule(self) -> "Rule":
         rule = self.policy.user_limits.tokens_per_day or self.policy.total_limits.tokens_per_day
         assert rule is not None
         return rule
@@ -221,7 +224,7 @@ def estimated_tokens(body: Mapping[str, Any]) -> int:
     return characters // _CHARACTERS_PER_TOKEN + media * _TOKENS_OF_MEDIA
 
 
-def _values(limits: UsageLimits) -> RequestLimits:
+def _values(limits: "UsageLimits") -> RequestLimits:
     return RequestLimits(
         tokens_per_day=None if limits.tokens_per_day is None else limits.tokens_per_day.value,
         requests_per_minute=None if limits.requests_per_minute is None else limits.requests_per_minute.value,

@@ -1,0 +1,16 @@
+"""Who serves a single user imports no rules of a policy."""
+
+import subprocess
+import sys
+
+_SHOW = """
+import sys
+import databricks_responses_mcp.calls.tool_call, databricks_responses_mcp.turns.pipeline
+import databricks_responses_mcp.tools.registry
+print(*sorted(name for name in sys.modules if name.startswith("databricks_responses_mcp.policy")))
+"""
+
+
+def test_calls_without_a_policy_import_only_its_error() -> None:
+    shown = subprocess.run([sys.executable, "-c", _SHOW], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["databricks_responses_mcp.policy", "databricks_responses_mcp.policy.refusal"]
