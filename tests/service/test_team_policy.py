@@ -150,21 +150,19 @@ async def test_the_limit_of_all_users_is_exact_over_two_replicas(emulator: Runni
 
 
 @pytest.mark.parametrize(
-    ("policy", "audit", "problem"),
+    ("policy", "changed", "problem"),
     [
-        (
-            "[default]\nread_onyl = true",
-            "audit.jsonl",
-            "default.read_onyl: there is no such key. Did you mean",
-        ),
-        ("", "none/audit.jsonl", "The audit log cannot be written"),
+        ("[default]\nread_onyl = true", {}, "default.read_onyl: there is no such key. Did you mean"),
+        ("", {"RESPONSES_MCP_SERVICE_AUDIT": "TMP/none/audit.jsonl"}, "The audit log cannot be written"),
+        ("", {"RESPONSES_MCP_SERVICE_KEYS_FILE": ""}, "nothing says how users sign in"),
     ],
 )
 async def test_a_service_with_a_wrong_policy_or_audit_log_does_not_start(
-    emulator: RunningEmulator, tmp_path: Path, policy: str, audit: str, problem: str
+    emulator: RunningEmulator, tmp_path: Path, policy: str, changed: dict[str, str], problem: str
 ) -> None:
     keys_in(tmp_path / "keys", "ada")
-    env = service(tmp_path, policy, RESPONSES_MCP_SERVICE_AUDIT=str(tmp_path / audit))
+    changed = {name: value.replace("TMP", str(tmp_path)) for name, value in changed.items()}
+    env = service(tmp_path, policy, **changed)
     with anyio.fail_after(DEADLINE_SECONDS):
         ended = await anyio.run_process(
             [*COMMAND, "serve", "--http", "127.0.0.1:0"],

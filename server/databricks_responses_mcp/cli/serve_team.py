@@ -82,6 +82,14 @@ def team_service(settings: Settings, environ: Mapping[str, str]) -> TeamService 
             "for it.",
         )
     if platform is None and service.oauth_issuer is None and service.keys_file is None:
+        if service.policy is not None or service.audit is not None:
+            # Without users neither would have an effect, which an administrator would hardly expect.
+            raise BridgeError(
+                ErrorCode.NOT_CONFIGURED,
+                "RESPONSES_MCP_SERVICE_POLICY or RESPONSES_MCP_SERVICE_AUDIT is set, and nothing says how users sign "
+                "in.",
+                "Set RESPONSES_MCP_SERVICE_OAUTH_ISSUER or RESPONSES_MCP_SERVICE_KEYS_FILE, or remove the setting.",
+            )
         return None
     return TeamService(settings, service, platform)
 
