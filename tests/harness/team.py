@@ -126,16 +126,16 @@ async def team(
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[int]:
     """Serve an application on a free port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.serve, [listener])
-        try:
-            with anyio.fail_after(DEADLINE_SECONDS):
-                await server.is_started.wait()
-            yield listener.getsockname()[1]
-        finally:
-            server.should_exit = True
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            try:
+                with anyio.fail_after(DEADLINE_SECONDS):
+                    await server.is_started.wait()
+                yield listener.getsockname()[1]
+            finally:
+                server.should_exit = True
 
 
 class _Server(uvicorn.Server):
