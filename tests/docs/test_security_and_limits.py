@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from databricks_responses_mcp.workspace.settings import Settings
+from databricks_responses_mcp.service.settings import ServiceSettings
+from databricks_responses_mcp.workspace.settings import SERVICE_PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
@@ -55,6 +56,8 @@ def told(limit: str) -> float:
 
 def real(where: str) -> object:
     """Return the value of a setting or constant."""
+    if where.startswith(SERVICE_PREFIX):
+        return ServiceSettings.model_fields[where.removeprefix(SERVICE_PREFIX).lower()].default
     if where.startswith(SETTING):
         return Settings.model_fields[where.removeprefix(SETTING).lower()].default
     file, name = where.split(": ")

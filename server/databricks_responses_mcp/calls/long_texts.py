@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-_MOST_CHARACTERS = 32_000_000
+_MAX_CHARACTERS = 32_000_000
 
 
 class LongTexts:
@@ -30,7 +30,7 @@ class LongTexts:
         key = self._new_key(text)
         self._texts[key] = text
         self._characters += len(text)
-        while self._characters > _MOST_CHARACTERS and len(self._texts) > 1:
+        while self._characters > _MAX_CHARACTERS and len(self._texts) > 1:
             self._characters -= len(self._texts.popitem(last=False)[1])
         return f"answer://{key}"
 

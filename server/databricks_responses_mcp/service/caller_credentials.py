@@ -29,7 +29,7 @@ _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 _JWT = "urn:ietf:params:oauth:token-type:jwt"
 _SCOPE = "all-apis"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,32768}")
-_MOST_ANSWER_BYTES = 256 * 1024
+_MAX_ANSWER_BYTES = 256 * 1024
 _EARLY_SECONDS = 120.0
 """A token is renewed this long before it expires, or at half of its life if that is shorter."""
 _LONGEST_LIFE_SECONDS = 24 * 3600.0
@@ -223,7 +223,7 @@ async def _body(response: httpx.Response) -> bytes:
     try:
         async for chunk in response.aiter_raw():
             body += chunk
-            if len(body) > _MOST_ANSWER_BYTES:
+            if len(body) > _MAX_ANSWER_BYTES:
                 break
     except httpx.HTTPError:
         return b""  # the status says enough

@@ -38,7 +38,9 @@ from databricks_responses_mcp.workspace.transport import Transport
 
 logger = logging.getLogger(__name__)
 
-_UNSAVED_BYTES: Final = 1_000_000_000
+UNSAVED_BYTES: Final = 1_000_000_000
+"""The most that all users together have in memory alone: images that could not be saved, and previews of edits."""
+
 _MOST_CHECK_SECONDS = 60.0
 _VOLUMES = "/Volumes/"
 
@@ -128,7 +130,7 @@ class UserApps:
         self._store = store
         self._identity = identity
         self._user_folder = user_folder
-        self._unsaved_limit = MemoryLimit(_UNSAVED_BYTES)
+        self._unsaved_limit = MemoryLimit(UNSAVED_BYTES)
         self._shared: Credentials | None = None
         self._host: WorkspaceHost | None = None
         self._exchange: TokenExchange | None = None
