@@ -1,8 +1,10 @@
 """Output items as the next request may hold them."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from databricks_responses_mcp.responses.accumulator import ResponseAssembler
 from databricks_responses_mcp.responses.payloads import Payload
 from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.replay import (
@@ -125,3 +127,32 @@ def test_an_id_is_short_and_always_the_same(value: str) -> None:
 @given(st.text(min_size=65, max_size=200), st.text(min_size=65, max_size=200))
 def test_two_long_ids_stay_two(one: str, other: str) -> None:
     assert (short_id(one) == short_id(other)) == (one == other)
+
+
+@pytest.mark.parametrize("where", ["item", "added", "terminal", "not streamed"])
+def test_an_answer_cannot_name_a_file_that_is_read_when_the_conversation_goes_on(where: str) -> None:
+    item = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "picture": "/etc/passwd"}
+    assembler = ResponseAssembler()
+    if where == "not streamed":
+        assembler.take_response({"id": "r", "status": "completed", "output": [item]})
+    else:
+        if where != "terminal":
+            kind = "done" if where == "item" else "added"
+            assembler.feed({"type": f"response.output_item.{kind}", "output_index": 0, "item": dict(item)})
+        output = [dict(item)] if where == "terminal" else []
+        assembler.feed({"type": "response.completed", "response": {"id": "r", "status": "completed", "output": output}})
+    assert replayable(assembler.result().output) == []
+
+
+def test_the_place_of_a_saved_image_is_kept_when_the_answer_repeats_its_item() -> None:
+    item: dict[str, object] = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "iVBO"}
+    for repeated in (item, dict(item)):
+        assembler = ResponseAssembler()
+        taken = assembler.feed({"type": "response.output_item.done", "output_index": 0, "item": item})
+        assert taken is not None
+        taken["picture"] = "image://fox.png"
+        assembler.feed(
+            {"type": "response.completed", "response": {"id": "r", "status": "completed", "output": [repeated]}}
+        )
+        kept = [stub["picture"] for stub in replayable(assembler.result().output)]
+        assert kept == ["image://fox.png"]

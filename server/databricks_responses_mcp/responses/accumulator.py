@@ -291,7 +291,7 @@ class ResponseAssembler:
         item = event.get("item")
         slot = self._slot(event)
         if isinstance(item, dict) and not slot.done:
-            slot.item = item
+            slot.item = _without_place(item)
             slot.announced = True
             self.phase = _PHASES.get(str(item.get("type")), self.phase)
 
@@ -304,7 +304,7 @@ class ResponseAssembler:
             # Agents send no indexes, and use one id for several items. No item may be lost.
             slot = self._slots[f"extra-{len(self._slots)}"] = _Slot()
         self._end_parts(slot)
-        slot.item, slot.done, slot.announced = item, True, True
+        slot.item, slot.done, slot.announced = _without_place(item), True, True
         return item
 
     def _lifecycle(self, event: dict[str, Any]) -> None:
@@ -324,8 +324,12 @@ class ResponseAssembler:
         self._fields.update((key, value) for key, value in response.items() if key != "output")
         output = response.get("output")
         if isinstance(output, list):
-            final = [item for item in output if isinstance(item, dict)]
-            self._final_output = _with_pictures_seen(final, self._done_items())
+            done = self._done_items()
+            # A translated answer may have the same objects, in which the place is this program's.
+            ours = {id(item) for item in done}
+            received = [item for item in output if isinstance(item, dict)]
+            final = [item if id(item) in ours else _without_place(item) for item in received]
+            self._final_output = _with_pictures_seen(final, done)
 
     def _error_event(self, event: dict[str, Any]) -> None:
         self.error = event
@@ -369,6 +373,16 @@ def _index(event: dict[str, Any], name: str) -> int:
 def _order(key: int | str) -> tuple[int, int]:
     # Items without an index come in the order in which they began, after those with one.
     return (0, key) if isinstance(key, int) else (1, 0)
+
+
+def _without_place(item: Item) -> Item:
+    """Return a received item; where its image is saved is for this program alone to say.
+
+    Whatever is named there is read and sent when the conversation goes on.
+    """
+    if item.get("type") == "image_generation_call":
+        item.pop("picture", None)
+    return item
 
 
 def _with_pictures_seen(final: list[Item], done: list[Item]) -> list[Item]:
