@@ -101,6 +101,8 @@ def create_app(state: EmulatorState) -> Starlette:
         Path("/apps/{name}/invocations", Route(state, apps.ask_app, public=True)),
         Path("/login.html", Route(state, apps.sign_in, public=True)),
         Path("/oidc/v1/token", Route(state, token_exchange.exchange_token, public=True)),
+        Path("/oidc/.well-known/oauth-authorization-server", Route(state, token_exchange.describe_tokens, public=True)),
+        Path("/.well-known/databricks-config", Route(state, token_exchange.describe_workspace, public=True)),
         Path("/.well-known/{rest:path}", Route(state, endpoints.no_such_path, public=True)),
     ]
     app = Starlette(

@@ -28,12 +28,14 @@ class Users:
     Attributes:
         first: who signs in with the token of the workspace's state, and sees everything.
         federated: users by the subject of the JWTs that they may exchange for a token of the workspace.
-        exchanged_seconds: how long an exchanged token is valid.
+        principals: service principals, with their secrets, by client id.
+        exchanged_seconds: how long a token is valid that was exchanged, or issued to a service principal.
     """
 
     def __init__(self) -> None:
         self.first = User("first")
         self.federated: dict[str, User] = {}
+        self.principals: dict[str, tuple[str, User]] = {}
         self.exchanged_seconds = _TOKEN_SECONDS
         self._tokens: dict[str, tuple[User, float | None]] = {}
 

@@ -5,8 +5,10 @@ import json
 import time
 from typing import Any
 
+import anyio.to_thread
 import httpx
 import pytest
+from databricks.sdk import WorkspaceClient
 from inline_snapshot import snapshot
 
 from databricks_workspace_emulator.server import RunningEmulator
@@ -70,7 +72,7 @@ async def test_the_token_of_a_trusted_issuer_is_exchanged(emulator: RunningEmula
         "scope": "all-apis",
     }
     wrong = (
-        {"grant_type": "client_credentials"},
+        {"grant_type": "password"},
         {"subject_token_type": "other"},
         {"scope": "everything"},
         {"subject_token": "no jwt"},
@@ -100,3 +102,17 @@ async def test_the_token_of_a_trusted_issuer_is_exchanged(emulator: RunningEmula
             (400, "invalid_grant"),
         ]
     )
+
+
+async def test_a_service_principal_signs_in_by_the_databricks_sdk(emulator: RunningEmulator) -> None:
+    robot = User("robot")
+    emulator.state.users.principals["robots-id"] = ("robots-secret", robot)
+
+    def sign_in(secret: str) -> str:
+        workspace = WorkspaceClient(host=emulator.host, client_id="robots-id", client_secret=secret)
+        return workspace.config.authenticate()["Authorization"].removeprefix("Bearer ")
+
+    token = await anyio.to_thread.run_sync(sign_in, "robots-secret")
+    assert emulator.state.user_of(token) is robot
+    with pytest.raises(Exception, match="invalid_client"):
+        await anyio.to_thread.run_sync(sign_in, "another")

@@ -1,8 +1,6 @@
 """A service on Lakebase: a new credential for each connection, from an API that the Databricks SDK understands."""
 
-import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,9 @@ from databricks_responses_mcp.service.settings import ServiceSettings
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.workspace.settings import Settings
-from databricks_workspace_emulator.lakebase import LakebaseDatabase
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
+from harness.lakebase_database import RealDatabase
 from harness.postgres_server import PostgresServer, postgres_server
 from harness.stdio_process import ASK
 from harness.store_records import STATE, a_turn
@@ -32,31 +30,6 @@ pytestmark = pytest.mark.anyio
 ENDPOINT = "projects/team/branches/main/endpoints/primary"
 CLIENT_ID = "7d2f6e1c-1111-4222-8333-944455566677"
 OURS = "FROM pg_stat_activity WHERE application_name = 'databricks-responses-mcp'"
-
-
-@dataclass(eq=False)
-class RealDatabase(LakebaseDatabase):
-    """A database whose user has the newest credential as the password: older ones are refused.
-
-    Attributes:
-        server: the real server.
-        user: who signs in.
-    """
-
-    server: PostgresServer | None = None
-    user: str = CLIENT_ID
-
-    def issue(self) -> tuple[str, str]:
-        """Issue a credential, and let the server accept no other."""
-        token, ends = super().issue()
-        self.expire(token)
-        return token, ends
-
-    def expire(self, token: str = "") -> None:
-        """Let the server accept only ``token``; by default none that was issued."""
-        assert self.server is not None
-        with psycopg.connect(self.server.url("databricks_postgres"), autocommit=True) as admin:
-            admin.execute(f"""ALTER ROLE "{self.user}" PASSWORD '{token or secrets.token_hex()}'""".encode())
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +45,7 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def database(emulator: RunningEmulator, server: PostgresServer) -> RealDatabase:
     """Put the real server into the workspace, as an endpoint and as an instance."""
-    database = RealDatabase("127.0.0.1", server=server)
+    database = RealDatabase("127.0.0.1", server=server, user=CLIENT_ID)
     emulator.state.lakebase.endpoints[ENDPOINT] = database
     emulator.state.lakebase.instances["team-db"] = database
     return database
