@@ -11,6 +11,8 @@ from pathlib import Path
 
 from generating.badges import badges
 from generating.claude_code import marketplace_file, plugin_files
+from generating.databricks_app import FOLDER as APP
+from generating.databricks_app import app_files
 from generating.docker import catalog_files, image_files
 from generating.gemini_cli import extension_files
 from generating.host_files import host_files
@@ -22,6 +24,8 @@ from PIL import Image, ImageChops, ImageStat
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PLUGIN = "manifests/claude-code/plugin"
+HAND_WRITTEN = ("manifests/docker/nginx.conf", "manifests/docker/compose.yaml", "manifests/docker/.env.example")
+"""Files that repeat nothing; tests run them."""
 
 
 def generated() -> dict[str, bytes]:
@@ -32,6 +36,7 @@ def generated() -> dict[str, bytes]:
         "manifests/mcp-registry": registry_files(),
         "manifests/docker": catalog_files(),
         PLUGIN: plugin_files(),
+        APP: app_files(),
         "manifests/gemini-cli/extension": extension_files(),
     }
     files = {f"{folder}/{name}": content for folder, files in folders.items() for name, content in files.items()}
@@ -55,7 +60,8 @@ def strays() -> list[str]:
     """Return the files under ``manifests/`` that are no longer generated."""
     there = (file.relative_to(ROOT).as_posix() for file in (ROOT / "manifests").rglob("*") if file.is_file())
     known = generated()
-    return sorted(name for name in there if name not in known)
+    # A wheel is what the user made to deploy the app; git ignores it.
+    return sorted(name for name in there if name not in {*known, *HAND_WRITTEN} and not name.endswith(".whl"))
 
 
 def differences() -> list[str]:

@@ -77,10 +77,19 @@ def keys_in(path: Path, *names: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def team_server(
-    emulator: RunningEmulator, tmp_path: Path, *arguments: str, **more: str
+    emulator: RunningEmulator,
+    tmp_path: Path,
+    *arguments: str,
+    command: Sequence[str] = (),
+    **more: str,
 ) -> AsyncIterator[TeamServer]:
-    """Run a service on a free port, with these variables; it has ended when the context ends."""
-    command = [*COMMAND, "serve", *(arguments or ("--http", "127.0.0.1:0"))]
+    """Run a service on a free port, with these variables; it has ended when the context ends.
+
+    Args:
+        arguments: of ``serve``; by default it listens on loopback.
+        command: the whole command instead.
+    """
+    command = command or [*COMMAND, "serve", *(arguments or ("--http", "127.0.0.1:0"))]
     env = environment(emulator, tmp_path, **more)
     async with (
         await anyio.open_process(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process,
