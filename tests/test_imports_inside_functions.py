@@ -50,6 +50,7 @@ ALLOWED = {
     "databricks_responses_mcp/workspace/sdk_credentials.py": "most processes sign in without the Databricks SDK",
     "databricks_workspace_emulator/contract/tools.py": "jsonschema is loaded for the first schema",
     "databricks_workspace_emulator/conversation.py": _PILLOW,
+    "databricks_workspace_emulator/on_demand.py": _START,
     "databricks_workspace_emulator/tool_handlers/image_generation.py": _PILLOW,
     "databricks_workspace_emulator/engines/choose.py": "only the engine that answers is loaded",
     "databricks_workspace_emulator/engines/progress.py": _TERMINAL,

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from databricks_workspace_emulator.app import create_app
 from databricks_workspace_emulator.engines.base import Engine
 from databricks_workspace_emulator.engines.rules import RulesEngine
 from databricks_workspace_emulator.faults import Faults
-from databricks_workspace_emulator.state import EmulatorState, new_token
-from databricks_workspace_emulator.switches import TokenKind
+from databricks_workspace_emulator.listening import address_of, listen
+from databricks_workspace_emulator.state import EmulatorState
+from databricks_workspace_emulator.switches import TokenKind, new_token
 
-_HOST = "127.0.0.1"
 _CLOSING_SECONDS = 5.0
 
 
@@ -45,6 +44,7 @@ async def run_emulator(
     *,
     engine: Engine | None = None,
     port: int = 0,
+    listener: socket.socket | None = None,
     token: str | None = None,
     credential: TokenKind = "personal",
     faults: Faults | None = None,
@@ -54,6 +54,7 @@ async def run_emulator(
     Args:
         engine: writes the text; by default the rule engine. It is closed with the workspace.
         port: the port on 127.0.0.1; an unused one if 0.
+        listener: where it listens, instead of a new socket; it is closed with the workspace.
         token: the accepted credential; by default a random one of the kind ``credential``.
         credential: the kind of a random token; apps take OAuth tokens only.
         faults: the faults to simulate.
@@ -64,13 +65,15 @@ async def run_emulator(
     engine = engine if engine is not None else RulesEngine()
     queue = faults if faults is not None else Faults()
     state = EmulatorState(engine=engine, token=token or new_token(credential), faults=queue)
-    listener = _listen(port)
+    listener = listen(port) if listener is None else listener
     server = _Server(state)
     try:
         async with anyio.create_task_group() as tasks:
-            await tasks.start(server.run, listener)
             try:
-                host = f"http://{_HOST}:{listener.getsockname()[1]}"
+                # Shielded: the server is itself, and ends only when told to, so a cancelled start would wait for it.
+                with anyio.CancelScope(shield=True):
+                    await tasks.start(server.run, listener)
+                host = address_of(listener)
                 yield RunningEmulator(host=host, token=state.token, engine_label=engine.label, state=state)
             finally:
                 state.closing.set()
@@ -78,19 +81,6 @@ async def run_emulator(
         listener.close()
         with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
             await engine.aclose()
-
-
-def _listen(port: int) -> socket.socket:
-    # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms for each reply.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if sys.platform != "win32":  # there it would allow two programs to share a port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_HOST, port))
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 class _WithAbort:

@@ -21,18 +21,12 @@ from databricks_workspace_emulator.engines.base import Engine
 from databricks_workspace_emulator.faults import Faults
 from databricks_workspace_emulator.lakebase import Lakebase
 from databricks_workspace_emulator.request_log import RequestLog
-from databricks_workspace_emulator.switches import Switches, TokenKind
+from databricks_workspace_emulator.switches import Switches, new_token
 from databricks_workspace_emulator.users import User, Users
 from databricks_workspace_emulator.volumes import Volume, default_volumes
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 _REMEMBERED = 200
-
-
-def new_token(kind: TokenKind = "personal") -> str:
-    """Return a token in the format of its kind. Apps accept only OAuth tokens."""
-    shape = "dapi-embedded" if kind == "personal" else "eyJ-embedded"
-    return f"{shape}-{secrets.token_hex(16)}"
 
 
 class Hold:

@@ -1,5 +1,6 @@
 """The features of a workspace that can be switched on and off."""
 
+import secrets
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,12 @@ class Switches:
     legacy_names: bool = True
     long_ids: bool = True
     open_responses: bool = True
+
+
+def new_token(kind: TokenKind = "personal") -> str:
+    """Return a random token in the shape of its kind. Apps take OAuth tokens only."""
+    shape = "dapi-embedded" if kind == "personal" else "eyJ-embedded"
+    return f"{shape}-{secrets.token_hex(16)}"
 
 
 def token_kind(token: str) -> TokenKind:

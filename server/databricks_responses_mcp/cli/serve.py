@@ -49,7 +49,10 @@ def command(session: SessionOptions, http: str | None) -> None:
 
     @asynccontextmanager
     async def open_bridge() -> AsyncIterator[Bridge]:
-        async with telemetry(settings) as observer, open_session(settings, session, observer=observer) as bridge:
+        async with (
+            telemetry(settings) as observer,
+            open_session(settings, session, on_demand=True, observer=observer) as bridge,
+        ):
             yield bridge
 
     if http is None and not os.environ.get("DATABRICKS_APP_NAME", "").strip():

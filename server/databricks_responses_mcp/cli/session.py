@@ -72,6 +72,7 @@ async def open_session(
     *,
     start_engine: bool = False,
     announced: str = "",
+    on_demand: bool = False,
     observer: "Observer | None" = None,
 ) -> AsyncIterator[Bridge]:
     """Open the workspace that the options name; an embedded one runs as long as the context.
@@ -79,13 +80,19 @@ async def open_session(
     Args:
         start_engine: whether to download and start the engine of an embedded workspace now, not at the first question.
         announced: the message about an embedded workspace, instead of the name of its engine.
+        on_demand: whether an embedded workspace may start later, at the latest when the first request arrives.
         observer: observes the requests to models.
 
     Raises:
         BridgeError: if the embedded workspace cannot be started.
     """
+    opening = (
+        _workspace_on_demand(settings, options)
+        if options.embedded and on_demand
+        else open_workspace(settings, options, start_engine=start_engine, announced=announced)
+    )
     async with (
-        open_workspace(settings, options, start_engine=start_engine, announced=announced) as workspace,
+        opening as workspace,
         open_bridge(workspace.settings, workspace.environ, observer=observer) as bridge,
     ):
         yield bridge
@@ -106,17 +113,48 @@ async def open_workspace(
 
     with stderr_progress() as progress:
         chosen = choose_engine(options.engine, progress=progress)
-        # On a terminal the lines are wrapped.
-        told = wrapped(f"databricks-responses-mcp: {announced or chosen.note}", sys.stderr)
-        print(told, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
+        _announce(announced or chosen.note)
         async with run_emulator(engine=chosen.engine) as emulator:
             if start_engine and isinstance(chosen.engine, Startable):
                 await chosen.engine.start()
-            local = settings.model_copy(
-                update={"host": emulator.host, "token": SecretStr(emulator.token), "profile": None}
-            )
-            environ = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
-            yield Workspace(local, environ)
+            yield _embedded(settings, emulator.host, emulator.token)
+
+
+@asynccontextmanager
+async def _workspace_on_demand(settings: Settings, options: SessionOptions) -> AsyncIterator[Workspace]:
+    """Yield an embedded workspace that starts when a request arrives, or soon: a host waits for the list of tools.
+
+    Raises:
+        BridgeError: ``invalid_argument`` or ``not_configured`` for an engine that cannot be used.
+    """
+    from databricks_workspace_emulator.engines.base import Engine
+    from databricks_workspace_emulator.engines.choose import engine_choice
+    from databricks_workspace_emulator.engines.progress import stderr_progress
+    from databricks_workspace_emulator.on_demand import run_on_demand
+
+    with stderr_progress() as progress:
+        choose = engine_choice(options.engine, progress=progress)
+
+        def engine() -> Engine:
+            chosen = choose()
+            _announce(chosen.note)
+            return chosen.engine
+
+        async with run_on_demand(engine) as address:
+            yield _embedded(settings, address.host, address.token)
+
+
+def _announce(note: str) -> None:
+    # On a terminal the lines are wrapped.
+    told = wrapped(f"databricks-responses-mcp: {note}", sys.stderr)
+    print(told, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
+
+
+def _embedded(settings: Settings, host: str, token: str) -> Workspace:
+    """Return an embedded workspace, to which nothing of the environment applies."""
+    local = settings.model_copy(update={"host": host, "token": SecretStr(token), "profile": None})
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
+    return Workspace(local, environ)
 
 
 async def forget_what_is_old(bridge: Bridge) -> None:

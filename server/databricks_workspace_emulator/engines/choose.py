@@ -1,5 +1,6 @@
 """Choosing the engine: the requested one, or the best that this machine can run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
@@ -17,7 +18,14 @@ class ChosenEngine:
 
 
 def choose_engine(spec: str | None, *, progress: Progress | None = None) -> ChosenEngine:
-    """Return the engine for a setting. Reads a few files of the system, no network; starts nothing.
+    """Return the engine for a setting; see `engine_choice`."""
+    return engine_choice(spec, progress=progress)()
+
+
+def engine_choice(spec: str | None, *, progress: Progress | None = None) -> Callable[[], ChosenEngine]:
+    """Check a setting; return a function that makes the engine, whose imports may take some time.
+
+    Reads a few files of the system, no network; starts nothing.
 
     Args:
         spec: ``local``, ``rules``, the URL of an OpenAI-compatible server (``#model`` at its end names the model), or
@@ -31,8 +39,8 @@ def choose_engine(spec: str | None, *, progress: Progress | None = None) -> Chos
     if wanted is not None and wanted.lower().startswith(("http://", "https://")):
         from databricks_workspace_emulator.engines.openai_compatible import OpenAICompatibleEngine
 
-        engine = OpenAICompatibleEngine(wanted)
-        return ChosenEngine(engine, f"Answers come from {engine.label}, a server of yours.")
+        server = OpenAICompatibleEngine(wanted)
+        return lambda: ChosenEngine(server, f"Answers come from {server.label}, a server of yours.")
     name = wanted.lower() if wanted is not None else None
     if name not in {None, "local", "rules"}:
         raise BridgeError(
@@ -41,14 +49,15 @@ def choose_engine(spec: str | None, *, progress: Progress | None = None) -> Chos
             "Use local, rules or the http:// URL of an OpenAI-compatible server.",
         )
     if name == "rules":
-        return ChosenEngine(_rules(), "Answers come from fixed rules, not from a model, as asked for.")
-    if (reason := supported()) is None:
-        return _local(progress)
+        return lambda: ChosenEngine(_rules(), "Answers come from fixed rules, not from a model, as asked for.")
+    reason = supported()
+    if reason is None:
+        return lambda: _local(progress)
     if name == "local":
         raise BridgeError(
             ErrorCode.NOT_CONFIGURED, f"{reason[0].upper()}{reason[1:]}.", f"{WITHOUT_IT[0].upper()}{WITHOUT_IT[1:]}."
         )
-    return ChosenEngine(_rules(), f"Answers come from fixed rules, not from a model: {reason}.")
+    return lambda: ChosenEngine(_rules(), f"Answers come from fixed rules, not from a model: {reason}.")
 
 
 def _local(progress: Progress | None) -> ChosenEngine:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote
 from databricks_workspace_emulator.exchange import Incoming, Reply, json_reply
 from databricks_workspace_emulator.replies import ApiError
 from databricks_workspace_emulator.routes.endpoints import no_such_path
-from databricks_workspace_emulator.state import new_token
+from databricks_workspace_emulator.switches import new_token
 from databricks_workspace_emulator.users import User
 
 _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
