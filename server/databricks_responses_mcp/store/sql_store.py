@@ -38,9 +38,9 @@ from databricks_responses_mcp.store.statements import Transaction, name
 P = ParamSpec("P")
 T = TypeVar("T")
 _DELETED_AT_ONCE = 100
-# A caller waits for the end of a sweep's transaction, so that should take about 15 ms, and 50 ms at most.
-_SLICE_SECONDS = 0.015
-_SLICE_ROWS = (8, 256)
+# A caller waits for the end of a sweep's transaction, so that should take about 8 ms, and 50 ms at most.
+_SLICE_SECONDS = 0.008
+_SLICE_ROWS = (4, 64)
 _SLICE_ROW_BYTES = 32 * 1024
 _LEAST_REST_SECONDS = 0.005
 _REMEMBERED_SECONDS = 30.0
