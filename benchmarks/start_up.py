@@ -13,7 +13,7 @@ EMBEDDED_TARGET = 0.85
 FIRST_ANSWER_TARGET = 1.0
 BARE = "bare SDK server"
 _ERAS = (LEGACY, MODERN)
-_ROUNDS = 21
+_ROUNDS = 15
 _EMBEDDED = (*BRIDGE, "--embedded", "--engine", "rules")
 
 
