@@ -8,9 +8,10 @@ import anyio
 import pytest
 
 from databricks_responses_mcp import __version__
+from databricks_responses_mcp.cli.commands import COMMANDS
 from databricks_responses_mcp.cli.conversations import command as conversations
 from databricks_responses_mcp.cli.errors import EXIT_CODES, OUTPUT_CLOSED, exit_code_of
-from databricks_responses_mcp.cli.main import COMMANDS, run
+from databricks_responses_mcp.cli.main import run
 from databricks_responses_mcp.cli.running import INTERRUPTED, TERMINATED, TerminatedError
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.settings import settings_help

@@ -31,7 +31,7 @@ STDIO = """
 import sys
 from databricks_responses_mcp.cli import sdk_patches
 sdk_patches.WEB_PACKAGES |= set(sys.argv[1:])
-sdk_patches.import_without_web("databricks_responses_mcp.cli.serve")
+sdk_patches.import_without_web("databricks_responses_mcp.cli.serving")
 print(*sorted(sdk_patches.WEB_PACKAGES & set(sys.modules)))
 from databricks_responses_mcp.server import MCPServer
 import inspect, starlette.applications
@@ -75,3 +75,22 @@ def test_a_host_s_session_over_stdio_never_imports_a_web_server(arguments: tuple
         timeout=DEADLINE_SECONDS,
     )
     assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("serve",)])
+def test_a_server_without_options_starts_without_the_command_line(arguments: tuple[str, ...]) -> None:
+    code = (
+        "import sys\n"
+        "from databricks_responses_mcp.cli.main import run\n"
+        "run(sys.argv[1:])\n"
+        "print('click' in sys.modules, 'databricks_responses_mcp.cli.options' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        input="",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert done.stdout == "False False\n"

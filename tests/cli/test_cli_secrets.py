@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databricks_responses_mcp.cli import main as main_module
+from databricks_responses_mcp.cli import commands as commands_module
 from databricks_responses_mcp.cli.main import run
 from databricks_responses_mcp.cli.redacted_streams import redacted_streams
 from databricks_responses_mcp.workspace.secret_values import SecretValues
@@ -121,7 +121,7 @@ def test_the_report_of_a_defect_contains_no_secret(
         raise RuntimeError(f"lost in {TOKEN}")
 
     monkeypatch.setenv("DATABRICKS_TOKEN", TOKEN)
-    monkeypatch.setattr(main_module.commands, "main", fail)
+    monkeypatch.setattr(commands_module.commands, "main", fail)
     assert run(["models"]) == 1
     shown = capsys.readouterr().err
     assert TOKEN not in shown

@@ -215,7 +215,7 @@ async def test_nothing_heavy_is_imported_before_the_tools_are_listed(emulator: R
     )
     code = (
         "import anyio\n"
-        "from databricks_responses_mcp.cli.serve import command\n"
+        "from databricks_responses_mcp.cli.serving import serve\n"
         "from databricks_responses_mcp.server import build_server\n"
         "from databricks_responses_mcp.turns.bridge import open_bridge\n"
         "from databricks_responses_mcp.workspace.settings import load_settings\n"

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from databricks_responses_mcp.cli.help import SETTINGS, WORKSPACE, SectionedOption
+from databricks_responses_mcp.cli.session_options import SessionOptions as SessionOptions
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 from databricks_responses_mcp.workspace.settings import PREFIX, SettingDoc, settings_help
 
@@ -22,23 +22,6 @@ _MAX_JSON_BYTES = 4_000_000
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _OF_A_SERVER = ("http_max_sessions", "http_session_idle_seconds")
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """How a command reaches a workspace.
-
-    Attributes:
-        overrides: settings given as options, by setting name.
-        embedded: start a workspace on this machine instead of using a real one.
-        engine: the engine of the embedded workspace; None selects one.
-        secrets: values that the command's output must not show.
-    """
-
-    overrides: dict[str, object]
-    embedded: bool
-    engine: str | None
-    secrets: SecretValues = field(default_factory=SecretValues)
 
 
 _CONNECTION = (

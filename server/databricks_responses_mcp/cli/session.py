@@ -11,8 +11,7 @@ import anyio
 from pydantic import SecretStr
 
 from databricks_responses_mcp.cli.logs import configure_logging
-from databricks_responses_mcp.cli.options import SessionOptions
-from databricks_responses_mcp.cli.printing import prepare_streams
+from databricks_responses_mcp.cli.session_options import SessionOptions
 from databricks_responses_mcp.cli.wrapping import wrapped
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
 from databricks_responses_mcp.workspace.settings import Settings, forget_unfilled, load_settings
@@ -177,6 +176,9 @@ def settings_for_terminal(options: SessionOptions) -> Settings:
     Raises:
         BridgeError: ``invalid_argument``, naming every invalid one.
     """
+    # Imported here: a server that starts without an option needs nothing of click.
+    from databricks_responses_mcp.cli.printing import prepare_streams
+
     settings = settings_of(options)
     given = settings.model_fields_set
     configure_logging(
