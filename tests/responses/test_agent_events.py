@@ -172,6 +172,14 @@ def test_an_error_ends_the_stream_and_keeps_what_was_said(error: dict[str, Any])
     assert (status, output[0]["content"][0]["text"]) == ("failed", "Hi")
 
 
+def test_a_response_that_failed_without_an_error_says_so() -> None:
+    failed = {"type": "response.failed", "response": {"status": "failed", "output": [], "error": None}}
+    told = events(delta("Half"), failed)
+    assert (told[-1]["type"], told[-1]["message"]) == ("error", "The agent failed and did not say why.")
+    status, output, _ = assembled(told)
+    assert (status, output[0]["content"][0]["text"]) == ("failed", "Half")
+
+
 def test_an_incomplete_answer_says_why() -> None:
     cut = {"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_output_tokens"}}}
     status, output, fields = result(delta("Hi", "m1"), cut)

@@ -118,6 +118,18 @@ def test_usage_in_every_chunk_is_not_added_up() -> None:
     }
 
 
+@pytest.mark.parametrize("last", [{"usage": USAGE}, {"choices": None, "usage": USAGE}, {"choices": [], "usage": USAGE}])
+def test_usage_in_a_last_chunk_without_choices_is_counted(last: dict[str, Any]) -> None:
+    status, _, fields = result(chunk({"content": "Hi"}), chunk({}, "stop"), last)
+    assert (status, fields["usage"]) == ("completed", COUNTED)
+
+
+def test_an_empty_reason_is_no_end() -> None:
+    """Servers exist that send an empty reason with every chunk."""
+    status, output, _ = result(chunk({"content": "Hi"}, ""), chunk({"content": " you"}, ""), marked=False)
+    assert (status, output[0]["content"][0]["text"]) == ("cut", "Hi you")
+
+
 def test_a_whole_completion_is_an_answer_like_a_streamed_one() -> None:
     completion = {
         "id": "chatcmpl_1",

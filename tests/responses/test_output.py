@@ -14,7 +14,7 @@ from databricks_responses_mcp.responses.output import (
     usage_of,
 )
 from databricks_responses_mcp.responses.payloads import Payload
-from databricks_responses_mcp.responses.sanitize import sanitize_text
+from databricks_responses_mcp.responses.sanitize import sanitize, sanitize_text
 
 
 def text(words: str, *annotations: dict[str, Any]) -> dict[str, Any]:
@@ -157,3 +157,8 @@ def test_odd_items_do_not_raise() -> None:
     assert text_of(odd) == "plain string"
     assert (refusal_of(odd), citations_of(odd), pending_calls_of(odd)) == ("", [], [])
     assert other_items_of(odd) == [{}, {"type": 7}]
+
+
+def test_numbers_stay_as_they_are_but_for_those_that_json_has_not() -> None:
+    numbers = {"score": 0.5, "all": [-1.5, 7, True, float("inf"), float("nan")]}
+    assert sanitize(numbers) == {"score": 0.5, "all": [-1.5, 7, True, None, None]}

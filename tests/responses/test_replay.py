@@ -73,6 +73,13 @@ OF_EXTERNAL_MODELS = [
 ]
 
 
+def test_a_message_is_sent_with_the_role_and_status_that_the_api_requires_and_without_an_id_that_is_no_text() -> None:
+    bare = {"type": "message", "id": 7, "content": [{"type": "output_text", "text": "Hi", "annotations": []}]}
+    assert replayable([bare]) == [
+        {"type": "message", "role": "assistant", "status": "completed", "content": bare["content"]}
+    ]
+
+
 def test_what_external_models_did_with_their_tools_goes_back() -> None:
     assert replayable(OF_EXTERNAL_MODELS) == OF_EXTERNAL_MODELS
     assert replayable([{"type": "tool_search_call", "execution": "client"}]) == []

@@ -236,7 +236,7 @@ async def test_the_command_of_the_app_serves_its_users_as_the_platform_starts_it
     # The app's identity signs in to the database, and does nothing for a user.
     assert lakebase.issued
     by_app = {exchange.path for exchange in emulator.state.request_log.exchanges if exchange.user == "app"}
-    assert by_app == snapshot({"/api/2.0/postgres/credentials", "/oidc/v1/token"})
+    assert by_app == {"/api/2.0/postgres/credentials", "/oidc/v1/token"}
     with psycopg.connect(postgres.url(DATABASE)) as admin:
         turns = admin.execute(
             "SELECT count(*) FROM databricks_responses_mcp.audit WHERE record::text LIKE '%completed%'"

@@ -8,10 +8,12 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import pytest
 from mcp import Client, StdioServerParameters
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
+from databricks_responses_mcp.turns import background
 from databricks_responses_mcp.turns.ask import AskRequest, ask
 from databricks_responses_mcp.turns.background import run_in_background
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
@@ -188,6 +190,45 @@ async def test_an_id_that_would_change_the_path_is_not_requested(bridge: Bridge,
             with pytest.raises(BridgeError, match="gave no id") as caught:
                 await run_in_background(other.client, request, surface=SURFACES["supervisor"], model="m")
             assert (server.gets, caught.value.may_be_paid) == (0, True)
+
+
+QUEUED = b'{"object": "response", "status": "queued", "id": "resp_1"}'
+CLOSED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+
+
+async def test_the_cancellation_of_a_response_reaches_the_workspace_also_on_a_new_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(background, "_FIRST_WAIT_SECONDS", 0.0)
+    async with raw_server(CLOSED % (len(QUEUED), QUEUED)) as (server, bridge):
+        server.listing = server.answer
+        with anyio.fail_after(DEADLINE_SECONDS):
+            async with anyio.create_task_group() as tasks:
+
+                async def run() -> None:
+                    await run_in_background(
+                        bridge.client, {"model": "m", "background": True}, surface=SURFACES["supervisor"], model="m"
+                    )
+
+                tasks.start_soon(run)
+                while not server.gets:
+                    await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+    assert [json.loads(sent) for sent in server.requests if sent] == [{"model": "m", "background": True}, {}]
+
+
+async def test_a_response_that_cannot_be_asked_for_is_given_up_after_some_failures_and_its_id_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(background, "_FIRST_WAIT_SECONDS", 0.0)
+    async with raw_server(answer(QUEUED, "application/json")) as (server, bridge):
+        server.listing = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+        with anyio.fail_after(DEADLINE_SECONDS), pytest.raises(BridgeError) as caught:
+            await run_in_background(
+                bridge.client, {"model": "m", "background": True}, surface=SURFACES["supervisor"], model="m"
+            )
+    assert (caught.value.code, caught.value.partial["response_id"]) == (ErrorCode.UPSTREAM_ERROR, "resp_1")
+    assert server.gets == background.MAX_FAILED_POLLS
 
 
 async def test_a_call_that_is_cancelled_cancels_the_response_and_a_slow_one_becomes_a_job(

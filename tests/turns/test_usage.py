@@ -17,6 +17,7 @@ from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.compaction import compact
 from databricks_responses_mcp.turns.image_generation import Drawing, draw
 from databricks_responses_mcp.turns.outcome import Outcome
+from databricks_responses_mcp.turns.usage import request_usage
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect, settings_for
 from harness.deadlines import DEADLINE_SECONDS
@@ -272,3 +273,21 @@ async def test_what_a_turn_cost_is_counted_once_when_its_turn_seems_not_to_be_st
     assert first.notes
     assert (total.key, total.requests) == (first.conversation_id, 2)
     assert total.input_tokens + total.output_tokens == sum(cost(dict(x.usage or {})) for x in (first, second))
+
+
+def test_every_kind_of_token_is_recorded() -> None:
+    usage = {
+        "input_tokens": 12,
+        "input_tokens_details": {"cached_tokens": 8},
+        "output_tokens": 5,
+        "output_tokens_details": {"reasoning_tokens": 3},
+        "total_tokens": 17,
+    }
+    cost = request_usage(usage, label="ask", endpoint="e", model="m", conversation_id="conv_1")
+    assert cost is not None
+    assert (cost.input_tokens, cost.cached_tokens, cost.output_tokens, cost.reasoning_tokens) == (12, 8, 5, 3)
+    assert (cost.tool, cost.endpoint, cost.model, cost.conversation_id) == ("ask", "e", "m", "conv_1")
+    odd = {"input_tokens": "many", "output_tokens": 5, "output_tokens_details": 7}
+    cost = request_usage(odd, label="ask", endpoint="e", model="m", conversation_id=None)
+    assert cost is not None
+    assert (cost.input_tokens, cost.cached_tokens, cost.output_tokens, cost.reasoning_tokens) == (0, 0, 5, 0)

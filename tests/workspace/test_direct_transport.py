@@ -1,8 +1,12 @@
 """The transport that parses in C, beside httpx's own: both read the same answers, over real sockets."""
 
 import asyncio
+import socket
 import ssl
+import struct
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -415,13 +419,88 @@ async def test_no_more_idle_connections_are_kept_than_allowed() -> None:
     server = Keeping()
     with anyio.fail_after(DEADLINE_SECONDS):
         async with serving(server.serve) as port, DirectTransport(None, LIMITS) as transport:
+            for _ in range(3):
+                await (await ask(transport, port)).aread()
             for response in [await ask(transport, port) for _ in range(4)]:
                 await response.aread()
             while server.closed < 2:
                 await anyio.lowlevel.checkpoint()
             for response in [await ask(transport, port) for _ in range(2)]:
                 await response.aread()
-    assert (server.connections, server.requests) == (4, 6)
+    assert (server.connections, server.requests) == (4, 9)
+
+
+async def test_servers_that_are_asked_in_turn_may_share_one_idle_connection() -> None:
+    servers = Keeping(), Keeping()
+    one = httpx.Limits(max_connections=4, max_keepalive_connections=1, keepalive_expiry=60)
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with (
+            serving(servers[0].serve) as first,
+            serving(servers[1].serve) as second,
+            DirectTransport(None, one) as transport,
+        ):
+            for port in (first, second) * 3:
+                assert await (await ask(transport, port)).aread() == b"abc"
+    assert [(server.connections, server.requests) for server in servers] == [(3, 3), (3, 3)]
+
+
+async def test_a_connection_that_its_server_has_closed_is_not_used_even_if_the_event_loop_has_not_seen_it() -> None:
+    """A request on it would fail after it was written, and then it may not be sent again."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve_one() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(OK + ABC)
+                may_close.wait(DEADLINE_SECONDS)
+
+        with ThreadPoolExecutor(2) as threads, anyio.fail_after(DEADLINE_SECONDS):
+            async with DirectTransport(None, LIMITS) as transport:
+                port = listener.getsockname()[1]
+                for _ in range(3):
+                    may_close = threading.Event()
+                    served = threads.submit(serve_one)
+                    assert await (await ask(transport, port)).aread() == b"abc"
+                    may_close.set()
+                    served.result()  # the event loop does not run meanwhile
+
+
+async def test_an_answer_that_is_reset_in_the_middle_is_an_error() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(OK + b"Content-Length: 9\r\n\r\nabc")
+        await has_begun.wait()
+        now = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+        writer.transport.abort()
+
+    has_begun = asyncio.Event()
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with serving(reset) as port, DirectTransport(None, LIMITS) as transport:
+            pieces = (await ask(transport, port)).aiter_raw()
+            assert await anext(pieces) == b"abc"
+            has_begun.set()
+            with pytest.raises(httpx.ReadError):
+                await anext(pieces)
+
+
+async def test_a_large_answer_that_is_taken_slowly_arrives_whole() -> None:
+    body = bytes(range(256)) * 20_000
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+
+    taken = b""
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with serving(serve) as port, DirectTransport(None, LIMITS) as transport:
+            async for piece in (await ask(transport, port)).aiter_raw():
+                taken += piece
+                for _ in range(50):  # long enough for more to arrive than is held at once
+                    await anyio.lowlevel.checkpoint()
+    assert taken == body
 
 
 async def test_an_answer_is_read_no_faster_than_it_is_taken() -> None:
@@ -451,12 +530,13 @@ async def test_an_answer_is_read_no_faster_than_it_is_taken() -> None:
             await response.aclose()
 
 
-async def test_a_server_that_refuses_a_large_body_before_it_has_it_is_heard() -> None:
+@pytest.mark.parametrize("reads_on", [True, False])
+async def test_a_server_that_refuses_a_large_body_before_it_has_it_is_heard(reads_on: bool) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 413 Too Large\r\n" + ABC)
         await writer.drain()
-        await reader.read()
+        await (reader.read() if reads_on else anyio.sleep_forever())
 
     with anyio.fail_after(DEADLINE_SECONDS):
         async with serving(refuse) as port, DirectTransport(None, LIMITS) as transport:

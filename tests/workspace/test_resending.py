@@ -11,6 +11,7 @@ import pytest
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge, open_bridge
+from databricks_responses_mcp.workspace import http
 from databricks_responses_mcp.workspace.settings import load_settings
 from harness.deadlines import DEADLINE_SECONDS
 
@@ -180,3 +181,22 @@ async def test_a_server_says_how_long_its_idle_connections_may_be_used(keep_aliv
             for _ in connections:
                 await post(bridge)
             assert server.requests == connections
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_request_that_a_busy_server_refuses_without_a_time_to_wait_is_sent_again(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_backoff", lambda base: min(base, 0.001))
+    busy = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with breaking(busy, breaks=times) as (server, bridge):
+            await post(bridge)
+            await post(bridge)
+    assert len(server.requests) == 2 + times
+
+
+def test_a_wait_between_two_requests_is_random_about_its_base() -> None:
+    waits = [http._backoff(2.0) for _ in range(100)]
+    assert all(1.0 <= wait <= 3.0 for wait in waits)
+    assert max(waits) - min(waits) > 0.1

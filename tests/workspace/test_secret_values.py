@@ -95,12 +95,20 @@ def test_the_password_of_a_url_is_known_even_if_the_url_is_mistyped(url: str, se
 
 
 @pytest.mark.parametrize(
-    "url", ["/home/me@work/long-folder.db", "C:\\Users\\me@work\\x.db", "http://username@host", ""]
+    "url",
+    [
+        "/home/me@work/long-folder.db",
+        "C:\\Users\\me@work\\x.db",
+        "http://username@host",
+        "https://username.example:8080/Users/home",
+        "",
+    ],
 )
 def test_what_holds_no_password_makes_nothing_secret(url: str) -> None:
     secrets = SecretValues()
     secrets.add_url(url)
-    assert secrets.remove("/home/me username C:\\Users") == "/home/me username C:\\Users"
+    text = "/home/me username C:\\Users 8080/Users/hom username.exampl"
+    assert secrets.remove(text) == text
 
 
 def test_the_environment_names_what_is_secret() -> None:

@@ -128,8 +128,8 @@ def _bundle() -> bytes:
         "  lakebase_database:",
         "    description: Database of that branch, projects/PROJECT/branches/BRANCH/databases/DATABASE.",
         "  pictures_volume:",
-        "    description: Unity Catalog volume of the pictures, CATALOG.SCHEMA.VOLUME. Users need READ VOLUME and WRITE "
-        "VOLUME.",
+        "    description: Unity Catalog volume of the pictures, CATALOG.SCHEMA.VOLUME. Users need READ VOLUME "
+        "and WRITE VOLUME.",
         "  secret_scope:",
         "    description: Secret scope that has the key state-keys.",
         f"    default: {SERVER.distribution}",
