@@ -7,7 +7,7 @@ import struct
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -430,23 +430,22 @@ async def test_no_more_idle_connections_are_kept_than_allowed() -> None:
     assert (server.connections, server.requests) == (4, 9)
 
 
-async def test_servers_that_are_asked_in_turn_may_share_one_idle_connection() -> None:
-    servers = Keeping(), Keeping()
+async def test_servers_that_are_asked_in_turn_share_the_places_of_idle_connections() -> None:
+    servers = Keeping(), Keeping(), Keeping()
     one = httpx.Limits(max_connections=4, max_keepalive_connections=1, keepalive_expiry=60)
     with anyio.fail_after(DEADLINE_SECONDS):
-        async with (
-            serving(servers[0].serve) as first,
-            serving(servers[1].serve) as second,
-            DirectTransport(None, one) as transport,
-        ):
-            for port in (first, second) * 3:
+        async with AsyncExitStack() as stack:
+            ports = [await stack.enter_async_context(serving(server.serve)) for server in servers]
+            transport = await stack.enter_async_context(DirectTransport(None, one))
+            for port in ports * 2:
                 assert await (await ask(transport, port)).aread() == b"abc"
-    assert [(server.connections, server.requests) for server in servers] == [(3, 3), (3, 3)]
+    assert [(server.connections, server.requests) for server in servers] == [(2, 2)] * 3
 
 
 async def test_a_connection_that_its_server_has_closed_is_not_used_even_if_the_event_loop_has_not_seen_it() -> None:
     """A request on it would fail after it was written, and then it may not be sent again."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(DEADLINE_SECONDS)
 
         def serve_one() -> None:
             connection, _ = listener.accept()
