@@ -354,3 +354,34 @@ async def test_a_wait_for_a_rate_limit_in_a_stream_can_be_stopped() -> None:
         with anyio.fail_after(DEADLINE_SECONDS):
             error = await failure(bridge, reporter=Reporter(report), stop=stop, seconds=100)
     assert (error.code, len(server.requests)) == (ErrorCode.CANCELLED, 1)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "text"), [(["Hello", "you"], "Hello\nyou"), ([0.5, {"a": "ä"}], '[0.5, {"a": "ä"}]')]
+)
+async def test_a_model_with_a_schema_of_its_own_is_named_as_such_and_its_prediction_is_kept(
+    predictions: list[Any], text: str
+) -> None:
+    sent = json.dumps({"predictions": predictions}).encode()
+    async with raw_server(answer(sent, "application/json")) as (server, bridge):
+        error = await failure(bridge)
+    assert (error.code, error.retryable, error.partial["text"]) == (ErrorCode.UNSUPPORTED_BY_MODEL, False, text)
+    assert "custom model with a schema of its own" in error.message
+    assert len(server.requests) == 1
+
+
+async def test_a_picture_that_comes_only_with_the_end_of_an_answer_is_taken_once() -> None:
+    picture = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA"}
+    none = {"type": "image_generation_call", "id": "ig_2", "status": "failed", "result": ""}
+    response = {"id": "r", "object": "response", "status": "completed", "model": "m", "output": [picture, none]}
+    event = {"type": "response.completed", "response": response}
+    taken: list[str] = []
+
+    async def take(item: dict[str, Any]) -> None:
+        taken.append(item["id"])
+        item["result"], item["picture"] = None, "p.png"
+
+    stream = answer(f"event: response.completed\ndata: {json.dumps(event)}\n\n".encode(), "text/event-stream")
+    async with raw_server(stream) as (_, bridge):
+        await run(bridge, take_image=take)
+    assert taken == ["ig_1"]

@@ -99,6 +99,7 @@ def failure(status: int | None, reason: Reason | None = None, **more: object) ->
     ("error", "sure", "unsure"),
     [
         (failure(404), True, True),
+        (failure(404, Reason.OBJECT_UNKNOWN), False, False),
         (failure(501), True, True),
         (failure(400, Reason.SURFACE_MISMATCH), True, True),
         (failure(400, Reason.PARAMETER_REFUSED), False, True),
