@@ -217,6 +217,15 @@ async def test_a_token_without_a_host_says_what_is_missing(monkeypatch: pytest.M
     )
 
 
+async def test_a_way_to_sign_in_without_a_host_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = await refusal(
+        credentials(monkeypatch, DATABRICKS_CLIENT_ID="robot", DATABRICKS_CLIENT_SECRET="robots-secret")
+    )
+    assert error.code is ErrorCode.NOT_CONFIGURED
+    assert "A way to sign in is set, but not which workspace it is for." in error.message
+    assert "DATABRICKS_HOST" in error.hint
+
+
 async def test_the_default_profile_is_found(
     home: Path, token_service: "TokenService", monkeypatch: pytest.MonkeyPatch
 ) -> None:
