@@ -76,7 +76,7 @@ def test_an_agent_is_told_the_conversation_item_by_item() -> None:
         "databricks_options": {"return_trace": True},
         "tools": [LOOK_UP, {"type": "genie_space", "id": "1"}],
     }
-    assert notes == ["Left out of the request, because it means nothing to an agent: include, prompt_cache_key."]
+    assert notes == ["Left out of the request, because an agent does not support it: include, prompt_cache_key."]
 
 
 def test_a_text_alone_becomes_a_list() -> None:
@@ -134,7 +134,7 @@ def test_an_agent_of_the_chat_kind_is_told_messages_and_nothing_of_models() -> N
         "stream": True,
     }
     assert notes == [
-        "Left out of the request, because it means nothing to an agent of the chat kind: temperature, text."
+        "Left out of the request, because an agent with Chat Completions does not support it: temperature, text."
     ]
 
 

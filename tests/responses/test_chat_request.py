@@ -110,7 +110,7 @@ def test_a_request_of_the_bridge_becomes_a_chat_request() -> None:
         "stream_options": {"include_usage": True},
     }
     left_out = "metadata, prompt_cache_key, parallel_tool_calls, text.verbosity, reasoning.effort, reasoning.summary"
-    assert notes == [f"Left out of the request, because it means nothing to chat completions: {left_out}."]
+    assert notes == [f"Left out of the request, because Chat Completions does not support it: {left_out}."]
 
 
 def test_a_whole_conversation_keeps_what_was_said_and_called() -> None:

@@ -70,7 +70,7 @@ def test_a_drawing_with_a_reference_in_a_conversation() -> None:
         }
     )
     assert notes == snapshot(
-        ["Left out of the request, because it means nothing to Gemini's generateContent: image_generation.quality."]
+        ["Left out of the request, because Gemini's generateContent does not support it: image_generation.quality."]
     )
 
 

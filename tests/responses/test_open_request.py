@@ -87,7 +87,7 @@ def test_a_conversation_is_sent_back_in_the_shape_that_open_responses_takes() ->
     }
     assert notes == [
         "The conversation ended with the model's own words; they were left out of the request.",
-        "Left out of the request, because it means nothing to Open Responses: metadata.",
+        "Left out of the request, because Open Responses does not support it: metadata.",
     ]
     # OpenAI's document knows neither of what Gemini adds.
     ours = {key: value for key, value in body.items() if key != "top_k"}

@@ -19,7 +19,7 @@ _SURFACE = "an agent"
 _KNOWN = frozenset({"background", "metadata", "parallel_tool_calls", "truncation", "user"})
 _HERE = frozenset({"model", "input", "instructions", "stream", "tools"})
 _APPROVALS = ("mcp_approval_request", "mcp_approval_response")
-_CHAT_SURFACE = "an agent of the chat kind"
+_CHAT_SURFACE = "an agent with Chat Completions"
 _CHAT_FIELDS = ("custom_inputs", "context", "databricks_options", "stream")
 _CHAT_DROPPED = frozenset(
     {"model", "input", "instructions", "tools", "tool_choice", "include", "max_output_tokens", "store"}

@@ -15,7 +15,7 @@ from databricks_responses_mcp.responses.plain_items import plain_items
 from databricks_responses_mcp.responses.surface_parameters import left_out_note, take_parameters
 from databricks_responses_mcp.responses.unsupported import UntranslatableError, require_functions, tool_feature
 
-_SURFACE = "chat completions"
+_SURFACE = "Chat Completions"
 _SAID_OTHERWISE = frozenset(
     {
         "model",

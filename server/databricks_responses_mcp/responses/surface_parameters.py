@@ -95,7 +95,7 @@ def take_parameters(
 
 def left_out_note(surface: str, names: Collection[str]) -> list[str]:
     """Return a note about parameters that were left out: one sentence, or none."""
-    return [f"Left out of the request, because it means nothing to {surface}: {', '.join(names)}."] if names else []
+    return [f"Left out of the request, because {surface} does not support it: {', '.join(names)}."] if names else []
 
 
 def _is_neutral(name: str, value: Any) -> bool:

@@ -421,7 +421,7 @@ async def _inexpressible(bridge: Bridge, model: str, unsaid: tuple[Surface, Untr
 
 def _with_route(outcome: Outcome, route: Route, model: str, left_out: Sequence[str]) -> Outcome:
     """Return an outcome that names the surface which answered, with the notes about the route."""
-    notes = [f"{route.surface.speaks}: left out {', '.join(left_out)}."] if left_out else []
+    notes = list(left_out)
     if route.model is not None:
         notes.append(f"{_moved(model, route)} Use that name from now on.")
     return replace(outcome, surface=route.surface.key, notes=(*outcome.notes, *notes))

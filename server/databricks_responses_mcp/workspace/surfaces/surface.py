@@ -22,7 +22,7 @@ SurfaceKey = Literal[
 
 Body = dict[str, Any]
 Translate = Callable[[Mapping[str, Any]], tuple[Body, list[str]]]
-"""Converts a Responses request to the surface's format; returns it with descriptions of what had to be left out.
+"""Converts a Responses request to the surface's format; returns it with notes for the caller about what was left out.
 
 Raises ``UntranslatableError`` for what the surface does not support.
 """
