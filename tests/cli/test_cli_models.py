@@ -35,6 +35,7 @@ async def test_json_names_endpoints_and_defaults(cli: CommandLine) -> None:
                         "class": "native",
                         "surface": "responses",
                         "can": ["text", "images", "image_generation", "web_search", "structured_output"],
+                        "catalog_name": "system.ai.gpt-5-4-mini",
                         "state": "READY",
                         "task": "llm/v1/chat",
                         "kind": "pay_per_token",

@@ -48,6 +48,19 @@ async def test_it_is_short_unless_everything_is_asked_for(connect: Connect, emul
     assert "its task is llm/v1/embeddings (listed)" in whole[0].text
 
 
+async def test_a_model_is_found_by_its_name_in_the_catalog_too(connect: Connect, emulator: RunningEmulator) -> None:
+    async with connect() as host:
+        content, facts, _ = await host.call(LIST, name_contains="system.ai.gpt-5-nano", all=True)
+    assert [(model["name"], model["catalog_name"]) for model in facts["models"]] == [
+        ("databricks-gpt-5-nano", "system.ai.gpt-5-nano")
+    ]
+    assert "in the catalog system.ai.gpt-5-nano" in content[0].text
+    emulator.state.switches.model_services = False
+    async with connect() as host:
+        _, facts, _ = await host.call(LIST, name_contains="system.ai.gpt-5-nano", all=True)
+    assert facts["models"] == []
+
+
 @pytest.mark.parametrize("capability", ["image_generation", "web_search", "custom_tools", "images"])
 async def test_a_capability_narrows_it_down(connect: Connect, capability: str) -> None:
     async with connect() as host:

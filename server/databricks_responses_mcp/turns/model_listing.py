@@ -73,7 +73,7 @@ class ModelListing:
 async def list_models(
     bridge: Bridge, name_contains: str, *, capability: str | None = None, everything: bool, brief: bool = False
 ) -> ModelListing:
-    """Return the endpoints whose name contains ``name_contains``, ignoring case.
+    """Return the endpoints whose name, here or in Unity Catalog, contains ``name_contains``, ignoring case.
 
     Args:
         capability: return only endpoints that are known to have it.
@@ -93,7 +93,7 @@ async def list_models(
     matching = [
         endpoint
         for endpoint in await bridge.endpoints.usable()
-        if name_contains.lower() in endpoint.name.lower() and (wanted is None or wanted in endpoint.profile.can)
+        if endpoint.matches(name_contains) and (wanted is None or wanted in endpoint.profile.can)
     ]
     shown = matching
     if not everything:
@@ -167,6 +167,7 @@ def _facts(endpoint: Endpoint, *, whole: bool) -> dict[str, Any]:
     }
     if whole:
         structured |= {
+            "catalog_name": endpoint.catalog_name,
             "state": endpoint.state,
             "task": endpoint.task,
             "provider": endpoint.provider,
@@ -184,5 +185,7 @@ def _line(endpoint: Endpoint, *, whole: bool) -> str:
     if not whole:
         return line
     parts = [endpoint.state, endpoint.kind.replace("_", " "), endpoint.provider, endpoint.task]
+    if endpoint.catalog_name:
+        parts.append(f"in the catalog {endpoint.catalog_name}")
     details = ", ".join(visible(part) for part in parts if part)
     return f"{line}; {details}; {visible(profile.reason)} ({profile.confidence})"

@@ -25,6 +25,8 @@ VIA_GATEWAY = "via_gateway"
 """Marks an entry that only the gateway has."""
 MODEL_SERVICE = "MODEL_SERVICE"
 """The ``endpoint_type`` of a model service that is not one of Databricks."""
+CATALOG_NAME = "catalog_name"
+"""Holds the name that the catalog lists for the model of an endpoint: ``system.ai.X`` for ``databricks-X``."""
 
 _ENDPOINTS = "/api/2.0/serving-endpoints"
 _FOUNDATION_MODELS = "/api/2.0/serving-endpoints:foundation-models"
@@ -123,12 +125,21 @@ def _merged(endpoints: Any, models: list[Mapping[str, Any]], services: list[dict
         if name and (listed := _api_types(entry)):
             kinds.setdefault(legacy_name_of(name) or name, set()).update(listed)
     names = {_endpoint_name(entry) for entry in endpoints}
-    known = [
-        {**entry, "api_types": sorted(kinds[_endpoint_name(entry)])} if _endpoint_name(entry) in kinds else entry
-        for entry in endpoints
-    ]
+    catalog_names = {legacy: one["name"] for one in services if (legacy := legacy_name_of(one["name"]))}
+    known = [_with_catalog(entry, kinds, catalog_names) for entry in endpoints]
     only_in_catalog = (one for one in services if not names & {one["name"], legacy_name_of(one["name"])})
     return [*known, *only_in_catalog]
+
+
+def _with_catalog(entry: Any, kinds: Mapping[str, set[str]], catalog_names: Mapping[str, str]) -> Any:
+    """Return an endpoint's entry with the API types and the name that the other listings have for its model."""
+    name = _endpoint_name(entry)
+    found: dict[str, Any] = {}
+    if name in kinds:
+        found["api_types"] = sorted(kinds[name])
+    if name in catalog_names:
+        found[CATALOG_NAME] = catalog_names[name]
+    return {**entry, **found} if found else entry
 
 
 def _endpoint_name(entry: Any) -> str:

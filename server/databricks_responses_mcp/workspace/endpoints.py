@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from databricks_responses_mcp.workspace.catalog import is_catalog_name, is_system_name
-from databricks_responses_mcp.workspace.discovery import MODEL_SERVICE, VIA_GATEWAY
+from databricks_responses_mcp.workspace.discovery import CATALOG_NAME, MODEL_SERVICE, VIA_GATEWAY
 from databricks_responses_mcp.workspace.model_profile import EndpointFacts, ModelProfile, gpt_version, profile_of
 
 Kind = Literal["pay_per_token", "provisioned", "external", "agent", "service", "custom"]
@@ -31,6 +31,7 @@ class Endpoint:
         description: one or two sentences, as the workspace has it; empty if there is none.
         profile: the surfaces that serve it and its capabilities.
         served: the names of the models behind it, as far as the workspace lists them.
+        catalog_name: the name of its model in Unity Catalog, if that lists it: ``system.ai.X`` for ``databricks-X``.
     """
 
     name: str
@@ -43,6 +44,11 @@ class Endpoint:
     description: str
     profile: ModelProfile
     served: tuple[str, ...] = ()
+    catalog_name: str | None = None
+
+    def matches(self, text: str) -> bool:
+        """Return whether one of its names contains a text, ignoring case."""
+        return any(text.lower() in name.lower() for name in (self.name, self.catalog_name) if name)
 
 
 def read_entries(entries: object) -> list[Endpoint]:
@@ -98,6 +104,7 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
             )
         ),
         served=tuple(filter(None, (*served, *(_text(_map(e, "external_model"), "name") for e in entities)))),
+        catalog_name=_text(entry, CATALOG_NAME) or None,
     )
 
 
