@@ -135,7 +135,7 @@ async def test_a_picture_that_cannot_be_saved_in_the_volume_is_kept_and_says_why
         (picture,) = drawn["images"]
         assert len(await bytes_of(host, picture["uri"])) == picture["bytes"]
     (note,) = drawn["notes"]
-    assert note.startswith("The picture was drawn and paid for, but could not be saved: ")
+    assert note.startswith("The image was generated and paid for, but could not be saved: ")
     assert said in note
     assert note.endswith(f"It stays readable as {picture['uri']} on this replica, for about an hour.")
 
