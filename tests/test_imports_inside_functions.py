@@ -35,7 +35,6 @@ ALLOWED = {
     "databricks_responses_mcp/cli/session.py": _COMMAND,
     "databricks_responses_mcp/cli/telemetry.py": "OpenTelemetry is optional",
     "databricks_responses_mcp/cli/usage.py": _COMMAND,
-    "databricks_responses_mcp/cli/telemetry.py": "OpenTelemetry is optional",
     "databricks_responses_mcp/cli/sdk_patches.py": "it patches the SDK, which only a server loads",
     "databricks_responses_mcp/cli/phases.py": _TERMINAL,
     "databricks_responses_mcp/cli/tables.py": _TERMINAL,
