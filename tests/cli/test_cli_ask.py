@@ -328,8 +328,8 @@ async def test_a_deadline_ends_the_call_with_what_had_arrived(cli: CommandLine, 
             out="word1 word2 word3\n",
             err="""\
 timeout: databricks-gpt-5 gave no whole answer within 1 s.
-  This result contains what had arrived. Ask for less at once, or raise RESPONSES_MCP_TIMEOUT_SECONDS
-(and the host's own limit for tool calls).
+  This result contains what had arrived. Ask for less at once, or raise
+RESPONSES_MCP_TIMEOUT_SECONDS (and the host's own limit for tool calls).
 """,
             code=9,
         )
@@ -386,8 +386,8 @@ async def test_ctrl_c_keeps_what_came_and_the_conversation_goes_on_from_there(
         Ran(
             out="word1 word2 word3\n",
             err="""\
-[Interrupted] --continue continues from here. What it cost is not known, because the workspace tells
-that at the end of an answer; about 4 tokens of the answer arrived.
+[Interrupted] --continue continues from here. What it cost is not known, because the workspace
+reports that at the end of an answer; about 4 tokens of the answer arrived.
 (embedded-rules as databricks-gpt-5, conversation CONVERSATION)
 """,
             code=130,

@@ -243,7 +243,7 @@ async def test_a_redirect_to_a_sign_in_page_is_told(examine: Examine, answering:
             """\
 failed endpoints: http://HOST answered with a redirect to a sign-in page, http://HOST/login.html,
 instead of the API's answer (HTTP 303). -> Use the workspace's own address as DATABRICKS_HOST, not a
-custom URL or a Databricks App: those sign in with a browser or OAuth and take no personal access
+custom URL or a Databricks App: those require a browser or OAuth and accept no personal access
 token.\
 """,
             "not_configured",

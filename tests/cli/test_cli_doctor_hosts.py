@@ -117,7 +117,7 @@ installation again with `databricks-responses-mcp install`.\
 """,
             """\
 failed in Kiro: registered as databricks in ~/.kiro/settings/mcp.json: `~/b/databricks-responses-mcp
---version` told no version: hello -> Run it yourself to see more, or register this installation
+--version` printed no version: hello -> Run it yourself to see more, or register this installation
 again with `databricks-responses-mcp install`.\
 """,
         ]
@@ -407,7 +407,7 @@ async def test_what_a_host_of_the_terminal_refers_to_is_looked_for_in_the_shell(
     assert missing == snapshot(
         [
             """\
-failed in Claude Code: registered as databricks in ~/.claude.json: it takes DATABRICKS_TOKEN from
+failed in Claude Code: registered as databricks in ~/.claude.json: it reads DATABRICKS_TOKEN from
 its environment, and it is not set -> `databricks-responses-mcp install claude-code` offers a
 profile instead.\
 """
@@ -426,7 +426,7 @@ async def test_variables_that_codex_forwards_are_looked_for(home: Path) -> None:
         f'[mcp_servers.databricks]\ncommand = "{SCRIPT}"\nenv_vars = ["DATABRICKS_TOKEN"]\n', encoding="utf-8"
     )
     (line,) = await findings(home)
-    assert "it takes DATABRICKS_TOKEN from its environment, and it is not set" in " ".join(line.split())
+    assert "it reads DATABRICKS_TOKEN from its environment, and it is not set" in " ".join(line.split())
 
 
 async def test_a_question_that_is_not_in_the_file_is_told(home: Path) -> None:

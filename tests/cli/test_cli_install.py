@@ -168,7 +168,7 @@ async def test_taking_it_out(account: CommandLine, home: Path) -> None:
     assert plain(await account.run("install", "codex", "--uninstall"), home) == snapshot(
         (
             """\
-Codex: taken out of ~/.codex/config.toml
+Codex: removed from ~/.codex/config.toml
   Backup: ~/.codex/config.toml.TIME.databricks-backup
 """,
             "",

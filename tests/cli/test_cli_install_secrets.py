@@ -47,7 +47,7 @@ async def test_a_host_that_cannot_fetch_it_is_explained(account: CommandLine, ho
     assert (ran.folded().err, ran.out, ran.code) == snapshot(
         (
             """\
-not_configured: Claude Desktop starts servers without DATABRICKS_TOKEN: it takes nothing from the
+not_configured: Claude Desktop starts servers without DATABRICKS_TOKEN: it reads nothing from the
 environment.
   Make a profile with `databricks auth login`, which needs no secret in a file, or have one made of
 the variables with --yes, or, if it may stand in the host's file, write the token there with
@@ -159,7 +159,7 @@ async def test_a_users_file_that_git_tracks_gets_no_token(account: CommandLine, 
     assert (folded(ran.err.replace(str(home), "~")), ran.code) == snapshot(
         (
             """\
-invalid_argument: DATABRICKS_TOKEN would be written to ~/.cursor/mcp.json, which is kept in git.
+invalid_argument: DATABRICKS_TOKEN would be written to ~/.cursor/mcp.json, which is tracked by git.
   Name a profile with --profile instead, or have git ignore the file.
 """,
             2,

@@ -71,7 +71,7 @@ print(1) ```”
 [tool] apply_patch_call gave: Done.
 Nothing is written yet: `git apply` in HERE writes just this; --apply asks the model again, and
 writes its answer.
-(embedded-rules as databricks-gpt-5, 359 tokens in, 83 tokens out, conversation CONVERSATION)
+(embedded-rules as databricks-gpt-5, 341 tokens in, 83 tokens out, conversation CONVERSATION)
 """,
             code=0,
         )

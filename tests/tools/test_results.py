@@ -156,4 +156,4 @@ async def test_output_items_that_are_too_long_are_cut_and_whole_in_a_resource(br
             f"The output items are {characters} characters of JSON; they are cut here and whole as resource answer://1."
         ],
     }
-    assert json.loads(app.long_texts.get("1") or "") == items
+    assert json.loads(await app.long_texts.read("1") or "") == items

@@ -431,7 +431,7 @@ async def test_what_is_in_memory_stays_small(
 async def test_the_conversation_that_was_used_least_recently_is_forgotten_first(
     bridge: Bridge, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversations, "_MOST_IN_MEMORY", 2)
+    monkeypatch.setattr(conversations, "_MAX_IN_MEMORY", 2)
     first, second = [str((await say(bridge, prompt)).conversation_id) for prompt in ("One", "Two")]
     await say(bridge, "On", first)
     third = str((await say(bridge, "Three")).conversation_id)
@@ -442,7 +442,7 @@ async def test_the_conversation_that_was_used_least_recently_is_forgotten_first(
 async def test_turns_that_the_store_has_not_got_are_forgotten_last_but_not_kept_without_end(
     bridge: Bridge, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversations, "_MOST_IN_MEMORY", 2)
+    monkeypatch.setattr(conversations, "_MAX_IN_MEMORY", 2)
     stored = str((await say(bridge, "Stored")).conversation_id)
     working = bridge.store.add_turn
 
@@ -463,7 +463,7 @@ async def test_turns_that_the_store_has_not_got_are_forgotten_last_but_not_kept_
 async def test_a_conversation_in_use_is_not_forgotten(
     bridge: Bridge, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversations, "_MOST_IN_MEMORY", 1)
+    monkeypatch.setattr(conversations, "_MAX_IN_MEMORY", 1)
     first = str((await say(bridge, "One")).conversation_id)
     async with bridge.conversations.turn_of(first) as conversation:
         await say(bridge, "Other")
