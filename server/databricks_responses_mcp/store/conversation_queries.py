@@ -22,6 +22,9 @@ from databricks_responses_mcp.store.statements import (
     tokens,
 )
 
+_SAME_TURN = """
+    SELECT 1 FROM @turns
+    WHERE owner = ? AND conversation_id = ? AND number = ? AND created_at = ? AND said = ? AND items = ?"""
 _NEXT_TURN = """
     UPDATE @conversations SET turns = turns + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?,
         bytes = bytes + ?, endpoint = ?, model = ?, waiting = ?, updated_at = ?
@@ -53,6 +56,13 @@ _HIDDEN = """
     ) AS oldest WHERE turns = 0"""
 _EXISTING = "SELECT conversation_id FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
 _DELETE = "DELETE FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
+
+
+def has_turn(owner: str, conversation_id: str, turn: Turn) -> Transaction[bool]:
+    """Return whether this very turn is stored, and not another one with its number."""
+    this = (owner, name(conversation_id), turn.number, turn.created_at, to_json(turn.said), to_json(turn.items))
+    found = yield _SAME_TURN, this
+    return bool(found.rows)
 
 
 def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationState, title: str) -> Transaction[None]:

@@ -124,6 +124,12 @@ class PostgresPool(SqlDatabase):
         """See `SqlDatabase.write`."""
         return await self._run(_WRITE, partial(transaction, *args, **kwargs))
 
+    async def write_with_proof(
+        self, is_done: Callable[[], Transaction[bool]], transaction: Callable[[], Transaction[T]], *, is_small: bool
+    ) -> T:
+        """See `SqlDatabase.write_with_proof`."""
+        return await self._run(_WRITE, partial(transaction), is_done, in_thread=not is_small)
+
     async def write_back(self) -> None:
         """Do nothing: the server does it by itself."""
 
@@ -131,19 +137,39 @@ class PostgresPool(SqlDatabase):
         """Do nothing: the server's own vacuum frees space."""
         return False
 
-    async def _run(self, begin: str, transaction: partial[Transaction[T]]) -> T:
+    async def _run(
+        self,
+        begin: str,
+        transaction: partial[Transaction[T]],
+        is_done: Callable[[], Transaction[bool]] | None = None,
+        *,
+        in_thread: bool | None = None,
+    ) -> T:
+        if in_thread is None:
+            in_thread = not is_brief(transaction.func)
         async with self._deadline_and_errors(), self._place():
             try:
-                return await self._attempt(begin, transaction)
+                return await self._attempt(begin, transaction, is_done, in_thread=in_thread)
             except _RolledBackError:
                 pass
             try:
-                return await self._attempt(begin, transaction)
+                return await self._attempt(begin, transaction, is_done, in_thread=in_thread)
             except _RolledBackError as error:
                 raise error.reason from None
 
-    async def _attempt(self, begin: str, transaction: partial[Transaction[T]]) -> T:
+    async def _attempt(
+        self,
+        begin: str,
+        transaction: partial[Transaction[T]],
+        is_done: Callable[[], Transaction[bool]] | None,
+        *,
+        in_thread: bool,
+    ) -> T:
         """Run a transaction.
+
+        Args:
+            is_done: see `SqlDatabase.write_with_proof`.
+            in_thread: see `_run_statements`.
 
         Raises:
             _RolledBackError: if it may be run again.
@@ -152,7 +178,7 @@ class PostgresPool(SqlDatabase):
 
         connection, transaction_id = await self._begin(begin)
         try:
-            result = await _run_statements(connection, transaction(), in_thread=not is_brief(transaction.func))
+            result = await _run_statements(connection, transaction(), in_thread=in_thread)
         except BaseException as error:
             # Before it is closed: then every connection is.
             lost = isinstance(error, Error) and _is_lost(error, connection)
@@ -170,7 +196,7 @@ class PostgresPool(SqlDatabase):
                 await _close(connection)
                 if not lost:
                     raise
-                if transaction_id is not None and not await self._was_committed(transaction_id):
+                if transaction_id is not None and not await self._was_committed(transaction_id, is_done):
                     raise _RolledBackError(error) from error
                 return result
             except BaseException:
@@ -179,8 +205,11 @@ class PostgresPool(SqlDatabase):
         self._put_back(connection)
         return result
 
-    async def _was_committed(self, transaction_id: int) -> bool:
+    async def _was_committed(self, transaction_id: int, is_done: Callable[[], Transaction[bool]] | None) -> bool:
         """Return whether the transaction was committed; the answer to its COMMIT did not arrive.
+
+        A server that has crashed may give the id of a transaction that it lost to another one, which is then the one
+        that was committed. Only the rows tell.
 
         Raises:
             StoreError: if it cannot be found out.
@@ -189,7 +218,7 @@ class PostgresPool(SqlDatabase):
 
         status: object = None
         with anyio.move_on_after(_COMMIT_SECONDS):
-            while status not in ("committed", "aborted"):
+            while True:
                 try:
                     connection = await self._connect(_COMMIT_SECONDS)
                     try:
@@ -197,14 +226,16 @@ class PostgresPool(SqlDatabase):
                         cursor = await connection.execute("SELECT txid_status(%s)", (transaction_id,))
                         row = await cursor.fetchone()
                         status = row[0] if row else None
+                        if status == "committed" and is_done is not None:
+                            return await _run_statements(connection, is_done(), in_thread=True)
                     finally:
                         await _close(connection)
                 except (Error, OSError, StoreError):
-                    pass
-                if status == "in progress":
-                    await anyio.sleep(_RETRY_PAUSE_SECONDS)
-                elif status is None:
+                    # The server may end again, or be recovering.
+                    status = "in progress"
+                if status != "in progress":
                     break
+                await anyio.sleep(_RETRY_PAUSE_SECONDS)
         if status in ("committed", "aborted"):
             return status == "committed"
         raise StoreError(

@@ -30,6 +30,9 @@ class StatementResult:
     changed: int
 
 
+_SMALL_CHARACTERS = 50_000
+"""JSON of this size is written in less time than it takes to change threads for each statement."""
+
 T = TypeVar("T")
 Transaction = Generator[Statement, StatementResult, T]
 """One transaction: yields statements, is sent their results, and returns its own; an exception rolls it back."""
@@ -143,3 +146,19 @@ def tokens(usage: Mapping[str, Any] | None, kind: str) -> int:
 def size(*texts: str | None) -> int:
     """Return the size of the texts together, in bytes of UTF-8."""
     return sum(len(text) if text.isascii() else len(text.encode()) for text in texts if text)
+
+
+def are_small(*values: Any) -> bool:
+    """Return whether JSON values have at most `_SMALL_CHARACTERS` together; stops counting as soon as they have more."""
+    left, stack = _SMALL_CHARACTERS, list(values)
+    while stack and left > 0:
+        value = stack.pop()
+        if isinstance(value, str):
+            left -= len(value)
+        elif isinstance(value, Mapping):
+            left -= sum(map(len, value))
+            stack.extend(value.values())
+        elif isinstance(value, Sequence):
+            stack.extend(value)
+        left -= 1
+    return left > 0
