@@ -94,3 +94,15 @@ def test_a_server_without_options_starts_without_the_command_line(arguments: tup
         timeout=DEADLINE_SECONDS,
     )
     assert done.stdout == "False False\n"
+
+
+def test_httpx_is_imported_without_its_command_line() -> None:
+    """It reaches into httpx: this fails when a new httpx imports its command line elsewhere, or cannot do without."""
+    code = (
+        "import sys\n"
+        "from databricks_responses_mcp.cli.sdk_patches import leave_out_httpx_command\n"
+        "leave_out_httpx_command()\n"
+        "import httpx\n"
+        "print(httpx.AsyncClient.__name__, 'rich' in sys.modules)\n"
+    )
+    assert run_python("-c", code) == ["AsyncClient False"]

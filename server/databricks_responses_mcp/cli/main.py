@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from databricks_responses_mcp.cli.redacted_streams import redacted_streams
-from databricks_responses_mcp.cli.sdk_patches import defer_wire_models, import_without_web
+from databricks_responses_mcp.cli.sdk_patches import defer_wire_models, import_without_web, leave_out_httpx_command
 from databricks_responses_mcp.cli.session_options import SessionOptions
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 
@@ -38,6 +38,7 @@ def run(argv: Sequence[str]) -> int:
 def _import_server(arguments: list[str]) -> None:
     """Import what serves, and with it the SDK: without a web server, unless it serves HTTP."""
     defer_wire_models()
+    leave_out_httpx_command()
     is_http = any(argument == "--http" or argument.startswith("--http=") for argument in arguments)
     # A Databricks App is served over HTTP without being told.
     if not is_http and not os.environ.get("DATABRICKS_APP_NAME", "").strip():

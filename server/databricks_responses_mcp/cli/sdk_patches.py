@@ -93,6 +93,15 @@ def defer_wire_models() -> None:
     WireModel.model_config["defer_build"] = True
 
 
+def leave_out_httpx_command() -> None:
+    """Let httpx be imported without its command line, which imports rich and pygments: two thirds of its time.
+
+    httpx does without where these are not installed. To be called before httpx is imported.
+    """
+    if "httpx" not in sys.modules:
+        vars(sys)["modules"].setdefault("httpx._main", None)
+
+
 def keep_our_logs() -> None:
     """Keep the configuration of logging when a server is created: the SDK would import rich for a handler of its own.
 
