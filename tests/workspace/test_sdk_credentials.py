@@ -7,8 +7,10 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,6 +20,7 @@ from inline_snapshot import snapshot
 from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import open_bridge
+from databricks_responses_mcp.workspace import sdk_credentials
 from databricks_responses_mcp.workspace.credentials import Credentials, credentials_for
 from databricks_responses_mcp.workspace.host import WorkspaceHost
 from databricks_responses_mcp.workspace.settings import load_settings
@@ -153,6 +156,29 @@ async def test_a_sign_in_that_hangs_is_forgotten_also_while_it_still_hangs(
         assert (await robot.headers())["Authorization"] == "Bearer token-2"
     hanging.set()
     assert token_service.asked.count("/token") == 2
+
+
+async def test_a_sign_in_that_hangs_is_forgotten_also_if_those_who_waited_were_cancelled_before(
+    token_service: "TokenService", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = token_service.gate
+    hanging.clear()
+    seconds = 2 * DEADLINE_SECONDS
+    robot = credentials(monkeypatch, **principal(token_service), RESPONSES_MCP_AUTH_TIMEOUT_SECONDS=str(seconds))
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(robot.headers)
+            await anyio.to_thread.run_sync(token_service.waiting.wait)
+            tasks.cancel_scope.cancel()
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
+    monkeypatch.setattr(sdk_credentials, "time", later)
+    token_service.gate = threading.Event()
+    token_service.gate.set()
+    try:
+        with anyio.fail_after(DEADLINE_SECONDS):
+            assert (await robot.headers())["Authorization"] == "Bearer token-2"
+    finally:
+        hanging.set()
 
 
 async def test_a_cancelled_call_leaves_the_sign_in_to_the_others(
