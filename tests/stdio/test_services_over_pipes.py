@@ -97,6 +97,10 @@ async def test_a_model_without_web_search_searches_by_the_service(
     path = "/ai-gateway/mcp-services/system.ai.web_search"
     called = [exchange.body for exchange in emulator.state.request_log.to(path)]
     assert [body["params"]["name"] for body in called if body["method"] == "tools/call"] == ["web_search"]
+    # The model has to search first. Then it may search again, or answer.
+    sent = [exchange.body for exchange in emulator.state.request_log.exchanges]
+    choices = [(body["tool_choice"], len(body["tools"])) for body in sent if isinstance(body, dict) and "tools" in body]
+    assert choices == [("required", 1), ("auto", 1)]
 
 
 async def test_a_conversation_with_such_a_model_searches_by_the_service_too(
