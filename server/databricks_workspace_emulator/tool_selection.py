@@ -16,13 +16,16 @@ from databricks_workspace_emulator.tool_handlers import (
     mcp,
     patches,
     shell,
+    supervisor_servers,
     web_search,
 )
 from databricks_workspace_emulator.turn import Play, Turn
 
 _HOSTED: dict[str, Play] = {
     "image_generation": image_generation.play,
+    "app": supervisor_servers.play,
     "mcp": mcp.play,
+    "uc_connection": supervisor_servers.play,
     "web_search": web_search.play,
 }
 _CALLS: dict[str, Play] = {
@@ -78,9 +81,16 @@ def _had_its_turn(turn: Turn, tool: Tool) -> bool:
         return False
     if tool["type"] in _CALLS:
         return bool(turn.conversation.outputs)
-    if tool["type"] == "mcp" and any(mcp.approvals(turn, tool["server_label"])):
+    if (label := _server_label(tool)) and any(mcp.approvals(turn, label)):
         return False
     return turn.conversation.is_continued
+
+
+def _server_label(tool: Tool) -> str:
+    """Return the name by which approvals name the server of a tool; empty for other tools."""
+    if tool["type"] == "mcp":
+        return str(tool["server_label"])
+    return supervisor_servers.server_label(tool) if tool["type"] in ("app", "uc_connection") else ""
 
 
 def _named_in(prompt: str, tools: list[Tool]) -> list[Tool]:

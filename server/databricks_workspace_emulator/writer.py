@@ -16,6 +16,7 @@ _PREFIXES = {
     "message": "msg",
     "reasoning": "rs",
     "function_call": "fc",
+    "function_call_output": "fco",
     "custom_tool_call": "ctc",
     "apply_patch_call": "apc",
     "shell_call": "sh",

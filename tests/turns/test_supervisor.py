@@ -251,6 +251,30 @@ async def test_a_call_that_is_cancelled_cancels_the_response_and_a_slow_one_beco
     assert kept.is_cancelled
 
 
+@pytest.mark.parametrize("approve", [True, False])
+async def test_the_emulator_asks_for_an_approval_and_goes_on_with_it(
+    bridge: Bridge, emulator: RunningEmulator, approve: bool
+) -> None:
+    asking = AskRequest(prompt="[[approval]] Find it", model=CLAUDE, surface="supervisor", tools=HOSTED[3:4])
+    first = await ask(bridge, asking)
+    (pending,) = first.pending_calls
+    conversation = str(first.conversation_id)
+    approval = {"approval_request_id": pending["approval_request_id"], "approve": approve}
+    second = await answer_calls(bridge, conversation, [approval])
+    third = await ask(bridge, AskRequest(prompt="[[say bye]]", conversation_id=conversation))
+    assert (first.text, pending["name"], pending["server_label"]) == ("", "search", "jira")
+    said = "search of jira gave a made-up output" if approve else "The user did not approve search of jira"
+    assert said in second.text
+    assert [(one.status, one.pending_calls, one.notes) for one in (second, third)] == [("completed", [], ())] * 2
+    kinds = [[item["type"] for item in exchange.body["input"]] for exchange in emulator.state.request_log.to(PATH)]
+    output = ["function_call_output"] * approve
+    assert kinds == [
+        ["message"],
+        ["message", "mcp_approval_request", "mcp_approval_response"],
+        ["message", "mcp_approval_request", "mcp_approval_response", *output, "message", "message"],
+    ]
+
+
 async def test_a_call_of_an_mcp_server_is_approved_in_the_next_request() -> None:
     """As a skill of Databricks describes it: the server asks with a whole response, and calls after the answer."""
     asked = {"type": "mcp_approval_request", "id": "call_1", "server_label": "jira", "name": "find", "arguments": "{}"}

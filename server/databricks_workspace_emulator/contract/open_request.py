@@ -1,5 +1,6 @@
 """The contract of Open Responses: one format for the models of all vendors, with less than OpenAI's own has."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,7 @@ SUPERVISOR_TOOLS = {
 
 _IGNORED = ("user", "safety_identifier", "metadata", "truncation")
 _ITEMS = ("message", "function_call", "function_call_output")
+_APPROVALS = ("mcp_approval_request", "mcp_approval_response")
 _OPENAI_ONLY = (
     "include",
     "service_tier",
@@ -61,17 +63,41 @@ def read_supervisor_request(value: dict[str, Any], endpoint: Endpoint) -> Respon
             supported = ", ".join(("function", *SUPERVISOR_TOOLS))
             raise invalid(f"tools[{index}].type", f"Tool type {kind!r} is not supported. Supported: {supported}.")
         # In an object named after the type, or beside the type.
-        if field is not None and not isinstance((tool.get(str(kind)) or tool).get(field), str):
+        if field is not None and not isinstance(hosted_object(tool).get(field), str):
             raise invalid(f"tools[{index}].{kind}.{field}", "Missing required parameter.")
     functions = [tool for kind, tool in zip(kinds, tools, strict=True) if kind == "function"]
     plain = {key: field for key, field in value.items() if key != "background"} | {"tools": functions or None}
     if isinstance(value.get("tool_choice"), dict) and value["tool_choice"].get("type") in SUPERVISOR_TOOLS:
         plain.pop("tool_choice")
-    return replace(read_open_request(plain, endpoint), tools=list(tools), echoes=True)
+    if isinstance(value.get("input"), list):
+        plain["input"] = _without_approved_outputs(value["input"])
+    request = read_open_request(plain, endpoint, item_types=(*_ITEMS, *_APPROVALS))
+    return replace(request, tools=list(tools), echoes=True)
 
 
-def read_open_request(value: dict[str, Any], endpoint: Endpoint) -> ResponsesRequest:
+def hosted_object(tool: Tool) -> dict[str, Any]:
+    """Return the object of a hosted tool: in a field named after the tool's type, or the tool itself."""
+    inner = tool.get(str(tool.get("type")))
+    return inner if isinstance(inner, dict) else tool
+
+
+def _without_approved_outputs(items: list[Any]) -> list[Any]:
+    """Return the items without the outputs of approved calls: these belong to approvals, not to function calls."""
+    asked = [item.get("id") for item in items if isinstance(item, dict) and item.get("type") == _APPROVALS[0]]
+    return [
+        item
+        for item in items
+        if not (isinstance(item, dict) and item.get("type") == "function_call_output" and item.get("call_id") in asked)
+    ]
+
+
+def read_open_request(
+    value: dict[str, Any], endpoint: Endpoint, *, item_types: Sequence[str] = _ITEMS
+) -> ResponsesRequest:
     """Apply the contract of ``POST /serving-endpoints/open-responses``.
+
+    Args:
+        item_types: the types of input items that are accepted.
 
     Raises:
         ApiError: the workspace's refusal.
@@ -85,7 +111,7 @@ def read_open_request(value: dict[str, Any], endpoint: Endpoint) -> ResponsesReq
         value = {key: field for key, field in value.items() if key not in _IGNORED}
     body = read(Body, value)
     check_combinations(body)
-    items = _items(body, endpoint)
+    items = _items(body, endpoint, item_types)
     tools = _tools(body, endpoint)
     return ResponsesRequest(body, endpoint, items, tools, read_tool_choice(body.tool_choice, tools))
 
@@ -127,10 +153,10 @@ def _tools(body: Body, endpoint: Endpoint) -> list[Tool]:
     return read_tools(body.tools or [], endpoint)
 
 
-def _items(body: Body, endpoint: Endpoint) -> list[Item]:
+def _items(body: Body, endpoint: Endpoint, types: Sequence[str]) -> list[Item]:
     given = read_items(body.input) if isinstance(body.input, str) else body.input
     for index, item in enumerate(given):
-        _check_item(item, f"input[{index}]")
+        _check_item(item, f"input[{index}]", types)
     if given and given[-1].get("role") == "assistant":
         raise bad_request(
             "This model does not support assistant message prefill. The conversation must end with a user message."
@@ -140,10 +166,10 @@ def _items(body: Body, endpoint: Endpoint) -> list[Item]:
     return read_items([_as_native(item) for item in given])
 
 
-def _check_item(item: Item, where: str) -> None:
+def _check_item(item: Item, where: str, types: Sequence[str]) -> None:
     kind = item.get("type", "message")
-    if kind not in _ITEMS:
-        raise invalid(f"{where}.type", f"Items of type {kind!r} are not supported as input; use {', '.join(_ITEMS)}.")
+    if kind not in types:
+        raise invalid(f"{where}.type", f"Items of type {kind!r} are not supported as input; use {', '.join(types)}.")
     content = item.get("content")
     for index, part in enumerate(content if isinstance(content, list) else []):
         named = part.get("type") if isinstance(part, dict) else None

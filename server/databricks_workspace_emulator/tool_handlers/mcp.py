@@ -31,7 +31,7 @@ async def play(turn: Turn, tool: dict[str, Any]) -> AsyncGenerator[Event]:
     name = _wanted(turn, tool)
     arguments = json.dumps({"query": " ".join(turn.conversation.prompt.split())[:200]}, ensure_ascii=False)
     if needs_approval(tool, name):
-        for event in _ask(turn, label, name, arguments):
+        for event in ask(turn, label, name, arguments):
             yield event
     else:
         for event in _call(turn, label, name, arguments, None):
@@ -88,7 +88,8 @@ def _list_tools(turn: Turn, tool: dict[str, Any]) -> Iterator[Event]:
     yield writer.done(index)
 
 
-def _ask(turn: Turn, label: str, name: str, arguments: str) -> Iterator[Event]:
+def ask(turn: Turn, label: str, name: str, arguments: str) -> Iterator[Event]:
+    """Ask the client to approve a call; the response ends with it."""
     turn.waiting = True
     index, added = turn.writer.add(
         {"type": "mcp_approval_request", "server_label": label, "name": name, "arguments": arguments}
