@@ -22,8 +22,9 @@ logger = logging.getLogger(__name__)
 _RUNNING = ("queued", "in_progress")
 _FIRST_WAIT_SECONDS = 0.5
 _MAX_WAIT_SECONDS = 10.0
-MAX_FAILED_POLLS = 5
-"""Consecutive failures after which polling stops."""
+_MAX_OUTAGE_SECONDS = 600.0
+"""How long a workspace may fail to answer before polling stops: a restart or a lost network must not lose a response
+that is paid for. The deadline of the call ends it earlier."""
 _CANCEL_SECONDS = 8.0
 """How long a cancelled call may take to learn the id of its response and to cancel it."""
 
@@ -180,18 +181,18 @@ class _Start:
 
 
 async def _poll(client: WorkspaceClient, where: str) -> dict[str, Any]:
-    wait, failures = _FIRST_WAIT_SECONDS, 0
+    wait, answered_at = _FIRST_WAIT_SECONDS, anyio.current_time()
     while True:
         await anyio.sleep(wait)
         wait = min(wait * 1.5, _MAX_WAIT_SECONDS)
         try:
             response = await client.get_json(where)
         except BridgeError as error:
-            failures += 1
-            if not error.retryable or failures >= MAX_FAILED_POLLS:
+            if not error.retryable or anyio.current_time() - answered_at > _MAX_OUTAGE_SECONDS:
                 raise
+            logger.debug("polling a response in the background failed: %s", error)
             continue
-        failures = 0
+        answered_at = anyio.current_time()
         if not isinstance(response, dict) or response.get("status") not in _RUNNING:
             return (
                 response if isinstance(response, dict) else {"status": "failed", "error": {"message": "No response."}}
