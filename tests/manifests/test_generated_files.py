@@ -167,7 +167,17 @@ def test_the_marketplace_leads_to_the_plugin() -> None:
 def test_the_image_says_which_server_of_the_registry_it_is_and_is_nobodys_root() -> None:
     lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
     assert f'LABEL io.modelcontextprotocol.server.name="{SERVER.registry_name}" \\' in lines
-    assert lines[-3:] == ["USER 10001", "WORKDIR /home/app", f'ENTRYPOINT ["{SERVER.distribution}"]']
+    assert lines[lines.index("USER 10001") :] == [
+        "USER 10001",
+        "WORKDIR /home/app",
+        "# Of `serve --http 0.0.0.0:8000`. Over stdio nothing listens there, and the check succeeds.",
+        "EXPOSE 8000",
+        "HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \\",
+        '    CMD ["python", "-m", "databricks_responses_mcp.service.probe"]',
+        f'ENTRYPOINT ["{SERVER.distribution}"]',
+    ]
+    # Only the folder of data belongs to the user that the server runs as.
+    assert [line.split()[-2:] for line in lines if "-o app" in line] == [["/data", "/data/pictures"]]
     assert all(re.search(r":\d+\.\d+-slim-\w+", line) for line in lines if line.startswith("FROM "))
 
 

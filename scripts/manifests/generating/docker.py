@@ -5,11 +5,13 @@ from typing import Any
 
 from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.tools.definitions import published_tools
+from generating.databricks_app import EXTRAS
 from generating.rendering import as_json, as_text
 
 BASE = "python:3.13-slim-trixie"
 # A container has no profiles, and a folder of its own for pictures.
 _FILLED_IN = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "RESPONSES_MCP_MODEL")
+PROBE = "databricks_responses_mcp.service.probe"
 _BUILT = ("pyproject.toml", "README.md", "LICENSE", "server")
 
 
@@ -34,18 +36,24 @@ def image_files() -> dict[str, bytes]:
             "COPY pyproject.toml README.md LICENSE ./",
             "COPY server server",
             "# The environment gets no pip: the one outside fills it.",
-            "RUN python -m venv --without-pip /opt/app && pip --python /opt/app install --no-cache-dir .",
+            f"RUN python -m venv --without-pip /opt/app && pip --python /opt/app install --no-cache-dir '.[{EXTRAS}]'",
             "",
             f"FROM {BASE}",
             "LABEL " + " \\\n      ".join(f"{name}={json.dumps(value)}" for name, value in labels.items()),
-            "# Conversations and pictures; mount a volume there to keep them.",
-            "RUN useradd --create-home --uid 10001 app && install -d -o app -g app /data",
+            "# Conversations and pictures; mount a volume there to keep them. The server can write nowhere else.",
+            "RUN useradd --no-create-home --home-dir /home/app --uid 10001 app \\",
+            "    && install -d /home/app && install -d -o app -g app /data /data/pictures",
             "COPY --from=build /opt/app /opt/app",
             "ENV PATH=/opt/app/bin:$PATH \\",
+            "    PYTHONDONTWRITEBYTECODE=1 \\",
             "    XDG_DATA_HOME=/data \\",
             "    RESPONSES_MCP_IMAGE_DIR=/data/pictures",
             "USER 10001",
             "WORKDIR /home/app",
+            "# Of `serve --http 0.0.0.0:8000`. Over stdio nothing listens there, and the check succeeds.",
+            "EXPOSE 8000",
+            "HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \\",
+            f'    CMD ["python", "-m", "{PROBE}"]',
             f'ENTRYPOINT ["{SERVER.distribution}"]',
         ),
         ".dockerignore": as_text(

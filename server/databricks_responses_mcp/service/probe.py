@@ -1,0 +1,47 @@
+"""The health check of the container image: ``python -m databricks_responses_mcp.service.probe``.
+
+The same image serves over HTTP and over stdio, so the arguments of the container's first process say whether there is
+anything to ask. Nothing but the standard library is imported: it runs every few seconds.
+"""
+
+import http.client
+import sys
+from pathlib import Path
+
+_FIRST_PROCESS = Path("/proc/1/cmdline")
+_OPTION = "--http"
+_SECONDS = 4.0
+
+
+def port_of(arguments: list[str]) -> int | None:
+    """Return the port that a server with these arguments listens on; None if it serves stdio."""
+    for number, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name == _OPTION:
+            address = value or next(iter(arguments[number + 1 :]), "")
+            port = address.rpartition(":")[2]
+            return int(port) if port.isdecimal() else None
+    return None
+
+
+def is_healthy(port: int) -> bool:
+    """Return whether a server on this port of this machine answers ``/healthz``."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 if the server is healthy or serves stdio, else 1; ``arguments`` may name another file of arguments."""
+    file = Path(arguments[0]) if arguments else _FIRST_PROCESS
+    port = port_of(file.read_bytes().decode(errors="replace").split("\0"))
+    return 0 if port is None or is_healthy(port) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
