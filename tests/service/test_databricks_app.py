@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from databricks_responses_mcp.service.settings import ServiceSettings
 from databricks_responses_mcp.workspace.settings import SERVICE_PREFIX, settings_help
 from databricks_workspace_emulator.server import RunningEmulator
 from databricks_workspace_emulator.users import User
-from harness.deadlines import DEADLINE_SECONDS
+from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 from harness.generated import generated
 from harness.lakebase_database import DATABASE, RealDatabase
 from harness.postgres_server import PostgresServer, postgres_server
@@ -141,6 +143,22 @@ def test_requirements_name_the_release_or_the_wheel_that_is_uploaded() -> None:
     assert "*.whl" in read("databricks.yml")["sync"]["include"]
     released = generated("databricks_app", "app_files(released=True)['requirements.txt'].decode()")
     assert f"{project['name']}[{extras}]=={project['version']}\n" in released
+
+
+@pytest.mark.slow
+def test_the_source_makes_the_wheel_that_requirements_name(tmp_path: Path) -> None:
+    shutil.copytree(APP, tmp_path / "app")
+    pip = ["python3", "-m", "pip", "--disable-pip-version-check"]
+    environment = tmp_path / "environment"
+    for command in (
+        [*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path / "app"), str(ROOT)],
+        [sys.executable, "-m", "venv", "--without-pip", str(environment)],
+        # As the platform installs it, in the folder of the app; without the dependencies, which take a while.
+        [*pip, "--python", str(environment), "install", "--quiet", "--no-deps", "-r", "requirements.txt"],
+    ):
+        subprocess.run(command, cwd=tmp_path / "app", check=True, timeout=LONG_DEADLINE_SECONDS)
+    program, *_ = read("app.yaml")["command"]
+    assert (environment / "bin" / program).is_file()
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,10 @@ def index() -> bytes:
         "`gemini extensions install manifests/gemini-cli/extension` |",
         *([_IN_REGISTRY] if RELEASED else []),
         f"| Docker | [Dockerfile](../Dockerfile) | `docker build -t {SERVER.distribution} .` |",
+        "| Docker Compose | [compose.yaml](docker/compose.yaml) | a team's service with PostgreSQL, two replicas and "
+        "nginx: [how](../docs/team.md#with-docker-compose) |",
+        "| Databricks Apps | [app](databricks-app) | a team's service with Lakebase and a volume: "
+        "[how](../docs/team.md#on-databricks-apps) |",
         f"| Docker's MCP catalog | [entry](docker) | goes to `servers/{SERVER.distribution}` there, with the released "
         "commit in `source.commit` |",
     )
