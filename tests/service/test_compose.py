@@ -172,10 +172,35 @@ async def test_the_images_health_check_asks_a_service_and_leaves_stdio_alone(
         address = serving.origin.removeprefix("http://")
         codes = [
             await anyio.to_thread.run_sync(probe, *COMMAND, "serve", *option)
-            for option in (("--http", address), (f"--http={address}",))
+            for option in (
+                ("--http", address),
+                (f"--http={address}",),
+                ("--http", f"0.0.0.0:{address.partition(':')[2]}"),
+            )
         ]
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
         hung = probe("serve", "--http", f"127.0.0.1:{silent.getsockname()[1]}")
     ended = probe("serve", "--http", address)
     over_stdio = [probe(*COMMAND), probe(*COMMAND, "serve"), probe("sh")]
-    assert (codes, hung, ended, over_stdio) == ([0, 0], 1, 1, [0, 0, 0])
+    assert (codes, hung, ended, over_stdio) == ([0, 0, 0], 1, 1, [0, 0, 0])
+
+
+async def test_a_service_needs_no_folder_but_that_of_its_data(emulator: RunningEmulator, tmp_path: Path) -> None:
+    keys = keys_in(tmp_path / "keys", "ada")
+    image = (DOCKER.parents[1] / "Dockerfile").read_text(encoding="utf-8")
+    assert "XDG_DATA_HOME=/data" in image
+    assert "RESPONSES_MCP_IMAGE_DIR=/data/pictures" in image
+    env = {
+        "HOME": "/dev/null/home",  # whoever writes there fails, root too
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "RESPONSES_MCP_IMAGE_DIR": str(tmp_path / "data" / "pictures"),
+        "RESPONSES_MCP_SERVICE_KEYS_FILE": str(tmp_path / "keys"),
+    }
+    async with (
+        team_server(emulator, tmp_path, **env) as serving,
+        Client(serving.transport(bearer(keys["ada"]))) as client,
+    ):
+        _, answered, _ = await Host(client).call(ASK, prompt="[[say hi]]")
+        _, drawn, failed = await Host(client).call("generate_image", prompt="A red fox")
+    assert (answered["text"], failed, len(drawn["images"])) == ("hi", False, 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"keys", "data"}

@@ -90,7 +90,6 @@ def app_files(*, released: bool = RELEASED) -> dict[str, bytes]:
         "manifest.yaml": _manifest(),
         "requirements.txt": _requirements(released),
         "policy.toml": _policy(),
-        ".databricksignore": as_text("databricks.yml", ".databricks/", "__pycache__/"),
     }
 
 
