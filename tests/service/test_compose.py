@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import pytest
 import yaml
@@ -17,9 +18,10 @@ from databricks_responses_mcp.service.settings import ServiceSettings
 from databricks_responses_mcp.workspace.settings import SERVICE_PREFIX, settings_help
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
-from harness.deadlines import LONG_DEADLINE_SECONDS
+from harness.deadlines import DEADLINE_SECONDS, LONG_DEADLINE_SECONDS
 from harness.foreign_server import free_port
-from harness.nginx import nginx
+from harness.name_server import name_server
+from harness.nginx import nginx, nginx_by_name
 from harness.pip_environments import pip_environment
 from harness.postgres_server import postgres_server
 from harness.replica import start_replica
@@ -155,6 +157,49 @@ async def test_two_replicas_behind_the_proxy_serve_with_the_environment_of_the_f
         async with Client(proxy.transport(bearer(keys["bob"]))) as client:
             _, facts, _ = await Host(client).call(ASK, prompt="x", conversation_id=begun["conversation_id"])
             assert facts["error"]["code"] == "not_found"
+
+
+@pytest.mark.service
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
+async def test_the_proxy_finds_replicas_that_are_added_and_removed_by_their_name(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    keys = keys_in(tmp_path / "keys", "ada")
+    port, replica_port = free_port(), free_port()
+    addresses = ["127.0.0.21", "127.0.0.22"]
+    env = {"RESPONSES_MCP_SERVICE_KEYS_FILE": str(tmp_path / "keys"), "RESPONSES_MCP_LOG_LEVEL": "INFO"}
+    listening = [("--http", f"{address}:{replica_port}") for address in addresses]
+    async with (
+        name_server("replica", addresses[0]) as names,
+        team_server(emulator, tmp_path, *listening[0], **env) as first,
+    ):
+        with nginx_by_name(tmp_path / "nginx", port, replica_port, names.port) as front:
+            proxy = TeamServer(first.process, front.origin)
+
+            async def ask_until(said: str, serving: TeamServer) -> None:
+                """Ask until this replica has answered."""
+                for number in range(int(DEADLINE_SECONDS)):
+                    async with Client(proxy.transport(bearer(keys["ada"]))) as client:
+                        _, facts, failed = await Host(client).call(ASK, prompt=f"[[say {said}{number}]]")
+                        assert (failed, facts.get("text")) == (False, f"{said}{number}")
+                    if "call_id" in "".join(serving.printed):
+                        return
+                    await anyio.sleep(0.5)  # names are kept for a second
+                raise AssertionError("".join(serving.printed))
+
+            await ask_until("one", first)
+            async with team_server(emulator, tmp_path, *listening[1], **env) as second:
+                names.addresses = addresses
+                await ask_until("two", second)
+                # The first leaves: its name goes, then the process; no request fails meanwhile.
+                names.addresses = addresses[1:]
+                first.process.terminate()
+                await first.process.wait()
+                for number in range(5):
+                    async with Client(proxy.transport(bearer(keys["ada"]))) as client:
+                        _, facts, failed = await Host(client).call(ASK, prompt=f"[[say three{number}]]")
+                        assert (failed, facts["text"]) == (False, f"three{number}")
+    assert names.asked >= 3
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="the image is Linux")
