@@ -366,7 +366,7 @@ async def test_a_model_with_a_schema_of_its_own_is_named_as_such_and_its_predict
     async with raw_server(answer(sent, "application/json")) as (server, bridge):
         error = await failure(bridge)
     assert (error.code, error.retryable, error.partial["text"]) == (ErrorCode.UNSUPPORTED_BY_MODEL, False, text)
-    assert "custom model with a schema of its own" in error.message
+    assert "custom model with its own schema" in error.message
     assert len(server.requests) == 1
 
 

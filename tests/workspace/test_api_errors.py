@@ -1366,6 +1366,6 @@ def test_the_name_of_an_endpoint_is_no_reason(model: str, quote: str) -> None:
 @pytest.mark.parametrize(("status", "is_told"), [(401, True), (403, True), (400, False), (404, False), (500, False)])
 def test_the_tokens_that_an_app_takes_are_told_only_where_it_refused_one(status: int, is_told: bool) -> None:
     error = upstream_error(status=status, headers={}, body=b"{}", model="apps/a", host=HOST, is_app=True)
-    assert ("OAuth tokens only" in error.hint) is is_told
+    assert ("only OAuth tokens" in error.hint) is is_told
     other = upstream_error(status=status, headers={}, body=b"{}", model="m", host=HOST)
-    assert "OAuth tokens only" not in other.hint
+    assert "only OAuth tokens" not in other.hint

@@ -149,7 +149,7 @@ def size(*texts: str | None) -> int:
 
 
 def are_small(*values: Any) -> bool:
-    """Return whether JSON values have at most `_SMALL_CHARACTERS` together; stops counting as soon as they have more."""
+    """Return whether JSON values have less than `_SMALL_CHARACTERS` together; stops counting at that number."""
     left, stack = _SMALL_CHARACTERS, list(values)
     while stack and left > 0:
         value = stack.pop()
