@@ -117,6 +117,8 @@ def test_names_are_as_the_platform_wants_them() -> None:
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{2,30}", name) for name in names)
     assert set(VALUES) == set(bundle()["variables"])
+    # Others must not be able to change the code that is given the users' tokens.
+    assert bundle()["targets"]["prod"]["workspace"]["root_path"].startswith("/Workspace/Users/")
 
 
 def test_app_yaml_and_the_bundle_start_the_same_with_settings_that_exist() -> None:

@@ -113,7 +113,7 @@ def _app() -> bytes:
 def _bundle() -> bytes:
     return as_text(
         *_made(
-            "# databricks bundle deploy --var lakebase_branch=… --var lakebase_database=… --var pictures_volume=…",
+            "# Variables without a default are given by --var NAME=VALUE, or by BUNDLE_VAR_NAME in the environment.",
         ),
         "bundle:",
         f"  name: {APP_NAME}",
@@ -134,7 +134,6 @@ def _bundle() -> bytes:
         f"    default: {SERVER.distribution}",
         "  telemetry_schema:",
         "    description: Unity Catalog schema of the tables of logs, metrics and traces, CATALOG.SCHEMA.",
-        "    default: main.default",
         "",
         "# The wheel that requirements.txt names is ignored by git, and must be uploaded.",
         "sync:",
@@ -195,7 +194,8 @@ def _bundle() -> bytes:
         "    default: true",
         "    mode: production",
         "    workspace:",
-        f"      root_path: /Workspace/Shared/.bundle/{APP_NAME}",
+        "      # Whoever can write there can change what runs with the users' tokens: no shared folder.",
+        "      root_path: /Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/${bundle.target}",
     )
 
 
