@@ -1,1 +1,1 @@
-"""What the users of a service may do: the rules as data, and the decisions by them. No I/O."""
+"""The permissions of the users of a service: the rules as data, and the decisions by them. No I/O."""

@@ -12,7 +12,7 @@ from databricks_responses_mcp.policy.refusal import PolicyError
 from databricks_responses_mcp.policy.rules import PolicyRules, Rule, first_match, rules_of, total_rules
 
 ALWAYS_ALLOWED_TOOL = "get_response"
-"""Returns what the user's own calls have come to; long calls of every other tool need it."""
+"""Returns the results of the user's own calls; long calls of every other tool need it."""
 
 _READ_ONLY_TOOLS = frozenset({"edit_files"})
 _OTHER_TOOL_PARAMETERS = ("connectors", "functions", "mcp_servers", "plugins", "prompt", "web_search_options")
@@ -39,7 +39,7 @@ class UsageLimits:
 
 
 class AccessPolicy:
-    """What one user may do. The methods ``check_…`` raise `PolicyError`; the others say what applies.
+    """The permissions of one user. The methods ``check_…`` raise `PolicyError`; the others say what applies.
 
     Args:
         rules: those that apply, by their keys such as ``models.deny``.
@@ -55,7 +55,7 @@ class AccessPolicy:
 
     @classmethod
     def of_user(cls, policy: PolicyRules, subject: str, name: str) -> "AccessPolicy":
-        """Return what the policy lets a user do.
+        """Return the permissions that the policy gives a user.
 
         Args:
             subject: the user's id at the issuer.
@@ -141,7 +141,7 @@ class AccessPolicy:
     # The content of a request.
 
     def hold(self, body: dict[str, Any]) -> None:
-        """Refuse what a request contains and the rules do not allow, and fill in the picture's size and quality.
+        """Refuse a request with content that the rules do not allow, and fill in the picture's size and quality.
 
         Args:
             body: a Responses request as it will be sent; its ``tools`` may be replaced.

@@ -1,4 +1,4 @@
-"""A policy in words, for people: what its file has, and what one user may do."""
+"""A policy in words, for people: the sections of its file, and the rules of one user."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ _MAX_PATTERNS = 30
 
 
 def summary_of(policy: PolicyRules) -> str:
-    """Return what sections a policy has."""
+    """Return a summary of the sections of a policy."""
     parts = []
     if policy.default.model_fields_set:
         parts.append("rules of all users")

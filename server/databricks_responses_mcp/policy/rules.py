@@ -18,7 +18,7 @@ class _Section(BaseModel):
 
 
 class Names(_Section):
-    """Names that are allowed and denied, with the wildcards ``*`` and ``?``; what is denied is so even if allowed."""
+    """Names that are allowed and denied, with the wildcards ``*`` and ``?``; of both, denied counts."""
 
     allow: list[Pattern] | None = None
     deny: list[Pattern] | None = None
@@ -47,7 +47,7 @@ class Limits(_Section):
 
 
 class Rules(Limits):
-    """One section of rules. What a section leaves out is decided by the section before it, and allowed at last."""
+    """One section of rules. A missing rule comes from the section before it; without any, all is allowed."""
 
     models: Names | None = None
     surfaces: AllowedNames | None = None

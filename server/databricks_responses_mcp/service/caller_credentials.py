@@ -101,7 +101,7 @@ class TokenExchange:
 
         Args:
             token: the JWT that the user has signed in with; it is sent to the workspace's own address alone.
-            secrets: what must not be shown in an error.
+            secrets: texts that no error may show.
 
         Raises:
             BridgeError: ``unauthenticated`` if the workspace refuses; ``timeout``, ``upstream_unavailable`` or

@@ -1,4 +1,4 @@
-"""Databricks Apps: what the platform tells an app of itself, and of the user of each request.
+"""Databricks Apps: the platform's variables for an app, and its headers about the user of each request.
 
 The platform's proxy signs users in and names them in headers that it sets itself. They prove nothing anywhere else, so
 they are read only where ``DATABRICKS_APP_NAME`` is set; other applications of this package never see them.
@@ -59,7 +59,7 @@ def apps_platform(environ: Mapping[str, str]) -> AppsPlatform | None:
     """Return the app that this process is; None if it is none.
 
     Raises:
-        BridgeError: ``not_configured`` if the platform's variables are not what they are documented to be.
+        BridgeError: ``not_configured`` if the platform's variables are not as documented.
     """
     if not is_databricks_app(environ):
         return None

@@ -1,7 +1,7 @@
 """Ending a service that is in use, within the 15 seconds that Databricks Apps give a process after SIGTERM.
 
 The process stops listening at once. Calls that run get ten seconds. Then each request that still waits is answered with
-the id of its call, calls that still run are stored as interrupted with what they have received, and the process ends.
+the id of its call, calls that still run are stored as interrupted with the content received, and the process ends.
 """
 
 import os
@@ -28,7 +28,7 @@ END_SECONDS = 14.0
 
 
 class Drain:
-    """The end of a service: what must still be done, and until when.
+    """The end of a service: the remaining work, and its deadlines.
 
     Args:
         health: says that the service takes no more requests.

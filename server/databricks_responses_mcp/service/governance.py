@@ -1,4 +1,4 @@
-"""What a service applies to each of its users: the policy, and the audit log."""
+"""The policy and the audit log, which a service applies to each of its users."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +47,7 @@ class Governance:
         return Path(rule.value) if rule.is_of_one_user else Path(rule.value) / caller.folder_name
 
     def policy_of(self, caller: Caller) -> AccessPolicy | None:
-        """Return what a user may do; None if there is no policy."""
+        """Return the rules of a user; None if there is no policy."""
         return None if self._rules is None else AccessPolicy.of_user(self._rules, caller.subject, caller.name)
 
 

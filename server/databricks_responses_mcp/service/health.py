@@ -1,7 +1,7 @@
 """Health of a service: ``/healthz`` says that the process answers, ``/readyz`` that it can do its work.
 
-Both are answered without signing in and whatever the Host header is, because probes come by address. What is looked at
-for ``/readyz`` is remembered for a few seconds, so that nobody can use it to put load on the workspace or the store.
+Both are answered without signing in and with any Host header, because probes come by address. The result of the checks
+of ``/readyz`` is cached for a few seconds, so that nobody can use it to put load on the workspace or the store.
 """
 
 import json
@@ -33,7 +33,7 @@ Check = Callable[[], Awaitable[None]]
 
 @dataclass
 class Health:
-    """What is known of the health of this process.
+    """The health of this process.
 
     Attributes:
         checks: the parts that must work for the service to be ready, by name.
@@ -75,7 +75,7 @@ class HealthRoutes:
 
     Args:
         app: the application that answers all other requests.
-        health: what is known of the process.
+        health: the state of the process.
     """
 
     def __init__(self, app: ASGIApp, health: Health) -> None:

@@ -35,7 +35,7 @@ class AllowedAddresses:
 
     @classmethod
     def of(cls, settings: ServiceSettings, platform: AppsPlatform | None) -> "AllowedAddresses":
-        """Return what the settings of a service allow."""
+        """Return the addresses that the settings of a service allow."""
         hosts, own = frozenset(settings.allowed_hosts), None
         if settings.public_url is not None:
             parts = urlsplit(settings.public_url)

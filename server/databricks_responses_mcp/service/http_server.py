@@ -153,7 +153,7 @@ async def serve_service(server: MCPServer[Any], sockets: list[socket.socket], ht
         log_config=None,
         access_log=False,
         server_header=False,
-        # What a client says of itself in X-Forwarded-* is not believed.
+        # The X-Forwarded-* headers of a client are not trusted.
         proxy_headers=False,
         backlog=BACKLOG,
         limit_concurrency=http.max_connections,
@@ -198,7 +198,7 @@ class _PublicRoutes:
 
     Args:
         app: the application that answers all others.
-        routes: what is public.
+        routes: the public paths.
     """
 
     def __init__(self, app: ASGIApp, routes: list[Route]) -> None:

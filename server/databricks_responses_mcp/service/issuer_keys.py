@@ -42,7 +42,7 @@ class IssuerKey:
 
     Attributes:
         kid: its id; None if it has none.
-        algorithms: what it may be used with.
+        algorithms: the algorithms that it may be used with.
         key: the key, as PyJWT takes it.
     """
 

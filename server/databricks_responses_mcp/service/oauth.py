@@ -29,7 +29,7 @@ class TokenRules:
         issuer: its ``iss``.
         audiences: one of them must be among its ``aud``.
         resource: the URL of this service, which the tokens are for.
-        algorithms: what it may be signed with; only asymmetric ones.
+        algorithms: the accepted algorithms of its signature; only asymmetric ones.
     """
 
     issuer: str
@@ -42,8 +42,9 @@ class OAuthTokens:
     """Checks access tokens; it is a `TokenVerifier` of the SDK. A token that is accepted is not kept.
 
     Args:
-        rules: what a token must say.
-        keys: the issuer's keys; what a token says of its key besides an id, such as ``jku`` or ``jwk``, is not read.
+        rules: the required claims of a token.
+        keys: the issuer's keys; headers of a token about its key other than the id, such as ``jku`` or ``jwk``, are not
+            read.
     """
 
     def __init__(self, rules: TokenRules, keys: IssuerKeys) -> None:

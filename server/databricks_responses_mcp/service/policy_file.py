@@ -1,4 +1,4 @@
-"""Reading a policy file (TOML): every error with its place, and what is allowed there."""
+"""Reading a policy file (TOML): every error names its place and the allowed values."""
 
 import re
 import tomllib

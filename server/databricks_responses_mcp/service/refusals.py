@@ -15,7 +15,7 @@ class SignInError(AuthenticationError):
 
     Args:
         status: the HTTP status of the answer.
-        text: what is wrong and what to do, without secrets.
+        text: the problem and its remedy, without secrets.
         headers: further headers of the answer.
     """
 

@@ -112,12 +112,12 @@ class ServiceProtocol(TimedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
         """Start the deadline of the first request, or close the connection if there are too many."""
         super().connection_made(transport)
-        # uvicorn answers what is above the limit with 503, but lets any number of connections stay open.
+        # uvicorn answers requests above the limit with 503, but lets any number of connections stay open.
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency + _SPARE_CONNECTIONS:
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Read data; what arrives while the server ends is answered, and the connection then closed."""
+        """Read data; a request that arrives while the server ends is answered, and the connection then closed."""
         super().data_received(data)
         if self._is_ending and self._is_answering:
             self._close_after_answer()
@@ -132,7 +132,7 @@ class ServiceProtocol(TimedProtocol):
             self._deadline = self.loop.call_later(_LAST_REQUEST_SECONDS, super().shutdown)
 
     def pause_writing(self) -> None:
-        """Wait until the client reads on, but not indefinitely: what is unread takes memory."""
+        """Wait until the client reads on, but not indefinitely: unread data takes memory."""
         super().pause_writing()
         self._unread = self.loop.call_later(self.unread_seconds, self.transport.abort)
 

@@ -120,8 +120,8 @@ class ServiceSettings(BaseModel):
     state_keys: Annotated[
         SecretStr | None,
         Doc(
-            "The keys that seal what a client hands back when its user has been asked; the same on all replicas. The "
-            "first one seals, all of them unseal.",
+            "The keys that seal the state which a client returns with its user's answers; the same on all replicas. "
+            "The first one seals, all of them unseal.",
             f"random keys of at least {_FEWEST_KEY_BYTES} characters, separated by commas",
             default="a new one at each start, for a single replica",
         ),
@@ -332,7 +332,7 @@ def load_service_settings(environ: Mapping[str, str] = os.environ, *, secrets: S
     """Read the settings ``RESPONSES_MCP_SERVICE_*`` from the environment.
 
     Args:
-        secrets: what must not be shown in an error; the secrets among the settings are added to it.
+        secrets: texts that no error may show; the secrets among the settings are added to it.
 
     Raises:
         BridgeError: ``invalid_argument``, naming every wrong value and every unknown name.

@@ -45,7 +45,7 @@ class HashedKey:
 
     Attributes:
         name: the user of the key.
-        salt: what the key is hashed with.
+        salt: the salt of the hash.
         digest: the hash.
     """
 

@@ -1,4 +1,4 @@
-"""What the calls of each signed-in user share: an `App` for each user, so that nothing is shared by mistake."""
+"""The state that the calls of a signed-in user share: an `App` for each user, so that nothing else is shared."""
 
 import logging
 from collections import OrderedDict
@@ -197,7 +197,7 @@ class UserApps:
             await app.idle()
 
     def __len__(self) -> int:
-        """How many users' Apps there are, those included that were dropped and are still in use."""
+        """Return the number of Apps, including those that were dropped and are still in use."""
         return len(self._apps)
 
     def _token_of(self, caller: Caller) -> SecretStr | None:

@@ -34,7 +34,7 @@ class TurnConflictError(StoreError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """What a connection to a database is opened with besides its URL.
+    """The credentials of a connection to a database, and parts that its URL may lack.
 
     Attributes:
         password: it may give access to more than the database, so it is sent only to a server with a valid certificate
@@ -51,7 +51,7 @@ class SignIn:
 
 
 FreshSignIn = Callable[[], Awaitable[SignIn]]
-"""Returns what one new connection is opened with. Raises ``BridgeError`` if it cannot be had."""
+"""Returns the credentials of one new connection. Raises ``BridgeError`` if it cannot be had."""
 
 
 class Store(Protocol):

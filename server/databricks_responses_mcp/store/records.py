@@ -109,7 +109,7 @@ class Job:
         status: ``running`` until its process records another one, or its lease has ended: then it is read as
             ``interrupted``, with what was received until then.
         conversation_id: the conversation of its turn, once known.
-        structured: what was received until ``updated_at``; of an ended job, those of the whole result.
+        structured: the fields received until ``updated_at``; of an ended job, those of the whole result.
         preamble: of an ended job, the text before the model's own text.
         cancel_requested: whether its cancellation was requested.
         questions: what its host must ask its user, by key, while the job waits for that.
@@ -203,7 +203,7 @@ class AdmissionRequest:
         admission_id: its own id.
         call_id: of the call that it is part of; the requests of one call count once as a running call.
         least_tokens: without that many left it is not worth sending.
-        wanted_tokens: what it may use at most, as far as that can be told.
+        wanted_tokens: the most that it may use, as far as that can be told.
         lease_seconds: how long it counts as running unless it is settled or extended.
     """
 
@@ -220,7 +220,7 @@ class Admission:
 
     Attributes:
         day: when its tokens count (UTC, ``YYYY-MM-DD``).
-        tokens: what was reserved: at most what it wanted, at least what it needs.
+        tokens: the reserved tokens: at most what it wanted, at least what it needs.
         scopes: whose tokens they are.
     """
 

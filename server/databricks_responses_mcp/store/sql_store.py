@@ -115,7 +115,7 @@ class SqlDatabase(ABC):
 
     @abstractmethod
     async def write_back(self) -> None:
-        """Put what a transaction has logged where it belongs, if the database does not do so by itself.
+        """Copy logged transactions into the database file, if the database does not do so by itself.
 
         Nobody waits for it but a sweep.
         """
