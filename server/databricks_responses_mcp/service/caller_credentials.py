@@ -18,7 +18,7 @@ import httpx
 from pydantic import SecretStr
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.workspace.credentials import WORKSPACE_ID_HEADER
+from databricks_responses_mcp.workspace.credentials import WORKSPACE_ID_HEADER, FixedHost
 from databricks_responses_mcp.workspace.host import WorkspaceHost
 from databricks_responses_mcp.workspace.redaction import clean
 from databricks_responses_mcp.workspace.secret_values import SecretValues
@@ -36,7 +36,7 @@ _LONGEST_LIFE_SECONDS = 24 * 3600.0
 _SIGN_IN_AGAIN = "Sign in again in the MCP host."
 
 
-class CallerCredentials:
+class CallerCredentials(FixedHost):
     """The workspace's token that the newest request of a user brought.
 
     Args:
@@ -45,7 +45,7 @@ class CallerCredentials:
     """
 
     def __init__(self, host: WorkspaceHost, secrets: SecretValues) -> None:
-        self._host = host
+        super().__init__(host)
         self._secrets = secrets
         self._token: SecretStr | None = None
 
@@ -62,19 +62,6 @@ class CallerCredentials:
             BridgeError: ``unauthenticated`` if there is no token that can be sent.
         """
         return _headers("" if self._token is None else self._token.get_secret_value(), self._host)
-
-    async def refresh(self) -> bool:
-        """Return False: only another request can bring another token."""
-        return False
-
-    async def host(self) -> WorkspaceHost:
-        """See `Credentials.host`."""
-        return self._host
-
-    @property
-    def profile(self) -> str | None:
-        """None: there is no profile."""
-        return None
 
     @property
     def describe(self) -> str:
@@ -126,7 +113,7 @@ class TokenExchange:
         )
 
 
-class ExchangedCredentials:
+class ExchangedCredentials(FixedHost):
     """A token of the workspace, for which the token of a user was exchanged; kept until shortly before its end.
 
     Concurrent calls wait for one exchange, and share its result or its failure.
@@ -137,6 +124,7 @@ class ExchangedCredentials:
     """
 
     def __init__(self, exchange: TokenExchange, secrets: SecretValues) -> None:
+        super().__init__(exchange.host)
         self._exchange = exchange
         self._secrets = secrets
         self._subject: SecretStr | None = None
@@ -160,21 +148,12 @@ class ExchangedCredentials:
         """
         if time.monotonic() >= self._renew_at:
             await self._renew()
-        return _headers(self._token, self._exchange.host)
+        return _headers(self._token, self._host)
 
     async def refresh(self) -> bool:
         """See `Credentials.refresh`."""
         self._renew_at = -math.inf
         return True
-
-    async def host(self) -> WorkspaceHost:
-        """See `Credentials.host`."""
-        return self._exchange.host
-
-    @property
-    def profile(self) -> str | None:
-        """None: there is no profile."""
-        return None
 
     @property
     def describe(self) -> str:

@@ -48,6 +48,12 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Objects = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_as_list)]
 """JSON objects; a single one need not be in a list."""
 
+Model = Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")]
+"""The name of a model, a serving endpoint or a model service."""
+
+Conversation = Annotated[Optional[str], Field(description="Conversation to continue. Default: a new one.")]
+"""The id of a conversation."""
+
 Key = Annotated[Optional[str], Field(description="Calls repeated with the same key return the first result.")]
 """Identifies a call that is repeated. `BridgeServer` reads it; the tools do not use it."""
 

@@ -11,7 +11,7 @@ from databricks_responses_mcp.calls.generated_images import GeneratedImages
 from databricks_responses_mcp.calls.inputs import image_urls, prompt_with_files
 from databricks_responses_mcp.calls.mcp_tools import check_mcp_tools
 from databricks_responses_mcp.calls.tool_call import ToolCall
-from databricks_responses_mcp.tools.arguments import Key, Names, Objects, Optional
+from databricks_responses_mcp.tools.arguments import Conversation, Key, Model, Names, Objects, Optional
 from databricks_responses_mcp.tools.schema import AnswerFacts, define_tool
 from databricks_responses_mcp.turns.ask import AskRequest, ask
 
@@ -24,7 +24,7 @@ The model sees only this call and, with conversation_id, the turns of that conve
 async def ask_databricks_model(
     call: ToolCall,
     prompt: Annotated[str, Field(min_length=1, description="The question or task, with all context needed.")],
-    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
+    model: Model = None,
     instructions: Annotated[Optional[str], Field(description="System instructions.")] = None,
     images: Annotated[Names, Field(description="Images to show to the model: paths, https URLs or data URLs.")] = (),
     files: Annotated[
@@ -46,9 +46,7 @@ async def ask_databricks_model(
     top_p: Annotated[
         Optional[Annotated[float, Field(ge=0, le=1)]], Field(description="Nucleus sampling, 0 to 1. Default: not sent.")
     ] = None,
-    conversation_id: Annotated[
-        Optional[str], Field(description="Conversation to continue. Default: a new one.")
-    ] = None,
+    conversation_id: Conversation = None,
     output_schema: Annotated[
         Optional[dict[str, Any]],
         Field(description="JSON Schema that the answer must match; the value is returned in `parsed`."),

@@ -14,7 +14,7 @@ from databricks_responses_mcp.calls.state import App
 from databricks_responses_mcp.calls.tool_call import ToolCall
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.staging import Staging
-from databricks_responses_mcp.tools.arguments import Key, Names, Optional
+from databricks_responses_mcp.tools.arguments import Conversation, Key, Model, Names, Optional
 from databricks_responses_mcp.tools.schema import EditFacts, define_tool
 from databricks_responses_mcp.turns.edit import Edited
 from databricks_responses_mcp.turns.patch_session import conclude
@@ -44,10 +44,8 @@ async def edit_files(
         Optional[str],
         Field(description="preview_id of an earlier result. With apply=true, exactly that diff is written."),
     ] = None,
-    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
-    conversation_id: Annotated[
-        Optional[str], Field(description="Conversation to continue. Default: a new one.")
-    ] = None,
+    model: Model = None,
+    conversation_id: Conversation = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, EditFacts]:
     """Edit files; see DESCRIPTION."""

@@ -10,7 +10,7 @@ from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.calls.generated_images import GeneratedImages
 from databricks_responses_mcp.calls.inputs import image_urls
 from databricks_responses_mcp.calls.tool_call import ToolCall
-from databricks_responses_mcp.tools.arguments import Key, Names, Optional
+from databricks_responses_mcp.tools.arguments import Conversation, Key, Model, Names, Optional
 from databricks_responses_mcp.tools.schema import DrawingFacts, define_tool
 from databricks_responses_mcp.turns.image_generation import Drawing, draw
 
@@ -22,7 +22,7 @@ Use when an image is wanted. Saves each image as a file and returns its path and
 async def generate_image(
     call: ToolCall,
     prompt: Annotated[str, Field(min_length=1, description="What to draw, or what to change in the reference images.")],
-    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
+    model: Model = None,
     size: Annotated[
         Optional[str], Field(description="WIDTHxHEIGHT, for example 1024x1536, or auto. Default: the model's.")
     ] = None,
@@ -47,9 +47,7 @@ async def generate_image(
         Optional[str],
         Field(description="Folder or file to save to, in an allowed directory. Default: the configured folder."),
     ] = None,
-    conversation_id: Annotated[
-        Optional[str], Field(description="Conversation to continue. Default: a new one.")
-    ] = None,
+    conversation_id: Conversation = None,
     extra: Annotated[
         Optional[dict[str, Any]],
         Field(description="Other fields of image_generation: action, complexity, frame_count, svg, model."),

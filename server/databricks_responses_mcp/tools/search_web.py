@@ -8,7 +8,7 @@ from pydantic import Field
 
 from databricks_responses_mcp.calls.search_service import SearchService
 from databricks_responses_mcp.calls.tool_call import ToolCall
-from databricks_responses_mcp.tools.arguments import Key, Names, Optional
+from databricks_responses_mcp.tools.arguments import Conversation, Key, Model, Names, Optional
 from databricks_responses_mcp.tools.schema import SearchFacts, define_tool
 from databricks_responses_mcp.turns.search import Search, search
 
@@ -28,10 +28,8 @@ async def search_web(
     user_location: Annotated[
         Optional[dict[str, Any]], Field(description="The user's city, region, country (two letters) and timezone.")
     ] = None,
-    model: Annotated[Optional[str], Field(description="Serving endpoint. Default: the configured one.")] = None,
-    conversation_id: Annotated[
-        Optional[str], Field(description="Conversation to continue. Default: a new one.")
-    ] = None,
+    model: Model = None,
+    conversation_id: Conversation = None,
     idempotency_key: Key = None,
 ) -> Annotated[CallToolResult, SearchFacts]:
     """Search the web; see DESCRIPTION."""

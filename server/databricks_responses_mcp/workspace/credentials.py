@@ -60,7 +60,31 @@ class Credentials(Protocol):
         ...
 
 
-class TokenCredentials:
+class FixedHost:
+    """The common part of `Credentials` for a given host: without a profile, and with tokens that cannot be renewed.
+
+    Args:
+        host: the address of the workspace.
+    """
+
+    def __init__(self, host: WorkspaceHost) -> None:
+        self._host = host
+
+    async def refresh(self) -> bool:
+        """Return False: a given token cannot be renewed."""
+        return False
+
+    async def host(self) -> WorkspaceHost:
+        """Return the given host."""
+        return self._host
+
+    @property
+    def profile(self) -> str | None:
+        """None: there is no profile."""
+        return None
+
+
+class TokenCredentials(FixedHost):
     """A given host and bearer token.
 
     Args:
@@ -79,7 +103,7 @@ class TokenCredentials:
         workspace_id: str | None = None,
     ) -> None:
         workspace = workspace_id or host.workspace_id
-        self._host = WorkspaceHost(host.origin, workspace)
+        super().__init__(WorkspaceHost(host.origin, workspace))
         self._describe = source
         self._headers = {"Authorization": f"Bearer {checked_token(token)}"}
         if workspace:
@@ -88,19 +112,6 @@ class TokenCredentials:
     async def headers(self) -> Mapping[str, str]:
         """Return the same headers every time."""
         return self._headers
-
-    async def refresh(self) -> bool:
-        """Return False: a given token cannot be renewed."""
-        return False
-
-    async def host(self) -> WorkspaceHost:
-        """Return the given host."""
-        return self._host
-
-    @property
-    def profile(self) -> str | None:
-        """None: host and token were given."""
-        return None
 
     @property
     def describe(self) -> str:
