@@ -148,7 +148,7 @@ async def test_an_endless_answer_of_the_service_is_cut(
         with pytest.raises(BridgeError) as caught:
             await search_service.SearchService(bridge).call("web_search", '{"query": "x"}')
         for arguments in ("[]", "{", "nonsense", '"text"', '{"a":' + "[" * 100_000):
-            with pytest.raises(BridgeError, match="no JSON object"):
+            with pytest.raises(BridgeError, match="not a JSON object"):
                 await search_service.SearchService(bridge).call("web_search", arguments)
     assert caught.value.code is ErrorCode.UPSTREAM_ERROR
 
