@@ -6,6 +6,8 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY server server
 # The environment gets no pip: the one outside fills it.
+# Its versions are those that pyproject.toml allows.
+# hadolint ignore=DL3013
 RUN python -m venv --without-pip /opt/app && pip --python /opt/app install --no-cache-dir '.[postgres,telemetry]'
 
 FROM python:3.13-slim-trixie

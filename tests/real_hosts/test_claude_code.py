@@ -174,10 +174,7 @@ async def test_claude_code_hands_its_model_answers_pictures_and_failures(claude:
                     {"type": "text", "text": "[Image: source: COPY]"},
                     {
                         "type": "text",
-                        "text": """\
-[Resource link: a-red-fox-0b43a9983f.png] image://a-red-fox-0b43a9983f.png (The whole picture, as the model
-drew it.)\
-""",
+                        "text": "[Resource link: a-red-fox-0b43a9983f.png] image://a-red-fox-0b43a9983f.png (The whole image from the model.)",
                     },
                     {
                         "type": "text",
@@ -245,7 +242,7 @@ async def test_claude_code_hands_its_model_the_whole_of_what_was_cut_to_fit(clau
     assert MAX_CHARACTERS * 0.8 < len(result["content"]) <= MAX_CHARACTERS
     facts = json.loads(result["content"])
     assert facts["text"].startswith("word1 word2 ")
-    assert "The whole is the resource answer://1;" in facts["notes"][0]
+    assert "The whole text is the resource answer://1;" in facts["notes"][0]
 
 
 async def test_claude_code_finds_the_tools_when_it_searches_for_tools(claude: ClaudeCode, account: Account) -> None:

@@ -247,7 +247,7 @@ async def test_codex_hands_its_model_the_whole_of_what_was_cut_to_fit(codex: Cod
     assert 8_000 < len(answer) < 12_000
     facts = json.loads(WALL_TIME.sub("", answer))
     assert facts["text"].startswith("word1 word2 ")
-    assert "The whole is the resource answer://1;" in facts["notes"][0]
+    assert "The whole text is the resource answer://1;" in facts["notes"][0]
     [page] = json.loads(rest)["contents"]
     assert re.fullmatch(r"word1124 word1125 .+ \s*\[\d+ more: answer://1/\d+\]", page["text"], re.DOTALL), page
 

@@ -283,8 +283,8 @@ async def test_gemini_hands_its_model_whole_what_was_cut_to_its_characters(gemin
     assert len(output) <= MAX_CHARACTERS
     assert output.startswith("<untrusted_context>\nword1 word2 ")
     rest = (
-        r"\[The text is 488893 characters; the first (\d+) are here\. The whole is the resource answer://1; "
-        r"answer://1/\1 goes on from here\.\]"
+        r"\[The text is 488893 characters; the first (\d+) are here\. The whole text is the resource answer://1; "
+        r"answer://1/\1 continues from here\.\]"
     )
     assert re.search(rf"{rest}\n</untrusted_context>$", output)
 

@@ -273,8 +273,8 @@ async def test_opencode_hands_its_model_whole_what_was_cut_to_its_bytes(opencode
     assert len(told["content"].encode()) <= MAX_BYTES
     assert told["content"].startswith("word1 word2 ")
     note = (
-        r"\[The text is 488893 characters; the first (\d+) are here\. The whole is the resource answer://1; "
-        r"answer://1/\1 goes on from here\.\]$"
+        r"\[The text is 488893 characters; the first (\d+) are here\. The whole text is the resource answer://1; "
+        r"answer://1/\1 continues from here\.\]$"
     )
     assert re.search(note, told["content"])
     # Of a resource too, opencode shows its model no more than that, and keeps the whole in a file.

@@ -36,6 +36,8 @@ def image_files() -> dict[str, bytes]:
             "COPY pyproject.toml README.md LICENSE ./",
             "COPY server server",
             "# The environment gets no pip: the one outside fills it.",
+            "# Its versions are those that pyproject.toml allows.",
+            "# hadolint ignore=DL3013",
             f"RUN python -m venv --without-pip /opt/app && pip --python /opt/app install --no-cache-dir '.[{EXTRAS}]'",
             "",
             f"FROM {BASE}",
