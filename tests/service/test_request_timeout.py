@@ -11,9 +11,11 @@ import anyio.to_thread
 import pytest
 import uvicorn
 from anyio.abc import SocketStream
+from mcp.server.auth.provider import AccessToken
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
+from databricks_responses_mcp.service.callers import Caller, SignedInUser
 from databricks_responses_mcp.service.http_server import BodyLimits
 from databricks_responses_mcp.service.request_timeout import MAX_HEAD_BYTES, ServiceProtocol, TimedProtocol
 from harness.deadlines import DEADLINE_SECONDS
@@ -285,3 +287,40 @@ async def test_large_requests_at_once_do_not_take_more_memory_than_there_is_for_
             assert b"read 5" in await third.receive()
     assert refused.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: 5" in refused
+
+
+async def test_large_requests_of_one_user_do_not_keep_others_from_sending_theirs() -> None:
+    reading, answer = anyio.Event(), anyio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        body = await Request(scope, receive).body()
+        reading.set()
+        await answer.wait()
+        await PlainTextResponse(f"read {len(body)}")(scope, receive, send)
+
+    limits = BodyLimits(slow, 600, 100, 8)
+
+    async def signed_in(scope: Any, receive: Any, send: Any) -> None:
+        subject = dict(scope["headers"])[b"x-test-user"].decode()
+        user = SignedInUser(Caller(issuer="x", subject=subject), AccessToken(token="", client_id="x", scopes=[]))
+        await limits({**scope, "user": user}, receive, send)
+
+    def request_of(user: str) -> bytes:
+        return HEAD.replace(b"\r\n\r\n", b"\r\nX-Test-User: " + user.encode() + b"\r\n\r\n") + b"12345"
+
+    async with (
+        served(signed_in, Patient) as port,
+        await anyio.connect_tcp("127.0.0.1", port) as first,
+        await anyio.connect_tcp("127.0.0.1", port) as second,
+        await anyio.connect_tcp("127.0.0.1", port) as other,
+    ):
+        await first.send(request_of("ada"))
+        await reading.wait()
+        await second.send(request_of("ada"))
+        refused = await all_of(second)
+        await other.send(request_of("bob"))
+        answer.set()
+        assert b"read 5" in await other.receive()
+        assert b"read 5" in await first.receive()
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"of yours" in refused

@@ -7,6 +7,7 @@ users sign in and which keeps no sessions, so that every request may go to anoth
 import contextlib
 import signal
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -26,6 +27,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from databricks_responses_mcp.service.access import TokenCheck
+from databricks_responses_mcp.service.callers import SignedInUser
 from databricks_responses_mcp.service.drain import ANSWER_SECONDS, RUN_SECONDS, Drain, DrainedRequests
 from databricks_responses_mcp.service.health import Health, HealthRoutes
 from databricks_responses_mcp.service.host_check import AllowedAddresses, HostCheck
@@ -42,6 +44,7 @@ _FEWEST_CONNECTIONS = 100
 _GRACE_SECONDS = 5
 _BODY_SECONDS = 60.0
 _MOST_BODY_BYTES = 1024**3
+_MOST_BODY_BYTES_OF_USER = _MOST_BODY_BYTES // 4
 _METADATA_PATH = "/.well-known/oauth-protected-resource"
 _CORS_REQUEST_HEADERS = (
     "Accept",
@@ -236,19 +239,28 @@ class _BodyError(Exception):
 
 
 class BodyLimits:
-    """ASGI middleware with a deadline for the body of each request, and a limit of the size of all that are in use.
+    """ASGI middleware with a deadline for the body of each request, and limits of the size of all that are in use.
 
     Args:
         app: the application that reads them.
         seconds: how long a body may take to arrive.
         most_bytes: the largest size of all bodies together.
+        most_bytes_of_user: the largest size of one user's bodies together, so that others can send theirs.
     """
 
-    def __init__(self, app: ASGIApp, seconds: float = _BODY_SECONDS, most_bytes: int = _MOST_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        seconds: float = _BODY_SECONDS,
+        most_bytes: int = _MOST_BODY_BYTES,
+        most_bytes_of_user: int = _MOST_BODY_BYTES_OF_USER,
+    ) -> None:
         self._app = app
         self._seconds = seconds
         self._most_bytes = most_bytes
+        self._most_bytes_of_user = most_bytes_of_user
         self._bytes = 0
+        self._bytes_of_users: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -256,6 +268,8 @@ class BodyLimits:
             await self._app(scope, receive, send)
             return
         deadline = anyio.current_time() + self._seconds
+        user = scope.get("user")
+        owner = user.caller.owner if isinstance(user, SignedInUser) else ""
         is_complete = False
         received = 0
 
@@ -269,6 +283,9 @@ class BodyLimits:
                 size = len(message.get("body", b""))
                 received += size
                 self._bytes += size
+                self._bytes_of_users[owner] += size
+                if self._bytes_of_users[owner] > self._most_bytes_of_user:
+                    raise _BodyError(503, "Too many large requests of yours are running. Send it again later.")
                 if self._bytes > self._most_bytes:
                     raise _BodyError(503, "The service has too many large requests at the moment. Send it again.")
                 return message
@@ -281,6 +298,9 @@ class BodyLimits:
             await refusal(error.status, error.text, headers)(scope, receive, send)
         finally:
             self._bytes -= received
+            self._bytes_of_users[owner] -= received
+            if not self._bytes_of_users[owner]:
+                del self._bytes_of_users[owner]
 
 
 def _metadata_routes(auth: AuthSettings) -> list[Route]:
