@@ -93,6 +93,18 @@ async def test_a_cancelled_answer_counts_with_all_that_was_reserved(emulator: Ru
     await bridge.aclose()
 
 
+def test_a_text_that_begins_like_a_picture_is_estimated_as_text() -> None:
+    text = "data:" + "x" * 400_000
+    picture = {"type": "input_image", "image_url": f"data:image/png;base64,{'x' * 400_000}"}
+    file = {"type": "input_file", "file_data": f"data:text/plain;base64,{'x' * 400_000}"}
+    said = [text, {"type": "input_text", "text": text}, {"role": "user", "content": text}, file]
+    for item in said:
+        assert estimated_tokens({"input": [item]}) >= 100_000
+    assert estimated_tokens({"input": text}) >= 100_000
+    assert estimated_tokens({"instructions": text}) >= 100_000
+    assert 1500 <= estimated_tokens({"input": [picture]}) < 2000
+
+
 async def test_a_request_that_the_workspace_refuses_costs_nothing(emulator: RunningEmulator, tmp_path: Path) -> None:
     bridge = bridge_with(emulator, tmp_path, "default.tokens_per_day = 100000", max_retries=0)
     with pytest.raises(BridgeError):

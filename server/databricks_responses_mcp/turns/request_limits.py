@@ -39,6 +39,7 @@ _DEFAULT_OUTPUT = 8192
 """``max_output_tokens`` of a request under a budget, if neither the caller nor a setting gives one."""
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_OF_MEDIA = 1500
+_MEDIA_FIELDS = frozenset({"file_data", "file_url", "image_url", "url"})
 _CAP = "max_output_tokens"
 
 
@@ -207,21 +208,28 @@ async def within_request_limits(bridge: Bridge, body: dict[str, Any], call: Call
 
 
 def estimated_tokens(body: Mapping[str, Any]) -> int:
-    """Return about how many input tokens a request has: a quarter of its characters, and 1,500 for each data URL."""
+    """Return about how many input tokens a request has: a quarter of its characters, and 1,500 an image or file."""
     characters, media, left = 0, 0, [body.get(key) for key in ("input", "instructions", "tools", "text")]
     while left:
         value = left.pop()
         if isinstance(value, str):
-            if value[:5] == "data:":
-                media += 1
-            else:
-                characters += len(value)
+            characters += len(value)
         elif isinstance(value, Mapping):
             characters += sum(len(str(key)) for key in value)
-            left += value.values()
+            for key, inner in value.items():
+                # Only where media belong: any other text can begin like a data URL.
+                if key in _MEDIA_FIELDS and isinstance(inner, str) and _is_media(inner):
+                    media += 1
+                else:
+                    left.append(inner)
         elif isinstance(value, list | tuple):
             left += value
     return characters // _CHARACTERS_PER_TOKEN + media * _TOKENS_OF_MEDIA
+
+
+def _is_media(text: str) -> bool:
+    """Return whether a text is a data URL whose tokens do not grow with its length."""
+    return text[:5].casefold() == "data:" and text[5:10].casefold() != "text/"
 
 
 def _values(limits: "UsageLimits") -> RequestLimits:
