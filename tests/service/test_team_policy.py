@@ -110,6 +110,19 @@ async def test_each_call_is_in_the_audit_log_with_its_user_and_the_id_of_its_req
     ]
 
 
+async def test_a_user_cannot_fill_the_audit_log_with_a_long_name_of_a_model(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    key = keys_in(tmp_path / "keys", "ada")["ada"]
+    async with team_server(emulator, tmp_path, **service(tmp_path, "")) as serving:
+        answer = await call(serving, key, ASK, prompt="Hi", model="databricks-gpt-" + "x" * 100_000)
+    assert "error" in answer
+    (line,) = (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    record = json.loads(line)
+    assert record["models"] == ["databricks-gpt-" + "x" * 284 + "…"]
+    assert len(line) < 2000
+
+
 async def test_a_folder_of_the_policy_is_open_to_its_user_alone_and_lists_of_tools_are_private(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from databricks_responses_mcp.store.records import Usage
 
+_MODEL_CHARACTERS = 300
+
 
 @dataclass(slots=True)
 class CallRecord:
@@ -13,7 +15,7 @@ class CallRecord:
 
     Attributes:
         call_id: its own id.
-        models: the endpoints that were asked, in order, each once.
+        models: the endpoints that were asked, in order, each once; the caller names them, so long names are cut.
         surfaces: the surfaces that answered, likewise; the native one is ``responses``.
         conversation_id: the conversation that it was part of.
         requests: how many requests were sent to models.
@@ -36,6 +38,8 @@ class CallRecord:
     def add_request(self, model: str, conversation_id: str | None) -> None:
         """Record that a request is to be sent to a model."""
         self.requests += 1
+        if len(model) > _MODEL_CHARACTERS:
+            model = f"{model[: _MODEL_CHARACTERS - 1]}…"
         if model not in self.models:
             self.models.append(model)
         self.conversation_id = conversation_id or self.conversation_id
