@@ -16,6 +16,7 @@ from harness import Host
 from harness.deadlines import DEADLINE_SECONDS
 from harness.tasks_client import TaskHost, Tasks
 from harness.team import Team, add_user, team
+from harness.team_service import bearer, keys_in, team_server
 
 pytestmark = pytest.mark.anyio
 
@@ -173,3 +174,34 @@ async def test_a_long_answer_is_read_on_every_replica(emulator: RunningEmulator,
         (content,) = (await elsewhere.client.read_resource(shown[0]["text_uri"])).contents
     assert isinstance(content, TextResourceContents)
     assert LONG.strip() in content.text
+
+
+async def test_what_the_workspace_stores_for_the_service_is_continued_by_nobodys_id(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    keys = keys_in(tmp_path / "keys", "ada", "bob")
+    env = {"RESPONSES_MCP_SERVICE_KEYS_FILE": str(tmp_path / "keys")}
+    async with team_server(emulator, tmp_path, **env) as serving:
+
+        async def asked_by(name: str, **extra: Any) -> dict[str, Any]:
+            arguments = {"prompt": "Say it again.", "model": "my-openai-external", "extra": extra}
+            params = {"name": "ask_databricks_model", "arguments": arguments}
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+            answer = await serving.send("POST", "/mcp", body, {"accept": "application/json", **bearer(keys[name])})
+            structured: dict[str, Any] = answer.json()["result"]["structuredContent"]
+            return structured
+
+        stored = await asked_by("ada", store=True)
+        sent = len(emulator.state.request_log.to("/responses"))
+        refused = [
+            await asked_by("bob", **extra)
+            for extra in (
+                {"previous_response_id": stored["response_id"]},
+                {"previous_response_id": "resp_none"},
+                {"conversation": "conv_of_ada"},
+                {"conversation": {"id": "conv_of_ada"}},
+            )
+        ]
+        assert len(emulator.state.request_log.to("/responses")) == sent
+    assert [answer["error"]["code"] for answer in refused] == ["permission_denied"] * 4
+    assert refused[0]["error"] == refused[1]["error"]

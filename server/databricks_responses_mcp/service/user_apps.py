@@ -235,6 +235,7 @@ class UserApps:
             store=store,
             transport=self._transport,
             observer=self._observer,
+            has_shared_identity=self._shared is not None,
         )
         folder = None if self._governance is None else self._governance.folder_of(caller)
         if folder is None and self._user_folder is not None:

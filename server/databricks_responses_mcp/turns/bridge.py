@@ -47,6 +47,8 @@ class Bridge:
         schema_checks: bounds how many processes check answers at once.
         observer: observes the requests to models; None if nobody does.
         policy: what the user may do; None lets everything pass.
+        has_shared_identity: whether several users call the workspace with the same credentials: it cannot tell apart
+            then what it stores for them.
 
     Args:
         environ: the environment that credentials are read from.
@@ -66,9 +68,11 @@ class Bridge:
         transport: "Transport | None" = None,
         observer: "Observer | None" = None,
         policy: "AccessPolicy | None" = None,
+        has_shared_identity: bool = False,
     ) -> None:
         self.settings = settings
         self.policy = policy
+        self.has_shared_identity = has_shared_identity
         settings.secrets.add_environment(environ)
         self._environ = environ
         self._client: WorkspaceClient | None = None

@@ -1,8 +1,9 @@
 """The user's policy, applied to a request in its last form, after aliases, defaults and what a conversation adds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.workspace.routing import Route
@@ -11,10 +12,13 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.policy.access import AccessPolicy
 
 _CAP = "max_output_tokens"
+_STORED_CONTEXT = ("conversation", "previous_response_id")
 
 
 async def hold_to_policy(bridge: Bridge, body: dict[str, Any], call: CallContext) -> str:
-    """Refuse a request that the user's policy does not allow, and fill in what it prescribes.
+    """Refuse a request that the user's policy does not allow, or that may name what belongs to another user.
+
+    What the policy prescribes is filled in.
 
     Args:
         body: of the request; ``max_output_tokens`` and ``tools`` may be changed.
@@ -24,7 +28,10 @@ async def hold_to_policy(bridge: Bridge, body: dict[str, Any], call: CallContext
 
     Raises:
         PolicyError: naming the rule.
+        BridgeError: ``permission_denied`` for what the workspace stores for all users together.
     """
+    if bridge.has_shared_identity:
+        _check_stored_context(body)
     policy = bridge.policy
     if policy is None:
         return ""
@@ -77,3 +84,20 @@ def needs_cap(policy: "AccessPolicy | None") -> bool:
     return policy is not None and any(
         (policy.max_output_tokens, policy.user_limits.tokens_per_day, policy.total_limits.tokens_per_day)
     )
+
+
+def _check_stored_context(body: Mapping[str, Any]) -> None:
+    """Refuse to continue what the workspace stores: its id may be that of another user of the service."""
+    named = [name for name in _STORED_CONTEXT if body.get(name) is not None]
+    given = body.get("input")
+    if isinstance(given, list | tuple) and any(
+        isinstance(item, Mapping) and item.get("type") == "item_reference" for item in given
+    ):
+        named.append("item_reference")
+    if named:
+        raise BridgeError(
+            ErrorCode.PERMISSION_DENIED,
+            f"{named[0]} is not allowed, because this service calls the workspace with the same credentials for all "
+            "its users. Nothing was sent.",
+            "Leave it out, and continue by the conversation_id of the earlier result.",
+        )
