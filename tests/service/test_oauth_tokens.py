@@ -109,6 +109,7 @@ HOSTILE: dict[str, Callable[[Issuer], str]] = {
     "an expiry that is no number": lambda issuer: issuer.token(exp="never"),
     "not valid yet": lambda issuer: issuer.token(nbf=NOW + HOUR),
     "issued in the future": lambda issuer: issuer.token(iat=NOW + HOUR, exp=NOW + 2 * HOUR),
+    "endless": lambda issuer: issuer.token(exp=float("inf")),
     "no time of issue": lambda issuer: issuer.token(iat=None),
     "no subject": lambda issuer: issuer.token(sub=None),
     "an empty subject": lambda issuer: issuer.token(sub=""),
@@ -139,6 +140,24 @@ async def test_a_token_of_the_issuer_for_this_service_names_its_user(issuer: Iss
         "/.well-known/openid-configuration",
         "/jwks",
     ]
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"email": "ada@example.com", "email_verified": True, "name": "Ada"}, "ada@example.com"),
+        ({"email": "ada@example.com", "preferred_username": "eve"}, "ada@example.com"),
+        ({"email": "ada@example.com", "email_verified": False, "preferred_username": "eve"}, "eve"),
+        ({"email": "ada@example.com", "email_verified": "false"}, ""),
+        ({"name": "ada@example.com"}, ""),
+    ],
+)
+async def test_a_user_cannot_take_the_name_of_another_by_claims_that_users_choose(
+    issuer: Issuer, claims: dict[str, Any], name: str
+) -> None:
+    found = await tokens_of(issuer).verify_token(issuer.token(**claims))
+    assert found is not None
+    assert (found.subject, found.claims) == ("ada", {"iss": issuer.url, "name": name})
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

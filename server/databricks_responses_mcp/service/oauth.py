@@ -18,7 +18,8 @@ _MOST_ID_CHARACTERS = 255
 _MOST_KEYS_TRIED = 8
 _MOST_SCOPES = 200
 _TYPES = ("at+jwt", "application/at+jwt", "jwt", None)
-_NAME_CLAIMS = ("email", "preferred_username", "name")
+_NAME_CLAIMS = ("email", "preferred_username")
+"""Not ``name``, the text that a person is shown by: the policy goes by names, and users choose that one freely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,6 @@ class OAuthTokens:
         if not subject or len(subject) > _MOST_ID_CHARACTERS:
             raise jwt.InvalidTokenError("its subject is empty or too long")
         client = claims.get("client_id") or claims.get("azp") or ""
-        name = next((value for key in _NAME_CLAIMS if isinstance(value := claims.get(key), str)), "")
         return AccessToken(
             # The token itself goes no further: nothing can pass it on by mistake.
             token="",
@@ -114,13 +114,20 @@ class OAuthTokens:
             expires_at=int(claims["exp"]) + _LEEWAY_SECONDS,
             resource=self._rules.resource,
             subject=subject,
-            claims={"iss": self._rules.issuer, "name": name},
+            claims={"iss": self._rules.issuer, "name": _name(claims)},
         )
 
 
 def _token_type(header: Mapping[str, Any]) -> str | None:
     given = header.get("typ")
     return given.lower() if isinstance(given, str) else None
+
+
+def _name(claims: Mapping[str, Any]) -> str:
+    """Return what people know the user by; an address that the issuer calls unverified may be another user's."""
+    is_unverified = claims.get("email_verified", True) not in (True, "true")
+    keys = _NAME_CLAIMS[1:] if is_unverified else _NAME_CLAIMS
+    return next((value for key in keys if isinstance(value := claims.get(key), str)), "")
 
 
 def _scopes(claims: Mapping[str, Any]) -> list[str]:
