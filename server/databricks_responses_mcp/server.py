@@ -68,7 +68,7 @@ class BridgeServer(MCPServer[AppSource]):
     listed: anyio.Event | None = None
     called: anyio.Event | None = None
     tasks: TasksExtension
-    _ours: "dict[str, Tool] | None" = None
+    _ours: "dict[str, Tool]"
 
     async def run_stdio_async(self) -> None:
         """Serve over stdin and stdout until the host closes one of them; each request gets an answer."""
@@ -92,14 +92,13 @@ class BridgeServer(MCPServer[AppSource]):
             listed.tools = [tool for tool in listed.tools if policy.allows_tool(tool.name)]
         return listed
 
-    @property
-    def ours(self) -> "dict[str, Tool]":
-        """The server's own tools by name, ready to be called: made when that is first asked for."""
-        if self._ours is None:
-            from databricks_responses_mcp.tools.registry import all_tools
+    def our_tool(self, name: str) -> "Tool":
+        """Return one of the server's own tools, ready to be called: imported and made when it is first called."""
+        if name not in self._ours:
+            from databricks_responses_mcp.tools.registry import tool_named
 
-            self._ours = {tool.name: tool for tool in all_tools()}
-        return self._ours
+            self._ours[name] = tool_named(name)
+        return self._ours[name]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[AppSource, Any] | None = None
@@ -125,7 +124,7 @@ class BridgeServer(MCPServer[AppSource]):
             with convert_exceptions(name, passing=(MCPError,), log_fields=call.log.fields):
                 if call.app.bridge.policy is not None:
                     call.app.bridge.policy.check_tool(name)
-                tool = self.ours[name]
+                tool = self.our_tool(name)
                 arguments = _known_arguments(tool, arguments)
                 validated = _validated(tool, arguments)
                 if (earlier := await call.earlier_call(arguments)) is not None:
@@ -270,7 +269,7 @@ def build_server_of(
         request_state_security=state_security,
         log_level="WARNING",
     )
-    server.tasks = tasks
+    server.tasks, server._ours = tasks, {}
     _add_resources(server)
     server.serve_completion()
     return server
@@ -379,16 +378,18 @@ async def _warm_up(apps: AppSource, listed: anyio.Event) -> None:
     """
     await listed.wait()
     await anyio.sleep(0.02)
-    await anyio.to_thread.run_sync(_import_for_calls, abandon_on_cancel=True)
+    await anyio.to_thread.run_sync(_import_for_first_call, abandon_on_cancel=True)
     try:
         await anyio.to_thread.run_sync(apps.recover_writes)
     except Exception:  # whatever is wrong with an old record, calls can be answered
         logger.exception("an interrupted write could not be undone")
 
 
-def _import_for_calls() -> None:
+def _import_for_first_call() -> None:
+    """Import what every call needs, and the tool that is called most; the others follow when they are called."""
     import databricks_responses_mcp.calls.tool_call
     import databricks_responses_mcp.store.sqlite
+    import databricks_responses_mcp.tools.ask_databricks_model
     import databricks_responses_mcp.tools.registry  # noqa: F401 - imported for the effect
 
 

@@ -6,7 +6,8 @@ import sys
 _SHOW = """
 import sys
 import databricks_responses_mcp.calls.tool_call, databricks_responses_mcp.turns.pipeline
-import databricks_responses_mcp.tools.registry
+from databricks_responses_mcp.tools.registry import all_tools
+all_tools()
 print(*sorted(name for name in sys.modules if name.startswith("databricks_responses_mcp.policy")))
 """
 

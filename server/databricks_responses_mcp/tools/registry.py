@@ -1,30 +1,22 @@
-"""All tools, ready to be called. Importing this module imports what the tools need."""
+"""The tools, ready to be called: each is the module of its name, which is imported when the tool is first needed."""
+
+from importlib import import_module
 
 from mcp.server.mcpserver.tools import Tool
 
-from databricks_responses_mcp.tools import (
-    ask_databricks_model,
-    continue_databricks_model,
-    edit_files,
-    generate_image,
-    get_response,
-    list_databricks_models,
-    manage_conversations,
-    search_web,
-)
+from databricks_responses_mcp.tools.definitions import NAMES
 
-_MODULES = (
-    ask_databricks_model,
-    continue_databricks_model,
-    generate_image,
-    search_web,
-    edit_files,
-    list_databricks_models,
-    get_response,
-    manage_conversations,
-)
+
+def tool_named(name: str) -> Tool:
+    """Return one tool; this imports what that tool needs, and nothing that only others need.
+
+    Args:
+        name: one of ``NAMES``.
+    """
+    tool: Tool = import_module(f"databricks_responses_mcp.tools.{name}").tool()
+    return tool
 
 
 def all_tools() -> list[Tool]:
     """Return the tools in the order in which hosts see them."""
-    return [module.tool() for module in _MODULES]
+    return [tool_named(name) for name in NAMES]
