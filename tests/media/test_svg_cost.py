@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from databricks_responses_mcp.media.svg import SvgError, clean_svg
-from databricks_responses_mcp.media.svg_cost import MOST, SvgCost
+from databricks_responses_mcp.media.svg_cost import MAX_DRAWN, SvgCost
 
 LEVELS = 9
 HREFS = frozenset({"href"})
@@ -168,4 +168,4 @@ def test_the_count_is_what_is_drawn() -> None:
     # svg, pattern, rect; the mask (2); g, rect, use and what it uses (2), each with a fill of 2.
     assert cost.drawn() == 3 + 2 + 5 * (1 + 2)
     assert SvgCost().drawn() == 0
-    assert MOST == 1_000_000
+    assert MAX_DRAWN == 1_000_000

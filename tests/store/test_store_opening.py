@@ -118,7 +118,7 @@ async def test_memory_limits_the_size_of_conversations() -> None:
 async def test_memory_keeps_the_newest_jobs_keys_and_usage_and_all_running_jobs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(memory, "MOST_OTHERS", 3)
+    monkeypatch.setattr(memory, "MAX_OTHERS", 3)
     store = MemoryStore()
     await store.put_job(a_job("runs", updated_at=0.5))
     for number in range(1, 7):

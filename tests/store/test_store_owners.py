@@ -103,7 +103,7 @@ async def test_a_text_is_returned_unchanged(store: Store, text: str) -> None:
 async def test_the_oldest_texts_of_an_owner_are_deleted_above_the_limit(
     store: Store, her: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_queries, "MOST_BYTES", 1000)
+    monkeypatch.setattr(text_queries, "MAX_BYTES", 1000)
     other = store.for_owner(her)
     await other.put_text("text-1", "x" * 900, 1.0)
     for number in (1, 2, 3, 4):

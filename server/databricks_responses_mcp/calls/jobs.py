@@ -33,7 +33,7 @@ BEAT_SECONDS = 3.0
 
 _WRITTEN_PER_SECOND = 20_000
 """How many characters of a running job's text are written to the store each second, on average."""
-_LONGEST_UNWRITTEN_SECONDS = 60.0
+_MAX_UNWRITTEN_SECONDS = 60.0
 
 _MAX_REMEMBERED = 100
 _MAX_WHOLE = 8
@@ -335,7 +335,7 @@ class Jobs:
             structured = job.so_far() if events != seen and now >= due else None
             if not await self._mark_alive(job, structured) and structured is not None:
                 seen = events
-                due = now + min(len(str(structured.get("text", ""))) / _WRITTEN_PER_SECOND, _LONGEST_UNWRITTEN_SECONDS)
+                due = now + min(len(str(structured.get("text", ""))) / _WRITTEN_PER_SECOND, _MAX_UNWRITTEN_SECONDS)
 
     async def _mark_alive(self, job: RunningJob, structured: Mapping[str, Any] | None) -> str:
         """Store that a job is running, and what has arrived; return a note for the caller if that fails."""

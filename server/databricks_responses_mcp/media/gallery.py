@@ -19,7 +19,7 @@ from databricks_responses_mcp.media.svg import SvgError, clean_svg
 
 SCHEME = "image"
 MAX_BYTES = 64 * 1024 * 1024
-_MOST_ENTRIES = 5000
+_MAX_ENTRIES = 5000
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,120}")
 
 
@@ -151,7 +151,7 @@ def _clean(data: bytes, name: str) -> bytes:
 def _newest(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            files = [(e.stat().st_mtime_ns, e.name) for e in islice(entries, _MOST_ENTRIES) if e.is_file()]
+            files = [(e.stat().st_mtime_ns, e.name) for e in islice(entries, _MAX_ENTRIES) if e.is_file()]
     except OSError:
         return []
     return [name for _, name in sorted(files, reverse=True) if name.endswith((".png", ".jpg", ".jpeg", ".webp"))]

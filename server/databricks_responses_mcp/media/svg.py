@@ -12,15 +12,13 @@ from html import escape
 from xml.parsers import expat
 
 from databricks_responses_mcp.media.formats import Buffer
-from databricks_responses_mcp.media.svg_cost import MOST, SvgCost
+from databricks_responses_mcp.media.svg_cost import MAX_DRAWN, SvgCost
 
 MAX_BYTES = 8_000_000
 MAX_ELEMENTS = 200_000
 MAX_DEPTH = 200
 MAX_ATTRIBUTES = 200
 """In one element."""
-MAX_DRAWN = MOST
-"""Elements with the references among them followed: each may draw others many times."""
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"

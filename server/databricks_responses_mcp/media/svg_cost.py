@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-MOST = 1_000_000
-"""What is more is counted as one more than this."""
+MAX_DRAWN = 1_000_000
+"""Elements with the references among them followed: each may draw others many times."""
 
 _ROOT = 0
 _NOT_INHERITED = frozenset({"clip-path", "mask", "mask-image", "filter"})
@@ -125,8 +125,8 @@ class SvgCost:
             else:
                 by_key[key].append((property_name, reference))
         matches = sum(len(by_key[key]) for element in self._elements for key in element.keys if key in by_key)
-        if matches > MOST:
-            return MOST + 1
+        if matches > MAX_DRAWN:
+            return MAX_DRAWN + 1
         for number, element in enumerate(self._elements) if matches else ():
             for key in element.keys:
                 for property_name, reference in by_key.get(key, ()):
@@ -143,9 +143,9 @@ class SvgCost:
         each = 1 + sum(count.drawn(number) for number in anywhere)
         deep = sum(self._elements[number].keys[0] not in _FLAT for number in anywhere)
         for _ in range(max(deep, 1) if anywhere else 0):
-            if drawn <= MOST:
+            if drawn <= MAX_DRAWN:
                 drawn *= each
-        return min(drawn, MOST + 1)
+        return min(drawn, MAX_DRAWN + 1)
 
     def _note_inheritance(self, value: str) -> None:
         self._forces_inheritance = self._forces_inheritance or "inherit" in value.lower()
@@ -194,7 +194,7 @@ class _Count:
             place = self._elements[place].parent
         a = yield self._constant(number)
         b = self._costs.get(number, (0, 0))[1]
-        whole: int = min(a + b * (1 + inherited), MOST + 1)
+        whole: int = min(a + b * (1 + inherited), MAX_DRAWN + 1)
         if number in self._costs:
             self._wholes[number] = whole
         return whole
@@ -221,7 +221,7 @@ class _Count:
                 a += yield self._whole(self._by_id[name])
         a += b * (yield self._inherited(number))
         self._open.discard(("cost", number))
-        self._costs[number] = (min(a, MOST + 1), min(b, MOST + 1))
+        self._costs[number] = (min(a, MAX_DRAWN + 1), min(b, MAX_DRAWN + 1))
         return self._costs[number][0]
 
     def _inherited(self, number: int) -> _Steps:
@@ -239,7 +239,7 @@ class _Count:
             if name in self._by_id:
                 total += yield self._whole(self._by_id[name])
         self._open.discard(("own", number))
-        self._own[number] = min(total, MOST + 1)
+        self._own[number] = min(total, MAX_DRAWN + 1)
         return self._own[number]
 
 

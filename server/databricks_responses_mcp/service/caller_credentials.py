@@ -32,7 +32,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,32768}")
 _MAX_ANSWER_BYTES = 256 * 1024
 _EARLY_SECONDS = 120.0
 """A token is renewed this long before it expires, or at half of its life if that is shorter."""
-_LONGEST_LIFE_SECONDS = 24 * 3600.0
+_MAX_LIFE_SECONDS = 24 * 3600.0
 _SIGN_IN_AGAIN = "Sign in again in the MCP host."
 
 
@@ -230,7 +230,7 @@ def _issued(status: int, body: bytes, secrets: SecretValues) -> tuple[str, float
             f"Check that DATABRICKS_HOST is the workspace's own address, whose {_PATH} answers.",
         )
     assert isinstance(seconds, int | float)
-    return token, min(float(seconds), _LONGEST_LIFE_SECONDS)
+    return token, min(float(seconds), _MAX_LIFE_SECONDS)
 
 
 def _raise_refusal(status: int, fields: Mapping[str, Any], secrets: SecretValues) -> NoReturn:

@@ -26,8 +26,8 @@ HOST_HEADER = "x-forwarded-host"
 _APP_NAME = re.compile(r"[a-z0-9-]{1,63}")
 _DOMAIN = ".databricksapps.com"
 _DEFAULT_PORT = 8000
-_MOST_ID_CHARACTERS = 255
-_MOST_TOKEN_CHARACTERS = 16_384
+_MAX_ID_CHARACTERS = 255
+_MAX_TOKEN_CHARACTERS = 16_384
 _CLIENT = "databricks-apps"
 
 
@@ -92,14 +92,14 @@ class AppsBackend(AuthenticationBackend):
             SignInError: if a header is missing, or there is more than one.
         """
         subject = _one(conn, USER_HEADER)
-        if not subject or len(subject) > _MOST_ID_CHARACTERS or not subject.isprintable():
+        if not subject or len(subject) > _MAX_ID_CHARACTERS or not subject.isprintable():
             raise SignInError(
                 403,
                 "The request does not name its user. Call the app at its own URL, through the proxy of Databricks "
                 "Apps, which sets X-Forwarded-User.",
             )
         token = _one(conn, TOKEN_HEADER)
-        if not token or len(token) > _MOST_TOKEN_CHARACTERS:
+        if not token or len(token) > _MAX_TOKEN_CHARACTERS:
             raise SignInError(
                 403,
                 "The request carries no token of its user, and the workspace is never called with the app's own "
@@ -109,7 +109,7 @@ class AppsBackend(AuthenticationBackend):
         name = next(filter(None, (_one(conn, header) for header in NAME_HEADERS)), "")
         issuer = self._platform.workspace
         caller = Caller(
-            issuer=issuer, subject=subject, name=name[:_MOST_ID_CHARACTERS], workspace_token=SecretStr(token)
+            issuer=issuer, subject=subject, name=name[:_MAX_ID_CHARACTERS], workspace_token=SecretStr(token)
         )
         access = AccessToken(token="", client_id=_CLIENT, scopes=[], subject=subject, claims={"iss": issuer})
         return AuthCredentials(), SignedInUser(caller, access)

@@ -40,11 +40,11 @@ from databricks_responses_mcp.service.sign_in import signed_in
 from databricks_responses_mcp.transport.messages import MAX_MESSAGE_BYTES
 
 _CONNECTIONS_PER_SESSION = 4
-_FEWEST_CONNECTIONS = 100
+_MIN_CONNECTIONS = 100
 _GRACE_SECONDS = 5
 _BODY_SECONDS = 60.0
-_MOST_BODY_BYTES = 1024**3
-_MOST_BODY_BYTES_OF_USER = _MOST_BODY_BYTES // 4
+_MAX_BODY_BYTES = 1024**3
+_MAX_USER_BODY_BYTES = _MAX_BODY_BYTES // 4
 _METADATA_PATH = "/.well-known/oauth-protected-resource"
 _CORS_REQUEST_HEADERS = (
     "Accept",
@@ -114,7 +114,7 @@ async def serve_http(server: MCPServer[Any], listener: Listener, token: str, lim
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=max(_FEWEST_CONNECTIONS, limits.most * _CONNECTIONS_PER_SESSION),
+        limit_concurrency=max(_MIN_CONNECTIONS, limits.most * _CONNECTIONS_PER_SESSION),
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     await uvicorn.Server(config).serve(sockets=list(listener.sockets))
@@ -252,8 +252,8 @@ class BodyLimits:
         self,
         app: ASGIApp,
         seconds: float = _BODY_SECONDS,
-        most_bytes: int = _MOST_BODY_BYTES,
-        most_bytes_of_user: int = _MOST_BODY_BYTES_OF_USER,
+        most_bytes: int = _MAX_BODY_BYTES,
+        most_bytes_of_user: int = _MAX_USER_BODY_BYTES,
     ) -> None:
         self._app = app
         self._seconds = seconds

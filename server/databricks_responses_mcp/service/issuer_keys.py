@@ -16,8 +16,8 @@ from databricks_responses_mcp.workspace.host import is_loopback
 logger = logging.getLogger(__name__)
 
 _FETCH_SECONDS = 5.0
-_MOST_BYTES = 512_000
-_MOST_KEYS = 100
+_MAX_BYTES = 512_000
+_MAX_KEYS = 100
 _FRESH_SECONDS = 600.0
 """How long keys are used without asking for newer ones."""
 _USABLE_SECONDS = 3600.0
@@ -25,7 +25,7 @@ _USABLE_SECONDS = 3600.0
 _UNKNOWN_SECONDS = 30.0
 """How often an unknown key id may have the keys fetched again: anybody can make one up."""
 _RETRY_SECONDS = 5.0
-_FEWEST_RSA_BITS = 2048
+_MIN_RSA_BITS = 2048
 _ALGORITHMS = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     "EC": ("ES256", "ES384", "ES512"),
@@ -54,7 +54,7 @@ class IssuerKey:
         if data.get("use", "sig") != "sig" or not self.algorithms:
             raise jwt.PyJWKError("not a key for signatures that others can check")
         self.key: Any = jwt.PyJWK(data, self.algorithms[0]).key
-        if data["kty"] == "RSA" and self.key.key_size < _FEWEST_RSA_BITS:
+        if data["kty"] == "RSA" and self.key.key_size < _MIN_RSA_BITS:
             raise jwt.PyJWKError("too short")
 
 
@@ -124,7 +124,7 @@ class IssuerKeys:
         if not isinstance(listed, list):
             raise IssuerUnavailableError("the issuer's key set has no list of keys")
         keys: list[IssuerKey] = []
-        for data in listed[:_MOST_KEYS]:
+        for data in listed[:_MAX_KEYS]:
             try:
                 keys.append(IssuerKey(data))
             except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
@@ -160,11 +160,11 @@ class IssuerKeys:
         raise IssuerUnavailableError(problem)
 
     async def _json(self, url: str) -> dict[str, Any]:
-        status, body = await self._http.get(url, seconds=_FETCH_SECONDS, most_bytes=_MOST_BYTES + 1)
+        status, body = await self._http.get(url, seconds=_FETCH_SECONDS, most_bytes=_MAX_BYTES + 1)
         if status != 200:
             raise IssuerUnavailableError(f"{url} answers with status {status}; redirects are not followed")
-        if len(body) > _MOST_BYTES:
-            raise IssuerUnavailableError(f"{url} answers with more than {_MOST_BYTES} bytes")
+        if len(body) > _MAX_BYTES:
+            raise IssuerUnavailableError(f"{url} answers with more than {_MAX_BYTES} bytes")
         try:
             document = json.loads(body)
         except (ValueError, RecursionError):

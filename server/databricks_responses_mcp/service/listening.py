@@ -16,7 +16,7 @@ BACKLOG = 128
 """How many connections wait to be accepted. asyncio accepts as many at once, before it sees that there are too many."""
 
 _OTHER_FILES = 700
-_FEWEST_CONNECTIONS = 10
+_MIN_CONNECTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def connection_limit(wanted: int) -> int:
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(min(wanted, soft - _OTHER_FILES), _FEWEST_CONNECTIONS)
+        return max(min(wanted, soft - _OTHER_FILES), _MIN_CONNECTIONS)
     return wanted
 
 

@@ -14,9 +14,9 @@ from databricks_responses_mcp.service.refusals import SignInError
 logger = logging.getLogger(__name__)
 
 _LEEWAY_SECONDS = 30
-_MOST_ID_CHARACTERS = 255
-_MOST_KEYS_TRIED = 8
-_MOST_SCOPES = 200
+_MAX_ID_CHARACTERS = 255
+_MAX_KEYS_TRIED = 8
+_MAX_SCOPES = 200
 _TYPES = ("at+jwt", "application/at+jwt", "jwt", None)
 _NAME_CLAIMS = ("email", "preferred_username")
 """Not ``name``, the text that a person is shown by: the policy goes by names, and users choose that one freely."""
@@ -80,7 +80,7 @@ class OAuthTokens:
             return None
 
     async def _claims(self, token: str, kid: str | None, algorithm: str) -> Mapping[str, Any]:
-        candidates = (await self._keys.matching(kid, algorithm))[:_MOST_KEYS_TRIED]
+        candidates = (await self._keys.matching(kid, algorithm))[:_MAX_KEYS_TRIED]
         if not candidates:
             raise jwt.InvalidKeyError("signed with an unknown key")
         for number, candidate in enumerate(candidates, 1):
@@ -103,13 +103,13 @@ class OAuthTokens:
 
     def _access(self, claims: Mapping[str, Any]) -> AccessToken:
         subject = claims["sub"]
-        if not subject or len(subject) > _MOST_ID_CHARACTERS:
+        if not subject or len(subject) > _MAX_ID_CHARACTERS:
             raise jwt.InvalidTokenError("its subject is empty or too long")
         client = claims.get("client_id") or claims.get("azp") or ""
         return AccessToken(
             # The token itself goes no further: nothing can pass it on by mistake.
             token="",
-            client_id=str(client)[:_MOST_ID_CHARACTERS],
+            client_id=str(client)[:_MAX_ID_CHARACTERS],
             scopes=_scopes(claims),
             expires_at=int(claims["exp"]) + _LEEWAY_SECONDS,
             resource=self._rules.resource,
@@ -136,4 +136,4 @@ def _scopes(claims: Mapping[str, Any]) -> list[str]:
     listed = given.split(" ") if isinstance(given, str) else given
     if not isinstance(listed, list):
         return []
-    return [scope for scope in listed[:_MOST_SCOPES] if isinstance(scope, str) and scope]
+    return [scope for scope in listed[:_MAX_SCOPES] if isinstance(scope, str) and scope]

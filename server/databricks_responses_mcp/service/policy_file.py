@@ -14,7 +14,7 @@ from databricks_responses_mcp.spelling import similar_names
 from databricks_responses_mcp.workspace.surfaces.surface import SurfaceKey
 
 MAX_FILE_BYTES = 1_000_000
-_MOST_SHOWN = 20
+_MAX_SHOWN = 20
 _MODEL_TOOLS = (
     "function", "custom", "web_search", "image_generation", "code_interpreter", "mcp", "apply_patch", "shell",
     "local_shell", "file_search", "computer", "computer_use",
@@ -50,8 +50,8 @@ def read_policy(path: Path, tools: Sequence[str]) -> PolicyRules:
     rules, problems = parse_policy(content, tools)
     if rules is not None:
         return rules
-    shown = "".join(f"\n- {problem}" for problem in problems[:_MOST_SHOWN])
-    more = f"\n- and {len(problems) - _MOST_SHOWN} more" if len(problems) > _MOST_SHOWN else ""
+    shown = "".join(f"\n- {problem}" for problem in problems[:_MAX_SHOWN])
+    more = f"\n- and {len(problems) - _MAX_SHOWN} more" if len(problems) > _MAX_SHOWN else ""
     raise BridgeError(
         ErrorCode.INVALID_ARGUMENT,
         f"The policy file {path} is not valid:{shown}{more}",

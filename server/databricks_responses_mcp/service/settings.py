@@ -29,10 +29,10 @@ ASYMMETRIC_ALGORITHMS = (
 )
 """The algorithms that access tokens may be signed with. With a symmetric one, whoever checks a token can make one."""
 
-MOST_CONNECTIONS = 2000
+MAX_CONNECTIONS = 2000
 """The default of `ServiceSettings.max_connections`."""
 
-_FEWEST_KEY_BYTES = 32
+_MIN_KEY_BYTES = 32
 _HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _PARTS_OF_VOLUME = 5
@@ -122,7 +122,7 @@ class ServiceSettings(BaseModel):
         Doc(
             "The keys that seal the state which a client returns with its user's answers; the same on all replicas. "
             "The first one seals, all of them unseal.",
-            f"random keys of at least {_FEWEST_KEY_BYTES} characters, separated by commas",
+            f"random keys of at least {_MIN_KEY_BYTES} characters, separated by commas",
             default="a new one at each start, for a single replica",
         ),
     ] = None
@@ -163,7 +163,7 @@ class ServiceSettings(BaseModel):
         int,
         Field(ge=10, le=100_000),
         Doc("The most connections that are open at a time.", "a whole number from 10 to 100000"),
-    ] = MOST_CONNECTIONS
+    ] = MAX_CONNECTIONS
 
     database_connections: Annotated[
         int,
@@ -272,7 +272,7 @@ class ServiceSettings(BaseModel):
         keys = _list(value.get_secret_value()) if value is not None else ()
         if value is not None and (not keys or len(set(keys)) < len(keys)):
             raise ValueError("no keys, or the same one twice")
-        if any(len(key.encode()) < _FEWEST_KEY_BYTES for key in keys):
+        if any(len(key.encode()) < _MIN_KEY_BYTES for key in keys):
             raise ValueError("too short")
         return value
 

@@ -22,10 +22,10 @@ from databricks_responses_mcp.service.callers import Caller, SignedInUser
 from databricks_responses_mcp.service.refusals import refusal, sign_in_refusal
 from databricks_responses_mcp.service.static_keys import KEY_PREFIX, KeyFile
 
-MOST_TOKEN_BYTES = 16_384
+MAX_TOKEN_BYTES = 16_384
 """The largest bearer token that is looked at."""
 
-_MOST_NAME_CHARACTERS = 255
+_MAX_NAME_CHARACTERS = 255
 _PLATFORM_HEADERS = (b"x-forwarded-", b"forwarded", b"x-real-ip")
 
 
@@ -91,7 +91,7 @@ class Verifiers:
     async def verify_token(self, token: str) -> AccessToken | None:
         """See `TokenVerifier`."""
         token = token.strip()
-        if not token or len(token) > MOST_TOKEN_BYTES or not token.isascii():
+        if not token or len(token) > MAX_TOKEN_BYTES or not token.isascii():
             return None
         if self._keys is not None and token.startswith(KEY_PREFIX):
             return await self._keys.verify_token(token)
@@ -144,7 +144,7 @@ def _caller(token: AccessToken, mcp_token: str) -> Caller:
     return Caller(
         issuer=str(claims["iss"]),
         subject=token.subject,
-        name=str(claims.get("name", ""))[:_MOST_NAME_CHARACTERS],
+        name=str(claims.get("name", ""))[:_MAX_NAME_CHARACTERS],
         mcp_token=SecretStr(mcp_token) if mcp_token else None,
     )
 

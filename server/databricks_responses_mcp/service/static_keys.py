@@ -34,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 _LINE = re.compile(r"(?P<name>[^:#\s]+):sha256\$(?P<salt>[0-9a-f]{32})\$(?P<hash>[0-9a-f]{64})")
 _KEY_BYTES = 32
 _SALT_BYTES = 16
-_MOST_BYTES = 4_000_000
+_MAX_BYTES = 4_000_000
 _CHECK_SECONDS = 1.0
 _CLIENT = "static-key"
 
@@ -86,13 +86,13 @@ def read_keys(path: Path) -> tuple[list[HashedKey], list[int]]:
         with path.open("rb") as file:
             if os.name == "posix" and os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
                 raise _unreadable(path, "everybody on this machine may write it", f"Run `chmod o-w {path}`.")
-            data = file.read(_MOST_BYTES + 1)
+            data = file.read(_MAX_BYTES + 1)
         text = data.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
         raise _unreadable(path, reason, "`keys add NAME` makes one.") from error
-    if len(data) > _MOST_BYTES:
-        raise _unreadable(path, f"it has more than {_MOST_BYTES} bytes", "Remove keys that nobody uses.")
+    if len(data) > _MAX_BYTES:
+        raise _unreadable(path, f"it has more than {_MAX_BYTES} bytes", "Remove keys that nobody uses.")
     keys: list[HashedKey] = []
     wrong: list[int] = []
     for number, line in enumerate(text.splitlines(), 1):

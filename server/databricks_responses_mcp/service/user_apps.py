@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 UNSAVED_BYTES: Final = 1_000_000_000
 """The most that all users together have in memory alone: images that could not be saved, and previews of edits."""
 
-_MOST_CHECK_SECONDS = 60.0
+_MAX_CHECK_SECONDS = 60.0
 _VOLUMES = "/Volumes/"
 
 
@@ -268,7 +268,7 @@ class UserApps:
         """Drop the Apps of users who have sent no request for a while, now and then."""
         seconds = self._service.user_idle_seconds
         while True:
-            await anyio.sleep(min(seconds / 2, _MOST_CHECK_SECONDS))
+            await anyio.sleep(min(seconds / 2, _MAX_CHECK_SECONDS))
             oldest = anyio.current_time() - seconds
             while self._recent and next(iter(self._recent.values()))[1] < oldest:
                 self._recent.popitem(last=False)

@@ -16,7 +16,7 @@ from databricks_responses_mcp.store.statements import (
     to_json,
 )
 
-_LONGEST_KEY = 200
+_MAX_KEY_CHARACTERS = 200
 
 _RENEW = "UPDATE @jobs SET lease_until = @clock() + ? WHERE owner = ? AND job_id = ? AND status = 'running'"
 _BEAT = """
@@ -155,4 +155,4 @@ def release_key(owner: str, key: str, job_id: str) -> Transaction[None]:
 
 def _short(key: str) -> str:
     """Return ``key``, or its hash if it is long: the size of an index entry is limited."""
-    return name(key) if len(key) <= _LONGEST_KEY else hashlib.sha256(name(key).encode()).hexdigest()
+    return name(key) if len(key) <= _MAX_KEY_CHARACTERS else hashlib.sha256(name(key).encode()).hexdigest()

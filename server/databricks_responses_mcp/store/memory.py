@@ -16,12 +16,12 @@ from databricks_responses_mcp.store.sqlite import MemoryWork, SqliteDatabase, Sq
 from databricks_responses_mcp.store.statements import Transaction
 from databricks_responses_mcp.store.usage_queries import add_usage
 
-MOST_CONVERSATIONS = 500
-MOST_BYTES = 64 * 1024 * 1024
-MOST_OTHERS = 2000
+MAX_CONVERSATIONS = 500
+MAX_BYTES = 64 * 1024 * 1024
+MAX_OTHERS = 2000
 _AT_ONCE = 50
 _KEPT_BEYOND = 20
-"""Up to one twentieth more than `MOST_OTHERS` rows exist between two deletions."""
+"""Up to one twentieth more than `MAX_OTHERS` rows exist between two deletions."""
 
 
 class MemoryStore(SqlStore):
@@ -30,7 +30,7 @@ class MemoryStore(SqlStore):
     It uses SQLite without a file, so that it behaves like a store with a file.
     """
 
-    def __init__(self, owner: str = "", *, most: int = MOST_CONVERSATIONS, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, owner: str = "", *, most: int = MAX_CONVERSATIONS, most_bytes: int = MAX_BYTES) -> None:
         super().__init__(MemoryDatabase(), owner)
         self._limits = Limits(most_bytes=most_bytes, most=most)
         self._slice = Slice(_AT_ONCE, most_bytes)
@@ -69,8 +69,8 @@ class MemoryStore(SqlStore):
 
     def _delete_oldest(self) -> Transaction[None]:
         """Delete the oldest jobs, keys and usage at intervals: searching for them costs more than adding one."""
-        if next(self._additions) % max(1, MOST_OTHERS // _KEPT_BEYOND) == 0:
-            yield from delete_all_but_newest(self._owner, MOST_OTHERS)
+        if next(self._additions) % max(1, MAX_OTHERS // _KEPT_BEYOND) == 0:
+            yield from delete_all_but_newest(self._owner, MAX_OTHERS)
 
 
 class MemoryDatabase(SqliteDatabase):

@@ -50,7 +50,7 @@ _IDLE_SECONDS = 120.0
 _RECONNECT_SECONDS = 5.0
 """How long a call tries to connect to a database that has worked before: a restart takes a moment."""
 _RETRY_PAUSE_SECONDS = 0.25
-_LONGEST_PAUSE_SECONDS = 1.0
+_MAX_PAUSE_SECONDS = 1.0
 # Shorter than the client's deadline, so that nobody waits for a lock held by a lost client.
 _LIMITS = (
     "; SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '20s'"
@@ -299,7 +299,7 @@ class PostgresPool(SqlDatabase):
                 if monotonic() + pause > until:
                     raise
             await anyio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
     async def _connect_once(self) -> AsyncConnection[Any]:
         from psycopg import AsyncConnection

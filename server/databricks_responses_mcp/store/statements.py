@@ -63,7 +63,7 @@ def placeholders(count: int) -> str:
 
 
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
-_MOST = 10**12
+_MAX_COUNT = 10**12
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
@@ -134,8 +134,8 @@ def fold_case(text: str) -> str:
 
 
 def count(value: object) -> int:
-    """Return a count of tokens that can be added up: 0 if it is not a count, and at most `_MOST`."""
-    return min(value, _MOST) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """Return a count of tokens that can be added up: 0 if it is not a count, and at most `_MAX_COUNT`."""
+    return min(value, _MAX_COUNT) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def tokens(usage: Mapping[str, Any] | None, kind: str) -> int:

@@ -2,7 +2,7 @@
 
 from databricks_responses_mcp.store.statements import Transaction, from_json, insert, name, size, to_json
 
-MOST_BYTES = 64_000_000
+MAX_BYTES = 64_000_000
 """The size of all texts of an owner; the newest is kept even if it is larger."""
 
 _TEXT = "SELECT text FROM @texts WHERE owner = ? AND text_id = ?"
@@ -24,7 +24,7 @@ def put_text(owner: str, text_id: str, text: str, now: float) -> Transaction[Non
         "ON CONFLICT (owner, text_id) DO UPDATE SET"
         " created_at = excluded.created_at, bytes = excluded.bytes, text = excluded.text",
     )
-    yield _DELETE_OLDEST, (owner, name(text_id), owner, MOST_BYTES)
+    yield _DELETE_OLDEST, (owner, name(text_id), owner, MAX_BYTES)
 
 
 def text(owner: str, text_id: str) -> Transaction[str | None]:

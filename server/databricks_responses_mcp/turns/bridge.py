@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.workspace.transport import Transport
 
 
-_MOST_SCHEMA_CHECKS = 4
+_MAX_SCHEMA_CHECKS = 4
 
 
 class Bridge:
@@ -95,7 +95,7 @@ class Bridge:
         self.without_documents: set[str] = set()
         self.background: TaskGroup | None = None
         self.read_picture: ReadPicture | None = None
-        self.schema_checks = anyio.CapacityLimiter(_MOST_SCHEMA_CHECKS)
+        self.schema_checks = anyio.CapacityLimiter(_MAX_SCHEMA_CHECKS)
 
     @property
     def store(self) -> "Store":

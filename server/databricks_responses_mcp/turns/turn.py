@@ -22,7 +22,7 @@ _LEFT_OUT = (
     "know them. Pass `tools` again to let it use them."
 )
 
-_MOST_CHARACTERS = 1_000_000
+_MAX_CHARACTERS = 1_000_000
 """A turn with more is not stored with a job."""
 
 
@@ -34,7 +34,7 @@ class TurnJob:
 
     async def keep_background(self, response: BackgroundResponse) -> None:
         """See `ResumableJob`."""
-        if weight_of(self._said) <= _MOST_CHARACTERS:
+        if weight_of(self._said) <= _MAX_CHARACTERS:
             turn = BackgroundTurn(
                 conversation_id=self._conversation.conversation_id,
                 number=len(self._conversation.history) + 1,

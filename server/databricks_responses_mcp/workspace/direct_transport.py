@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-_MOST_OVERHEAD_BYTES = 100 * 1024
+_MAX_OVERHEAD_BYTES = 100 * 1024
 """The most that may come without a byte of the body: a head, trailers, extensions of chunks, informational answers."""
-_MOST_BUFFERED_BYTES = 256 * 1024
+_MAX_BUFFERED_BYTES = 256 * 1024
 _WRITTEN_AT_ONCE_BYTES = 256 * 1024
 _READ_AT_ONCE_BYTES = 64 * 1024
 _HAPPY_EYEBALLS_SECONDS = 0.25
@@ -388,9 +388,9 @@ class _Connection(asyncio.BufferedProtocol):
             parser.feed_data(self._received[:nbytes])
         except (HttpParserError, HttpParserUpgrade) as exc:
             self._fail(httpx.RemoteProtocolError(str(exc)))
-        if self._overhead > _MOST_OVERHEAD_BYTES:
+        if self._overhead > _MAX_OVERHEAD_BYTES:
             self._fail(httpx.RemoteProtocolError("The head of the answer is too long."))
-        if self._buffered > _MOST_BUFFERED_BYTES and not self._is_reading_paused and self._transport is not None:
+        if self._buffered > _MAX_BUFFERED_BYTES and not self._is_reading_paused and self._transport is not None:
             self._is_reading_paused = True
             self._transport.pause_reading()
         self._wake()

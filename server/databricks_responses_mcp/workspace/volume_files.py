@@ -9,7 +9,7 @@ from databricks_responses_mcp.workspace.http import WorkspaceClient
 _FILES = "/api/2.0/fs/files"
 _DIRECTORIES = "/api/2.0/fs/directories"
 _NOT_FOUND, _EXISTS = 404, 409
-_MOST_PAGES = 10
+_MAX_PAGES = 10
 
 
 class VolumeFiles:
@@ -62,7 +62,7 @@ class VolumeFiles:
         """
         found: list[tuple[int, str]] = []
         params: dict[str, str] = {}
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             try:
                 page = await self._client().get_json(f"{_DIRECTORIES}{quote(self._folder)}", params=params)
             except BridgeError as error:
