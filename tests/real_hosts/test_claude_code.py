@@ -174,7 +174,9 @@ async def test_claude_code_hands_its_model_answers_pictures_and_failures(claude:
                     {"type": "text", "text": "[Image: source: COPY]"},
                     {
                         "type": "text",
-                        "text": "[Resource link: a-red-fox-0b43a9983f.png] image://a-red-fox-0b43a9983f.png (The whole image from the model.)",
+                        "text": """\
+[Resource link: a-red-fox-0b43a9983f.png] image://a-red-fox-0b43a9983f.png (The whole image from the model.)\
+""",
                     },
                     {
                         "type": "text",
