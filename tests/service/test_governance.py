@@ -67,6 +67,35 @@ async def test_a_user_whose_token_has_another_name_gets_the_rules_of_that_name(
     assert [policy is not None and policy.is_read_only for policy in policies] == [False, True]
 
 
+async def test_a_folder_is_open_only_while_the_users_token_has_the_name_that_it_is_given_to(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    settings = settings_for(emulator, tmp_path)
+    governance = Governance(
+        rules('[users."alice@example.com"]\nfolder = "/srv/alice"'), None, has_table=False, is_strict=False
+    )
+    async with (
+        open_user_apps(
+            settings,
+            {},
+            load_service_settings({}, secrets=settings.secrets),
+            store=MemoryStore(""),
+            identity=WorkspaceIdentity.SERVICE,
+            governance=governance,
+        ) as apps,
+        anyio.create_task_group() as tasks,
+    ):
+        apps.run_in(tasks)
+        folders = []
+        app = apps.app_for(request_of("alice@example.com"))
+        for name in ("alice@example.com", "", "alice@example.com"):
+            assert apps.app_for(request_of(name)) is app
+            assert app.files is not None
+            folders.append(app.files.folder)
+        tasks.cancel_scope.cancel()
+    assert folders == [Path("/srv/alice"), None, Path("/srv/alice")]
+
+
 def test_users_who_share_a_section_do_not_share_its_folder() -> None:
     text = """
         default.folder = "/srv/all"

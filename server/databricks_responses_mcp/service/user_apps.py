@@ -158,8 +158,9 @@ class UserApps:
         if app is None:
             app = self._apps[caller.owner] = self._new_app(caller)
         elif self._governance is not None and app.user is not None and app.user.name != caller.name:
-            # Rules may go by the name, which another token may lack.
+            # Rules may go by the name, which another token may lack; so may the folder.
             self._governance.apply(app, caller)
+            app.files = self._files_of(caller)
         if app.take_token is not None and token is not None:
             app.take_token(token)
         self._recent[caller.owner] = app, anyio.current_time()
@@ -211,8 +212,7 @@ class UserApps:
 
     def _new_app(self, caller: Caller) -> UserApp:
         pictures = self._service.pictures
-        in_volume = pictures is not None and pictures.startswith(_VOLUMES)
-        local = self._settings.image_dir if pictures is None or in_volume else Path(pictures)
+        local = self._settings.image_dir if pictures is None or _is_in_volume(pictures) else Path(pictures)
         settings = self._settings.for_user(image_dir=local / caller.folder_name)
         credentials: Credentials
         take_token: Callable[[SecretStr], None] | None = None
@@ -237,18 +237,12 @@ class UserApps:
             observer=self._observer,
             has_shared_identity=self._shared is not None,
         )
-        folder = None if self._governance is None else self._governance.folder_of(caller)
-        if folder is None and self._user_folder is not None:
-            folder = self._user_folder / caller.folder_name
         app = UserApp(
             bridge,
             long_texts=StoredTexts(store),
             unsaved=UnsavedPictures(self._unsaved_limit),
             previews=EditPreviews(self._unsaved_limit),
-            files=UserFiles(
-                folder=folder,
-                volume_folder=f"{pictures}/{caller.folder_name}" if in_volume else None,
-            ),
+            files=self._files_of(caller),
             take_token=take_token,
         )
         if self._governance is not None:
@@ -257,6 +251,14 @@ class UserApps:
         assert self._tasks is not None
         app.run_in(self._tasks)
         return app
+
+    def _files_of(self, caller: Caller) -> UserFiles:
+        pictures = self._service.pictures
+        folder = None if self._governance is None else self._governance.folder_of(caller)
+        if folder is None and self._user_folder is not None:
+            folder = self._user_folder / caller.folder_name
+        in_volume = pictures is not None and _is_in_volume(pictures)
+        return UserFiles(folder=folder, volume_folder=f"{pictures}/{caller.folder_name}" if in_volume else None)
 
     def _drop_one(self) -> None:
         """Drop the App of the user who was not seen for longest, one that keeps nothing in memory alone if there is."""
@@ -306,6 +308,10 @@ async def open_user_apps(
         )
     finally:
         await transport.aclose()
+
+
+def _is_in_volume(pictures: str) -> bool:
+    return pictures.startswith(_VOLUMES)
 
 
 def _configured_host(settings: Settings, environ: Mapping[str, str]) -> WorkspaceHost:
