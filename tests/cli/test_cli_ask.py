@@ -408,7 +408,7 @@ reports that at the end of an answer; about 4 tokens of the answer arrived.
 async def test_ctrl_c_where_nothing_is_kept_says_so(cli: CommandLine, emulator: RunningEmulator) -> None:
     ran = await interrupted(cli, emulator, "[[words 50]]", RESPONSES_MCP_STORE="off")
     assert (ran.out, ran.code) == ("word1 word2 word3\n", 130)
-    assert "[Interrupted] The turn is not kept" in ran.err
+    assert "[Interrupted] The turn is not stored" in ran.err
 
 
 @pytest.mark.slow

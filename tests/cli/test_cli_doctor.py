@@ -433,7 +433,7 @@ async def test_the_option_profile_wins_over_the_environment_and_the_conflict_is_
     host = next(check for check in report["checks"] if check["name"] == "host")
     assert report["ok"]
     assert folded(host["detail"].replace(emulator.host, "HOST")) == snapshot("""\
-HOST from the profile mine of .databrickscfg; --profile takes the place of DATABRICKS_HOST, which is
+HOST from the profile mine of .databrickscfg; --profile replaces DATABRICKS_HOST, which is
 'https://dbc-other.cloud.databricks.com'
 """)
     both = await cli.run("doctor", "--json", **{**other, "DATABRICKS_CONFIG_PROFILE": "mine"})

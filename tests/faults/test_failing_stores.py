@@ -49,7 +49,7 @@ class Conversing:
         facts: dict[str, Any] = result["structuredContent"]
         assert not result.get("isError"), facts
         assert (facts["text"], facts["usage"]) == (TEXT, USAGE)
-        assert any("could not be kept" in note for note in facts.get("notes", [])) == (not is_kept), facts
+        assert any("could not be stored" in note for note in facts.get("notes", [])) == (not is_kept), facts
         assert said_by_user(self._server.bodies[-1]) == self._said
         self.conversation_id = facts["conversation_id"]
         await self.client.ping()
@@ -124,7 +124,7 @@ async def test_a_store_that_cannot_be_used_costs_no_answer(
                     else:
                         await conversing.turn(is_kept=False)
                 if most_bytes == 120_000:
-                    assert "could not be kept" in result["structuredContent"]["notes"][0]
+                    assert "could not be stored" in result["structuredContent"]["notes"][0]
                 await client.ping()
     assert Path("/dev/null").stat().st_mode == before
 

@@ -107,7 +107,7 @@ async def test_on_a_full_disk_the_answer_is_returned_with_a_warning(emulator: Ru
                 notes += facts.get("notes", [])
         process.kill()
     assert all(texts)
-    assert any("could not be kept" in note for note in notes)
+    assert any("could not be stored" in note for note in notes)
     assert [text[:5] for text in user_messages(emulator)] == ["One", "Two x", "Three"]
 
 
@@ -120,7 +120,7 @@ async def test_with_a_read_only_folder_the_answer_is_returned(emulator: RunningE
         second = await host.call(ASK, prompt="Two", conversation_id=first["conversation_id"])
     assert first["text"]
     assert second["text"]
-    assert "could not be kept" in first["notes"][0]
+    assert "could not be stored" in first["notes"][0]
 
 
 @pytest.mark.slow

@@ -42,7 +42,6 @@ _ERROR_BODY_BYTES = 1024 * 1024
 _ERROR_BODY_SECONDS = 30
 _LIST_SECONDS = 60
 _TRANSFER_SECONDS = 120
-_ANSWERED = (200, 204)
 _DEFAULT_RATE_LIMIT_SECONDS = 30.0
 
 _MAX_WAIT_SECONDS = 150.0
@@ -63,6 +62,7 @@ class _Request:
         is_app: whether it is the URL of an App.
         is_repeatable: whether it changes and costs nothing, so that it may be sent again even if the server has
             read it.
+        may_be_empty: whether status 204 is a success.
     """
 
     method: str
@@ -73,6 +73,7 @@ class _Request:
     model: str | None = None
     is_app: bool = False
     is_repeatable: bool = False
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,7 @@ class WorkspaceClient:
                 params=params,
                 headers=headers,
                 is_repeatable=method in ("GET", "PUT"),
+                may_be_empty=True,
             )
             async with self._exchange(request) as response:
                 return await _read_whole(response, most_bytes, path)
@@ -320,7 +322,7 @@ class WorkspaceClient:
         except SendError as failure:
             return _refused(request, failure)
         encoding = unasked_encoding(response)
-        if response.status_code not in _ANSWERED:
+        if response.status_code != 200 and not (response.status_code == 204 and request.may_be_empty):
             return await self._refusal(response, request, readable=encoding is None)
         if encoding is None:
             return response
