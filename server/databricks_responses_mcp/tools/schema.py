@@ -6,12 +6,18 @@ from typing import Any
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from databricks_responses_mcp.tools.arguments import Maybe
 
 
-class ErrorFacts(BaseModel):
+class _Facts(BaseModel):
+    """A part of a result. It is built when the first tool that returns it is: a call needs one tool."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class ErrorFacts(_Facts):
     """Why a call failed."""
 
     code: str
@@ -23,7 +29,7 @@ class ErrorFacts(BaseModel):
     request_id: Maybe[str] = None
 
 
-class ImageFacts(BaseModel):
+class ImageFacts(_Facts):
     """One image."""
 
     path: Maybe[str] = Field(None, description="File with the exact bytes of the image.")
@@ -36,7 +42,7 @@ class ImageFacts(BaseModel):
     revised_prompt: Maybe[str] = None
 
 
-class TurnFacts(BaseModel):
+class TurnFacts(_Facts):
     """The fields that the results of all turns have. Unknown values are absent."""
 
     status: str = Field(description="completed, incomplete, failed, cut or running")
@@ -70,7 +76,7 @@ class AnswerFacts(TurnFacts):
     images: Maybe[list[dict[str, Any]]] = None
 
 
-class ResponseFacts(BaseModel):
+class ResponseFacts(_Facts):
     """The result of any call, complete or not; other fields depend on the tool that was called."""
 
     status: str = Field(description="running, interrupted, cancelled, or the status of the finished call")
@@ -92,7 +98,7 @@ class DrawingFacts(TurnFacts):
     errors: Maybe[list[dict[str, Any]]] = Field(None, description="Why some of several images failed.")
 
 
-class CitationFacts(BaseModel):
+class CitationFacts(_Facts):
     """The source of a part of the text."""
 
     number: Maybe[int] = Field(None, description="Its number in the text.")
@@ -111,7 +117,7 @@ class SearchFacts(TurnFacts):
     sources: Maybe[list[str]] = Field(None, description="URLs that were searched.")
 
 
-class OperationFacts(BaseModel):
+class OperationFacts(_Facts):
     """The operation of a model on one file."""
 
     type: str = Field(description="create_file, update_file or delete_file")
