@@ -117,11 +117,11 @@ async def ask_for_approvals(
     # Once the call was handed over, nobody can be asked: the reader of its result decides.
     while (requests := outcome.approval_requests) and not call.is_handed_over:
         if why := why_not_asked(call):
-            return call.result(_unasked(call, outcome, why).as_dict())
+            return await call.result(_unasked(call, outcome, why).as_dict())
         if rounds == MAX_ROUNDS:
-            return _nothing_approved(call, outcome, f"The user was asked {rounds} times in this call")
+            return await _nothing_approved(call, outcome, f"The user was asked {rounds} times in this call")
         rounds += 1
-        record = call.result(outcome.as_dict()).record
+        record = (await call.result(outcome.as_dict())).record
         if asks_in_results(call.request):
             call.app.unanswered.keep(outcome, call.images)
             return _question(
@@ -129,9 +129,9 @@ async def ask_for_approvals(
             )
         answers = await ask(call, _questions(call, outcome, requests), record)
         if answers.problem:
-            return _nothing_approved(call, outcome, answers.problem)
+            return await _nothing_approved(call, outcome, answers.problem)
         outcome = await _continue(call, context, outcome, answers)
-    return call.result(outcome.as_dict())
+    return await call.result(outcome.as_dict())
 
 
 async def resume(call: "ToolCall", images: "GeneratedImages") -> Result:
@@ -152,7 +152,7 @@ async def resume(call: "ToolCall", images: "GeneratedImages") -> Result:
     call.add_images(images)
     answers = answers_in(call.request, asked.asked)
     if answers.problem:
-        return _nothing_approved(call, outcome, answers.problem)
+        return await _nothing_approved(call, outcome, answers.problem)
     context = await call.begin(job_id=asked.job_id)
     outcome = await _continue(call, context, outcome, answers)
     return await ask_for_approvals(call, context, outcome, asked.rounds, first_turn=asked.first_turn)
@@ -196,7 +196,7 @@ async def consent_to(
         answers = await ask(call, _questions(call, waiting, approved), None)
     if answers.problem:
         await call.release_key()
-        return _nothing_approved(call, waiting, answers.problem)
+        return await _nothing_approved(call, waiting, answers.problem)
     outputs_of_user = {output["approval_request_id"]: output for output in _outputs(answers)}
     return Consent(with_decisions(outputs, outputs_of_user), tuple(_decision_notes(waiting, answers)))
 
@@ -322,9 +322,9 @@ def _only_refusable(pending: dict[str, Any]) -> dict[str, Any]:
     return {**pending, "answer_with": {**pending["answer_with"], "approve": False}}
 
 
-def _nothing_approved(call: "ToolCall", outcome: Outcome, why: str) -> CallToolResult:
+async def _nothing_approved(call: "ToolCall", outcome: Outcome, why: str) -> CallToolResult:
     note = f"{why}: nothing was approved, the calls wait in pending_calls."
-    return call.result(replace(outcome, notes=(*outcome.notes, note)).as_dict())
+    return await call.result(replace(outcome, notes=(*outcome.notes, note)).as_dict())
 
 
 def _decision_notes(outcome: Outcome, answers: Answers) -> list[str]:

@@ -1,6 +1,7 @@
 """Whole answers that were too long for a result, for the resource ``answer://``."""
 
 from collections import OrderedDict
+from threading import Lock
 
 _MAX_CHARACTERS = 32_000_000
 
@@ -18,21 +19,23 @@ class LongTexts:
         self._texts: OrderedDict[str, str] = OrderedDict()
         self._characters = 0
         self._count = 0
+        self._lock = Lock()  # large results are made in threads
 
     def keep(self, text: str) -> str:
         """Remember ``text``; returns the URI that it can be read at, the same for the same text.
 
         `save` must be awaited before anybody is told the URI.
         """
-        known = next((key for key, kept in reversed(self._texts.items()) if kept == text), None)
-        if known is not None:
-            return f"answer://{known}"
-        key = self._new_key(text)
-        self._texts[key] = text
-        self._characters += len(text)
-        while self._characters > _MAX_CHARACTERS and len(self._texts) > 1:
-            self._characters -= len(self._texts.popitem(last=False)[1])
-        return f"answer://{key}"
+        with self._lock:
+            known = next((key for key, kept in reversed(self._texts.items()) if kept == text), None)
+            if known is not None:
+                return f"answer://{known}"
+            key = self._new_key(text)
+            self._texts[key] = text
+            self._characters += len(text)
+            while self._characters > _MAX_CHARACTERS and len(self._texts) > 1:
+                self._characters -= len(self._texts.popitem(last=False)[1])
+            return f"answer://{key}"
 
     async def save(self) -> None:
         """Put the texts of `keep` where they are read from."""

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mcp.types import CallToolResult, ContentBlock, ErrorData, InputRequiredResult, TextContent
@@ -20,6 +20,7 @@ from databricks_responses_mcp.visible import visible
 logger = logging.getLogger(__name__)
 
 _ITEM_CHARACTERS = 2000
+_LARGE_CHARACTERS = 256 * 1024
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 Preamble = str | Callable[[dict[str, Any]], str]
@@ -72,6 +73,23 @@ def record_of(tool: str, result: CallToolResult | InputRequiredResult | ErrorDat
 def dumped(result: CallToolResult) -> dict[str, Any]:
     """Return a result as it is sent."""
     return result.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+def is_large(structured: Mapping[str, Any]) -> bool:
+    """Return whether a result has so much text that making it would hold the event loop for milliseconds."""
+    characters = 0
+    waiting: list[Any] = [structured]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            characters += len(value)
+            if characters > _LARGE_CHARACTERS:
+                return True
+        elif isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+    return False
 
 
 def answer_result(

@@ -32,14 +32,17 @@ class StoredTexts(LongTexts):
 
     async def save(self) -> None:
         """See `LongTexts.save`."""
-        for key, text in tuple(self._texts.items()):
+        with self._lock:
+            texts = tuple(self._texts.items())
+        for key, text in texts:
             try:
                 await result_of_store(self._store.put_text(key, text, time.time()), _UNKEPT, _FIX_STORE)
             except BridgeError as error:
                 logger.warning("%s", error)
                 return
-            if self._texts.pop(key, None) is not None:
-                self._characters -= len(text)
+            with self._lock:
+                if self._texts.pop(key, None) is not None:
+                    self._characters -= len(text)
 
     async def read(self, key: str) -> str | None:
         """See `LongTexts.read`."""

@@ -6,8 +6,9 @@ the job, which continues; `calls.job_results` returns its result later.
 """
 
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -15,7 +16,7 @@ import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
-from mcp.types import CallToolResult, InputRequiredResult
+from mcp.types import CallToolResult, ContentBlock, InputRequiredResult
 
 from databricks_responses_mcp.calls.call_log import CallLog, CallOutcome
 from databricks_responses_mcp.calls.edit_text import choose_preamble
@@ -27,6 +28,7 @@ from databricks_responses_mcp.calls.results import (
     RecordedResult,
     answer_result,
     failure_result,
+    is_large,
     record_of,
     running_job_result,
 )
@@ -188,18 +190,19 @@ class ToolCall:
         """Make images part of the result."""
         self.images = self.job.images = images
 
-    def result(self, structured: dict[str, Any], *, preamble: Preamble = "") -> RecordedResult:
-        """Return the result of a call that succeeded, with its images.
+    async def result(self, structured: dict[str, Any], *, preamble: Preamble = "") -> RecordedResult:
+        """Return the result of a call that succeeded, with its images; a large one is made in a thread.
 
         Args:
             structured: the fields of the result.
             preamble: the text before the model's own text; by default the text that says where the images are.
         """
-        if self.images is None:
-            return answer_result(self.app, self.host, structured, preamble=preamble)
-        images = self.images
-        structured = images.extend(structured)
-        return answer_result(self.app, self.host, structured, images.blocks(), preamble=preamble or images.preamble())
+        blocks: Sequence[ContentBlock] = ()
+        if self.images is not None:
+            structured = self.images.extend(structured)
+            blocks, preamble = self.images.blocks(), preamble or self.images.preamble()
+        make = partial(answer_result, self.app, self.host, structured, blocks, preamble=preamble)
+        return await anyio.to_thread.run_sync(make) if is_large(structured) else make()
 
     def failure(self, error: BridgeError) -> CallToolResult:
         """Return the result of a call that failed, with what it had received."""

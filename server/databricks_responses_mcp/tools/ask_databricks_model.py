@@ -114,7 +114,7 @@ async def ask_databricks_model(
     outcome = await ask(app.bridge, question, context)
     if outcome.approval_requests:
         return await ask_for_approvals(call, context, outcome)
-    return call.result(outcome.as_dict())
+    return await call.result(outcome.as_dict())
 
 
 def tool() -> Tool:

@@ -46,7 +46,7 @@ async def continue_databricks_model(
     outcome = replace(outcome, notes=(*consent.notes, *outcome.notes))
     if outcome.approval_requests:
         return await ask_for_approvals(call, context, outcome, asked.rounds if asked is not None else 0)
-    return call.result(outcome.as_dict())
+    return await call.result(outcome.as_dict())
 
 
 def tool() -> Tool:

@@ -59,7 +59,7 @@ async def edit_files(
     require_local_files(app, "`edit_files`")
     context = await call.begin()
     if preview_id is not None:
-        return call.result(await _from_preview(app, preview_id, apply=apply), preamble=render_edit)
+        return await call.result(await _from_preview(app, preview_id, apply=apply), preamble=render_edit)
     structured: dict[str, Any] = {}
     with keep_unwritten(structured):
         staging, edited = await edit_on_disk(
@@ -76,7 +76,7 @@ async def edit_files(
             conversation_id=conversation_id,
         )
         await _settle(app, staging, edited, structured, apply=apply)
-    return call.result(structured, preamble=render_edit)
+    return await call.result(structured, preamble=render_edit)
 
 
 async def _settle(app: App, staging: "Staging", edited: "Edited", structured: dict[str, Any], *, apply: bool) -> None:

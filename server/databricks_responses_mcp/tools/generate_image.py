@@ -75,7 +75,7 @@ async def generate_image(
         extra=extra or {},
     )
     drawn = await draw(app.bridge, drawing, context)
-    return call.result(drawn.structured(mcp_words))
+    return await call.result(drawn.structured(mcp_words))
 
 
 def tool() -> Tool:

@@ -92,7 +92,7 @@ async def manage_conversations(
     stored = await conversation_queries.read(call.app.bridge, conversation_id)
     as_text = as_json if action == "export" and export_format == "json" else as_markdown
     structured = {"status": "completed", "text": as_text(stored), "conversation_id": conversation_id}
-    return call.result(structured)
+    return await call.result(structured)
 
 
 async def _list(call: ToolCall, contains: str, older_than_days: float | None) -> CallToolResult:
@@ -107,7 +107,7 @@ async def _list(call: ToolCall, contains: str, older_than_days: float | None) ->
     }
     if total > len(found):
         structured["notes"] = [f"These are the newest {len(found)} of {total}; `contains` narrows them down."]
-    return call.result(structured)
+    return await call.result(structured)
 
 
 async def _delete(
@@ -132,12 +132,12 @@ async def _delete(
         structured["notes"] = [
             f"One call deletes at most {_MAX_DELETED} conversations; call again for the other {others}."
         ]
-    return call.result(structured)
+    return await call.result(structured)
 
 
 async def _compact(call: ToolCall, conversation_id: str) -> CallToolResult:
     outcome = await compact(call.app.bridge, conversation_id, await call.begin())
-    return call.result(outcome.as_dict(), preamble=_COMPACTED)
+    return await call.result(outcome.as_dict(), preamble=_COMPACTED)
 
 
 def _lines(summaries: Sequence[ConversationSummary]) -> str:

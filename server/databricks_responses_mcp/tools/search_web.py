@@ -43,7 +43,7 @@ async def search_web(
     )
     bridge = call.app.bridge
     searched = await search(bridge, wanted, await call.begin(), server=SearchService(bridge))
-    return call.result(searched.structured())
+    return await call.result(searched.structured())
 
 
 def tool() -> Tool:
