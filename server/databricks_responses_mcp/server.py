@@ -1,4 +1,4 @@
-"""The MCP server: what it says of itself, its tools and resources, and that no failure leaves it without advice."""
+"""The MCP server: its description, tools, resources and prompts. Each failed call returns a code and a hint."""
 
 import base64
 import logging
@@ -63,7 +63,7 @@ OpenApps = Callable[[], AbstractAsyncContextManager[AppSource]]
 
 
 class BridgeServer(MCPServer[AppSource]):
-    """An MCP server whose every failed call carries the error contract, and whose tools are made when one is called."""
+    """An MCP server that reports each failed call as a structured error, and creates its tools at the first call."""
 
     listed: anyio.Event | None = None
     called: anyio.Event | None = None
@@ -77,7 +77,7 @@ class BridgeServer(MCPServer[AppSource]):
             await lowlevel.run(incoming, outgoing, lowlevel.create_initialization_options())
 
     async def list_tools(self) -> list[ToolDefinition]:
-        """Return the tools as published; what they need is imported once the first host has its list."""
+        """Return the published tools; the modules they need are imported after the first host has the list."""
         if self.listed is not None:
             self.listed.set()
         return [*published_tools(), *await super().list_tools()]
@@ -103,7 +103,7 @@ class BridgeServer(MCPServer[AppSource]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[AppSource, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Run a tool; whatever goes wrong becomes a result with a code, a sentence and advice."""
+        """Run a tool; any failure becomes a result with a code, a message and a hint."""
         assert context is not None
         if name not in NAMES:
             return await self._call_foreign(name, arguments, context)
@@ -115,7 +115,7 @@ class BridgeServer(MCPServer[AppSource]):
         self, name: str, arguments: dict[str, Any], context: Context[AppSource, Any]
     ) -> CallToolResult | InputRequiredResult:
         """Call one of the server's own tools."""
-        # Here, not above: `tools/list` needs neither.
+        # Imported here: `tools/list` needs neither.
         from databricks_responses_mcp.calls.job_results import result_of_job
         from databricks_responses_mcp.calls.tool_call import ToolCall
 
@@ -141,7 +141,7 @@ class BridgeServer(MCPServer[AppSource]):
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[AppSource, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
-        """Read a resource; a picture's MIME type is read from its bytes, since a template can name only one."""
+        """Read a resource; the MIME type of a picture is detected from its bytes, since a template has only one."""
         from databricks_responses_mcp.media.formats import sniff
 
         contents = await super().read_resource(uri, context)
@@ -159,7 +159,7 @@ class BridgeServer(MCPServer[AppSource]):
         ]
 
     async def list_prompts(self) -> list[Prompt]:
-        """Our prompts, which are plain text, then those that somebody registered on this server beside them."""
+        """Return the server's own prompts, then prompts that other code registered on this server."""
         from databricks_responses_mcp.prompts.catalogue import list_prompts
 
         return [*list_prompts(), *await super().list_prompts()]
@@ -167,7 +167,7 @@ class BridgeServer(MCPServer[AppSource]):
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[AppSource, Any] | None = None
     ) -> GetPromptResult | InputRequiredResult:
-        """A prompt with its arguments put in."""
+        """Return a prompt with its arguments filled in."""
         from databricks_responses_mcp.prompts.catalogue import get_prompt
 
         if name in {prompt.name for prompt in await super().list_prompts()}:
@@ -175,7 +175,7 @@ class BridgeServer(MCPServer[AppSource]):
         return get_prompt(name, arguments or {})
 
     def serve_completion(self) -> None:
-        """Answer ``completion/complete``. Not by the SDK's decorator, whose handlers cannot see the workspace."""
+        """Answer ``completion/complete``. The handlers of the SDK's decorator have no access to the workspace."""
 
         async def handle(ctx: ServerRequestContext[AppSource], params: CompleteRequestParams) -> CompleteResult:
             from databricks_responses_mcp.prompts.completion import complete
@@ -187,7 +187,7 @@ class BridgeServer(MCPServer[AppSource]):
     async def _call_foreign(
         self, name: str, arguments: dict[str, Any], context: Context[AppSource, Any]
     ) -> CallToolResult | InputRequiredResult:
-        """Call a tool that was registered on this server beside ours."""
+        """Call a tool that other code registered on this server."""
         from databricks_responses_mcp.calls.results import failure_result
 
         try:
@@ -228,8 +228,8 @@ def build_server_of(
     """Return a server, ready to run on any transport.
 
     Args:
-        open_apps: opens what the calls of each user share, for the server's lifetime.
-        state_security: seals what a host hands back with its user's answers; None for a key of this process alone.
+        open_apps: opens the `App` of each user for the server's lifetime.
+        state_security: seals the state that a host returns with its user's answers; None for a key of this process.
         list_scope: who may share a cached list of tools: ``private`` where users may call different ones.
     """
 
@@ -363,7 +363,7 @@ async def _long_text(ctx: Context[AppSource, Any], number: str) -> str:
 
 
 async def _sweep(apps: AppSource, called: anyio.Event) -> None:
-    """Delete what is too old, now and then; not before the store is in use anyhow."""
+    """Delete expired rows every few hours, starting after the first call, which opens the store."""
     await called.wait()
     await anyio.sleep(_SWEEP_AFTER_SECONDS)
     while True:
@@ -372,16 +372,16 @@ async def _sweep(apps: AppSource, called: anyio.Event) -> None:
 
 
 async def _warm_up(apps: AppSource, listed: anyio.Event) -> None:
-    """Do what can wait until nobody waits for the list of tools any more, in a thread.
+    """Prepare for the first call in a thread, after the first host has received the list of tools.
 
-    What the first call will need is imported, and what a killed server was writing is undone.
+    Imports the modules that calls need, and undoes unfinished writes of a killed server.
     """
     await listed.wait()
     await anyio.sleep(0.02)
     await anyio.to_thread.run_sync(_import_for_first_call, abandon_on_cancel=True)
     try:
         await anyio.to_thread.run_sync(apps.recover_writes)
-    except Exception:  # whatever is wrong with an old record, calls can be answered
+    except Exception:  # calls can be answered even if an old record is damaged
         logger.exception("an interrupted write could not be undone")
 
 
@@ -394,7 +394,7 @@ def _import_for_first_call() -> None:
 
 
 def _known_arguments(tool: "Tool", arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments that are given.
+    """Return the arguments without empty placeholders.
 
     Raises:
         BridgeError: ``invalid_argument`` if the tool does not have one of them.
@@ -411,7 +411,7 @@ def _known_arguments(tool: "Tool", arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _validated(tool: "Tool", arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments as the tool's function takes them.
+    """Return the arguments converted to the types of the tool's function.
 
     Raises:
         BridgeError: ``invalid_argument`` if they do not match the tool's schema.
@@ -433,7 +433,7 @@ def _as_bridge_error(name: str, error: ToolError) -> BridgeError:
 
 def _invalid_arguments(name: str, error: ValidationError) -> BridgeError:
     details = error.errors(include_url=False, include_input=False)
-    # An argument may be left out as null: that it is not null either is no news.
+    # An argument may be null, meaning omitted: the error that it is not null adds nothing.
     problems = "; ".join(dict.fromkeys(_problem(d) for d in details if d["type"] != "none_required"))
     return BridgeError(
         ErrorCode.INVALID_ARGUMENT,
@@ -443,6 +443,6 @@ def _invalid_arguments(name: str, error: ValidationError) -> BridgeError:
 
 
 def _problem(detail: Any) -> str:
-    # The rest of the place names the branches of our types, not anything of the caller's.
+    # The rest of the location names branches of the union types, which the caller does not know.
     where = ".".join(str(part) for part in detail["loc"] if isinstance(part, int) or part == detail["loc"][0])
     return f"{where}: {detail['msg']}" if where else str(detail["msg"])

@@ -12,7 +12,7 @@ class User:
     """A user, or a service principal.
 
     Attributes:
-        name: as it is in the request log.
+        name: the name in the request log.
         unseen_endpoints: names of serving endpoints that the user may not see.
         unreadable_volumes: volumes, as ``catalog.schema.volume``, that the user may neither read nor write.
     """
@@ -45,7 +45,7 @@ class Users:
         return user
 
     def revoke(self, token: str) -> None:
-        """Accept a token no longer."""
+        """Revoke a token."""
         self._tokens.pop(token, None)
 
     def of_token(self, token: str) -> User | None:

@@ -1,4 +1,4 @@
-"""An OAuth issuer in the process of a test, which signs whatever it is asked to, and fails as it is told."""
+"""An OAuth issuer in the process of a test, which signs any claims, and fails in the way that a test selects."""
 
 import json
 import socket

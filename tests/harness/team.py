@@ -32,7 +32,7 @@ Extensions = Any
 
 
 class _SignIn:
-    """Signs in whoever the headers name."""
+    """Signs in the user that the headers name."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -305,5 +305,5 @@ class User:
 
 
 def _last_part(identifier: str) -> str:
-    """Return the name in a URI, or an id as it is."""
+    """Return the name in a URI, or an id unchanged."""
     return identifier.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""What is logged of a call of a tool: lines of the log, and records of the audit log. Neither has any of its text."""
+"""Log lines and audit records about a tool call. Neither contains any text of the call."""
 
 import logging
 from collections.abc import Mapping
@@ -90,7 +90,7 @@ class CallLog:
 
     @property
     def fields(self) -> Mapping[str, str]:
-        """What each line of the log about this call has: ``request_id``, ``user_id``, ``call_id``. Empty over stdio."""
+        """The fields of each log line about this call: ``request_id``, ``user_id``, ``call_id``. Empty over stdio."""
         return self.record.log_fields
 
     async def begin(self) -> None:

@@ -46,7 +46,7 @@ class EditPreviews:
     """Previews by id, in memory: until the server ends, the newest `MAX_PREVIEWS` within `MAX_PREVIEW_CHARACTERS`.
 
     Args:
-        limit: that of all users together; None where there is one user.
+        limit: the limit of all users together; None for a server of one user.
     """
 
     def __init__(self, limit: MemoryLimit | None = None) -> None:
@@ -57,7 +57,7 @@ class EditPreviews:
 
     @property
     def held(self) -> int:
-        """How many characters of text are kept."""
+        """The number of characters of text in memory."""
         return sum(kept.characters for kept in self._previews.values())
 
     def drop_oldest(self) -> bool:

@@ -10,7 +10,7 @@ class LongTexts:
     """The long texts of one user, in memory and numbered; the oldest are removed when there are too many.
 
     Attributes:
-        kept_for: how long texts are kept, in words.
+        kept_for: how long texts are stored, in words.
     """
 
     kept_for = "while the server runs, the newest first"
@@ -24,7 +24,7 @@ class LongTexts:
     def keep(self, text: str) -> str:
         """Remember ``text``; returns the URI that it can be read at, the same for the same text.
 
-        `save` must be awaited before anybody is told the URI.
+        `save` must be awaited before the URI is sent to a client.
         """
         with self._lock:
             known = next((key for key, kept in reversed(self._texts.items()) if kept == text), None)
@@ -41,7 +41,7 @@ class LongTexts:
         """Put the texts of `keep` where they are read from."""
 
     async def read(self, key: str) -> str | None:
-        """Return the text that is kept under the last part of its URI; None if there is none.
+        """Return the text by the last part of its URI; None if it is not stored.
 
         Raises:
             BridgeError: ``internal`` if that cannot be found out.

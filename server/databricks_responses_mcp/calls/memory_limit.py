@@ -9,17 +9,17 @@ class Holder(Protocol):
 
     @property
     def held(self) -> int:
-        """How much it keeps, in bytes or characters."""
+        """The size of its items, in bytes or characters."""
 
     def drop_oldest(self) -> bool:
-        """Drop the oldest thing that may be dropped; returns False if there is none."""
+        """Drop the oldest item that may be dropped; return False if there is none."""
 
 
 class MemoryLimit:
-    """Drops the oldest things of whoever keeps the most, so that nobody can displace those of all others.
+    """Drops the oldest items of the largest holder, so that one user cannot displace the items of all others.
 
     Args:
-        most: what all holders may keep together, in bytes.
+        most: the size of the items of all holders together, in bytes.
     """
 
     def __init__(self, most: int) -> None:

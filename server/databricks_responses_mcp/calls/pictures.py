@@ -1,4 +1,4 @@
-"""The pictures of one user: those that could not be saved, and those that were, wherever they are kept."""
+"""The pictures of one user: saved pictures in a directory or volume, and unsaved pictures in memory."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class SavedPictures(Protocol):
-    """Where pictures are kept by name."""
+    """A place where pictures are stored by name."""
 
     async def read(self, name: str) -> tuple[bytes, str]:
         """Return the bytes and the MIME type of a picture.
@@ -36,7 +36,7 @@ class Pictures:
 
     Args:
         app: has the pictures that could not be saved, and those in a directory of this machine.
-        volume: those in a volume, where they are kept in place of that directory.
+        volume: the pictures in a volume, if they are stored there in place of that directory.
     """
 
     def __init__(self, app: "App", volume: "VolumePictures | None") -> None:

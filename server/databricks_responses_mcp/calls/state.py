@@ -1,4 +1,4 @@
-"""What the calls of one server share, for as long as it runs."""
+"""The state that calls share while a server runs."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -35,10 +35,10 @@ _UNSAVED_BYTES = 128_000_000
 
 
 class UnsavedPictures:
-    """Images that could not be saved: paid for, so kept in memory; the oldest are removed when there are too many.
+    """Images that could not be saved. They were paid for, so they stay in memory until newer ones need the space.
 
     Args:
-        limit: that of all users together; None where there is one user.
+        limit: the limit of all users together; None for a server of one user.
     """
 
     def __init__(self, limit: MemoryLimit | None = None) -> None:
@@ -50,11 +50,11 @@ class UnsavedPictures:
 
     @property
     def held(self) -> int:
-        """How many bytes are kept."""
+        """The number of bytes in memory."""
         return self._bytes
 
     def keep(self, name: str, data: bytes) -> str:
-        """Remember ``data``; returns the URI that it can be read at."""
+        """Store ``data`` in memory; return its URI."""
         self._bytes += len(data) - len(self._pictures.pop(name, b""))
         self._pictures[name] = data
         while self._bytes > _UNSAVED_BYTES and len(self._pictures) > 1:
@@ -71,7 +71,7 @@ class UnsavedPictures:
         return True
 
     def get(self, name: str) -> bytes | None:
-        """Return the bytes that are kept under the last part of their URI."""
+        """Return the bytes by the last part of their URI; None if they are not in memory."""
         return self._pictures.get(name)
 
 
@@ -79,30 +79,30 @@ class AppSource(Protocol):
     """The lifespan context of a server: finds the `App` that a request uses."""
 
     def app_for(self, request: "Request | None") -> "App":
-        """Return what the calls of the request's user share.
+        """Return the `App` of the request's user.
 
         Args:
             request: the HTTP request; None over stdio.
         """
 
     def policy_for(self, request: "Request | None") -> "AccessPolicy | None":
-        """Return what the request's user may do; None if there is no policy. Needs no `App`.
+        """Return the policy for the request's user; None if there is no policy. Needs no `App`.
 
         Args:
             request: the HTTP request; None over stdio.
         """
 
     def run_in(self, tasks: TaskGroup) -> None:
-        """Run what outlives a call in this task group, which ends with the server."""
+        """Run background work in this task group, which ends with the server."""
 
     def recover_writes(self) -> None:
         """Undo the writes to users' files that a killed server has left unfinished. Blocks: call it in a thread."""
 
     async def sweep(self) -> None:
-        """Delete what the store keeps beyond its limits."""
+        """Delete rows beyond the limits of the store."""
 
     def hand_over(self) -> None:
-        """Have the requests that wait for a call answered with its id, because the server will end."""
+        """Answer each request that waits for a call with the call's id, because the server will end."""
 
     async def idle(self) -> None:
         """Wait until no call runs."""
@@ -110,10 +110,10 @@ class AppSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UserFiles:
-    """Where one user of a service may have files. Those of the machine itself belong to nobody who calls.
+    """The places where one user of a service may have files. Callers have no access to other files of the machine.
 
     Attributes:
-        folder: local files are read and written there alone; None for no local files. Created when it is first used.
+        folder: local files are read and written there alone; None for no local files. Created at the first use.
         volume_folder: a folder in a Unity Catalog volume where the user's pictures are, ``/Volumes/…``; None if they
             are in the settings' ``image_dir``, which is the user's own.
     """
@@ -124,19 +124,19 @@ class UserFiles:
 
 @dataclass
 class App:
-    """What the calls of one user share: `ToolCall.app`. A server over stdio has one; it is its lifespan context.
+    """The state that the calls of one user share. A server over stdio has one, as its lifespan context.
 
     Attributes:
         bridge: the workspace.
         long_texts: whole answers that were cut for the host.
         unsaved: images that could not be saved.
         previews: edits that were shown but not written.
-        thumbnails: lets one thumbnail be made at a time: each may take the memory of a whole picture.
+        thumbnails: limits thumbnails to one at a time, because each may take the memory of a whole picture.
         files: where the user of a service may have files; None where the server is its user's own.
         running_tasks: the calls that are, or may become, MCP tasks, by the id of their job.
-        background: runs what outlives a call, until the server ends; None where there is no server.
-        user: who is signed in; None where nobody signs in.
-        audit: where each call is recorded; None for no audit log.
+        background: runs background work until the server ends; None outside a server.
+        user: the signed-in user; None without sign-in.
+        audit: the audit log of calls; None for no audit log.
     """
 
     bridge: Bridge
@@ -189,12 +189,12 @@ class App:
 
     @property
     def write_journal(self) -> "WriteJournal":
-        """Where writes to the user's files are recorded while they go on."""
+        """The journal of unfinished writes to the user's files."""
         return write_journal_of(self.bridge.settings)
 
     @property
     def jobs(self) -> "Jobs":
-        """Calls that may outlive their request. Made at the first call."""
+        """The calls that may outlive their request. Created at the first use."""
         if self._jobs is None:
             from databricks_responses_mcp.calls.jobs import Jobs
 
@@ -204,7 +204,7 @@ class App:
 
     @property
     def unanswered(self) -> "UnansweredCalls":
-        """Calls whose host was told to ask its user something, and has not called again yet."""
+        """The calls that wait for their host to call again with its user's answers."""
         if self._unanswered is None:
             from databricks_responses_mcp.calls.approvals import UnansweredCalls
 
@@ -240,20 +240,20 @@ class App:
 
 
 def app_of(ctx: Context[AppSource]) -> App:
-    """Return what the calls of the request's user share."""
+    """Return the `App` of the request's user."""
     return app_in(ctx.request_context)
 
 
 def app_in(ctx: ServerRequestContext[AppSource, Any]) -> App:
-    """Return what the calls of the request's user share."""
+    """Return the `App` of the request's user."""
     return ctx.lifespan_context.app_for(ctx.request)
 
 
 def host_of(ctx: ServerRequestContext[AppSource, Any]) -> HostLimits:
-    """Return what the host that sent a request accepts.
+    """Return the limits of the host that sent a request.
 
-    Without a session an older client does not say its name in each request. Its User-Agent may, as that of Claude Code
-    does.
+    Without a session, an older client does not send its name in each request. Its User-Agent may contain the name, as
+    in Claude Code.
     """
     client = ctx.session.client_params
     if client is not None:
@@ -263,7 +263,7 @@ def host_of(ctx: ServerRequestContext[AppSource, Any]) -> HostLimits:
 
 
 def reporter_of(ctx: Context[AppSource]) -> Reporter | None:
-    """Return what sends a call's progress to its host; None if the host asked for none."""
+    """Return a reporter that sends progress to the call's host; None if the host requested no progress."""
     meta = ctx.request_context.meta
     if meta is None or meta.get("progress_token") is None:
         return None
@@ -277,7 +277,7 @@ def reporter_of(ctx: Context[AppSource]) -> Reporter | None:
 
 
 def write_journal_of(settings: Settings) -> "WriteJournal":
-    """Return the journal of writes to the user's files; it lies beside the store."""
+    """Return the journal of writes to the user's files, which is in the directory of the store."""
     from databricks_responses_mcp.media.write_journal import WriteJournal
     from databricks_responses_mcp.store.factory import local_directory
 

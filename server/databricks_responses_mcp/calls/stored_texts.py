@@ -21,7 +21,7 @@ class StoredTexts(LongTexts):
     """Long texts by an id that is made of their content. One that cannot be stored stays in memory.
 
     Args:
-        store: that of the user, which finds only what this user has stored.
+        store: the store of the user, with access to the texts of this user only.
     """
 
     kept_for = "for seven days"

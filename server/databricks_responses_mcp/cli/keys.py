@@ -32,7 +32,7 @@ def _file_option(function: "click.decorators.FC") -> "click.decorators.FC":
 @_file_option
 @click.pass_obj
 def add(shown_never: SecretValues, name: str, file: str | None) -> None:
-    """Add a key; the file is made if it is not there."""
+    """Add a key; the file is created if it does not exist."""
     # Imported here: the commands for people need nothing of a service.
     from databricks_responses_mcp.service.static_keys import new_key, read_keys
 

@@ -46,7 +46,7 @@ _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the platform's proxy connects from ou
 
 @dataclass(frozen=True, slots=True)
 class TeamService:
-    """A service as it is configured.
+    """The configured service for a team.
 
     Attributes:
         settings: of the workspace and the calls.
@@ -60,7 +60,7 @@ class TeamService:
 
 
 def team_service(settings: Settings, environ: Mapping[str, str]) -> TeamService | None:
-    """Return the service for a team that is configured; None if there is no way for its users to sign in.
+    """Return the service for a team that is configured; None if no sign-in is configured.
 
     Raises:
         BridgeError: ``invalid_argument`` or ``not_configured``, naming the setting that is wrong or missing.
@@ -176,14 +176,14 @@ async def _open_own(workspace: Workspace, service: ServiceSettings) -> AsyncIter
 
 
 def _identity(team: TeamService) -> WorkspaceIdentity:
-    """Return as whom the workspace is called for a user."""
+    """Return the identity under which the workspace is called for a user."""
     if team.platform is not None:
         return WorkspaceIdentity.USER
     return WorkspaceIdentity.EXCHANGED if team.service.token_exchange else WorkspaceIdentity.SERVICE
 
 
 def _auth(service: ServiceSettings) -> AuthSettings | None:
-    """Return what OAuth tokens are needed; None if there is no issuer."""
+    """Return the requirements for OAuth tokens; None if there is no issuer."""
     if service.oauth_issuer is None:
         return None
     # From text: a URL object ends with a slash, and clients compare the issuer letter by letter.
@@ -198,7 +198,7 @@ def _auth(service: ServiceSettings) -> AuthSettings | None:
 
 
 def _backend(team: TeamService, auth: AuthSettings | None, outgoing: PlainHttp) -> AuthenticationBackend:
-    """Return what finds the user of a request."""
+    """Return the authentication backend, which finds the user of a request."""
     if team.platform is not None:
         return AppsBackend(team.platform)
     service = team.service
@@ -216,7 +216,7 @@ def _backend(team: TeamService, auth: AuthSettings | None, outgoing: PlainHttp) 
 
 
 def _state_security(team: TeamService) -> RequestStateSecurity:
-    """Return what seals the questions that clients hand back with their users' answers."""
+    """Return the sealing of the state that clients return with their users' answers."""
     audience = team.service.public_url or (team.platform.app_name if team.platform is not None else SERVER.distribution)
     if ring := team.service.state_key_ring:
         return RequestStateSecurity(keys=ring, audience=audience)
@@ -228,7 +228,7 @@ def _state_security(team: TeamService) -> RequestStateSecurity:
 
 
 def _announce(team: TeamService, listener: Listener) -> None:
-    """Say where the service listens, and how users sign in."""
+    """Print the address of the service and the methods of sign-in."""
     if team.platform is not None:
         ways = "their Databricks account"
     else:

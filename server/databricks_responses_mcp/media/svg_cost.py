@@ -60,7 +60,7 @@ class _Element:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it draws itself alone."""
+        """Whether the element draws only itself."""
         return not (self.children or self.used or self.applied or self.inherited)
 
 
@@ -185,7 +185,7 @@ class _Count:
         return _run(self._whole(number))
 
     def _whole(self, number: int) -> _Steps:
-        """What an element draws where it stands: with all that it inherits."""
+        """Return the cost of an element at its own place, including inherited parts."""
         if number in self._wholes:
             return self._wholes[number]
         inherited, place = 0, self._elements[number].parent
@@ -200,7 +200,7 @@ class _Count:
         return whole
 
     def _constant(self, number: int) -> _Steps:
-        """The ``a`` of an element's cost; its ``b`` is in ``_costs`` then."""
+        """Return the ``a`` of an element's cost; its ``b`` is in ``_costs`` then."""
         if number in self._costs:
             return self._costs[number][0]
         if ("cost", number) in self._open:

@@ -65,7 +65,7 @@ class AccessPolicy:
 
     @property
     def folder(self) -> Rule | None:
-        """The directory of local files that the user may use; that of several users has one for each of them."""
+        """The directory of local files that the user may use; in a shared directory each user has a subdirectory."""
         return self.rules.get("folder")
 
     @property
@@ -264,7 +264,7 @@ class AccessPolicy:
             self.refuse(what, _with_values(rule))
 
     def _check_parameters(self, body: Mapping[str, Any]) -> None:
-        """Refuse parameters that would lead around a rule."""
+        """Refuse parameters that would circumvent a rule."""
         rule = self.rules.get("model_tools.allow") or self.rules.get("mcp_servers.allow")
         if rule is not None:
             self._check_absent(body, (*_OTHER_TOOL_PARAMETERS, *_STORED_CONTEXT), rule)

@@ -34,7 +34,7 @@ def host_and_port(url: str) -> tuple[str, int]:
 
 
 def host_matches(pattern: str, host: str, port: int, *, default_port: int = 443) -> bool:
-    """Return whether a pattern means the host and port.
+    """Return whether a pattern matches the host and port.
 
     ``*.example.com`` means every name below ``example.com``, not that name itself; ``*`` means every host. Without a
     port a pattern means the default one; ``:*`` means every port. An IP address is only meant by itself and by ``*``.
@@ -52,7 +52,7 @@ def host_matches(pattern: str, host: str, port: int, *, default_port: int = 443)
 
 
 def url_matches(pattern: str, url: str) -> bool:
-    """Return whether a pattern such as ``https://*.example.com/mcp/*`` means a URL; its query is not compared.
+    """Return whether a pattern such as ``https://*.example.com/mcp/*`` matches a URL; its query is not compared.
 
     Raises:
         UnclearURLError: for a URL that two programs might read in different ways.

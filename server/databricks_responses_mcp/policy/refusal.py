@@ -7,7 +7,7 @@ from databricks_responses_mcp.errors import BridgeError
 
 @dataclass(eq=False)
 class PolicyError(BridgeError):
-    """What a rule of the policy does not allow. Nothing was sent, and nothing is counted.
+    """The refusal of a call by a rule of the policy. Nothing was sent, and nothing is counted.
 
     Attributes:
         rule: the rule, with its place in the file.

@@ -123,7 +123,7 @@ def total_rules(policy: PolicyRules) -> dict[str, Rule]:
 
 
 def is_user(pattern: str, subject: str, name: str) -> bool:
-    """Return whether a pattern of a policy file means the user: the id itself, or the name with wildcards."""
+    """Return whether a pattern of a policy file matches the user: the id itself, or the name with wildcards."""
     return subject == pattern or fnmatchcase(name.casefold(), pattern.casefold())
 
 

@@ -1,4 +1,4 @@
-"""Where the audit log is kept: a file of JSON lines that is rotated, or a table of the service's database."""
+"""The audit log: a rotated file of JSON lines, or a table of the service's database."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class AuditFile:
     Args:
         path: only its owner may read it.
         max_bytes: the size at which it is renamed.
-        max_files: how many renamed files are kept.
+        max_files: the number of renamed files that stay.
         is_strict: see `AuditLog`.
     """
 

@@ -2,7 +2,7 @@
 
 Three ways: with the user's own token, which each request brings; with a token of the workspace for which the token of
 the request is exchanged; or as the service, with the credentials that are configured (`workspace.credentials`).
-Tokens are kept in memory only.
+Tokens are stored in memory only.
 """
 
 import json
@@ -41,7 +41,7 @@ class CallerCredentials(FixedHost):
 
     Args:
         host: where the workspace is.
-        secrets: those of the user; each token is added.
+        secrets: the secrets of the user; each token is added.
     """
 
     def __init__(self, host: WorkspaceHost, secrets: SecretValues) -> None:
@@ -65,7 +65,7 @@ class CallerCredentials(FixedHost):
 
     @property
     def describe(self) -> str:
-        """How the workspace is reached, for a person."""
+        """The description of the credentials for a person."""
         return "the user's own token, from the request"
 
 
@@ -114,13 +114,13 @@ class TokenExchange:
 
 
 class ExchangedCredentials(FixedHost):
-    """A token of the workspace, for which the token of a user was exchanged; kept until shortly before its end.
+    """A token of the workspace, for which the token of a user was exchanged; cached until shortly before it expires.
 
     Concurrent calls wait for one exchange, and share its result or its failure.
 
     Args:
         exchange: the endpoint.
-        secrets: those of the user; each token is added.
+        secrets: the secrets of the user; each token is added.
     """
 
     def __init__(self, exchange: TokenExchange, secrets: SecretValues) -> None:
@@ -157,7 +157,7 @@ class ExchangedCredentials(FixedHost):
 
     @property
     def describe(self) -> str:
-        """How the workspace is reached, for a person."""
+        """The description of the credentials for a person."""
         return "a token of the workspace, exchanged for the one that the user has signed in with"
 
     async def _renew(self) -> None:

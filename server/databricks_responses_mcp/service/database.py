@@ -88,7 +88,7 @@ def _parts(setting: str | None) -> SplitResult:
 
 
 def _lakebase_sign_in(lakebase: Lakebase, url: SplitResult, environ: Mapping[str, str]) -> FreshSignIn:
-    """Return what signs in to a Lakebase database: the workspace is asked for host and user if nothing names them."""
+    """Return the sign-in to a Lakebase database; host and user come from the workspace if they are not configured."""
     given = parse_qs(url.query).keys()
     has_host = bool(url.hostname or environ.get("PGHOST") or "host" in given)
     has_user = bool(url.username or environ.get("PGUSER") or "user" in given)

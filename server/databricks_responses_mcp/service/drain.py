@@ -24,7 +24,7 @@ ANSWER_SECONDS = 2.0
 """How long requests then have to be answered; after that they are cancelled."""
 
 END_SECONDS = 14.0
-"""When the process ends after the signal, whatever hangs."""
+"""The time after the signal when the process ends even if something hangs."""
 
 
 class Drain:
@@ -62,7 +62,7 @@ class Drain:
                 self._requests.discard(scope)
 
     def begin(self) -> None:
-        """Say that the process ends, from a signal handler; it ends in time even if the event loop is stuck."""
+        """Begin to end the process, from a signal handler; it ends in time even if the event loop is stuck."""
         if not self._health.is_draining:
             self._health.is_draining = True
             watch = threading.Timer(END_SECONDS - RUN_SECONDS + self._run_seconds, _end_process)

@@ -33,7 +33,7 @@ class Governance:
         self._is_strict = is_strict
 
     def apply(self, app: App, caller: Caller) -> None:
-        """Let the calls of a user's new App be held to the policy, and logged with the user's name."""
+        """Apply the policy to the calls of a user's new App, and log them with the user's name."""
         app.bridge.policy = self.policy_of(caller)
         app.user = User(issuer=caller.issuer, subject=caller.subject, name=caller.name)
         app.audit = AuditTable(app.bridge.store, is_strict=self._is_strict) if self._has_table else self._audit_file

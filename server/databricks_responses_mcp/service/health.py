@@ -1,7 +1,7 @@
 """Health of a service: ``/healthz`` says that the process answers, ``/readyz`` that it can do its work.
 
 Both are answered without signing in and with any Host header, because probes come by address. The result of the checks
-of ``/readyz`` is cached for a few seconds, so that nobody can use it to put load on the workspace or the store.
+of ``/readyz`` is cached for a few seconds, so that probes cannot put load on the workspace or the store.
 """
 
 import json
@@ -63,7 +63,7 @@ class Health:
             with anyio.fail_after(_CHECK_SECONDS):
                 await check()
             state = "ok"
-        except Exception as error:  # whatever is wrong with a part, the probe gets an answer
+        except Exception as error:  # the probe gets an answer even if a check has a defect
             state = "failed"
             if self._states.get(name) != state:
                 logger.warning("not ready: the check of %s failed: %s", name, type(error).__name__, exc_info=True)
@@ -105,7 +105,7 @@ def checks_of(bridge: Bridge, http: PlainHttp) -> dict[str, Check]:
     """Return the checks of the store and of the workspace.
 
     Args:
-        bridge: those of the service itself; no request is sent in the name of a user.
+        bridge: the bridge of the service itself; no request is sent in the name of a user.
         http: sends the request to the workspace.
     """
 

@@ -74,13 +74,13 @@ class SessionLimits:
 
 @dataclass(frozen=True, slots=True)
 class ServiceHttp:
-    """How a service is reached, and by whom.
+    """The configuration of a service: its addresses, sign-in and limits.
 
     Attributes:
         addresses: the names that requests may be addressed to, and the web pages that may send them.
         backend: finds the user of a request.
-        auth: what OAuth tokens are needed; None if there is no issuer.
-        health: what probes are told.
+        auth: the requirements for OAuth tokens; None if there is no issuer.
+        health: the health that probes read.
         drain: how the service ends.
         max_connections: the most connections that are open at a time.
     """

@@ -1,4 +1,4 @@
-"""The public keys of an OAuth issuer: found by its metadata, fetched when needed, and kept for a while."""
+"""The public keys of an OAuth issuer: found by its metadata, fetched when needed, and cached."""
 
 import json
 import logging

@@ -40,7 +40,7 @@ class TokenRules:
 
 
 class OAuthTokens:
-    """Checks access tokens; it is a `TokenVerifier` of the SDK. A token that is accepted is not kept.
+    """Checks access tokens; it is a `TokenVerifier` of the SDK. Accepted tokens are not stored.
 
     Args:
         rules: the required claims of a token.
@@ -53,7 +53,7 @@ class OAuthTokens:
         self._keys = keys
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Return what an access token says; None if it is not valid here.
+        """Return the content of an access token; None if it is not valid for this service.
 
         Args:
             token: of limited size.

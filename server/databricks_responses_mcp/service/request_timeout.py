@@ -137,7 +137,7 @@ class ServiceProtocol(TimedProtocol):
         self._unread = self.loop.call_later(self.unread_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on writing."""
+        """Continue writing."""
         self._read_on()
         super().resume_writing()
 

@@ -27,7 +27,7 @@ ASYMMETRIC_ALGORITHMS = (
     "ES512",
     "EdDSA",
 )
-"""The algorithms that access tokens may be signed with. With a symmetric one, whoever checks a token can make one."""
+"""The algorithms that access tokens may be signed with. A symmetric one would let this service sign tokens."""
 
 MAX_CONNECTIONS = 2000
 """The default of `ServiceSettings.max_connections`."""

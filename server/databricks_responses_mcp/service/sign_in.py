@@ -103,7 +103,7 @@ class _OneCredential:
 
     Args:
         app: the application that answers requests.
-        lifespan: the application whose lifetime is run; nobody signs in for that.
+        lifespan: the application whose lifetime is run, without sign-in.
     """
 
     def __init__(self, app: ASGIApp, lifespan: ASGIApp) -> None:

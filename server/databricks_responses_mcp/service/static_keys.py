@@ -1,7 +1,7 @@
 """Static keys: random bearer tokens for a lab, of which a file holds the hashes.
 
 A line of the file is ``NAME:sha256$SALT$HASH``, both in hexadecimal. Keys have 256 random bits, so one round of SHA-256
-is enough: nobody can try them all. Two lines may have the same name, so that a key can be replaced.
+is enough: there are too many to try. Two lines may have the same name, so that a key can be replaced.
 """
 
 import hashlib
@@ -109,7 +109,7 @@ def read_keys(path: Path) -> tuple[list[HashedKey], list[int]]:
 class KeyFile:
     """The keys of a file, which is read again when it has changed. It is a `TokenVerifier` of the SDK.
 
-    A key that is removed from the file stops working within a second, whatever is wrong with other lines.
+    A key that is removed from the file stops working within a second, even if other lines are invalid.
 
     Args:
         path: the file.
@@ -137,7 +137,7 @@ class KeyFile:
             )
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Return whose key a token is; None if it is nobody's.
+        """Return the user of a key; None if the token is not a known key.
 
         Raises:
             SignInError: if the file cannot be read any more.
@@ -178,7 +178,7 @@ class KeyFile:
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file is written or replaced; None if it is not there."""
+    """Return a value that changes when a file is written or replaced; None if it does not exist."""
     try:
         found = path.stat()
     except OSError:

@@ -81,7 +81,7 @@ class UserApp(App):
 
     @property
     def keeps_unsaved(self) -> bool:
-        """Whether something is kept in memory alone."""
+        """Whether something is stored in memory only."""
         return bool(self.unsaved.held or self.previews.held)
 
 
@@ -96,7 +96,7 @@ class UserApps:
     whether it was dropped or not, because it is looked up by a weak reference.
 
     Args:
-        settings: those of all users.
+        settings: the settings for all users.
         environ: the environment that MCP servers' entries are filled from.
         service: the settings of the service.
         transport: the connections to the workspace.
@@ -158,7 +158,7 @@ class UserApps:
         if app is None:
             app = self._apps[caller.owner] = self._new_app(caller)
         elif self._governance is not None and app.user is not None and app.user.name != caller.name:
-            # Rules may go by the name, which another token may lack; so may the folder.
+            # Rules may refer to the name, which another token may lack; so may the folder.
             self._governance.apply(app, caller)
             app.files = self._files_of(caller)
         if app.take_token is not None and token is not None:

@@ -19,7 +19,7 @@ def open_store(
 
     Args:
         setting: a path, a ``postgresql://`` URL, ``off`` for this process's memory, None for the user's own file.
-        owner: the owner of the conversations; those of others are not visible.
+        owner: the owner of the conversations; conversations of other owners are not visible.
         sign_in: returns what each new connection to PostgreSQL is opened with besides the URL.
         connections: the most connections to PostgreSQL at a time; a few if None.
 

@@ -133,7 +133,7 @@ class Store(Protocol):
         Renews the job's lease, see `JOB_LEASE_SECONDS`.
 
         Args:
-            structured: None leaves those of the job unchanged.
+            structured: None leaves the fields of the job unchanged.
         """
         ...
 
@@ -179,7 +179,7 @@ class Store(Protocol):
         The total is exact as soon as `add_usage` has returned; deleting usage or conversations does not lower it.
 
         Args:
-            everyone: those of all owners together.
+            everyone: the usage of all owners together.
         """
         ...
 

@@ -10,7 +10,7 @@ class PostgresStore(SqlStore):
 
     Args:
         url: see `PostgresPool`, as are ``sign_in`` and ``connections``.
-        owner: the owner of the conversations; those of others are not visible.
+        owner: the owner of the conversations; conversations of other owners are not visible.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ _RECONNECT_SECONDS = 5.0
 """How long a call tries to connect to a database that has worked before: a restart takes a moment."""
 _RETRY_PAUSE_SECONDS = 0.25
 _MAX_PAUSE_SECONDS = 1.0
-# Shorter than the client's deadline, so that nobody waits for a lock held by a lost client.
+# Shorter than the client's deadline, so that no transaction waits for a lock held by a lost client.
 _LIMITS = (
     "; SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '20s'"
     "; SET LOCAL idle_in_transaction_session_timeout = '30s'"

@@ -203,7 +203,7 @@ class AdmissionRequest:
         admission_id: its own id.
         call_id: of the call that it is part of; the requests of one call count once as a running call.
         least_tokens: without that many left it is not worth sending.
-        wanted_tokens: the most that it may use, as far as that can be told.
+        wanted_tokens: the most that it may use, as far as that is known.
         lease_seconds: how long it counts as running unless it is settled or extended.
     """
 

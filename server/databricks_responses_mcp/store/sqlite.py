@@ -207,7 +207,7 @@ class SqliteDatabase(SqlDatabase):
     async def write_back(self) -> None:
         """Write the log back on a connection of its own, so that no call waits for it.
 
-        A transaction that fills the log writes it back before it ends, and whoever waits for its turn waits for that.
+        A transaction that fills the log writes it back before it ends, and later transactions wait for that.
         """
         await anyio.to_thread.run_sync(write_back, self._path)
 

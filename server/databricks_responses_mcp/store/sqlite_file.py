@@ -45,7 +45,7 @@ def open_file(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connect
 
 
 def write_back(path: Path) -> None:
-    """Write the log of a file back into it, as far as no reader needs the older pages. Nobody is held up.
+    """Write the log of a file back into it, as far as no reader needs the older pages. Blocks no other connection.
 
     Does nothing if that cannot be done now: the log is written back later.
     """
@@ -87,7 +87,7 @@ def _check_regular(path: Path) -> None:
 
 
 def _companion_files(path: Path) -> tuple[Path, ...]:
-    """Return the files that SQLite keeps beside a database."""
+    """Return the files that SQLite creates beside a database."""
     return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm"))
 
 

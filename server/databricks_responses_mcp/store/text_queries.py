@@ -3,7 +3,7 @@
 from databricks_responses_mcp.store.statements import Transaction, from_json, insert, name, size, to_json
 
 MAX_BYTES = 64_000_000
-"""The size of all texts of an owner; the newest is kept even if it is larger."""
+"""The size of all texts of an owner; the newest stays even if it is larger."""
 
 _TEXT = "SELECT text FROM @texts WHERE owner = ? AND text_id = ?"
 _DELETE_OLDEST = """
@@ -16,7 +16,7 @@ _DELETE_OLDEST = """
 
 
 def put_text(owner: str, text_id: str, text: str, now: float) -> Transaction[None]:
-    """See `Store.put_text`. A text is stored as JSON, so that it is returned unchanged whatever it contains."""
+    """See `Store.put_text`. A text is stored as JSON, so that any content is returned unchanged."""
     stored = to_json(text)
     yield insert(
         "@texts",

@@ -39,7 +39,7 @@ class LineReader(ABC):
 
 
 def line_reader(stream: BinaryIO) -> LineReader:
-    """Return a reader of ``stream``: without threads if the event loop can watch it, which is so for pipes and sockets.
+    """Return a reader of ``stream``: without threads if the event loop can watch it, as with pipes and sockets.
 
     Nothing may have been read from the stream's own buffer.
     """
@@ -63,7 +63,7 @@ class _ThreadReader(LineReader):
         return await anyio.to_thread.run_sync(self._read)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
     def _read(self) -> Received | None:
         line = self._stream.readline(MAX_MESSAGE_BYTES + 1)
@@ -110,7 +110,7 @@ class _WatchedPipe(LineReader):
             self._loop.remove_reader(self._descriptor)
 
     async def _line(self) -> bytearray | None:
-        """Return the next line, or what is too long for one; None at the end."""
+        """Return the next line, or the start of one that is too long; None at the end."""
         while True:
             end = self._buffer.find(b"\n", self._searched) + 1
             if end:
@@ -121,7 +121,7 @@ class _WatchedPipe(LineReader):
             await self._arrival()
 
     async def _rest(self, tail: bytearray) -> bytes:
-        """Read to the end of a line of which nothing but the end is wanted; returns that."""
+        """Skip the rest of a line that is too long; return its last bytes."""
         while not tail.endswith(b"\n"):
             if not self._buffer:
                 if self._has_ended:

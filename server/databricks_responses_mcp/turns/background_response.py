@@ -1,4 +1,4 @@
-"""What is stored of a response that runs in the background of the workspace, so that a later process can read it."""
+"""The stored record of a response in the background of the workspace, with which a later process can read it."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What every turn of one process shares: settings, the workspace, what is known of its endpoints."""
+"""The state that all turns of one user share: settings, connection to the workspace, facts about its endpoints."""
 
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -34,14 +34,14 @@ _MAX_SCHEMA_CHECKS = 4
 
 
 class Bridge:
-    """The workspace as turns use it. The HTTP parts are imported and built on first use.
+    """The workspace and store that turns use. The HTTP parts are imported and built at the first use.
 
     Attributes:
         settings: this process's settings.
-        background: where what nobody waits for is done; None where there is no server.
-        without_encrypted_reasoning: endpoints that turned out not to give reasoning that can be sent again.
-        without_default_cap: endpoints that turned out not to take the `max_output_tokens` that the bridge adds.
-        without_documents: endpoints that turned out to take no documents, such as PDFs.
+        background: runs work that no call waits for; None outside a server.
+        without_encrypted_reasoning: endpoints that were found to return no reasoning that can be sent again.
+        without_default_cap: endpoints that were found to refuse the `max_output_tokens` that the bridge adds.
+        without_documents: endpoints that were found to refuse documents, such as PDFs.
         read_picture: reads a picture of the user, for the history of a conversation; None if pictures are files of this
             machine.
         schema_checks: bounds how many processes check answers at once.
@@ -52,7 +52,7 @@ class Bridge:
 
     Args:
         environ: the environment that credentials are read from.
-        credentials: those of the user, if they are not the ones that are configured.
+        credentials: the credentials of the user; None for the configured ones.
         store: the user's part of a store that others share; it is not closed with the bridge.
         transport: connections that others share; they are not closed with the bridge.
         observer: observes the requests to models, and instruments connections of the bridge's own.
@@ -99,9 +99,9 @@ class Bridge:
 
     @property
     def store(self) -> "Store":
-        """Where conversations, jobs and usage are kept; opened at its first use."""
+        """The store of conversations, jobs and usage; opened at the first use."""
         if self._store is None:
-            # Here, not above: `tools/list` needs no database.
+            # Imported here: `tools/list` needs no database.
             from databricks_responses_mcp.turns.retention import open_configured_store
 
             self._store = open_configured_store(self.settings, lambda: self.credentials)
@@ -109,7 +109,7 @@ class Bridge:
 
     @property
     def conversations(self) -> "Conversations":
-        """What was said so far."""
+        """The conversations of the user."""
         if self._conversations is None:
             from databricks_responses_mcp.turns.conversations import Conversations
 
@@ -118,7 +118,7 @@ class Bridge:
 
     @property
     def token_budget(self) -> "TokenBudget":
-        """What requests may cost, and did."""
+        """The daily token budget, and the record of usage."""
         if self._token_budget is None:
             from databricks_responses_mcp.turns.usage import TokenBudget
 
@@ -127,7 +127,7 @@ class Bridge:
 
     @property
     def request_limiter(self) -> "RequestLimiter | None":
-        """Admits requests within the limits of the user's policy; None if it has none."""
+        """The limiter of requests by the user's policy; None if the policy has no limits."""
         policy = self.policy
         if policy is None or not (policy.user_limits or policy.total_limits):
             return None
@@ -139,7 +139,7 @@ class Bridge:
 
     @property
     def credentials(self) -> "Credentials":
-        """Where host and headers come from."""
+        """The credentials: host and authentication headers of the workspace."""
         if self._credentials is None:
             from databricks_responses_mcp.workspace.credentials import credentials_for
 
@@ -150,7 +150,7 @@ class Bridge:
     def client(self) -> "WorkspaceClient":
         """The workspace's HTTP API."""
         if self._client is None:
-            # Here, not above: httpx costs a tenth of a second that `tools/list` need not wait for.
+            # Imported here: httpx takes a tenth of a second to import, and `tools/list` does not need it.
             from databricks_responses_mcp.workspace.http import WorkspaceClient
 
             self._client = WorkspaceClient(
@@ -160,7 +160,7 @@ class Bridge:
 
     @property
     def endpoints(self) -> "EndpointDirectory":
-        """The serving endpoints, remembered for a while."""
+        """The serving endpoints, cached for the configured time."""
         if self._endpoints is None:
             from databricks_responses_mcp.workspace.discovery import Discovery
             from databricks_responses_mcp.workspace.endpoint_directory import EndpointDirectory
@@ -191,7 +191,7 @@ class Bridge:
         return await self.client.get_json(path, params=params)
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
-        """Start what nobody waits for, if there is a place for it."""
+        """Start background work; return False outside a server, where it cannot run."""
         if self.background is None:
             return False
         self.background.start_soon(work)
@@ -199,7 +199,7 @@ class Bridge:
 
     @property
     def router(self) -> "Router":
-        """Which surface serves a model."""
+        """The router, which selects the API surface of a model."""
         if self._router is None:
             from databricks_responses_mcp.workspace.routing import Router
 

@@ -19,7 +19,7 @@ class CallRecord:
         surfaces: the surfaces that answered, likewise; the native one is ``responses``.
         conversation_id: the conversation that it was part of.
         requests: how many requests were sent to models.
-        input_tokens: of all requests, as far as the workspace told.
+        input_tokens: of all requests, as far as the workspace reported them.
         output_tokens: likewise.
         cached_tokens: likewise; they are part of the input tokens.
         log_fields: what lines of the log about the call have besides, such as the ids of the request and the user.

@@ -1,4 +1,4 @@
-"""Observing the requests to models, for telemetry: what an observer is told of each request and its answer."""
+"""The interface of observers, which receive each request to a model and its answer, for telemetry."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager

@@ -48,7 +48,7 @@ class RequestCost:
     """What an admitted request cost.
 
     Attributes:
-        usage: what the workspace told; None until it has, or if it does not.
+        usage: the usage that the workspace reported; None before, or without a report.
         limited_by: the rule that has lowered ``max_output_tokens`` of the request; empty if none has.
     """
 

@@ -42,7 +42,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         self._idle_count = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; returns when the head of its answer is there.
+        """Send a request; return when the head of its answer has arrived.
 
         The answer's extension ``has_ended`` is a function: whether all of the answer has arrived.
 
@@ -83,7 +83,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         await asyncio.sleep(0)
 
     def release(self, connection: "_Connection | None") -> None:
-        """Free the place of a request, and keep its connection if it can be used again; else close it."""
+        """Release the slot of a request, and pool its connection if it can be used again; else close it."""
         self._slots.release()
         if connection is None:
             return
@@ -104,7 +104,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
             raise httpx.PoolTimeout("No connection became free in time.") from exc
 
     def _take(self, origin: _Origin) -> "_Connection | None":
-        """The connection that was used last, if there is one that is open and not too old."""
+        """Return the connection that was used last, if one is open and not too old."""
         while connections := self._idle.get(origin):
             connection = connections.pop()
             self._idle_count -= 1
@@ -144,13 +144,13 @@ class DirectTransport(httpx.AsyncBaseTransport):
         connection.abort()
 
     def _drop_unusable(self) -> None:
-        """Close connections that were kept for too long, or that their server has closed."""
+        """Close connections that were idle for too long, or that their server has closed."""
         for origin in tuple(self._idle):
             while (connections := self._idle.get(origin)) and not connections[0].is_usable():
                 self._drop_first(origin)
 
     def _drop_first(self, origin: _Origin) -> None:
-        """Close the connection to an origin that was kept first."""
+        """Close the oldest idle connection to an origin."""
         connections = self._idle[origin]
         self._close(connections.pop(0))
         self._idle_count -= 1
@@ -238,7 +238,7 @@ class _Connection(asyncio.BufferedProtocol):
             await self._wait(read_seconds, httpx.ReadTimeout)
 
     async def read(self, seconds: float | None) -> bytes:
-        """All that has arrived of the body; waits if that is nothing. Empty at its end.
+        """Return the part of the body that has arrived, waiting for at least one byte. Empty at the end.
 
         Raises:
             httpx.TransportError: if the connection fails, once what had arrived was read, or the time is over.
@@ -260,7 +260,7 @@ class _Connection(asyncio.BufferedProtocol):
         return arrived
 
     def has_ended(self) -> bool:
-        """Whether the whole answer has arrived, so that reading the rest of it waits for nothing."""
+        """Return whether the whole answer has arrived, so that reading the rest does not wait."""
         return self._is_complete
 
     def finish(self, idle_seconds: float) -> bool:
@@ -278,7 +278,7 @@ class _Connection(asyncio.BufferedProtocol):
         )
 
     def is_usable(self) -> bool:
-        """Whether a request may be written: the server has not closed the connection, and has sent nothing."""
+        """Return whether a request may be written: the server has not closed the connection, and has sent nothing."""
         return self._is_clean and not self._is_lost and self._loop.time() < self.expires_at and not self._is_readable()
 
     def abort(self) -> None:
@@ -315,7 +315,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._is_written = not self._is_writing_paused
 
     async def _written(self, seconds: float | None) -> bool:
-        """Wait until what was written has left; False if more would be in vain, because the answer or an error came."""
+        """Wait until the written data is sent; return False if the answer or an error has arrived before."""
         while self._is_writing_paused and not self._is_over():
             await self._wait(seconds, httpx.WriteTimeout)
         return not self._is_over()
@@ -324,7 +324,7 @@ class _Connection(asyncio.BufferedProtocol):
         return self._has_head or self._error is not None
 
     async def _wait(self, seconds: float | None, error: type[httpx.TimeoutException]) -> None:
-        """Wait for the next thing that happens to the connection."""
+        """Wait for the next event of the connection."""
         waiter = self._waiter = self._loop.create_future()
         timer = None if seconds is None else self._loop.call_later(seconds, self._expire, waiter, error)
         try:
@@ -350,7 +350,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._wake()
 
     def _is_readable(self) -> bool:
-        """Whether bytes or the end have come that the event loop has not seen yet."""
+        """Return whether bytes or the end have arrived that the event loop has not processed yet."""
         assert self._transport is not None
         number = self._transport.get_extra_info("socket").fileno()
         if number < 0:
@@ -479,7 +479,7 @@ def _is_address(host: str) -> bool:
 
 
 def _head_of(request: httpx.Request) -> bytes:
-    """The head as it is written.
+    """Return the encoded head of a request.
 
     Raises:
         httpx.LocalProtocolError: if a header would be read as more than one.

@@ -40,7 +40,7 @@ class LakebaseDatabase:
 
     @property
     def label(self) -> str:
-        """What it is called in errors."""
+        """The name of the database in errors."""
         return f"the Lakebase {self.kind.value} {quoted(self.name)}"
 
 

@@ -25,7 +25,7 @@ class VolumeFiles:
         self._folder = folder
 
     async def write(self, name: str, data: bytes) -> None:
-        """Write a file, all of it or nothing. One of that name stays as it is: names are made of the content.
+        """Write a file, all of it or nothing. An existing file stays: its name is derived from its content.
 
         Raises:
             BridgeError: if it cannot be written.
