@@ -50,7 +50,9 @@ async def allowed_paths(app: App) -> AllowedPaths:
         except OSError as error:
             logger.warning("the folder of a user could not be created: %s", error)
             raise BridgeError(
-                ErrorCode.INTERNAL, "Your folder on this server cannot be used.", "Tell whoever runs the service."
+                ErrorCode.INTERNAL,
+                "Your folder on this server cannot be used.",
+                "Tell the administrator of the service.",
             ) from error
         return AllowedPaths((folder,), refusal=_OWN_FOLDER)
     roots = settings.allowed_dirs

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 _ID_CHARACTERS = 32
 _UNKEPT = "A long answer could not be stored"
 _UNREADABLE = "The long answer cannot be read"
-_FIX_STORE = "Ask whoever runs this service to look at its store, then ask again."
+_FIX_STORE = "Ask the administrator of this service to check its store, then ask again."
 
 
 class StoredTexts(LongTexts):

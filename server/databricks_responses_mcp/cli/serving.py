@@ -147,7 +147,8 @@ def _loopback_address(text: str) -> tuple[str, int]:
     host, port = _address(text)
     if not is_loopback(host):
         raise UsageError(
-            f"--http serves this machine only, and {host!r} is not loopback: whoever can connect uses your workspace. "
+            f"--http serves this machine only, and {host!r} is not loopback: anyone who can connect uses your "
+            "workspace. "
             "To serve a team, configure how its users sign in: RESPONSES_MCP_SERVICE_OAUTH_ISSUER or "
             "RESPONSES_MCP_SERVICE_KEYS_FILE, or deploy to Databricks Apps, which sets DATABRICKS_APP_NAME."
         )

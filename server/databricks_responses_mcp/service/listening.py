@@ -124,7 +124,7 @@ def _addresses(name: str, port: int, *, loopback_only: bool) -> list[tuple[int, 
         if loopback_only and not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             raise BridgeError(
                 ErrorCode.INVALID_ARGUMENT,
-                f"{name} is {address} here, which is not loopback: whoever can connect uses your workspace.",
+                f"{name} is {address} here, which is not loopback: anyone who can connect uses your workspace.",
                 "Use --http 127.0.0.1:PORT.",
             )
     return addresses

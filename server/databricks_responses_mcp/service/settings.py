@@ -157,7 +157,7 @@ class ServiceSettings(BaseModel):
     audit_max_files: Annotated[
         int,
         Field(ge=1, le=1000),
-        Doc("How many renamed files of the audit log are kept.", "a whole number from 1 to 1000"),
+        Doc("The number of renamed files of the audit log that stay.", "a whole number from 1 to 1000"),
     ] = 10
     max_connections: Annotated[
         int,
@@ -285,7 +285,7 @@ class ServiceSettings(BaseModel):
         int,
         Field(ge=1, le=1_000_000),
         Doc(
-            "The most users whose caches one process keeps; above that those of the least recently seen users are "
+            "The most users with caches in one process; above that the caches of the least recently seen users are "
             "dropped. Nothing that is stored is lost.",
             "a whole number",
         ),

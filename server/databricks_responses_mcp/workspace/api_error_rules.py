@@ -230,7 +230,7 @@ RULES: tuple[Rule, ...] = (
     # Budgets.
     rule(
         _E.BUDGET_EXCEEDED,
-        "Ask whoever pays for the endpoint to raise its quota; waiting does not help.",
+        "Ask the owner of the endpoint to raise its quota; waiting does not help.",
         "The endpoint's quota is used up",
         codes="INSUFFICIENT_QUOTA BILLING_HARD_LIMIT_REACHED",
     ),

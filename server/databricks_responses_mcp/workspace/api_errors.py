@@ -22,7 +22,7 @@ _REQUEST_ID_HEADERS = (
     "apim-request-id",
     "request-id",
 )
-_ASK_NETWORK = "ask whoever runs the network or a proxy in between why it answers for the workspace."
+_ASK_NETWORK = "ask the administrator of the network or of a proxy in between why it answers for the workspace."
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+\-]{4,128}")
 _RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 """Status phrases of RFC 9110; Python uses them from 3.13 on."""
