@@ -1,4 +1,4 @@
-"""Lakebase databases: where they are, and the credentials that were issued for them."""
+"""Lakebase databases: their addresses, and the credentials that were issued for them."""
 
 import secrets
 import time

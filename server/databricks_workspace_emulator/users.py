@@ -1,4 +1,4 @@
-"""The users of a workspace, their tokens, and what each of them may see."""
+"""The users of a workspace, their tokens, and their permissions."""
 
 import secrets
 import time

@@ -1,4 +1,4 @@
-"""Programs that nobody here wrote the libraries of: each runs in the environment of its library and prints JSON."""
+"""Programs with libraries of other projects: each runs in the environment of its library and prints JSON."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A name server on loopback that knows one name, as Docker's knows those of services."""
+"""A name server on loopback that knows one name, as Docker's name server knows the names of services."""
 
 import asyncio
 import struct

@@ -1,4 +1,4 @@
-"""A service for a team on a loopback port, whose users are signed in by a header of the test's."""
+"""A service for a team on a loopback port, whose users are signed in by a header that the test sets."""
 
 import socket
 from collections.abc import AsyncIterator, Iterator

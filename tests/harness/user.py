@@ -1,4 +1,4 @@
-"""Somebody in front of a host who is asked, and the MCP servers that they are asked about."""
+"""A user of a host who answers questions, and the MCP servers that the questions are about."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager

@@ -1,4 +1,4 @@
-"""The error of what a policy does not allow; apart from the rules, which only a service imports."""
+"""The error of a call that a policy refuses; separate from the rules, which only a service imports."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Who calls: the identity that each HTTP request was authenticated as."""
+"""The identity of the caller, with which each HTTP request was authenticated."""
 
 import hashlib
 import json
@@ -49,7 +49,7 @@ class SignedInUser(AuthenticatedUser):
 
 
 def caller_of(request: Request) -> Caller:
-    """Return who calls. Only for requests that authentication let pass."""
+    """Return the caller. Only for requests that authentication let pass."""
     user = request.scope["user"]
     assert isinstance(user, SignedInUser)
     return user.caller

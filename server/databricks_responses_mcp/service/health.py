@@ -1,4 +1,4 @@
-"""Health of a service: ``/healthz`` says that the process answers, ``/readyz`` that it can do its work.
+"""Health of a service: ``/healthz`` reports that the process answers, ``/readyz`` that it can serve calls.
 
 Both are answered without signing in and with any Host header, because probes come by address. The result of the checks
 of ``/readyz`` is cached for a few seconds, so that probes cannot put load on the workspace or the store.
