@@ -44,9 +44,9 @@ class Bridge:
         without_documents: endpoints that were found to refuse documents, such as PDFs.
         read_picture: reads a picture of the user, for the history of a conversation; None if pictures are files of this
             machine.
-        schema_checks: bounds how many processes check answers at once.
-        observer: observes the requests to models; None if nobody does.
-        policy: what the user may do; None lets everything pass.
+        schema_checks: limits the number of processes that check answers at a time.
+        observer: observes the requests to models; None for no observer.
+        policy: the rules for the user; None for no restrictions.
         has_shared_identity: whether several users call the workspace with the same credentials: it cannot tell apart
             then what it stores for them.
 
