@@ -320,6 +320,7 @@ def test_a_prompt_comes_from_the_argument_and_from_stdin(
     assert read == prompt
 
 
+@pytest.mark.slow
 async def test_a_deadline_ends_the_call_with_what_had_arrived(cli: CommandLine, emulator: RunningEmulator) -> None:
     with emulator.state.hold(after_events=7):
         ran = await cli.run("ask", "[[words 50]]", "--timeout-seconds", "1")
@@ -377,6 +378,7 @@ async def interrupted(
     return Ran(without_ids(out.decode()), without_ids(err.decode()), code)
 
 
+@pytest.mark.slow
 @posix
 async def test_ctrl_c_keeps_what_came_and_the_conversation_goes_on_from_there(
     cli: CommandLine, emulator: RunningEmulator
@@ -464,6 +466,7 @@ internal: stdout cannot be written: No space left on device.
     )
 
 
+@pytest.mark.slow
 async def test_embedded_needs_nothing_and_says_what_answers(bare: CommandLine) -> None:
     ran = await bare.run("ask", "--embedded", "--engine", "rules", "[[say hello]]", DATABRICKS_HOST="https://not.used")
     assert ran == snapshot(

@@ -28,6 +28,7 @@ async def line_of(process: Process) -> dict[str, Any]:
     return announced
 
 
+@pytest.mark.slow
 @posix
 async def test_its_one_line_of_json_is_enough_to_ask_and_it_ends_at_once(bare: CommandLine) -> None:
     async with bare.started("emulator", "--engine", "rules", "--json", "--fault", "500") as process:

@@ -339,6 +339,7 @@ invalid_argument: ~/.cursor/mcp.json: The file is not valid JSON at line 4, colu
     assert " ".join(line.split()[2:8]) == "yes ~/.cursor/mcp.json: The file is not"
 
 
+@pytest.mark.slow
 async def test_what_makes_no_sense_is_refused(account: CommandLine, home: Path) -> None:
     before = files(home)
     refused: dict[str, str] = {}

@@ -86,6 +86,7 @@ async def test_a_token_that_an_upstream_repeats_is_never_printed(
         assert TOKEN not in shown.out + shown.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("doctor", "--no-call"), ("doctor", "--no-call", "--json"), ("ask", "hi")])
 async def test_the_password_of_a_proxy_is_never_printed(bare: CommandLine, command: tuple[str, ...]) -> None:
     environ = {

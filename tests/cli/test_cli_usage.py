@@ -233,6 +233,7 @@ budget_exceeded: max_output_tokens 51 is over this server's limit of 50.
     assert body["max_output_tokens"] == 50
 
 
+@pytest.mark.slow
 async def test_a_budget_that_cannot_be_looked_up_refuses(cli: CommandLine, emulator: RunningEmulator) -> None:
     Path(cli.environ["RESPONSES_MCP_STORE"]).write_bytes(b"no database at all")
     ran = await cli.run("ask", "hi", RESPONSES_MCP_DAILY_TOKEN_BUDGET="1000")

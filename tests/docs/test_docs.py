@@ -110,6 +110,7 @@ def test_every_command_of_the_documentation_runs(code: str, workspace: dict[str,
     assert done.stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [*fences("json"), *manifests()])
 def test_every_registration_that_is_shown_or_shipped_starts_a_server(
     code: str, workspace: dict[str, str], tmp_path: Path

@@ -233,6 +233,7 @@ async def test_the_well_known_path_answers_before_anybody_has_a_token(emulator: 
         assert (await client.get("/.well-known/databricks-config")).status_code == 404
 
 
+@pytest.mark.slow
 async def test_chat_completions_are_served_whole_and_streamed(official: AsyncOpenAI) -> None:
     messages: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "[[words 30]]"}]
     model = "databricks-claude-sonnet-4-5"

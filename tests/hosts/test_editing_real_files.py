@@ -350,6 +350,7 @@ def test_a_new_member_of_a_nested_list_is_added_at_the_outer_dash() -> None:
     assert after == "p:\n- - b\n  - c\n-\n- name: q\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "text", "message"),
     [

@@ -71,6 +71,7 @@ def test_before_the_release_nothing_names_the_distribution_to_a_program_that_wou
     assert RELEASED or (found, re.findall(BADGE, texts[ROOT / "README.md"])) == ([], [])
 
 
+@pytest.mark.slow
 def test_one_setting_makes_everything_start_the_release() -> None:
     made = "b''.join(host_files().values()).decode()"
     assert generated("host_files", made, released=True).count("uvx") == len(HOSTS)

@@ -11,6 +11,7 @@ from harness.stdio_process import ASK, environment, server
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("empty", ["", "${{user_config.{key}}}"])
 async def test_the_server_goes_by_the_field_that_was_filled_in(
     empty: str, emulator: RunningEmulator, tmp_path: Path

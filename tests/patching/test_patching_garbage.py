@@ -65,6 +65,7 @@ def outcome(call: Callable[..., Any], *arguments: str) -> Any:
         return error
 
 
+@pytest.mark.slow
 @often
 @given(texts, diffs, st.sampled_from(["update", "create"]))
 def test_a_garbled_diff_raises_a_patch_error_or_applies(text: str, diff: str, mode: str) -> None:

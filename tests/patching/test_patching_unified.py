@@ -176,6 +176,7 @@ index 0000000..e69de29
     assert unified_diff("n", "same", "same") == ""
 
 
+@pytest.mark.slow
 def test_a_rewrite_of_a_megabyte_is_rendered_completely_and_a_small_edit_briefly() -> None:
     before = [f"{number}" for number in range(100_000)]
     after = [*before[:50_000], "new", *before[50_010:]]

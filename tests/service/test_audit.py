@@ -17,7 +17,7 @@ from databricks_responses_mcp.service import audit
 from databricks_responses_mcp.service.audit import AuditFile
 from harness.deadlines import DEADLINE_SECONDS
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 def audit_file(path: Path, *, max_bytes: int = 10_000, max_files: int = 3, is_strict: bool = False) -> AuditFile:

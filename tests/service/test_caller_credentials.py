@@ -160,6 +160,7 @@ async def test_a_wrong_answer_is_a_clear_error_without_the_token(status: int, bo
     assert token not in f"{caught.value.message} {caught.value.hint}"
 
 
+@pytest.mark.slow
 async def test_an_endpoint_that_does_not_answer_ends_in_a_timeout() -> None:
     async def answer(request: Request) -> Response:
         await anyio.sleep_forever()

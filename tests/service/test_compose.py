@@ -28,7 +28,7 @@ from harness.replica import start_replica
 from harness.stdio_process import ASK, COMMAND, environment
 from harness.team_service import TeamServer, bearer, keys_in, team_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 DOCKER = Path(__file__).parents[2] / "manifests" / "docker"
 COMPOSE = (DOCKER / "compose.yaml").read_text(encoding="utf-8")

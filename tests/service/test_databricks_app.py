@@ -30,7 +30,7 @@ from harness.postgres_server import PostgresServer, postgres_server
 from harness.stdio_process import ASK
 from harness.team_service import TeamServer, team_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "manifests" / "databricks-app"
@@ -147,7 +147,6 @@ def test_requirements_name_the_release_or_the_wheel_that_is_uploaded() -> None:
     assert f"{project['name']}[{extras}]=={project['version']}\n" in released
 
 
-@pytest.mark.slow
 def test_the_source_makes_the_wheel_that_requirements_name(tmp_path: Path) -> None:
     shutil.copytree(APP, tmp_path / "app")
     pip = ["python3", "-m", "pip", "--disable-pip-version-check"]

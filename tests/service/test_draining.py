@@ -18,6 +18,7 @@ from harness.stdio_process import ASK
 from harness.team_service import TeamServer, bearer, keys_in, team_server
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.anyio,
     pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without asking"),
 ]
@@ -70,7 +71,6 @@ async def test_a_call_that_ends_soon_is_answered_after_the_signal_and_the_proces
     assert serving.process.returncode == 0
 
 
-@pytest.mark.slow  # as long as a service waits for its calls
 async def test_a_call_that_does_not_end_is_handed_over_and_another_replica_knows_what_had_arrived(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ from harness.stdio_process import ASK
 from harness.store_records import STATE, a_turn
 from harness.team_service import bearer, keys_in, team_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ENDPOINT = "projects/team/branches/main/endpoints/primary"
 CLIENT_ID = "7d2f6e1c-1111-4222-8333-944455566677"

@@ -83,6 +83,7 @@ async def test_an_answer_of_several_small_writes_is_not_held_back() -> None:
     assert without_delay == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 @pytest.mark.parametrize(("limits", "connections"), [((256, 4000), 2000), ((256, 1000), 300), ((64, 64), 10)])
 def test_connections_are_limited_to_the_files_that_the_process_may_open(

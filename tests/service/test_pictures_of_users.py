@@ -15,7 +15,7 @@ from databricks_workspace_emulator.volumes import Volume
 from harness import Host
 from harness.team import add_user, team
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 VOLUME = {"RESPONSES_MCP_SERVICE_PICTURES": "/Volumes/main/default/pictures/team"}
 PLACES: dict[str, dict[str, str]] = {"folder": {}, "volume": VOLUME}
 

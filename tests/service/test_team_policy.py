@@ -16,7 +16,7 @@ from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, environment
 from harness.team_service import TeamServer, bearer, keys_in, team_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 POLICY = """
 contact = "#ai-help"

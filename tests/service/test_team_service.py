@@ -19,7 +19,7 @@ from harness.http_process import INITIALIZE
 from harness.stdio_process import ASK, COMMAND, environment
 from harness.team_service import TeamServer, bearer, keys_in, team_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 MODERN = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": ASK}
 
@@ -231,7 +231,6 @@ async def test_in_databricks_apps_the_user_and_the_token_come_from_the_platforms
         ({"RESPONSES_MCP_SERVICE_KEY_FILE": "x"}, ["RESPONSES_MCP_SERVICE_KEYS_FILE"]),
     ],
 )
-@pytest.mark.slow  # a process each
 async def test_a_service_that_nobody_could_sign_in_to_or_reach_is_not_started(
     emulator: RunningEmulator, tmp_path: Path, env: dict[str, str], named: list[str]
 ) -> None:

@@ -10,7 +10,7 @@ from databricks_workspace_emulator.server import RunningEmulator
 from harness.otlp_collector import Collector, Span, otlp_collector
 from harness.stdio_process import ASK, environment, server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 HOST_SPAN = "b7ad6b7169203331"
@@ -92,7 +92,6 @@ async def test_one_trace_joins_the_host_the_tool_the_model_and_the_workspace(
     )
 
 
-@pytest.mark.slow  # runs two servers
 async def test_no_content_and_no_secret_is_sent_unless_the_standard_variable_asks_for_content(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
@@ -118,7 +117,6 @@ async def test_a_failed_request_is_a_failed_span_that_quotes_nobody(emulator: Ru
     assert SECRET_WORDS.encode() not in b"".join(collector.raw)
 
 
-@pytest.mark.slow  # waits as long as the server does for the collector
 async def test_a_collector_that_cannot_be_reached_neither_fails_nor_delays_a_call(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ async def test_the_workspace_is_called_with_the_token_of_each_users_newest_reque
     assert users_of(emulator) == ["ann", "ben", "ann", "ann-2"]
 
 
+@pytest.mark.slow
 async def test_a_request_without_a_token_is_refused_even_if_an_earlier_one_brought_one(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
@@ -98,6 +99,7 @@ async def test_what_a_user_may_not_see_is_not_shown_from_the_listing_of_another(
     assert seen == [(True, True), (False, False)]
 
 
+@pytest.mark.slow
 async def test_an_app_is_dropped_when_it_is_idle_and_never_while_a_call_runs(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
@@ -134,6 +136,7 @@ async def test_an_app_is_dropped_when_it_is_idle_and_never_while_a_call_runs(
         assert (failed, facts["conversation_id"]) == (False, answers[0])
 
 
+@pytest.mark.slow
 async def test_the_app_of_a_user_who_sends_nothing_is_dropped(emulator: RunningEmulator, tmp_path: Path) -> None:
     ann = add_user(emulator, "ann")
     limits = {"RESPONSES_MCP_SERVICE_USER_IDLE_SECONDS": "1"}

@@ -39,6 +39,7 @@ def user_messages(emulator: RunningEmulator) -> list[str]:
     return [item["content"][0]["text"] for item in body["input"] if item.get("role") == "user"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ENDS)
 async def test_a_conversation_is_continued_by_another_process_after_the_first_has_ended(
     emulator: RunningEmulator, tmp_path: Path, how: str

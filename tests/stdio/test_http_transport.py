@@ -21,7 +21,7 @@ from harness.deadlines import DEADLINE_SECONDS
 from harness.http_process import ACCEPT, INITIALIZE, http_server
 from harness.stdio_process import ASK, COMMAND, environment
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 MODERN = {"mcp_protocol_version": "2026-07-28", "mcp_method": "tools/call", "mcp_name": ASK}
@@ -136,7 +136,6 @@ async def test_a_page_that_rebinds_its_host_name_is_refused_on_every_address(
     assert not list(emulator.state.request_log.to("/responses"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("address", ["0.0.0.0:8000", "example.com:80", "127.0.0.1", "127.0.0.1:99999", "[::]:80"])
 async def test_listening_on_an_address_of_the_network_is_refused(tmp_path: Path, address: str) -> None:
     command = [*COMMAND, "serve", "--http", address]

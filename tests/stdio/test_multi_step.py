@@ -12,7 +12,7 @@ from harness import Host
 from harness.deadlines import DEADLINE_SECONDS
 from harness.stdio_process import ASK, COMMAND, environment
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FILE = "Add input validation to main.py.\n\nmain.py:\n```python\ndef f(n):\n    return n\n```"

@@ -65,6 +65,7 @@ async def post(url: str, method: str, params: dict[str, Any], *extensions: str, 
         return await http.post(url, json=body, headers=sent)
 
 
+@pytest.mark.slow
 async def test_a_task_survives_its_connection_and_is_named_in_a_header(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ async def test_discovery_announces_tasks_and_the_handshake_does_not(emulator: Ru
     assert "tasks" not in shaken["result"]["capabilities"]
 
 
+@pytest.mark.slow
 async def test_a_task_over_pipes_survives_its_server_being_killed(emulator: RunningEmulator, tmp_path: Path) -> None:
     env = environment(emulator, tmp_path, RESPONSES_MCP_HAND_OVER_SECONDS="0.05")
     parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=env, cwd=tmp_path)

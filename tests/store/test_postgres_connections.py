@@ -57,6 +57,7 @@ async def refusal(store: Store) -> str:
     return str(refused.value)
 
 
+@pytest.mark.slow
 async def test_dropped_connections_are_replaced(url: str, admin: psycopg.Connection[tuple[object, ...]]) -> None:
     store = open_store(url)
     async with anyio.create_task_group() as tasks:

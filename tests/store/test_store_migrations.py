@@ -111,6 +111,7 @@ def children(setting: str, count: int) -> list[subprocess.Popen[str]]:
     return started
 
 
+@pytest.mark.slow
 async def test_processes_that_start_at_once_migrate_once(old: str) -> None:
     ended = [(child.communicate(timeout=DEADLINE_SECONDS), child.returncode) for child in children(old, 5)]
 

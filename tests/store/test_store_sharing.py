@@ -132,6 +132,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.new_database()
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_create_one_store_and_get_each_turn_and_key_once(shared: str) -> None:
     children = [start("race", shared, 25) for _ in range(3)]
     for child in children:

@@ -427,6 +427,7 @@ async def test_continuing_asks_too_and_shows_the_address_that_a_caller_brought(
     assert "pending_calls" not in later
 
 
+@pytest.mark.slow
 async def test_a_model_that_asks_without_end_is_stopped(hosts: Connected, emulator: RunningEmulator, era: str) -> None:
     user = User(False)
     async with hosts(era, user) as host:

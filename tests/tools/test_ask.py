@@ -239,6 +239,7 @@ async def test_a_host_that_cancels_closes_the_upstream_connection(
     assert (failed, facts["text"]) == (False, "still here")
 
 
+@pytest.mark.slow
 async def test_two_hundred_calls_at_once_all_get_their_own_answer(connect: Connect) -> None:
     answers: dict[int, str] = {}
     async with connect() as host:

@@ -23,7 +23,7 @@ from harness.deadlines import DEADLINE_SECONDS
 from harness.tasks_client import TaskHosts
 from harness.user import Connected, User
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ASK = "ask_databricks_model"
 CONTINUE = "continue_databricks_model"

@@ -351,6 +351,7 @@ async def test_a_gif_has_frames_and_no_previews(connect: Connect, emulator: Runn
     assert "partial_images" not in request.body["tools"][0]
 
 
+@pytest.mark.slow
 async def test_one_thumbnail_is_made_at_a_time(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     busy, most = 0, 0
     lock = threading.Lock()

@@ -199,6 +199,7 @@ async def test_pictures_come_with_their_thumbnails(connect: Connect, emulator: R
     assert [block.model_dump() for block in later] == [block.model_dump() for block in blocks]
 
 
+@pytest.mark.slow
 async def test_a_picture_that_was_saved_is_told_of_when_the_rest_is_cancelled(
     connect: Connect, emulator: RunningEmulator
 ) -> None:
@@ -356,6 +357,7 @@ async def test_a_long_text_is_written_more_rarely_while_its_lease_is_renewed_as_
     assert store.beats[:20].count(True) == writes
 
 
+@pytest.mark.slow
 async def test_another_server_on_the_store_waits_for_a_call_and_cancels_it(
     connect: Connect, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ async def test_a_long_answer_fits_what_the_hosts_model_sees(connect: Connect, na
     assert facts["text_uri"] in text
 
 
+@pytest.mark.slow
 async def test_a_picture_and_a_long_text_fit_one_result_of_a_desktop_assistant(connect: Connect) -> None:
     drawing = {"tools": [{"type": "image_generation"}]}
     async with connect(client_name="claude-ai", max_text_tokens=200_000, inline_image_bytes=600_000) as host:

@@ -185,6 +185,7 @@ async def test_an_answer_that_was_cut_by_its_limit_is_not_whole() -> None:
     assert (edited.structured()["status"], edited.is_whole, edited.changed) == ("incomplete", False, ["a.txt"])
 
 
+@pytest.mark.slow
 async def test_the_deadline_keeps_what_was_worked_out_so_far() -> None:
     never = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     async with raw_server(never) as (server, bridge):

@@ -221,6 +221,7 @@ async def by_the_bridge(emulator: RunningEmulator, bridge: Bridge, steps: list[S
     return bodies(emulator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONVERSATIONS)
 async def test_the_bridge_sends_what_the_official_client_sends(
     emulator: RunningEmulator, bridge: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -241,6 +241,7 @@ async def test_a_response_that_the_workspace_cancelled_is_told_as_cancelled() ->
     assert (error.code, error.retryable) == (ErrorCode.CANCELLED, True)
 
 
+@pytest.mark.slow
 async def test_a_call_ends_at_its_deadline_even_before_the_model_is_known(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ def test_cleaning_any_text_gives_a_short_line(text: str) -> None:
     assert clean(cleaned) == cleaned
 
 
+@pytest.mark.slow
 def test_no_input_makes_redaction_slow() -> None:
     """In a process of its own, so that a pattern that backtracks is ended by the clock instead of holding the tests."""
     program = (

@@ -196,6 +196,7 @@ async def test_a_cancelled_call_leaves_the_sign_in_to_the_others(
     assert token_service.asked.count("/token") == 1
 
 
+@pytest.mark.slow
 async def test_a_host_that_never_answers_holds_nobody(silent_host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {"DATABRICKS_HOST": silent_host, "DATABRICKS_CLIENT_ID": "x", "DATABRICKS_CLIENT_SECRET": "y"}
     error = await refusal(credentials(monkeypatch, **environ, RESPONSES_MCP_AUTH_TIMEOUT_SECONDS="1"))
@@ -459,6 +460,7 @@ async def test_an_expired_login_says_how_to_log_in(
     )
 
 
+@pytest.mark.slow
 @on_posix
 async def test_a_program_that_hangs_is_stopped(
     home: Path, token_service: "TokenService", program: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
@@ -500,6 +502,7 @@ async def test_all_headers_of_an_azure_service_principal_are_sent(
     )
 
 
+@pytest.mark.slow
 @on_posix
 def test_a_program_that_signs_in_never_reads_our_standard_input(
     home: Path,
