@@ -56,6 +56,39 @@ async def test_a_file_that_was_moved_away_is_begun_again(tmp_path: Path) -> None
     assert (records(tmp_path / "taken"), records(path)) == ([1], [2])
 
 
+@pytest.mark.parametrize("failing", ["open", "fchmod"])
+async def test_a_file_that_cannot_be_opened_leaves_no_descriptor_open_and_closes_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_text("x" * 200, encoding="utf-8")
+    path.chmod(0o644 if failing == "fchmod" else 0o600)
+    log = audit_file(path, max_bytes=100)
+    opened: list[int] = []
+    really_open, really_close = os.open, os.close
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "refused")
+
+    def open_until_the_file_is_new(name: Path, *arguments: int) -> int:
+        if failing == "open" and name == path and not path.exists():
+            refuse()
+        opened.append(really_open(name, *arguments))
+        return opened[-1]
+
+    def close(descriptor: int) -> None:
+        opened.remove(descriptor)
+        really_close(descriptor)
+
+    monkeypatch.setattr(os, "open", open_until_the_file_is_new)
+    monkeypatch.setattr(os, "close", close)
+    if failing == "fchmod":
+        monkeypatch.setattr(os, "fchmod", refuse)
+    with pytest.raises(AuditError, match="refused"):
+        await log.write({"n": 1})
+    assert opened == []
+
+
 @pytest.mark.parametrize("kind", ["directory", "link", "pipe", "missing"])
 async def test_what_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "audit.jsonl"

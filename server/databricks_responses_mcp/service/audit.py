@@ -32,7 +32,7 @@ class AuditFile:
     Args:
         path: only its owner may read it.
         max_bytes: the size at which it is renamed.
-        max_files: the number of renamed files that stay.
+        max_files: the number of renamed files that stay, at least one.
         is_strict: see `AuditLog`.
     """
 
@@ -66,11 +66,12 @@ class AuditFile:
         try:
             with self._locked():
                 descriptor = self._open()
+                if self._is_full(descriptor, line):
+                    # Closed first: Windows renames no file that is open.
+                    os.close(descriptor)
+                    self._rotate()
+                    descriptor = self._open()
                 try:
-                    if os.fstat(descriptor).st_size and os.fstat(descriptor).st_size + len(line) > self._max_bytes:
-                        self._rotate()
-                        os.close(descriptor)
-                        descriptor = self._open()
                     self._write_whole(descriptor, line)
                 finally:
                     os.close(descriptor)
@@ -82,13 +83,20 @@ class AuditFile:
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         descriptor = os.open(self._path, flags, _MODE)
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                raise OSError(0, "not a regular file")
+            if sys.platform != "win32" and stat.S_IMODE(mode) & 0o077:
+                os.fchmod(descriptor, _MODE)
+        except OSError:
             os.close(descriptor)
-            raise OSError(0, "not a regular file")
-        if sys.platform != "win32" and stat.S_IMODE(mode) & 0o077:
-            os.fchmod(descriptor, _MODE)
+            raise
         return descriptor
+
+    def _is_full(self, descriptor: int, line: bytes) -> bool:
+        size = os.fstat(descriptor).st_size
+        return size > 0 and size + len(line) > self._max_bytes
 
     def _write_whole(self, descriptor: int, line: bytes) -> None:
         size = os.fstat(descriptor).st_size
@@ -108,8 +116,6 @@ class AuditFile:
             older = self._path if number == 1 else self._numbered(number - 1)
             if older.exists():
                 older.replace(self._numbered(number))
-        if not self._max_files:
-            self._path.unlink()
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
