@@ -1,5 +1,6 @@
 """Static keys: their file, the commands that write it, and what a service notices of it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from click.testing import CliRunner
 
 from databricks_responses_mcp.cli.keys import command
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.hosts.config_file import read_config
 from databricks_responses_mcp.service import static_keys
 from databricks_responses_mcp.service.refusals import SignInError
 from databricks_responses_mcp.service.static_keys import ISSUER, KEY_PREFIX, KeyFile
@@ -57,6 +59,47 @@ async def test_a_key_that_is_made_is_of_its_user_until_it_is_removed(tmp_path: P
     assert keys("list", file=path) == "ada@example.com\nbob"
     keys("remove", "bob", file=path)
     assert [await name_of(file, key) for key in (ada, bob, newer)] == ["ada@example.com", None, None]
+
+
+def test_commands_leave_a_link_and_the_files_mode_and_no_copy_of_it(tmp_path: Path) -> None:
+    target, path = tmp_path / "target", tmp_path / "keys"
+    target.touch(0o600)
+    target.chmod(0o640)
+    path.symlink_to(target)
+    keys("add", "ada", file=path)
+    keys("add", "bob", file=path)
+    keys("remove", "ada", file=path)
+    assert path.is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert sorted(tmp_path.iterdir()) == [path, target]
+    assert keys("list", file=path) == "bob"
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root may give files away")
+def test_an_administrator_who_adds_a_key_leaves_the_file_to_the_account_of_the_service(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    keys("add", "ada", file=path)
+    os.chown(path, 65534, 65534)
+    keys("add", "bob", file=path)
+    assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
+
+
+def test_of_two_commands_at_once_neither_loses_the_key_of_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys"
+    keys("add", "ada", file=path)
+
+    def read_before_another_command(file: Path) -> str:
+        text = read_config(file)
+        monkeypatch.undo()
+        keys("add", "bob", file=file)
+        return text
+
+    monkeypatch.setattr("databricks_responses_mcp.cli.keys.read_config", read_before_another_command)
+    with pytest.raises(BridgeError, match="was changed by another program"):
+        keys("add", "eve", file=path)
+    assert keys("list", file=path) == "ada\nbob"
 
 
 @pytest.mark.parametrize("name", ["", "a:b", "a b", "a\nb", "#a", "é", "x" * 101, "../x"])

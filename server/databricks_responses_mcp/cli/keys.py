@@ -1,13 +1,13 @@
 """``keys``: the static keys that clients of a service may sign in with."""
 
 import os
-import secrets
 from pathlib import Path
 
 import click
 
 from databricks_responses_mcp.cli.help import SectionedCommand
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, quoted
+from databricks_responses_mcp.hosts.config_file import read_config, write_config
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 
@@ -40,7 +40,8 @@ def add(shown_never: SecretValues, name: str, file: str | None) -> None:
     key, line = new_key(name)
     if path.exists():
         read_keys(path)
-    _rewrite(path, [*_lines(path), line])
+    previous = read_config(path)
+    _write_lines(path, [*previous.splitlines(), line], previous)
     click.echo(key)
     click.echo(f"Clients of {name} send it as `Authorization: Bearer KEY`. It cannot be shown again.", err=True)
 
@@ -69,11 +70,12 @@ def remove(shown_never: SecretValues, name: str, file: str | None) -> None:
 
     path = _path(file, shown_never)
     read_keys(path)
-    lines = _lines(path)
-    kept = [line for line in lines if line.partition(":")[0].strip() != name]
-    if len(kept) == len(lines):
+    previous = read_config(path)
+    lines = previous.splitlines()
+    others = [line for line in lines if line.partition(":")[0].strip() != name]
+    if len(others) == len(lines):
         raise BridgeError(ErrorCode.NOT_FOUND, f"{quoted(name)} has no key.", "`keys list` shows the names.")
-    _rewrite(path, kept)
+    _write_lines(path, others, previous)
 
 
 def _path(given: str | None, shown_never: SecretValues) -> Path:
@@ -88,26 +90,11 @@ def _path(given: str | None, shown_never: SecretValues) -> Path:
     return path
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-
-def _rewrite(path: Path, lines: list[str]) -> None:
-    """Replace the file at once, so that a running service never reads half of it.
+def _write_lines(path: Path, lines: list[str], previous: str) -> None:
+    """Replace the file of the keys: a running service never reads a part of it.
 
     Raises:
-        BridgeError: ``invalid_argument`` if it cannot be written.
+        BridgeError: as `write_config` does, for one if another command has changed the file since it was read.
     """
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        reason = error.strerror or type(error).__name__
-        raise BridgeError(
-            ErrorCode.INVALID_ARGUMENT, f"The keys cannot be written to {path}: {reason}.", "Name another file."
-        ) from error
+    # No backup: a removed key would come back with it.
+    write_config(path, "".join(f"{line}\n" for line in lines), previous=previous, has_backup=False)

@@ -1,4 +1,4 @@
-"""Reading a host's configuration file, and replacing it atomically.
+"""Reading a configuration file, such as a host's, and replacing it atomically.
 
 The functions block; callers on an event loop run them in a worker thread.
 """
@@ -67,7 +67,9 @@ def read_config(path: Path, *, within: Path | None = None) -> str:
         ) from None
 
 
-def write_config(path: Path, text: str, *, previous: str, within: Path | None = None) -> Path | None:
+def write_config(
+    path: Path, text: str, *, previous: str, within: Path | None = None, has_backup: bool = True
+) -> Path | None:
     """Replace the file's text atomically: other programs read the old file or the new one, never a part.
 
     Links are followed. Missing folders are created. Mode and, where possible, owner are preserved; a new file is
@@ -76,9 +78,10 @@ def write_config(path: Path, text: str, *, previous: str, within: Path | None = 
     Args:
         previous: what `read_config` returned; if the file has changed since then, it is not written.
         within: a folder that must contain the file after links are resolved.
+        has_backup: whether the old file is copied.
 
     Returns:
-        The backup; None if there was no file, or nothing to change.
+        The backup; None if there was no file, nothing to change, or no backup is wanted.
 
     Raises:
         BridgeError: the old file is unchanged then: invalid_argument, as for `read_config`, or if another program
@@ -97,7 +100,7 @@ def write_config(path: Path, text: str, *, previous: str, within: Path | None = 
         with _lock(target):
             temporary = _write_beside(target, data)
             _expect_unchanged(target, previous)
-            if target.exists():
+            if has_backup and target.exists():
                 backup = _back_up(target, previous)
             _retry_while_open(partial(temporary.replace, target))
             temporary = None
