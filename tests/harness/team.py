@@ -16,8 +16,10 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from databricks_responses_mcp.policy.rules import PolicyRules, Rules
 from databricks_responses_mcp.server import build_server_of
 from databricks_responses_mcp.service.callers import Caller, SignedInUser
+from databricks_responses_mcp.service.governance import Governance
 from databricks_responses_mcp.service.settings import load_service_settings
 from databricks_responses_mcp.service.user_apps import UserApps, WorkspaceIdentity, open_user_apps
 from databricks_responses_mcp.store.interface import Store
@@ -97,6 +99,7 @@ async def team(
 
     Args:
         service: the service's own settings, by environment variable.
+        user_folder: the policy's folder, below which each user has a folder; None for no local files.
         store: the store of all users; one SQLite file in ``tmp_path`` if None.
         overrides: of the other settings.
     """
@@ -104,6 +107,10 @@ async def team(
     service_settings = load_service_settings(service or {}, secrets=settings.secrets)
     running: list[UserApps] = []
     async with AsyncExitStack() as stack:
+        governance = None
+        if user_folder is not None:
+            rules = PolicyRules(default=Rules(folder=str(user_folder)))
+            governance = Governance(rules, None, has_table=False, is_strict=False)
         if store is None:
             store = SqliteStore(tmp_path / "team.db", owner="")
             stack.push_async_callback(store.aclose)
@@ -112,7 +119,7 @@ async def team(
         @asynccontextmanager
         async def open_apps() -> AsyncIterator[UserApps]:
             async with open_user_apps(
-                settings, {}, service_settings, store=database, identity=identity, user_folder=user_folder
+                settings, {}, service_settings, store=database, identity=identity, governance=governance
             ) as apps:
                 running.append(apps)
                 yield apps

@@ -102,8 +102,6 @@ class UserApps:
         transport: the connections to the workspace.
         store: whose part of each user, `Store.for_owner`, shares the connections to the database.
         identity: as whom the workspace is called.
-        user_folder: users may read and write files in a folder of their own below this, unless their policy names
-            another one; None for no local files.
         observer: observes the requests to models.
         governance: the policy and the audit log; None for neither.
     """
@@ -117,7 +115,6 @@ class UserApps:
         transport: Transport,
         store: Store,
         identity: WorkspaceIdentity,
-        user_folder: Path | None = None,
         observer: Observer | None = None,
         governance: Governance | None = None,
     ) -> None:
@@ -129,7 +126,6 @@ class UserApps:
         self._transport = transport
         self._store = store
         self._identity = identity
-        self._user_folder = user_folder
         self._unsaved_limit = MemoryLimit(UNSAVED_BYTES)
         self._shared: Credentials | None = None
         self._host: WorkspaceHost | None = None
@@ -255,8 +251,6 @@ class UserApps:
     def _files_of(self, caller: Caller) -> UserFiles:
         pictures = self._service.pictures
         folder = None if self._governance is None else self._governance.folder_of(caller)
-        if folder is None and self._user_folder is not None:
-            folder = self._user_folder / caller.folder_name
         in_volume = pictures is not None and _is_in_volume(pictures)
         return UserFiles(folder=folder, volume_folder=f"{pictures}/{caller.folder_name}" if in_volume else None)
 
@@ -284,7 +278,6 @@ async def open_user_apps(
     *,
     store: Store,
     identity: WorkspaceIdentity,
-    user_folder: Path | None = None,
     observer: Observer | None = None,
     governance: Governance | None = None,
 ) -> AsyncIterator[UserApps]:
@@ -302,7 +295,6 @@ async def open_user_apps(
             transport=transport,
             store=store,
             identity=identity,
-            user_folder=user_folder,
             observer=observer,
             governance=governance,
         )
