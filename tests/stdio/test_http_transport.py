@@ -136,7 +136,18 @@ async def test_a_page_that_rebinds_its_host_name_is_refused_on_every_address(
     assert not list(emulator.state.request_log.to("/responses"))
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:8000", "example.com:80", "127.0.0.1", "127.0.0.1:99999", "[::]:80"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0:8000",
+        "example.com:80",
+        "127.0.0.1",
+        "127.0.0.1:99999",
+        "[::]:80",
+        "127.0.0.1:8²",
+        f"127.0.0.1:{'9' * 5000}",
+    ],
+)
 async def test_listening_on_an_address_of_the_network_is_refused(tmp_path: Path, address: str) -> None:
     command = [*COMMAND, "serve", "--http", address]
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}

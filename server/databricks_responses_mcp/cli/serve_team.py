@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 from mcp.server.auth.settings import AuthSettings
@@ -27,7 +26,7 @@ from databricks_responses_mcp.service.health import Health, checks_of
 from databricks_responses_mcp.service.host_check import AllowedAddresses
 from databricks_responses_mcp.service.http_server import ServiceHttp, serve_service
 from databricks_responses_mcp.service.issuer_keys import IssuerKeys
-from databricks_responses_mcp.service.listening import PATH, Listener, connection_limit, listen
+from databricks_responses_mcp.service.listening import Listener, connection_limit, listen
 from databricks_responses_mcp.service.oauth import OAuthTokens, TokenRules
 from databricks_responses_mcp.service.plain_http import PlainHttp
 from databricks_responses_mcp.service.settings import ServiceSettings, load_service_settings
@@ -204,7 +203,7 @@ def _backend(team: TeamService, auth: AuthSettings | None, outgoing: PlainHttp) 
     service = team.service
     keys = None
     if service.keys_file is not None:
-        keys = KeyFile(Path(service.keys_file), service.oauth_scopes, service.public_url)
+        keys = KeyFile(service.keys_file, service.oauth_scopes, service.public_url)
     oauth = None
     if service.oauth_issuer is not None:
         resource = str(service.public_url)
@@ -230,18 +229,18 @@ def _state_security(team: TeamService) -> RequestStateSecurity:
 def _announce(team: TeamService, listener: Listener) -> None:
     """Print the address of the service and the methods of sign-in."""
     if team.platform is not None:
-        ways = "their Databricks account"
+        methods = "their Databricks account"
     else:
         service = team.service
         given = (
             f"access tokens of {service.oauth_issuer}" if service.oauth_issuer else "",
             f"the keys of {service.keys_file}" if service.keys_file else "",
         )
-        ways = " and ".join(filter(None, given))
-    url = team.service.public_url or f"http://{listener.name}:{listener.port}{PATH}"
+        methods = " and ".join(filter(None, given))
+    url = team.service.public_url or listener.url
     print(  # noqa: T201 - for the person at the terminal
         f"databricks-responses-mcp: serving a team at {url}, listening on {listener.name} port {listener.port}. "
-        f"Users sign in with {ways}.",
+        f"Users sign in with {methods}.",
         file=sys.stderr,
         flush=True,
     )

@@ -26,6 +26,7 @@ from databricks_responses_mcp.workspace.host import is_loopback
 from databricks_responses_mcp.workspace.settings import Settings
 
 _CLEAN_UP_SECONDS = 5
+_PORT_DIGITS = 5
 
 
 def serve(session: SessionOptions, http: str | None = None) -> None:
@@ -136,7 +137,7 @@ def _address(text: str) -> tuple[str, int]:
 
     host, _, port = text.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
-    if not port.isdigit() or int(port) > 65535:
+    if not port.isdecimal() or len(port) > _PORT_DIGITS or int(port) > 65535:
         raise UsageError(f"--http must be HOST:PORT, such as 127.0.0.1:8000, not {text!r}.")
     return host, int(port)
 
@@ -148,8 +149,7 @@ def _loopback_address(text: str) -> tuple[str, int]:
     if not is_loopback(host):
         raise UsageError(
             f"--http serves this machine only, and {host!r} is not loopback: anyone who can connect uses your "
-            "workspace. "
-            "To serve a team, configure how its users sign in: RESPONSES_MCP_SERVICE_OAUTH_ISSUER or "
+            "workspace. To serve a team, configure how its users sign in: RESPONSES_MCP_SERVICE_OAUTH_ISSUER or "
             "RESPONSES_MCP_SERVICE_KEYS_FILE, or deploy to Databricks Apps, which sets DATABRICKS_APP_NAME."
         )
     return host, port

@@ -1,6 +1,5 @@
 """Checking the Host and Origin headers of requests to a service, against DNS rebinding and foreign web pages."""
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from databricks_responses_mcp.service.databricks_apps import HOST_HEADER, AppsPlatform
 from databricks_responses_mcp.service.refusals import refusal
 from databricks_responses_mcp.service.settings import ServiceSettings
+from databricks_responses_mcp.workspace.host import is_loopback
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+?)\.?(?::[0-9]{1,5})?")
 
@@ -69,7 +69,7 @@ class AllowedAddresses:
         return given[0].strip().lower() if len(given) == 1 else ""
 
     def _is_allowed(self, name: str) -> bool:
-        if name in self.hosts or _is_loopback(name):
+        if name in self.hosts or is_loopback(name.strip("[]")):
             return True
         return self.platform is not None and self.platform.is_host(name)
 
@@ -96,12 +96,3 @@ def _name(host: str) -> str | None:
     """Return the name in a Host header, without a port."""
     found = _HOST.fullmatch(host)
     return None if found is None else found[1]
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
