@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import anyio
-import httpx
 from pydantic import SecretStr
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.credentials import WORKSPACE_ID_HEADER, FixedHost
 from databricks_responses_mcp.workspace.host import WorkspaceHost
+from databricks_responses_mcp.workspace.http import close_response, read_body
 from databricks_responses_mcp.workspace.redaction import clean
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 from databricks_responses_mcp.workspace.transport import SendError, Transport, send
@@ -104,7 +104,11 @@ class TokenExchange:
                     response = await send(connections, "POST", address, headers=headers, content=content)
                 except SendError as failure:
                     raise secrets.remove_from_error(failure.error) from failure
-                return _issued(response.status_code, await _body(response), secrets)
+                try:
+                    body = await read_body(response, _MAX_ANSWER_BYTES)
+                finally:
+                    await close_response(response)
+                return _issued(response.status_code, body, secrets)
         raise BridgeError(
             ErrorCode.TIMEOUT,
             f"The workspace did not exchange the user's token within {self._seconds:g} s.",
@@ -195,21 +199,6 @@ def _checked(token: str) -> str:
         problem = "There is no token of the user" if not token else "The user's token has characters that no token has"
         raise BridgeError(ErrorCode.UNAUTHENTICATED, f"{problem}, so the workspace was not asked.", _SIGN_IN_AGAIN)
     return token
-
-
-async def _body(response: httpx.Response) -> bytes:
-    body = bytearray()
-    try:
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > _MAX_ANSWER_BYTES:
-                break
-    except httpx.HTTPError:
-        return b""  # the status says enough
-    finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(2):
-            await response.aclose()
-    return bytes(body)
 
 
 def _issued(status: int, body: bytes, secrets: SecretValues) -> tuple[str, float]:

@@ -152,7 +152,7 @@ class WorkspaceClient:
     async def _json(self, request: _Request) -> Any:
         with anyio.move_on_after(_LIST_SECONDS) as scope:
             async with self._exchange(request) as response:
-                body = await _read(response, MAX_LISTING_BYTES)
+                body = await read_body(response, MAX_LISTING_BYTES)
             try:
                 return parse_json(body)
             except ValueError as exc:
@@ -290,7 +290,7 @@ class WorkspaceClient:
                     try:
                         yield outcome
                     finally:
-                        await _close(outcome)
+                        await close_response(outcome)
                     return
             error = outcome.error
             # By the code too: the status for a wrong token may be 400, with "Invalid Token".
@@ -326,7 +326,7 @@ class WorkspaceClient:
             return await self._refusal(response, request, readable=encoding is None)
         if encoding is None:
             return response
-        await _close(response)
+        await close_response(response)
         raise BridgeError(
             ErrorCode.UPSTREAM_ERROR,
             f"The answer was compressed ({encoding}) without being requested, and was not read.",
@@ -338,9 +338,9 @@ class WorkspaceClient:
         body = b""
         try:
             with anyio.move_on_after(_ERROR_BODY_SECONDS):
-                body = await _read(response, _ERROR_BODY_BYTES) if readable else b""
+                body = await read_body(response, _ERROR_BODY_BYTES) if readable else b""
         finally:
-            await _close(response)
+            await close_response(response)
         error = upstream_error(
             status=response.status_code,
             headers=response.headers,
@@ -374,7 +374,7 @@ def _refused(request: _Request, failure: SendError) -> _Refusal:
     return _Refusal(failure.error)
 
 
-async def _read(response: httpx.Response, limit: int) -> bytes:
+async def read_body(response: httpx.Response, limit: int) -> bytes:
     """Return the body as far as it can be read, at most a little more than ``limit`` bytes."""
     body = bytearray()
     try:
@@ -408,7 +408,8 @@ async def _read_whole(response: httpx.Response, most_bytes: int, path: str) -> b
     return bytes(body)
 
 
-async def _close(response: httpx.Response) -> None:
+async def close_response(response: httpx.Response) -> None:
+    """Close an answer that may not have been read to its end, in two seconds at most and even if cancelled."""
     if response.is_closed:
         return
     with anyio.CancelScope(shield=True), anyio.move_on_after(2):
