@@ -190,6 +190,40 @@ class ServiceSettings(BaseModel):
         ),
     ] = None
 
+    max_users: Annotated[
+        int,
+        Field(ge=1, le=1_000_000),
+        Doc(
+            "The most users with caches in one process; above that the caches of the least recently seen users are "
+            "dropped. Nothing that is stored is lost.",
+            "a whole number",
+        ),
+    ] = 1000
+    user_idle_seconds: Annotated[
+        float,
+        Field(ge=1, le=30 * 86_400),
+        Doc("The time after which the caches of a user who sends no request are dropped.", "seconds"),
+    ] = 3600.0
+    token_exchange: Annotated[
+        bool,
+        Doc(
+            "Whether the OAuth token of each request is exchanged for a token of the workspace (Databricks token "
+            "federation), so that the workspace sees the user; otherwise it sees the service.",
+            "true or false",
+            default="false",
+        ),
+    ] = False
+    pictures: Annotated[
+        str | None,
+        Field(max_length=1024),
+        Doc(
+            "Where the users' pictures are: a Unity Catalog volume or a folder in one, which the Files API writes with "
+            "the user's token, or a directory of this machine. Each user has a folder there.",
+            "/Volumes/CATALOG/SCHEMA/VOLUME[/FOLDER], or another absolute path",
+            default="RESPONSES_MCP_IMAGE_DIR",
+        ),
+    ] = None
+
     @field_validator("public_url", mode="after")
     @classmethod
     def _endpoint(cls, value: str | None) -> str | None:
@@ -276,56 +310,24 @@ class ServiceSettings(BaseModel):
             raise ValueError("too short")
         return value
 
+    @field_validator("pictures")
+    @classmethod
+    def _place_of_pictures(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = value.rstrip("/").split("/")
+        if parts[:2] != ["", "Volumes"]:
+            if not Path(value).is_absolute():
+                raise PydanticCustomError(TELLING, "it must be an absolute path")
+            return value
+        if len(parts) < _PARTS_OF_VOLUME or not all(_PART.fullmatch(part) for part in parts[1:]):
+            raise PydanticCustomError(TELLING, "it must be /Volumes/CATALOG/SCHEMA/VOLUME or a folder below that")
+        return "/".join(parts)
+
     @property
     def state_key_ring(self) -> tuple[str, ...]:
         """The keys of `state_keys`, the one that seals first."""
         return () if self.state_keys is None else _list(self.state_keys.get_secret_value())
-
-    max_users: Annotated[
-        int,
-        Field(ge=1, le=1_000_000),
-        Doc(
-            "The most users with caches in one process; above that the caches of the least recently seen users are "
-            "dropped. Nothing that is stored is lost.",
-            "a whole number",
-        ),
-    ] = 1000
-    user_idle_seconds: Annotated[
-        float,
-        Field(ge=1, le=30 * 86_400),
-        Doc("The time after which the caches of a user who sends no request are dropped.", "seconds"),
-    ] = 3600.0
-    token_exchange: Annotated[
-        bool,
-        Doc(
-            "Whether the OAuth token of each request is exchanged for a token of the workspace (Databricks token "
-            "federation), so that the workspace sees the user; otherwise it sees the service.",
-            "true or false",
-            default="false",
-        ),
-    ] = False
-    pictures: Annotated[
-        str | None,
-        Field(max_length=1024),
-        Doc(
-            "Where the users' pictures are: a Unity Catalog volume or a folder in one, which the Files API writes with "
-            "the user's token, or a directory of this machine. Each user has a folder there.",
-            "/Volumes/CATALOG/SCHEMA/VOLUME[/FOLDER], or another absolute path",
-            default="RESPONSES_MCP_IMAGE_DIR",
-        ),
-    ] = None
-
-    @field_validator("pictures")
-    @classmethod
-    def _place_of_pictures(cls, value: str | None) -> str | None:
-        if value is None or not value.startswith("/Volumes"):
-            if value is not None and not Path(value).is_absolute():
-                raise PydanticCustomError(TELLING, "it must be an absolute path")
-            return value
-        parts = value.rstrip("/").split("/")
-        if len(parts) < _PARTS_OF_VOLUME or not all(_PART.fullmatch(part) for part in parts[1:]):
-            raise PydanticCustomError(TELLING, "it must be /Volumes/CATALOG/SCHEMA/VOLUME or a folder below that")
-        return "/".join(parts)
 
 
 def load_service_settings(environ: Mapping[str, str] = os.environ, *, secrets: SecretValues) -> ServiceSettings:
