@@ -49,7 +49,7 @@ class Examination:
         options: how the workspace is reached.
         report: receives each finding immediately.
         call: whether to send the request that costs a few tokens.
-        user: whose rules of a service\'s policy are shown; None shows those of all users, if there is a policy.
+        user: whose rules of a service's policy are shown; None shows those of all users, if there is a policy.
     """
 
     def __init__(self, options: SessionOptions, report: Report, *, call: bool = True, user: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The doctor's look at the policy of a team's service: whether its file is valid, and what it lets a user do."""
+"""The doctor's check of the policy of a team's service: whether its file is valid, and what a user may do."""
 
 from collections.abc import Mapping
 

@@ -145,8 +145,8 @@ async def _workspace_on_demand(settings: Settings, options: SessionOptions) -> A
 
 def _announce(note: str) -> None:
     # On a terminal the lines are wrapped.
-    told = wrapped(f"databricks-responses-mcp: {note}", sys.stderr)
-    print(told, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
+    text = wrapped(f"databricks-responses-mcp: {note}", sys.stderr)
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
 
 
 def _embedded(settings: Settings, host: str, token: str) -> Workspace:

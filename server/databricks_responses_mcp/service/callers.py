@@ -9,15 +9,18 @@ from mcp.server.auth.provider import AccessToken
 from pydantic import SecretStr
 from starlette.requests import Request
 
+MAX_ID_CHARACTERS = 255
+"""The longest id or name of a user."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """A signed-in user, as one request proved it.
 
     Attributes:
-        issuer: who vouches for the subject, such as the URL of an OAuth issuer.
+        issuer: the issuer of the subject, such as the URL of an OAuth issuer.
         subject: the user's id at the issuer; it never changes.
-        name: what people know the user by, such as an e-mail address; only for logs and the audit log.
+        name: the name that people know, such as an e-mail address; for logs, the audit log and the policy.
         workspace_token: the user's own token for the workspace, if the request carried one.
         mcp_token: the OAuth token that the request was authenticated with, if it was. It is for this service: it is
             sent nowhere but to the workspace's own token endpoint, where that is configured to exchange it.

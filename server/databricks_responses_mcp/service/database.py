@@ -84,7 +84,7 @@ def _parts(setting: str | None) -> SplitResult:
     try:
         return urlsplit(setting or "")
     except ValueError:
-        return urlsplit("postgresql:")  # the store tells what is wrong with it
+        return urlsplit("postgresql:")  # opening the store reports the error in it
 
 
 def _lakebase_sign_in(lakebase: Lakebase, url: SplitResult, environ: Mapping[str, str]) -> FreshSignIn:

@@ -14,8 +14,9 @@ from starlette.authentication import AuthCredentials, AuthenticationBackend
 from starlette.requests import HTTPConnection
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.service.callers import Caller, SignedInUser
+from databricks_responses_mcp.service.callers import MAX_ID_CHARACTERS, Caller, SignedInUser
 from databricks_responses_mcp.service.refusals import SignInError
+from databricks_responses_mcp.service.sign_in import MAX_TOKEN_BYTES
 from databricks_responses_mcp.workspace.host import normalise_host
 
 USER_HEADER = "x-forwarded-user"
@@ -26,8 +27,6 @@ HOST_HEADER = "x-forwarded-host"
 _APP_NAME = re.compile(r"[a-z0-9-]{1,63}")
 _DOMAIN = ".databricksapps.com"
 _DEFAULT_PORT = 8000
-_MAX_ID_CHARACTERS = 255
-_MAX_TOKEN_CHARACTERS = 16_384
 _CLIENT = "databricks-apps"
 
 
@@ -92,25 +91,23 @@ class AppsBackend(AuthenticationBackend):
             SignInError: if a header is missing, or there is more than one.
         """
         subject = _one(conn, USER_HEADER)
-        if not subject or len(subject) > _MAX_ID_CHARACTERS or not subject.isprintable():
+        if not subject or len(subject) > MAX_ID_CHARACTERS or not subject.isprintable():
             raise SignInError(
                 403,
                 "The request does not name its user. Call the app at its own URL, through the proxy of Databricks "
                 "Apps, which sets X-Forwarded-User.",
             )
         token = _one(conn, TOKEN_HEADER)
-        if not token or len(token) > _MAX_TOKEN_CHARACTERS:
+        if not token or len(token) > MAX_TOKEN_BYTES:
             raise SignInError(
                 403,
                 "The request carries no token of its user, and the workspace is never called with the app's own "
-                "identity instead. Whoever manages the app must enable user authorization for it and add the scopes "
+                "identity instead. The manager of the app must enable user authorization for it and add the scopes "
                 "that it needs (user_api_scopes); the user must then open the app once and consent.",
             )
         name = next(filter(None, (_one(conn, header) for header in NAME_HEADERS)), "")
         issuer = self._platform.workspace
-        caller = Caller(
-            issuer=issuer, subject=subject, name=name[:_MAX_ID_CHARACTERS], workspace_token=SecretStr(token)
-        )
+        caller = Caller(issuer=issuer, subject=subject, name=name[:MAX_ID_CHARACTERS], workspace_token=SecretStr(token))
         access = AccessToken(token="", client_id=_CLIENT, scopes=[], subject=subject, claims={"iss": issuer})
         return AuthCredentials(), SignedInUser(caller, access)
 

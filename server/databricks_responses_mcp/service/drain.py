@@ -1,7 +1,7 @@
 """Ending a service that is in use, within the 15 seconds that Databricks Apps give a process after SIGTERM.
 
-The process stops listening at once. Calls that run get ten seconds. Then each request that still waits is answered with
-the id of its call, calls that still run are stored as interrupted with the content received, and the process ends.
+The process stops listening at once. Calls that run get nine seconds. Then each request that still waits is answered
+with the id of its call, calls that still run are stored as interrupted with the content received, and the process ends.
 """
 
 import os

@@ -50,7 +50,7 @@ class Health:
         """Return ``ok`` or ``failed`` for each part, as it was at most a few seconds ago."""
         async with self._lock:
             if time.monotonic() - self._checked_at > _REMEMBERED_SECONDS:
-                # Whoever asks may go away meanwhile; the next one would start again.
+                # Shielded, since a client may close its connection meanwhile, and the next one would start again.
                 with anyio.CancelScope(shield=True):
                     async with anyio.create_task_group() as tasks:
                         for name, check in self.checks.items():

@@ -49,14 +49,14 @@ class AllowedAddresses:
         name = _name(host)
         if name is None or not self._is_allowed(name):
             return 421, (
-                "The request is not addressed to this service. Whoever runs it must name the host that clients use in "
-                "RESPONSES_MCP_SERVICE_PUBLIC_URL or RESPONSES_MCP_SERVICE_ALLOWED_HOSTS."
+                "The request is not addressed to this service. Its administrator must name the host that clients use "
+                "in RESPONSES_MCP_SERVICE_PUBLIC_URL or RESPONSES_MCP_SERVICE_ALLOWED_HOSTS."
             )
         origins = [origin.lower() for origin in headers.getlist("origin")]
         own = f"https://{host}" if self.platform is not None else self.own_origin
         if any(origin not in self.pages and origin not in (own, self.own_origin) for origin in origins):
             return 403, (
-                "Web pages of this origin may not call this service. Whoever runs it can allow them in "
+                "Web pages of this origin may not call this service. Its administrator can allow them in "
                 "RESPONSES_MCP_SERVICE_ALLOWED_ORIGINS."
             )
         return None

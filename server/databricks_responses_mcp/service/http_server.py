@@ -306,7 +306,7 @@ class BodyLimits:
 def _metadata_routes(auth: AuthSettings) -> list[Route]:
     """Return the routes of the metadata by which clients find the issuer (RFC 9728).
 
-    Its path has that of the resource at its end; older clients look at the path without it.
+    It ends with the path of the resource; older clients request the path without it.
     """
     assert auth.resource_server_url is not None
     routes = create_protected_resource_routes(

@@ -103,12 +103,12 @@ class IssuerKeys:
         """Fetch the keys, unless that was tried less than ``apart`` seconds ago."""
         before = self._tried_at
         async with self._lock:
-            # Whoever waited here for another fetch has its result.
+            # A request that waited here for another fetch has its result.
             if self._tried_at != before or self._age(self._tried_at) < apart:
                 return
             self._tried_at = time.monotonic()
             try:
-                # Whoever asked may go away: the next one must not have to begin again.
+                # Shielded, since the client may close its connection: the next request must not begin again.
                 with anyio.CancelScope(shield=True):
                     self._keys = await self._read_keys()
                 self._fetched_at, self._problem = time.monotonic(), ""

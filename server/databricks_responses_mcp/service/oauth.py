@@ -8,18 +8,18 @@ from typing import Any
 import jwt
 from mcp.server.auth.provider import AccessToken
 
+from databricks_responses_mcp.service.callers import MAX_ID_CHARACTERS
 from databricks_responses_mcp.service.issuer_keys import IssuerKeys, IssuerUnavailableError
 from databricks_responses_mcp.service.refusals import SignInError
 
 logger = logging.getLogger(__name__)
 
 _LEEWAY_SECONDS = 30
-_MAX_ID_CHARACTERS = 255
 _MAX_KEYS_TRIED = 8
 _MAX_SCOPES = 200
 _TYPES = ("at+jwt", "application/at+jwt", "jwt", None)
 _NAME_CLAIMS = ("email", "preferred_username")
-"""Not ``name``, the text that a person is shown by: the policy goes by names, and users choose that one freely."""
+"""Not ``name``, the display name: the policy refers to names, and users choose that one freely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +103,13 @@ class OAuthTokens:
 
     def _access(self, claims: Mapping[str, Any]) -> AccessToken:
         subject = claims["sub"]
-        if not subject or len(subject) > _MAX_ID_CHARACTERS:
+        if not subject or len(subject) > MAX_ID_CHARACTERS:
             raise jwt.InvalidTokenError("its subject is empty or too long")
         client = claims.get("client_id") or claims.get("azp") or ""
         return AccessToken(
             # The token itself goes no further: nothing can pass it on by mistake.
             token="",
-            client_id=str(client)[:_MAX_ID_CHARACTERS],
+            client_id=str(client)[:MAX_ID_CHARACTERS],
             scopes=_scopes(claims),
             expires_at=int(claims["exp"]) + _LEEWAY_SECONDS,
             resource=self._rules.resource,

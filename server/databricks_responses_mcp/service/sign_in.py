@@ -1,7 +1,7 @@
 """Signing users in: which of the three ways a service uses, and the ASGI middleware that does it.
 
-Whoever asks is either signed in, as a `SignedInUser` in the scope of the request, or gets an answer from here; nothing
-else of the request has been read then.
+The client is either signed in, as a `SignedInUser` in the scope of the request, or gets an answer from this module,
+which reads only the headers of the request.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,13 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from databricks_responses_mcp.service.callers import Caller, SignedInUser
+from databricks_responses_mcp.service.callers import MAX_ID_CHARACTERS, Caller, SignedInUser
 from databricks_responses_mcp.service.refusals import refusal, sign_in_refusal
 from databricks_responses_mcp.service.static_keys import KEY_PREFIX, KeyFile
 
 MAX_TOKEN_BYTES = 16_384
 """The largest bearer token that is looked at."""
 
-_MAX_NAME_CHARACTERS = 255
 _PLATFORM_HEADERS = (b"x-forwarded-", b"forwarded", b"x-real-ip")
 
 
@@ -144,7 +143,7 @@ def _caller(token: AccessToken, mcp_token: str) -> Caller:
     return Caller(
         issuer=str(claims["iss"]),
         subject=token.subject,
-        name=str(claims.get("name", ""))[:_MAX_NAME_CHARACTERS],
+        name=str(claims.get("name", ""))[:MAX_ID_CHARACTERS],
         mcp_token=SecretStr(mcp_token) if mcp_token else None,
     )
 

@@ -25,7 +25,7 @@ from databricks_responses_mcp.service.refusals import SignInError
 logger = logging.getLogger(__name__)
 
 ISSUER = "urn:databricks-responses-mcp:static-keys"
-"""Who vouches for the users of static keys: this service."""
+"""The issuer of the users of static keys: this service."""
 
 KEY_PREFIX = "dbrmcp_"
 """What every key starts with, so that secret scanners can find one that was published."""
