@@ -294,8 +294,9 @@ class AccessPolicy:
                 "A tool is not an object with a type, so the policy cannot be applied to it. Nothing was sent.",
                 "Give each tool its type.",
             )
-        self._check_allowed("model_tools.allow", f"The tool type {quoted(kind)}", _type_forms(kind))
-        if _type_forms(kind)[-1] != "image_generation":
+        forms = _type_forms(kind)
+        self._check_allowed("model_tools.allow", f"The tool type {quoted(kind)}", forms)
+        if forms[-1] != "image_generation":
             return tool
         if (model := tool.get("model")) is not None:
             self.check_model(str(model))
@@ -342,7 +343,8 @@ def _model_forms(name: str) -> list[str]:
 
 def _type_forms(kind: str) -> list[str]:
     """Return the type of a tool, and the type without its version: ``web_search`` for ``web_search_preview``."""
-    return list(dict.fromkeys((_folded(kind), _TYPE_VERSION.sub("", _folded(kind)))))
+    folded = _folded(kind)
+    return list(dict.fromkeys((folded, _TYPE_VERSION.sub("", folded))))
 
 
 def _is_mcp(tool: Mapping[str, Any]) -> bool:

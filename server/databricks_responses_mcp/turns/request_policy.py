@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
+
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
@@ -40,7 +42,8 @@ async def hold_to_policy(bridge: Bridge, body: dict[str, Any], call: CallContext
         async with call.deadline.bounds("looking up the model"):
             endpoint = await bridge.endpoints.get(model)
         policy.check_model(model, () if endpoint is None else endpoint.served)
-    policy.hold(body)
+    # In a thread: a request may have any number of tools.
+    await anyio.to_thread.run_sync(policy.hold, body)
     rule = policy.max_output_tokens
     if rule is None:
         return ""

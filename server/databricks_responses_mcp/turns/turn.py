@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import anyio.to_thread
+
 from databricks_responses_mcp.errors import Action, Advice, BridgeError, Reason
 from databricks_responses_mcp.responses.accumulator import Item
 from databricks_responses_mcp.responses.request import build_request
@@ -70,7 +72,8 @@ async def take_turn(
     servers: list[dict[str, Any]] = []
     parameters, left_out = usable_tools({**conversation.parameters, **(once or {})})
     if bridge.policy is not None:
-        bridge.policy.check_defined_servers(parameters.get("tools"))
+        # In a thread: a request may have any number of tools.
+        await anyio.to_thread.run_sync(bridge.policy.check_defined_servers, parameters.get("tools"))
         for name in conversation.mcp_servers:
             bridge.policy.check_mcp_server(name)
     if conversation.mcp_servers:
