@@ -108,6 +108,7 @@ def test_an_allowed_model_is_allowed_by_the_names_of_the_same_model_only(
         ("https:///cdn.example.com/", False),
         ("//cdn.example.com/a.png", False),
         ("https://cdn.example.com:99999/", False),
+        ("https://cdn.example.com:0/", False),
     ],
 )
 def test_a_host_of_the_list_cannot_be_passed_off(url: str, is_allowed: bool) -> None:

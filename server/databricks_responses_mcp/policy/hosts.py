@@ -25,7 +25,8 @@ def host_and_port(url: str) -> tuple[str, int]:
         raise UnclearURLError
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or _PORTS[parts.scheme.lower()]
+        host, default_port = parts.hostname, _PORTS[parts.scheme.lower()]
+        port = default_port if parts.port is None else parts.port
     except (ValueError, KeyError) as error:
         raise UnclearURLError from error
     if not host or "@" in parts.netloc or "%" in parts.netloc:
