@@ -3,7 +3,8 @@
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
+from typing import TypeVar
 
 import anyio
 import psycopg
@@ -14,14 +15,16 @@ from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store import postgres_pool
 from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import SignIn, Store, StoreError
+from databricks_responses_mcp.store.records import Admission, AdmissionRequest, RequestLimits
 from databricks_responses_mcp.store.schema import VERSION
 from harness.deadlines import DEADLINE_SECONDS
 from harness.lossy_connection import lossy_connection
 from harness.postgres_server import PostgresServer, postgres_server
-from harness.store_records import STATE, a_turn, a_usage
+from harness.store_records import STATE, a_job, a_turn, a_usage
 from harness.tls_front import tls_front
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 
 OURS = "FROM pg_stat_activity WHERE application_name = 'databricks-responses-mcp' AND datname = current_database()"
 
@@ -188,6 +191,63 @@ async def test_a_turn_is_stored_once_if_the_answer_to_its_commit_is_lost(
         read = await store.conversation("conv")
         assert read is not None
         assert ([turn.number for turn in read.turns], await store.tokens_on_day(1.0)) == ([1, 2], 15)
+        await store.aclose()
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_each_write_is_made_once_if_a_crashed_server_gave_the_id_of_its_transaction_to_another(
+    url: str, postgres: PostgresServer, admin: psycopg.Connection[tuple[object, ...]], commits: bool
+) -> None:
+    # As after a crash: another transaction with each id was committed.
+    admin.execute("CREATE FUNCTION public.txid_status(bigint) RETURNS text LANGUAGE sql AS $$SELECT 'committed'$$")
+    admin.execute(
+        f"ALTER DATABASE {one(admin, 'SELECT current_database()')} SET search_path = public, pg_catalog".encode()
+    )
+    request = AdmissionRequest(
+        admission_id="admission", call_id="call", least_tokens=1, wanted_tokens=100, lease_seconds=60.0
+    )
+    limits = RequestLimits(tokens_per_day=1000)
+    async with lossy_connection(postgres.port, "COMMIT\0", reaches_server=commits) as (port, lose):
+        store = open_store(url.replace(f":{postgres.port}/", f":{port}/"))
+        await store.add_turn("old", a_turn(1), STATE, title="")
+
+        async def lossy(write: Awaitable[T]) -> T:
+            lose.set()
+            result = await write
+            assert not lose.is_set(), "it was lost"
+            return result
+
+        await lossy(store.add_turn("new", a_turn(1), STATE, title=""))
+        deleted = await lossy(store.delete_conversations(["old"]))
+        await lossy(store.put_job(a_job()))
+        claim = await lossy(store.claim_key("key", "print", "job-1", 1.0))
+        await lossy(store.put_text("text", "long", 1.0))
+        await lossy(store.add_usage(a_usage()))
+        await lossy(store.add_audit_record(1.0, {"tool": "ask"}))
+        admission = await lossy(store.admit_request(request, limits, RequestLimits()))
+        assert isinstance(admission, Admission)
+        reserved = one(admin, "SELECT tokens FROM databricks_responses_mcp.limit_scopes")
+        await lossy(store.settle_request(admission, 30))
+
+        assert {
+            "deleted": deleted,
+            "conversations": [found.conversation_id for found in await store.conversations()],
+            "job": getattr(await store.job("job-1"), "job_id", None),
+            "claimed": (claim.mine, (await store.claim_key("key", "print", "job-2", 2.0)).job_id),
+            "text": await store.text("text"),
+            "tokens": await store.tokens_on_day(1.0),
+            "audit": one(admin, "SELECT COUNT(*) FROM databricks_responses_mcp.audit"),
+            "reserved, used": (reserved, one(admin, "SELECT tokens FROM databricks_responses_mcp.limit_scopes")),
+        } == {
+            "deleted": ["old"],
+            "conversations": ["new"],
+            "job": "job-1",
+            "claimed": (True, "job-1"),
+            "text": "long",
+            "tokens": 15,
+            "audit": 1,
+            "reserved, used": (100, 30),
+        }
         await store.aclose()
 
 

@@ -4,19 +4,29 @@ import math
 from collections.abc import Sequence
 
 from databricks_responses_mcp.errors import quoted
+from databricks_responses_mcp.store import usage_queries
 from databricks_responses_mcp.store.interface import TurnConflictError
-from databricks_responses_mcp.store.records import ConversationState, ConversationSummary, StoredConversation, Turn
+from databricks_responses_mcp.store.records import (
+    ConversationState,
+    ConversationSummary,
+    StoredConversation,
+    Turn,
+    Usage,
+)
 from databricks_responses_mcp.store.statements import (
     Row,
     Transaction,
     Value,
+    are_small,
     brief,
+    brief_if,
     fold_case,
     from_json,
     insert,
     name,
     optional_name,
     placeholders,
+    proven_by,
     size,
     to_json,
     tokens,
@@ -58,22 +68,30 @@ _EXISTING = "SELECT conversation_id FROM @conversations WHERE owner = ? AND conv
 _DELETE = "DELETE FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
 
 
-def has_turn(owner: str, conversation_id: str, turn: Turn) -> Transaction[bool]:
+def _has_turn(owner: str, conversation_id: str, turn: Turn, *_: object) -> Transaction[bool]:
     """Return whether this very turn is stored, and not another one with its number."""
     this = (owner, name(conversation_id), turn.number, turn.created_at, to_json(turn.said), to_json(turn.items))
     found = yield _SAME_TURN, this
     return bool(found.rows)
 
 
-def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationState, title: str) -> Transaction[None]:
+def _is_short(owner: str, conversation_id: str, turn: Turn, state: ConversationState, *_: object) -> bool:
+    return are_small(turn.said, turn.items, state.parameters, state.output_schema, state.pending)
+
+
+@brief_if(_is_short)
+@proven_by(_has_turn)
+def add_turn(
+    owner: str, conversation_id: str, turn: Turn, state: ConversationState, title: str, usage: Usage | None
+) -> Transaction[None]:
     """See `Store.add_turn`. One statement checks and takes the number, so only one of several processes gets it."""
     this: dict[str, Value] = {"owner": owner, "conversation_id": name(conversation_id)}
     said, items = to_json(turn.said), to_json(turn.items)
-    usage = None if turn.usage is None else to_json(turn.usage)
+    turn_usage = None if turn.usage is None else to_json(turn.usage)
     more: dict[str, Value] = {
         "input_tokens": tokens(turn.usage, "input_tokens"),
         "output_tokens": tokens(turn.usage, "output_tokens"),
-        "bytes": size(said, items, usage),
+        "bytes": size(said, items, turn_usage),
     }
     now: dict[str, Value] = {
         "endpoint": name(state.endpoint),
@@ -108,7 +126,7 @@ def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationSt
             "response_id": optional_name(turn.response_id),
             "said": said,
             "items": items,
-            "usage": usage,
+            "usage": turn_usage,
         },
     )
     yield insert(
@@ -116,6 +134,8 @@ def add_turn(owner: str, conversation_id: str, turn: Turn, state: ConversationSt
         {**this, "state": _state_text(state)},
         "ON CONFLICT (owner, conversation_id) DO UPDATE SET state = excluded.state",
     )
+    if usage is not None:
+        yield from usage_queries.add_usage(owner, usage)
 
 
 def set_state(owner: str, conversation_id: str, state: ConversationState) -> Transaction[None]:
@@ -162,6 +182,12 @@ def count_conversations(owner: str, contains: str, older_than: float | None) -> 
     return int(found.rows[0][0])
 
 
+def _are_deleted(owner: str, ids: Sequence[str]) -> Transaction[bool]:
+    found = yield _EXISTING.replace(":ids", placeholders(len(ids))), (owner, *ids)
+    return not found.rows
+
+
+@proven_by(_are_deleted)
 def delete_conversations(owner: str, ids: Sequence[str]) -> Transaction[list[str]]:
     """Delete one batch of `Store.delete_conversations`. Foreign keys delete their turns and states.
 

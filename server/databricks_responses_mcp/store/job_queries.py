@@ -13,6 +13,7 @@ from databricks_responses_mcp.store.statements import (
     insert,
     name,
     optional_name,
+    proven_by,
     to_json,
 )
 
@@ -25,6 +26,7 @@ _BEAT = """
 _BEAT_WITH_FACTS = """
     UPDATE @jobs SET facts = ?, updated_at = ?, lease_until = @clock() + ?
     WHERE owner = ? AND job_id = ? AND status = 'running'"""
+_JOB_SINCE = "SELECT 1 FROM @jobs WHERE owner = ? AND job_id = ? AND updated_at >= ?"
 _CANCEL_REQUESTED = "SELECT cancel_requested FROM @jobs WHERE owner = ? AND job_id = ?"
 # A job of a release before leases has none: it counts from its last heartbeat.
 _JOB = """
@@ -38,9 +40,17 @@ _ASK = "UPDATE @jobs SET questions = ? WHERE owner = ? AND job_id = ? AND status
 _QUESTIONS = "SELECT questions FROM @jobs WHERE owner = ? AND job_id = ? AND status = 'running'"
 _ANSWERS = "SELECT question, answer FROM @answers WHERE owner = ? AND job_id = ?"
 _CLAIM = "SELECT job_id, fingerprint FROM @keys WHERE owner = ? AND key = ?"
+_THIS_CLAIM = "SELECT 1 FROM @keys WHERE owner = ? AND key = ? AND fingerprint = ? AND job_id = ? AND created_at = ?"
 _RELEASE = "DELETE FROM @keys WHERE owner = ? AND key = ? AND job_id = ?"
 
 
+def _has_job(owner: str, job: Job) -> Transaction[bool]:
+    # A later write of the job counts as well: it must not be replaced by this one.
+    found = yield _JOB_SINCE, (owner, name(job.job_id), job.updated_at)
+    return bool(found.rows)
+
+
+@proven_by(_has_job)
 def put_job(owner: str, job: Job) -> Transaction[None]:
     """See `Store.put_job`."""
     new: dict[str, Value] = {
@@ -134,7 +144,13 @@ def answers_to_job(owner: str, job_id: str) -> Transaction[dict[str, Any]]:
     return {question: from_json(answer) for question, answer in found.rows}
 
 
+def _has_claimed(owner: str, key: str, fingerprint: str, job_id: str, now: float) -> Transaction[bool]:
+    found = yield _THIS_CLAIM, (owner, _short(key), name(fingerprint), name(job_id), now)
+    return bool(found.rows)
+
+
 @brief
+@proven_by(_has_claimed)
 def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -> Transaction[KeyClaim]:
     """See `Store.claim_key`."""
     this: dict[str, Value] = {"owner": owner, "key": _short(key)}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from databricks_responses_mcp.store.records import Admission, AdmissionRequest, Denial, LimitName, RequestLimits
-from databricks_responses_mcp.store.statements import Transaction, brief, insert, name, placeholders, to_json
+from databricks_responses_mcp.store.statements import Transaction, brief, insert, name, placeholders, proven_by, to_json
 
 _DAY, _MINUTE = 86_400.0, 60.0
 _BUSY_SECONDS = 5.0
@@ -31,11 +31,19 @@ _COUNT_OF_ALL, _COUNT_OF_OWNER = _COUNT.format(owner=""), _COUNT.format(owner="o
 _ADD = "UPDATE @limit_scopes SET tokens = tokens + ? WHERE scope = ? AND day = ?"
 _ADD_TO_LOCKED = "UPDATE @limit_scopes SET tokens = tokens + ? WHERE scope IN (?, ?) AND day = ?"
 _FORGET = "DELETE FROM @admissions WHERE owner = ? AND started_at < ? AND lease_until < ?"
+_ADMITTED = "SELECT 1 FROM @admissions WHERE owner = ? AND admission_id = ?"
+_AUDIT = "SELECT 1 FROM @audit WHERE owner = ? AND created_at = ? AND record = ?"
 _END = "UPDATE @admissions SET lease_until = 0 WHERE owner = ? AND admission_id = ?"
 _EXTEND = "UPDATE @admissions SET lease_until = @clock() + ? WHERE owner = ? AND lease_until > 0 AND admission_id IN "
 
 
+def _is_admitted(owner: str, request: AdmissionRequest, *_: object) -> Transaction[bool]:
+    found = yield _ADMITTED, (owner, request.admission_id)
+    return bool(found.rows)
+
+
 @brief
+@proven_by(_is_admitted)
 def admit(
     owner: str, request: AdmissionRequest, limits: RequestLimits, all_limits: RequestLimits
 ) -> Transaction[Admission | Denial]:
@@ -71,7 +79,13 @@ def admit(
     return Admission(admission_id=request.admission_id, day=day, tokens=tokens, scopes=tuple(names))
 
 
+def _is_settled(owner: str, admission: Admission, *_: object) -> Transaction[bool]:
+    found = yield f"{_ADMITTED} AND lease_until > 0", (owner, admission.admission_id)
+    return not found.rows
+
+
 @brief
+@proven_by(_is_settled)
 def settle(owner: str, admission: Admission, tokens: int) -> Transaction[None]:
     """See `Store.settle_request`."""
     for scope in admission.scopes:
@@ -85,6 +99,12 @@ def extend(owner: str, admission_ids: Sequence[str], seconds: float) -> Transact
     yield f"{_EXTEND}({placeholders(len(admission_ids))})", (seconds, owner, *admission_ids)
 
 
+def _has_audit(owner: str, at: float, record: dict[str, Any]) -> Transaction[bool]:
+    found = yield _AUDIT, (name(owner), at, to_json(record))
+    return bool(found.rows)
+
+
+@proven_by(_has_audit)
 def add_audit(owner: str, at: float, record: dict[str, Any]) -> Transaction[None]:
     """See `Store.add_audit_record`."""
     yield insert("@audit", {"owner": name(owner), "created_at": at, "record": to_json(record)})

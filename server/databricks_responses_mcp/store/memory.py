@@ -3,6 +3,7 @@
 from itertools import count
 from pathlib import Path
 
+from databricks_responses_mcp.store.conversation_queries import add_turn
 from databricks_responses_mcp.store.job_queries import put_job
 from databricks_responses_mcp.store.records import ConversationState, Job, Turn, Usage
 from databricks_responses_mcp.store.retention_queries import (
@@ -42,7 +43,7 @@ class MemoryStore(SqlStore):
         """See `Store.add_turn`. May delete the oldest conversations and usage."""
 
         def statements() -> Transaction[None]:
-            yield from self._add_turn(conversation_id, turn, state, title, usage)
+            yield from add_turn(self._owner, conversation_id, turn, state, title, usage)
             yield from delete_conversations_over(self._owner, self._limits, self._slice)
             if usage is not None:
                 yield from self._delete_oldest()

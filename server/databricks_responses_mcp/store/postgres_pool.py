@@ -29,7 +29,7 @@ from databricks_responses_mcp.store.postgres_database import (
     parse_url,
 )
 from databricks_responses_mcp.store.sql_store import SqlDatabase, WaitTimeout
-from databricks_responses_mcp.store.statements import Statement, StatementResult, Transaction, is_brief
+from databricks_responses_mcp.store.statements import Statement, StatementResult, Transaction, is_brief, proof_of
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -124,12 +124,6 @@ class PostgresPool(SqlDatabase):
         """See `SqlDatabase.write`."""
         return await self._run(_WRITE, partial(transaction, *args, **kwargs))
 
-    async def write_with_proof(
-        self, is_done: Callable[[], Transaction[bool]], transaction: Callable[[], Transaction[T]], *, is_small: bool
-    ) -> T:
-        """See `SqlDatabase.write_with_proof`."""
-        return await self._run(_WRITE, partial(transaction), is_done, in_thread=not is_small)
-
     async def write_back(self) -> None:
         """Do nothing: the server does it by itself."""
 
@@ -137,39 +131,19 @@ class PostgresPool(SqlDatabase):
         """Do nothing: the server's own vacuum frees space."""
         return False
 
-    async def _run(
-        self,
-        begin: str,
-        transaction: partial[Transaction[T]],
-        is_done: Callable[[], Transaction[bool]] | None = None,
-        *,
-        in_thread: bool | None = None,
-    ) -> T:
-        if in_thread is None:
-            in_thread = not is_brief(transaction.func)
+    async def _run(self, begin: str, transaction: partial[Transaction[T]]) -> T:
         async with self._deadline_and_errors(), self._place():
             try:
-                return await self._attempt(begin, transaction, is_done, in_thread=in_thread)
+                return await self._attempt(begin, transaction)
             except _RolledBackError:
                 pass
             try:
-                return await self._attempt(begin, transaction, is_done, in_thread=in_thread)
+                return await self._attempt(begin, transaction)
             except _RolledBackError as error:
                 raise error.reason from None
 
-    async def _attempt(
-        self,
-        begin: str,
-        transaction: partial[Transaction[T]],
-        is_done: Callable[[], Transaction[bool]] | None,
-        *,
-        in_thread: bool,
-    ) -> T:
+    async def _attempt(self, begin: str, transaction: partial[Transaction[T]]) -> T:
         """Run a transaction.
-
-        Args:
-            is_done: see `SqlDatabase.write_with_proof`.
-            in_thread: see `_run_statements`.
 
         Raises:
             _RolledBackError: if it may be run again.
@@ -178,7 +152,7 @@ class PostgresPool(SqlDatabase):
 
         connection, transaction_id = await self._begin(begin)
         try:
-            result = await _run_statements(connection, transaction(), in_thread=in_thread)
+            result = await _run_statements(connection, transaction(), in_thread=not is_brief(transaction))
         except BaseException as error:
             # Before it is closed: then every connection is.
             lost = isinstance(error, Error) and _is_lost(error, connection)
@@ -196,7 +170,7 @@ class PostgresPool(SqlDatabase):
                 await _close(connection)
                 if not lost:
                     raise
-                if transaction_id is not None and not await self._was_committed(transaction_id, is_done):
+                if transaction_id is not None and not await self._was_committed(transaction_id, transaction):
                     raise _RolledBackError(error) from error
                 return result
             except BaseException:
@@ -205,7 +179,7 @@ class PostgresPool(SqlDatabase):
         self._put_back(connection)
         return result
 
-    async def _was_committed(self, transaction_id: int, is_done: Callable[[], Transaction[bool]] | None) -> bool:
+    async def _was_committed(self, transaction_id: int, transaction: partial[Transaction[T]]) -> bool:
         """Return whether the transaction was committed; the answer to its COMMIT did not arrive.
 
         A server that has crashed may give the id of a transaction that it lost to another one, which is then the one
@@ -226,8 +200,8 @@ class PostgresPool(SqlDatabase):
                         cursor = await connection.execute("SELECT txid_status(%s)", (transaction_id,))
                         row = await cursor.fetchone()
                         status = row[0] if row else None
-                        if status == "committed" and is_done is not None:
-                            return await _run_statements(connection, is_done(), in_thread=True)
+                        if status == "committed" and (proof := proof_of(transaction)) is not None:
+                            return await _run_statements(connection, proof, in_thread=True)
                     finally:
                         await _close(connection)
                 except (Error, OSError, StoreError):

@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from functools import partial
 from time import monotonic
 from typing import Any, ParamSpec, Self, TypeVar
 
@@ -34,7 +33,7 @@ from databricks_responses_mcp.store.records import (
     Usage,
     UsageTotal,
 )
-from databricks_responses_mcp.store.statements import Transaction, are_small, name
+from databricks_responses_mcp.store.statements import Transaction, name
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -101,18 +100,6 @@ class SqlDatabase(ABC):
     async def write(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a transaction that changes something; it is durable once this has returned. See `read`."""
 
-    async def write_with_proof(
-        self, is_done: Callable[[], Transaction[bool]], transaction: Callable[[], Transaction[T]], *, is_small: bool
-    ) -> T:
-        """Run a transaction like `write`.
-
-        Args:
-            is_done: tells from the rows whether the transaction was committed, for a database that may lose the answer
-                to a COMMIT.
-            is_small: whether its values are small, so that no thread is needed to prepare them.
-        """
-        return await self.write(transaction)
-
     @abstractmethod
     async def write_back(self) -> None:
         """Copy logged transactions into the database file, if the database does not do so by itself.
@@ -163,18 +150,9 @@ class SqlStore:
         self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
     ) -> None:
         """See `Store.add_turn`."""
-        await self._database.write_with_proof(
-            partial(conversation_queries.has_turn, self._owner, conversation_id, turn),
-            partial(self._add_turn, conversation_id, turn, state, title, usage),
-            is_small=are_small(turn.said, turn.items, state.parameters, state.output_schema, state.pending),
+        await self._database.write(
+            conversation_queries.add_turn, self._owner, conversation_id, turn, state, title, usage
         )
-
-    def _add_turn(
-        self, conversation_id: str, turn: Turn, state: ConversationState, title: str, usage: Usage | None
-    ) -> Transaction[None]:
-        yield from conversation_queries.add_turn(self._owner, conversation_id, turn, state, title)
-        if usage is not None:
-            yield from usage_queries.add_usage(self._owner, usage)
 
     async def set_state(self, conversation_id: str, state: ConversationState) -> None:
         """See `Store.set_state`."""

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import pydantic_core
@@ -41,13 +42,44 @@ TransactionFunction = TypeVar("TransactionFunction", bound=Callable[..., Transac
 
 def brief(transaction: TransactionFunction) -> TransactionFunction:
     """Mark a function whose transactions have short values only: running them takes less time than changing threads."""
-    vars(transaction)["is_brief"] = True
-    return transaction
+    return brief_if(lambda *_: True)(transaction)
 
 
-def is_brief(transaction: Callable[..., object]) -> bool:
-    """Return whether a function was marked with `brief`."""
-    return getattr(transaction, "is_brief", False)
+def brief_if(has_short_values: Callable[..., bool]) -> Callable[[TransactionFunction], TransactionFunction]:
+    """Mark a function like `brief` for those arguments for which ``has_short_values`` is true."""
+
+    def mark(transaction: TransactionFunction) -> TransactionFunction:
+        vars(transaction)["has_short_values"] = has_short_values
+        return transaction
+
+    return mark
+
+
+def is_brief(transaction: partial[Transaction[Any]]) -> bool:
+    """Return whether the function was marked with `brief`, or with `brief_if` for its arguments."""
+    has_short_values = getattr(transaction.func, "has_short_values", None)
+    return has_short_values is not None and bool(has_short_values(*transaction.args, **transaction.keywords))
+
+
+def proven_by(is_done: Callable[..., Transaction[bool]]) -> Callable[[TransactionFunction], TransactionFunction]:
+    """Mark a function whose transactions leave a proof in the database, for one that may lose the answer to a COMMIT.
+
+    Args:
+        is_done: is called with the same arguments; returns from the rows whether the transaction was committed. If not,
+            it is run again.
+    """
+
+    def mark(transaction: TransactionFunction) -> TransactionFunction:
+        vars(transaction)["is_done"] = is_done
+        return transaction
+
+    return mark
+
+
+def proof_of(transaction: partial[Transaction[Any]]) -> Transaction[bool] | None:
+    """Return the transaction that tells whether this one was committed; None without `proven_by`."""
+    is_done: Callable[..., Transaction[bool]] | None = getattr(transaction.func, "is_done", None)
+    return None if is_done is None else is_done(*transaction.args, **transaction.keywords)
 
 
 def insert(table: str, row: Mapping[str, Value], then: str = "") -> Statement:

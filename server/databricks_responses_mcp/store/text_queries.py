@@ -1,11 +1,12 @@
 """Long texts: the statements of each transaction."""
 
-from databricks_responses_mcp.store.statements import Transaction, from_json, insert, name, size, to_json
+from databricks_responses_mcp.store.statements import Transaction, from_json, insert, name, proven_by, size, to_json
 
 MAX_BYTES = 64_000_000
 """The size of all texts of an owner; the newest stays even if it is larger."""
 
 _TEXT = "SELECT text FROM @texts WHERE owner = ? AND text_id = ?"
+_TEXT_SINCE = "SELECT 1 FROM @texts WHERE owner = ? AND text_id = ? AND created_at >= ?"
 _DELETE_OLDEST = """
     DELETE FROM @texts WHERE owner = ? AND text_id <> ? AND text_id IN (
         SELECT text_id FROM (
@@ -15,6 +16,12 @@ _DELETE_OLDEST = """
     )"""
 
 
+def _has_text(owner: str, text_id: str, text: str, now: float) -> Transaction[bool]:
+    found = yield _TEXT_SINCE, (owner, name(text_id), now)
+    return bool(found.rows)
+
+
+@proven_by(_has_text)
 def put_text(owner: str, text_id: str, text: str, now: float) -> Transaction[None]:
     """See `Store.put_text`. A text is stored as JSON, so that any content is returned unchanged."""
     stored = to_json(text)

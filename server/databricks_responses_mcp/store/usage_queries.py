@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from databricks_responses_mcp.store.records import Grouping, Usage, UsageTotal
-from databricks_responses_mcp.store.statements import Transaction, brief, count, insert, name, optional_name
+from databricks_responses_mcp.store.statements import Transaction, brief, count, insert, name, optional_name, proven_by
 
 _GROUPS: dict[Grouping, str] = {
     "day": "day",
@@ -14,11 +14,21 @@ _GROUPS: dict[Grouping, str] = {
 _TOTALS = """
     SELECT :group, COUNT(*), SUM(input_tokens), SUM(output_tokens), SUM(cached_tokens), SUM(reasoning_tokens)
     FROM @usage WHERE owner = ? AND created_at >= ? GROUP BY :group ORDER BY """
+_SAME_USAGE = """
+    SELECT 1 FROM @usage
+    WHERE owner = ? AND created_at = ? AND tool = ? AND endpoint = ? AND input_tokens = ? AND output_tokens = ?"""
 _TOKENS = "SELECT tokens FROM @usage_days WHERE owner = ? AND day = ?"
 _TOKENS_OF_ALL = "SELECT SUM(tokens) FROM @usage_days WHERE day = ?"
 
 
+def _has_usage(owner: str, usage: Usage) -> Transaction[bool]:
+    values = (name(usage.tool), name(usage.endpoint), count(usage.input_tokens), count(usage.output_tokens))
+    found = yield _SAME_USAGE, (owner, usage.created_at, *values)
+    return bool(found.rows)
+
+
 @brief
+@proven_by(_has_usage)
 def add_usage(owner: str, usage: Usage) -> Transaction[None]:
     """See `Store.add_usage`."""
     yield insert(
