@@ -171,10 +171,13 @@ async def test_saved_images_are_suggested_for_their_template_newest_first(
         files = sorted((tmp_path / "pictures").iterdir())
         os.utime(files[0], (1, 1))
         (tmp_path / "pictures" / "notes.txt").touch()
+        for number, name in enumerate(("drawing.svg", "moving.gif"), 2):
+            (tmp_path / "pictures" / name).touch()
+            os.utime(tmp_path / "pictures" / name, (number, number))
         found = await host.client.complete(reference, {"name": "name", "value": ""})
         read = await host.client.read_resource(f"image://{found.completion.values[0]}")
     assert none.completion.values == []
-    assert found.completion.values == [files[1].name, files[0].name]
+    assert found.completion.values == [files[1].name, "moving.gif", "drawing.svg", files[0].name]
     assert read.contents[0].mime_type == "image/png"
 
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import anyio.to_thread
 
+from databricks_responses_mcp.media.formats import DRAWN_SUFFIXES
 from databricks_responses_mcp.media.gallery import MAX_BYTES, is_generated_name, no_such_picture, picture_to_show
 from databricks_responses_mcp.media.pictures import PreparedPicture
 from databricks_responses_mcp.workspace.volume_files import VolumeFiles
-
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 
 
 class VolumePictures:
@@ -41,4 +40,4 @@ class VolumePictures:
 
     async def names(self) -> Sequence[str]:
         """See `SavedPictures.names`."""
-        return [name for name in await self._files.names() if name.endswith(_SUFFIXES) and is_generated_name(name)]
+        return [name for name in await self._files.names() if name.endswith(DRAWN_SUFFIXES) and is_generated_name(name)]

@@ -36,6 +36,7 @@ TIFF = ImageFormat("TIFF", "image/tiff", ".tiff")
 ACCEPTED_FORMATS = (PNG, JPEG, WEBP, GIF)
 DRAWN_FORMATS = (*ACCEPTED_FORMATS, SVG)
 """The formats that models generate and that are saved."""
+DRAWN_SUFFIXES = (*(f.extension for f in DRAWN_FORMATS), ".jpeg")
 IMAGE_SUFFIXES = frozenset(
     {f.extension for f in (*ACCEPTED_FORMATS, AVIF, HEIC, SVG, BMP, TIFF)} | {".jpeg", ".jpe", ".jfif", ".tif", ".heif"}
 )

@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.media.failures import in_units, shown
-from databricks_responses_mcp.media.formats import DRAWN_FORMATS, SVG, sniff
+from databricks_responses_mcp.media.formats import DRAWN_FORMATS, DRAWN_SUFFIXES, SVG, sniff
 from databricks_responses_mcp.media.local_files import open_regular
 from databricks_responses_mcp.media.pictures import slug
 from databricks_responses_mcp.media.svg import SvgError, clean_svg
@@ -34,8 +34,8 @@ def name_in_uri(uri: str) -> str:
 
 
 def is_generated_name(name: str) -> bool:
-    """Whether a name is one that is given to generated pictures: it is a file name in every file system."""
-    return _is_name(name)
+    """Return whether a name is one that generated pictures get: it is a file name in every file system."""
+    return _NAME.fullmatch(name) is not None and ".." not in name
 
 
 def picture_to_show(data: bytes, name: str) -> tuple[bytes, str]:
@@ -72,11 +72,11 @@ class PictureGallery:
         only.
         """
         path = path.absolute()
-        if path.parent == self.directory and _is_name(path.name):
+        if path.parent == self.directory and is_generated_name(path.name):
             return f"{SCHEME}://{path.name}"
         tag = hashlib.sha256(str(path).encode("utf-8", "surrogatepass")).hexdigest()[:10]
         suffix = path.suffix.lower()
-        name = f"{slug(path.stem)}-{tag}{suffix if _is_name(f'x{suffix}') else ''}"
+        name = f"{slug(path.stem)}-{tag}{suffix if is_generated_name(f'x{suffix}') else ''}"
         self._elsewhere[name] = path
         return f"{SCHEME}://{name}"
 
@@ -154,11 +154,7 @@ def _newest(folder: Path) -> list[str]:
             files = [(e.stat().st_mtime_ns, e.name) for e in islice(entries, _MAX_ENTRIES) if e.is_file()]
     except OSError:
         return []
-    return [name for _, name in sorted(files, reverse=True) if name.endswith((".png", ".jpg", ".jpeg", ".webp"))]
-
-
-def _is_name(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None and ".." not in name
+    return [name for _, name in sorted(files, reverse=True) if name.endswith(DRAWN_SUFFIXES)]
 
 
 def _is_safe(name: str) -> bool:
