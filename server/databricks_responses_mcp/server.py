@@ -136,7 +136,7 @@ class BridgeServer(MCPServer[AppSource]):
                 return await call.run(tool, validated)
         except BridgeError as error:
             await call.log_end("failed", error)
-            return call.failure(error)
+            return await call.failure(error)
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[AppSource, Any] | None = None

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import anyio
@@ -22,6 +23,7 @@ from databricks_responses_mcp.calls.results import (
     WHOLE_RESULT,
     answer_result,
     error_result,
+    in_thread_if_large,
     running_job_result,
     running_result,
 )
@@ -105,7 +107,8 @@ async def _result_of_stored_job(call: "ToolCall", job_id: str, seconds: float, *
         # The clock of the process that runs it may be ahead.
         elapsed = max(0.0, time.time() - stored.created_at)
         structured = without_background(stored.structured)
-        return running_result(app, call.host, job_id, structured, seconds=elapsed)
+        running = partial(running_result, app, call.host, job_id, structured, seconds=elapsed)
+        return await in_thread_if_large(running, structured)
     return await _ended_result_of_any_tool(call, stored.tool, *ended_of(stored))
 
 
@@ -139,12 +142,14 @@ async def ended_result(app: App, host: HostLimits, tool: str, ending: Ending, en
     preamble = choose_preamble(tool, ended.preamble)
     blocks = await blocks_of_saved_images(app, ended.structured.get("images", ()))
     if ended.error is not None:
-        return error_result(app, host, ended.error, blocks, preamble=preamble)
+        failed = partial(error_result, app, host, ended.error, blocks, preamble=preamble)
+        return await in_thread_if_large(failed, ended.error.partial)
     structured = ended.structured
     if ending in ("interrupted", "cancelled"):
         note = _INTERRUPTED if ending == "interrupted" else _CANCELLED
         structured = {**structured, "status": ending, "notes": [*structured.get("notes", []), note]}
-    return answer_result(app, host, structured, blocks, preamble=preamble)
+    answer = partial(answer_result, app, host, structured, blocks, preamble=preamble)
+    return await in_thread_if_large(answer, structured)
 
 
 async def stored_job(app: App, job_id: str) -> Job:

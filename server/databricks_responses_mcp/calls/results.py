@@ -4,8 +4,11 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
+import anyio
+import anyio.to_thread
 from mcp.types import CallToolResult, ContentBlock, ErrorData, InputRequiredResult, TextContent
 from pydantic import PrivateAttr
 
@@ -18,6 +21,7 @@ from databricks_responses_mcp.hosts.limits import HostLimits
 from databricks_responses_mcp.visible import visible
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _ITEM_CHARACTERS = 2000
 _LARGE_CHARACTERS = 256 * 1024
@@ -75,7 +79,7 @@ def dumped(result: CallToolResult) -> dict[str, Any]:
     return result.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
-def is_large(structured: Mapping[str, Any]) -> bool:
+def _is_large(structured: Mapping[str, Any]) -> bool:
     """Return whether a result has so much text that making it would hold the event loop for milliseconds."""
     characters = 0
     waiting: list[Any] = [structured]
@@ -90,6 +94,16 @@ def is_large(structured: Mapping[str, Any]) -> bool:
         elif isinstance(value, list | tuple):
             waiting.extend(value)
     return False
+
+
+async def in_thread_if_large(make: Callable[[], T], structured: Mapping[str, Any]) -> T:
+    """Return what ``make`` returns; called in a thread if the fields of the result are large.
+
+    Args:
+        make: makes the result.
+        structured: the fields of the result.
+    """
+    return await anyio.to_thread.run_sync(make) if _is_large(structured) else make()
 
 
 def answer_result(
@@ -184,7 +198,8 @@ async def running_job_result(app: App, host: HostLimits, job: RunningJob, proble
     tail = job.partial.tail  # before the rest is stored, so that all of it is
     structured, unstored = await app.jobs.shown(job)
     seconds = time.time() - job.started_at
-    return running_result(app, host, job.job_id, structured, seconds=seconds, tail=tail, problem=problem or unstored)
+    make = partial(running_result, app, host, job.job_id, structured, seconds=seconds, tail=tail)
+    return await in_thread_if_large(partial(make, problem=problem or unstored), structured)
 
 
 def running_result(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -23,7 +24,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import TypeAdapter, ValidationError
 
 from databricks_responses_mcp.calls.jobs import Jobs, RunningJob, first_of
-from databricks_responses_mcp.calls.results import failure_result, record_of
+from databricks_responses_mcp.calls.results import failure_result, in_thread_if_large, record_of
 from databricks_responses_mcp.calls.state import AppSource, app_in, host_of
 from databricks_responses_mcp.errors import BridgeError, quoted
 from databricks_responses_mcp.turns.partial_response import PartialResponse
@@ -150,7 +151,8 @@ class RunningTask:
         try:
             value: Value = job.returned()
         except BridgeError as error:
-            failure = failure_result(self._app, host_of(self._ctx), error)
+            make = partial(failure_result, self._app, host_of(self._ctx), error)
+            failure = await in_thread_if_large(make, error.partial)
             await self._app.long_texts.save()
             return failure
         if isinstance(value, ErrorData):

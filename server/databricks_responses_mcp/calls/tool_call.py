@@ -28,7 +28,7 @@ from databricks_responses_mcp.calls.results import (
     RecordedResult,
     answer_result,
     failure_result,
-    is_large,
+    in_thread_if_large,
     record_of,
     running_job_result,
 )
@@ -202,14 +202,16 @@ class ToolCall:
             structured = self.images.extend(structured)
             blocks, preamble = self.images.blocks(), preamble or self.images.preamble()
         make = partial(answer_result, self.app, self.host, structured, blocks, preamble=preamble)
-        return await anyio.to_thread.run_sync(make) if is_large(structured) else make()
+        return await in_thread_if_large(make, structured)
 
-    def failure(self, error: BridgeError) -> CallToolResult:
-        """Return the result of a call that failed, with what it had received."""
+    async def failure(self, error: BridgeError) -> CallToolResult:
+        """Return the result of a call that failed, with what it had received; a large one is made in a thread."""
         if not error.partial:
             error = self.job.attach(error)
         blocks, preamble = ((), "") if self.images is None else (self.images.blocks(), self.images.preamble())
-        return failure_result(self.app, self.host, error, blocks, preamble=choose_preamble(self.tool, preamble))
+        shown = choose_preamble(self.tool, preamble)
+        make = partial(failure_result, self.app, self.host, error, blocks, preamble=shown)
+        return await in_thread_if_large(make, error.partial)
 
     async def log_end(self, outcome: CallOutcome | Result, error: BridgeError | None = None) -> None:
         """Log the end of the call, once; a result says by itself what the outcome is."""

@@ -60,7 +60,7 @@ async def list_databricks_models(
             call.app.bridge, name_contains or "", capability=capability, everything=all, brief=not all
         )
     except BridgeError as error:
-        failed = call.failure(error)
+        failed = await call.failure(error)
         return failed.model_copy(update={"structured_content": {"error": error.as_dict(mcp_words)}})
     return CallToolResult(content=[TextContent(text=listing.render_text())], structured_content=listing.as_dict())
 
