@@ -135,7 +135,7 @@ class GeneratedImages:
         source, is_svg = taken.source, taken.structured.get("mime_type") == SVG.mime_type
         if is_svg and source is not None:
             source = await pixels_of(source, self._app.thumbnails) if self._budget else None
-        thumbnail = await anyio.to_thread.run_sync(self._thumbnail, source, limiter=self._app.thumbnails)
+        thumbnail = await anyio.to_thread.run_sync(_thumbnail, source, self._budget, limiter=self._app.thumbnails)
         if thumbnail is None and self._budget and is_svg and not can_render_svg():
             taken.problem = f"{taken.problem} {_NO_RENDERER}".strip()
         taken.source = None
@@ -258,15 +258,6 @@ class GeneratedImages:
         )
         return Taken(structured, _link(structured, name), data, problem, is_saved=False)
 
-    def _thumbnail(self, source: bytes | Path | None) -> Thumbnail | None:
-        if source is None:
-            return None
-        try:
-            return make_thumbnail(source, budget_bytes=self._budget)
-        except Exception:  # an image without a thumbnail is better than none
-            logger.exception("shrinking a picture failed")
-            return None
-
     def _unreadable(self, raw: bytes, extra: dict[str, Any], reason: str = _NO_BASE64) -> Taken:
         name = f"unreadable-{hashlib.sha256(raw).hexdigest()[:10]}.txt"
         structured = {"uri": self._app.unsaved.keep(name, raw), "mime_type": "text/plain", "bytes": len(raw), **extra}
@@ -286,13 +277,7 @@ async def blocks_of_saved_images(app: App, images: Iterable[Mapping[str, Any]]) 
         path = Path(str(structured["path"]))
         if not path.is_file():
             return []
-        try:
-            thumbnail = make_thumbnail(path if pixels is None else pixels, budget_bytes=budget)
-        except Exception:  # an image without a thumbnail is better than none
-            logger.exception("shrinking a picture failed")
-            thumbnail = None
-        blocks: list[ContentBlock] = [] if thumbnail is None else [_image(thumbnail)]
-        return [*blocks, _link(dict(structured), path.name)]
+        return _blocks(_thumbnail(path if pixels is None else pixels, budget), structured, path.name)
 
     blocks: list[ContentBlock] = []
     for structured in images:
@@ -315,15 +300,25 @@ async def _blocks_by_uri(app: App, structured: Mapping[str, Any], budget: int) -
     pixels = (await pixels_of(data, app.thumbnails) if budget else None) if is_svg else data
 
     def make() -> list[ContentBlock]:
-        try:
-            thumbnail = None if pixels is None else make_thumbnail(pixels, budget_bytes=budget)
-        except Exception:  # a picture without a thumbnail is better than none
-            logger.exception("shrinking a picture failed")
-            thumbnail = None
-        blocks: list[ContentBlock] = [] if thumbnail is None else [_image(thumbnail)]
-        return [*blocks, _link(dict(structured), uri.partition("://")[2])]
+        return _blocks(_thumbnail(pixels, budget), structured, uri.partition("://")[2])
 
     return await anyio.to_thread.run_sync(make, limiter=app.thumbnails)
+
+
+def _thumbnail(source: bytes | Path | None, budget: int) -> Thumbnail | None:
+    """Return the thumbnail of an image; None if there can be none. Blocks."""
+    if source is None:
+        return None
+    try:
+        return make_thumbnail(source, budget_bytes=budget)
+    except Exception:  # an image without a thumbnail is better than none
+        logger.exception("shrinking a picture failed")
+        return None
+
+
+def _blocks(thumbnail: Thumbnail | None, structured: Mapping[str, Any], name: str) -> list[ContentBlock]:
+    link = _link(dict(structured), name)
+    return [link] if thumbnail is None else [_image(thumbnail), link]
 
 
 def _checked_target(save_to: str, image_dir: Path, policy: WritePolicy) -> Path:
