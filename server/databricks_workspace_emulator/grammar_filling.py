@@ -82,6 +82,7 @@ def _set_text(kind: str, argument: Any) -> str:
 
 
 _IMPORTED = {"NUMBER": "1", "INT": "1", "WS": " ", "NEWLINE": "\n", "LF": "\n", "ESCAPED_STRING": '"a"'}
+"""A text of each terminal that grammars import."""
 _RULE = re.compile(r"^[?!]?(?P<name>\w+)(?:\.-?\d+)?\s*:(?P<body>.*)$")
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"i?|/(?:\\.|[^/\\])+/[a-z]*|\w+|[()\[\]|?*+~]|->|\.\.')
 
@@ -111,9 +112,7 @@ class _Lark:
         """Return a text of one rule or terminal."""
         self._steps += 1
         if name not in self._rules or depth > _MAX_DEPTH or self._steps > _MAX_STEPS:
-            return {"NUMBER": "1", "INT": "1", "WS": " ", "NEWLINE": "\n", "LF": "\n", "ESCAPED_STRING": '"a"'}.get(
-                name, "a"
-            )
+            return _IMPORTED.get(name, "a")
         options = _alternatives(self._rules[name])
         # The alternative without a recursion ends it.
         plain = [option for option in options if name not in option] or options
