@@ -346,7 +346,8 @@ def _add_resources(server: BridgeServer) -> None:
         from databricks_responses_mcp.turns.transcript import as_markdown
 
         try:
-            return as_markdown(await conversation_queries.read(app_of(ctx).bridge, id))
+            stored = await conversation_queries.read(app_of(ctx).bridge, id)
+            return await anyio.to_thread.run_sync(as_markdown, stored)
         except BridgeError as error:
             raise ResourceNotFoundError(error.text(mcp_words)) from error
 

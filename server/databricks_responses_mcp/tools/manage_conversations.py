@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import anyio.to_thread
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
@@ -91,7 +92,9 @@ async def manage_conversations(
         )
     stored = await conversation_queries.read(call.app.bridge, conversation_id)
     as_text = as_json if action == "export" and export_format == "json" else as_markdown
-    structured = {"status": "completed", "text": as_text(stored), "conversation_id": conversation_id}
+    # In a thread, because a conversation with images has megabytes.
+    text = await anyio.to_thread.run_sync(as_text, stored)
+    structured = {"status": "completed", "text": text, "conversation_id": conversation_id}
     return await call.result(structured)
 
 
