@@ -24,12 +24,12 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,120}")
 
 
 def is_picture_uri(reference: str) -> bool:
-    """Whether a reference is the URI of a picture, ``image://NAME``."""
+    """Return whether a reference is the URI of a picture, ``image://NAME``."""
     return reference.strip()[: len(SCHEME) + 3].lower() == f"{SCHEME}://"
 
 
 def name_in_uri(uri: str) -> str:
-    """The name of a picture in its URI."""
+    """Return the name of a picture in its URI."""
     return uri.strip()[len(SCHEME) + 3 :]
 
 
@@ -39,16 +39,16 @@ def is_generated_name(name: str) -> bool:
 
 
 def picture_to_show(data: bytes, name: str) -> tuple[bytes, str]:
-    """The bytes of a picture as they may be shown, and their MIME type.
+    """Return the bytes of a picture as they may be shown, and their MIME type.
 
     Raises:
-        BridgeError: ``not_found`` for what is no picture; ``permission_denied`` for an SVG that cannot be shown safely.
+        BridgeError: ``not_found`` if it is not a picture; ``permission_denied`` for an SVG that cannot be shown safely.
     """
     image_format = sniff(data)
     if image_format not in DRAWN_FORMATS:
         raise no_such_picture(name)
     if image_format is SVG:
-        # Also one that somebody else has put there: what is read here is shown.
+        # Also a file that another program wrote, because it is shown.
         data = _clean(data, name)
     return data, image_format.mime_type
 
@@ -90,7 +90,7 @@ class PictureGallery:
         return await anyio.to_thread.run_sync(self._read, unquote(name), abandon_on_cancel=True)
 
     async def names(self) -> Sequence[str]:
-        """The names of pictures in the default directory, the newest first."""
+        """Return the names of pictures in the default directory, the newest first."""
         return await anyio.to_thread.run_sync(_newest, self.directory, abandon_on_cancel=True)
 
     def _read(self, name: str) -> tuple[bytes, str]:
@@ -162,7 +162,7 @@ def _is_safe(name: str) -> bool:
 
 
 def no_such_picture(name: str) -> BridgeError:
-    """The error for a picture that is not there."""
+    """Return the error for a picture that is not there."""
     return BridgeError(
         ErrorCode.NOT_FOUND,
         f"There is no picture {shown(name)} here.",
