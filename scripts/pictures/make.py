@@ -30,19 +30,17 @@ from harness.anthropic_api import AnthropicApi  # noqa: E402
 from harness.chat_completions_api import ChatCompletionsApi  # noqa: E402
 from harness.claude_code import ClaudeCode  # noqa: E402
 from harness.codex import NAMESPACE, Codex  # noqa: E402
-from harness.foreign_server import foreign_server, free_port  # noqa: E402
 from harness.gemini_api import GeminiApi  # noqa: E402
 from harness.gemini_cli import GeminiCli  # noqa: E402
+from harness.mlflow_server import mlflow_server  # noqa: E402
 from harness.model_api import StandIn, ToolCall  # noqa: E402
 from harness.npm import npm_path  # noqa: E402
 from harness.openai_api import OpenAiApi  # noqa: E402
 from harness.opencode import Opencode  # noqa: E402
-from harness.pip_environments import pip_environment  # noqa: E402
 from harness.stdio_process import environment, server  # noqa: E402
 
 PROGRAM = "databricks-responses-mcp"
 COMMANDS = Path(sys.executable).parent
-MLFLOW = ("mlflow==3.17.2", "fastapi", "uvicorn", "httpx")
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 
 
@@ -227,13 +225,7 @@ async def inspector() -> None:
 
 async def telemetry() -> None:
     async with stage() as (account, emulator):
-        port = free_port()
-        database = account.home / "mlflow.db"
-        command = [
-            *(str(pip_environment(*MLFLOW) / "mlflow"), "server", "--backend-store-uri", f"sqlite:///{database}"),
-            *("--host", "127.0.0.1", "--port", f"{port}", "--workers", "1"),
-        ]
-        with foreign_server(command, port=port, ready="/health", env={"MLFLOW_DISABLE_TELEMETRY": "true"}) as mlflow:
+        with mlflow_server(account.home) as mlflow:
             variables = {
                 "RESPONSES_MCP_TELEMETRY": "true",
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{mlflow.origin}/v1/traces",

@@ -43,8 +43,10 @@ print(lowlevel.Starlette is starlette.applications.Starlette)
 
 
 def run_python(*arguments: str) -> list[str]:
-    """The lines that Python prints."""
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+    """Run Python without input; return the lines that it prints."""
+    done = subprocess.run(
+        [sys.executable, *arguments], input="", capture_output=True, text=True, check=True, timeout=DEADLINE_SECONDS
+    )
     return done.stdout.splitlines()
 
 
@@ -66,15 +68,7 @@ def test_a_host_s_session_over_stdio_never_imports_a_web_server(arguments: tuple
         "run(sys.argv[1:])\n"
         "print(*{'httpx2', 'sse_starlette', 'starlette', 'uvicorn'} & set(sys.modules))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        input="",
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=DEADLINE_SECONDS,
-    )
-    assert done.stdout == "\n"
+    assert run_python("-c", code, *arguments) == [""]
 
 
 @pytest.mark.parametrize("arguments", [(), ("serve",)])
@@ -85,15 +79,7 @@ def test_a_server_without_options_starts_without_the_command_line(arguments: tup
         "run(sys.argv[1:])\n"
         "print('click' in sys.modules, 'databricks_responses_mcp.cli.options' in sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        input="",
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=DEADLINE_SECONDS,
-    )
-    assert done.stdout == "False False\n"
+    assert run_python("-c", code, *arguments) == ["False False"]
 
 
 def test_httpx_is_imported_without_its_command_line() -> None:

@@ -43,6 +43,16 @@ async def call(serving: TeamServer, key: str, tool: str, era: str, **arguments: 
     return structured
 
 
+async def no_longer_listening(serving: TeamServer) -> None:
+    """Wait until the service refuses new connections, because it has begun to end."""
+    while True:
+        try:
+            await serving.send("GET", "/healthz")
+        except httpx.ConnectError:
+            return
+        await anyio.sleep(0.02)
+
+
 async def test_a_call_that_ends_soon_is_answered_after_the_signal_and_the_process_ends_well(
     emulator: RunningEmulator, tmp_path: Path, era: str
 ) -> None:
@@ -116,7 +126,7 @@ async def test_a_second_interrupt_ends_the_process_at_once(emulator: RunningEmul
                 tasks.start_soon(ask)
                 await hold.reached.wait()
                 serving.process.send_signal(signal.SIGINT)
-                await anyio.sleep(0.3)
+                await no_longer_listening(serving)
                 serving.process.send_signal(signal.SIGINT)
                 await serving.process.wait()
     assert serving.process.returncode == 0

@@ -1,5 +1,7 @@
-"""The policy of a user's App: it goes by the newest name that the user has proved, and by the folder of the policy."""
+"""The policy of a user's App: that of the name in the user's newest token, and the folder that it opens."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -11,7 +13,7 @@ from databricks_responses_mcp.calls.call_log import User
 from databricks_responses_mcp.service.callers import Caller, SignedInUser
 from databricks_responses_mcp.service.governance import Governance
 from databricks_responses_mcp.service.settings import load_service_settings
-from databricks_responses_mcp.service.user_apps import WorkspaceIdentity, open_user_apps
+from databricks_responses_mcp.service.user_apps import UserApps, WorkspaceIdentity, open_user_apps
 from databricks_responses_mcp.store.memory import MemoryStore
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import settings_for
@@ -33,11 +35,10 @@ def request_of(name: str) -> Request:
     return Request({"type": "http", "headers": [], "user": SignedInUser(caller, token)})
 
 
-async def test_a_user_whose_token_has_another_name_gets_the_rules_of_that_name(
-    emulator: RunningEmulator, tmp_path: Path
-) -> None:
-    settings = settings_for(emulator, tmp_path)
-    governance = Governance(rules(POLICY), None, has_table=True, is_strict=True)
+@asynccontextmanager
+async def apps_of(emulator: RunningEmulator, folder: Path, governance: Governance) -> AsyncIterator[UserApps]:
+    """Open the Apps of the users of a service."""
+    settings = settings_for(emulator, folder)
     async with (
         open_user_apps(
             settings,
@@ -50,6 +51,15 @@ async def test_a_user_whose_token_has_another_name_gets_the_rules_of_that_name(
         anyio.create_task_group() as tasks,
     ):
         apps.run_in(tasks)
+        yield apps
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_user_whose_token_has_another_name_gets_the_rules_of_that_name(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    governance = Governance(rules(POLICY), None, has_table=True, is_strict=True)
+    async with apps_of(emulator, tmp_path, governance) as apps:
         app = apps.app_for(request_of(""))
         assert app.bridge.policy is not None
         before = (app.bridge.policy.is_read_only, app.bridge.request_limiter, app.user)
@@ -61,7 +71,6 @@ async def test_a_user_whose_token_has_another_name_gets_the_rules_of_that_name(
         assert apps.app_for(request_of("")) is app
         assert app.bridge.request_limiter is None
         policies = [apps.policy_for(request_of(name)) for name in ("", "Auditor@Example.com")]
-        tasks.cancel_scope.cancel()
     assert before == (False, None, User(issuer=ISSUER, subject="u-1", name=""))
     assert after == (True, User(issuer=ISSUER, subject="u-1", name="auditor@example.com"))
     assert [policy is not None and policy.is_read_only for policy in policies] == [False, True]
@@ -70,29 +79,16 @@ async def test_a_user_whose_token_has_another_name_gets_the_rules_of_that_name(
 async def test_a_folder_is_open_only_while_the_users_token_has_the_name_that_it_is_given_to(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
-    settings = settings_for(emulator, tmp_path)
     governance = Governance(
         rules('[users."alice@example.com"]\nfolder = "/srv/alice"'), None, has_table=False, is_strict=False
     )
-    async with (
-        open_user_apps(
-            settings,
-            {},
-            load_service_settings({}, secrets=settings.secrets),
-            store=MemoryStore(""),
-            identity=WorkspaceIdentity.SERVICE,
-            governance=governance,
-        ) as apps,
-        anyio.create_task_group() as tasks,
-    ):
-        apps.run_in(tasks)
+    async with apps_of(emulator, tmp_path, governance) as apps:
         folders = []
         app = apps.app_for(request_of("alice@example.com"))
         for name in ("alice@example.com", "", "alice@example.com"):
             assert apps.app_for(request_of(name)) is app
             assert app.files is not None
             folders.append(app.files.folder)
-        tasks.cancel_scope.cancel()
     assert folders == [Path("/srv/alice"), None, Path("/srv/alice")]
 
 

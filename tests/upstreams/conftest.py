@@ -10,6 +10,7 @@ import pytest
 
 from harness.foreign_server import ForeignServer, foreign_server, free_port
 from harness.llama_cpp import MODEL, llama_cpp
+from harness.mlflow_server import MLFLOW
 from harness.npm import NODE, npm_bin
 from harness.pip_environments import pip_environment
 from harness.vllm import vllm
@@ -17,7 +18,6 @@ from harness.vllm import vllm
 HARNESS = Path(__file__).parents[1] / "harness"
 AIMOCK = "@copilotkit/aimock@1.43.0"
 LITELLM = ("litellm[proxy]==1.106.2",)
-MLFLOW = ("mlflow==3.17.2", "fastapi", "uvicorn", "httpx")
 AGENTIC_API = ("agentic-api==0.9.0",)
 CODEX_RELAY = ("codex-relay==0.5.8",)
 FASTRESPONSES = ("fastresponses==0.1.0", "pydantic-ai-slim[openai]==2.68.0")
@@ -26,7 +26,7 @@ _POSIX = pytest.mark.skipif(sys.platform == "win32", reason="these servers are i
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What holds for every test of this room."""
+    """Mark every test of this folder."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):

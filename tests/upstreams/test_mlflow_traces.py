@@ -12,24 +12,17 @@ import pytest
 
 from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import LONG_DEADLINE_SECONDS
-from harness.foreign_server import ForeignServer, foreign_server, free_port
-from harness.pip_environments import pip_environment
+from harness.foreign_server import ForeignServer
+from harness.mlflow_server import mlflow_server
 from harness.stdio_process import ASK, environment, server
-from upstreams.conftest import MLFLOW
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForeignServer]:
-    """MLflow's tracking server."""
-    folder, port = tmp_path_factory.mktemp("mlflow-server"), free_port()
-    command = [
-        *(str(pip_environment(*MLFLOW) / "mlflow"), "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
-        *("--host", "127.0.0.1", "--port", f"{port}", "--workers", "1"),
-    ]
-    env = {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    with foreign_server(command, port=port, ready="/health", env=env, cwd=folder) as running:
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForeignServer]:
+    """Run MLflow's tracking server."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow-server")) as running:
         yield running
 
 
@@ -44,13 +37,13 @@ def traces(mlflow: ForeignServer) -> list[dict[str, Any]]:
 
 
 async def test_mlflow_shows_the_tokens_and_the_conversation_of_each_turn(
-    mlflow_server: ForeignServer, emulator: RunningEmulator, tmp_path: Path
+    mlflow: ForeignServer, emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     env = environment(
         emulator,
         tmp_path,
         RESPONSES_MCP_TELEMETRY="true",
-        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{mlflow_server.origin}/v1/traces",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{mlflow.origin}/v1/traces",
         OTEL_EXPORTER_OTLP_TRACES_HEADERS="x-mlflow-experiment-id=0",
         OTEL_BSP_SCHEDULE_DELAY="100",
     )
@@ -61,7 +54,7 @@ async def test_mlflow_shows_the_tokens_and_the_conversation_of_each_turn(
         arguments = {"prompt": "[[say two]]", "conversation_id": facts["conversation_id"]}
         second = await raw.ask(2, "tools/call", name=ASK, arguments=arguments)
         with anyio.fail_after(LONG_DEADLINE_SECONDS):
-            while len(found := await anyio.to_thread.run_sync(traces, mlflow_server)) < 2:  # noqa: ASYNC110
+            while len(found := await anyio.to_thread.run_sync(traces, mlflow)) < 2:  # noqa: ASYNC110
                 await anyio.sleep(0.2)  # MLflow does not say when it has stored a trace
     usages = [answer["result"]["structuredContent"]["usage"] for answer in (second, first)]
     assert [trace["status"] for trace in found] == ["OK", "OK"]
