@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -20,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.service import caller_credentials
 from databricks_responses_mcp.service.caller_credentials import CallerCredentials, ExchangedCredentials, TokenExchange
 from databricks_responses_mcp.service.user_apps import WorkspaceIdentity
 from databricks_responses_mcp.workspace.host import normalise_host
@@ -72,20 +74,31 @@ async def test_the_token_of_oauth_is_exchanged_once_and_sent_nowhere_else(
     assert token not in caplog.text
 
 
-async def test_a_token_is_renewed_before_it_ends_and_after_the_workspace_refuses_it(emulator: RunningEmulator) -> None:
+async def test_a_token_is_exchanged_again_after_the_workspace_refuses_it(emulator: RunningEmulator) -> None:
     emulator.state.users.federated["ann"] = User("ann")
     async with exchanged(emulator.host, jwt(sub="ann")) as credentials:
         first = await credentials.headers()
         assert await credentials.headers() == first
         assert await credentials.refresh()
-        second = await credentials.headers()
-        assert second != first
-        emulator.state.users.exchanged_seconds = 0.2
-        await credentials.refresh()
-        short = await credentials.headers()
-        await anyio.sleep(0.15)  # past half of its life
-        assert await credentials.headers() != short
-    assert exchanges(emulator) == 4
+        assert await credentials.headers() != first
+    assert exchanges(emulator) == 2
+
+
+@pytest.mark.parametrize(("valid", "used"), [(600.0, 480.0), (100.0, 50.0)])
+async def test_a_token_is_exchanged_again_two_minutes_before_it_expires_or_halfway(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, valid: float, used: float
+) -> None:
+    seconds = 0.0
+    monkeypatch.setattr(caller_credentials, "time", SimpleNamespace(monotonic=lambda: seconds))
+    emulator.state.users.federated["ann"] = User("ann")
+    emulator.state.users.exchanged_seconds = valid
+    async with exchanged(emulator.host, jwt(sub="ann")) as credentials:
+        first = await credentials.headers()
+        seconds = used - 1
+        assert await credentials.headers() == first
+        seconds = used
+        assert await credentials.headers() != first
+    assert exchanges(emulator) == 2
 
 
 async def test_concurrent_calls_share_a_failure_and_the_next_one_tries_again(emulator: RunningEmulator) -> None:
