@@ -1,1 +1,1 @@
-"""Serving MCP over HTTP: addresses, authentication and limits. It is not imported when serving over stdio."""
+"""Serving MCP over HTTP: addresses, authentication and limits. Over stdio only its telemetry is imported, if on."""
