@@ -28,7 +28,7 @@ from harness.replica import start_replica
 from harness.stdio_process import ASK, COMMAND, environment
 from harness.team_service import TeamServer, bearer, keys_in, team_server
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 DOCKER = Path(__file__).parents[2] / "manifests" / "docker"
 COMPOSE = (DOCKER / "compose.yaml").read_text(encoding="utf-8")
@@ -202,6 +202,7 @@ async def test_the_proxy_finds_replicas_that_are_added_and_removed_by_their_name
     assert names.asked >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="the image is Linux")
 async def test_the_images_health_check_asks_a_service_and_leaves_stdio_alone(
     emulator: RunningEmulator, tmp_path: Path
@@ -230,6 +231,7 @@ async def test_the_images_health_check_asks_a_service_and_leaves_stdio_alone(
     assert (codes, hung, ended, over_stdio) == ([0, 0, 0], 1, 1, [0, 0, 0])
 
 
+@pytest.mark.slow
 async def test_a_service_needs_no_folder_but_that_of_its_data(emulator: RunningEmulator, tmp_path: Path) -> None:
     keys = keys_in(tmp_path / "keys", "ada")
     image = (DOCKER.parents[1] / "Dockerfile").read_text(encoding="utf-8")
