@@ -30,12 +30,12 @@ class _Series:
 
 
 def steps_one_by_one(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return 1 if quick else _ONE_BY_ONE[0]
 
 
 def steps_in_flight(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return 1 if quick else _IN_FLIGHT[0]
 
 

@@ -25,7 +25,7 @@ _MAY = "what it may take"
 
 
 def steps(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return 1 if quick else _ROUNDS
 
 

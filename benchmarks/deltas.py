@@ -57,7 +57,7 @@ async def _floor(response: httpx.Response) -> str:
 
 
 def steps(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return 2 if quick else 2 * _ROUNDS
 
 

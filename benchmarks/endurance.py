@@ -14,7 +14,7 @@ _HEAVY = ("httpx", "sqlite3", "PIL")
 
 
 def steps(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return 1 if quick else _PARTS
 
 

@@ -227,7 +227,7 @@ _GROWTHS = (
 
 
 def steps(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return 2 + sum(1 if quick else len(growth.sizes) for growth in _GROWTHS)
 
 

@@ -23,12 +23,12 @@ _SIDES = ((BRIDGE_HTTP, ASK[BRIDGE]), (FLOOR_HTTP, ASK[FLOOR]))
 
 
 def steps(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return len(_ERAS) * 2 * (1 if quick else _ROUNDS)
 
 
 def steps_counted(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return len(_ERAS) * len(_SIDES)
 
 

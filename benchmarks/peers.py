@@ -77,7 +77,7 @@ _PEERS = (
 
 
 def steps(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return len(_PEERS)
 
 

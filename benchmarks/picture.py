@@ -31,7 +31,7 @@ Measured = dict[str, float]
 
 
 def steps(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return len(_WAYS) * (1 if quick else _ROUNDS)
 
 

@@ -28,7 +28,7 @@ class _Start:
 
 
 def steps(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return len(_ERAS) + 1 if quick else (len(_ERAS) + 1) * _ROUNDS
 
 

@@ -27,7 +27,7 @@ _ITEMS = [
 
 
 def steps(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return 3 if quick else 2 * _ROUNDS + 1
 
 

@@ -24,7 +24,7 @@ _CALL_EVERY_SECONDS = 0.002
 
 
 def steps(quick: bool) -> int:
-    """How often progress is told."""
+    """How often progress is reported."""
     return 1 if quick else _ROUNDS
 
 
