@@ -1,12 +1,16 @@
 """Telemetry of a server's process, received over a socket by OTLP."""
 
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from inline_snapshot import snapshot
 
 from databricks_workspace_emulator.server import RunningEmulator
+from harness.deadlines import DEADLINE_SECONDS
 from harness.otlp_collector import Collector, Span, otlp_collector
 from harness.stdio_process import ASK, environment, server
 
@@ -25,9 +29,18 @@ _VOLATILE = (
 
 
 async def ask(
-    emulator: RunningEmulator, tmp_path: Path, collector: Collector, prompt: str, **more: str
+    emulator: RunningEmulator,
+    tmp_path: Path,
+    collector: Collector,
+    prompt: str,
+    took: list[float] | None = None,
+    **more: str,
 ) -> dict[str, Any]:
-    """Run a server, ask a question in a trace of the host, end the server, and return the result."""
+    """Run a server, ask a question in a trace of the host, end the server, and return the result.
+
+    Args:
+        took: gets the seconds that the end of the process took.
+    """
     env = environment(
         emulator,
         tmp_path,
@@ -40,8 +53,11 @@ async def ask(
         meta = {"traceparent": f"00-{TRACE}-{HOST_SPAN}-01"}
         answer = await raw.ask(1, "tools/call", name=ASK, arguments={"prompt": prompt}, _meta=meta)
         assert raw.process.stdin is not None
+        ending = time.monotonic()
         await raw.process.stdin.aclose()
         await raw.process.wait()
+        if took is not None:
+            took.append(time.monotonic() - ending)
     result: dict[str, Any] = answer["result"]
     return result
 
@@ -117,13 +133,25 @@ async def test_a_failed_request_is_a_failed_span_that_quotes_nobody(emulator: Ru
     assert SECRET_WORDS.encode() not in b"".join(collector.raw)
 
 
-async def test_a_collector_that_cannot_be_reached_neither_fails_nor_delays_a_call(
+async def test_a_collector_that_cannot_be_reached_does_not_fail_a_call(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     with otlp_collector() as gone:
         pass
     result = await ask(emulator, tmp_path, gone, "[[say yes]]")
     assert result["structuredContent"]["text"] == "yes"
+
+
+async def test_a_collector_that_never_answers_delays_neither_a_call_nor_the_end(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, anyio.fail_after(DEADLINE_SECONDS):
+        collector = Collector(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        seconds = str(3 * DEADLINE_SECONDS)
+        took: list[float] = []
+        result = await ask(emulator, tmp_path, collector, "[[say yes]]", took, OTEL_EXPORTER_OTLP_TIMEOUT=seconds)
+    assert result["structuredContent"]["text"] == "yes"
+    assert took[0] < 25  # on an idle machine 4; the SDK alone takes 33
 
 
 @pytest.mark.parametrize(

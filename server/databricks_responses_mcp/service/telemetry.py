@@ -7,6 +7,7 @@ them. Content is recorded only where ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAG
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -94,18 +95,19 @@ class Telemetry:
 
     def close(self) -> None:
         """Send what has not been sent, and stop. Blocks for `_FLUSH_SECONDS` at most: call it in a thread."""
-        # The SDK's own time limits do not hold while an exporter waits for another attempt.
-        flushing = threading.Thread(target=self._flush, daemon=True)
-        flushing.start()
-        flushing.join(_FLUSH_SECONDS)
-        for exporter in self._exporters:
-            exporter.shutdown()
-        self._tracers.shutdown()
-        self._meters.shutdown()
-
-    def _flush(self) -> None:
-        self._tracers.force_flush()
-        self._meters.force_flush()
+        # The SDK waits up to 30 seconds for a collector that does not answer. So it does that in threads, which do not
+        # keep the process running.
+        stopping = [
+            threading.Thread(target=provider.shutdown, daemon=True) for provider in (self._tracers, self._meters)
+        ]
+        until = time.monotonic() + _FLUSH_SECONDS
+        for thread in stopping:
+            thread.start()
+        for thread in stopping:
+            thread.join(max(0.0, until - time.monotonic()))
+        if any(thread.is_alive() for thread in stopping):
+            for exporter in self._exporters:
+                exporter.shutdown()  # nothing is tried again
 
 
 class _Observation:
@@ -149,7 +151,8 @@ def start_telemetry(environ: Mapping[str, str] = os.environ) -> Telemetry:
         _check_protocol(environ, signal)
     os.environ.setdefault(*_STABLE_NAMES)
     resource = Resource.create(_attributes(environ))
-    tracers = TracerProvider(resource=resource)
+    # `Telemetry.close` shuts them down; the SDK's own handler at exit would wait for a collector.
+    tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
     exporters: list[OTLPSpanExporter | OTLPMetricExporter] = []
     readers = []
     if "TRACES" in exported:
@@ -158,7 +161,7 @@ def start_telemetry(environ: Mapping[str, str] = os.environ) -> Telemetry:
     if "METRICS" in exported:
         exporters.append(measured := OTLPMetricExporter())
         readers.append(PeriodicExportingMetricReader(measured))
-    meters = MeterProvider(readers, resource=resource)
+    meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     # Also for the spans of the MCP SDK.
     trace.set_tracer_provider(tracers)
     metrics.set_meter_provider(meters)
