@@ -3,17 +3,14 @@
 import http.client
 import json
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.measuring import cpu_seconds
-from benchmarks.processes import LEGACY, MODERN, ROOT, ServerDiedError
+from benchmarks.processes import LEGACY, MODERN, ServerDiedError, ServerProcess
 
 BRIDGE_HTTP = (sys.executable, "-m", "databricks_responses_mcp", "serve", "--http")
 FLOOR_HTTP = (sys.executable, "-m", "benchmarks.floor_server", "--http")
@@ -28,7 +25,7 @@ META = {
 _START_SECONDS = 120.0
 
 
-class HttpServer:
+class HttpServer(ServerProcess):
     """A server behind HTTP, spoken to as a host of either protocol era does; each thread has a connection of its own.
 
     Args:
@@ -52,15 +49,9 @@ class HttpServer:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port = int(found.getsockname()[1])
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
         whole = (*tool, *command, f"127.0.0.1:{self.port}")
         environ = {**environ, "RESPONSES_MCP_HTTP_TOKEN": TOKEN}
-        self._process = subprocess.Popen(
-            whole, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors, env=environ, cwd=ROOT
-        )
-        self._watchdog = threading.Timer(patience, self._process.kill)
-        self._watchdog.daemon = True
-        self._watchdog.start()
+        super().__init__(whole, environ, patience=patience, has_pipes=False)
         self._of_thread = threading.local()
         self._session = ""
 
@@ -72,8 +63,7 @@ class HttpServer:
                 break
             except OSError:
                 if time.monotonic() > until or self._process.poll() is not None:
-                    self._errors.seek(0)
-                    raise ServerDiedError(self._errors.read()[-2000:].decode(errors="replace")) from None
+                    raise ServerDiedError(self.errors()[-2000:].decode(errors="replace")) from None
                 time.sleep(0.05)
         initialize = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": _CLIENT}
         self._session = self._post({"id": 0, "method": "initialize", "params": initialize}, {})[1]
@@ -82,22 +72,7 @@ class HttpServer:
 
     def __exit__(self, *exc: object) -> None:
         self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._watchdog.cancel()
-        self._errors.close()
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
-
-    def cpu(self) -> float | None:
-        """CPU seconds used so far."""
-        return cpu_seconds(self.pid)
+        self._wait_for_end()
 
     def call(self, era: str, params: Mapping[str, Any]) -> None:
         """Call a tool, and read the whole answer.

@@ -34,7 +34,57 @@ class ServerDiedError(Exception):
     """A server ended, or hung, in the middle of a benchmark."""
 
 
-class McpServer:
+class ServerProcess:
+    """A server as a child, which is killed if the benchmark takes too long.
+
+    Args:
+        command: what to run.
+        environ: its whole environment.
+        patience: seconds after which it is killed.
+        has_pipes: whether stdin and stdout are pipes; otherwise stdout goes where stderr goes.
+    """
+
+    def __init__(
+        self, command: tuple[str, ...], environ: Mapping[str, str], *, patience: float, has_pipes: bool
+    ) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if has_pipes else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if has_pipes else self._errors,
+            stderr=self._errors,
+            env=environ,
+            cwd=ROOT,
+        )
+        self._watchdog = threading.Timer(patience, self._process.kill)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def cpu(self) -> float | None:
+        """Return the CPU seconds used so far; None where they cannot be measured."""
+        return cpu_seconds(self.pid)
+
+    def errors(self) -> bytes:
+        """Return what it has written to stderr so far."""
+        return os.pread(self._errors.fileno(), os.fstat(self._errors.fileno()).st_size, 0)
+
+    def _wait_for_end(self) -> None:
+        """Wait for the process, which was asked to end; kill it if it does not."""
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._watchdog.cancel()
+        self._errors.close()
+
+
+class McpServer(ServerProcess):
     """An MCP server as a child, spoken to in raw lines: an SDK's client would cost more than some of what it asks.
 
     Args:
@@ -46,16 +96,10 @@ class McpServer:
     def __init__(
         self, command: tuple[str, ...], environ: Mapping[str, str], *, patience: float = _PATIENCE_SECONDS
     ) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=environ, cwd=ROOT
-        )
+        super().__init__(command, environ, patience=patience, has_pipes=True)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin, self._process.stdout
-        self._watchdog = threading.Timer(patience, self._process.kill)
-        self._watchdog.daemon = True
-        self._watchdog.start()
         self._next = 0
 
     def __enter__(self) -> "McpServer":
@@ -64,27 +108,8 @@ class McpServer:
     def __exit__(self, *exc: object) -> None:
         with suppress(BrokenPipeError):
             self._in.close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._watchdog.cancel()
+        self._wait_for_end()
         self._out.close()
-        self._errors.close()
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
-
-    def cpu(self) -> float | None:
-        """CPU seconds used so far."""
-        return cpu_seconds(self.pid)
-
-    def errors(self) -> bytes:
-        """What it has written to stderr so far."""
-        return os.pread(self._errors.fileno(), os.fstat(self._errors.fileno()).st_size, 0)
 
     def send(self, method: str, params: Mapping[str, Any] | None = None) -> int:
         """Send a request; returns its id."""
@@ -101,8 +126,7 @@ class McpServer:
         while True:
             line = self._out.readline()
             if not line:
-                self._errors.seek(0)
-                raise ServerDiedError(self._errors.read()[-2000:].decode(errors="replace") or "no word on stderr")
+                raise ServerDiedError(self.errors()[-2000:].decode(errors="replace") or "nothing on stderr")
             message: dict[str, Any] = json.loads(line)
             if "error" in message or message.get("result", {}).get("isError"):
                 raise ServerDiedError(line[:2000].decode())
