@@ -1,4 +1,4 @@
-"""An MCP server that serves Streamable HTTP, as a child that a benchmark calls over kept connections."""
+"""An MCP server that serves Streamable HTTP, as a child that a benchmark calls over persistent connections."""
 
 import http.client
 import json

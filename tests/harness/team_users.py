@@ -105,7 +105,7 @@ class User:
         return f"mark-{self.name}-"
 
     async def work(self, begun: float, until: float, think_seconds: float) -> None:
-        """Do one thing after another, each after a pause for thought; reconnect after a failure.
+        """Do one action after another, each after a pause; reconnect after a failure.
 
         Args:
             begun: when the run began, by the clock of the event loop.
@@ -128,7 +128,7 @@ class User:
                     await anyio.sleep(0.5)
 
     async def _act(self, begun: float) -> bool:
-        """Do one thing; return whether the connection can still be used."""
+        """Do one action; return whether the connection can still be used."""
         action = self.random.choice(
             [self.ask, self.ask, self.go_on, self.go_on, self.wait_for_long, self.repeat, self.pry, self.review]
             + [self.generate] * self.draws
@@ -229,7 +229,7 @@ class User:
         self._check_marks(json.dumps(listed))
 
     async def pry(self) -> None:
-        """Try what belongs to somebody else: the answer is that of an id that never was."""
+        """Try ids of other users: each is answered like an id that never existed."""
         kind = self.random.choice(["conversation", "job", "picture"])
         others = [found for user, found in self.record.published.get(kind, []) if user != self.name]
         if not others:

@@ -1,4 +1,4 @@
-"""Who serves a single user imports no rules of a policy."""
+"""A server for a single user does not import the rules of policies."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A service that gets SIGTERM while calls run: each client gets an answer, and what had arrived is kept."""
+"""A service that gets SIGTERM while calls run: each client gets an answer, and what has arrived is stored."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""Probes of a service: what they are told, and that they cannot be used to put load on what they look at."""
+"""Probes of a service: what they are answered, and that many of them check the store and the workspace only once."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Files of the service's machine belong to nobody who calls, unless each user has a folder there."""
+"""No user can use files of the service's machine, unless each has a folder there."""
 
 import stat
 from pathlib import Path

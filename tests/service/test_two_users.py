@@ -1,4 +1,4 @@
-"""Two users of one service: what the one has is to the other as what never was, whichever way it is asked for."""
+"""Two users of one service: an id of one is answered to the other like an id that never existed, by every tool."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
