@@ -195,11 +195,14 @@ async def test_the_proxy_finds_replicas_that_are_added_and_removed_by_their_name
                 names.addresses = addresses[1:]
                 first.process.terminate()
                 await first.process.wait()
+                asked = names.asked
+                with anyio.fail_after(DEADLINE_SECONDS):
+                    while names.asked == asked:  # noqa: ASYNC110 - nginx asks again when the time of the name ends
+                        await anyio.sleep(0.1)
                 for number in range(5):
                     async with Client(proxy.transport(bearer(keys["ada"]))) as client:
                         _, facts, failed = await Host(client).call(ASK, prompt=f"[[say three{number}]]")
                         assert (failed, facts["text"]) == (False, f"three{number}")
-    assert names.asked >= 3
 
 
 @pytest.mark.slow
