@@ -4,12 +4,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import anyio
 import psycopg
 import pytest
 from anyio.abc import SocketStream
+from inline_snapshot import snapshot
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.store import postgres_pool
@@ -20,6 +22,7 @@ from databricks_responses_mcp.store.schema import VERSION
 from harness.deadlines import DEADLINE_SECONDS
 from harness.lossy_connection import lossy_connection
 from harness.postgres_server import PostgresServer, postgres_server
+from harness.round_trips import counted_round_trips
 from harness.store_records import STATE, a_job, a_turn, a_usage
 from harness.tls_front import tls_front
 
@@ -95,11 +98,12 @@ async def test_a_transaction_whose_connection_is_lost_is_run_once_more(
     await store.aclose()
 
 
-async def test_a_transaction_that_loses_its_connection_twice_is_reported(
+async def test_a_transaction_that_loses_two_new_connections_is_reported(
     url: str, admin: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     store = open_store(url)
     await store.add_turn("conv", a_turn(1), STATE, title="")
+    await store.aclose()
     said = []
 
     async def add() -> None:
@@ -174,6 +178,76 @@ async def test_idle_connections_are_closed_without_another_call(
 
     await until(admin, f"SELECT COUNT(*) = 0 {OURS}")
     assert await store.text("text-3") == "x"
+    await store.aclose()
+
+
+async def test_a_short_transaction_takes_two_round_trips(url: str, postgres: PostgresServer) -> None:
+    request = AdmissionRequest(
+        admission_id="admission", call_id="call", least_tokens=1, wanted_tokens=100, lease_seconds=60.0
+    )
+    limits = RequestLimits(tokens_per_day=1000)
+    async with counted_round_trips(postgres.port) as (port, trips):
+        store = open_store(url.replace(f":{postgres.port}/", f":{port}/"))
+        await store.count_conversations()
+        trips.take()
+        counted: dict[str, int] = {}
+
+        async def counting(name: str, call: Awaitable[T]) -> T:
+            result = await call
+            counted[name] = trips.take()
+            return result
+
+        await counting("first turn", store.add_turn("conv", a_turn(1), STATE, title="", usage=a_usage()))
+        await counting("next turn", store.add_turn("conv", a_turn(2), STATE, title="", usage=a_usage()))
+        await counting("state", store.set_state("conv", STATE))
+        await counting("conversation", store.conversation("conv"))
+        await counting("usage", store.add_usage(a_usage()))
+        await counting("job", store.put_job(a_job()))
+        await counting("heartbeat", store.beat_job("job-1", 2.0, None))
+        await counting("audit", store.add_audit_record(1.0, {"tool": "ask"}))
+        admission = await counting("admission", store.admit_request(request, limits, limits))
+        assert isinstance(admission, Admission)
+        await counting("settlement", store.settle_request(admission, 30))
+        await counting("text", store.put_text("text", "short", 1.0))
+        await counting("long text", store.put_text("text", "long" * 100_000, 1.0))
+        await store.aclose()
+
+    assert counted == snapshot(
+        {
+            "first turn": 2,
+            "next turn": 2,
+            "state": 2,
+            "conversation": 3,
+            "usage": 2,
+            "job": 2,
+            "heartbeat": 2,
+            "audit": 2,
+            "admission": 4,
+            "settlement": 2,
+            "text": 2,
+            "long text": 4,
+        }
+    )
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+@pytest.mark.parametrize("setting", ["standard_conforming_strings = off", "client_encoding = SJIS"])
+async def test_texts_are_stored_unchanged_whatever_the_settings_of_the_database(
+    url: str, admin: psycopg.Connection[tuple[object, ...]], size: int, setting: str
+) -> None:
+    admin.execute(f"ALTER DATABASE {one(admin, 'SELECT current_database()')} SET {setting}".encode())
+    text = (
+        "'); DROP TABLE turns; -- \\' \" %s %% %(x)s ? :x @turns $1 E'\\\\' /* \u8868 \u00a5 \U0001f433 \x00 \r\n"
+        * size
+    )
+    said = [{"role": "user", "content": text}]
+    store = open_store(url)
+
+    await store.add_turn("c'onv\\", replace(a_turn(1), said=said, items=said), STATE, title=text[:100])
+
+    read = await store.conversation("c'onv\\")
+    assert read is not None
+    assert [(turn.said, turn.items) for turn in read.turns] == [(said, said)]
     await store.aclose()
 
 

@@ -16,6 +16,7 @@ from databricks_responses_mcp.store.records import (
 from databricks_responses_mcp.store.statements import (
     Row,
     Transaction,
+    Unread,
     Value,
     are_small,
     brief,
@@ -114,26 +115,21 @@ def add_turn(
             f"Turn {turn.number} of conversation {quoted(conversation_id)} cannot be added: another call continued"
             " the conversation or deleted it. Read it again and continue from its newest turn."
         )
-    yield insert(
-        "@turns",
-        {
-            **this,
-            "number": turn.number,
-            "created_at": turn.created_at,
-            "endpoint": name(turn.endpoint),
-            "model": name(turn.model),
-            "status": name(turn.status),
-            "response_id": optional_name(turn.response_id),
-            "said": said,
-            "items": items,
-            "usage": turn_usage,
-        },
-    )
-    yield insert(
-        "@states",
-        {**this, "state": _state_text(state)},
-        "ON CONFLICT (owner, conversation_id) DO UPDATE SET state = excluded.state",
-    )
+    new: dict[str, Value] = {
+        **this,
+        "number": turn.number,
+        "created_at": turn.created_at,
+        "endpoint": name(turn.endpoint),
+        "model": name(turn.model),
+        "status": name(turn.status),
+        "response_id": optional_name(turn.response_id),
+        "said": said,
+        "items": items,
+        "usage": turn_usage,
+    }
+    yield Unread(*insert("@turns", new))
+    replacing = "ON CONFLICT (owner, conversation_id) DO UPDATE SET state = excluded.state"
+    yield Unread(*insert("@states", {**this, "state": _state_text(state)}, replacing))
     if usage is not None:
         yield from usage_queries.add_usage(owner, usage)
 
@@ -141,8 +137,8 @@ def add_turn(
 def set_state(owner: str, conversation_id: str, state: ConversationState) -> Transaction[None]:
     """See `Store.set_state`."""
     this = (owner, name(conversation_id))
-    yield _NEXT_WAITS, (name(state.endpoint), len(state.pending), *this)
-    yield _NEXT_STATE, (_state_text(state), *this)
+    yield Unread(_NEXT_WAITS, (name(state.endpoint), len(state.pending), *this))
+    yield Unread(_NEXT_STATE, (_state_text(state), *this))
 
 
 def conversation(owner: str, conversation_id: str, after: int) -> Transaction[StoredConversation | None]:
@@ -198,7 +194,7 @@ def delete_conversations(owner: str, ids: Sequence[str]) -> Transaction[list[str
     """
     found = yield _EXISTING.replace(":ids", placeholders(len(ids))), (owner, *ids)
     existing = {row[0] for row in found.rows}
-    yield _DELETE.replace(":ids", placeholders(len(ids))), (owner, *ids)
+    yield Unread(_DELETE.replace(":ids", placeholders(len(ids))), (owner, *ids))
     return [conversation_id for conversation_id in ids if conversation_id in existing]
 
 

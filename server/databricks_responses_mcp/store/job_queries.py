@@ -7,6 +7,7 @@ from typing import Any
 from databricks_responses_mcp.store.records import JOB_LEASE_SECONDS, Job, KeyClaim
 from databricks_responses_mcp.store.statements import (
     Transaction,
+    Unread,
     Value,
     brief,
     from_json,
@@ -63,21 +64,19 @@ def put_job(owner: str, job: Job) -> Transaction[None]:
         "lead": name(job.preamble),
     }
     replaced = ", ".join(f"{column} = excluded.{column}" for column in new)
-    yield insert(
-        "@jobs",
-        {"owner": owner, "job_id": name(job.job_id), **new, "cancel_requested": int(job.cancel_requested)},
-        f"ON CONFLICT (owner, job_id) DO UPDATE SET {replaced}",
-    )
-    yield _RENEW, (JOB_LEASE_SECONDS, owner, name(job.job_id))
+    row: dict[str, Value] = {"owner": owner, "job_id": name(job.job_id), **new}
+    row["cancel_requested"] = int(job.cancel_requested)
+    yield Unread(*insert("@jobs", row, f"ON CONFLICT (owner, job_id) DO UPDATE SET {replaced}"))
+    yield Unread(_RENEW, (JOB_LEASE_SECONDS, owner, name(job.job_id)))
 
 
 def beat_job(owner: str, job_id: str, now: float, structured: Mapping[str, Any] | None) -> Transaction[bool]:
     """See `Store.beat_job`. An ended job is not changed."""
     this = (owner, name(job_id))
     if structured is None:
-        yield _BEAT, (now, JOB_LEASE_SECONDS, *this)
+        yield Unread(_BEAT, (now, JOB_LEASE_SECONDS, *this))
     else:
-        yield _BEAT_WITH_FACTS, (to_json(structured), now, JOB_LEASE_SECONDS, *this)
+        yield Unread(_BEAT_WITH_FACTS, (to_json(structured), now, JOB_LEASE_SECONDS, *this))
     found = yield _CANCEL_REQUESTED, this
     return bool(found.rows and found.rows[0][0])
 
@@ -122,7 +121,7 @@ def cancel_job(owner: str, job_id: str) -> Transaction[bool]:
 
 def ask_in_job(owner: str, job_id: str, questions: Mapping[str, Any]) -> Transaction[None]:
     """See `Store.ask_in_job`."""
-    yield _ASK, (to_json(questions) if questions else None, owner, name(job_id))
+    yield Unread(_ASK, (to_json(questions) if questions else None, owner, name(job_id)))
 
 
 def answer_job(owner: str, job_id: str, answers: Mapping[str, Any]) -> Transaction[None]:
@@ -133,9 +132,8 @@ def answer_job(owner: str, job_id: str, answers: Mapping[str, Any]) -> Transacti
     for question, answer in answers.items():
         if question in open_questions:
             row: dict[str, Value] = {"owner": owner, "job_id": name(job_id), "question": name(question)}
-            yield insert(
-                "@answers", {**row, "answer": to_json(answer)}, "ON CONFLICT (owner, job_id, question) DO NOTHING"
-            )
+            once = "ON CONFLICT (owner, job_id, question) DO NOTHING"
+            yield Unread(*insert("@answers", {**row, "answer": to_json(answer)}, once))
 
 
 def answers_to_job(owner: str, job_id: str) -> Transaction[dict[str, Any]]:
@@ -166,7 +164,7 @@ def claim_key(owner: str, key: str, fingerprint: str, job_id: str, now: float) -
 @brief
 def release_key(owner: str, key: str, job_id: str) -> Transaction[None]:
     """See `Store.release_key`."""
-    yield _RELEASE, (owner, _short(key), name(job_id))
+    yield Unread(_RELEASE, (owner, _short(key), name(job_id)))
 
 
 def _short(key: str) -> str:

@@ -10,7 +10,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from databricks_responses_mcp.store.records import Admission, AdmissionRequest, Denial, LimitName, RequestLimits
-from databricks_responses_mcp.store.statements import Transaction, brief, insert, name, placeholders, proven_by, to_json
+from databricks_responses_mcp.store.statements import (
+    Transaction,
+    Unread,
+    Value,
+    brief,
+    insert,
+    name,
+    placeholders,
+    proven_by,
+    to_json,
+)
 
 _DAY, _MINUTE = 86_400.0, 60.0
 _BUSY_SECONDS = 5.0
@@ -52,10 +62,10 @@ def admit(
     now = float(found.rows[0][0])
     day = datetime.fromtimestamp(now, UTC).date().isoformat()
     scopes = [(scope, one) for scope, one in ((_scope(owner), limits), (_ALL, all_limits)) if one]
-    yield _FORGET, (owner, now - _MINUTE, now)
+    yield Unread(_FORGET, (owner, now - _MINUTE, now))
     least_left: int | None = None
     for scope, one in scopes:
-        yield _LOCK, (scope, day)
+        yield Unread(_LOCK, (scope, day))
         used, denial = yield from _counted(owner, scope, request, one, now)
         if denial is not None:
             return denial
@@ -65,17 +75,15 @@ def admit(
     tokens = request.wanted_tokens if least_left is None else min(request.wanted_tokens, least_left)
     names = [scope for scope, _ in scopes]
     if names:
-        yield _ADD_TO_LOCKED, (tokens, names[0], names[-1], day)
-    yield insert(
-        "@admissions",
-        {
-            "owner": owner,
-            "admission_id": request.admission_id,
-            "call_id": request.call_id,
-            "started_at": now,
-            "lease_until": now + request.lease_seconds,
-        },
-    )
+        yield Unread(_ADD_TO_LOCKED, (tokens, names[0], names[-1], day))
+    admitted: dict[str, Value] = {
+        "owner": owner,
+        "admission_id": request.admission_id,
+        "call_id": request.call_id,
+        "started_at": now,
+        "lease_until": now + request.lease_seconds,
+    }
+    yield Unread(*insert("@admissions", admitted))
     return Admission(admission_id=request.admission_id, day=day, tokens=tokens, scopes=tuple(names))
 
 
@@ -89,14 +97,14 @@ def _is_settled(owner: str, admission: Admission, *_: object) -> Transaction[boo
 def settle(owner: str, admission: Admission, tokens: int) -> Transaction[None]:
     """See `Store.settle_request`."""
     for scope in admission.scopes:
-        yield _ADD, (tokens - admission.tokens, scope, admission.day)
-    yield _END, (owner, admission.admission_id)
+        yield Unread(_ADD, (tokens - admission.tokens, scope, admission.day))
+    yield Unread(_END, (owner, admission.admission_id))
 
 
 @brief
 def extend(owner: str, admission_ids: Sequence[str], seconds: float) -> Transaction[None]:
     """See `Store.extend_requests`."""
-    yield f"{_EXTEND}({placeholders(len(admission_ids))})", (seconds, owner, *admission_ids)
+    yield Unread(f"{_EXTEND}({placeholders(len(admission_ids))})", (seconds, owner, *admission_ids))
 
 
 def _has_audit(owner: str, at: float, record: dict[str, Any]) -> Transaction[bool]:
@@ -104,10 +112,11 @@ def _has_audit(owner: str, at: float, record: dict[str, Any]) -> Transaction[boo
     return bool(found.rows)
 
 
+@brief
 @proven_by(_has_audit)
 def add_audit(owner: str, at: float, record: dict[str, Any]) -> Transaction[None]:
     """See `Store.add_audit_record`."""
-    yield insert("@audit", {"owner": name(owner), "created_at": at, "record": to_json(record)})
+    yield Unread(*insert("@audit", {"owner": name(owner), "created_at": at, "record": to_json(record)}))
 
 
 def _counted(

@@ -71,6 +71,8 @@ def parse_url(url: str, *, sign_in: SignIn | None = None) -> Target:
         "application_name": "databricks-responses-mcp",
         "keepalives_idle": 30,
         **given,
+        # Whatever the database's default is: it may not have all characters.
+        "client_encoding": "UTF8",
     }
     is_remote = not all(map(_is_local, hosts))
     if is_remote and not os.environ.get("PGSSLMODE"):

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -23,13 +22,13 @@ from databricks_responses_mcp.store.interface import FreshSignIn, SignIn, StoreE
 from databricks_responses_mcp.store.postgres_database import (
     MISSING_DRIVER,
     Target,
-    dialect,
     explain_error,
     migrate,
     parse_url,
 )
+from databricks_responses_mcp.store.postgres_transaction import Access, PostgresTransaction, run_without_begin
 from databricks_responses_mcp.store.sql_store import SqlDatabase, WaitTimeout
-from databricks_responses_mcp.store.statements import Statement, StatementResult, Transaction, is_brief, proof_of
+from databricks_responses_mcp.store.statements import Transaction, proof_of
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -45,20 +44,13 @@ _SLOW_SECONDS = 5.0
 """A call that ends unsuccessfully after this time has waited for an unavailable database."""
 _WAIT_SECONDS = 8.0
 """How long a call waits for one of the connections; shorter than what its own caller waits for it."""
-_COMMIT_SECONDS = 10.0
+_COMMIT_SECONDS = 15.0
+"""Longer than the server lets a statement wait for a lock."""
 _IDLE_SECONDS = 120.0
 _RECONNECT_SECONDS = 5.0
 """How long a call tries to connect to a database that has worked before: a restart takes a moment."""
 _RETRY_PAUSE_SECONDS = 0.25
 _MAX_PAUSE_SECONDS = 1.0
-# Shorter than the client's deadline, so that no transaction waits for a lock held by a lost client.
-_LIMITS = (
-    "; SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '20s'"
-    "; SET LOCAL idle_in_transaction_session_timeout = '30s'"
-)
-_READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{_LIMITS}"
-# The id tells later whether the transaction was committed, should the answer to COMMIT be lost.
-_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE{_LIMITS}; SELECT txid_current()"
 _LOST_STATES = ("08", "57P", "25P03", "40001", "40P01")
 """SQLSTATEs after which the server has rolled the transaction back, and it may be run again: a lost connection, a
 server that shuts down, a transaction that was idle too long, and a victim of a deadlock."""
@@ -118,11 +110,11 @@ class PostgresPool(SqlDatabase):
 
     async def read(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `SqlDatabase.read`."""
-        return await self._run(_READ, partial(transaction, *args, **kwargs))
+        return await self._run(Access.READ, partial(transaction, *args, **kwargs))
 
     async def write(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `SqlDatabase.write`."""
-        return await self._run(_WRITE, partial(transaction, *args, **kwargs))
+        return await self._run(Access.WRITE, partial(transaction, *args, **kwargs))
 
     async def write_back(self) -> None:
         """Do nothing: the server does it by itself."""
@@ -131,18 +123,43 @@ class PostgresPool(SqlDatabase):
         """Do nothing: the server's own vacuum frees space."""
         return False
 
-    async def _run(self, begin: str, transaction: partial[Transaction[T]]) -> T:
-        async with self._deadline_and_errors(), self._place():
-            try:
-                return await self._attempt(begin, transaction)
-            except _RolledBackError:
-                pass
-            try:
-                return await self._attempt(begin, transaction)
-            except _RolledBackError as error:
-                raise error.reason from None
+    async def _run(self, access: Access, transaction: partial[Transaction[T]]) -> T:
+        """Run a transaction within the deadline of a call; convert exceptions into `StoreError`."""
+        try:
+            from psycopg import Error
+        except ImportError as error:
+            raise StoreError(MISSING_DRIVER) from error
+        began, seconds = monotonic(), self._timeout.seconds
+        try:
+            with anyio.fail_after(seconds):
+                await self._wait_for_place()
+                try:
+                    result = await self._attempt_twice(access, transaction)
+                finally:
+                    self._capacity.release()
+        except StoreError:
+            raise
+        except (Error, OSError, ValueError, TypeError, KeyError) as error:
+            self._record_wait(began)
+            # Not "from" the error: the driver's message may contain secrets of the URL.
+            raise explain_error(error, self._get_target(), seconds) from None
+        except BaseException:
+            self._record_wait(began)
+            raise
+        self._timeout.record_success()
+        return result
 
-    async def _attempt(self, begin: str, transaction: partial[Transaction[T]]) -> T:
+    async def _attempt_twice(self, access: Access, transaction: partial[Transaction[T]]) -> T:
+        try:
+            return await self._attempt(access, transaction)
+        except _RolledBackError:
+            pass
+        try:
+            return await self._attempt(access, transaction)
+        except _RolledBackError as error:
+            raise error.reason from None
+
+    async def _attempt(self, access: Access, transaction: partial[Transaction[T]]) -> T:
         """Run a transaction.
 
         Raises:
@@ -150,9 +167,18 @@ class PostgresPool(SqlDatabase):
         """
         from psycopg import Error
 
-        connection, transaction_id = await self._begin(begin)
+        attempt = PostgresTransaction(access, transaction)
+        await attempt.prepare()
+        connection = await self._begin_on_idle(attempt)
+        has_begun = connection is not None
+        if connection is None:
+            connection = await self._connect(
+                min(_RECONNECT_SECONDS, self._timeout.seconds / 2) if self._migrated else 0.0
+            )
         try:
-            result = await _run_statements(connection, transaction(), in_thread=not is_brief(transaction))
+            if not has_begun:
+                await attempt.begin(connection)
+            await attempt.run(connection)
         except BaseException as error:
             # Before it is closed: then every connection is.
             lost = isinstance(error, Error) and _is_lost(error, connection)
@@ -161,23 +187,24 @@ class PostgresPool(SqlDatabase):
                 raise _RolledBackError(error) from error
             raise
         # Shielded: once the call has ended, the transaction must be either committed or rolled back.
-        with anyio.CancelScope(shield=True):
-            try:
-                with anyio.fail_after(_COMMIT_SECONDS):
-                    await connection.execute("COMMIT")
-            except (Error, TimeoutError) as error:
-                lost = isinstance(error, TimeoutError) or _is_lost(error, connection)
-                await _close(connection)
-                if not lost:
-                    raise
-                if transaction_id is not None and not await self._was_committed(transaction_id, transaction):
-                    raise _RolledBackError(error) from error
-                return result
-            except BaseException:
-                await _close(connection)
+        try:
+            with anyio.fail_after(_COMMIT_SECONDS, shield=True):
+                await attempt.commit(connection)
+        except (Error, TimeoutError) as error:
+            lost = isinstance(error, TimeoutError) or _is_lost(error, connection)
+            await _close(connection)
+            if not lost:
                 raise
+            with anyio.CancelScope(shield=True):
+                was_committed = attempt.id is None or await self._was_committed(attempt.id, transaction)
+            if not was_committed:
+                raise _RolledBackError(error) from error
+            return attempt.result
+        except BaseException:
+            await _close(connection)
+            raise
         self._put_back(connection)
-        return result
+        return attempt.result
 
     async def _was_committed(self, transaction_id: int, transaction: partial[Transaction[T]]) -> bool:
         """Return whether the transaction was committed; the answer to its COMMIT did not arrive.
@@ -201,7 +228,7 @@ class PostgresPool(SqlDatabase):
                         row = await cursor.fetchone()
                         status = row[0] if row else None
                         if status == "committed" and (proof := proof_of(transaction)) is not None:
-                            return await _run_statements(connection, proof, in_thread=True)
+                            return await run_without_begin(connection, proof)
                     finally:
                         await _close(connection)
                 except (Error, OSError, StoreError):
@@ -217,31 +244,23 @@ class PostgresPool(SqlDatabase):
             " was made cannot be found out. Look before you try again."
         )
 
-    async def _begin(self, begin: str) -> tuple[AsyncConnection[Any], int | None]:
-        """Begin a transaction on an idle connection if one is still open, else on a new one.
-
-        Returns:
-            The connection, and the id of a transaction that writes.
-        """
+    async def _begin_on_idle(self, attempt: PostgresTransaction[Any]) -> AsyncConnection[Any] | None:
+        """Begin a transaction on an idle connection if one is still open, and return it."""
         from psycopg import Error
 
         while self._idle:
             since, connection = self._idle.pop()
             if monotonic() - since < _IDLE_SECONDS:
                 try:
-                    return connection, await _execute_begin(connection, begin)
-                except Error:
-                    pass
-                except BaseException:
-                    await _close(connection)
-                    raise
+                    await attempt.begin(connection)
+                    return connection
+                except BaseException as error:
+                    lost = isinstance(error, Error) and _is_lost(error, connection)
+                    if not lost:
+                        await _close(connection)
+                        raise
             await _close(connection)
-        connection = await self._connect(min(_RECONNECT_SECONDS, self._timeout.seconds / 2) if self._migrated else 0.0)
-        try:
-            return connection, await _execute_begin(connection, begin)
-        except BaseException:
-            await _close(connection)
-            raise
+        return None
 
     def _put_back(self, connection: AsyncConnection[Any]) -> None:
         self._idle.append((monotonic(), connection))
@@ -306,84 +325,24 @@ class PostgresPool(SqlDatabase):
             self._target = parse_url(self._url)
         return self._target
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """Wait for one of the connections to be free."""
+    async def _wait_for_place(self) -> None:
+        """Wait for one of the connections to be free, and take it."""
         try:
-            with anyio.fail_after(_WAIT_SECONDS):
-                await self._capacity.acquire()
-        except TimeoutError:
-            raise StoreError(
-                f"All {self._connections} connections to {self._get_target().label} were in use for"
-                f" {_WAIT_SECONDS:g} seconds. Try again. RESPONSES_MCP_SERVICE_DATABASE_CONNECTIONS allows more."
-            ) from None
-        try:
-            yield
-        finally:
-            self._capacity.release()
-
-    @asynccontextmanager
-    async def _deadline_and_errors(self) -> AsyncIterator[None]:
-        """Set the deadline of a call, and convert its exceptions into `StoreError`."""
-        try:
-            from psycopg import Error
-        except ImportError as error:
-            raise StoreError(MISSING_DRIVER) from error
-        began, seconds = monotonic(), self._timeout.seconds
-        try:
-            with anyio.fail_after(seconds):
-                yield
-        except StoreError:
-            raise
-        except (Error, OSError, ValueError, TypeError, KeyError) as error:
-            self._record_wait(began)
-            # Not "from" the error: the driver's message may contain secrets of the URL.
-            raise explain_error(error, self._get_target(), seconds) from None
-        except BaseException:
-            self._record_wait(began)
-            raise
-        else:
-            self._timeout.record_success()
+            # At once if one is free: waiting costs another round of the event loop.
+            self._capacity.acquire_nowait()
+        except anyio.WouldBlock:
+            try:
+                with anyio.fail_after(_WAIT_SECONDS):
+                    await self._capacity.acquire()
+            except TimeoutError:
+                raise StoreError(
+                    f"All {self._connections} connections to {self._get_target().label} were in use for"
+                    f" {_WAIT_SECONDS:g} seconds. Try again. RESPONSES_MCP_SERVICE_DATABASE_CONNECTIONS allows more."
+                ) from None
 
     def _record_wait(self, began: float) -> None:
         if monotonic() - began > _SLOW_SECONDS:
             self._timeout.record_failure()
-
-
-async def _execute_begin(connection: AsyncConnection[Any], begin: str) -> int | None:
-    """Begin a transaction; return its id if it writes."""
-    cursor = await connection.execute(begin.encode())
-    while cursor.nextset():
-        pass
-    row = await cursor.fetchone() if cursor.description else None
-    return int(row[0]) if row else None
-
-
-async def _run_statements(connection: AsyncConnection[Any], statements: Transaction[T], *, in_thread: bool) -> T:
-    """Run a transaction's statements.
-
-    Args:
-        in_thread: whether the generator runs in a thread, because its values may be megabytes of JSON.
-    """
-    done: StatementResult | None = None
-    while True:
-        if in_thread:
-            statement, result = await anyio.to_thread.run_sync(_advance, statements, done)
-        else:
-            statement, result = _advance(statements, done)
-        if statement is None:
-            final: T = result
-            return final
-        sql, values = statement
-        cursor = await connection.execute(dialect(sql), values)
-        done = StatementResult(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
-
-
-def _advance(statements: Transaction[Any], done: StatementResult | None) -> tuple[Statement | None, Any]:
-    try:
-        return (next(statements) if done is None else statements.send(done)), None
-    except StopIteration as stop:
-        return None, stop.value
 
 
 def _is_lost(error: BaseException, connection: AsyncConnection[Any]) -> bool:

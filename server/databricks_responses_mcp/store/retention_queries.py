@@ -7,7 +7,7 @@ depends on what it deletes, not on the size of the store.
 from dataclasses import dataclass
 
 from databricks_responses_mcp.store.conversation_queries import delete_conversations
-from databricks_responses_mcp.store.statements import Row, Transaction, Value, brief
+from databricks_responses_mcp.store.statements import Row, Transaction, Unread, Value, brief
 from databricks_responses_mcp.store.usage_queries import day_of
 
 DAY = 86_400.0
@@ -113,10 +113,10 @@ def delete_expired(owner: str, *, now: float, keep_seconds: float | None, most: 
         )
         if last.rows:
             done = False
-            yield f"DELETE FROM {rows} AND {column} <= ?", (owner, last.rows[0][0])  # noqa: S608
+            yield Unread(f"DELETE FROM {rows} AND {column} <= ?", (owner, last.rows[0][0]))  # noqa: S608
         else:
-            yield f"DELETE FROM {rows} AND {column} < ?", (owner, before)  # noqa: S608
-    yield "DELETE FROM @usage_days WHERE owner = ? AND day < ?", (owner, day_of(midnight))
+            yield Unread(f"DELETE FROM {rows} AND {column} < ?", (owner, before))  # noqa: S608
+    yield Unread("DELETE FROM @usage_days WHERE owner = ? AND day < ?", (owner, day_of(midnight)))
     return done
 
 
@@ -127,10 +127,8 @@ def delete_all_but_newest(owner: str, most: int) -> Transaction[None]:
         ("@keys WHERE owner = ?", "created_at"),
         ("@usage WHERE owner = ?", "created_at"),
     ):
-        yield (
-            f"DELETE FROM {rows} AND {column} < (SELECT {column} FROM {rows} ORDER BY {column} DESC LIMIT 1 OFFSET ?)",  # noqa: S608
-            (owner, owner, most - 1),
-        )
+        sql = f"DELETE FROM {rows} AND {column} < (SELECT {column} FROM {rows} ORDER BY {column} DESC LIMIT 1 OFFSET ?)"  # noqa: S608
+        yield Unread(sql, (owner, owner, most - 1))
 
 
 @brief
@@ -190,7 +188,7 @@ def _delete_some_turns(owner: str, conversation_id: str, size: int, most_bytes: 
     if turns <= 1:
         return False
     deleted = max(1, turns * most_bytes // size)
-    yield _HIDE, (size * deleted // turns, *this)
-    yield _DELETE_STATE, this
-    yield _DELETE_TURNS, (*this, first + deleted)
+    yield Unread(_HIDE, (size * deleted // turns, *this))
+    yield Unread(_DELETE_STATE, this)
+    yield Unread(_DELETE_TURNS, (*this, first + deleted))
     return True

@@ -20,7 +20,7 @@ from databricks_responses_mcp.store.sqlite_file import (
     open_memory,
     write_back,
 )
-from databricks_responses_mcp.store.statements import StatementResult, Transaction
+from databricks_responses_mcp.store.statements import NOTHING, StatementResult, Transaction, Unread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -131,10 +131,14 @@ def _transaction(connection: sqlite3.Connection, begin: str, statements: Transac
 
 def _run(connection: sqlite3.Connection, statements: Transaction[T]) -> T:
     try:
-        sql, values = next(statements)
+        statement = next(statements)
         while True:
-            cursor = connection.execute(dialect(sql), values)
-            sql, values = statements.send(StatementResult(cursor.fetchall(), cursor.rowcount))
+            if isinstance(statement, Unread):
+                connection.execute(dialect(statement.sql), statement.values)
+                statement = statements.send(NOTHING)
+            else:
+                cursor = connection.execute(dialect(statement[0]), statement[1])
+                statement = statements.send(StatementResult(cursor.fetchall(), cursor.rowcount))
     except StopIteration as stop:
         result: T = stop.value
         return result

@@ -34,8 +34,20 @@ class StatementResult:
 _SMALL_CHARACTERS = 50_000
 """JSON of this size is written in less time than it takes to change threads for each statement."""
 
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A statement whose result the transaction does not read: a driver may send it later, together with others."""
+
+    sql: str
+    values: Sequence[Value]
+
+
+NOTHING = StatementResult((), 0)
+"""What a transaction is sent for an `Unread` statement."""
+
 T = TypeVar("T")
-Transaction = Generator[Statement, StatementResult, T]
+Transaction = Generator[Statement | Unread, StatementResult, T]
 """One transaction: yields statements, is sent their results, and returns its own; an exception rolls it back."""
 TransactionFunction = TypeVar("TransactionFunction", bound=Callable[..., Transaction[Any]])
 

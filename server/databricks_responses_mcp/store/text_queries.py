@@ -1,6 +1,16 @@
 """Long texts: the statements of each transaction."""
 
-from databricks_responses_mcp.store.statements import Transaction, from_json, insert, name, proven_by, size, to_json
+from databricks_responses_mcp.store.statements import (
+    Transaction,
+    Unread,
+    Value,
+    from_json,
+    insert,
+    name,
+    proven_by,
+    size,
+    to_json,
+)
 
 MAX_BYTES = 64_000_000
 """The size of all texts of an owner; the newest stays even if it is larger."""
@@ -25,13 +35,13 @@ def _has_text(owner: str, text_id: str, text: str, now: float) -> Transaction[bo
 def put_text(owner: str, text_id: str, text: str, now: float) -> Transaction[None]:
     """See `Store.put_text`. A text is stored as JSON, so that any content is returned unchanged."""
     stored = to_json(text)
-    yield insert(
-        "@texts",
-        {"owner": owner, "text_id": name(text_id), "created_at": now, "bytes": size(stored), "text": stored},
+    new: dict[str, Value] = {"owner": owner, "text_id": name(text_id), "created_at": now, "bytes": size(stored)}
+    replacing = (
         "ON CONFLICT (owner, text_id) DO UPDATE SET"
-        " created_at = excluded.created_at, bytes = excluded.bytes, text = excluded.text",
+        " created_at = excluded.created_at, bytes = excluded.bytes, text = excluded.text"
     )
-    yield _DELETE_OLDEST, (owner, name(text_id), owner, MAX_BYTES)
+    yield Unread(*insert("@texts", {**new, "text": stored}, replacing))
+    yield Unread(_DELETE_OLDEST, (owner, name(text_id), owner, MAX_BYTES))
 
 
 def text(owner: str, text_id: str) -> Transaction[str | None]:

@@ -3,7 +3,17 @@
 from datetime import UTC, datetime
 
 from databricks_responses_mcp.store.records import Grouping, Usage, UsageTotal
-from databricks_responses_mcp.store.statements import Transaction, brief, count, insert, name, optional_name, proven_by
+from databricks_responses_mcp.store.statements import (
+    Transaction,
+    Unread,
+    Value,
+    brief,
+    count,
+    insert,
+    name,
+    optional_name,
+    proven_by,
+)
 
 _GROUPS: dict[Grouping, str] = {
     "day": "day",
@@ -31,22 +41,20 @@ def _has_usage(owner: str, usage: Usage) -> Transaction[bool]:
 @proven_by(_has_usage)
 def add_usage(owner: str, usage: Usage) -> Transaction[None]:
     """See `Store.add_usage`."""
-    yield insert(
-        "@usage",
-        {
-            "owner": owner,
-            "created_at": usage.created_at,
-            "day": day_of(usage.created_at),
-            "tool": name(usage.tool),
-            "endpoint": name(usage.endpoint),
-            "model": name(usage.model),
-            "conversation_id": optional_name(usage.conversation_id),
-            "input_tokens": count(usage.input_tokens),
-            "output_tokens": count(usage.output_tokens),
-            "cached_tokens": count(usage.cached_tokens),
-            "reasoning_tokens": count(usage.reasoning_tokens),
-        },
-    )
+    new: dict[str, Value] = {
+        "owner": owner,
+        "created_at": usage.created_at,
+        "day": day_of(usage.created_at),
+        "tool": name(usage.tool),
+        "endpoint": name(usage.endpoint),
+        "model": name(usage.model),
+        "conversation_id": optional_name(usage.conversation_id),
+        "input_tokens": count(usage.input_tokens),
+        "output_tokens": count(usage.output_tokens),
+        "cached_tokens": count(usage.cached_tokens),
+        "reasoning_tokens": count(usage.reasoning_tokens),
+    }
+    yield Unread(*insert("@usage", new))
 
 
 @brief
