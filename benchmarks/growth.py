@@ -3,6 +3,7 @@
 Each size is measured in rounds beside its floor; the curves are plotted, and each has a row with its exponent.
 """
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ _LINEAR = "linear"
 _MAX_EXPONENT = 1.1
 _MAX_WAIT_MS = 50.0
 _ROUNDS = 3
+_CONVERSATIONS = 8
 _PATIENCE_SECONDS = 900.0
 
 Cost = Callable[[], float]
@@ -126,9 +128,13 @@ def _in_flight(servers: _Servers, size: int) -> tuple[Cost, Cost]:
 
 def _turns(servers: _Servers, size: int) -> tuple[Cost, Cost]:
     path = servers.workdir / f"turns-{size}.db"
-    anyio.run(fill, path, 1, size)
+    anyio.run(fill, path, _CONVERSATIONS, size)
     bridge = servers.start({"RESPONSES_MCP_STORE": str(path)})
     direct = Direct(servers.environ, size)
+    # Several, so that the short ones hardly grow while they are measured; all are in memory from here on.
+    for number in range(_CONVERSATIONS):
+        go_on(bridge, number)
+    which = itertools.cycle(range(_CONVERSATIONS))
 
     def floor() -> float:
         started = process_time()
@@ -136,7 +142,7 @@ def _turns(servers: _Servers, size: int) -> tuple[Cost, Cost]:
             direct.ask()
         return (process_time() - started) * 1e3 / 5
 
-    return lambda: _cpu_of(bridge, lambda: go_on(bridge, 0)), floor
+    return lambda: _cpu_of(bridge, lambda: go_on(bridge, next(which))), floor
 
 
 def _stored(servers: _Servers, size: int) -> tuple[Cost, Cost]:
@@ -199,9 +205,9 @@ _GROWTHS = (
     ),
     _Growth(
         name="turns",
-        about="CPU of going on over the turns so far",
+        about="CPU of going on over the turns so far, which are in memory",
         quantity="turns",
-        sizes=(10, 100, 1_000),
+        sizes=(10, 30, 100, 300, 1_000),
         target=None,
         beside="the same request by httpx and httpx-sse",
         sides=_turns,
