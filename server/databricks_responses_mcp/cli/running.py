@@ -1,6 +1,5 @@
 """Running a command to its end, or to the signal that ends it."""
 
-import gc
 import os
 import signal
 import sys
@@ -9,6 +8,7 @@ from typing import TypeVar
 
 import anyio
 
+from databricks_responses_mcp.cli.garbage_collection import start_collecting
 from databricks_responses_mcp.cli.printing import is_stuck
 
 T = TypeVar("T")
@@ -31,8 +31,7 @@ def run_async(function: Callable[[], Awaitable[T]]) -> T:
     Ctrl-C cancels it, so that connections and child processes are closed, and raises ``KeyboardInterrupt``; SIGTERM
     does the same, and raises `TerminatedError`.
     """
-    gc.freeze()
-    gc.enable()
+    start_collecting()
     try:
         return anyio.run(_supervised, function)
     except BaseException as error:

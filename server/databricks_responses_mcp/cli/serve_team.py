@@ -1,6 +1,5 @@
 """``serve --http`` for a team: what its settings configure, put together."""
 
-import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +11,7 @@ from mcp.server.auth.settings import AuthSettings
 from mcp.server.request_state import RequestStateSecurity
 from starlette.authentication import AuthenticationBackend
 
+from databricks_responses_mcp.cli.garbage_collection import start_collecting
 from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.cli.session import Workspace, open_workspace
 from databricks_responses_mcp.cli.telemetry import telemetry
@@ -153,8 +153,7 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
     http = ServiceHttp(addresses, backend, auth, health, drain, most)
     listener = listen(*address, loopback_only=False)
     _announce(team, listener)
-    gc.freeze()
-    gc.enable()
+    start_collecting()
     anyio.run(serve_service, server, list(listener.sockets), http)
 
 

@@ -3,7 +3,6 @@
 Nothing of click is imported for a server that a host starts without an option.
 """
 
-import gc
 import json
 import os
 import signal
@@ -14,6 +13,7 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.to_thread
 
+from databricks_responses_mcp.cli.garbage_collection import start_collecting
 from databricks_responses_mcp.cli.logs import configure_logging
 from databricks_responses_mcp.cli.sdk_patches import keep_our_logs
 from databricks_responses_mcp.cli.session import open_session, settings_of
@@ -76,8 +76,7 @@ async def _serve_stdio(open_bridge: OpenBridge) -> None:
             closed.set()
 
     server = build_server(tracked)
-    gc.freeze()
-    gc.enable()
+    start_collecting()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_on_signal, tasks.cancel_scope, closed)
         await server.run_stdio_async()
@@ -110,8 +109,7 @@ def _serve_http(server: BridgeServer, address: tuple[str, int], settings: Settin
     token = new_token() if settings.http_token is None else settings.http_token.get_secret_value()
     _print_entry(listener.url, token if settings.http_token is None else None)
     settings.secrets.add(token)  # from here on it is taken out of whatever is written
-    gc.freeze()
-    gc.enable()
+    start_collecting()
     anyio.run(serve_http, server, listener, token, limits)
 
 
