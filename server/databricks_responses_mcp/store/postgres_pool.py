@@ -178,7 +178,7 @@ class PostgresPool(SqlDatabase):
         try:
             if not has_begun:
                 await attempt.begin(connection)
-            await attempt.run(connection)
+            await attempt.run()
         except BaseException as error:
             # Before it is closed: then every connection is.
             lost = isinstance(error, Error) and _is_lost(error, connection)
@@ -189,7 +189,7 @@ class PostgresPool(SqlDatabase):
         # Shielded: once the call has ended, the transaction must be either committed or rolled back.
         try:
             with anyio.fail_after(_COMMIT_SECONDS, shield=True):
-                await attempt.commit(connection)
+                await attempt.commit()
         except (Error, TimeoutError) as error:
             lost = isinstance(error, TimeoutError) or _is_lost(error, connection)
             await _close(connection)

@@ -28,7 +28,7 @@ from databricks_responses_mcp.store.statements import (
 )
 
 if TYPE_CHECKING:
-    from psycopg import AsyncConnection
+    from psycopg import AsyncConnection, AsyncCursor
 
 T = TypeVar("T")
 _LONG_CHARACTERS = 50_000
@@ -66,6 +66,7 @@ class PostgresTransaction(Generic[T]):
         self._in_thread = not is_brief(transaction)
         self._step = _Step((), is_last=False, result=None)
         self._read: StatementResult | None = None
+        self._connection: _Connection | None = None
 
     async def prepare(self) -> None:
         """Make the first statements; no connection is needed for it."""
@@ -73,24 +74,33 @@ class PostgresTransaction(Generic[T]):
 
     async def begin(self, connection: AsyncConnection[Any]) -> None:
         """Begin, and run the first statements. May be called again with another connection if this one is lost."""
-        _, begun, *results = await _send(connection, self._step.statements, before=self._access.value)
+        self._connection = _Connection(connection)
+        first, *others = _messages(self._step.statements, before=self._access.value)
+        await self._connection.send(first)
         if self._access is Access.WRITE:
-            self.id = int(begun.rows[0][-1])
-        if results:
-            self._read = results[-1]
+            self.id = int((await self._connection.result(1)).rows[0][-1])
+        for message in others:
+            await self._connection.send(message)
         if self._step.is_last:
             self._step = replace(self._step, statements=())
+        else:
+            self._read = await self._connection.result(-1)
 
-    async def run(self, connection: AsyncConnection[Any]) -> None:
+    async def run(self) -> None:
         """Run the statements up to the last one whose result the transaction reads."""
+        assert self._connection is not None
         while not self._step.is_last:
             self._step = await self._next()
             if not self._step.is_last:
-                *_, self._read = await _send(connection, self._step.statements)
+                for message in _messages(self._step.statements):
+                    await self._connection.send(message)
+                self._read = await self._connection.result(-1)
 
-    async def commit(self, connection: AsyncConnection[Any]) -> None:
+    async def commit(self) -> None:
         """Run the statements that are left, and commit."""
-        await _send(connection, self._step.statements, after="COMMIT")
+        assert self._connection is not None
+        for message in _messages(self._step.statements, after="COMMIT"):
+            await self._connection.send(message)
 
     @property
     def result(self) -> T:
@@ -108,13 +118,15 @@ class PostgresTransaction(Generic[T]):
 async def run_without_begin(connection: AsyncConnection[Any], statements: Transaction[T]) -> T:
     """Run statements that each are a transaction of their own. Their values may be long."""
     read: StatementResult | None = None
+    own = _Connection(connection)
     while True:
         step = await anyio.to_thread.run_sync(_advance, statements, read)
-        if step.statements:
-            *_, read = await _send(connection, step.statements)
+        for message in _messages(step.statements):
+            await own.send(message)
         if step.is_last:
             result: T = step.result
             return result
+        read = await own.result(-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,51 +162,68 @@ def _advance(statements: Transaction[Any], read: StatementResult | None) -> _Ste
     return _Step(made, is_last=False, result=None)
 
 
-async def _send(
-    connection: AsyncConnection[Any], statements: Sequence[Statement], *, before: str = "", after: str = ""
-) -> list[StatementResult]:
-    """Send statements, those with short values together.
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What is sent at once.
+
+    Attributes:
+        sql: one statement, or several.
+        values: of the statements.
+        is_long: whether the values are long; it is one statement then.
+    """
+
+    sql: bytes
+    values: Sequence[Value]
+    is_long: bool
+
+
+def _messages(statements: Sequence[Statement], *, before: str = "", after: str = "") -> list[_Message]:
+    """Return as few messages as possible.
 
     Args:
-        before: a statement without values that is sent before them, or several.
-        after: one that is sent after them.
-
-    Returns:
-        Their results, with those of ``before`` and ``after``.
+        before: SQL without values that is sent before the statements.
+        after: SQL that is sent after them.
     """
-    results: list[StatementResult] = []
+    messages: list[_Message] = []
     together: list[bytes] = [before.encode()] if before else []
     values: list[Value] = []
     for sql, its_values in statements:
         if _are_long(its_values):
             if together:
-                results += await _send_together(connection, together, values)
+                messages.append(_Message(b"; ".join(together), values, is_long=False))
                 together, values = [], []
-            cursor = await connection.execute(dialect(sql), its_values)
-            results.append(StatementResult(await cursor.fetchall() if cursor.description else (), cursor.rowcount))
+            messages.append(_Message(dialect(sql), its_values, is_long=True))
         else:
             together.append(dialect(sql))
             values += its_values
     if after:
         together.append(after.encode())
     if together:
-        results += await _send_together(connection, together, values)
-    return results
+        messages.append(_Message(b"; ".join(together), values, is_long=False))
+    return messages
 
 
-async def _send_together(
-    connection: AsyncConnection[Any], statements: Sequence[bytes], values: Sequence[Value]
-) -> list[StatementResult]:
-    """Send statements in one message, in which values are literals."""
-    from psycopg import AsyncClientCursor
+class _Connection:
+    """Sends the messages of one transaction, and has the results of the last one."""
 
-    cursor = AsyncClientCursor(connection)
-    await cursor.execute(b"; ".join(statements), values or None)
-    results = []
-    while True:
-        results.append(StatementResult(await cursor.fetchall() if cursor.description else (), cursor.rowcount))
-        if not cursor.nextset():
-            return results
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        from psycopg import AsyncClientCursor
+
+        self._connection = connection
+        self._literals = AsyncClientCursor(connection)
+        self._last: AsyncCursor[Any] = self._literals
+
+    async def send(self, message: _Message) -> None:
+        """Send a message, and wait for its results."""
+        if message.is_long:
+            self._last = await self._connection.execute(message.sql, message.values)
+        else:
+            self._last = await self._literals.execute(message.sql, message.values or None)
+
+    async def result(self, index: int) -> StatementResult:
+        """Return the result of a statement of the last message, by its place there."""
+        cursor = await self._last.set_result(index)
+        return StatementResult(await cursor.fetchall() if cursor.description else (), cursor.rowcount)
 
 
 def _are_long(values: Sequence[Value]) -> bool:
