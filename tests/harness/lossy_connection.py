@@ -29,12 +29,18 @@ class Switch:
 
 @asynccontextmanager
 async def lossy_connection(
-    server_port: int, statement: str, *, reaches_server: bool, for_good: bool = False
+    server_port: int,
+    statement: str,
+    *,
+    reaches_server: bool,
+    is_answered: bool = True,
+    for_good: bool = False,
 ) -> AsyncIterator[tuple[int, Switch]]:
     """Listen for clients until the context ends.
 
     Args:
-        reaches_server: whether the server gets the statement, and answers it, before the connection is lost.
+        reaches_server: whether the server gets the statement before the connection is lost.
+        is_answered: whether the server has answered it by then.
         for_good: refuse all later connections.
 
     Yields:
@@ -71,7 +77,8 @@ async def lossy_connection(
                         lost.set()
                         if reaches_server:
                             await server.send(data)
-                            await answered.wait()
+                            if is_answered:
+                                await answered.wait()
                         break
                     await server.send(data)
             tasks.cancel_scope.cancel()

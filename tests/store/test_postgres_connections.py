@@ -181,7 +181,7 @@ async def test_idle_connections_are_closed_without_another_call(
     await store.aclose()
 
 
-async def test_a_short_transaction_takes_two_round_trips(url: str, postgres: PostgresServer) -> None:
+async def test_a_short_transaction_takes_one_or_two_round_trips(url: str, postgres: PostgresServer) -> None:
     request = AdmissionRequest(
         admission_id="admission", call_id="call", least_tokens=1, wanted_tokens=100, lease_seconds=60.0
     )
@@ -214,8 +214,8 @@ async def test_a_short_transaction_takes_two_round_trips(url: str, postgres: Pos
 
     assert counted == snapshot(
         {
-            "first turn": 2,
-            "next turn": 2,
+            "first turn": 1,
+            "next turn": 1,
             "state": 2,
             "conversation": 3,
             "usage": 2,
@@ -260,6 +260,27 @@ async def test_a_turn_is_stored_once_if_the_answer_to_its_commit_is_lost(
         await store.add_turn("conv", a_turn(1), STATE, title="")
         lose.set()
         await store.add_turn("conv", a_turn(2), STATE, title="", usage=a_usage())
+        assert not lose.is_set(), "it was lost"
+
+        read = await store.conversation("conv")
+        assert read is not None
+        assert ([turn.number for turn in read.turns], await store.tokens_on_day(1.0)) == ([1, 2], 15)
+        await store.aclose()
+
+
+async def test_a_turn_is_stored_once_if_its_lost_transaction_still_runs(
+    url: str, postgres: PostgresServer, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    async with lossy_connection(postgres.port, "COMMIT\0", reaches_server=True, is_answered=False) as (port, lose):
+        store = open_store(url.replace(f":{postgres.port}/", f":{port}/"))
+        await store.add_turn("conv", a_turn(1), STATE, title="")
+        with psycopg.connect(url) as holder:
+            holder.execute("SELECT 1 FROM databricks_responses_mcp.conversations FOR UPDATE")
+            lose.set()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lambda: store.add_turn("conv", a_turn(2), STATE, title="", usage=a_usage()))
+                await until(admin, f"SELECT COUNT(*) = 2 {OURS} AND wait_event_type = 'Lock'")
+                holder.rollback()
         assert not lose.is_set(), "it was lost"
 
         read = await store.conversation("conv")
@@ -391,12 +412,32 @@ async def test_a_cancelled_call_leaves_no_connection_or_lock_on_the_server(
     with psycopg.connect(url) as holder, anyio.fail_after(DEADLINE_SECONDS):
         holder.execute("SELECT 1 FROM databricks_responses_mcp.conversations FOR UPDATE")
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: store.add_turn("conv", a_turn(2), STATE, title=""))
+            tasks.start_soon(store.set_state, "conv", replace(STATE, endpoint="other"))
             await until(admin, f"SELECT COUNT(*) = 1 {OURS} AND wait_event_type = 'Lock'")
             tasks.cancel_scope.cancel()
 
     await until(admin, f"SELECT COUNT(*) = 0 {OURS}")
-    await store.add_turn("conv", a_turn(2), STATE, title="")
+    read = await store.conversation("conv")
+    assert read is not None
+    assert read.state == STATE
+    await store.aclose()
+
+
+async def test_a_turn_is_either_stored_or_not_once_its_cancelled_call_has_ended(
+    url: str, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    store = open_store(url)
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+
+    with anyio.fail_after(DEADLINE_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            with psycopg.connect(url) as holder:
+                holder.execute("SELECT 1 FROM databricks_responses_mcp.conversations FOR UPDATE")
+                tasks.start_soon(lambda: store.add_turn("conv", a_turn(2), STATE, title=""))
+                await until(admin, f"SELECT COUNT(*) = 1 {OURS} AND wait_event_type = 'Lock'")
+                tasks.cancel_scope.cancel()
+
+    assert one(admin, "SELECT MAX(number) FROM databricks_responses_mcp.turns") == 2
     await store.aclose()
 
 

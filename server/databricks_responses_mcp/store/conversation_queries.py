@@ -28,6 +28,7 @@ from databricks_responses_mcp.store.statements import (
     optional_name,
     placeholders,
     proven_by,
+    refused_again,
     size,
     to_json,
     tokens,
@@ -36,10 +37,12 @@ from databricks_responses_mcp.store.statements import (
 _SAME_TURN = """
     SELECT 1 FROM @turns
     WHERE owner = ? AND conversation_id = ? AND number = ? AND created_at = ? AND said = ? AND items = ?"""
+# If the newest turn is another one, the number becomes NULL, which the column does not take.
 _NEXT_TURN = """
-    UPDATE @conversations SET turns = turns + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?,
-        bytes = bytes + ?, endpoint = ?, model = ?, waiting = ?, updated_at = ?
-    WHERE owner = ? AND conversation_id = ? AND turns = ?"""
+    UPDATE @conversations SET turns = CASE WHEN turns = ? THEN turns + 1 END,
+        input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, bytes = bytes + ?, endpoint = ?, model = ?,
+        waiting = ?, updated_at = ?
+    WHERE owner = ? AND conversation_id = ?"""
 _NEXT_WAITS = "UPDATE @conversations SET endpoint = ?, waiting = ? WHERE owner = ? AND conversation_id = ?"
 _NEXT_STATE = "UPDATE @states SET state = ? WHERE owner = ? AND conversation_id = ?"
 _CONVERSATION = """
@@ -82,10 +85,11 @@ def _is_short(owner: str, conversation_id: str, turn: Turn, state: ConversationS
 
 @brief_if(_is_short)
 @proven_by(_has_turn)
+@refused_again
 def add_turn(
     owner: str, conversation_id: str, turn: Turn, state: ConversationState, title: str, usage: Usage | None
 ) -> Transaction[None]:
-    """See `Store.add_turn`. One statement checks and takes the number, so only one of several processes gets it."""
+    """See `Store.add_turn`. A constraint refuses a number that is not the next one: only one process gets it."""
     this: dict[str, Value] = {"owner": owner, "conversation_id": name(conversation_id)}
     said, items = to_json(turn.said), to_json(turn.items)
     turn_usage = None if turn.usage is None else to_json(turn.usage)
@@ -107,14 +111,9 @@ def add_turn(
             "folded_id": fold_case(conversation_id),
         }
         first = {**this, **titled, "created_at": turn.created_at, "turns": 1, **more, **now}
-        taken = yield insert("@conversations", first, "ON CONFLICT (owner, conversation_id) DO NOTHING")
+        yield Unread(*insert("@conversations", first))
     else:
-        taken = yield _NEXT_TURN, (*more.values(), *now.values(), *this.values(), turn.number - 1)
-    if taken.changed != 1:
-        raise TurnConflictError(
-            f"Turn {turn.number} of conversation {quoted(conversation_id)} cannot be added: another call continued"
-            " the conversation or deleted it. Read it again and continue from its newest turn."
-        )
+        yield Unread(_NEXT_TURN, (turn.number - 1, *more.values(), *now.values(), *this.values()))
     new: dict[str, Value] = {
         **this,
         "number": turn.number,
@@ -132,6 +131,14 @@ def add_turn(
     yield Unread(*insert("@states", {**this, "state": _state_text(state)}, replacing))
     if usage is not None:
         yield from usage_queries.add_usage(owner, usage)
+
+
+def turn_conflict(conversation_id: str, number: int) -> TurnConflictError:
+    """Return the error for a turn that a constraint refused."""
+    return TurnConflictError(
+        f"Turn {number} of conversation {quoted(conversation_id)} cannot be added: another call continued"
+        " the conversation or deleted it. Read it again and continue from its newest turn."
+    )
 
 
 def set_state(owner: str, conversation_id: str, state: ConversationState) -> Transaction[None]:

@@ -28,6 +28,10 @@ class StoreError(Exception):
     """
 
 
+class ConstraintError(StoreError):
+    """A transaction would break a constraint of a table, so nothing of it was stored."""
+
+
 class TurnConflictError(StoreError):
     """Another call has added a turn of that number to the conversation, or has deleted it."""
 

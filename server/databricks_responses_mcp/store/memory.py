@@ -3,7 +3,8 @@
 from itertools import count
 from pathlib import Path
 
-from databricks_responses_mcp.store.conversation_queries import add_turn
+from databricks_responses_mcp.store.conversation_queries import add_turn, turn_conflict
+from databricks_responses_mcp.store.interface import ConstraintError
 from databricks_responses_mcp.store.job_queries import put_job
 from databricks_responses_mcp.store.records import ConversationState, Job, Turn, Usage
 from databricks_responses_mcp.store.retention_queries import (
@@ -48,7 +49,10 @@ class MemoryStore(SqlStore):
             if usage is not None:
                 yield from self._delete_oldest()
 
-        await self._database.write(statements)
+        try:
+            await self._database.write(statements)
+        except ConstraintError as error:
+            raise turn_conflict(conversation_id, turn.number) from error
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`. May delete the oldest jobs and keys."""

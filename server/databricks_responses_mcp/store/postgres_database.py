@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import certifi
 
-from databricks_responses_mcp.store.interface import SignIn, StoreError
+from databricks_responses_mcp.store.interface import ConstraintError, SignIn, StoreError
 from databricks_responses_mcp.store.schema import VERSION, Database, migration_statements, newer_schema_message
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ MISSING_DRIVER = (
 
 def explain_error(error: Exception, target: Target, deadline_seconds: float) -> StoreError:
     """Return the error for the user: what happened to which database, and what to do. It contains no password."""
-    from psycopg import Error, InterfaceError, OperationalError, errors
+    from psycopg import Error, IntegrityError, InterfaceError, OperationalError, errors
 
     where = target.label
     match error:
@@ -199,6 +199,8 @@ def explain_error(error: Exception, target: Target, deadline_seconds: float) -> 
                 f"{where} refused a statement ({_first_line(error, target)}). Check that no other program changes its"
                 " tables."
             )
+            if isinstance(error, IntegrityError):
+                return ConstraintError(text)
         case _:
             text = (
                 f"The data in {where} is damaged ({type(error).__name__}). Delete the conversation, or restore a"

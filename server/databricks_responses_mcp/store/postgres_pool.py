@@ -44,6 +44,7 @@ _SLOW_SECONDS = 5.0
 """A call that ends unsuccessfully after this time has waited for an unavailable database."""
 _WAIT_SECONDS = 8.0
 """How long a call waits for one of the connections; shorter than what its own caller waits for it."""
+_NEW_CONNECTIONS = 2
 _COMMIT_SECONDS = 15.0
 """Longer than the server lets a statement wait for a lock."""
 _IDLE_SECONDS = 120.0
@@ -71,8 +72,8 @@ class _RolledBackError(Exception):
 class PostgresPool(SqlDatabase):
     """Connections to a PostgreSQL database, each opened when it is needed and closed when it is not used for a while.
 
-    A call that is cancelled or fails closes its connection, and the server rolls its transaction back. A transaction
-    whose connection is lost is run once more on a new one, unless it was committed.
+    A call that fails, or is cancelled before it commits, closes its connection, and the server rolls its transaction
+    back. A transaction whose connection is lost is run again on another one, unless it was committed.
 
     Args:
         url: ``postgresql://…``; without ``sslmode`` TLS is required, except for a server on this machine.
@@ -134,7 +135,7 @@ class PostgresPool(SqlDatabase):
             with anyio.fail_after(seconds):
                 await self._wait_for_place()
                 try:
-                    result = await self._attempt_twice(access, transaction)
+                    result = await self._run_until_done(access, transaction)
                 finally:
                     self._capacity.release()
         except StoreError:
@@ -149,35 +150,46 @@ class PostgresPool(SqlDatabase):
         self._timeout.record_success()
         return result
 
-    async def _attempt_twice(self, access: Access, transaction: partial[Transaction[T]]) -> T:
-        try:
-            return await self._attempt(access, transaction)
-        except _RolledBackError:
-            pass
-        try:
-            return await self._attempt(access, transaction)
-        except _RolledBackError as error:
-            raise error.reason from None
+    async def _run_until_done(self, access: Access, transaction: partial[Transaction[T]]) -> T:
+        """Run a transaction; if its connection is lost, again, on each idle connection and on two new ones at most."""
+        from psycopg import IntegrityError
 
-    async def _attempt(self, access: Access, transaction: partial[Transaction[T]]) -> T:
-        """Run a transaction.
+        lost: BaseException | None = None
+        new_connections = 0
+        while True:
+            attempt = PostgresTransaction(access, transaction)
+            await attempt.prepare()
+            connection = await self._take_idle()
+            if connection is None:
+                if lost is not None and new_connections == _NEW_CONNECTIONS:
+                    raise lost
+                patience = min(_RECONNECT_SECONDS, self._timeout.seconds / 2) if self._migrated else 0.0
+                connection = await self._connect(patience)
+                new_connections += 1
+            try:
+                await self._attempt(attempt, connection, transaction)
+            except _RolledBackError as error:
+                lost = error.reason
+            except IntegrityError:
+                # The attempt before it may have been committed after the rows were looked for.
+                if lost is None or not attempt.is_at_once or not await self._was_committed(None, transaction):
+                    raise
+                return attempt.result
+            else:
+                return attempt.result
+
+    async def _attempt(
+        self, attempt: PostgresTransaction[T], connection: AsyncConnection[Any], transaction: partial[Transaction[T]]
+    ) -> None:
+        """Run a transaction on a connection, which is idle or closed afterwards.
 
         Raises:
             _RolledBackError: if it may be run again.
         """
         from psycopg import Error
 
-        attempt = PostgresTransaction(access, transaction)
-        await attempt.prepare()
-        connection = await self._begin_on_idle(attempt)
-        has_begun = connection is not None
-        if connection is None:
-            connection = await self._connect(
-                min(_RECONNECT_SECONDS, self._timeout.seconds / 2) if self._migrated else 0.0
-            )
         try:
-            if not has_begun:
-                await attempt.begin(connection)
+            await attempt.begin(connection)
             await attempt.run()
         except BaseException as error:
             # Before it is closed: then every connection is.
@@ -196,21 +208,23 @@ class PostgresPool(SqlDatabase):
             if not lost:
                 raise
             with anyio.CancelScope(shield=True):
-                was_committed = attempt.id is None or await self._was_committed(attempt.id, transaction)
-            if not was_committed:
+                is_done = attempt.access is Access.READ or await self._was_committed(attempt.id, transaction)
+            if not is_done:
                 raise _RolledBackError(error) from error
-            return attempt.result
         except BaseException:
             await _close(connection)
             raise
-        self._put_back(connection)
-        return attempt.result
+        else:
+            self._put_back(connection)
 
-    async def _was_committed(self, transaction_id: int, transaction: partial[Transaction[T]]) -> bool:
+    async def _was_committed(self, transaction_id: int | None, transaction: partial[Transaction[T]]) -> bool:
         """Return whether the transaction was committed; the answer to its COMMIT did not arrive.
 
         A server that has crashed may give the id of a transaction that it lost to another one, which is then the one
         that was committed. Only the rows tell.
+
+        Args:
+            transaction_id: None if it is not known.
 
         Raises:
             StoreError: if it cannot be found out.
@@ -224,9 +238,7 @@ class PostgresPool(SqlDatabase):
                     connection = await self._connect(_COMMIT_SECONDS)
                     try:
                         # The server may not have noticed yet that it has lost its client.
-                        cursor = await connection.execute("SELECT txid_status(%s)", (transaction_id,))
-                        row = await cursor.fetchone()
-                        status = row[0] if row else None
+                        status = "committed" if transaction_id is None else await _status_of(connection, transaction_id)
                         if status == "committed" and (proof := proof_of(transaction)) is not None:
                             return await run_without_begin(connection, proof)
                     finally:
@@ -244,21 +256,12 @@ class PostgresPool(SqlDatabase):
             " was made cannot be found out. Look before you try again."
         )
 
-    async def _begin_on_idle(self, attempt: PostgresTransaction[Any]) -> AsyncConnection[Any] | None:
-        """Begin a transaction on an idle connection if one is still open, and return it."""
-        from psycopg import Error
-
+    async def _take_idle(self) -> AsyncConnection[Any] | None:
+        """Take the idle connection that was used last; None if there is none."""
         while self._idle:
             since, connection = self._idle.pop()
             if monotonic() - since < _IDLE_SECONDS:
-                try:
-                    await attempt.begin(connection)
-                    return connection
-                except BaseException as error:
-                    lost = isinstance(error, Error) and _is_lost(error, connection)
-                    if not lost:
-                        await _close(connection)
-                        raise
+                return connection
             await _close(connection)
         return None
 
@@ -343,6 +346,12 @@ class PostgresPool(SqlDatabase):
     def _record_wait(self, began: float) -> None:
         if monotonic() - began > _SLOW_SECONDS:
             self._timeout.record_failure()
+
+
+async def _status_of(connection: AsyncConnection[Any], transaction_id: int) -> object:
+    cursor = await connection.execute("SELECT txid_status(%s)", (transaction_id,))
+    row = await cursor.fetchone()
+    return row[0] if row else None
 
 
 def _is_lost(error: BaseException, connection: AsyncConnection[Any]) -> bool:

@@ -1,8 +1,9 @@
-"""One transaction on a PostgreSQL connection, in few round trips: a short one takes two.
+"""One transaction on a PostgreSQL connection, in few round trips: a short one takes one or two.
 
 Statements with short values are sent together, in one message of the simple query protocol: the first of a transaction
 with BEGIN, and those after the last result that it reads with COMMIT. Their values are then literals, which the driver
-quotes; long values are sent apart from their statement.
+quotes; long values are sent apart from their statement. One message has all of a transaction that reads no result and
+would be refused if it were run again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from databricks_responses_mcp.store.statements import (
     Unread,
     Value,
     is_brief,
+    is_refused_again,
 )
 
 if TYPE_CHECKING:
@@ -56,12 +58,16 @@ class PostgresTransaction(Generic[T]):
         transaction: makes its statements.
 
     Attributes:
-        id: of a transaction that writes, once it has begun.
+        access: whether it writes.
+        id: of a transaction that writes, once it has begun; None if it is sent at once.
+        is_at_once: whether `commit` sends all of it, once `prepare` has returned.
     """
 
     def __init__(self, access: Access, transaction: partial[Transaction[T]]) -> None:
+        self.access = access
         self.id: int | None = None
-        self._access = access
+        self.is_at_once = False
+        self._may_be_at_once = is_refused_again(transaction)
         self._statements = transaction()
         self._in_thread = not is_brief(transaction)
         self._step = _Step((), is_last=False, result=None)
@@ -71,13 +77,17 @@ class PostgresTransaction(Generic[T]):
     async def prepare(self) -> None:
         """Make the first statements; no connection is needed for it."""
         self._step = await self._next()
+        has_long = any(_are_long(values) for _, values in self._step.statements)
+        self.is_at_once = self._may_be_at_once and self._step.is_last and not has_long
 
     async def begin(self, connection: AsyncConnection[Any]) -> None:
-        """Begin, and run the first statements. May be called again with another connection if this one is lost."""
+        """Begin, and run the first statements."""
         self._connection = _Connection(connection)
-        first, *others = _messages(self._step.statements, before=self._access.value)
+        if self.is_at_once:
+            return
+        first, *others = _messages(self._step.statements, before=self.access.value)
         await self._connection.send(first)
-        if self._access is Access.WRITE:
+        if self.access is Access.WRITE:
             self.id = int((await self._connection.result(1)).rows[0][-1])
         for message in others:
             await self._connection.send(message)
@@ -99,7 +109,8 @@ class PostgresTransaction(Generic[T]):
     async def commit(self) -> None:
         """Run the statements that are left, and commit."""
         assert self._connection is not None
-        for message in _messages(self._step.statements, after="COMMIT"):
+        before = self.access.value if self.is_at_once else ""
+        for message in _messages(self._step.statements, before=before, after="COMMIT"):
             await self._connection.send(message)
 
     @property

@@ -18,6 +18,7 @@ from databricks_responses_mcp.store import (
     text_queries,
     usage_queries,
 )
+from databricks_responses_mcp.store.interface import ConstraintError
 from databricks_responses_mcp.store.records import (
     Admission,
     AdmissionRequest,
@@ -150,9 +151,12 @@ class SqlStore:
         self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
     ) -> None:
         """See `Store.add_turn`."""
-        await self._database.write(
-            conversation_queries.add_turn, self._owner, conversation_id, turn, state, title, usage
-        )
+        try:
+            await self._database.write(
+                conversation_queries.add_turn, self._owner, conversation_id, turn, state, title, usage
+            )
+        except ConstraintError as error:
+            raise conversation_queries.turn_conflict(conversation_id, turn.number) from error
 
     async def set_state(self, conversation_id: str, state: ConversationState) -> None:
         """See `Store.set_state`."""

@@ -69,6 +69,8 @@ class SqliteWork:
             return work(self._current_connection(self._timeout.seconds))
         except StoreError:
             raise
+        except sqlite3.IntegrityError as error:
+            raise explain_error(error, self._path) from error
         except (sqlite3.Error, OSError, ValueError, TypeError, KeyError) as error:
             # After a damaged file or a disk error the connection may be in any state: the next call reopens it.
             if isinstance(error, sqlite3.Error) and is_locked(error):

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 
-from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.interface import ConstraintError, StoreError
 from databricks_responses_mcp.store.schema import VERSION, Database, migration_statements, newer_schema_message
 
 BUSY_SECONDS = 5.0
@@ -186,6 +186,8 @@ _FREE_SPACE = f"Free some space, {_ELSEWHERE}."
 
 def explain_error(error: Exception, where: Path) -> StoreError:
     """Return the error for the user: what happened to which file, and what to do."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return ConstraintError(f"{where} refused a change ({error}). Check that no other program changes its tables.")
     if isinstance(error, sqlite3.Error):
         return StoreError(_sqlite_message(error, where))
     if isinstance(error, OSError):

@@ -94,6 +94,20 @@ def proof_of(transaction: partial[Transaction[Any]]) -> Transaction[bool] | None
     return None if is_done is None else is_done(*transaction.args, **transaction.keywords)
 
 
+def refused_again(transaction: TransactionFunction) -> TransactionFunction:
+    """Mark a function like `proven_by`, whose transactions a constraint refuses if they are run a second time.
+
+    A driver may send them together with COMMIT: if the answer is lost, it runs them again.
+    """
+    vars(transaction)["is_refused_again"] = True
+    return transaction
+
+
+def is_refused_again(transaction: partial[Transaction[Any]]) -> bool:
+    """Return whether the function was marked with `refused_again`."""
+    return hasattr(transaction.func, "is_refused_again")
+
+
 def insert(table: str, row: Mapping[str, Value], then: str = "") -> Statement:
     """Return an INSERT of a row; ``then`` is the clause for a conflict."""
     # Table and column names are constants of this package.
