@@ -77,6 +77,20 @@ async def test_dropped_connections_are_replaced(url: str, admin: psycopg.Connect
     await store.aclose()
 
 
+async def test_a_connection_that_the_server_has_ended_is_not_used(
+    url: str, admin: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing is run again on a new connection.
+    monkeypatch.setattr(postgres_pool, "_NEW_CONNECTIONS", 0)
+    store = open_store(url)
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+    admin.execute(f"SELECT pg_terminate_backend(pid, 5000) {OURS}".encode())
+
+    await store.add_turn("conv", a_turn(2), STATE, title="")
+
+    await store.aclose()
+
+
 async def test_a_transaction_whose_connection_is_lost_is_run_once_more(
     url: str, admin: psycopg.Connection[tuple[object, ...]]
 ) -> None:

@@ -8,6 +8,7 @@ anyway. No state of a session is used, so that a connection pooler may give each
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -151,7 +152,7 @@ class PostgresPool(SqlDatabase):
         return result
 
     async def _run_until_done(self, access: Access, transaction: partial[Transaction[T]]) -> T:
-        """Run a transaction; if its connection is lost, again, on each idle connection and on two new ones at most."""
+        """Run a transaction; if its connection is lost, again: on each idle connection, and on two new ones at most."""
         from psycopg import IntegrityError
 
         lost: BaseException | None = None
@@ -260,7 +261,7 @@ class PostgresPool(SqlDatabase):
         """Take the idle connection that was used last; None if there is none."""
         while self._idle:
             since, connection = self._idle.pop()
-            if monotonic() - since < _IDLE_SECONDS:
+            if monotonic() - since < _IDLE_SECONDS and not _is_ended(connection):
                 return connection
             await _close(connection)
         return None
@@ -352,6 +353,13 @@ async def _status_of(connection: AsyncConnection[Any], transaction_id: int) -> o
     cursor = await connection.execute("SELECT txid_status(%s)", (transaction_id,))
     row = await cursor.fetchone()
     return row[0] if row else None
+
+
+def _is_ended(connection: AsyncConnection[Any]) -> bool:
+    """Return whether the server has ended an idle connection: it sends nothing else on it without being asked."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _is_lost(error: BaseException, connection: AsyncConnection[Any]) -> bool:
