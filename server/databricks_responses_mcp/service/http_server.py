@@ -111,6 +111,7 @@ async def serve_http(server: MCPServer[Any], listener: Listener, token: str, lim
     config = uvicorn.Config(
         http_app(server, listener, token, limits),
         http=TimedProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

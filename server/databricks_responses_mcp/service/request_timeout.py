@@ -8,6 +8,8 @@ try:
 except ImportError:  # without the compiled package, uvicorn parses in Python
     from uvicorn.protocols.http.h11_impl import H11Protocol as _Protocol  # type: ignore[assignment]
 
+from databricks_responses_mcp.service.joined_writes import JoinedWrites
+
 REQUEST_SECONDS = 10.0
 """The deadline for the complete headers of a connection's next request, in seconds."""
 
@@ -43,7 +45,7 @@ class TimedProtocol(_Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
         """Start the deadline of the first request."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))
         self._wait_for_request()
 
     def data_received(self, data: bytes) -> None:
