@@ -11,8 +11,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from inline_snapshot import snapshot
+from mcp.server.auth.provider import AccessToken
 
 from databricks_responses_mcp.service import issuer_keys
+from databricks_responses_mcp.service.failed_sign_ins import TokenRefusedError
 from databricks_responses_mcp.service.issuer_keys import IssuerKeys
 from databricks_responses_mcp.service.oauth import OAuthTokens, TokenRules
 from databricks_responses_mcp.service.plain_http import PlainHttp
@@ -30,6 +33,13 @@ def tokens_of(issuer: Issuer, **changed: Any) -> Verifiers:
     usual = {"issuer": issuer.url, "audiences": (RESOURCE, f"{RESOURCE}/"), "resource": RESOURCE}
     rules = TokenRules(**{**usual, "algorithms": ASYMMETRIC_ALGORITHMS, **changed})
     return Verifiers(None, OAuthTokens(rules, IssuerKeys(issuer.url, None, PlainHttp())))
+
+
+async def refusal_of(tokens: Verifiers, token: str) -> str:
+    """Return the reason why a token is refused."""
+    with pytest.raises(TokenRefusedError) as refused:
+        await tokens.verify_token(token)
+    return str(refused.value)
 
 
 @pytest.fixture
@@ -165,13 +175,40 @@ async def test_a_hostile_token_names_nobody(issuer: Issuer, kind: str) -> None:
     tokens = tokens_of(issuer)
     assert await tokens.verify_token(issuer.token()) is not None
     with anyio.fail_after(DEADLINE_SECONDS):
-        assert await tokens.verify_token(HOSTILE[kind](issuer)) is None
+        token = HOSTILE[kind](issuer)
+        reason = await refusal_of(tokens, token)
+    assert not any(part in reason for part in token.split(".") if len(part) > 10)
     assert "/elsewhere" not in issuer.requested
+
+
+async def test_the_reason_of_a_refusal_tells_an_administrator_what_to_compare(issuer: Issuer) -> None:
+    tokens = tokens_of(issuer)
+    kinds = (
+        "expired",
+        "not valid yet",
+        "another audience",
+        "another issuer",
+        "no subject",
+        "an unknown key",
+        "alg none",
+    )
+    reasons = {kind: await refusal_of(tokens, HOSTILE[kind](issuer)) for kind in kinds}
+    assert reasons == snapshot(
+        {
+            "expired": "the token has expired",
+            "not valid yet": "the token is not valid yet",
+            "another audience": "the token is for another audience",
+            "another issuer": "the token is of another issuer",
+            "no subject": "the token has no sub",
+            "an unknown key": "the issuer has no such key for the token",
+            "alg none": "the token is signed with an algorithm that is not allowed",
+        }
+    )
 
 
 async def test_an_algorithm_that_the_settings_do_not_name_is_refused(issuer: Issuer) -> None:
     tokens = tokens_of(issuer, algorithms=("ES256",))
-    assert await tokens.verify_token(issuer.token()) is None
+    assert await refusal_of(tokens, issuer.token()) == "the token is signed with an algorithm that is not allowed"
     assert await tokens.verify_token(issuer.token("two", "ES256")) is not None
 
 
@@ -179,14 +216,18 @@ async def test_a_short_key_of_the_issuer_is_not_used(issuer: Issuer) -> None:
     issuer.keys["one"] = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     with pytest.warns(jwt.InsecureKeyLengthWarning):
         token = issuer.token()
-    assert await tokens_of(issuer).verify_token(token) is None
+    assert await refusal_of(tokens_of(issuer), token) == "the issuer has no such key for the token"
 
 
 async def test_many_tokens_at_once_have_the_keys_fetched_once(issuer: Issuer) -> None:
-    tokens, found = tokens_of(issuer), []
+    tokens = tokens_of(issuer)
+    found: list[AccessToken | None] = []
 
     async def verify(token: str) -> None:
-        found.append(await tokens.verify_token(token))
+        try:
+            found.append(await tokens.verify_token(token))
+        except TokenRefusedError:
+            found.append(None)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(50):
@@ -203,7 +244,7 @@ async def test_a_new_key_of_the_issuer_is_found_without_a_restart(
     tokens = tokens_of(issuer)
     assert await tokens.verify_token(issuer.token()) is not None
     issuer.keys["three"] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    assert await tokens.verify_token(issuer.token("three")) is None
+    assert await refusal_of(tokens, issuer.token("three")) == "the issuer has no such key for the token"
     monkeypatch.setattr(issuer_keys, "_UNKNOWN_SECONDS", 0.0)
     assert await tokens.verify_token(issuer.token("three")) is not None
     assert issuer.requested.count("/jwks") == 2

@@ -1,6 +1,5 @@
 """Checking OAuth access tokens that are JWTs (RFC 9068), with PyJWT and the issuer's public keys."""
 
-import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +8,9 @@ import jwt
 from mcp.server.auth.provider import AccessToken
 
 from databricks_responses_mcp.service.callers import MAX_ID_CHARACTERS
+from databricks_responses_mcp.service.failed_sign_ins import TokenRefusedError
 from databricks_responses_mcp.service.issuer_keys import IssuerKeys, IssuerUnavailableError
 from databricks_responses_mcp.service.refusals import SignInError
-
-logger = logging.getLogger(__name__)
 
 _LEEWAY_SECONDS = 30
 _MAX_KEYS_TRIED = 8
@@ -20,6 +18,16 @@ _MAX_SCOPES = 200
 _TYPES = ("at+jwt", "application/at+jwt", "jwt", None)
 _NAME_CLAIMS = ("email", "preferred_username")
 """Not ``name``, the display name: the policy refers to names, and users choose that one freely."""
+_REASONS: Mapping[type[Exception], str] = {
+    jwt.ExpiredSignatureError: "the token has expired",
+    jwt.ImmatureSignatureError: "the token is not valid yet",
+    jwt.InvalidAudienceError: "the token is for another audience",
+    jwt.InvalidIssuerError: "the token is of another issuer",
+    jwt.InvalidSignatureError: "the token's signature is wrong",
+    jwt.InvalidKeyError: "the issuer has no such key for the token",
+    jwt.InvalidAlgorithmError: "the token is signed with an algorithm that is not allowed",
+}
+"""PyJWT's own texts may quote the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +60,21 @@ class OAuthTokens:
         self._rules = rules
         self._keys = keys
 
-    async def verify_token(self, token: str) -> AccessToken | None:
-        """Return the content of an access token; None if it is not valid for this service.
+    async def verify_token(self, token: str) -> AccessToken:
+        """Return the content of an access token.
 
         Args:
             token: of limited size.
 
         Raises:
+            TokenRefusedError: if it is not valid for this service.
             SignInError: with status 503 if the issuer's keys cannot be had.
         """
         try:
             header = jwt.get_unverified_header(token)
             kid, algorithm = header.get("kid"), header.get("alg")
             if algorithm not in self._rules.algorithms or not isinstance(algorithm, str):
-                raise jwt.InvalidAlgorithmError(f"signed with {str(algorithm)[:20]!r}")
+                raise jwt.InvalidAlgorithmError("not allowed")
             if _token_type(header) not in _TYPES:
                 raise jwt.InvalidTokenError("not an access token")
             if kid is not None and not isinstance(kid, str):
@@ -76,8 +85,7 @@ class OAuthTokens:
                 503, "The keys of the OAuth issuer cannot be fetched now. Try again.", {"Retry-After": "5"}
             ) from error
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-            logger.info("an access token was refused: %s", type(error).__name__)
-            return None
+            raise TokenRefusedError(_reason(error), is_routine=isinstance(error, jwt.ExpiredSignatureError)) from error
 
     async def _claims(self, token: str, kid: str | None, algorithm: str) -> Mapping[str, Any]:
         candidates = (await self._keys.matching(kid, algorithm))[:_MAX_KEYS_TRIED]
@@ -116,6 +124,12 @@ class OAuthTokens:
             subject=subject,
             claims={"iss": self._rules.issuer, "name": _name(claims)},
         )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"the token has no {error.claim}"
+    return next((text for kind, text in _REASONS.items() if isinstance(error, kind)), "not a valid access token")
 
 
 def _token_type(header: Mapping[str, Any]) -> str | None:

@@ -13,13 +13,14 @@ from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.auth.routes import build_resource_metadata_url
 from mcp.server.auth.settings import AuthSettings
 from pydantic import AnyHttpUrl, SecretStr
-from starlette.authentication import AuthCredentials, AuthenticationBackend
+from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from databricks_responses_mcp.service.callers import MAX_ID_CHARACTERS, Caller, SignedInUser
-from databricks_responses_mcp.service.refusals import refusal, sign_in_refusal
+from databricks_responses_mcp.service.failed_sign_ins import FailedSignIns, TokenRefusedError
+from databricks_responses_mcp.service.refusals import SignInError, refusal, sign_in_refusal
 from databricks_responses_mcp.service.static_keys import KEY_PREFIX, KeyFile
 
 MAX_TOKEN_BYTES = 16_384
@@ -41,8 +42,40 @@ def signed_in(app: ASGIApp, backend: AuthenticationBackend, auth: AuthSettings |
     signed: ASGIApp = RequireAuthMiddleware(app, list(auth.required_scopes or ()) if auth is not None else [], metadata)
     signed = AuthContextMiddleware(signed)
     signed = _WithoutPlatformHeaders(signed)
-    signed = AuthenticationMiddleware(signed, backend=backend, on_error=sign_in_refusal)
-    return _OneCredential(signed, app)
+    failed = FailedSignIns()
+    signed = AuthenticationMiddleware(signed, backend=_LoggingBackend(backend, failed), on_error=sign_in_refusal)
+    return _OneCredential(signed, app, failed)
+
+
+class _LoggingBackend(AuthenticationBackend):
+    """Logs why the credentials of a request were refused. A request without any is no failure: it asks how to sign in.
+
+    Args:
+        backend: finds the user of a request.
+        failed: the log.
+    """
+
+    def __init__(self, backend: AuthenticationBackend, failed: FailedSignIns) -> None:
+        self._backend = backend
+        self._failed = failed
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
+        """Return the user of a request; None if it has no credentials that are valid here.
+
+        Raises:
+            SignInError: if it cannot be said whether they are, or which are missing.
+        """
+        try:
+            found = await self._backend.authenticate(conn)
+        except TokenRefusedError as refused:
+            self._failed.report(conn.scope, str(refused), is_routine=refused.is_routine)
+            return None
+        except SignInError as error:
+            self._failed.report(conn.scope, error.text)
+            raise
+        if found is None and "authorization" in conn.headers:
+            self._failed.report(conn.scope, "the Authorization header has no token that is valid here")
+        return found
 
 
 class BearerBackend(BearerAuthBackend):
@@ -61,10 +94,11 @@ class BearerBackend(BearerAuthBackend):
         self._keeps_token = keeps_token
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SignedInUser] | None:
-        """Return the user of a request; None if it has no token that is valid here.
+        """Return the user of a request; None if it has no bearer token.
 
         Raises:
-            SignInError: if it cannot be said whether the token is valid.
+            TokenRefusedError: if the token is not valid here.
+            SignInError: if it cannot be said whether it is.
         """
         found: Any = await super().authenticate(conn)
         if found is None:
@@ -88,13 +122,22 @@ class Verifiers:
         self._oauth = oauth
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """See `TokenVerifier`."""
+        """See `TokenVerifier`.
+
+        Raises:
+            TokenRefusedError: if the token is not valid.
+            SignInError: if that cannot be said.
+        """
         token = token.strip()
         if not token or len(token) > MAX_TOKEN_BYTES or not token.isascii():
-            return None
+            raise TokenRefusedError("the token is empty, too long or not ASCII")
         if self._keys is not None and token.startswith(KEY_PREFIX):
-            return await self._keys.verify_token(token)
-        return await self._oauth.verify_token(token) if self._oauth is not None else None
+            if (access := await self._keys.verify_token(token)) is None:
+                raise TokenRefusedError("there is no such static key")
+            return access
+        if self._oauth is None:
+            raise TokenRefusedError("the token is not a static key, and there is no OAuth issuer")
+        return await self._oauth.verify_token(token)
 
 
 class _OneCredential:
@@ -103,11 +146,13 @@ class _OneCredential:
     Args:
         app: the application that answers requests.
         lifespan: the application whose lifetime is run, without sign-in.
+        failed: the log of refused requests.
     """
 
-    def __init__(self, app: ASGIApp, lifespan: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, lifespan: ASGIApp, failed: FailedSignIns) -> None:
         self._app = app
         self._lifespan = lifespan
+        self._failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the application's lifetime."""
@@ -117,6 +162,7 @@ class _OneCredential:
             await send({"type": "websocket.close", "code": 1008})
         elif _count(scope["headers"], b"authorization") > 1:
             text = "The request has more than one Authorization header. Send one."
+            self._failed.report(scope, text)
             await refusal(401, text, {"WWW-Authenticate": 'Bearer error="invalid_request"'})(scope, receive, send)
         else:
             await self._app(scope, receive, send)
