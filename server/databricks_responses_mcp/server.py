@@ -85,11 +85,10 @@ class BridgeServer(MCPServer[AppSource]):
     async def _handle_list_tools(
         self, ctx: ServerRequestContext[AppSource], params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        """Answer ``tools/list`` with the tools that the user may call."""
+        """Answer ``tools/list`` with the tools that the user can use."""
         listed = await super()._handle_list_tools(ctx, params)
-        policy = ctx.lifespan_context.policy_for(ctx.request)
-        if policy is not None:
-            listed.tools = [tool for tool in listed.tools if policy.allows_tool(tool.name)]
+        names = ctx.lifespan_context.listed_tools([tool.name for tool in listed.tools], ctx.request)
+        listed.tools = [tool for tool in listed.tools if tool.name in names]
         return listed
 
     def our_tool(self, name: str) -> "Tool":

@@ -26,6 +26,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 NOT_SIGNED_IN = "Bearer of-nobody"
 
+SHOWN = [name for name in NAMES if name != "edit_files"]
+"""Nobody has local files."""
+
 sign_ins = pytest.mark.parametrize("sign_in", ["key", "issuer"])
 
 
@@ -70,7 +73,7 @@ async def test_claude_code_lists_the_tools_of_a_service_and_its_model_asks(
             [result] = await claude.converse(ToolCall(f"{PREFIX}{ASK}", {"prompt": "[[say from the service]]"}))
     assert json.loads(result["content"])["text"] == "from the service"
     declared = {tool["name"].removeprefix(PREFIX) for tool in model.requests[0]["tools"]}
-    assert declared >= set(NAMES)
+    assert declared >= set(SHOWN)
 
 
 @sign_ins
@@ -94,5 +97,5 @@ async def test_the_inspector_lists_the_tools_of_a_service_and_asks(
         arguments = json.dumps({"prompt": "[[say from the service]]"})
         code, asked = await run(authorization, "tools/call", "--tool-name", ASK, "--tool-args-json", arguments)
     assert refused != 0, why
-    assert [tool["name"] for tool in listed["tools"]] == list(NAMES)
+    assert [tool["name"] for tool in listed["tools"]] == SHOWN
     assert (code, asked["structuredContent"]["text"]) == (0, "from the service")

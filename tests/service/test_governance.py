@@ -25,6 +25,7 @@ ISSUER = "https://issuer.example"
 POLICY = """
 [users."auditor@example.com"]
 read_only = true
+tools.allow = ["search_web"]
 tokens_per_day = 1000
 """
 
@@ -70,10 +71,11 @@ async def test_a_user_whose_token_has_another_name_gets_the_rules_of_that_name(
         assert limiter.policy is app.bridge.policy
         assert apps.app_for(request_of("")) is app
         assert app.bridge.request_limiter is None
-        policies = [apps.policy_for(request_of(name)) for name in ("", "Auditor@Example.com")]
+        tools = "search_web", "generate_image"
+        listed = [apps.listed_tools(tools, request_of(name)) for name in ("", "Auditor@Example.com")]
     assert before == (False, None, User(issuer=ISSUER, subject="u-1", name=""))
     assert after == (True, User(issuer=ISSUER, subject="u-1", name="auditor@example.com"))
-    assert [policy is not None and policy.is_read_only for policy in policies] == [False, True]
+    assert listed == [{"search_web", "generate_image"}, {"search_web"}]
 
 
 async def test_a_folder_is_open_only_while_the_users_token_has_the_name_that_it_is_given_to(

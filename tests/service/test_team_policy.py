@@ -9,6 +9,7 @@ import anyio
 import pytest
 from mcp import Client
 
+from databricks_responses_mcp.tools.definitions import NAMES
 from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
 from harness.bad_requests import META
@@ -65,7 +66,7 @@ async def test_each_user_has_the_tools_and_limits_of_their_own_section(
                     answers[f"{name} {attempt}"] = facts["error"]["message"] if failed else facts["text"]
                 _, facts, _ = await host.call(ASK, prompt="Hi", model=OPUS)
                 answers[f"{name} opus"] = facts["error"]["code"], facts["error"]["hint"]
-    assert len(listed["ada"]) == 8
+    assert listed["ada"] == [name for name in NAMES if name != "edit_files"]
     assert listed["bob"] == ["ask_databricks_model", "get_response"]
     assert answers == {
         "ada first": "hello",
@@ -123,7 +124,7 @@ async def test_a_user_cannot_fill_the_audit_log_with_a_long_name_of_a_model(
     assert len(line) < 2000
 
 
-async def test_a_folder_of_the_policy_is_open_to_its_user_alone_and_lists_of_tools_are_private(
+async def test_a_folder_of_the_policy_is_open_to_its_user_alone_who_is_also_shown_the_tool_for_it(
     emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     keys = keys_in(tmp_path / "keys", "ada", "bob")
@@ -139,10 +140,16 @@ async def test_a_folder_of_the_policy_is_open_to_its_user_alone_and_lists_of_too
         ]
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}
         headers = {"accept": "application/json", "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list"}
-        listed = await serving.send("POST", "/mcp", body, {**headers, **bearer(keys["ada"])})
+        listed = {
+            name: (await serving.send("POST", "/mcp", body, {**headers, **bearer(key)})).json()["result"]
+            for name, key in keys.items()
+        }
     assert "FILE-WORD" in answers[0]["text"]
     assert [answer["error"]["code"] for answer in answers[1:]] == ["permission_denied"] * 2
-    assert listed.json()["result"]["cacheScope"] == "private"
+    assert {
+        name: (len(result["tools"]), "edit_files" in {tool["name"] for tool in result["tools"]}, result["cacheScope"])
+        for name, result in listed.items()
+    } == {"ada": (len(NAMES) - 1, False, "private"), "bob": (len(NAMES), True, "private")}
 
 
 async def test_the_limit_of_all_users_is_exact_over_two_replicas(emulator: RunningEmulator, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The state that calls share while a server runs."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from databricks_responses_mcp.calls.volume_pictures import VolumePictures
     from databricks_responses_mcp.media.gallery import PictureGallery
     from databricks_responses_mcp.media.write_journal import WriteJournal
-    from databricks_responses_mcp.policy.access import AccessPolicy
 
 _UNSAVED_BYTES = 128_000_000
 
@@ -85,10 +85,11 @@ class AppSource(Protocol):
             request: the HTTP request; None over stdio.
         """
 
-    def policy_for(self, request: "Request | None") -> "AccessPolicy | None":
-        """Return the policy for the request's user; None if there is no policy. Needs no `App`.
+    def listed_tools(self, names: Iterable[str], request: "Request | None") -> frozenset[str]:
+        """Return those of the server's tools that the request's user can use. Needs no `App`.
 
         Args:
+            names: of all tools.
             request: the HTTP request; None over stdio.
         """
 
@@ -158,9 +159,10 @@ class App:
         """See `AppSource.app_for`: every request of this server uses the same."""
         return self
 
-    def policy_for(self, request: "Request | None") -> "AccessPolicy | None":
-        """See `AppSource.policy_for`."""
-        return self.bridge.policy
+    def listed_tools(self, names: Iterable[str], request: "Request | None") -> frozenset[str]:
+        """See `AppSource.listed_tools`."""
+        policy = self.bridge.policy
+        return frozenset(name for name in names if policy is None or policy.allows_tool(name))
 
     def run_in(self, tasks: TaskGroup) -> None:
         """See `AppSource.run_in`."""

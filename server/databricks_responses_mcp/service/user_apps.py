@@ -2,7 +2,7 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -22,7 +22,6 @@ from databricks_responses_mcp.calls.memory_limit import MemoryLimit
 from databricks_responses_mcp.calls.state import App, UnsavedPictures, UserFiles, write_journal_of
 from databricks_responses_mcp.calls.stored_texts import StoredTexts
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
-from databricks_responses_mcp.policy.access import AccessPolicy
 from databricks_responses_mcp.service.caller_credentials import CallerCredentials, ExchangedCredentials, TokenExchange
 from databricks_responses_mcp.service.callers import Caller, caller_of
 from databricks_responses_mcp.service.governance import Governance
@@ -43,6 +42,7 @@ UNSAVED_BYTES: Final = 1_000_000_000
 
 _MAX_CHECK_SECONDS = 60.0
 _VOLUMES = "/Volumes/"
+_LOCAL_FILE_TOOLS = frozenset({"edit_files"})
 
 
 class WorkspaceIdentity(Enum):
@@ -165,10 +165,12 @@ class UserApps:
             self._drop_one()
         return app
 
-    def policy_for(self, request: Request | None) -> AccessPolicy | None:
-        """See `AppSource.policy_for`."""
+    def listed_tools(self, names: Iterable[str], request: Request | None) -> frozenset[str]:
+        """See `AppSource.listed_tools`. Tools that need local files are listed to users who have a folder."""
         assert request is not None
-        return None if self._governance is None else self._governance.policy_of(caller_of(request))
+        policy = None if self._governance is None else self._governance.policy_of(caller_of(request))
+        hidden = _LOCAL_FILE_TOOLS if policy is None or policy.folder is None else frozenset()
+        return frozenset(n for n in names if n not in hidden and (policy is None or policy.allows_tool(n)))
 
     def run_in(self, tasks: TaskGroup) -> None:
         """See `AppSource.run_in`."""
