@@ -73,6 +73,7 @@ async def test_a_workspace_where_all_is_well_passes_every_check(cli: CommandLine
 ✓ endpoints: 39 may be listed, 38 of them answer with text
 ✓ model: databricks-gpt-5, from RESPONSES_MCP_MODEL, is READY
 ✓ image model: databricks-gpt-6-1-sol, the default here, is READY
+✓ store: can be written
 ✓ call: embedded-rules answered, 16 tokens out
 ✓ pictures: TMP/pictures will be made when it is needed
 """,
@@ -104,6 +105,7 @@ To sign in, run `databricks auth login`. To try it without a workspace, add --em
             ("endpoints", "skipped", ""),
             ("model", "skipped", ""),
             ("image model", "skipped", ""),
+            ("store", "ok", ""),
             ("call", "skipped", ""),
             ("pictures", "ok", ""),
         ]

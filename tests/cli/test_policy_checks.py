@@ -83,7 +83,7 @@ async def test_each_error_of_the_file_fails_the_check(bare: CommandLine, tmp_pat
     path.write_text("[default]\nread_onyl = true\nmax_output_tokens = 1\n", encoding="utf-8")
     ran = await bare.run("doctor", "--no-call", RESPONSES_MCP_SERVICE_POLICY=str(path))
     assert ran.code == 2
-    told = ran.out.replace(str(tmp_path), "TMP").partition("✗ policy")[2].partition("✗ host")[0]
+    told = ran.out.replace(str(tmp_path), "TMP").partition("✗ policy")[2].partition("\N{EN DASH} service")[0]
     assert folded(told) == snapshot("""\
 : The policy file TMP/policy.toml is not valid:
 - default.max_output_tokens: input should be greater than or equal to 16, not 1

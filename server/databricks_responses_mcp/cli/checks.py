@@ -2,7 +2,9 @@
 
 import os
 import platform
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -17,11 +19,18 @@ from databricks_responses_mcp.cli.host_checks import examine_hosts
 from databricks_responses_mcp.cli.network import configured_host, examine_folder, examine_profile, reach
 from databricks_responses_mcp.cli.options import SessionOptions
 from databricks_responses_mcp.cli.policy_checks import examine_policy
-from databricks_responses_mcp.cli.session import open_session, replaced_by_profile, settings_for_terminal
+from databricks_responses_mcp.cli.session import (
+    open_session,
+    open_workspace,
+    replaced_by_profile,
+    settings_for_terminal,
+)
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, Reason
 from databricks_responses_mcp.hosts.machine import Machine
 from databricks_responses_mcp.responses.request import Prompt, build_request
+from databricks_responses_mcp.service.settings import ServiceSettings, load_service_settings
 from databricks_responses_mcp.spelling import similar_names
+from databricks_responses_mcp.store.interface import StoreError
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.call_context import CallContext
 from databricks_responses_mcp.turns.pipeline import send_metered
@@ -35,6 +44,7 @@ _MAX_SECONDS = 120.0
 _SMALLEST_ANSWER = 16
 """In tokens. The Responses API refuses a smaller maximum."""
 
+_NO_JOB = "job_of_the_doctor"
 _DEFAULT_PATH = "/serving-endpoints/responses"
 _MISSING_ADVICE = "Choose one that `databricks-responses-mcp models` names, and set RESPONSES_MCP_MODEL (or --model)."
 
@@ -59,6 +69,7 @@ class Examination:
         self._user = user
         self._replaced: dict[str, str] = {}
         self._settings: Settings | None = None
+        self._service: ServiceSettings | None = None
         self._bridge: Bridge | None = None
         self._origin = ""
         self._listing_error: BridgeError | None = None
@@ -72,13 +83,16 @@ class Examination:
         """Run all checks."""
         await self._check("versions", self._versions)
         await self._check("settings", self._read_settings)
-        if self._user is not None or any(name.startswith(SERVICE_PREFIX) for name in os.environ):
+        is_service = any(name.startswith(SERVICE_PREFIX) for name in os.environ)
+        if self._user is not None or is_service:
             await self._check("policy", lambda: examine_policy(os.environ, self._options.secrets, self._user))
+        if is_service:
+            await self._check("service", self._look_at_service, "settings")
         if self._settings is not None:
             # A rate limit or an outage is a finding, and must not be waited for.
             settings = self._settings.model_copy(update={"max_retries": 0})
             try:
-                async with open_session(settings, self._options, start_engine=True) as bridge:
+                async with self._opened(settings) as bridge:
                     self._bridge = bridge
                     await self._look_at_workspace()
             except Exception as raised:
@@ -89,6 +103,21 @@ class Examination:
         if "host" not in self._reported or "network" not in self._reported:
             await self._look_at_workspace()
         await self._look_at_hosts()
+
+    @asynccontextmanager
+    async def _opened(self, settings: Settings) -> AsyncIterator[Bridge]:
+        """Yield the workspace: for a service as the service itself reaches it, with the store of its users."""
+        if self._service is None:
+            async with open_session(settings, self._options, start_engine=True) as bridge:
+                yield bridge
+            return
+        from databricks_responses_mcp.cli.serve_team import open_own
+
+        async with (
+            open_workspace(settings, self._options, start_engine=True) as workspace,
+            open_own(workspace, self._service) as bridge,
+        ):
+            yield bridge
 
     async def _look_at_hosts(self) -> None:
         for finding in await examine_hosts(Machine.this(), Path.cwd()):
@@ -105,7 +134,11 @@ class Examination:
             self._blocked.discard("endpoints")
         await self._check("model", self._find_model, "endpoints")
         await self._check("image model", self._find_image_model, "endpoints")
-        await self._check("call", self._ask, "sign-in", "model")
+        # Without the service's settings nothing says where its store is.
+        needed = () if self._service is not None else ("service",)
+        if self._service is not None or (self._settings is not None and self._settings.store is not None):
+            await self._check("store", self._write_store, "settings", *needed)
+        await self._check("call", self._ask, "sign-in", "model", *needed)
         await self._check("pictures", self._find_folder, "settings")
 
     async def _check(self, name: str, look: Check, *needs: str) -> None:
@@ -146,6 +179,27 @@ class Examination:
         given = [names.get(name.removesuffix("_setting"), name) for name in settings.model_fields_set]
         given = [name for name in given if name.startswith("RESPONSES_MCP_")]
         return f"valid; set are {', '.join(sorted(given))}" if given else "valid, all defaults"
+
+    async def _look_at_service(self) -> str:
+        # Imported here: it imports a web server.
+        from databricks_responses_mcp.cli.service_checks import check_store_settings, examine_service
+
+        assert self._settings is not None
+        service = load_service_settings(os.environ, secrets=self._options.secrets)
+        await check_store_settings(self._settings, service, os.environ)
+        self._service = service
+        return await examine_service(self._settings, service, os.environ)
+
+    async def _write_store(self) -> str:
+        bridge = self._of_bridge()
+        try:
+            # It changes nothing, as no job has this id; a store that cannot be written refuses it.
+            await bridge.store.beat_job(_NO_JOB, time.time(), None)
+        except StoreError as error:
+            raise BridgeError(
+                ErrorCode.NOT_CONFIGURED, f"The store cannot be written: {error}", "Until then nothing is stored."
+            ) from error
+        return "can be written" if bridge.settings.store is not None else "a file of this machine; can be written"
 
     async def _find_host(self) -> str:
         assert self._bridge is not None

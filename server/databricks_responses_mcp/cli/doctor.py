@@ -16,10 +16,10 @@ from databricks_responses_mcp.errors import ErrorCode
 from databricks_responses_mcp.visible import LINES, visible
 
 _HELP = """\
-Check everything that a call needs, one line for each check: versions, settings, the policy of a team's service, the
-workspace's address, the network, sign-in, the endpoints, the models, a call that costs a few tokens, the image
-directory, and each MCP host that the server is registered with. A failed check says what to fix. The exit code is 0 if
-no check failed, otherwise the exit code of the first failure.
+Check everything that a call needs, one line for each check: versions, settings, a team's service with its policy and
+the sign-in of its users, the workspace's address, the network, sign-in, the endpoints, the models, the store, a call
+that costs a few tokens, the image directory, and each MCP host that the server is registered with. A failed check
+says what to fix. The exit code is 0 if no check failed, otherwise the exit code of the first failure.
 """
 _MARKS = {"ok": "✓", "failed": "✗", "skipped": "\N{EN DASH}"}
 _PLAIN_MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "-   "}

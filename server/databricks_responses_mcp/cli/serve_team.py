@@ -126,7 +126,7 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
         async with (
             telemetry(team.settings) as observer,
             open_workspace(team.settings, session) as workspace,
-            _open_own(workspace, service) as own,
+            open_own(workspace, service) as own,
             open_user_apps(
                 workspace.settings,
                 workspace.environ,
@@ -158,7 +158,7 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
 
 
 @asynccontextmanager
-async def _open_own(workspace: Workspace, service: ServiceSettings) -> AsyncIterator[Bridge]:
+async def open_own(workspace: Workspace, service: ServiceSettings) -> AsyncIterator[Bridge]:
     """Yield the workspace as the service itself reaches it, with the database that all users share."""
 
     def own() -> Bridge:
