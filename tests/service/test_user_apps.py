@@ -42,6 +42,17 @@ async def test_the_workspace_is_called_with_the_token_of_each_users_newest_reque
     assert users_of(emulator) == ["ann", "ben", "ann", "ann-2"]
 
 
+async def test_a_user_whose_token_the_workspace_refuses_is_told_what_a_user_can_do(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    ann = add_user(emulator, "ann")
+    async with team(emulator, tmp_path) as service, service.user("ann", workspace_token=ann) as host:
+        emulator.state.users.revoke(ann)
+        _, facts, failed = await host.call("ask_databricks_model", prompt="hello")
+    assert failed
+    assert (facts["error"]["code"], facts["error"]["hint"]) == ("unauthenticated", "Sign in again in the MCP host.")
+
+
 @pytest.mark.slow
 async def test_a_request_without_a_token_is_refused_even_if_an_earlier_one_brought_one(
     emulator: RunningEmulator, tmp_path: Path

@@ -68,6 +68,11 @@ class CallerCredentials(FixedHost):
         """The description of the credentials for a person."""
         return "the user's own token, from the request"
 
+    @property
+    def renewal(self) -> str:
+        """See `Credentials.renewal`."""
+        return _SIGN_IN_AGAIN
+
 
 class TokenExchange:
     """The endpoint of a workspace where the token of a trusted issuer is exchanged for one of the workspace (RFC 8693).
@@ -163,6 +168,11 @@ class ExchangedCredentials(FixedHost):
     def describe(self) -> str:
         """The description of the credentials for a person."""
         return "a token of the workspace, exchanged for the one that the user has signed in with"
+
+    @property
+    def renewal(self) -> str:
+        """See `Credentials.renewal`."""
+        return _SIGN_IN_AGAIN
 
     async def _renew(self) -> None:
         attempts = self._attempts

@@ -4,6 +4,7 @@ Every request and every MCP server gets the workspace's token here, for a stated
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.workspace.apps import Apps, read_address
@@ -88,6 +89,13 @@ class Access:
     async def refresh(self) -> bool:
         """Forget the current credentials; return False if new ones would be the same."""
         return await self._credentials.refresh()
+
+    def explained(self, error: BridgeError) -> BridgeError:
+        """Return a failure of signing in with what its user can do; other failures unchanged."""
+        renewal = self._credentials.renewal
+        if error.code is not ErrorCode.UNAUTHENTICATED or renewal is None:
+            return error
+        return replace(error, hint=renewal, advice=())
 
 
 def _refused(what: str) -> BridgeError:

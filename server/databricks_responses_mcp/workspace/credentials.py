@@ -59,6 +59,11 @@ class Credentials(Protocol):
         """Describe how the user is signed in: ``token from DATABRICKS_TOKEN``, ``profile DEFAULT (databricks-cli)``."""
         ...
 
+    @property
+    def renewal(self) -> str | None:
+        """What a user does whose credentials the workspace refuses; None if they come from this machine."""
+        ...
+
 
 class FixedHost:
     """The common part of `Credentials` for a given host: without a profile, and with tokens that cannot be renewed.
@@ -81,6 +86,11 @@ class FixedHost:
     @property
     def profile(self) -> str | None:
         """None: there is no profile."""
+        return None
+
+    @property
+    def renewal(self) -> str | None:
+        """None: the token comes from this machine."""
         return None
 
 

@@ -299,7 +299,7 @@ class WorkspaceClient:
                 if await self.access.refresh():
                     continue
             if outcome.wait is None or fresh or attempt >= self._settings.max_retries or not _fits(outcome.wait):
-                raise error
+                raise self.access.explained(error)
             fresh = outcome.fresh
             attempt += 1
             if on_wait is not None:

@@ -110,6 +110,11 @@ class SdkCredentials:
         return self._last.profile if self._last is not None else self._profile
 
     @property
+    def renewal(self) -> str | None:
+        """See `Credentials.renewal`."""
+        return None
+
+    @property
     def describe(self) -> str:
         """Return the profile and the kind of sign-in, if they are known yet."""
         if self._last is not None:
