@@ -174,6 +174,7 @@ async def test_the_limit_of_all_users_is_exact_over_two_replicas(emulator: Runni
     [
         ("[default]\nread_onyl = true", {}, "default.read_onyl: there is no such key. Did you mean"),
         ("", {"RESPONSES_MCP_SERVICE_AUDIT": "TMP/none/audit.jsonl"}, "The audit log cannot be written"),
+        ("", {"RESPONSES_MCP_SERVICE_AUDIT_DAYS": "30"}, "the audit log is not a table"),
         ("", {"RESPONSES_MCP_SERVICE_KEYS_FILE": ""}, "nothing says how users sign in"),
     ],
 )

@@ -1,6 +1,9 @@
 """An App for each signed-in user: what they share, how long each lives, and which credentials it uses."""
 
 import gc
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -9,6 +12,7 @@ from inline_snapshot import snapshot
 from mcp.shared.exceptions import MCPError
 
 from databricks_responses_mcp.service.user_apps import WorkspaceIdentity
+from databricks_responses_mcp.store.sqlite import SqliteStore
 from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS
 from harness.team import add_user, team
@@ -158,3 +162,18 @@ async def test_the_app_of_a_user_who_sends_nothing_is_dropped(emulator: RunningE
             while len(service.apps):
                 await anyio.sleep(0.05)
                 gc.collect()
+
+
+@pytest.mark.parametrize(("days", "kept"), [("0", 2), ("30", 1)])
+async def test_records_of_the_audit_log_that_are_too_old_are_deleted_with_other_old_data(
+    emulator: RunningEmulator, tmp_path: Path, days: str, kept: int
+) -> None:
+    store = SqliteStore(tmp_path / "audit.db", owner="")
+    for age in (31, 29):
+        await store.for_owner("ann").add_audit_record(time.time() - age * 86_400, {"tool": "ask"})
+    service = {"RESPONSES_MCP_SERVICE_AUDIT": "table", "RESPONSES_MCP_SERVICE_AUDIT_DAYS": days}
+    async with team(emulator, tmp_path, store=store, service=service) as running:
+        await running.apps.sweep()
+    await store.aclose()
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM audit").fetchone() == (kept,)

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import psycopg
@@ -13,6 +14,7 @@ from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import Store
 from databricks_responses_mcp.store.retention_queries import claim_lease
 from databricks_responses_mcp.store.sql_store import SqlStore
+from databricks_responses_mcp.store.statements import Transaction
 from harness.postgres_server import PostgresServer
 from harness.store_records import STATE, a_job, a_turn, a_usage
 
@@ -206,3 +208,23 @@ async def test_a_sweep_is_taken_over_once_the_lease_of_a_killed_process_has_ende
     await store._database.write(claim_lease, "sweep", "killed", seconds_left)
 
     assert await store.sweep_all(now=10.0, keep_seconds=5.0, most_bytes=None) == deleted
+
+
+@pytest.mark.parametrize("number", [3, 700])
+async def test_old_records_of_the_audit_log_are_deleted_for_every_owner(
+    alone: Callable[[], Store], number: int
+) -> None:
+    store = alone()
+    assert isinstance(store, SqlStore)
+    for at in range(number):
+        await store.for_owner(f"{at % 3}").add_audit_record(float(at), {"tool": "ask"})
+    await store.delete_audit_records(number - 1.5)
+    assert await store._database.read(times_of_audit_records) == [number - 1.0]
+    await alone().delete_audit_records(number + 1.0)
+    assert await store._database.read(times_of_audit_records) == [number - 1.0], "old ones were deleted just now"
+
+
+def times_of_audit_records() -> Transaction[list[Any]]:
+    """Return when the records of all owners were made."""
+    found = yield "SELECT created_at FROM @audit ORDER BY created_at", ()
+    return [row[0] for row in found.rows]

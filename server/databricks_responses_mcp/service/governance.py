@@ -58,11 +58,17 @@ def load_governance(service: ServiceSettings, tools: Sequence[str]) -> Governanc
         tools: the names of the server's tools.
 
     Raises:
-        BridgeError: ``invalid_argument`` naming every error of the policy file; ``not_configured`` for a file that
-            cannot be read or written.
+        BridgeError: ``invalid_argument`` naming every error of the policy file, or for settings of the audit log that
+            contradict each other; ``not_configured`` for a file that cannot be read or written.
     """
     rules = None if service.policy is None else read_policy(service.policy, tools)
     audit = service.audit
+    if service.audit_days and audit != "table":
+        raise BridgeError(
+            ErrorCode.INVALID_ARGUMENT,
+            "RESPONSES_MCP_SERVICE_AUDIT_DAYS is set, and the audit log is not a table.",
+            "Set RESPONSES_MCP_SERVICE_AUDIT to table, or use RESPONSES_MCP_SERVICE_AUDIT_MAX_FILES for a file.",
+        )
     file = None
     if isinstance(audit, Path):
         file = AuditFile(

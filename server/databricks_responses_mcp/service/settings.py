@@ -159,6 +159,14 @@ class ServiceSettings(BaseModel):
         Field(ge=1, le=1000),
         Doc("The number of renamed files of the audit log that stay.", "a whole number from 1 to 1000"),
     ] = 10
+    audit_days: Annotated[
+        int,
+        Field(ge=0, le=36_500),
+        Doc(
+            "How many days a record of the audit log stays in the table. 0 keeps it forever.",
+            "a whole number, 0 or more",
+        ),
+    ] = 0
     max_connections: Annotated[
         int,
         Field(ge=10, le=100_000),

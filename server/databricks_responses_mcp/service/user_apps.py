@@ -1,6 +1,7 @@
 """The state that the calls of a signed-in user share: an `App` for each user, so that nothing else is shared."""
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ from databricks_responses_mcp.service.caller_credentials import CallerCredential
 from databricks_responses_mcp.service.callers import Caller, caller_of
 from databricks_responses_mcp.service.governance import Governance
 from databricks_responses_mcp.service.settings import ServiceSettings
-from databricks_responses_mcp.store.interface import Store
+from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.observation import Observer
 from databricks_responses_mcp.turns.retention import sweep_store
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 UNSAVED_BYTES: Final = 1_000_000_000
 """The most that all users together have in memory alone: images that could not be saved, and previews of edits."""
 
+_DAY = 86_400.0
 _MAX_CHECK_SECONDS = 60.0
 _VOLUMES = "/Volumes/"
 _LOCAL_FILE_TOOLS = frozenset({"edit_files"})
@@ -184,6 +186,11 @@ class UserApps:
     async def sweep(self) -> None:
         """See `AppSource.sweep`."""
         await sweep_store(self._store, self._settings, every_owner=True)
+        if self._service.audit_days:
+            try:
+                await self._store.delete_audit_records(time.time() - self._service.audit_days * _DAY)
+            except StoreError as error:
+                logger.warning("old records of the audit log could not be deleted: %s", error)
 
     def hand_over(self) -> None:
         """See `AppSource.hand_over`."""

@@ -213,7 +213,14 @@ class Store(Protocol):
         ...
 
     async def add_audit_record(self, at: float, record: Mapping[str, Any]) -> None:
-        """Append a record to the audit log of the owner; no method reads or deletes it."""
+        """Append a record to the audit log of the owner; no method reads it."""
+        ...
+
+    async def delete_audit_records(self, before: float) -> None:
+        """Delete the audit records of every owner that were made before a time, in short transactions with pauses.
+
+        Only one process at a time does so; for the others this does nothing, for ten minutes after it has worked last.
+        """
         ...
 
     async def put_text(self, text_id: str, text: str, now: float) -> None:

@@ -27,6 +27,7 @@ _HIDE = "UPDATE @conversations SET turns = 0, bytes = bytes - ? WHERE owner = ? 
 _DELETE_STATE = "DELETE FROM @states WHERE owner = ? AND conversation_id = ?"
 _FIRST_AND_LAST = "SELECT MIN(number), MAX(number) FROM @turns WHERE owner = ? AND conversation_id = ?"
 _DELETE_TURNS = "DELETE FROM @turns WHERE owner = ? AND conversation_id = ? AND number < ?"
+_AUDIT_AFTER = "SELECT created_at FROM @audit WHERE created_at < ? ORDER BY created_at LIMIT 1 OFFSET ?"
 
 _CLAIM_LEASE = """
     INSERT INTO @leases AS held (name, holder, lease_until) VALUES (?, ?, @clock() + ?)
@@ -150,6 +151,17 @@ def next_owner(after: str | None) -> Transaction[str | None]:
         found = yield (sql, ()) if after is None else (f"{sql} WHERE owner > ?", (after,))
         owners += [row[0] for row in found.rows if row[0] is not None]
     return min(owners, default=None)
+
+
+@brief
+def delete_audit_records(before: float, most: int) -> Transaction[bool]:
+    """Delete up to about ``most`` of the oldest audit records of all owners; return whether none are left."""
+    last = yield _AUDIT_AFTER, (before, most)
+    if last.rows:
+        yield "DELETE FROM @audit WHERE created_at <= ?", (last.rows[0][0],)
+    else:
+        yield "DELETE FROM @audit WHERE created_at < ?", (before,)
+    return not last.rows
 
 
 def _exceeding(owner: str, limits: Limits, rows: int) -> Transaction[list[Row]]:

@@ -46,6 +46,7 @@ _SLICE_ROW_BYTES = 32 * 1024
 _LEAST_REST_SECONDS = 0.005
 _REMEMBERED_SECONDS = 30.0
 _SWEEP = "sweep"
+_AUDIT_SWEEP = "audit sweep"
 _SWEEP_LEASE_SECONDS = 600.0
 """Renewed for each owner. It is not given back: another process that is due to sweep then would find nothing to do."""
 
@@ -301,6 +302,15 @@ class SqlStore:
             with anyio.move_on_after(_SWEEP_LEASE_SECONDS / 2):
                 deleted += await self.for_owner(owner).sweep(now=now, keep_seconds=keep_seconds, most_bytes=most_bytes)
         return deleted
+
+    async def delete_audit_records(self, before: float) -> None:
+        """See `Store.delete_audit_records`."""
+        holder, pace = uuid.uuid4().hex, _SweepPace()
+        while await self._database.write(retention_queries.claim_lease, _AUDIT_SWEEP, holder, _SWEEP_LEASE_SECONDS):
+            with pace.measured():
+                if await self._database.write(retention_queries.delete_audit_records, before, pace.rows):
+                    break
+            await self._pause(pace)
 
     async def _pause(self, pace: "_SweepPace") -> None:
         """Let others use the database between two transactions of a sweep."""
