@@ -80,11 +80,12 @@ async def test_each_user_has_the_tools_and_limits_of_their_own_section(
     assert [exchange.body["max_output_tokens"] for exchange in emulator.state.request_log.to("/responses")] == [500] * 3
 
 
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 async def test_each_call_is_in_the_audit_log_with_its_user_and_the_id_of_its_request(
-    emulator: RunningEmulator, tmp_path: Path
+    emulator: RunningEmulator, tmp_path: Path, level: str
 ) -> None:
     keys = keys_in(tmp_path / "keys", "ada", "bob")
-    more = {"RESPONSES_MCP_LOG_LEVEL": "INFO", "RESPONSES_MCP_LOG_FORMAT": "json"}
+    more = {"RESPONSES_MCP_LOG_LEVEL": level, "RESPONSES_MCP_LOG_FORMAT": "json"}
     async with team_server(emulator, tmp_path, **service(tmp_path, **more)) as serving:
         first = await call(serving, keys["ada"], ASK, prompt="PROMPT-WORD [[say ANSWER-WORD]]")
         second = await call(serving, keys["bob"], "search_web", question="PROMPT-WORD")

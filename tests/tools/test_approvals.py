@@ -577,6 +577,5 @@ async def test_a_process_asks_over_its_pipes_and_logs_no_secret(
     assert len(requests(emulator)) == 3
     assert [tool["authorization"] for tool in requests(emulator)[0]["tools"]] == [SECRET, emulator.token]
     logged = log.read_text(encoding="utf-8")
-    assert '"DEBUG"' in logged
     for secret in (SECRET, emulator.token):
         assert secret not in logged + str(result) + str(broken)

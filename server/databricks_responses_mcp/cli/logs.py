@@ -39,7 +39,7 @@ def configure_logging(level: str, log_format: str) -> None:
     """Send this process's logs to stderr.
 
     Args:
-        level: ``DEBUG`` to ``ERROR``; the loggers of libraries stay at ``WARNING`` unless it is ``DEBUG``.
+        level: ``DEBUG`` to ``ERROR``; the loggers of libraries stay at ``WARNING``, for ``DEBUG`` at ``INFO``.
         log_format: ``json`` for one object in each line, ``text`` for people.
     """
     handler = logging.StreamHandler(sys.stderr)
@@ -47,7 +47,6 @@ def configure_logging(level: str, log_format: str) -> None:
     handler.setFormatter(_JsonLines() if log_format == "json" else plain)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel("DEBUG" if level == "DEBUG" else "WARNING")
+    # The debug lines of libraries contain whole headers, messages and events: secrets, prompts and answers.
+    root.setLevel("INFO" if level == "DEBUG" else "WARNING")
     logging.getLogger("databricks_responses_mcp").setLevel(level)
-    # Its debug lines contain whole headers, including cookies.
-    logging.getLogger("httpcore").setLevel("INFO")
