@@ -170,6 +170,23 @@ async def test_a_user_cannot_take_the_name_of_another_by_claims_that_users_choos
     assert (found.subject, found.claims) == ("ada", {"iss": issuer.url, "name": name})
 
 
+@pytest.mark.parametrize(
+    ("claim", "claims", "name"),
+    [
+        ("upn", {"upn": "ada@corp", "email": "eve@example.com"}, "ada@corp"),
+        ("upn", {"email": "ada@example.com", "preferred_username": "ada@corp"}, ""),
+        ("upn", {"upn": ["ada@corp"]}, ""),
+        ("email", {"email": "ada@example.com", "email_verified": False, "preferred_username": "ada@corp"}, ""),
+    ],
+)
+async def test_the_name_is_of_the_configured_claim_alone(
+    issuer: Issuer, claim: str, claims: dict[str, Any], name: str
+) -> None:
+    found = await tokens_of(issuer, name_claim=claim).verify_token(issuer.token(**claims))
+    assert found is not None
+    assert found.claims == {"iss": issuer.url, "name": name}
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 async def test_a_hostile_token_names_nobody(issuer: Issuer, kind: str) -> None:
     tokens = tokens_of(issuer)

@@ -14,6 +14,7 @@ from databricks_workspace_emulator.server import RunningEmulator
 from harness import Host
 from harness.bad_requests import META
 from harness.deadlines import DEADLINE_SECONDS
+from harness.issuer import RESOURCE, run_issuer
 from harness.stdio_process import ASK, COMMAND, environment
 from harness.team_service import TeamServer, bearer, keys_in, team_server
 
@@ -151,6 +152,20 @@ async def test_a_folder_of_the_policy_is_open_to_its_user_alone_who_is_also_show
         name: (len(result["tools"]), "edit_files" in {tool["name"] for tool in result["tools"]}, result["cacheScope"])
         for name, result in listed.items()
     } == {"ada": (len(NAMES) - 1, False, "private"), "bob": (len(NAMES), True, "private")}
+
+
+async def test_rights_are_given_by_the_claim_that_the_settings_name(emulator: RunningEmulator, tmp_path: Path) -> None:
+    policy = '[default]\ntools.allow = ["search_web"]\n[users."ada@corp"]\ntools.allow = ["generate_image"]\n'
+    claims = ({"upn": "ada@corp"}, {"email": "ada@corp", "preferred_username": "ada@corp"})
+    listed = []
+    async with run_issuer() as issuer:
+        env = service(tmp_path, policy, RESPONSES_MCP_SERVICE_KEYS_FILE="", RESPONSES_MCP_SERVICE_PUBLIC_URL=RESOURCE)
+        env |= {"RESPONSES_MCP_SERVICE_OAUTH_ISSUER": issuer.url, "RESPONSES_MCP_SERVICE_OAUTH_NAME_CLAIM": "upn"}
+        async with team_server(emulator, tmp_path, **env) as serving:
+            for given in claims:
+                async with Client(serving.transport(bearer(issuer.token(**given)))) as client:
+                    listed.append([tool.name for tool in (await client.list_tools()).tools])
+    assert listed == [["generate_image", "get_response"], ["search_web", "get_response"]]
 
 
 async def test_the_limit_of_all_users_is_exact_over_two_replicas(emulator: RunningEmulator, tmp_path: Path) -> None:

@@ -207,7 +207,9 @@ def _backend(team: TeamService, auth: AuthSettings | None, outgoing: PlainHttp) 
     if service.oauth_issuer is not None:
         resource = str(service.public_url)
         audiences = (service.oauth_audience,) if service.oauth_audience else (resource, f"{resource}/")
-        rules = TokenRules(service.oauth_issuer, audiences, resource, service.oauth_algorithms)
+        rules = TokenRules(
+            service.oauth_issuer, audiences, resource, service.oauth_algorithms, service.oauth_name_claim
+        )
         oauth = OAuthTokens(rules, IssuerKeys(service.oauth_issuer, service.oauth_jwks_url, outgoing))
     resource_url = auth.resource_server_url if auth is not None and auth.validate_token_resource else None
     return BearerBackend(Verifiers(keys, oauth), resource_server_url=resource_url, keeps_token=service.token_exchange)

@@ -39,12 +39,14 @@ class TokenRules:
         audiences: one of them must be among its ``aud``.
         resource: the URL of this service, which the tokens are for.
         algorithms: the accepted algorithms of its signature; only asymmetric ones.
+        name_claim: the claim with the user's name; None for the usual ones, of which users may choose some.
     """
 
     issuer: str
     audiences: tuple[str, ...]
     resource: str
     algorithms: Collection[str]
+    name_claim: str | None = None
 
 
 class OAuthTokens:
@@ -122,7 +124,7 @@ class OAuthTokens:
             expires_at=int(claims["exp"]) + _LEEWAY_SECONDS,
             resource=self._rules.resource,
             subject=subject,
-            claims={"iss": self._rules.issuer, "name": _name(claims)},
+            claims={"iss": self._rules.issuer, "name": _name(claims, self._rules.name_claim)},
         )
 
 
@@ -137,10 +139,12 @@ def _token_type(header: Mapping[str, Any]) -> str | None:
     return given.lower() if isinstance(given, str) else None
 
 
-def _name(claims: Mapping[str, Any]) -> str:
+def _name(claims: Mapping[str, Any], name_claim: str | None) -> str:
     """Return what people know the user by; an address that the issuer calls unverified may be another user's."""
     is_unverified = claims.get("email_verified", True) not in (True, "true")
-    keys = _NAME_CLAIMS[1:] if is_unverified else _NAME_CLAIMS
+    keys = [
+        key for key in (_NAME_CLAIMS if name_claim is None else (name_claim,)) if key != "email" or not is_unverified
+    ]
     return next((value for key in keys if isinstance(value := claims.get(key), str)), "")
 
 

@@ -110,6 +110,17 @@ class ServiceSettings(BaseModel):
         ),
     ] = None
 
+    oauth_name_claim: Annotated[
+        str | None,
+        Field(min_length=1, max_length=200),
+        Doc(
+            "The claim of access tokens with the user's name, by which the policy gives rights. Name one that users "
+            "cannot choose.",
+            "the name of a claim, such as upn",
+            default="email unless email_verified is false, else preferred_username",
+        ),
+    ] = None
+
     keys_file: Annotated[
         Path | None,
         Doc(
