@@ -53,6 +53,42 @@ def test_every_error_of_a_file_is_named_with_its_place() -> None:
     )
 
 
+def test_a_wrong_value_is_named_beside_a_key_that_does_not_exist() -> None:
+    text = """
+        default.modls = 1
+        default.folder = "relative"
+        [[group]]
+        name = "g"
+        members = ["*"]
+        tokens_per_day = "many"
+        images.sizes = ["large", "auto"]
+        images.qualities = [7, "best"]
+        [users.a]
+        surfaces.allow = ["respnses"]
+    """
+    assert problems(text) == snapshot(
+        [
+            "default.modls: there is no such key. Did you mean models? The keys are tokens_per_day,",
+            "requests_per_minute, concurrent_calls, models, surfaces, tools, model_tools, url_hosts, mcp_servers,",
+            "images, max_output_tokens, folder, read_only.",
+            "group[1].tokens_per_day: input should be a valid integer, not 'many'",
+            "group[1].images.qualities[1]: input should be a valid string, not 7",
+            "default.folder: 'relative' is not an absolute path",
+            "group[1].images.sizes[1]: 'large' is neither WIDTHxHEIGHT nor auto",
+            "users.a.surfaces.allow[1]: there is no 'respnses'. Did you mean responses? There are responses,",
+            "open-responses, chat, invocations, agent, agent-invocations, agent-chat, app, gateway, gateway-chat,",
+            "gemini, supervisor.",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["group = [1]", "group = 1", '[[group]]\nname = "g"', "users.a = 1", 'users."" = {}', "total = []"]
+)
+def test_an_error_that_leaves_nothing_to_check_beside_it_is_the_only_one(text: str) -> None:
+    assert len(problems(text)) == 1
+
+
 def test_every_value_that_means_nothing_is_named_with_those_that_do() -> None:
     text = """
         [default]

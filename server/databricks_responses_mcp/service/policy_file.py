@@ -74,9 +74,36 @@ def parse_policy(content: bytes, tools: Sequence[str]) -> tuple[PolicyRules | No
     try:
         rules = PolicyRules.model_validate(data)
     except ValidationError as error:
-        return None, [_problem(detail) for detail in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+        return None, [*map(_problem, details), *_problems_beside(data, details, tools)]
     problems = list(_value_problems(rules, tools))
     return (None if problems else rules), problems
+
+
+def _problems_beside(data: dict[str, Any], details: Sequence[Mapping[str, Any]], tools: Sequence[str]) -> Iterator[str]:
+    """Yield the wrong values beside those of ``details``, so that an administrator sees every error at once."""
+    for detail in details:
+        _remove(data, detail["loc"])
+    try:
+        rules = PolicyRules.model_validate(data)
+    except ValidationError:
+        return  # something that is needed is missing
+    yield from _value_problems(rules, tools)
+
+
+def _remove(data: dict[str, Any], location: Sequence[str | int]) -> None:
+    """Remove a key; of an entry of a list the whole list, because later entries would have other numbers."""
+    parts = list(location)
+    while isinstance(parts[-1], int):
+        parts.pop()
+    section: Any = data
+    for part in parts[:-1]:
+        try:
+            section = section[part]
+        except (KeyError, IndexError, TypeError):
+            return
+    if isinstance(section, dict):
+        section.pop(parts[-1], None)
 
 
 def _problem(detail: Mapping[str, Any]) -> str:
