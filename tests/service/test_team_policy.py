@@ -192,9 +192,12 @@ async def test_the_limit_of_all_users_is_exact_over_two_replicas(emulator: Runni
         ("", {"RESPONSES_MCP_SERVICE_AUDIT": "TMP/none/audit.jsonl"}, "The audit log cannot be written"),
         ("", {"RESPONSES_MCP_SERVICE_AUDIT_DAYS": "30"}, "the audit log is not a table"),
         ("", {"RESPONSES_MCP_SERVICE_KEYS_FILE": ""}, "nothing says how users sign in"),
+        ("", {"RESPONSES_MCP_STORE": "lakebase"}, "nothing names the database"),
+        ("", {"DATABRICKS_TOKEN": "x"}, "DATABRICKS_TOKEN is a placeholder"),
+        ("", {"RESPONSES_MCP_SERVICE_TOKEN_EXCHANGE": "true", "DATABRICKS_HOST": ""}, "DATABRICKS_HOST is not set"),
     ],
 )
-async def test_a_service_with_a_wrong_policy_or_audit_log_does_not_start(
+async def test_a_service_whose_settings_are_wrong_says_so_and_does_not_start(
     emulator: RunningEmulator, tmp_path: Path, policy: str, changed: dict[str, str], problem: str
 ) -> None:
     keys_in(tmp_path / "keys", "ada")
@@ -207,5 +210,7 @@ async def test_a_service_with_a_wrong_policy_or_audit_log_does_not_start(
             check=False,
             stdout=subprocess.DEVNULL,
         )
+    printed = " ".join(ended.stderr.decode().split())
     assert ended.returncode in (2, 3)
-    assert problem in " ".join(ended.stderr.decode().split())
+    assert problem in printed
+    assert not any(word in printed for word in ("Traceback", "serving a team"))

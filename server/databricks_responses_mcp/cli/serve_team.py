@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 import anyio
@@ -141,7 +141,6 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
             health.checks |= checks_of(own, outgoing)
             yield apps
 
-    server = build_server_of(open_apps, _state_security(team))
     addresses = AllowedAddresses.of(service, team.platform)
     most = connection_limit(service.max_connections)
     if most < service.max_connections:
@@ -152,9 +151,16 @@ def serve_team(team: TeamService, session: SessionOptions, address: tuple[str, i
         )
     http = ServiceHttp(addresses, backend, auth, health, drain, most)
     listener = listen(*address, loopback_only=False)
-    _announce(team, listener)
-    start_collecting()
-    anyio.run(serve_service, server, list(listener.sockets), http)
+
+    async def serve() -> None:
+        # Not in the lifespan of the web server, which would print a traceback of what is wrong with the settings.
+        async with open_apps() as apps:
+            server = build_server_of(lambda: nullcontext(apps), _state_security(team))
+            _announce(team, listener)
+            start_collecting()
+            await serve_service(server, list(listener.sockets), http)
+
+    anyio.run(serve)
 
 
 @asynccontextmanager
