@@ -1,6 +1,7 @@
 """Connections to `serve --http` that send no request, over real sockets."""
 
 import contextlib
+import http.client
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from databricks_responses_mcp.service.callers import Caller, SignedInUser
+from databricks_responses_mcp.service.health import Health, HealthRoutes
 from databricks_responses_mcp.service.http_server import BodyLimits
 from databricks_responses_mcp.service.request_timeout import MAX_HEAD_BYTES, ServiceProtocol, TimedProtocol
 from harness.deadlines import DEADLINE_SECONDS
@@ -185,6 +187,30 @@ async def test_connections_beyond_the_limit_are_closed_at_once() -> None:
             tasks.start_soon(server.serve, [listening])
             assert await anyio.to_thread.run_sync(connect, listening.getsockname()[1]) == 140
             server.should_exit = True
+
+
+async def test_a_service_with_all_its_connections_in_use_is_alive_and_not_ready() -> None:
+    def statuses(port: int) -> dict[str, int]:
+        with contextlib.ExitStack() as opened:
+            for _ in range(3):
+                opened.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS))
+            found = {}
+            for path in ("/healthz", "/readyz", "/mcp", "/healthz"):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_SECONDS)
+                opened.callback(connection.close)
+                connection.request("GET", path)
+                found[path] = connection.getresponse().status
+            return found
+
+    app = HealthRoutes(PlainTextResponse("an answer"), Health())
+    config = uvicorn.Config(app, http=ServiceProtocol, log_config=None, lifespan="off", limit_concurrency=3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listening])
+            found = await anyio.to_thread.run_sync(statuses, listening.getsockname()[1])
+            server.should_exit = True
+    assert found == {"/healthz": 200, "/readyz": 503, "/mcp": 503}
 
 
 def _is_closed(stream: socket.socket) -> bool:

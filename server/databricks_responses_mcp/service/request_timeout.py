@@ -3,6 +3,8 @@
 import asyncio
 from typing import ClassVar
 
+from databricks_responses_mcp.service.health import ALIVE_PATH
+
 try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Protocol
 except ImportError:  # without the compiled package, uvicorn parses in Python
@@ -23,6 +25,7 @@ UNREAD_SECONDS = 60.0
 """How long a client of a service may leave an answer unread, in seconds."""
 
 _SPARE_CONNECTIONS = 50
+_ALIVE = ALIVE_PATH.encode()
 _LAST_REQUEST_SECONDS = 1.0
 
 
@@ -123,6 +126,14 @@ class ServiceProtocol(TimedProtocol):
         super().data_received(data)
         if self._is_ending and self._is_answering:
             self._close_after_answer()
+
+    def on_headers_complete(self) -> None:
+        """Let the application answer whether the process is alive above the limit, too: else it would be restarted."""
+        limit = self.limit_concurrency
+        if self.url == _ALIVE:
+            self.limit_concurrency = None
+        super().on_headers_complete()
+        self.limit_concurrency = limit
 
     def shutdown(self) -> None:
         """Close the connection after its answer; an idle one a moment later, since a request may be on its way."""
