@@ -12,6 +12,7 @@ from inline_snapshot import snapshot
 from mcp.shared.exceptions import MCPError
 
 from databricks_responses_mcp.service.user_apps import WorkspaceIdentity
+from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.sqlite import SqliteStore
 from databricks_workspace_emulator.server import RunningEmulator
 from harness.deadlines import DEADLINE_SECONDS
@@ -177,3 +178,20 @@ async def test_records_of_the_audit_log_that_are_too_old_are_deleted_with_other_
     await store.aclose()
     with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
         assert connection.execute("SELECT COUNT(*) FROM audit").fetchone() == (kept,)
+
+
+async def test_users_learn_of_the_database_only_that_it_cannot_be_used(
+    emulator: RunningEmulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_store("postgresql://owner:secret@127.0.0.1:9/customers?sslmode=disable")
+    ann = add_user(emulator, "ann")
+    async with team(emulator, tmp_path, store=store) as service, service.user("ann", workspace_token=ann) as host:
+        _, asked, failed = await host.call("ask_databricks_model", prompt="[[say an answer]]")
+        assert not failed
+        _, looked_up, _ = await host.call("get_response", response_id="job_0123456789abcdef")
+        _, listed, _ = await host.call("manage_conversations", action="list")
+    assert asked["text"] == "an answer"
+    said = [asked["notes"][0], looked_up["error"]["message"], listed["error"]["message"]]
+    assert all("the database of this service cannot be used now, and its log says why" in text for text in said), said
+    assert not any(word in str((asked, looked_up, listed)) for word in ("127.0.0.1", "customers", "PostgreSQL"))
+    assert "PostgreSQL at 127.0.0.1/customers cannot be reached" in caplog.text

@@ -76,6 +76,8 @@ class Store(Protocol):
     def for_owner(self, owner: str) -> Self:
         """Return a store of the same data for another owner. It shares the connections of this one, which closes them.
 
+        Its errors are for users, who learn nothing of the database; the log has what happened.
+
         Args:
             owner: whose rows it reads and writes; it sees no others.
         """

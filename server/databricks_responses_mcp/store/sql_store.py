@@ -1,5 +1,6 @@
 """A store in a SQL database: every method runs a transaction through the database's driver."""
 
+import logging
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from databricks_responses_mcp.store import (
     text_queries,
     usage_queries,
 )
-from databricks_responses_mcp.store.interface import ConstraintError
+from databricks_responses_mcp.store.interface import ConstraintError, StoreError
 from databricks_responses_mcp.store.records import (
     Admission,
     AdmissionRequest,
@@ -35,6 +36,8 @@ from databricks_responses_mcp.store.records import (
     UsageTotal,
 )
 from databricks_responses_mcp.store.statements import Transaction, name
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -118,6 +121,57 @@ class SqlDatabase(ABC):
         """Close the connections. The database may be used again: it reconnects."""
 
 
+class _UsersDatabase(SqlDatabase):
+    """A database of which users learn only that it failed; its address and what is wrong with it are in the log.
+
+    Args:
+        database: runs the transactions.
+    """
+
+    def __init__(self, database: SqlDatabase) -> None:
+        self._database = database
+
+    @property
+    def replacements(self) -> int:
+        """See `Store.replacements`."""
+        return self._database.replacements
+
+    async def read(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `SqlDatabase.read`."""
+        try:
+            return await self._database.read(transaction, *args, **kwargs)
+        except StoreError as error:
+            if type(error) is not StoreError:
+                raise  # the caller acts on it
+            raise _for_users(error) from error
+
+    async def write(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `SqlDatabase.write`."""
+        try:
+            return await self._database.write(transaction, *args, **kwargs)
+        except StoreError as error:
+            if type(error) is not StoreError:
+                raise  # the caller acts on it
+            raise _for_users(error) from error
+
+    async def write_back(self) -> None:
+        """See `SqlDatabase.write_back`."""
+        await self._database.write_back()
+
+    async def release_space(self) -> bool:
+        """See `SqlDatabase.release_space`."""
+        return await self._database.release_space()
+
+    async def aclose(self) -> None:
+        """See `SqlDatabase.aclose`."""
+        await self._database.aclose()
+
+
+def _for_users(error: StoreError) -> StoreError:
+    logger.warning("the database failed a user's call: %s", error)
+    return StoreError("the database of this service cannot be used now, and its log says why.")
+
+
 class SqlStore:
     """The store of one owner in a SQL database. Every row has an owner, and only rows of this owner are used.
 
@@ -133,6 +187,12 @@ class SqlStore:
 
     def for_owner(self, owner: str) -> Self:
         """See `Store.for_owner`."""
+        view = self._view(owner)
+        if not isinstance(self._database, _UsersDatabase):
+            view._database = _UsersDatabase(self._database)
+        return view
+
+    def _view(self, owner: str) -> Self:
         view = copy(self)
         view._owner = name(owner)
         view._is_view = True
@@ -300,7 +360,7 @@ class SqlStore:
             if owner is None:
                 break
             with anyio.move_on_after(_SWEEP_LEASE_SECONDS / 2):
-                deleted += await self.for_owner(owner).sweep(now=now, keep_seconds=keep_seconds, most_bytes=most_bytes)
+                deleted += await self._view(owner).sweep(now=now, keep_seconds=keep_seconds, most_bytes=most_bytes)
         return deleted
 
     async def delete_audit_records(self, before: float) -> None:
