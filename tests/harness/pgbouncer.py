@@ -75,6 +75,7 @@ auth_file = {folder / "users"}
 pool_mode = transaction
 default_pool_size = {connections}
 max_client_conn = 500
+server_login_retry = 1
 """,
         encoding="utf-8",
     )

@@ -1,5 +1,6 @@
 """The store through a real pgbouncer in transaction mode, which keeps no state of a session."""
 
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -14,7 +15,7 @@ from databricks_responses_mcp.store.factory import open_store
 from databricks_responses_mcp.store.interface import Store, TurnConflictError
 from harness.deadlines import DEADLINE_SECONDS
 from harness.pgbouncer import PgBouncer, pgbouncer_of
-from harness.postgres_server import PostgresServer
+from harness.postgres_server import PostgresServer, postgres_server
 from harness.store_records import STATE, a_job, a_turn, a_usage
 
 pytestmark = [pytest.mark.anyio, pytest.mark.service]
@@ -105,6 +106,31 @@ async def test_calls_survive_a_restart_of_the_pooler(url: str, bouncer: PgBounce
     assert read is not None
     assert [turn.number for turn in read.turns] == [1, 2, 3]
     await store.aclose()
+
+
+async def test_calls_survive_a_restart_of_the_server_behind_the_pooler() -> None:
+    with postgres_server() as server, pgbouncer_of(server, connections=2) as bouncer:
+        store = open_store(bouncer.url(server.new_database()), connections=3)
+        await store.add_turn("conv", a_turn(1), STATE, title="")
+        restarted = anyio.Event()
+
+        async def restart() -> None:
+            await anyio.to_thread.run_sync(server.restart, signal.SIGQUIT)
+            restarted.set()
+
+        added = 1
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(restart)
+            after = 0
+            while after < 5:
+                after += restarted.is_set()
+                added += 1
+                await store.add_turn("conv", a_turn(added), STATE, title="")
+
+        read = await store.conversation("conv")
+        assert read is not None
+        assert [turn.number for turn in read.turns] == list(range(1, added + 1))
+        await store.aclose()
 
 
 def test_processes_that_start_at_once_through_a_pooler_create_one_store(url: str) -> None:

@@ -112,9 +112,10 @@ async def test_a_transaction_whose_connection_is_lost_is_run_once_more(
     await store.aclose()
 
 
-async def test_a_transaction_that_loses_two_new_connections_is_reported(
-    url: str, admin: psycopg.Connection[tuple[object, ...]]
+async def test_a_transaction_that_loses_two_new_connections_is_reported_after_a_while(
+    url: str, admin: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(postgres_pool, "_RECONNECT_SECONDS", 0.0)
     store = open_store(url)
     await store.add_turn("conv", a_turn(1), STATE, title="")
     await store.aclose()

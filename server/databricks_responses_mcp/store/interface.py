@@ -32,6 +32,10 @@ class ConstraintError(StoreError):
     """A transaction would break a constraint of a table, so nothing of it was stored."""
 
 
+class UncertainChangeError(StoreError):
+    """Whether a change was made cannot be found out."""
+
+
 class TurnConflictError(StoreError):
     """Another call has added a turn of that number to the conversation, or has deleted it."""
 

@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError
-from databricks_responses_mcp.store.interface import FreshSignIn, SignIn, StoreError
+from databricks_responses_mcp.store.interface import FreshSignIn, SignIn, StoreError, UncertainChangeError
 from databricks_responses_mcp.store.postgres_database import (
     MISSING_DRIVER,
     Target,
@@ -152,24 +152,32 @@ class PostgresPool(SqlDatabase):
         return result
 
     async def _run_until_done(self, access: Access, transaction: partial[Transaction[T]]) -> T:
-        """Run a transaction; if its connection is lost, again: on each idle connection, and on two new ones at most."""
+        """Run a transaction; if its connection is lost, again: on each idle connection and on two new ones.
+
+        A database that works again only after a few seconds gets more attempts: a connection pooler lets its clients
+        connect meanwhile.
+        """
         from psycopg import IntegrityError
 
         lost: BaseException | None = None
-        new_connections = 0
+        new_connections, pause, until = 0, _RETRY_PAUSE_SECONDS, 0.0
+        patience = min(_RECONNECT_SECONDS, self._timeout.seconds / 2) if self._migrated else 0.0
         while True:
             attempt = PostgresTransaction(access, transaction)
             await attempt.prepare()
             connection = await self._take_idle()
             if connection is None:
-                if lost is not None and new_connections == _NEW_CONNECTIONS:
-                    raise lost
-                patience = min(_RECONNECT_SECONDS, self._timeout.seconds / 2) if self._migrated else 0.0
+                if lost is not None and new_connections >= _NEW_CONNECTIONS:
+                    if monotonic() + pause > until:
+                        raise lost
+                    await anyio.sleep(pause)
+                    pause = min(pause * 2, _MAX_PAUSE_SECONDS)
                 connection = await self._connect(patience)
                 new_connections += 1
             try:
                 await self._attempt(attempt, connection, transaction)
             except _RolledBackError as error:
+                until = until if lost is not None else monotonic() + patience
                 lost = error.reason
             except IntegrityError:
                 # The attempt before it may have been committed after the rows were looked for.
@@ -228,7 +236,7 @@ class PostgresPool(SqlDatabase):
             transaction_id: None if it is not known.
 
         Raises:
-            StoreError: if it cannot be found out.
+            UncertainChangeError: if it cannot be found out.
         """
         from psycopg import Error
 
@@ -252,9 +260,9 @@ class PostgresPool(SqlDatabase):
                 await anyio.sleep(_RETRY_PAUSE_SECONDS)
         if status in ("committed", "aborted"):
             return status == "committed"
-        raise StoreError(
-            f"The connection to {self._get_target().label} was lost while a change was being committed, and whether it"
-            " was made cannot be found out. Look before you try again."
+        raise UncertainChangeError(
+            "The connection to the database was lost while a change was being committed, and whether it was made cannot"
+            " be found out. Look before you try again."
         )
 
     async def _take_idle(self) -> AsyncConnection[Any] | None:
