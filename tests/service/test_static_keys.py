@@ -11,7 +11,15 @@ from databricks_responses_mcp.errors import BridgeError
 from databricks_responses_mcp.hosts.config_file import read_config
 from databricks_responses_mcp.service import static_keys
 from databricks_responses_mcp.service.refusals import SignInError
-from databricks_responses_mcp.service.static_keys import ISSUER, KEY_PREFIX, KeyFile
+from databricks_responses_mcp.service.static_keys import (
+    ISSUER,
+    KEY_PREFIX,
+    HashedKey,
+    KeyFile,
+    KeyTable,
+    new_key,
+    read_keys,
+)
 from databricks_responses_mcp.workspace.secret_values import SecretValues
 
 pytestmark = pytest.mark.anyio
@@ -59,6 +67,25 @@ async def test_a_key_that_is_made_is_of_its_user_until_it_is_removed(tmp_path: P
     assert keys("list", file=path) == "ada@example.com\nbob"
     keys("remove", "bob", file=path)
     assert [await name_of(file, key) for key in (ada, bob, newer)] == ["ada@example.com", None, None]
+
+
+def test_only_a_key_of_the_file_is_remembered_when_it_is_presented_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys"
+    ada, stranger = keys("add", "ada", file=path), new_key("eve")[0]
+    keys("add", "bob", file=path)
+    compared: list[str] = []
+    matches = HashedKey.matches
+
+    def counted(line: HashedKey, key: bytes) -> bool:
+        compared.append(line.name)
+        return matches(line, key)
+
+    monkeypatch.setattr(HashedKey, "matches", counted)
+    table = KeyTable(read_keys(path)[0])
+    assert [table.user_of(key.encode()) for key in (ada, ada, stranger, stranger)] == ["ada", "ada", None, None]
+    assert compared == ["ada", "bob"] * 3
 
 
 def test_commands_leave_a_link_and_the_files_mode_and_no_copy_of_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import re
 import secrets
 import stat
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +107,34 @@ def read_keys(path: Path) -> tuple[list[HashedKey], list[int]]:
     return keys, wrong
 
 
+class KeyTable:
+    """The keys of one state of the file.
+
+    Args:
+        keys: the lines of the file.
+    """
+
+    def __init__(self, keys: Sequence[HashedKey]) -> None:
+        self._keys = keys
+        # The users of the keys that were presented, by a digest of the key. Only keys of the file are in it.
+        self._users: dict[bytes, str] = {}
+
+    def user_of(self, key: bytes) -> str | None:
+        """Return the user of a key; None if it is not in the file.
+
+        The salted hash of each line is computed when a key is presented first, and not for the requests after it.
+        """
+        digest = hashlib.sha256(key).digest()
+        if digest in self._users:
+            return self._users[digest]
+        # All lines are compared, so the time does not show which one matched.
+        matching = [line.name for line in self._keys if line.matches(key)]
+        if not matching:
+            return None
+        self._users[digest] = matching[0]
+        return matching[0]
+
+
 class KeyFile:
     """The keys of a file, which is read again when it has changed. It is a `TokenVerifier` of the SDK.
 
@@ -127,8 +156,8 @@ class KeyFile:
         self._lock = anyio.Lock()
         self._checked_at = time.monotonic()
         self._stamp = _stamp(path)
-        self._keys: list[HashedKey] | None
-        self._keys, wrong = read_keys(path)
+        keys, wrong = read_keys(path)
+        self._table: KeyTable | None = KeyTable(keys)
         if wrong:
             raise _unreadable(
                 path,
@@ -144,20 +173,18 @@ class KeyFile:
         """
         if time.monotonic() - self._checked_at > _CHECK_SECONDS:
             await self._read_again()
-        if self._keys is None:
+        if self._table is None:
             raise SignInError(503, "The keys of this service cannot be read now. Try again.", {"Retry-After": "5"})
-        key = token.strip().encode(errors="replace")
-        # All lines are compared, so the time does not show which one matched.
-        matching = [line.name for line in self._keys if line.matches(key)]
-        if not matching:
+        user = self._table.user_of(token.strip().encode(errors="replace"))
+        if user is None:
             return None
         return AccessToken(
             token="",
             client_id=_CLIENT,
             scopes=list(self._scopes),
             resource=self._resource,
-            subject=matching[0],
-            claims={"iss": ISSUER, "name": matching[0]},
+            subject=user,
+            claims={"iss": ISSUER, "name": user},
         )
 
     async def _read_again(self) -> None:
@@ -165,13 +192,14 @@ class KeyFile:
             if time.monotonic() - self._checked_at <= _CHECK_SECONDS:
                 return
             stamp = await anyio.to_thread.run_sync(_stamp, self._path)
-            if stamp != self._stamp or self._keys is None:
+            if stamp != self._stamp or self._table is None:
                 try:
-                    self._keys, wrong = await anyio.to_thread.run_sync(read_keys, self._path)
+                    keys, wrong = await anyio.to_thread.run_sync(read_keys, self._path)
+                    self._table = KeyTable(keys)
                     if wrong:
                         logger.error("RESPONSES_MCP_SERVICE_KEYS_FILE: line %s is not a key and was left out", wrong[0])
                 except BridgeError as error:
-                    self._keys = None
+                    self._table = None
                     logger.exception("RESPONSES_MCP_SERVICE_KEYS_FILE: %s", error.message)
                 self._stamp = stamp
             self._checked_at = time.monotonic()
