@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -36,6 +37,31 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXNpZ25hdHVy
 )
 def test_credentials_of_known_shapes_are_redacted(text: str, expected: str) -> None:
     assert redact(text) == expected
+
+
+@pytest.mark.parametrize("change_case", [str.lower, str.upper, str.swapcase])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"{scheme} {HEX}" for scheme in ("Bearer", "Basic")),
+        *(f"{start}{HEX}" for start in ("dapi", "dose", "dkea", "dsapi", "doauth", "sk-", "eyJ", "AIza")),
+        *(f"{start}{HEX}" for start in ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_")),
+        *(f"{start}ABCDEFGHIJKLMNOP" for start in ("AKIA", "ASIA")),
+        *(f"{name}={HEX}" for name in ("token", "api_key", "apikey", "access-key", "client_secret", "password")),
+        *(f"{name}: {HEX}" for name in ("passwd", "secret", "code_verifier", "assertion", "sig", "signature")),
+        f"ftp://user:{HEX}@example.com",
+    ],
+)
+def test_credentials_are_redacted_in_any_case(text: str, change_case: Callable[[str], str]) -> None:
+    redacted = redact(change_case(text))
+    assert "[redacted]" in redacted
+    assert HEX[:16] not in redacted.lower()
+
+
+def test_letters_that_are_the_same_without_case_do_not_hide_a_credential() -> None:
+    kelvin, long_s = "\u212a", "\u017f"
+    assert redact(f"{long_s}{kelvin}-{HEX}") == "[redacted]"
+    assert redact(f"pa{long_s}{long_s}word={HEX}") == f"pa{long_s}{long_s}word=[redacted]"
 
 
 @pytest.mark.parametrize(
