@@ -130,6 +130,19 @@ class CallLog:
             return
         if isinstance(error, PolicyError):
             outcome = "refused"
+        ending = {
+            "outcome": outcome,
+            "error": None if error is None else error.code.value,
+            "rule": error.rule if isinstance(error, PolicyError) else None,
+            "seconds": round(anyio.current_time() - self._began, 3),
+        }
+        if is_logged:
+            tokens = {"input_tokens": self.record.input_tokens, "output_tokens": self.record.output_tokens}
+            shown = {**ending, "requests": self.record.requests, **tokens}
+            told = " ".join(f"{name}={value}" for name, value in shown.items() if value is not None)
+            logger.info("%s ended: %s", self._tool, told, extra={"fields": self.fields})
+        if self._audit is None:
+            return
         facts = {
             **self._facts("ended"),
             "models": self.record.models,
@@ -140,17 +153,8 @@ class CallLog:
             "input_tokens": self.record.input_tokens,
             "output_tokens": self.record.output_tokens,
             "cached_tokens": self.record.cached_tokens,
-            "outcome": outcome,
-            "error": None if error is None else error.code.value,
-            "rule": error.rule if isinstance(error, PolicyError) else None,
-            "seconds": round(anyio.current_time() - self._began, 3),
+            **ending,
         }
-        if is_logged:
-            shown = ("outcome", "error", "rule", "seconds", "requests", "input_tokens", "output_tokens")
-            told = " ".join(f"{name}={facts[name]}" for name in shown if facts[name] is not None)
-            logger.info("%s ended: %s", self._tool, told, extra={"fields": self.fields})
-        if self._audit is None:
-            return
         with anyio.CancelScope(shield=True):
             try:
                 with anyio.fail_after(_WRITE_SECONDS):

@@ -10,6 +10,8 @@ from databricks_responses_mcp.workspace.redaction import redact
 
 
 class _JsonLines(logging.Formatter):
+    _encoder = json.JSONEncoder(ensure_ascii=False)
+
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -20,7 +22,7 @@ class _JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = redact(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False)
+        return self._encoder.encode(line)
 
 
 class _TextLines(logging.Formatter):
