@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver.tools import Tool
     from mcp.server.request_state import RequestStateSecurity
 
+    from databricks_responses_mcp.calls.tool_call import ToolCall
+
 OpenBridge = Callable[[], AbstractAsyncContextManager[Bridge]]
 OpenApps = Callable[[], AbstractAsyncContextManager[AppSource]]
 
@@ -106,24 +108,24 @@ class BridgeServer(MCPServer[AppSource]):
         assert context is not None
         if name not in NAMES:
             return await self._call_foreign(name, arguments, context)
-        result = await self._call_ours(name, arguments, context)
-        await app_of(context).long_texts.save()
-        return result
-
-    async def _call_ours(
-        self, name: str, arguments: dict[str, Any], context: Context[AppSource, Any]
-    ) -> CallToolResult | InputRequiredResult:
-        """Call one of the server's own tools."""
-        # Imported here: `tools/list` needs neither.
-        from databricks_responses_mcp.calls.job_results import result_of_job
+        # Imported here: `tools/list` does not need it.
         from databricks_responses_mcp.calls.tool_call import ToolCall
 
         call = ToolCall(context, name)
+        result = await self._call_ours(call, arguments)
+        await call.app.long_texts.save()
+        return result
+
+    async def _call_ours(self, call: "ToolCall", arguments: dict[str, Any]) -> CallToolResult | InputRequiredResult:
+        """Call one of the server's own tools."""
+        # Imported here: `tools/list` does not need it.
+        from databricks_responses_mcp.calls.job_results import result_of_job
+
         try:
-            with convert_exceptions(name, passing=(MCPError,), log_fields=call.log.fields):
+            with convert_exceptions(call.tool, passing=(MCPError,), log_fields=call.log.fields):
                 if call.app.bridge.policy is not None:
-                    call.app.bridge.policy.check_tool(name)
-                tool = self.our_tool(name)
+                    call.app.bridge.policy.check_tool(call.tool)
+                tool = self.our_tool(call.tool)
                 arguments = _known_arguments(tool, arguments)
                 validated = _validated(tool, arguments)
                 if (earlier := await call.earlier_call(arguments)) is not None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import anyio
-from mcp.server.mcpserver import Context
+from mcp.server.context import ServerRequestContext
 
 from databricks_responses_mcp.errors import BridgeError, ErrorCode
 from databricks_responses_mcp.policy.refusal import PolicyError
@@ -73,7 +73,7 @@ class CallLog:
         record: collects what the call does.
     """
 
-    def __init__(self, app: "App", request: Context[Any, Any], tool: str) -> None:
+    def __init__(self, app: "App", request: ServerRequestContext[Any, Any], tool: str) -> None:
         self._user, self._audit = app.user, app.audit
         self._tool = tool
         self._request = request
@@ -181,14 +181,14 @@ class CallLog:
         }
 
 
-def request_id_of(request: Context[Any, Any]) -> str:
+def request_id_of(request: ServerRequestContext[Any, Any]) -> str:
     """Return the id of the HTTP request, which its answer names in ``X-Request-Id``; empty over stdio."""
-    http = request.request_context.request
+    http = request.request
     state = None if http is None else http.scope.get("state")
     return str(state.get("request_id", "")) if isinstance(state, Mapping) else ""
 
 
-def _client_of(request: Context[Any, Any]) -> str | None:
+def _client_of(request: ServerRequestContext[Any, Any]) -> str | None:
     params = request.session.client_params
     if params is None:
         return None

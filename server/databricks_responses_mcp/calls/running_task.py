@@ -54,10 +54,9 @@ class TaskRequestContext(ServerRequestContext[AppSource, Any]):
     task: "RunningTask"
 
 
-def task_of(request: Context[AppSource, Any]) -> "RunningTask | None":
+def task_of(ctx: Ctx) -> "RunningTask | None":
     """Return the call of a request that may become a task; None if it cannot."""
-    context = request.request_context
-    return context.task if isinstance(context, TaskRequestContext) else None
+    return ctx.task if isinstance(ctx, TaskRequestContext) else None
 
 
 async def answer_call(
@@ -85,7 +84,7 @@ async def hand_over(request: Context[AppSource, Any]) -> None:
 
     For a tool that knows that it will take long, or that it will ask its user a question only later.
     """
-    if (task := task_of(request)) is not None:
+    if (task := task_of(request.request_context)) is not None:
         await task.hand_over()
 
 

@@ -17,6 +17,7 @@ from databricks_responses_mcp.calls.memory_limit import MemoryLimit
 from databricks_responses_mcp.hosts.limits import HostLimits, find_limits
 from databricks_responses_mcp.turns.bridge import Bridge
 from databricks_responses_mcp.turns.progress import Reporter
+from databricks_responses_mcp.workspace.secret_values import SecretValues
 from databricks_responses_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -264,16 +265,18 @@ def host_of(ctx: ServerRequestContext[AppSource, Any]) -> HostLimits:
     return find_limits(agent.partition("/")[0])
 
 
-def reporter_of(ctx: Context[AppSource]) -> Reporter | None:
-    """Return a reporter that sends progress to the call's host; None if the host requested no progress."""
-    meta = ctx.request_context.meta
+def reporter_of(ctx: ServerRequestContext[AppSource, Any], secrets: SecretValues) -> Reporter | None:
+    """Return a reporter that sends progress to the call's host; None if the host requested no progress.
+
+    Args:
+        secrets: removed from the messages.
+    """
+    meta = ctx.meta
     if meta is None or meta.get("progress_token") is None:
         return None
 
-    secrets = app_of(ctx).bridge.settings.secrets
-
     async def report(value: float, message: str) -> None:
-        await ctx.report_progress(value, None, secrets.remove(message))
+        await ctx.session.report_progress(value, None, secrets.remove(message))
 
     return Reporter(report)
 

@@ -33,7 +33,7 @@ from databricks_responses_mcp.calls.results import (
     running_job_result,
 )
 from databricks_responses_mcp.calls.running_task import task_of
-from databricks_responses_mcp.calls.state import AppSource, app_of, host_of, reporter_of
+from databricks_responses_mcp.calls.state import AppSource, app_in, host_of, reporter_of
 from databricks_responses_mcp.calls.tasks import LONG_RUNNING
 from databricks_responses_mcp.errors import BridgeError, ErrorCode, convert_exceptions
 from databricks_responses_mcp.hosts.limits import HostLimits
@@ -66,13 +66,14 @@ class ToolCall:
 
     def __init__(self, request: Context[AppSource, Any], tool: str) -> None:
         self.request = request
-        self.app = app_of(request)
+        context = request.request_context
+        self.app = app_in(context)
         self.tool = tool
-        self.log = CallLog(self.app, request, tool)
-        self.host: HostLimits = host_of(request.request_context)
-        self.reporter = reporter_of(request)
-        self.task = task_of(request)
+        self.log = CallLog(self.app, context, tool)
+        self.host: HostLimits = host_of(context)
         settings = self.app.bridge.settings
+        self.reporter = reporter_of(context, settings.secrets)
+        self.task = task_of(context)
         if self.task is not None:
             self.job = self.task.job
             if self.reporter is not None:

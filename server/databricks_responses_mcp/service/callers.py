@@ -24,6 +24,7 @@ class Caller:
         workspace_token: the user's own token for the workspace, if the request carried one.
         mcp_token: the OAuth token that the request was authenticated with, if it was. It is for this service: it is
             sent nowhere but to the workspace's own token endpoint, where that is configured to exchange it.
+        owner: the owner of everything that the user stores: issuer and subject as JSON, so that no two users share one.
     """
 
     issuer: str
@@ -31,11 +32,11 @@ class Caller:
     name: str = ""
     workspace_token: SecretStr | None = field(default=None, repr=False)
     mcp_token: SecretStr | None = field(default=None, repr=False)
+    owner: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def owner(self) -> str:
-        """The owner of everything that the user stores: issuer and subject, so that no two users share one."""
-        return json.dumps([self.issuer, self.subject], separators=(",", ":"))
+    def __post_init__(self) -> None:
+        """Derive the owner."""
+        object.__setattr__(self, "owner", json.dumps([self.issuer, self.subject], separators=(",", ":")))
 
     @property
     def folder_name(self) -> str:
