@@ -97,6 +97,9 @@ class DirectTransport(httpx.AsyncBaseTransport):
             self._drop_first(min(self._idle, key=lambda origin: self._idle[origin][0].expires_at))
 
     async def _slot(self, seconds: float | None) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()  # this does not wait, so it needs no deadline
+            return
         try:
             async with asyncio.timeout(seconds):
                 await self._slots.acquire()
