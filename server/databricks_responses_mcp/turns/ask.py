@@ -70,6 +70,7 @@ _NAMED = (
     "parallel_tool_calls",
     "max_tool_calls",
 )
+_LOOKING_UP = "looking up the model"
 
 
 async def ask(bridge: Bridge, question: AskRequest, call: CallContext | None = None) -> Outcome:
@@ -103,8 +104,7 @@ async def _conversation_of(
     turn.
     """
     if question.conversation_id is None:
-        async with call.deadline.bounds("looking up the model"):
-            conversation, named = await _new_conversation(bridge, question)
+        conversation, named = await _new_conversation(bridge, question, call)
         async with conversation.turn:
             yield conversation, named
         return
@@ -112,8 +112,7 @@ async def _conversation_of(
         bridge.conversations.turn_of(question.conversation_id) as conversation,
         conversation.as_it_was_on_failure(),
     ):
-        async with call.deadline.bounds("looking up the model"):
-            named = await _go_on_with(bridge, conversation, question)
+        named = await _go_on_with(bridge, conversation, question, call)
         yield conversation, named
 
 
@@ -129,9 +128,14 @@ def _in_own_shapes(question: AskRequest) -> AskRequest:
     return replace(question, tools=tuple(responses_tools(question.tools)), extra=extra)
 
 
-async def _new_conversation(bridge: Bridge, question: AskRequest) -> tuple[Conversation, Mapping[str, Any]]:
-    model = question.model or bridge.settings.model or await bridge.endpoints.default_text_model()
-    named = await _parameters(bridge, model, question)
+async def _new_conversation(
+    bridge: Bridge, question: AskRequest, call: CallContext
+) -> tuple[Conversation, Mapping[str, Any]]:
+    model = question.model or bridge.settings.model
+    if not model:
+        async with call.deadline.bounds(_LOOKING_UP):
+            model = await bridge.endpoints.default_text_model()
+    named = await _parameters(bridge, model, question, call)
     _check_labels(bridge, named, question.mcp_servers)
     conversation = bridge.conversations.new(model, {} if question.once else named)
     conversation.mcp_servers = question.mcp_servers
@@ -139,12 +143,14 @@ async def _new_conversation(bridge: Bridge, question: AskRequest) -> tuple[Conve
     return conversation, named
 
 
-async def _go_on_with(bridge: Bridge, earlier: Conversation, question: AskRequest) -> Mapping[str, Any]:
+async def _go_on_with(
+    bridge: Bridge, earlier: Conversation, question: AskRequest, call: CallContext
+) -> Mapping[str, Any]:
     """Copy what this turn names into a conversation, and return it. The caller holds its turn."""
     check_nothing_waits(earlier)
     endpoint = question.model or earlier.endpoint
     # What this turn names replaces the conversation's value; all else is unchanged.
-    named = await _parameters(bridge, endpoint, question, used_surface=earlier.parameters.get(SURFACE))
+    named = await _parameters(bridge, endpoint, question, call, used_surface=earlier.parameters.get(SURFACE))
     servers = question.mcp_servers or earlier.mcp_servers
     _check_labels(bridge, {**earlier.parameters, **named}, servers)
     earlier.endpoint = endpoint
@@ -158,7 +164,7 @@ async def _go_on_with(bridge: Bridge, earlier: Conversation, question: AskReques
 
 
 async def _parameters(
-    bridge: Bridge, model: str, question: AskRequest, *, used_surface: str | None = None
+    bridge: Bridge, model: str, question: AskRequest, call: CallContext, *, used_surface: str | None = None
 ) -> dict[str, Any]:
     """Return the parameters of a turn; ``used_surface`` is the one that its conversation was asked to use."""
     choice = _tool_choice(bridge, question)
@@ -181,7 +187,8 @@ async def _parameters(
     )
     surface = question.surface or used_surface or bridge.settings.surface
     if bridge.settings.check_parameters and needs_check(parameters, surface):
-        endpoint = await bridge.endpoints.get(model)
+        async with call.deadline.bounds(_LOOKING_UP):
+            endpoint = await bridge.endpoints.get(model)
         parameters = check_parameters(parameters, endpoint, name=model, surface=surface)
     return forced | parameters
 

@@ -393,8 +393,11 @@ async def _send_observed(
 
 
 async def _routes_to(bridge: Bridge, body: Mapping[str, Any], call: CallContext) -> list[Route]:
+    model, forced = str(body["model"]), body.get(SURFACE)
+    if (known := bridge.router.known_routes(model, forced=forced)) is not None:
+        return known
     async with call.deadline.bounds("finding out how the model is reached"):
-        return await bridge.router.routes(str(body["model"]), forced=body.get(SURFACE))
+        return await bridge.router.routes(model, forced=forced)
 
 
 async def _last_error(

@@ -85,16 +85,11 @@ class Router:
             BridgeError: ``invalid_argument`` for an invalid name, and for an address that is not an App of the
                 workspace.
         """
-        _check_name(model)
-        if model.startswith(("https://", "http://", NAME_PREFIX)):
+        if (known := self.known_routes(model, forced=forced, but=but)) is not None:
+            return known
+        if _is_app(model):
             url = await self._app_url(model)
             return [Route(replace(SURFACES["app"], path=at(url)), "it names an App", "forced")]
-        wanted = forced or self._setting
-        if wanted != AUTO:
-            return [Route(self._surface(_key(wanted)), "it was asked for", "forced")]
-        if (learned := self._learned.get(model)) is not None and learned[0] not in but:
-            key, name = learned
-            return [Route(self._surface(key), "it answered there before", "learned", name)]
         profile = profile_of_name(model)
         # A name that is conclusive is not worth waiting for a listing; an available listing is used.
         if profile.confidence != "named" or profile.model_class != "native" or self._is_known():
@@ -114,6 +109,25 @@ class Router:
             if routes and self._responses_path is not None and routes[0].surface.key in ("responses", "agent")
             else routes
         )
+
+    def known_routes(
+        self, model: str, *, forced: str | None = None, but: Collection[SurfaceKey] = frozenset()
+    ) -> list[Route] | None:
+        """Return the routes of `routes` that need no look-up; None if one is needed.
+
+        Raises:
+            BridgeError: ``invalid_argument`` for an invalid name.
+        """
+        _check_name(model)
+        if _is_app(model):
+            return None
+        wanted = forced or self._setting
+        if wanted != AUTO:
+            return [Route(self._surface(_key(wanted)), "it was asked for", "forced")]
+        if (learned := self._learned.get(model)) is not None and learned[0] not in but:
+            key, name = learned
+            return [Route(self._surface(key), "it answered there before", "learned", name)]
+        return None
 
     async def other_routes(self, model: str, learned: Route, but: Collection[SurfaceKey]) -> list[Route]:
         """Return the other routes than a learned one, for a request that the learned surface cannot express."""
@@ -176,6 +190,10 @@ def is_wrong_route(error: BridgeError, route: Route) -> bool:
     # A model that failed internally may have been paid for: this does not show a wrong route if the name is conclusive.
     sure = route.confidence == "listed" or (route.confidence == "named" and route.surface.key == "responses")
     return not sure and route.confidence != "forced" and error.reason in _MAY_BE_MISMATCHES
+
+
+def _is_app(model: str) -> bool:
+    return model.startswith(("https://", "http://", NAME_PREFIX))
 
 
 async def _no_apps(name: str) -> str:
