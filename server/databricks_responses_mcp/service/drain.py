@@ -7,8 +7,8 @@ with the id of its call, calls that still run are stored as interrupted with the
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,8 +51,8 @@ class Drain:
         finally:
             self._apps = None
 
-    @asynccontextmanager
-    async def request(self) -> AsyncIterator[anyio.CancelScope]:
+    @contextmanager
+    def request(self) -> Iterator[anyio.CancelScope]:
         """Answer a request in the context; it is cancelled if the process must end first."""
         with anyio.CancelScope() as scope:
             self._requests.add(scope)
@@ -110,7 +110,7 @@ class DrainedRequests:
             is_started = True
             await send(message)
 
-        async with self._drain.request() as request:
+        with self._drain.request() as request:
             await self._app(scope, receive, noting)
         if request.cancelled_caught and not is_started and scope["type"] == "http":
             text = "The service is ending, and this request was not answered in time. Send it again."
