@@ -104,9 +104,11 @@ class BearerBackend(BearerAuthBackend):
         if found is None:
             return None
         credentials, user = found
-        token = conn.headers["authorization"].partition(" ")[2].strip()
-        is_kept = self._keeps_token and not token.startswith(KEY_PREFIX)
-        return credentials, SignedInUser(_caller(user.access_token, token if is_kept else ""), user.access_token)
+        kept = ""
+        if self._keeps_token:
+            token = conn.headers["authorization"].partition(" ")[2].strip()
+            kept = "" if token.startswith(KEY_PREFIX) else token
+        return credentials, SignedInUser(_caller(user.access_token, kept), user.access_token)
 
 
 class Verifiers:

@@ -86,8 +86,8 @@ def normalise_host(raw: str) -> WorkspaceHost:
 
 def is_loopback(name: str) -> bool:
     """Return whether a host name or address means this machine. Names below ``localhost`` may mean another one."""
-    if name == "localhost":
-        return True
+    if name in ("localhost", "127.0.0.1", "::1"):
+        return True  # the usual ones, without parsing
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
