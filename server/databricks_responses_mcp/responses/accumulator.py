@@ -310,7 +310,7 @@ class ResponseAssembler:
     def _lifecycle(self, event: dict[str, Any]) -> None:
         response = event.get("response")
         if isinstance(response, dict):
-            self._fields.update((key, value) for key, value in response.items() if key != "output")
+            self._take_fields(response)
 
     def _terminal(self, kind: str, event: dict[str, Any]) -> None:
         response = event.get("response")
@@ -321,7 +321,7 @@ class ResponseAssembler:
         self._status = ended_status(response, named)
         for slot in self._slots.values():
             self._end_parts(slot)
-        self._fields.update((key, value) for key, value in response.items() if key != "output")
+        self._take_fields(response)
         output = response.get("output")
         if isinstance(output, list):
             done = self._done_items()
@@ -330,6 +330,10 @@ class ResponseAssembler:
             received = [item for item in output if isinstance(item, dict)]
             final = [item if id(item) in ours else _without_place(item) for item in received]
             self._final_output = _with_pictures_seen(final, done)
+
+    def _take_fields(self, response: dict[str, Any]) -> None:
+        self._fields.update(response)
+        self._fields.pop("output", None)
 
     def _error_event(self, event: dict[str, Any]) -> None:
         self.error = event

@@ -10,7 +10,7 @@ underestimated.
 import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -196,15 +196,12 @@ class RequestLimiter:
         return self.policy.refusal(what, f"{rule.place} = {rule.value}", code=code, retry_after_seconds=wait)
 
 
-@asynccontextmanager
-async def within_request_limits(bridge: Bridge, body: dict[str, Any], call: CallContext) -> AsyncIterator[RequestCost]:
+def within_request_limits(
+    bridge: Bridge, body: dict[str, Any], call: CallContext
+) -> AbstractAsyncContextManager[RequestCost]:
     """Admit a request as `RequestLimiter.admitted` does; nothing is asked or counted for a user without limits."""
     limiter = bridge.request_limiter
-    if limiter is None:
-        yield RequestCost()
-        return
-    async with limiter.admitted(body, call) as cost:
-        yield cost
+    return nullcontext(RequestCost()) if limiter is None else limiter.admitted(body, call)
 
 
 def estimated_tokens(body: Mapping[str, Any]) -> int:

@@ -181,7 +181,7 @@ async def _feed(
             for event in events:
                 previews = assembler.partial_images
                 item = assembler.feed(event)
-                if (text := assembler.take_text()) and call.on_text is not None:
+                if call.on_text is not None and (text := assembler.take_text()):
                     call.on_text(text)
                 if progress is not None and assembler.partial_images != previews:
                     progress.preview()
@@ -194,7 +194,7 @@ async def _feed(
                 break
         else:
             assembler.end_of_stream(marked=stream.marked_end)
-            if (text := assembler.take_text()) and call.on_text is not None:
+            if call.on_text is not None and (text := assembler.take_text()):
                 call.on_text(text)
     assembler.malformed = stream.malformed
 

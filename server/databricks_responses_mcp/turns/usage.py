@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import anyio
@@ -42,8 +42,7 @@ class TokenBudget:
         self._budget = settings.daily_token_budget
         self._reserved = 0
 
-    @asynccontextmanager
-    async def within_limits(self, body: dict[str, Any]) -> AsyncIterator[str]:
+    def within_limits(self, body: dict[str, Any]) -> AbstractAsyncContextManager[str]:
         """Admit a request: its ``max_output_tokens`` may be lowered to the rest of today's budget.
 
         Yields a note for the caller in case that limit truncates the answer, else an empty text.
@@ -52,16 +51,17 @@ class TokenBudget:
             BridgeError: ``budget_exceeded``, before the request is sent.
         """
         self._hold_to_limit(body)
-        if self._budget is None:
-            yield ""
-            return
+        return nullcontext("") if self._budget is None else self._within_budget(body, self._budget)
+
+    @asynccontextmanager
+    async def _within_budget(self, body: dict[str, Any], budget: int) -> AsyncIterator[str]:
         # The store's answer may include what was reserved meanwhile, or not: it is not counted twice.
         reserved_before = self._reserved
-        left = self._budget - await self._spent_today() - max(reserved_before, self._reserved)
+        left = budget - await self._spent_today() - max(reserved_before, self._reserved)
         if left < SMALLEST_ANSWER:
             raise BridgeError(
                 ErrorCode.BUDGET_EXCEEDED,
-                f"Today's budget of {self._budget} tokens is spent.",
+                f"Today's budget of {budget} tokens is spent.",
                 "Wait until midnight UTC, or raise RESPONSES_MCP_DAILY_TOKEN_BUDGET.",
                 retryable=True,
                 retry_after_seconds=float(DAY - int(time.time()) % DAY),
