@@ -174,7 +174,7 @@ class Connections:
     ) -> None:
         self._told_idle_seconds = told_idle_seconds
         self._urls: dict[str, httpx.URL] = {}
-        self._last_headers: tuple[Mapping[str, str], httpx.Headers] | None = None
+        self._last_headers: tuple[httpx.URL, Mapping[str, str], httpx.Headers] | None = None
         self.exchange: Callable[[httpx.Request], Awaitable[httpx.Response]]
         direct = _direct(trust, limits)
         if direct is not None:
@@ -200,20 +200,27 @@ class Connections:
             if len(self._urls) >= _MAX_ADDRESSES:
                 self._urls.clear()
             url = self._urls[address] = httpx.URL(address)
-        return httpx.Request(
+        # With a stream, httpx adds no headers of its own to those that are encoded once for many requests.
+        request = httpx.Request(
             method,
             url,
             params=params,
-            headers=self._encoded(headers),
-            content=content,
+            headers=self._encoded(url, headers),
+            stream=httpx.ByteStream(content or b""),
             extensions={"timeout": _TIMEOUT.as_dict()},
         )
+        request.read()
+        if content is not None:
+            request.headers["Content-Length"] = str(len(content))
+        return request
 
-    def _encoded(self, headers: Mapping[str, str]) -> httpx.Headers:
+    def _encoded(self, url: httpx.URL, headers: Mapping[str, str]) -> httpx.Headers:
         """The headers of a request as httpx has them; those of the last request need not be encoded again."""
-        if self._last_headers is None or self._last_headers[0] != headers:
-            self._last_headers = dict(headers), httpx.Headers({**_HEADERS, **headers})
-        return self._last_headers[1]
+        last = self._last_headers
+        if last is None or last[0] is not url or last[1] != headers:
+            host = url.netloc.decode("ascii")
+            last = self._last_headers = url, dict(headers), httpx.Headers({"Host": host, **_HEADERS, **headers})
+        return last[2]
 
     def note_idle_seconds(self, response: httpx.Response) -> None:
         """Remember how long a server keeps idle connections open (``Keep-Alive: timeout=5``), less a second for the
