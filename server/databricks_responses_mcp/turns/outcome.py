@@ -33,6 +33,8 @@ INTERRUPTED = "interrupted"
 """The ``incomplete_reason`` of an answer that the caller stopped."""
 
 _OF_AGENTS = ("custom_outputs", "trace_id", "databricks_output")
+_FIELDS = ("id", "model", "usage", "incomplete_details", *_OF_AGENTS)
+"""The fields of a response that an outcome is made of, besides its output items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,8 @@ def outcome_of(response: AssembledResponse, endpoint: str) -> Outcome:
     reading = _Reading()
     sound: list[Item] = reading.part("items", _sound, response.output, [])
     output = reading.part("order of items", lambda items: received_items(items, response.status), sound, sound)
-    fields: dict[str, Any] = reading.part("fields", sanitize, response.fields, {})
+    read = {name: response.fields[name] for name in _FIELDS if name in response.fields}
+    fields: dict[str, Any] = reading.part("fields", sanitize, read, {})
     model = fields.get("model")
     response_id = fields.get("id")
     usage = reading.part("usage", usage_of, fields, None)
