@@ -1,6 +1,7 @@
 """The path of a call through the code is short, and no context variable lies on it."""
 
 import ast
+import gc
 import sys
 import traceback
 from pathlib import Path
@@ -86,3 +87,18 @@ def test_no_context_variable_lies_on_the_path_of_a_call() -> None:
         if isinstance(node, ast.Name) and node.id == "ContextVar"
     }
     assert created == set()
+
+
+async def test_what_a_call_has_received_is_freed_without_the_garbage_collector(connect: Connect) -> None:
+    async with connect() as host:
+        await host.call("ask_databricks_model", prompt="[[say Hi]]")
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)  # what the collector finds from here on is in `gc.garbage`
+        try:
+            await host.call("ask_databricks_model", prompt="[[say Hi]]")
+            gc.collect()
+            found = [type(thing) for thing in gc.garbage]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+    assert [kind.__name__ for kind in found if kind.__module__.startswith(PACKAGE.name)] == []

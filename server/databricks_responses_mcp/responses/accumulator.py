@@ -5,9 +5,9 @@ the terminal event takes precedence; without one (agents, a stream that ended ea
 finished items and the deltas of the unfinished ones. Unknown events are ignored.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from databricks_responses_mcp.responses.citation_markers import MarkerFilter
 from databricks_responses_mcp.responses.payloads import Payload
@@ -92,24 +92,6 @@ class ResponseAssembler:
 
     def __init__(self) -> None:
         self.events = 0
-        self._handlers: dict[str, Callable[[dict[str, Any]], Item | None]] = {
-            "response.output_text.delta": self._text_delta,
-            "response.output_item.added": self._item_added,
-            "response.output_item.done": self._item_done,
-            "response.output_text.done": self._text_done,
-            "response.output_text.annotation.added": self._annotation,
-            "response.refusal.delta": self._refusal_delta,
-            "response.reasoning_summary_text.delta": self._summary_delta,
-            "response.function_call_arguments.delta": self._arguments_delta,
-            "response.custom_tool_call_input.delta": self._arguments_delta,
-            "response.mcp_call_arguments.delta": self._arguments_delta,
-            "response.image_generation_call.partial_image": self._partial_image,
-            "response.created": self._lifecycle,
-            "response.queued": self._lifecycle,
-            "response.in_progress": self._lifecycle,
-            "error": self._error_event,
-            "response.error": self._error_event,
-        }
         self.restart()
 
     def restart(self) -> None:
@@ -140,9 +122,9 @@ class ResponseAssembler:
             return None
         self.events += 1
         kind = event.get("type")
-        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        handler = self._HANDLERS.get(kind) if isinstance(kind, str) else None
         if handler is not None:
-            return handler(event)
+            return handler(self, event)
         if isinstance(kind, str):
             if kind in _TERMINAL:
                 self._terminal(kind, event)
@@ -358,6 +340,27 @@ class ResponseAssembler:
         if not self._final_output:
             return received
         return [*_lacking(self._final_output, received), *self._final_output]
+
+    # Of the class: bound methods in the object would keep it in memory, with its images, until the garbage collector
+    # finds the cycle.
+    _HANDLERS: ClassVar[Mapping[str, "Callable[[ResponseAssembler, dict[str, Any]], Item | None]"]] = {
+        "response.output_text.delta": _text_delta,
+        "response.output_item.added": _item_added,
+        "response.output_item.done": _item_done,
+        "response.output_text.done": _text_done,
+        "response.output_text.annotation.added": _annotation,
+        "response.refusal.delta": _refusal_delta,
+        "response.reasoning_summary_text.delta": _summary_delta,
+        "response.function_call_arguments.delta": _arguments_delta,
+        "response.custom_tool_call_input.delta": _arguments_delta,
+        "response.mcp_call_arguments.delta": _arguments_delta,
+        "response.image_generation_call.partial_image": _partial_image,
+        "response.created": _lifecycle,
+        "response.queued": _lifecycle,
+        "response.in_progress": _lifecycle,
+        "error": _error_event,
+        "response.error": _error_event,
+    }
 
 
 def ended_status(response: dict[str, Any], named: str) -> str:
