@@ -44,6 +44,7 @@ class TimedProtocol(_Protocol):
     _deadline: asyncio.TimerHandle | None = None
     _is_reading_head = False
     _head_bytes = 0
+    _header_bytes = 0
     _is_idle = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
@@ -66,10 +67,17 @@ class TimedProtocol(_Protocol):
     def on_message_begin(self) -> None:
         """Begin to read the head of a request."""
         super().on_message_begin()
-        self._is_reading_head, self._head_bytes = True, 0
+        self._is_reading_head, self._head_bytes, self._header_bytes = True, 0, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, without the white space around its value."""
+        """Take a header, without the white space around its value.
+
+        Raises:
+            ValueError: if the headers are too long; the parser makes an error of it. They may have arrived in one read.
+        """
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > MAX_HEAD_BYTES:
+            raise ValueError("the head of the request is too long")
         super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
