@@ -46,7 +46,8 @@ def service(tmp_path: Path, policy: str = POLICY, **more: str) -> dict[str, str]
 async def call(serving: TeamServer, key: str, tool: str, **arguments: Any) -> dict[str, Any]:
     """Call a tool over plain HTTP; returns the structured content and the id of the request."""
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-    answer = await serving.send("POST", "/mcp", body, {"accept": "application/json", **bearer(key)})
+    headers = {"accept": "application/json", "user-agent": "older-client/1.2", **bearer(key)}
+    answer = await serving.send("POST", "/mcp", body, headers)
     assert answer.status_code == 200, answer.text
     return {**answer.json()["result"]["structuredContent"], "request_id": answer.headers["x-request-id"]}
 
@@ -95,6 +96,7 @@ async def test_each_call_is_in_the_audit_log_with_its_user_and_the_id_of_its_req
                 await anyio.sleep(0.01)
     text = (tmp_path / "audit.jsonl").read_text(encoding="utf-8")
     records = [json.loads(line) for line in text.splitlines()]
+    assert {record["client"] for record in records} == {"older-client/1.2"}
     assert [(r["request_id"], r["subject"], r["tool"], r["outcome"], r.get("rule")) for r in records] == [
         (first["request_id"], "ada", ASK, "completed", None),
         (

@@ -189,9 +189,13 @@ def request_id_of(request: ServerRequestContext[Any, Any]) -> str:
 
 
 def _client_of(request: ServerRequestContext[Any, Any]) -> str | None:
+    """Return the name and the version of the client; of an older one, which names itself in its first request only and
+    has no session in a service, the ``User-Agent``.
+    """
     params = request.session.client_params
     if params is None:
-        return None
+        agent = None if request.request is None else request.request.headers.get("user-agent")
+        return None if agent is None else agent[:_NAME_CHARACTERS]
     return f"{params.client_info.name[:_NAME_CHARACTERS]} {params.client_info.version[:_NAME_CHARACTERS]}"
 
 
