@@ -15,6 +15,7 @@ from mcp_types.jsonrpc import (
     PARSE_ERROR,
     JSONRPCMessage,
     JSONRPCNotification,
+    JSONRPCRequest,
     jsonrpc_message_adapter,
 )
 from pydantic_core import from_json
@@ -57,6 +58,11 @@ def read_message(data: bytes | bytearray) -> Received:
     Lone surrogates, which JavaScript writes for text that was cut inside a character, become U+FFFD, as do bytes that
     are not UTF-8. An invalid response is dropped: nobody waits for an answer to it.
     """
+    try:
+        # Almost every message is one: the adapter compares it with all four kinds.
+        return Received(JSONRPCRequest.model_validate_json(data, by_name=False), data)
+    except ValueError:
+        pass
     try:
         message = jsonrpc_message_adapter.validate_json(data, by_name=False)
     except ValueError:
