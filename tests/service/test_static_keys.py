@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from mcp.server.auth.provider import AccessToken
 
 from databricks_responses_mcp.cli.keys import command
 from databricks_responses_mcp.errors import BridgeError
@@ -83,8 +84,9 @@ def test_only_a_key_of_the_file_is_remembered_when_it_is_presented_again(
         return matches(line, key)
 
     monkeypatch.setattr(HashedKey, "matches", counted)
-    table = KeyTable(read_keys(path)[0])
-    assert [table.user_of(key.encode()) for key in (ada, ada, stranger, stranger)] == ["ada", "ada", None, None]
+    table = KeyTable(read_keys(path)[0], lambda user: AccessToken(token="", client_id="", scopes=[], subject=user))
+    found = [table.find(key.encode()) for key in (ada, ada, stranger, stranger)]
+    assert [token and token.subject for token in found] == ["ada", "ada", None, None]
     assert compared == ["ada", "bob"] * 3
 
 

@@ -1,7 +1,7 @@
 """The id of each HTTP request: the client's or the proxy's, if it is a plain one, else a new one."""
 
 import re
-import uuid
+import secrets
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,7 +26,7 @@ class RequestIds:
             return
         given = [value for name, value in scope["headers"] if name.lower() == HEADER]
         is_plain = len(given) == 1 and _PLAIN.fullmatch(given[0]) is not None
-        request_id = given[0] if is_plain else uuid.uuid4().hex.encode()
+        request_id = given[0] if is_plain else secrets.token_hex(16).encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
 
         async def send_with_id(message: Message) -> None:

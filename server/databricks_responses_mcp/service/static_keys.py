@@ -12,7 +12,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,27 +112,29 @@ class KeyTable:
 
     Args:
         keys: the lines of the file.
+        token_of: returns the token of a user.
     """
 
-    def __init__(self, keys: Sequence[HashedKey]) -> None:
+    def __init__(self, keys: Sequence[HashedKey], token_of: Callable[[str], AccessToken]) -> None:
         self._keys = keys
-        # The users of the keys that were presented, by a digest of the key. Only keys of the file are in it.
-        self._users: dict[bytes, str] = {}
+        self._token_of = token_of
+        # Of the keys that were presented, by a digest of the key. Only keys of the file are in it.
+        self._tokens: dict[bytes, AccessToken] = {}
 
-    def user_of(self, key: bytes) -> str | None:
-        """Return the user of a key; None if it is not in the file.
+    def find(self, key: bytes) -> AccessToken | None:
+        """Return the token of a key's user; None if the key is not in the file.
 
         The salted hash of each line is computed when a key is presented first, and not for the requests after it.
         """
         digest = hashlib.sha256(key).digest()
-        if digest in self._users:
-            return self._users[digest]
+        if digest in self._tokens:
+            return self._tokens[digest]
         # All lines are compared, so the time does not show which one matched.
         matching = [line.name for line in self._keys if line.matches(key)]
         if not matching:
             return None
-        self._users[digest] = matching[0]
-        return matching[0]
+        token = self._tokens[digest] = self._token_of(matching[0])
+        return token
 
 
 class KeyFile:
@@ -157,7 +159,7 @@ class KeyFile:
         self._checked_at = time.monotonic()
         self._stamp = _stamp(path)
         keys, wrong = read_keys(path)
-        self._table: KeyTable | None = KeyTable(keys)
+        self._table: KeyTable | None = KeyTable(keys, self._token_of)
         if wrong:
             raise _unreadable(
                 path,
@@ -175,9 +177,9 @@ class KeyFile:
             await self._read_again()
         if self._table is None:
             raise SignInError(503, "The keys of this service cannot be read now. Try again.", {"Retry-After": "5"})
-        user = self._table.user_of(token.strip().encode(errors="replace"))
-        if user is None:
-            return None
+        return self._table.find(token.strip().encode(errors="replace"))
+
+    def _token_of(self, user: str) -> AccessToken:
         return AccessToken(
             token="",
             client_id=_CLIENT,
@@ -195,7 +197,7 @@ class KeyFile:
             if stamp != self._stamp or self._table is None:
                 try:
                     keys, wrong = await anyio.to_thread.run_sync(read_keys, self._path)
-                    self._table = KeyTable(keys)
+                    self._table = KeyTable(keys, self._token_of)
                     if wrong:
                         logger.error("RESPONSES_MCP_SERVICE_KEYS_FILE: line %s is not a key and was left out", wrong[0])
                 except BridgeError as error:
