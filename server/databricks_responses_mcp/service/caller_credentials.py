@@ -103,17 +103,17 @@ class TokenExchange:
         headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
         address = f"{self.host.origin}{_PATH}"
         with anyio.move_on_after(self._seconds):
-            async with self._transport.connections(address, fresh=False) as connections:
-                try:
-                    content = urlencode(form).encode()
-                    response = await send(connections, "POST", address, headers=headers, content=content)
-                except SendError as failure:
-                    raise secrets.remove_from_error(failure.error) from failure
-                try:
-                    body = await read_body(response, _MAX_ANSWER_BYTES)
-                finally:
-                    await close_response(response)
-                return _issued(response.status_code, body, secrets)
+            connections = await self._transport.kept(address)
+            try:
+                content = urlencode(form).encode()
+                response = await send(connections, "POST", address, headers=headers, content=content)
+            except SendError as failure:
+                raise secrets.remove_from_error(failure.error) from failure
+            try:
+                body = await read_body(response, _MAX_ANSWER_BYTES)
+            finally:
+                await close_response(response)
+            return _issued(response.status_code, body, secrets)
         raise BridgeError(
             ErrorCode.TIMEOUT,
             f"The workspace did not exchange the user's token within {self._seconds:g} s.",

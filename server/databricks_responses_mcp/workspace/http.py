@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -284,7 +284,8 @@ class WorkspaceClient:
         while True:
             # For each attempt: a new sign-in may read another host from the configuration.
             address = await self.access.address(request.target)
-            async with self._transport.connections(address, fresh=fresh) as connections:
+            opened = self._transport.fresh(address) if fresh else nullcontext(await self._transport.kept(address))
+            async with opened as connections:
                 outcome = await self._attempt(connections, request, address)
                 if isinstance(outcome, httpx.Response):
                     try:

@@ -104,27 +104,26 @@ class Transport:
             await self._kept.popitem()[1].aclose()
 
     @asynccontextmanager
-    async def connections(self, address: str, *, fresh: bool) -> AsyncIterator["Connections"]:
-        """Yield the connections for an address.
-
-        A connection that the server has closed meanwhile is not used: that is detected before anything is written.
-
-        Args:
-            fresh: use a new connection, which is closed at the end; else an idle one, if there is one.
+    async def fresh(self, address: str) -> AsyncIterator["Connections"]:
+        """Yield a new connection for one request to an address, which is closed at the end.
 
         Raises:
             BridgeError: ``not_configured`` for an unusable proxy.
         """
-        if not fresh:
-            yield await self._keeper_for(address)
-            return
         connections = Connections(await _trust(address), _ONE_REQUEST, self._told_idle_seconds, self._instrumentation)
         try:
             yield connections
         finally:
             await connections.aclose()
 
-    async def _keeper_for(self, address: str) -> "Connections":
+    async def kept(self, address: str) -> "Connections":
+        """Return the connections for an address, of which an idle one is used, if there is one.
+
+        A connection that the server has closed meanwhile is not used: that is detected before anything is written.
+
+        Raises:
+            BridgeError: ``not_configured`` for an unusable proxy.
+        """
         place = self._places.get(address)
         if place is None:
             if len(self._places) >= _MAX_ADDRESSES:
