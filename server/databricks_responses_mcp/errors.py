@@ -264,6 +264,22 @@ def as_bridge_error(error: Exception, doing: str, log_fields: Mapping[str, str] 
     )
 
 
+def forget_origin(error: BaseException) -> None:
+    """Remove the traceback of an exception that is not raised any more, and what it was made of.
+
+    The frames of a traceback hold what a call was given and has received, megabytes perhaps, and often the exception
+    itself: only the garbage collector would free them.
+    """
+    left: list[BaseException | None] = [error]
+    while left:
+        if (one := left.pop()) is None:
+            continue
+        left += (one.__cause__, one.__context__)
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions
+        one.__traceback__ = one.__cause__ = one.__context__ = None
+
+
 def _truncate(text: str) -> str:
     most = _MAX_MESSAGE_CHARACTERS
     return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"

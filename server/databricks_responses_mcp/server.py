@@ -33,7 +33,14 @@ from pydantic import AnyUrl, ValidationError
 from databricks_responses_mcp.calls.advice import mcp_words
 from databricks_responses_mcp.calls.state import App, AppSource, app_in, app_of, host_of
 from databricks_responses_mcp.calls.tasks import TasksExtension
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, as_bridge_error, convert_exceptions, quoted
+from databricks_responses_mcp.errors import (
+    BridgeError,
+    ErrorCode,
+    as_bridge_error,
+    convert_exceptions,
+    forget_origin,
+    quoted,
+)
 from databricks_responses_mcp.hosts.server_info import SERVER
 from databricks_responses_mcp.tools.arguments import meant_argument, without_placeholders
 from databricks_responses_mcp.tools.definitions import NAMES, published_tools
@@ -136,6 +143,7 @@ class BridgeServer(MCPServer[AppSource]):
                     self.called.set()
                 return await call.run(tool, validated)
         except BridgeError as error:
+            forget_origin(error)
             await call.log_end("failed", error)
             return await call.failure(error)
 

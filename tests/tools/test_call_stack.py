@@ -13,6 +13,7 @@ from inline_snapshot import snapshot
 
 import databricks_responses_mcp
 from databricks_responses_mcp.workspace.direct_transport import DirectTransport
+from databricks_workspace_emulator.server import RunningEmulator
 from harness import Connect
 
 pytestmark = pytest.mark.anyio
@@ -102,3 +103,39 @@ async def test_what_a_call_has_received_is_freed_without_the_garbage_collector(c
             gc.set_debug(0)
             gc.garbage.clear()
     assert [kind.__name__ for kind in found if kind.__module__.startswith(PACKAGE.name)] == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["400", "body:wrong_surface", "500x9", "403", "drop", "garbage", "html:502", "cut:3", "malformed:2", "failed:2",
+     "error_event:2", "no_terminal", "login", "body:too_large"],
+)  # fmt: skip
+async def test_what_a_failed_call_was_given_and_has_received_is_freed_without_the_garbage_collector(
+    connect: Connect, emulator: RunningEmulator, fault: str
+) -> None:
+    async with connect(max_retries=1) as host:
+        for _ in range(2):
+            emulator.state.faults.add(fault)
+            await host.call("ask_databricks_model", prompt="Hi")
+        emulator.state.faults.clear()
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            emulator.state.faults.add(fault)
+            await host.call("ask_databricks_model", prompt="Hi")
+            gc.collect()
+            found = [_name_of(thing) for thing in gc.garbage]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            emulator.state.faults.clear()
+    assert [name for name in found if name.startswith(PACKAGE.name)] == []
+
+
+def _name_of(thing: object) -> str:
+    """Return the type of an object; of a frame, its function."""
+    if isinstance(thing, FrameType):
+        path = Path(thing.f_code.co_filename)
+        inside = path.is_relative_to(PACKAGE)
+        return f"{PACKAGE.name} frame {path.name} {thing.f_code.co_qualname}" if inside else path.name
+    return f"{type(thing).__module__}.{type(thing).__name__}"

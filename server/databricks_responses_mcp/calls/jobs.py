@@ -17,7 +17,7 @@ import anyio
 import anyio.abc
 
 from databricks_responses_mcp.calls.advice import mcp_words
-from databricks_responses_mcp.errors import BridgeError, ErrorCode, convert_exceptions
+from databricks_responses_mcp.errors import BridgeError, ErrorCode, convert_exceptions, forget_origin
 from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.memory import MemoryStore
 from databricks_responses_mcp.store.records import Job
@@ -132,7 +132,7 @@ class RunningJob:
             BridgeError: the tool's exception; ``cancelled`` if it was ended before it returned.
         """
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(None)
         if self.result is None:
             raise BridgeError(ErrorCode.CANCELLED, "The call was cancelled.", "Call again.", partial=self.so_far())
         return self.result
@@ -198,6 +198,8 @@ class Jobs:
             ending = "cancelled" if job.scope.cancelled_caught else "completed"
         except BridgeError as error:
             job.error, ending = job.partial.attach(error), "failed"
+            forget_origin(job.error)
+            forget_origin(error)
         finally:
             if job.error is None and job.record is not None:
                 ending = "completed" if job.record.error is None else "failed"

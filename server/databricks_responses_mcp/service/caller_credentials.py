@@ -180,7 +180,8 @@ class ExchangedCredentials(FixedHost):
             if time.monotonic() < self._renew_at:
                 return
             if self._attempts != attempts and self._failure is not None:
-                raise self._failure  # of the exchange that this call has waited for
+                # Of the exchange that this call has waited for.
+                raise self._failure.with_traceback(None)
             subject = "" if self._subject is None else self._subject.get_secret_value()
             try:
                 self._token, seconds = await self._exchange.exchange(_checked(subject), self._secrets)

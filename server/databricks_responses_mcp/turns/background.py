@@ -151,7 +151,7 @@ class _Start:
                 self._scope.deadline = now if now < self._waits_until else self.give_up_at
                 raise
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.with_traceback(None)
         return self.response
 
     async def _send(self, answered: anyio.Event) -> None:

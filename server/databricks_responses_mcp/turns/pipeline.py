@@ -335,7 +335,7 @@ async def send_with_surface_fallback(
                     raise
                 return await _send_after_move(bridge, body, call, moved)
             if left and is_wrong_route(error, route):
-                first = error
+                first = error.with_traceback(None)
                 continue
             # Other failures, such as a rate limit or a broken connection, say nothing about the route.
             if route.confidence == "learned" and is_wrong_route(error, route):

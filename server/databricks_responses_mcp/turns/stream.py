@@ -76,10 +76,10 @@ async def send_one_stream(
                         with convert_exceptions(reading):
                             await _read_answer(client, body, surface, endpoint, assembler, call, progress, background)
                     except BridgeError as error:
-                        failure = error
+                        failure = error.with_traceback(None)
                     tasks.cancel_scope.cancel()
         except BridgeError as error:
-            failure = error
+            failure = error.with_traceback(None)
     if scope.cancelled_caught and not assembler.finished:
         failure = BridgeError(
             ErrorCode.TIMEOUT,
@@ -101,7 +101,7 @@ async def send_one_stream(
         with convert_exceptions(reading):
             failure = failure or _failure_of(assembler, outcome)
     except BridgeError as error:
-        failure = error
+        failure = error.with_traceback(None)
     if failure is not None:
         received = outcome.as_dict() if assembler.events else {}
         raise failure.with_partial({**received, **failure.partial}) from failure

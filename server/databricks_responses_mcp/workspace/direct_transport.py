@@ -207,7 +207,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._buffered = 0
         self._overhead = 0
         self._waiter: asyncio.Future[None] | None = None
-        self._error: Exception | None = None
+        # Not an exception: it would hold this object through its traceback, until the garbage collector finds them.
+        self._failure: tuple[type[httpx.TransportError], str] | None = None
         self._is_lost = False
         self._is_clean = True
         self._is_reading_paused = False
@@ -232,12 +233,11 @@ class _Connection(asyncio.BufferedProtocol):
         if self._parser is None:
             self._begin()
         if not self._has_head:
-            if self._error is not None or self._is_lost or self._transport is None or self._transport.is_closing():
+            if self._failure is not None or self._is_lost or self._transport is None or self._transport.is_closing():
                 raise httpx.ConnectError("the server closed the connection before the request was sent")
             await self._write(head, body, write_seconds)
         while not self._has_head:
-            if self._error is not None:
-                raise self._error
+            self._raise_failure()
             await self._wait(read_seconds, httpx.ReadTimeout)
 
     async def read(self, seconds: float | None) -> bytes:
@@ -248,8 +248,7 @@ class _Connection(asyncio.BufferedProtocol):
         """
         pieces = self._pieces
         while not pieces:
-            if self._error is not None:
-                raise self._error
+            self._raise_failure()
             if self._is_complete:
                 return b""
             await self._wait(seconds, httpx.ReadTimeout)
@@ -299,7 +298,7 @@ class _Connection(asyncio.BufferedProtocol):
         )
         self._pieces.clear()
         self._buffered = self._overhead = 0
-        self._error = None
+        self._failure = None
         self._has_head = self._is_complete = self._keeps_alive = self._is_written = False
 
     async def _write(self, head: bytes, body: bytes, seconds: float | None) -> None:
@@ -324,7 +323,7 @@ class _Connection(asyncio.BufferedProtocol):
         return not self._is_over()
 
     def _is_over(self) -> bool:
-        return self._has_head or self._error is not None
+        return self._has_head or self._failure is not None
 
     async def _wait(self, seconds: float | None, error: type[httpx.TimeoutException]) -> None:
         """Wait for the next event of the connection."""
@@ -346,11 +345,16 @@ class _Connection(asyncio.BufferedProtocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _fail(self, error: Exception) -> None:
-        if self._error is None and not self._is_complete:
-            self._error = error
+    def _fail(self, error: type[httpx.TransportError], message: str) -> None:
+        if self._failure is None and not self._is_complete:
+            self._failure = error, message
         self._is_clean = False
         self._wake()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            error, message = self._failure
+            raise error(message)
 
     def _is_readable(self) -> bool:
         """Return whether bytes or the end have arrived that the event loop has not processed yet."""
@@ -390,9 +394,9 @@ class _Connection(asyncio.BufferedProtocol):
         try:
             parser.feed_data(self._received[:nbytes])
         except (HttpParserError, HttpParserUpgrade) as exc:
-            self._fail(httpx.RemoteProtocolError(str(exc)))
+            self._fail(httpx.RemoteProtocolError, str(exc))
         if self._overhead > _MAX_OVERHEAD_BYTES:
-            self._fail(httpx.RemoteProtocolError("The head of the answer is too long."))
+            self._fail(httpx.RemoteProtocolError, "The head of the answer is too long.")
         if self._buffered > _MAX_BUFFERED_BYTES and not self._is_reading_paused and self._transport is not None:
             self._is_reading_paused = True
             self._transport.pause_reading()
@@ -403,9 +407,9 @@ class _Connection(asyncio.BufferedProtocol):
         if self._parser is None or self._is_complete:
             return
         if not self._has_head:
-            self._fail(httpx.RemoteProtocolError("Server disconnected without sending a response."))
+            self._fail(httpx.RemoteProtocolError, "Server disconnected without sending a response.")
         elif self._is_delimited:
-            self._fail(httpx.RemoteProtocolError("The server closed the connection before the end of its answer."))
+            self._fail(httpx.RemoteProtocolError, "The server closed the connection before the end of its answer.")
         else:
             self._is_complete = True
         self._wake()
@@ -413,7 +417,7 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = True
         if self._parser is not None and not self._is_complete:
-            self._fail(httpx.ReadError(str(exc or "the connection was closed")))
+            self._fail(httpx.ReadError, str(exc or "the connection was closed"))
         self._wake()
 
     def pause_writing(self) -> None:
@@ -449,9 +453,9 @@ class _Connection(asyncio.BufferedProtocol):
         codings = [value.lower() for name, value in named if name == b"transfer-encoding"]
         has_length = any(name == b"content-length" for name, _ in named)
         if self.status == 101:
-            self._fail(httpx.RemoteProtocolError("The server changed to another protocol."))
+            self._fail(httpx.RemoteProtocolError, "The server changed to another protocol.")
         elif codings not in ([], [b"chunked"]):
-            self._fail(httpx.RemoteProtocolError("The answer's Transfer-Encoding is not chunked alone."))
+            self._fail(httpx.RemoteProtocolError, "The answer's Transfer-Encoding is not chunked alone.")
         else:
             self._has_head = True
             self._is_delimited = has_length or bool(codings)

@@ -72,7 +72,7 @@ class Discovery:
             try:
                 payload = await self._get_json(_ENDPOINTS)
             except BridgeError as error:
-                failure = error
+                failure = error.with_traceback(None)
                 tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure

@@ -79,7 +79,7 @@ class EndpointDirectory:
                 which is cached as long as a listing.
         """
         if not refresh and self._failure is not None and self.has_no_listing:
-            raise self._failure
+            raise self._failure.with_traceback(None)
         if not refresh and self._known is not None and self._ttl and self._clock() - self._asked_at >= self._ttl:
             stale = self._known
             if not self._refreshing and self._in_background(self._refresh):
@@ -186,7 +186,7 @@ class EndpointDirectory:
         if able:
             return max(able, key=_rank).name
         if self._known is None and self._failure is not None and _fails_every_request(self._failure):
-            raise self._failure
+            raise self._failure.with_traceback(None)
         others = sorted((e for e in endpoints if e.ready and e.profile.is_askable), key=_rank, reverse=True)
         named = f" It lists {', '.join(e.name for e in others[:_MAX_SIMILAR])}." if others else ""
         reason = (

@@ -61,7 +61,7 @@ class Flight(Generic[T]):
                 if wake in self._waiting:
                     self._waiting.remove(wake)
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)
         return self._value[0]
 
     def _run(self) -> None:
