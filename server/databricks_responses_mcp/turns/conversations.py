@@ -405,4 +405,5 @@ def _new_id() -> str:
 
 
 def _unkept(reason: str) -> str:
-    return f"This turn could not be stored: {reason} The conversation can be continued until this process ends."
+    only = "This process can continue the conversation until it ends; no other can."
+    return f"This turn could not be stored: {reason} {only}"
