@@ -621,6 +621,40 @@ async def test_a_read_only_server_is_reported(url: str, admin: psycopg.Connectio
     )
 
 
+async def test_a_user_learns_of_a_refused_change_nothing_about_the_database(
+    url: str, admin: psycopg.Connection[tuple[object, ...]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    store = open_store(url)
+    hers = store.for_owner("ann")
+    await hers.put_job(a_job())
+    await hers.ask_in_job("job-1", {"question": {}})
+    said = []
+
+    async def answer() -> None:
+        with pytest.raises(StoreError) as refused:
+            await hers.answer_job("job-1", {"question": "yes"})
+        said.append(str(refused.value))
+
+    with psycopg.connect(url) as sweep:
+        sweep.execute("DELETE FROM databricks_responses_mcp.jobs")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(answer)
+            await until(admin, f"SELECT COUNT(*) = 1 {OURS} AND wait_event_type = 'Lock'")
+            sweep.commit()
+
+    assert said == snapshot(
+        [
+            (
+                "the database of this service refused the change: another call changed or deleted the same data"
+                " meanwhile. Look at it before you try again."
+            )
+        ]
+    )
+    assert "PostgreSQL at 127.0.0.1" in caplog.text
+    await store.aclose()
+
+
 async def test_damaged_data_in_the_database_is_reported(
     url: str, admin: psycopg.Connection[tuple[object, ...]]
 ) -> None:

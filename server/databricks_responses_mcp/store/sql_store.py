@@ -19,7 +19,7 @@ from databricks_responses_mcp.store import (
     text_queries,
     usage_queries,
 )
-from databricks_responses_mcp.store.interface import ConstraintError, StoreError
+from databricks_responses_mcp.store.interface import ConstraintError, StoreError, UncertainChangeError
 from databricks_responses_mcp.store.records import (
     Admission,
     AdmissionRequest,
@@ -140,18 +140,18 @@ class _UsersDatabase(SqlDatabase):
         """See `SqlDatabase.read`."""
         try:
             return await self._database.read(transaction, *args, **kwargs)
+        except UncertainChangeError:
+            raise  # it says nothing of the database
         except StoreError as error:
-            if type(error) is not StoreError:
-                raise  # the caller acts on it
             raise _for_users(error) from error
 
     async def write(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `SqlDatabase.write`."""
         try:
             return await self._database.write(transaction, *args, **kwargs)
+        except UncertainChangeError:
+            raise  # it says nothing of the database
         except StoreError as error:
-            if type(error) is not StoreError:
-                raise  # the caller acts on it
             raise _for_users(error) from error
 
     async def write_back(self) -> None:
@@ -168,6 +168,13 @@ class _UsersDatabase(SqlDatabase):
 
 
 def _for_users(error: StoreError) -> StoreError:
+    if isinstance(error, ConstraintError):
+        # No fault of the database: two calls were made at the same time.
+        logger.info("the database refused a user's change: %s", error)
+        return ConstraintError(
+            "the database of this service refused the change: another call changed or deleted the same data meanwhile."
+            " Look at it before you try again."
+        )
     logger.warning("the database failed a user's call: %s", error)
     return StoreError("the database of this service cannot be used now, and its log says why.")
 
