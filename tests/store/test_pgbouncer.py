@@ -11,8 +11,9 @@ import anyio
 import psycopg
 import pytest
 
+from databricks_responses_mcp.store import postgres_pool, sql_store
 from databricks_responses_mcp.store.factory import open_store
-from databricks_responses_mcp.store.interface import Store, TurnConflictError
+from databricks_responses_mcp.store.interface import Store, StoreError, TurnConflictError, UncertainChangeError
 from harness.deadlines import DEADLINE_SECONDS
 from harness.pgbouncer import PgBouncer, pgbouncer_of
 from harness.postgres_server import PostgresServer, postgres_server
@@ -131,6 +132,30 @@ async def test_calls_survive_a_restart_of_the_server_behind_the_pooler() -> None
         assert read is not None
         assert [turn.number for turn in read.turns] == list(range(1, added + 1))
         await store.aclose()
+
+
+async def test_one_turn_at_most_is_uncertain_while_the_server_behind_the_pooler_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postgres_pool, "_COMMIT_SECONDS", 1.0)
+    monkeypatch.setattr(postgres_pool, "_SLOW_SECONDS", 0.5)
+    monkeypatch.setattr(postgres_pool, "_RECONNECT_SECONDS", 0.5)
+    # The full timeout again at once.
+    monkeypatch.setattr(sql_store, "_REMEMBERED_SECONDS", 0.0)
+    with postgres_server() as server, pgbouncer_of(server, connections=2) as bouncer:
+        store = open_store(bouncer.url(server.new_database()))
+        await store.add_turn("conv", a_turn(1), STATE, title="")
+        server.process.send_signal(signal.SIGINT)
+        await anyio.to_thread.run_sync(server.process.wait, DEADLINE_SECONDS)
+        errors = []
+        for _ in range(3):
+            with pytest.raises(StoreError) as refused:
+                await store.add_turn("conv", a_turn(2), STATE, title="")
+            errors.append(refused.type)
+        await store.aclose()
+
+    # To find out whether a turn was stored takes long, and cannot be cancelled.
+    assert errors == [UncertainChangeError, StoreError, StoreError]
 
 
 def test_processes_that_start_at_once_through_a_pooler_create_one_store(url: str) -> None:

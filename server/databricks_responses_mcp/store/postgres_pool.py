@@ -139,6 +139,9 @@ class PostgresPool(SqlDatabase):
                     result = await self._run_until_done(access, transaction)
                 finally:
                     self._capacity.release()
+        except UncertainChangeError:
+            self._record_wait(began)
+            raise
         except StoreError:
             raise
         except (Error, OSError, ValueError, TypeError, KeyError) as error:
@@ -162,8 +165,10 @@ class PostgresPool(SqlDatabase):
         lost: BaseException | None = None
         new_connections, pause, until = 0, _RETRY_PAUSE_SECONDS, 0.0
         patience = min(_RECONNECT_SECONDS, self._timeout.seconds / 2) if self._migrated else 0.0
+        # If the database does not answer, only BEGIN can be given up without having to find out what was stored.
+        may_be_at_once = not self._timeout.has_failed
         while True:
-            attempt = PostgresTransaction(access, transaction)
+            attempt = PostgresTransaction(access, transaction, may_be_at_once=may_be_at_once)
             await attempt.prepare()
             connection = await self._take_idle()
             if connection is None:

@@ -56,6 +56,7 @@ class PostgresTransaction(Generic[T]):
     Args:
         access: whether it writes.
         transaction: makes its statements.
+        may_be_at_once: whether a short one that would be refused if it were run again may be sent as one message.
 
     Attributes:
         access: whether it writes.
@@ -63,11 +64,11 @@ class PostgresTransaction(Generic[T]):
         is_at_once: whether `commit` sends all of it, once `prepare` has returned.
     """
 
-    def __init__(self, access: Access, transaction: partial[Transaction[T]]) -> None:
+    def __init__(self, access: Access, transaction: partial[Transaction[T]], *, may_be_at_once: bool = True) -> None:
         self.access = access
         self.id: int | None = None
         self.is_at_once = False
-        self._may_be_at_once = is_refused_again(transaction)
+        self._may_be_at_once = may_be_at_once and is_refused_again(transaction)
         self._statements = transaction()
         self._in_thread = not is_brief(transaction)
         self._step = _Step((), is_last=False, result=None)

@@ -72,6 +72,11 @@ class WaitTimeout:
         """The timeout of a call that begins now, in seconds."""
         return self._briefly if monotonic() < self._brief_until else self._seconds
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a call has waited in full without success, and none has succeeded since."""
+        return self._brief_until > 0
+
     def record_success(self) -> None:
         """Record that a call succeeded."""
         self._brief_until = 0.0
