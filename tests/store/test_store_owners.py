@@ -11,7 +11,7 @@ import pytest
 
 from databricks_responses_mcp.store import text_queries
 from databricks_responses_mcp.store.factory import open_store
-from databricks_responses_mcp.store.interface import Store
+from databricks_responses_mcp.store.interface import Store, StoreError
 from databricks_responses_mcp.store.retention_queries import claim_lease
 from databricks_responses_mcp.store.sql_store import SqlStore
 from databricks_responses_mcp.store.statements import Transaction
@@ -56,6 +56,16 @@ async def test_views_for_owners_of_one_database_see_only_their_own_rows(store: S
     await his.put_text("text-1", "His", 1.0)
     assert await hers.text("text-1") == "Hers"
     assert await everything(his.for_owner(her)) == await everything(hers)
+
+
+async def test_a_user_is_told_of_a_value_that_cannot_be_stored(store: Store, her: str) -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    for its in (store, store.for_owner(her)):
+        with pytest.raises(StoreError, match=r"nested too deeply.*Begin a new conversation without it"):
+            await its.add_turn("conv-1", a_turn(1, items=nested), STATE, title="")
+        await its.add_turn("conv-1", a_turn(1), STATE, title="")
 
 
 async def test_closing_a_view_closes_nothing(store: Store, her: str) -> None:

@@ -36,6 +36,10 @@ class UncertainChangeError(StoreError):
     """Whether a change was made cannot be found out."""
 
 
+class UnstorableValueError(StoreError):
+    """A value of the caller cannot be stored, whatever the state of the database."""
+
+
 class TurnConflictError(StoreError):
     """Another call has added a turn of that number to the conversation, or has deleted it."""
 

@@ -19,7 +19,12 @@ from databricks_responses_mcp.store import (
     text_queries,
     usage_queries,
 )
-from databricks_responses_mcp.store.interface import ConstraintError, StoreError, UncertainChangeError
+from databricks_responses_mcp.store.interface import (
+    ConstraintError,
+    StoreError,
+    UncertainChangeError,
+    UnstorableValueError,
+)
 from databricks_responses_mcp.store.records import (
     Admission,
     AdmissionRequest,
@@ -145,8 +150,8 @@ class _UsersDatabase(SqlDatabase):
         """See `SqlDatabase.read`."""
         try:
             return await self._database.read(transaction, *args, **kwargs)
-        except UncertainChangeError:
-            raise  # it says nothing of the database
+        except (UncertainChangeError, UnstorableValueError):
+            raise  # they say nothing of the database
         except StoreError as error:
             raise _for_users(error) from error
 
@@ -154,8 +159,8 @@ class _UsersDatabase(SqlDatabase):
         """See `SqlDatabase.write`."""
         try:
             return await self._database.write(transaction, *args, **kwargs)
-        except UncertainChangeError:
-            raise  # it says nothing of the database
+        except (UncertainChangeError, UnstorableValueError):
+            raise  # they say nothing of the database
         except StoreError as error:
             raise _for_users(error) from error
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pydantic_core
 
-from databricks_responses_mcp.store.interface import StoreError
+from databricks_responses_mcp.store.interface import UnstorableValueError
 
 Value = str | int | float | None
 Row = tuple[Any, ...]
@@ -129,7 +129,7 @@ def to_json(value: object) -> str:
     """Return compact JSON for a text column: NUL and lone surrogates are escaped.
 
     Raises:
-        StoreError: if the value cannot be represented as JSON, or is nested too deeply.
+        UnstorableValueError: if the value cannot be represented as JSON, or is nested too deeply.
     """
     try:
         # Six times as fast for long texts, but it also accepts values that JSON does not have, such as sets.
@@ -141,7 +141,7 @@ def to_json(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         return text if text.isascii() or not _UNFIT.search(text) else json.dumps(value, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
-        raise StoreError(
+        raise UnstorableValueError(
             "A value cannot be stored: it is not valid JSON, or nested too deeply"
             f" ({type(error).__name__}). Begin a new conversation without it."
         ) from error
