@@ -30,8 +30,7 @@ class Switch:
 @asynccontextmanager
 async def lossy_connection(
     server_port: int,
-    statement: str,
-    *,
+    *statements: str,
     reaches_server: bool,
     is_answered: bool = True,
     for_good: bool = False,
@@ -39,12 +38,13 @@ async def lossy_connection(
     """Listen for clients until the context ends.
 
     Args:
+        *statements: a connection that sends one of these is lost.
         reaches_server: whether the server gets the statement before the connection is lost.
         is_answered: whether the server has answered it by then.
         for_good: refuse all later connections.
 
     Yields:
-        The port, and what makes the next connection that sends the statement a lost one.
+        The port, and what makes the next connection that sends one of the statements a lost one.
     """
     switch, ended = Switch(), anyio.Event()
 
@@ -71,7 +71,7 @@ async def lossy_connection(
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 while True:
                     data = await client.receive()
-                    if statement.encode() in data and switch.take():
+                    if any(statement.encode() in data for statement in statements) and switch.take():
                         if for_good:
                             ended.set()
                         lost.set()

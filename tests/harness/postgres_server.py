@@ -39,11 +39,13 @@ class PostgresServer:
         port: on loopback.
         password: of its superuser, ``postgres``.
         process: the server's; another one after `restart`.
+        log: the file that it logs to.
     """
 
     port: int
     password: str
     process: subprocess.Popen[bytes]
+    log: Path
     _start: Callable[[], subprocess.Popen[bytes]]
 
     def restart(self, stop: signal.Signals) -> None:
@@ -101,7 +103,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         def start() -> subprocess.Popen[bytes]:
             return _start(command, folder)
 
-        server = PostgresServer(port, "no%2Bsecret%40all", start(), start)
+        server = PostgresServer(port, "no%2Bsecret%40all", start(), folder / "log", start)
         try:
             _wait_until_ready(programs, port, server.process, folder)
             yield server

@@ -3,7 +3,7 @@
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
@@ -196,6 +196,46 @@ async def test_idle_connections_are_closed_without_another_call(
     await store.aclose()
 
 
+async def test_a_statement_that_fails_leaves_nothing_that_users_wrote_in_the_log_of_the_server(
+    url: str, postgres: PostgresServer, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    store = open_store(url)
+    said = [{"role": "user", "content": "LOGGED-WORD"}]
+    await store.add_turn("conv", a_turn(1), STATE, title="")
+    await store.put_job(a_job())
+    await store.put_text("text", "short", 1.0)
+    writes: list[Callable[[], Awaitable[object]]] = [
+        lambda: store.add_turn("conv", replace(a_turn(2), said=said), STATE, title="LOGGED-WORD"),
+        lambda: store.set_state("conv", replace(STATE, parameters={"instructions": "LOGGED-WORD"})),
+        lambda: store.put_job(a_job(structured={"text": "LOGGED-WORD"})),
+        lambda: store.beat_job("job-1", 2.0, {"text": "LOGGED-WORD"}),
+        lambda: store.ask_in_job("job-1", {"question": "LOGGED-WORD"}),
+        lambda: store.put_text("text", "LOGGED-WORD", 2.0),
+    ]
+    failed = []
+
+    async def fail(write: Callable[[], Awaitable[object]]) -> None:
+        with pytest.raises(StoreError) as refused:
+            await write()
+        failed.append(str(refused.value))
+
+    with psycopg.connect(url) as holder:
+        for table in ("conversations", "states", "jobs", "texts"):
+            holder.execute(f"SELECT 1 FROM databricks_responses_mcp.{table} FOR UPDATE".encode())
+        for write in writes:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(fail, write)
+                await until(admin, f"SELECT COUNT(*) = 1 {OURS} AND wait_event_type = 'Lock'")
+                admin.execute(f"SELECT pg_cancel_backend(pid) {OURS} AND wait_event_type = 'Lock'".encode())
+
+    assert len(failed) == len(writes)
+    assert all("canceling statement" in reason for reason in failed), failed
+    log = postgres.log.read_text(encoding="utf-8", errors="replace")
+    assert "canceling statement due to user request" in log
+    assert "LOGGED-WORD" not in log
+    await store.aclose()
+
+
 async def test_a_short_transaction_takes_one_or_two_round_trips(url: str, postgres: PostgresServer) -> None:
     request = AdmissionRequest(
         admission_id="admission", call_id="call", least_tokens=1, wanted_tokens=100, lease_seconds=60.0
@@ -231,15 +271,15 @@ async def test_a_short_transaction_takes_one_or_two_round_trips(url: str, postgr
         {
             "first turn": 1,
             "next turn": 1,
-            "state": 2,
-            "conversation": 3,
+            "state": 4,
+            "conversation": 4,
             "usage": 2,
-            "job": 2,
-            "heartbeat": 2,
+            "job": 4,
+            "heartbeat": 4,
             "audit": 2,
             "admission": 4,
             "settlement": 2,
-            "text": 2,
+            "text": 4,
             "long text": 4,
         }
     )
@@ -270,7 +310,7 @@ async def test_texts_are_stored_unchanged_whatever_the_settings_of_the_database(
 async def test_a_turn_is_stored_once_if_the_answer_to_its_commit_is_lost(
     url: str, postgres: PostgresServer, commits: bool
 ) -> None:
-    async with lossy_connection(postgres.port, "COMMIT\0", reaches_server=commits) as (port, lose):
+    async with lossy_connection(postgres.port, "COMMIT\0", "add_turn(", reaches_server=commits) as (port, lose):
         store = open_store(url.replace(f":{postgres.port}/", f":{port}/"))
         await store.add_turn("conv", a_turn(1), STATE, title="")
         lose.set()
@@ -286,7 +326,10 @@ async def test_a_turn_is_stored_once_if_the_answer_to_its_commit_is_lost(
 async def test_a_turn_is_stored_once_if_its_lost_transaction_still_runs(
     url: str, postgres: PostgresServer, admin: psycopg.Connection[tuple[object, ...]]
 ) -> None:
-    async with lossy_connection(postgres.port, "COMMIT\0", reaches_server=True, is_answered=False) as (port, lose):
+    async with lossy_connection(postgres.port, "COMMIT\0", "add_turn(", reaches_server=True, is_answered=False) as (
+        port,
+        lose,
+    ):
         store = open_store(url.replace(f":{postgres.port}/", f":{port}/"))
         await store.add_turn("conv", a_turn(1), STATE, title="")
         with psycopg.connect(url) as holder:
@@ -317,7 +360,7 @@ async def test_each_write_is_made_once_if_a_crashed_server_gave_the_id_of_its_tr
         admission_id="admission", call_id="call", least_tokens=1, wanted_tokens=100, lease_seconds=60.0
     )
     limits = RequestLimits(tokens_per_day=1000)
-    async with lossy_connection(postgres.port, "COMMIT\0", reaches_server=commits) as (port, lose):
+    async with lossy_connection(postgres.port, "COMMIT\0", "add_turn(", reaches_server=commits) as (port, lose):
         store = open_store(url.replace(f":{postgres.port}/", f":{port}/"))
         await store.add_turn("old", a_turn(1), STATE, title="")
 
@@ -365,7 +408,10 @@ async def test_a_lost_commit_that_cannot_be_looked_up_is_reported(
     url: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_pool, "_COMMIT_SECONDS", 0.3)
-    async with lossy_connection(postgres.port, "COMMIT\0", reaches_server=True, for_good=True) as (port, lose):
+    async with lossy_connection(postgres.port, "COMMIT\0", "add_turn(", reaches_server=True, for_good=True) as (
+        port,
+        lose,
+    ):
         store = open_store(url.replace(f":{postgres.port}/", f":{port}/"))
         await store.add_turn("conv", a_turn(1), STATE, title="")
         lose.set()

@@ -1,7 +1,8 @@
 """Conversations and their turns: the statements of each transaction."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from databricks_responses_mcp.errors import quoted
 from databricks_responses_mcp.store import usage_queries
@@ -25,10 +26,10 @@ from databricks_responses_mcp.store.statements import (
     from_json,
     insert,
     name,
+    one_statement,
     optional_name,
     placeholders,
     proven_by,
-    refused_again,
     size,
     to_json,
     tokens,
@@ -37,12 +38,10 @@ from databricks_responses_mcp.store.statements import (
 _SAME_TURN = """
     SELECT 1 FROM @turns
     WHERE owner = ? AND conversation_id = ? AND number = ? AND created_at = ? AND said = ? AND items = ?"""
-# If the newest turn is another one, the number becomes NULL, which the column does not take.
 _NEXT_TURN = """
-    UPDATE @conversations SET turns = CASE WHEN turns = ? THEN turns + 1 END,
-        input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, bytes = bytes + ?, endpoint = ?, model = ?,
-        waiting = ?, updated_at = ?
-    WHERE owner = ? AND conversation_id = ?"""
+    UPDATE @conversations SET turns = turns + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ?,
+        bytes = bytes + ?, endpoint = ?, model = ?, waiting = ?, updated_at = ?
+    WHERE owner = ? AND conversation_id = ? AND turns = ?"""
 _NEXT_WAITS = "UPDATE @conversations SET endpoint = ?, waiting = ? WHERE owner = ? AND conversation_id = ?"
 _NEXT_STATE = "UPDATE @states SET state = ? WHERE owner = ? AND conversation_id = ?"
 _CONVERSATION = """
@@ -72,6 +71,12 @@ _EXISTING = "SELECT conversation_id FROM @conversations WHERE owner = ? AND conv
 _DELETE = "DELETE FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
 
 
+_USAGE = (
+    *("created_at", "day", "tool", "endpoint", "model", "conversation_id"),
+    *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
+)
+
+
 def _has_turn(owner: str, conversation_id: str, turn: Turn, *_: object) -> Transaction[bool]:
     """Return whether this very turn is stored, and not another one with its number."""
     this = (owner, name(conversation_id), turn.number, turn.created_at, to_json(turn.said), to_json(turn.items))
@@ -85,55 +90,106 @@ def _is_short(owner: str, conversation_id: str, turn: Turn, state: ConversationS
 
 @brief_if(_is_short)
 @proven_by(_has_turn)
-@refused_again
 def add_turn(
     owner: str, conversation_id: str, turn: Turn, state: ConversationState, title: str, usage: Usage | None
 ) -> Transaction[None]:
-    """See `Store.add_turn`. A constraint refuses a number that is not the next one: only one process gets it."""
+    """See `Store.add_turn`. One statement checks and takes the number, so only one of several processes gets it."""
     this: dict[str, Value] = {"owner": owner, "conversation_id": name(conversation_id)}
-    said, items = to_json(turn.said), to_json(turn.items)
-    turn_usage = None if turn.usage is None else to_json(turn.usage)
-    more: dict[str, Value] = {
-        "input_tokens": tokens(turn.usage, "input_tokens"),
-        "output_tokens": tokens(turn.usage, "output_tokens"),
-        "bytes": size(said, items, turn_usage),
-    }
-    now: dict[str, Value] = {
-        "endpoint": name(state.endpoint),
-        "model": name(turn.model),
-        "waiting": len(state.pending),
-        "updated_at": turn.created_at,
-    }
+    columns = _TurnColumns.of(turn, state)
     if turn.number == 1:
-        titled: dict[str, Value] = {
-            "title": name(title),
-            "folded_title": fold_case(title),
-            "folded_id": fold_case(conversation_id),
-        }
-        first = {**this, **titled, "created_at": turn.created_at, "turns": 1, **more, **now}
-        yield Unread(*insert("@conversations", first))
+        titles = _title_columns(conversation_id, title)
+        first = {**this, **titles, "created_at": turn.created_at, "turns": 1, **columns.counts, **columns.newest}
+        taken = yield insert("@conversations", first, "ON CONFLICT (owner, conversation_id) DO NOTHING")
     else:
-        yield Unread(_NEXT_TURN, (turn.number - 1, *more.values(), *now.values(), *this.values()))
-    new: dict[str, Value] = {
-        **this,
-        "number": turn.number,
-        "created_at": turn.created_at,
-        "endpoint": name(turn.endpoint),
-        "model": name(turn.model),
-        "status": name(turn.status),
-        "response_id": optional_name(turn.response_id),
-        "said": said,
-        "items": items,
-        "usage": turn_usage,
-    }
-    yield Unread(*insert("@turns", new))
+        values = (*columns.counts.values(), *columns.newest.values(), *this.values(), turn.number - 1)
+        taken = yield _NEXT_TURN, values
+    if taken.changed != 1:
+        raise _turn_conflict(conversation_id, turn.number)
+    yield Unread(*insert("@turns", {**this, **columns.turn}))
     replacing = "ON CONFLICT (owner, conversation_id) DO UPDATE SET state = excluded.state"
     yield Unread(*insert("@states", {**this, "state": _state_text(state)}, replacing))
     if usage is not None:
         yield from usage_queries.add_usage(owner, usage)
 
 
-def turn_conflict(conversation_id: str, number: int) -> TurnConflictError:
+@brief_if(_is_short)
+@proven_by(_has_turn)
+@one_statement
+def add_turn_by_function(
+    owner: str, conversation_id: str, turn: Turn, state: ConversationState, title: str, usage: Usage | None
+) -> Transaction[None]:
+    """Do what `add_turn` does by one statement, in a database that has a function for it, see `schema`.
+
+    A second time it does nothing, because the number is taken.
+    """
+    columns = _TurnColumns.of(turn, state)
+    new: dict[str, Value] = {
+        "owner": owner,
+        "conversation_id": name(conversation_id),
+        **_title_columns(conversation_id, title),
+        **columns.counts,
+        "waiting": len(state.pending),
+        **columns.turn,
+        "endpoint": name(state.endpoint),
+        "turn_endpoint": name(turn.endpoint),
+        "state": _state_text(state),
+    }
+    used: Mapping[str, Value] = dict.fromkeys(_USAGE) if usage is None else usage_queries.usage_columns(usage)
+    parameters = [*(f"new_{column} => ?" for column in new), *(f"usage_{column} => ?" for column in used)]
+    found = yield f"SELECT @add_turn({', '.join(parameters)})", (*new.values(), *used.values())
+    if not found.rows[0][0]:
+        raise _turn_conflict(conversation_id, turn.number)
+
+
+@dataclass(frozen=True, slots=True)
+class _TurnColumns:
+    """The columns of a turn's rows.
+
+    Attributes:
+        counts: what it adds to its conversation.
+        newest: what its conversation has of its newest turn.
+        turn: its own row, without the owner and the conversation.
+    """
+
+    counts: Mapping[str, Value]
+    newest: Mapping[str, Value]
+    turn: Mapping[str, Value]
+
+    @staticmethod
+    def of(turn: Turn, state: ConversationState) -> "_TurnColumns":
+        said, items = to_json(turn.said), to_json(turn.items)
+        turn_usage = None if turn.usage is None else to_json(turn.usage)
+        return _TurnColumns(
+            counts={
+                "input_tokens": tokens(turn.usage, "input_tokens"),
+                "output_tokens": tokens(turn.usage, "output_tokens"),
+                "bytes": size(said, items, turn_usage),
+            },
+            newest={
+                "endpoint": name(state.endpoint),
+                "model": name(turn.model),
+                "waiting": len(state.pending),
+                "updated_at": turn.created_at,
+            },
+            turn={
+                "number": turn.number,
+                "created_at": turn.created_at,
+                "endpoint": name(turn.endpoint),
+                "model": name(turn.model),
+                "status": name(turn.status),
+                "response_id": optional_name(turn.response_id),
+                "said": said,
+                "items": items,
+                "usage": turn_usage,
+            },
+        )
+
+
+def _title_columns(conversation_id: str, title: str) -> dict[str, Value]:
+    return {"title": name(title), "folded_title": fold_case(title), "folded_id": fold_case(conversation_id)}
+
+
+def _turn_conflict(conversation_id: str, number: int) -> TurnConflictError:
     """Return the error for a turn that a constraint refused."""
     return TurnConflictError(
         f"Turn {number} of conversation {quoted(conversation_id)} cannot be added: another call continued"

@@ -3,8 +3,7 @@
 from itertools import count
 from pathlib import Path
 
-from databricks_responses_mcp.store.conversation_queries import add_turn, turn_conflict
-from databricks_responses_mcp.store.interface import ConstraintError
+from databricks_responses_mcp.store.conversation_queries import add_turn
 from databricks_responses_mcp.store.job_queries import put_job
 from databricks_responses_mcp.store.records import ConversationState, Job, Turn, Usage
 from databricks_responses_mcp.store.retention_queries import (
@@ -49,10 +48,7 @@ class MemoryStore(SqlStore):
             if usage is not None:
                 yield from self._delete_oldest()
 
-        try:
-            await self._database.write(statements)
-        except ConstraintError as error:
-            raise turn_conflict(conversation_id, turn.number) from error
+        await self._database.write(statements)
 
     async def put_job(self, job: Job) -> None:
         """See `Store.put_job`. May delete the oldest jobs and keys."""

@@ -160,8 +160,6 @@ class PostgresPool(SqlDatabase):
         A database that works again only after a few seconds gets more attempts: a connection pooler lets its clients
         connect meanwhile.
         """
-        from psycopg import IntegrityError
-
         lost: BaseException | None = None
         new_connections, pause, until = 0, _RETRY_PAUSE_SECONDS, 0.0
         patience = min(_RECONNECT_SECONDS, self._timeout.seconds / 2) if self._migrated else 0.0
@@ -184,9 +182,11 @@ class PostgresPool(SqlDatabase):
             except _RolledBackError as error:
                 until = until if lost is not None else monotonic() + patience
                 lost = error.reason
-            except IntegrityError:
+            except StoreError as error:
                 # The attempt before it may have been committed after the rows were looked for.
-                if lost is None or not attempt.is_at_once or not await self._was_committed(None, transaction):
+                if lost is None or not attempt.is_at_once or isinstance(error, UncertainChangeError):
+                    raise
+                if not await self._was_committed(None, transaction):
                     raise
                 return attempt.result
             else:

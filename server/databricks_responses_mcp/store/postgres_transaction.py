@@ -1,9 +1,9 @@
-"""One transaction on a PostgreSQL connection, in few round trips: a short one takes one or two.
+"""One transaction on a PostgreSQL connection, in few round trips.
 
-Statements with short values are sent together, in one message of the simple query protocol: the first of a transaction
-with BEGIN, and those after the last result that it reads with COMMIT. Their values are then literals, which the driver
-quotes; long values are sent apart from their statement. One message has all of a transaction that reads no result and
-would be refused if it were run again.
+A transaction without long values takes two: its statements are sent together, in messages of the simple query protocol,
+the first ones with BEGIN, and those after the last result that it reads with COMMIT. Their values are then literals,
+which the driver quotes. Long values may be what users and models wrote, so they are sent apart from their statement,
+which then has no place in a log of the server. A transaction of one statement takes one round trip.
 """
 
 from __future__ import annotations
@@ -25,16 +25,14 @@ from databricks_responses_mcp.store.statements import (
     Transaction,
     Unread,
     Value,
+    has_one_statement,
     is_brief,
-    is_refused_again,
 )
 
 if TYPE_CHECKING:
-    from psycopg import AsyncConnection, AsyncCursor
+    from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor
 
 T = TypeVar("T")
-_LONG_CHARACTERS = 50_000
-"""A text of this size takes a tenth of a millisecond to quote."""
 # Shorter than the client's deadline, so that no transaction waits for a lock held by a lost client.
 _LIMITS = (
     "SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '20s', true),"
@@ -56,21 +54,22 @@ class PostgresTransaction(Generic[T]):
     Args:
         access: whether it writes.
         transaction: makes its statements.
-        may_be_at_once: whether a short one that would be refused if it were run again may be sent as one message.
+        may_be_at_once: whether one of one statement may be sent without BEGIN.
 
     Attributes:
         access: whether it writes.
         id: of a transaction that writes, once it has begun; None if it is sent at once.
-        is_at_once: whether `commit` sends all of it, once `prepare` has returned.
+        is_at_once: whether `commit` sends all of it.
     """
 
     def __init__(self, access: Access, transaction: partial[Transaction[T]], *, may_be_at_once: bool = True) -> None:
         self.access = access
         self.id: int | None = None
-        self.is_at_once = False
-        self._may_be_at_once = may_be_at_once and is_refused_again(transaction)
+        self.is_at_once = may_be_at_once and has_one_statement(transaction)
         self._statements = transaction()
-        self._in_thread = not is_brief(transaction)
+        self._is_brief = is_brief(transaction)
+        # Short, but they are what users and models wrote.
+        self._are_literals = self._is_brief and not has_one_statement(transaction)
         self._step = _Step((), is_last=False, result=None)
         self._read: StatementResult | None = None
         self._connection: _Connection | None = None
@@ -78,15 +77,13 @@ class PostgresTransaction(Generic[T]):
     async def prepare(self) -> None:
         """Make the first statements; no connection is needed for it."""
         self._step = await self._next()
-        has_long = any(_are_long(values) for _, values in self._step.statements)
-        self.is_at_once = self._may_be_at_once and self._step.is_last and not has_long
 
     async def begin(self, connection: AsyncConnection[Any]) -> None:
         """Begin, and run the first statements."""
         self._connection = _Connection(connection)
         if self.is_at_once:
             return
-        first, *others = _messages(self._step.statements, before=self.access.value)
+        first, *others = self._messages(before=self.access.value)
         await self._connection.send(first)
         if self.access is Access.WRITE:
             self.id = int((await self._connection.result(1)).rows[0][-1])
@@ -100,19 +97,24 @@ class PostgresTransaction(Generic[T]):
     async def run(self) -> None:
         """Run the statements up to the last one whose result the transaction reads."""
         assert self._connection is not None
-        while not self._step.is_last:
+        while not self._step.is_last and not self.is_at_once:
             self._step = await self._next()
             if not self._step.is_last:
-                for message in _messages(self._step.statements):
+                for message in self._messages():
                     await self._connection.send(message)
                 self._read = await self._connection.result(-1)
 
     async def commit(self) -> None:
         """Run the statements that are left, and commit."""
         assert self._connection is not None
-        before = self.access.value if self.is_at_once else ""
-        for message in _messages(self._step.statements, before=before, after="COMMIT"):
+        for message in self._messages(after="" if self.is_at_once else "COMMIT"):
             await self._connection.send(message)
+        if self.is_at_once:
+            self._read = await self._connection.result(-1)
+            self._step = await self._next()
+
+    def _messages(self, *, before: str = "", after: str = "") -> list[_Message]:
+        return _messages(self._step.statements, are_literals=self._are_literals, before=before, after=after)
 
     @property
     def result(self) -> T:
@@ -122,9 +124,9 @@ class PostgresTransaction(Generic[T]):
 
     async def _next(self) -> _Step:
         # Values may be megabytes of JSON.
-        if self._in_thread:
-            return await anyio.to_thread.run_sync(_advance, self._statements, self._read)
-        return _advance(self._statements, self._read)
+        if self._is_brief:
+            return _advance(self._statements, self._read)
+        return await anyio.to_thread.run_sync(_advance, self._statements, self._read)
 
 
 async def run_without_begin(connection: AsyncConnection[Any], statements: Transaction[T]) -> T:
@@ -133,7 +135,7 @@ async def run_without_begin(connection: AsyncConnection[Any], statements: Transa
     own = _Connection(connection)
     while True:
         step = await anyio.to_thread.run_sync(_advance, statements, read)
-        for message in _messages(step.statements):
+        for message in _messages(step.statements, are_literals=False):
             await own.send(message)
         if step.is_last:
             result: T = step.result
@@ -181,62 +183,53 @@ class _Message:
     Attributes:
         sql: one statement, or several.
         values: of the statements.
-        is_long: whether the values are long; it is one statement then.
+        are_literals: whether the values become a part of the statements; otherwise it is one statement.
     """
 
     sql: bytes
     values: Sequence[Value]
-    is_long: bool
+    are_literals: bool
 
 
-def _messages(statements: Sequence[Statement], *, before: str = "", after: str = "") -> list[_Message]:
+def _messages(
+    statements: Sequence[Statement], *, are_literals: bool, before: str = "", after: str = ""
+) -> list[_Message]:
     """Return as few messages as possible.
 
     Args:
+        are_literals: whether the values may become a part of the statements.
         before: SQL without values that is sent before the statements.
         after: SQL that is sent after them.
     """
-    messages: list[_Message] = []
-    together: list[bytes] = [before.encode()] if before else []
-    values: list[Value] = []
-    for sql, its_values in statements:
-        if _are_long(its_values):
-            if together:
-                messages.append(_Message(b"; ".join(together), values, is_long=False))
-                together, values = [], []
-            messages.append(_Message(dialect(sql), its_values, is_long=True))
-        else:
-            together.append(dialect(sql))
-            values += its_values
-    if after:
-        together.append(after.encode())
-    if together:
-        messages.append(_Message(b"; ".join(together), values, is_long=False))
-    return messages
+    if not are_literals:
+        ends = [[_Message(sql.encode(), (), are_literals=True)] if sql else [] for sql in (before, after)]
+        return [*ends[0], *(_Message(dialect(sql), values, are_literals=False) for sql, values in statements), *ends[1]]
+    together = [sql for sql in (before.encode(), *(dialect(sql) for sql, _ in statements), after.encode()) if sql]
+    values = [value for _, its_values in statements for value in its_values]
+    return [_Message(b"; ".join(together), values, are_literals=True)] if together else []
 
 
 class _Connection:
     """Sends the messages of one transaction, and has the results of the last one."""
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
-        from psycopg import AsyncClientCursor
-
         self._connection = connection
-        self._literals = AsyncClientCursor(connection)
-        self._last: AsyncCursor[Any] = self._literals
+        self._literals: AsyncClientCursor[Any] | None = None
+        self._last: AsyncCursor[Any] | None = None
 
     async def send(self, message: _Message) -> None:
         """Send a message, and wait for its results."""
-        if message.is_long:
+        from psycopg import AsyncClientCursor
+
+        if not message.are_literals:
             self._last = await self._connection.execute(message.sql, message.values)
-        else:
-            self._last = await self._literals.execute(message.sql, message.values or None)
+            return
+        if self._literals is None:
+            self._literals = AsyncClientCursor(self._connection)
+        self._last = await self._literals.execute(message.sql, message.values or None)
 
     async def result(self, index: int) -> StatementResult:
         """Return the result of a statement of the last message, by its place there."""
+        assert self._last is not None
         cursor = await self._last.set_result(index)
         return StatementResult(await cursor.fetchall() if cursor.description else (), cursor.rowcount)
-
-
-def _are_long(values: Sequence[Value]) -> bool:
-    return sum(len(value) for value in values if isinstance(value, str)) > _LONG_CHARACTERS

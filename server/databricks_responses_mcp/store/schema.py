@@ -70,6 +70,48 @@ _TOTALS_TRIGGERS = PerDatabase(
     ),
 )
 
+# The parameters have other names than the columns, which would be ambiguous.
+_ADD_TURN_FUNCTION = """
+CREATE FUNCTION @add_turn(
+    new_owner text, new_conversation_id text, new_number bigint, new_created_at double precision,
+    new_title text, new_folded_title text, new_folded_id text, new_endpoint text, new_model text, new_waiting bigint,
+    new_input_tokens bigint, new_output_tokens bigint, new_bytes bigint,
+    new_turn_endpoint text, new_status text, new_response_id text, new_said text, new_items text, new_usage text,
+    new_state text,
+    usage_created_at double precision, usage_day text, usage_tool text, usage_endpoint text, usage_model text,
+    usage_conversation_id text, usage_input_tokens bigint, usage_output_tokens bigint, usage_cached_tokens bigint,
+    usage_reasoning_tokens bigint
+) RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '10s' AS $$ BEGIN
+    IF new_number = 1 THEN
+        INSERT INTO @conversations (owner, conversation_id, title, folded_id, folded_title, endpoint, model, turns,
+            input_tokens, output_tokens, bytes, waiting, created_at, updated_at)
+        VALUES (new_owner, new_conversation_id, new_title, new_folded_id, new_folded_title, new_endpoint, new_model, 1,
+            new_input_tokens, new_output_tokens, new_bytes, new_waiting, new_created_at, new_created_at)
+        ON CONFLICT (owner, conversation_id) DO NOTHING;
+    ELSE
+        UPDATE @conversations SET turns = turns + 1, input_tokens = input_tokens + new_input_tokens,
+            output_tokens = output_tokens + new_output_tokens, bytes = bytes + new_bytes, endpoint = new_endpoint,
+            model = new_model, waiting = new_waiting, updated_at = new_created_at
+        WHERE owner = new_owner AND conversation_id = new_conversation_id AND turns = new_number - 1;
+    END IF;
+    IF NOT FOUND THEN
+        RETURN FALSE;
+    END IF;
+    INSERT INTO @turns (owner, conversation_id, number, created_at, endpoint, model, status, response_id, said, items,
+        usage)
+    VALUES (new_owner, new_conversation_id, new_number, new_created_at, new_turn_endpoint, new_model, new_status,
+        new_response_id, new_said, new_items, new_usage);
+    INSERT INTO @states (owner, conversation_id, state) VALUES (new_owner, new_conversation_id, new_state)
+    ON CONFLICT (owner, conversation_id) DO UPDATE SET state = excluded.state;
+    IF usage_day IS NOT NULL THEN
+        INSERT INTO @usage (owner, created_at, day, tool, endpoint, model, conversation_id, input_tokens, output_tokens,
+            cached_tokens, reasoning_tokens)
+        VALUES (new_owner, usage_created_at, usage_day, usage_tool, usage_endpoint, usage_model, usage_conversation_id,
+            usage_input_tokens, usage_output_tokens, usage_cached_tokens, usage_reasoning_tokens);
+    END IF;
+    RETURN TRUE;
+END $$"""
+
 _MIGRATIONS: Sequence[Sequence[str | PerDatabase]] = (
     (
         """CREATE TABLE @conversations (
@@ -178,6 +220,8 @@ _MIGRATIONS: Sequence[Sequence[str | PerDatabase]] = (
         )""",
         "CREATE INDEX audit_by_age ON @audit (created_at)",
     ),
+    # A turn is one statement for PostgreSQL, see `conversation_queries.add_turn_by_function`.
+    (PerDatabase(sqlite=(), postgresql=(_ADD_TURN_FUNCTION,)),),
 )
 VERSION = len(_MIGRATIONS)
 

@@ -22,6 +22,7 @@ from databricks_responses_mcp.store import (
 from databricks_responses_mcp.store.interface import (
     ConstraintError,
     StoreError,
+    TurnConflictError,
     UncertainChangeError,
     UnstorableValueError,
 )
@@ -131,6 +132,10 @@ class SqlDatabase(ABC):
         """Close the connections. The database may be used again: it reconnects."""
 
 
+_FOR_USERS = (TurnConflictError, UncertainChangeError, UnstorableValueError)
+"""Errors that say nothing of the database."""
+
+
 class _UsersDatabase(SqlDatabase):
     """A database of which users learn only that it failed; its address and what is wrong with it are in the log.
 
@@ -150,8 +155,8 @@ class _UsersDatabase(SqlDatabase):
         """See `SqlDatabase.read`."""
         try:
             return await self._database.read(transaction, *args, **kwargs)
-        except (UncertainChangeError, UnstorableValueError):
-            raise  # they say nothing of the database
+        except _FOR_USERS:
+            raise
         except StoreError as error:
             raise _for_users(error) from error
 
@@ -159,8 +164,8 @@ class _UsersDatabase(SqlDatabase):
         """See `SqlDatabase.write`."""
         try:
             return await self._database.write(transaction, *args, **kwargs)
-        except (UncertainChangeError, UnstorableValueError):
-            raise  # they say nothing of the database
+        except _FOR_USERS:
+            raise
         except StoreError as error:
             raise _for_users(error) from error
 
@@ -229,12 +234,9 @@ class SqlStore:
         self, conversation_id: str, turn: Turn, state: ConversationState, *, title: str, usage: Usage | None = None
     ) -> None:
         """See `Store.add_turn`."""
-        try:
-            await self._database.write(
-                conversation_queries.add_turn, self._owner, conversation_id, turn, state, title, usage
-            )
-        except ConstraintError as error:
-            raise conversation_queries.turn_conflict(conversation_id, turn.number) from error
+        await self._database.write(
+            conversation_queries.add_turn, self._owner, conversation_id, turn, state, title, usage
+        )
 
     async def set_state(self, conversation_id: str, state: ConversationState) -> None:
         """See `Store.set_state`."""

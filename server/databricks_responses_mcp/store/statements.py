@@ -94,18 +94,18 @@ def proof_of(transaction: partial[Transaction[Any]]) -> Transaction[bool] | None
     return None if is_done is None else is_done(*transaction.args, **transaction.keywords)
 
 
-def refused_again(transaction: TransactionFunction) -> TransactionFunction:
-    """Mark a function like `proven_by`, whose transactions a constraint refuses if they are run a second time.
+def one_statement(transaction: TransactionFunction) -> TransactionFunction:
+    """Mark a function like `proven_by`, whose transactions have one statement, which does nothing a second time.
 
-    A driver may send them together with COMMIT: if the answer is lost, it runs them again.
+    A driver need not begin and commit it, and runs it again if its answer is lost.
     """
-    vars(transaction)["is_refused_again"] = True
+    vars(transaction)["has_one_statement"] = True
     return transaction
 
 
-def is_refused_again(transaction: partial[Transaction[Any]]) -> bool:
-    """Return whether the function was marked with `refused_again`."""
-    return hasattr(transaction.func, "is_refused_again")
+def has_one_statement(transaction: partial[Transaction[Any]]) -> bool:
+    """Return whether the function was marked with `one_statement`."""
+    return hasattr(transaction.func, "has_one_statement")
 
 
 def insert(table: str, row: Mapping[str, Value], then: str = "") -> Statement:

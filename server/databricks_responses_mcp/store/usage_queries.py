@@ -41,8 +41,12 @@ def _has_usage(owner: str, usage: Usage) -> Transaction[bool]:
 @proven_by(_has_usage)
 def add_usage(owner: str, usage: Usage) -> Transaction[None]:
     """See `Store.add_usage`."""
-    new: dict[str, Value] = {
-        "owner": owner,
+    yield Unread(*insert("@usage", {"owner": owner, **usage_columns(usage)}))
+
+
+def usage_columns(usage: Usage) -> dict[str, Value]:
+    """Return a row of usage without its owner."""
+    return {
         "created_at": usage.created_at,
         "day": day_of(usage.created_at),
         "tool": name(usage.tool),
@@ -54,7 +58,6 @@ def add_usage(owner: str, usage: Usage) -> Transaction[None]:
         "cached_tokens": count(usage.cached_tokens),
         "reasoning_tokens": count(usage.reasoning_tokens),
     }
-    yield Unread(*insert("@usage", new))
 
 
 @brief
