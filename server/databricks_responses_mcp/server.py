@@ -209,7 +209,7 @@ class BridgeServer(MCPServer[AppSource]):
         except ToolError as error:
             failure = _as_bridge_error(name, error)
         except BridgeError as error:
-            failure = error
+            failure = error.with_traceback(None)
         return failure_result(app_of(context), host_of(context.request_context), failure)
 
 

@@ -4,6 +4,8 @@ import ast
 import gc
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -14,7 +16,7 @@ from inline_snapshot import snapshot
 import databricks_responses_mcp
 from databricks_responses_mcp.workspace.direct_transport import DirectTransport
 from databricks_workspace_emulator.server import RunningEmulator
-from harness import Connect
+from harness import Connect, Host
 
 pytestmark = pytest.mark.anyio
 
@@ -93,43 +95,46 @@ def test_no_context_variable_lies_on_the_path_of_a_call() -> None:
 async def test_what_a_call_has_received_is_freed_without_the_garbage_collector(connect: Connect) -> None:
     async with connect() as host:
         await host.call("ask_databricks_model", prompt="[[say Hi]]")
-        gc.collect()
-        gc.set_debug(gc.DEBUG_SAVEALL)  # what the collector finds from here on is in `gc.garbage`
-        try:
+        with left_to_the_collector() as left:
             await host.call("ask_databricks_model", prompt="[[say Hi]]")
-            gc.collect()
-            found = [type(thing) for thing in gc.garbage]
-        finally:
-            gc.set_debug(0)
-            gc.garbage.clear()
-    assert [kind.__name__ for kind in found if kind.__module__.startswith(PACKAGE.name)] == []
+    assert left == []
 
 
+@pytest.mark.parametrize("tool", ["ask_databricks_model", "generate_image"])
 @pytest.mark.parametrize(
     "fault",
     ["400", "body:wrong_surface", "500x9", "403", "drop", "garbage", "html:502", "cut:3", "malformed:2", "failed:2",
      "error_event:2", "no_terminal", "login", "body:too_large"],
 )  # fmt: skip
 async def test_what_a_failed_call_was_given_and_has_received_is_freed_without_the_garbage_collector(
-    connect: Connect, emulator: RunningEmulator, fault: str
+    connect: Connect, emulator: RunningEmulator, fault: str, tool: str
 ) -> None:
-    async with connect(max_retries=1) as host:
-        for _ in range(2):
-            emulator.state.faults.add(fault)
-            await host.call("ask_databricks_model", prompt="Hi")
+    async def fail(host: Host) -> None:
+        emulator.state.faults.add(fault)
+        await host.call(tool, prompt="Hi")
         emulator.state.faults.clear()
+
+    async with connect(max_retries=1) as host:
+        await fail(host)
+        await fail(host)
+        with left_to_the_collector() as left:
+            await fail(host)
+    assert left == []
+
+
+@contextmanager
+def left_to_the_collector() -> Iterator[list[str]]:
+    """Yield a list of what only the garbage collector frees of the work in the context: this package's objects."""
+    left: list[str] = []
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)  # what the collector finds from here on is in `gc.garbage`
+    try:
+        yield left
         gc.collect()
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        try:
-            emulator.state.faults.add(fault)
-            await host.call("ask_databricks_model", prompt="Hi")
-            gc.collect()
-            found = [_name_of(thing) for thing in gc.garbage]
-        finally:
-            gc.set_debug(0)
-            gc.garbage.clear()
-            emulator.state.faults.clear()
-    assert [name for name in found if name.startswith(PACKAGE.name)] == []
+        left += [name for name in map(_name_of, gc.garbage) if name.startswith(PACKAGE.name)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
 
 
 def _name_of(thing: object) -> str:

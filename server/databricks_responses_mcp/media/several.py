@@ -76,7 +76,7 @@ async def read_all(
             try:
                 result = await read(named[0])
             except BridgeError as error:
-                errors[key] = error
+                errors[key] = error.with_traceback(None)
                 return
             for number, limit in enumerate(limits):
                 totals[number] += limit.size(result) * (len(named) if limit.counts_repeats else 1)

@@ -212,7 +212,7 @@ class _Files:
                     continue
                 read[path] = self._original(path, reference)
             except BridgeError as error:
-                errors.append(error)
+                errors.append(error.with_traceback(None))
                 continue
             total += len(read[path].text)
             if total > self._max_total_bytes:
@@ -226,7 +226,7 @@ class _Files:
             try:
                 wanted.append(self._new(reference))
             except BridgeError as error:
-                errors.append(error)
+                errors.append(error.with_traceback(None))
         if errors:
             raise together(errors, len(references) + len(new), "files")
         return read, list(dict.fromkeys(wanted))

@@ -161,7 +161,7 @@ class _Start:
                 with convert_exceptions(f"Starting a response of {self._model}"):
                     await self._post()
             except BridgeError as error:
-                self._failure = error
+                self._failure = error.with_traceback(None)
         answered.set()
 
     async def _post(self) -> None:

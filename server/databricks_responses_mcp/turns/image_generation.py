@@ -141,7 +141,7 @@ async def _draw_in(bridge: Bridge, conversation: Conversation, drawing: Drawing,
                 raise _failed_picture(outcome)
             outcomes[number] = outcome
         except BridgeError as error:
-            errors[number] = error
+            errors[number] = error.with_traceback(None)
 
     # Of several images, the first are paid for long before the turn is stored: their usage is recorded immediately.
     async with TurnUsage(bridge.token_budget, conversation) as turn_usage:

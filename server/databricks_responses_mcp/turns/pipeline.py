@@ -275,7 +275,7 @@ async def send_with_readable_documents(bridge: Bridge, body: Mapping[str, Any], 
         except BridgeError as error:
             if error.feature is not Feature.FILES or not error.is_refusal:
                 raise
-            refusal = error
+            refusal = error.with_traceback(None)
     async with call.deadline.bounds("reading the text of the documents"):
         converted = await bridge.document_texts.convert(body["input"])
     if converted.problems and refusal is not None:
@@ -316,7 +316,7 @@ async def send_with_surface_fallback(
             sent, left_out = (dict(asked), []) if surface.translate is None else surface.translate(asked)
             outcome = await _exchange(bridge, asked, sent, call, surface, model)
         except UntranslatableError as error:
-            unsaid = unsaid or (surface, error)
+            unsaid = unsaid or (surface, error.with_traceback(None))
             if route.confidence == "learned":
                 # Learned from other requests: this request may need what only another surface has.
                 others = await bridge.router.other_routes(model, route, tried)
