@@ -211,6 +211,8 @@ async def test_a_statement_that_fails_leaves_nothing_that_users_wrote_in_the_log
         lambda: store.beat_job("job-1", 2.0, {"text": "LOGGED-WORD"}),
         lambda: store.ask_in_job("job-1", {"question": "LOGGED-WORD"}),
         lambda: store.put_text("text", "LOGGED-WORD", 2.0),
+        lambda: store.count_conversations(contains="LOGGED-WORD"),
+        lambda: store.conversations(contains="LOGGED-WORD"),
     ]
     failed = []
 
@@ -221,7 +223,7 @@ async def test_a_statement_that_fails_leaves_nothing_that_users_wrote_in_the_log
 
     with psycopg.connect(url) as holder:
         for table in ("conversations", "states", "jobs", "texts"):
-            holder.execute(f"SELECT 1 FROM databricks_responses_mcp.{table} FOR UPDATE".encode())
+            holder.execute(f"LOCK TABLE databricks_responses_mcp.{table} IN ACCESS EXCLUSIVE MODE".encode())
         for write in writes:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(fail, write)

@@ -10,11 +10,11 @@ _MOST_BYTES = 64 * 1024
 class JoinedWrites(asyncio.Transport):
     """A transport that passes what is written during one step of the event loop to another one, in one piece.
 
-    uvicorn writes the head of an answer, and then its body. To send them apart costs a system call, and the client is
-    woken twice.
+    uvicorn writes the head of an answer, and then its body. Sending them separately costs a system call, and wakes the
+    client twice.
 
     Args:
-        transport: what the rest is left to.
+        transport: sends the data, and reads.
         loop: its event loop.
     """
 

@@ -20,7 +20,6 @@ from databricks_responses_mcp.store.statements import (
     Unread,
     Value,
     are_small,
-    brief,
     brief_if,
     fold_case,
     from_json,
@@ -69,12 +68,6 @@ _HIDDEN = """
     ) AS oldest WHERE turns = 0"""
 _EXISTING = "SELECT conversation_id FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
 _DELETE = "DELETE FROM @conversations WHERE owner = ? AND conversation_id IN (:ids)"
-
-
-_USAGE = (
-    *("created_at", "day", "tool", "endpoint", "model", "conversation_id"),
-    *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
-)
 
 
 def _has_turn(owner: str, conversation_id: str, turn: Turn, *_: object) -> Transaction[bool]:
@@ -134,7 +127,7 @@ def add_turn_by_function(
         "turn_endpoint": name(turn.endpoint),
         "state": _state_text(state),
     }
-    used: Mapping[str, Value] = dict.fromkeys(_USAGE) if usage is None else usage_queries.usage_columns(usage)
+    used = {} if usage is None else usage_queries.usage_columns(usage)
     parameters = [*(f"new_{column} => ?" for column in new), *(f"usage_{column} => ?" for column in used)]
     found = yield f"SELECT @add_turn({', '.join(parameters)})", (*new.values(), *used.values())
     if not found.rows[0][0]:
@@ -190,7 +183,7 @@ def _title_columns(conversation_id: str, title: str) -> dict[str, Value]:
 
 
 def _turn_conflict(conversation_id: str, number: int) -> TurnConflictError:
-    """Return the error for a turn that a constraint refused."""
+    """Return the error for a turn whose number is not the next one."""
     return TurnConflictError(
         f"Turn {number} of conversation {quoted(conversation_id)} cannot be added: another call continued"
         " the conversation or deleted it. Read it again and continue from its newest turn."
@@ -230,7 +223,7 @@ def conversations(
     return [_summary(*row) for row in found.rows]
 
 
-@brief
+@brief_if(lambda owner, contains, older_than: are_small(contains))
 def count_conversations(owner: str, contains: str, older_than: float | None) -> Transaction[int]:
     """See `Store.count_conversations`. Counts them all by their running total, without reading them."""
     if not contains and older_than is None:

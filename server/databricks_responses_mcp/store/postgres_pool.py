@@ -8,7 +8,6 @@ anyway. No state of a session is used, so that a connection pooler may give each
 from __future__ import annotations
 
 import asyncio
-import select
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +18,7 @@ import anyio
 import anyio.to_thread
 
 from databricks_responses_mcp.errors import BridgeError
+from databricks_responses_mcp.sockets import is_readable
 from databricks_responses_mcp.store.interface import FreshSignIn, SignIn, StoreError, UncertainChangeError
 from databricks_responses_mcp.store.postgres_database import (
     MISSING_DRIVER,
@@ -370,9 +370,7 @@ async def _status_of(connection: AsyncConnection[Any], transaction_id: int) -> o
 
 def _is_ended(connection: AsyncConnection[Any]) -> bool:
     """Return whether the server has ended an idle connection: it sends nothing else on it without being asked."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return is_readable(connection.fileno())
 
 
 def _is_lost(error: BaseException, connection: AsyncConnection[Any]) -> bool:

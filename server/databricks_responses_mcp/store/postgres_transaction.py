@@ -1,9 +1,9 @@
 """One transaction on a PostgreSQL connection, in few round trips.
 
-A transaction without long values takes two: its statements are sent together, in messages of the simple query protocol,
+A transaction of ids and numbers takes two: its statements are sent together, in messages of the simple query protocol,
 the first ones with BEGIN, and those after the last result that it reads with COMMIT. Their values are then literals,
-which the driver quotes. Long values may be what users and models wrote, so they are sent apart from their statement,
-which then has no place in a log of the server. A transaction of one statement takes one round trip.
+which the driver quotes. What users and models wrote is sent apart from its statement, because the server logs a
+statement that fails; each takes a round trip. A transaction of one statement takes one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from databricks_responses_mcp.store.statements import (
     Value,
     has_one_statement,
     is_brief,
+    may_have_literals,
 )
 
 if TYPE_CHECKING:
@@ -68,8 +69,7 @@ class PostgresTransaction(Generic[T]):
         self.is_at_once = may_be_at_once and has_one_statement(transaction)
         self._statements = transaction()
         self._is_brief = is_brief(transaction)
-        # Short, but they are what users and models wrote.
-        self._are_literals = self._is_brief and not has_one_statement(transaction)
+        self._are_literals = may_have_literals(transaction)
         self._step = _Step((), is_last=False, result=None)
         self._read: StatementResult | None = None
         self._connection: _Connection | None = None
@@ -118,7 +118,7 @@ class PostgresTransaction(Generic[T]):
 
     @property
     def result(self) -> T:
-        """The transaction's result, once `run` has returned."""
+        """The transaction's result, once `commit` has returned."""
         result: T = self._step.result
         return result
 

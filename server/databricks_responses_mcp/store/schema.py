@@ -78,9 +78,10 @@ CREATE FUNCTION @add_turn(
     new_input_tokens bigint, new_output_tokens bigint, new_bytes bigint,
     new_turn_endpoint text, new_status text, new_response_id text, new_said text, new_items text, new_usage text,
     new_state text,
-    usage_created_at double precision, usage_day text, usage_tool text, usage_endpoint text, usage_model text,
-    usage_conversation_id text, usage_input_tokens bigint, usage_output_tokens bigint, usage_cached_tokens bigint,
-    usage_reasoning_tokens bigint
+    usage_created_at double precision DEFAULT NULL, usage_day text DEFAULT NULL, usage_tool text DEFAULT NULL,
+    usage_endpoint text DEFAULT NULL, usage_model text DEFAULT NULL, usage_conversation_id text DEFAULT NULL,
+    usage_input_tokens bigint DEFAULT NULL, usage_output_tokens bigint DEFAULT NULL,
+    usage_cached_tokens bigint DEFAULT NULL, usage_reasoning_tokens bigint DEFAULT NULL
 ) RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '10s' AS $$ BEGIN
     IF new_number = 1 THEN
         INSERT INTO @conversations (owner, conversation_id, title, folded_id, folded_title, endpoint, model, turns,

@@ -153,21 +153,13 @@ class _UsersDatabase(SqlDatabase):
 
     async def read(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `SqlDatabase.read`."""
-        try:
+        with _for_users():
             return await self._database.read(transaction, *args, **kwargs)
-        except _FOR_USERS:
-            raise
-        except StoreError as error:
-            raise _for_users(error) from error
 
     async def write(self, transaction: Callable[P, Transaction[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `SqlDatabase.write`."""
-        try:
+        with _for_users():
             return await self._database.write(transaction, *args, **kwargs)
-        except _FOR_USERS:
-            raise
-        except StoreError as error:
-            raise _for_users(error) from error
 
     async def write_back(self) -> None:
         """See `SqlDatabase.write_back`."""
@@ -182,16 +174,23 @@ class _UsersDatabase(SqlDatabase):
         await self._database.aclose()
 
 
-def _for_users(error: StoreError) -> StoreError:
-    if isinstance(error, ConstraintError):
+@contextmanager
+def _for_users() -> Iterator[None]:
+    """Replace the errors that say something of the database."""
+    try:
+        yield
+    except _FOR_USERS:
+        raise
+    except ConstraintError as error:
         # No fault of the database: two calls were made at the same time.
         logger.info("the database refused a user's change: %s", error)
-        return ConstraintError(
+        raise ConstraintError(
             "the database of this service refused the change: another call changed or deleted the same data meanwhile."
             " Look at it before you try again."
-        )
-    logger.warning("the database failed a user's call: %s", error)
-    return StoreError("the database of this service cannot be used now, and its log says why.")
+        ) from error
+    except StoreError as error:
+        logger.warning("the database failed a user's call: %s", error)
+        raise StoreError("the database of this service cannot be used now, and its log says why.") from error
 
 
 class SqlStore:

@@ -53,12 +53,19 @@ TransactionFunction = TypeVar("TransactionFunction", bound=Callable[..., Transac
 
 
 def brief(transaction: TransactionFunction) -> TransactionFunction:
-    """Mark a function whose transactions have short values only: running them takes less time than changing threads."""
+    """Mark a function whose transactions have short values only: running them takes less time than changing threads.
+
+    None of the values is what users or models wrote, except ids: they may become a part of the statements.
+    """
+    vars(transaction)["may_have_literals"] = True
     return brief_if(lambda *_: True)(transaction)
 
 
 def brief_if(has_short_values: Callable[..., bool]) -> Callable[[TransactionFunction], TransactionFunction]:
-    """Mark a function like `brief` for those arguments for which ``has_short_values`` is true."""
+    """Mark a function whose values are short for those arguments for which ``has_short_values`` is true.
+
+    They may be what users and models wrote, which is never a part of a statement.
+    """
 
     def mark(transaction: TransactionFunction) -> TransactionFunction:
         vars(transaction)["has_short_values"] = has_short_values
@@ -71,6 +78,11 @@ def is_brief(transaction: partial[Transaction[Any]]) -> bool:
     """Return whether the function was marked with `brief`, or with `brief_if` for its arguments."""
     has_short_values = getattr(transaction.func, "has_short_values", None)
     return has_short_values is not None and bool(has_short_values(*transaction.args, **transaction.keywords))
+
+
+def may_have_literals(transaction: partial[Transaction[Any]]) -> bool:
+    """Return whether the function was marked with `brief`."""
+    return hasattr(transaction.func, "may_have_literals")
 
 
 def proven_by(is_done: Callable[..., Transaction[bool]]) -> Callable[[TransactionFunction], TransactionFunction]:

@@ -5,13 +5,13 @@ It stands behind httpx's API and raises httpx's errors. Those of httpx that say 
 """
 
 import asyncio
-import select
 import ssl
-import sys
 from collections.abc import AsyncIterator
 
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from databricks_responses_mcp.sockets import is_readable
 
 _MAX_OVERHEAD_BYTES = 100 * 1024
 """The most that may come without a byte of the body: a head, trailers, extensions of chunks, informational answers."""
@@ -362,11 +362,7 @@ class _Connection(asyncio.BufferedProtocol):
         number = self._transport.get_extra_info("socket").fileno()
         if number < 0:
             return True
-        if sys.platform == "win32":
-            return bool(select.select([number], [], [], 0)[0])
-        poll = select.poll()
-        poll.register(number, select.POLLIN)
-        return bool(poll.poll(0))
+        return is_readable(number)
 
     # What the event loop says.
 
