@@ -1,7 +1,8 @@
 """What all tests share: a workspace on loopback, the bridge to it, and MCP clients of both protocol eras."""
 
+import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # A busy machine takes long over any example: that says nothing about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.fixture(autouse=True)
+def _levels_of_loggers() -> Iterator[None]:
+    """Restore what a command that runs in the process of the tests sets: later tests may read its log."""
+    loggers = [logging.getLogger(), logging.getLogger("databricks_responses_mcp")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture
